@@ -1,0 +1,31 @@
+# `make demo` and `make test` set up a virtual environment in .venv by themselves.
+PYTHON ?= python3
+WORKERS ?= auto
+BIN := .venv/bin
+
+.PHONY: demo test lint unit conformance clean
+
+demo: .venv/demo
+	$(BIN)/python examples/digits.py
+
+test: lint unit conformance
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: .venv/test
+	$(BIN)/pytest -n $(WORKERS)
+
+conformance: .venv/test
+	$(BIN)/python tests/conformance/run_nengo_suite.py -n $(WORKERS)
+
+.venv/%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png

@@ -1,0 +1,207 @@
+"""The Model, which a network is built into, and the Builder, which knows how."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from nengo.cache import NoDecoderCache
+from nengo.exceptions import BuildError
+from nengo.rc import rc
+
+from nengo_jit.builder.interop import third_party_build_function
+from nengo_jit.builder.operator import Operator, TimeUpdate
+from nengo_jit.builder.signal import Signal, SignalDict
+
+BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
+
+
+class Model:
+    """What a network computes: signals and operators, and the parameters they came from.
+
+    Parameters
+    ----------
+    dt : float
+        Length of a step (seconds).
+    label : str, optional
+        A name for people.
+    decoder_cache : nengo.cache.DecoderCache, optional
+        Where solved decoders are kept between builds. None are kept by default.
+    builder : Builder, optional
+        What `build` asks for build functions.
+
+    Attributes
+    ----------
+    build_callback : callable or None
+        Called with each object once it has been built.
+    config : nengo.Config or None
+        The configuration of the network that is being built.
+    operators : list of Operator
+        Every operator, in the order in which they were added.
+    params : dict
+        For each built object what came out of it: a `BuiltEnsemble`, a `BuiltConnection`, an
+        empty list for a probe, None where there is nothing to tell.
+    probes : list of nengo.Probe
+        Every probe that was built.
+    seeded : dict of (object, bool)
+        Whether an object's seed was chosen by the user, on it or on a network around it.
+    seeds : dict of (object, int)
+        The seed of each object.
+    sig : dict of (object, dict of (str, Signal))
+        The signals of each object by what they are for, such as ``sig[ens]["encoders"]``.
+        ``sig["common"]`` holds the constants 0 and 1.
+    step : Signal
+        Number of steps so far, an integer.
+    time : Signal
+        Simulated time (seconds).
+    toplevel : nengo.Network or None
+        The network that is built, as opposed to those inside it.
+    """
+
+    def __init__(
+        self,
+        dt: float = 0.001,
+        label: str | None = None,
+        decoder_cache: Any = None,
+        builder: Any = None,
+    ):
+        self.dt = dt
+        self.label = label
+        self.decoder_cache = NoDecoderCache() if decoder_cache is None else decoder_cache
+        self.builder = Builder() if builder is None else builder
+        self.build_callback: Callable[[Any], None] | None = None
+
+        self.toplevel: Any = None
+        self.config: Any = None
+        self.operators: list[Any] = []
+        self.params: dict[Any, Any] = {}
+        self.probes: list[Any] = []
+        self.seeds: dict[Any, int] = {}
+        self.seeded: dict[Any, bool] = {}
+
+        self.sig: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
+        self.sig["common"][0] = Signal(np.array(0, rc.float_dtype), name="ZERO", readonly=True)
+        self.sig["common"][1] = Signal(np.array(1, rc.float_dtype), name="ONE", readonly=True)
+        self.step = Signal(np.array(0, rc.int_dtype), name="step")
+        self.time = Signal(np.array(0, rc.float_dtype), name="time")
+        self.add_op(TimeUpdate(self.step, self.time))
+
+    def __str__(self) -> str:
+        return f"Model: {self.label}"
+
+    def add_op(self, op: Operator) -> None:
+        """Add an operator to the model.
+
+        If nengo's setting ``fail_fast`` is on, the operator's step is made at once and thrown
+        away, so that an operator that cannot work fails where it is added.
+
+        Parameters
+        ----------
+        op : Operator
+            Ours, nengo's or anybody's.
+        """
+        self.operators.append(op)
+        if rc["nengo.Simulator"].getboolean("fail_fast"):
+            signals = SignalDict()
+            op.init_signals(signals)
+            op.make_step(signals, self.dt, np.random)
+
+    def build(self, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build an object into this model.
+
+        Parameters
+        ----------
+        obj : object
+            A network, a nengo object, or a part of one such as a synapse.
+        *args, **kwargs
+            Passed on to the build function.
+
+        Returns
+        -------
+        object
+            What the build function returned.
+        """
+        built = self.builder.build(self, obj, *args, **kwargs)
+        if self.build_callback is not None:
+            self.build_callback(obj)
+        return built
+
+    def has_built(self, obj: Any) -> bool:
+        """Whether an object has been built, as its entry in ``params`` tells.
+
+        Objects that leave no entry, such as synapses, can be built any number of times.
+
+        Parameters
+        ----------
+        obj : object
+            The object to look for.
+        """
+        return obj in self.params
+
+
+class Builder:
+    """Finds the build function for an object by its class.
+
+    Classes are searched along the object's method resolution order. At each class, a function
+    that third-party code registered with nengo's own ``nengo.builder.Builder`` comes first.
+
+    Attributes
+    ----------
+    builders : dict of (type, callable)
+        The functions registered here.
+    """
+
+    builders: ClassVar[dict[type, Callable[..., Any]]] = {}
+
+    @classmethod
+    def build(cls, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build ``obj`` into ``model``; use `Model.build` in build functions.
+
+        Parameters
+        ----------
+        model : Model
+            What to build into.
+        obj : object
+            What to build. If it has been built already, a warning is all that happens.
+        *args, **kwargs
+            Passed on to the build function.
+
+        Raises
+        ------
+        BuildError
+            If no build function is known for the object's type.
+        """
+        if model.has_built(obj):
+            warnings.warn(f"Object {obj} has already been built.", stacklevel=2)
+            return None
+        for obj_class in type(obj).__mro__:
+            function = third_party_build_function(obj_class) or cls.builders.get(obj_class)
+            if function is not None:
+                return function(model, obj, *args, **kwargs)
+        raise BuildError(
+            f"Cannot build object of type '{type(obj).__name__}': no build function is "
+            "registered for it (see Builder.register)"
+        )
+
+    @classmethod
+    def register(cls, nengo_class: type) -> Callable[[BuildFunction], BuildFunction]:
+        """Decorator that makes a function the build function for a class and its subclasses.
+
+        Parameters
+        ----------
+        nengo_class : type
+            The class. If it has a function already, a warning is given and the new one taken.
+        """
+
+        def register_function(function: BuildFunction) -> BuildFunction:
+            if nengo_class in cls.builders:
+                warnings.warn(
+                    f"Type '{nengo_class}' already has a builder. Overwriting.", stacklevel=2
+                )
+            cls.builders[nengo_class] = function
+            return function
+
+        return register_function

@@ -1,0 +1,224 @@
+"""Build a connection: decode or slice, transform, filter, and add to where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from nengo import Connection, Ensemble, Node
+from nengo.ensemble import Neurons
+from nengo.exceptions import BuildError
+from nengo.neurons import Direct
+from nengo.transforms import Dense, NoTransform
+from nengo.utils.numpy import is_integer
+
+from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.operator import Copy, ElementwiseInc, Reset, SimPyFunc
+from nengo_jit.builder.signal import Signal
+
+
+class BuiltConnection(NamedTuple):
+    """The parameters of a connection as they were drawn or solved.
+
+    Attributes
+    ----------
+    eval_points : (n_eval_points, dimensions) numpy.ndarray or None
+        Points for which the decoders were solved; None without a solver.
+    solver_info : dict or None
+        What the solver tells of its work; None without a solver.
+    weights : numpy.ndarray or sparse matrix or None
+        What the pre object's output is multiplied by: decoders and transform in one, and the
+        encoders too if the solver solves for weights. None if there is nothing to multiply.
+    transform : nengo.transforms.Transform
+        The connection's transform.
+    """
+
+    eval_points: np.ndarray | None
+    solver_info: dict[str, Any] | None
+    weights: Any
+    transform: Any
+
+
+class Decoded(NamedTuple):
+    """What comes out of a connection's pre object, before the transform.
+
+    Attributes
+    ----------
+    signal : Signal
+        What is transformed: a value, or neural activities that still need decoding.
+    eval_points, decoders, solver_info
+        What the solver was given and returned; None where the signal is a value.
+    """
+
+    signal: Signal
+    eval_points: np.ndarray | None = None
+    decoders: np.ndarray | None = None
+    solver_info: dict[str, Any] | None = None
+
+
+@Builder.register(Connection)
+def build_connection(model: Model, conn: Connection) -> None:
+    """Build a connection, and its learning rules, into a model.
+
+    Parameters
+    ----------
+    model : Model
+        What to build into.
+    conn : nengo.Connection
+        What to build; the objects at its ends must have been built before.
+
+    Raises
+    ------
+    BuildError
+        If an end is not in the model, and for combinations of solver, transform, function and
+        learning rules that cannot work; the message says which.
+    NotImplementedError
+        For learning on a transform that is neither dense nor absent.
+
+    Notes
+    -----
+    Sets ``model.params[conn]`` to a `BuiltConnection`, and ``model.sig[conn]["in"]``,
+    ``["out"]``, ``["weights"]`` and ``["weighted"]``: where the connection begins and ends,
+    its weights, and their filtered product with the input.
+    """
+    rng = np.random.RandomState(model.seeds[conn])
+    sig = model.sig[conn]
+    sig["in"] = _end_signal(model, conn, conn.pre_obj, "pre", "out")
+    sig["out"] = _end_signal(model, conn, conn.post_obj, "post", "in")
+
+    decoded = _build_decoded(model, conn, sig["in"], rng)
+    post_slice = conn.post_slice
+    encoders = None
+    if decoded.decoders is not None and conn.solver.weights and isinstance(conn.post_obj, Ensemble):
+        # The weights reach the neurons themselves, so they contain the sliced encoders.
+        sig["out"] = model.sig[conn.post_obj.neurons]["in"]
+        encoders = model.params[conn.post_obj].scaled_encoders.T[post_slice]
+        post_slice = None
+
+    if decoded.decoders is not None and conn.solver.weights and not conn.solver.compositional:
+        # The solver solved for the product of decoders, transform and encoders.
+        transform = Dense(decoded.decoders.shape, init=decoded.decoders)
+        weighted, weights = model.build(transform, decoded.signal, rng=rng)
+    else:
+        weighted, weights = model.build(
+            conn.transform, decoded.signal, decoders=decoded.decoders, encoders=encoders, rng=rng
+        )
+    sig["weights"] = weights
+    if conn.synapse is not None:
+        weighted = model.build(conn.synapse, weighted, mode="update")
+    sig["weighted"] = weighted
+
+    if isinstance(conn.post_obj, Neurons):
+        _build_into_neurons(model, conn, weighted, sig["out"], post_slice)
+    else:
+        model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=f"{conn}"))
+
+    if conn.learning_rule is not None:
+        _build_learning(model, conn, weights)
+
+    model.params[conn] = BuiltConnection(
+        eval_points=decoded.eval_points,
+        solver_info=decoded.solver_info,
+        transform=conn.transform,
+        weights=None if weights is None else weights.initial_value,
+    )
+
+
+def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) -> Signal:
+    """Signal of the object at one end of a connection."""
+    if obj not in model.sig:
+        raise BuildError(
+            f"Building {conn}: the '{end}' object {obj} is not in the model, or has a size of zero."
+        )
+    signal = model.sig[obj].get(key)
+    if signal is None or signal.size == 0:
+        raise BuildError(f"Building {conn}: the '{end}' object {obj} has a '{key}' size of zero.")
+    return signal
+
+
+def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
+    """Select elements of a vector: as a view where they are neighbours, else as a copy.
+
+    Parameters
+    ----------
+    model : Model
+        Gets the operator that copies, if one is needed.
+    signal : Signal
+        A vector.
+    sl : slice or list of int
+        What to select.
+
+    Returns
+    -------
+    Signal
+    """
+    if isinstance(sl, slice) and sl.step in (None, 1):
+        return signal[sl]
+    selected = Signal(shape=np.arange(signal.size)[sl].size, name=f"{signal.name}.sliced")
+    model.add_op(Copy(signal, selected, src_slice=sl, tag=f"{signal.name}[{sl}]"))
+    return selected
+
+
+def _build_decoded(
+    model: Model, conn: Connection, source: Signal, rng: np.random.RandomState
+) -> Decoded:
+    """Apply the connection's slice and function, or solve for decoders that will."""
+    pre = conn.pre_obj
+    if isinstance(pre, Ensemble) and not isinstance(pre.neuron_type, Direct):
+        eval_points, decoders, solver_info = model.build(conn.solver, conn, rng)
+        return Decoded(source, eval_points, decoders, solver_info)
+    sliced = slice_signal(model, source, conn.pre_slice)
+    if conn.function is None or not isinstance(pre, (Node, Ensemble)):
+        return Decoded(sliced)
+    if isinstance(conn.function, np.ndarray):
+        raise BuildError(f"Building {conn}: Cannot use function points in direct connection")
+    value = Signal(shape=conn.size_mid, name=f"{conn}.func")
+    model.add_op(SimPyFunc(value, conn.function, t=None, x=sliced, tag=f"{conn}"))
+    return Decoded(value)
+
+
+def _build_into_neurons(
+    model: Model, conn: Connection, weighted: Signal, target: Signal, post_slice: Any
+) -> None:
+    """Add to neurons' input currents, times their gains.
+
+    Connections to ensembles have the gains in the encoders.
+    """
+    gain = model.params[conn.post_obj.ensemble].gain
+    if gain is None:
+        raise BuildError(f"Building {conn}: {conn.post_obj} are in Direct mode and have no gains")
+    gains = Signal(gain[post_slice], name=f"{conn}.gains", readonly=True)
+    if is_integer(post_slice) or isinstance(post_slice, slice):
+        selected = target[post_slice]
+    else:  # a list cannot be a view
+        selected = Signal(shape=gains.shape, name=f"{conn}.sliced_out")
+        model.add_op(Reset(selected, tag=f"{conn}"))
+        model.add_op(Copy(selected, target, dst_slice=post_slice, inc=True, tag=f"{conn}"))
+    model.add_op(ElementwiseInc(gains, weighted, selected, tag=f"{conn}.gains_elementwiseinc"))
+
+
+def _build_learning(model: Model, conn: Connection, weights: Signal | None) -> None:
+    """Build the learning rules and let them write to what they modify."""
+    if not isinstance(conn.transform, (Dense, NoTransform)):
+        raise NotImplementedError(
+            f"Learning on connections with {type(conn.transform).__name__} transforms is not "
+            f"supported ({conn})"
+        )
+    rules = conn.learning_rule
+    if isinstance(rules, dict):
+        rules = list(rules.values())
+    elif not isinstance(rules, Iterable):
+        rules = [rules]
+    for rule in rules:
+        model.build(rule)
+
+    modified = {rule.modifies for rule in rules}
+    if "encoders" in modified:
+        model.sig[conn.post_obj]["encoders"].readonly = False
+    if modified & {"decoders", "weights"}:
+        if weights is None or weights.ndim < 2:
+            raise BuildError(
+                f"Building {conn}: 'transform' must be a 2-dimensional array for learning"
+            )
+        weights.readonly = False

@@ -1,0 +1,295 @@
+"""Build an ensemble: sample its parameters, make its signals."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from nengo import Ensemble
+from nengo.dists import Distribution, get_samples
+from nengo.exceptions import BuildError, NengoWarning
+from nengo.neurons import Direct
+from nengo.rc import rc
+from nengo.utils.builder import default_n_eval_points
+from nengo.utils.numpy import array, norm
+
+from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.operator import Copy, DotInc, Reset
+from nengo_jit.builder.signal import Signal
+
+
+class BuiltEnsemble(NamedTuple):
+    """The parameters of an ensemble as they were drawn or computed.
+
+    Attributes
+    ----------
+    eval_points : (n_eval_points, dimensions) numpy.ndarray
+        Points of the represented space for which decoders are solved.
+    encoders : (n_neurons, dimensions) numpy.ndarray
+        Preferred direction of each neuron, of unit length where normalised.
+    intercepts : (n_neurons,) numpy.ndarray or None
+        Where along its encoder each neuron begins to fire (in radii).
+    max_rates : (n_neurons,) numpy.ndarray or None
+        Firing rate of each neuron at its encoder (hertz).
+    scaled_encoders : (n_neurons, dimensions) numpy.ndarray
+        ``encoders * gain / radius``, which the simulation uses.
+    gain : (n_neurons,) numpy.ndarray or None
+        Input current of each neuron per radius along its encoder (dimensionless).
+    bias : (n_neurons,) numpy.ndarray or None
+        Input current of each neuron at the origin (dimensionless).
+    """
+
+    eval_points: np.ndarray
+    encoders: np.ndarray
+    intercepts: np.ndarray | None
+    max_rates: np.ndarray | None
+    scaled_encoders: np.ndarray
+    gain: np.ndarray | None
+    bias: np.ndarray | None
+
+
+def gen_eval_points(
+    ens: Ensemble,
+    eval_points: Any,
+    rng: np.random.RandomState,
+    scale_eval_points: bool = True,
+    dtype: Any = None,
+) -> np.ndarray:
+    """Sample evaluation points, or take those that are given.
+
+    Parameters
+    ----------
+    ens : nengo.Ensemble
+        Whose space the points are in.
+    eval_points : nengo.dists.Distribution or (n_eval_points, dimensions) array_like
+        Where the points come from (in radii, if they are to be scaled).
+    rng : numpy.random.RandomState
+        Source of randomness.
+    scale_eval_points : bool
+        Whether to multiply by the ensemble's radius.
+    dtype : numpy.dtype, optional
+        Type of the result; nengo's default precision where not given.
+
+    Returns
+    -------
+    (n_eval_points, dimensions) numpy.ndarray
+    """
+    dtype = rc.float_dtype if dtype is None else dtype
+    if isinstance(eval_points, Distribution):
+        n_points = ens.n_eval_points
+        if n_points is None:
+            n_points = default_n_eval_points(ens.n_neurons, ens.dimensions)
+        points = eval_points.sample(n_points, ens.dimensions, rng).astype(dtype)
+    else:
+        points = np.array(eval_points, dtype=dtype)
+        if points.ndim != 2:
+            raise BuildError(f"Evaluation points of {ens} must be a matrix, not {points.shape}")
+        if ens.n_eval_points is not None and len(points) != ens.n_eval_points:
+            warnings.warn(
+                f"Number of eval_points ({len(points)}) doesn't match n_eval_points "
+                f"({ens.n_eval_points}) of {ens}. Ignoring n_eval_points.",
+                stacklevel=2,
+            )
+    if scale_eval_points:
+        points *= ens.radius
+    return points
+
+
+def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np.ndarray:
+    """Firing rates of an ensemble's neurons at points of the represented space.
+
+    Parameters
+    ----------
+    built_ens : BuiltEnsemble
+        The ensemble's parameters.
+    ens : nengo.Ensemble
+        The ensemble.
+    eval_points : (n_points, dimensions) numpy.ndarray
+        The points.
+
+    Returns
+    -------
+    (n_points, n_neurons) numpy.ndarray
+        Rates (hertz).
+    """
+    x = np.dot(eval_points, built_ens.encoders.T / ens.radius)
+    return ens.neuron_type.rates(x, built_ens.gain, built_ens.bias)
+
+
+def get_gain_bias(
+    ens: Ensemble, rng: Any = np.random, dtype: Any = None
+) -> tuple[Any, Any, Any, Any]:
+    """Sample what an ensemble specifies of its tuning curves and compute the rest.
+
+    Parameters
+    ----------
+    ens : nengo.Ensemble
+        The ensemble; either gain and bias are set on it or neither.
+    rng : numpy.random.RandomState
+        Source of randomness.
+    dtype : numpy.dtype, optional
+        Type of the results; nengo's default precision where not given.
+
+    Returns
+    -------
+    gain, bias, max_rates, intercepts : (n_neurons,) numpy.ndarray or None
+        See `BuiltEnsemble`. None where the neuron type has no such thing.
+
+    Raises
+    ------
+    BuildError
+        If intercepts lead to gains that are not finite and positive.
+    NotImplementedError
+        If only one of gain and bias is set.
+    """
+    dtype = rc.float_dtype if dtype is None else dtype
+    if (ens.gain is None) != (ens.bias is None):
+        raise NotImplementedError(
+            f"gain or bias set for {ens}, but not both. "
+            "Solving for one given the other is not implemented yet."
+        )
+    if ens.gain is not None:
+        gain = get_samples(ens.gain, ens.n_neurons, rng=rng)
+        bias = get_samples(ens.bias, ens.n_neurons, rng=rng)
+        max_rates, intercepts = ens.neuron_type.max_rates_intercepts(gain, bias)
+        defaults = Ensemble.max_rates.default, Ensemble.intercepts.default
+        if ens.max_rates != defaults[0] or ens.intercepts != defaults[1]:
+            warnings.warn(
+                NengoWarning(
+                    f"Specifying the gains and biases for {ens} imposes a set of maximum firing "
+                    "rates and intercepts. Further specifying either max_rates or intercepts "
+                    "has no effect."
+                ),
+                stacklevel=2,
+            )
+    else:
+        max_rates = get_samples(ens.max_rates, ens.n_neurons, rng=rng)
+        intercepts = get_samples(ens.intercepts, ens.n_neurons, rng=rng)
+        gain, bias = ens.neuron_type.gain_bias(max_rates, intercepts)
+        if gain is not None and not np.all(np.isfinite(gain) & (gain > 0)):
+            raise BuildError(
+                f"The specified intercepts for {ens} lead to neurons with negative or "
+                "non-finite gain. Please adjust the intercepts so that all gains are positive. "
+                "For most neuron types (e.g., LIF neurons) this is achieved by reducing the "
+                "maximum intercept value to below 1."
+            )
+    gain, bias, max_rates, intercepts = (
+        None if value is None else value.astype(dtype)
+        for value in (gain, bias, max_rates, intercepts)
+    )
+    return gain, bias, max_rates, intercepts
+
+
+def get_encoders(ens: Ensemble, rng: np.random.RandomState) -> np.ndarray:
+    """Sample an ensemble's encoders, or take those that are given, and normalise them.
+
+    Parameters
+    ----------
+    ens : nengo.Ensemble
+        The ensemble. In Direct mode its encoders are the identity.
+    rng : numpy.random.RandomState
+        Source of randomness.
+
+    Returns
+    -------
+    (n_neurons, dimensions) numpy.ndarray
+
+    Raises
+    ------
+    BuildError
+        If an encoder is not a number, or has no length that it could be normalised by.
+    """
+    dtype = rc.float_dtype
+    if isinstance(ens.neuron_type, Direct):
+        encoders = np.identity(ens.dimensions, dtype=dtype)
+    elif isinstance(ens.encoders, Distribution):
+        samples = get_samples(ens.encoders, ens.n_neurons, ens.dimensions, rng=rng)
+        encoders = np.asarray(samples, dtype=dtype)
+    else:
+        encoders = array(ens.encoders, min_dims=2, dtype=dtype)
+    if ens.normalize_encoders:
+        with np.errstate(invalid="ignore"):
+            encoders /= norm(encoders, axis=1, keepdims=True)
+    if np.isnan(encoders).any():
+        raise BuildError(
+            f"NaNs detected in '{ens}' encoders. This usually means that you had zero-length "
+            "encoders that were normalized, resulting in NaNs. Ensure all encoders have "
+            "non-zero length, or set `normalize_encoders=False`."
+        )
+    return encoders
+
+
+@Builder.register(Ensemble)
+def build_ensemble(model: Model, ens: Ensemble) -> None:
+    """Build an ensemble into a model.
+
+    The input currents of its neurons are their bias, plus noise, plus the represented value
+    times the scaled encoders. In Direct mode the neurons pass the value itself on.
+
+    Parameters
+    ----------
+    model : Model
+        What to build into.
+    ens : nengo.Ensemble
+        What to build.
+
+    Raises
+    ------
+    BuildError
+        For parameters with which the neurons could not work; the message says which.
+
+    Notes
+    -----
+    Sets ``model.params[ens]`` to a `BuiltEnsemble`; ``model.sig[ens]["in"]``, ``["out"]`` and
+    ``["encoders"]``; ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``.
+    """
+    rng = np.random.RandomState(model.seeds[ens])
+    # The order of these three is the order in which they draw random numbers.
+    eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
+    encoders = get_encoders(ens, rng)
+    gain, bias, max_rates, intercepts = get_gain_bias(ens, rng)
+
+    sig = model.sig[ens]
+    sig["in"] = Signal(shape=ens.dimensions, name=f"{ens}.signal")
+    model.add_op(Reset(sig["in"], tag=f"{ens} input"))
+    if isinstance(ens.neuron_type, Direct):
+        scaled_encoders = encoders
+        _build_direct(model, ens)
+    else:
+        scaled_encoders = encoders * (gain / ens.radius)[:, np.newaxis]
+        _build_neurons(model, ens, bias)
+    sig["encoders"] = Signal(scaled_encoders, name=f"{ens}.scaled_encoders", readonly=True)
+
+    currents = model.sig[ens.neurons]["in"]
+    if ens.noise is not None:
+        model.build(ens.noise, sig_out=currents, mode="inc")
+    model.add_op(DotInc(sig["encoders"], sig["in"], currents, tag=f"{ens} encoding"))
+    sig["out"] = model.sig[ens.neurons]["out"]
+
+    model.params[ens] = BuiltEnsemble(
+        eval_points=eval_points,
+        encoders=encoders,
+        intercepts=intercepts,
+        max_rates=max_rates,
+        scaled_encoders=scaled_encoders,
+        gain=gain,
+        bias=bias,
+    )
+
+
+def _build_direct(model: Model, ens: Ensemble) -> None:
+    """Neurons whose output is their input."""
+    value = Signal(shape=ens.dimensions, name=f"{ens}.neuron_in")
+    model.sig[ens.neurons]["in"] = model.sig[ens.neurons]["out"] = value
+    model.add_op(Reset(value, tag=f"{ens.neurons} input"))
+
+
+def _build_neurons(model: Model, ens: Ensemble, bias: np.ndarray) -> None:
+    """Neurons whose input begins with their bias in every step."""
+    sig = model.sig[ens.neurons]
+    sig["in"] = Signal(shape=ens.n_neurons, name=f"{ens}.neuron_in")
+    sig["out"] = Signal(shape=ens.n_neurons, name=f"{ens}.neuron_out")
+    sig["bias"] = Signal(bias, name=f"{ens}.bias", readonly=True)
+    model.add_op(Copy(sig["bias"], sig["in"], tag=f"{ens.neurons} bias"))
+    model.build(ens.neuron_type, ens.neurons)

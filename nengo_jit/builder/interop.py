@@ -1,0 +1,46 @@
+"""Third-party code that was written for nengo's builder, at work in ours.
+
+Signals and operators need nothing from here: ours derive from nengo's, nengo's have all that
+the planner and the reference engine ask for, and an operator of any other type is run through
+its ``make_step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nengo.builder
+
+
+def third_party_build_function(nengo_class: type) -> Callable[..., Any] | None:
+    """The build function that somebody other than nengo registered with nengo for a class.
+
+    Parameters
+    ----------
+    nengo_class : type
+        The class itself; base classes are not searched.
+
+    Returns
+    -------
+    callable or None
+        None where there is no build function or nengo's own.
+    """
+    function = nengo.builder.Builder.builders.get(nengo_class)
+    module = getattr(function, "__module__", None) or ""
+    return None if module.startswith("nengo.builder.") else function
+
+
+def use_our_build_functions(model: Any, builder: Any) -> None:
+    """Make a model that somebody else created build with our build functions.
+
+    Parameters
+    ----------
+    model : Model or nengo.builder.Model
+        The model. Nengo's default builder is replaced; any other is left in place, since
+        somebody chose it.
+    builder : Builder
+        Our builder.
+    """
+    if type(model.builder) is nengo.builder.Builder:
+        model.builder = builder

@@ -1,0 +1,138 @@
+"""Build a network: seeds first, then its objects in their documented order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from nengo import Connection, Ensemble, Network, Node, Probe
+from nengo.utils.numpy import maxint
+from nengo.utils.progress import Progress
+
+from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.exceptions import add_context
+
+# The order in which seeds are drawn: probes come last so as not to disturb what they look at.
+SEEDING_ORDER = (Connection, Ensemble, Network, Node, Probe)
+
+
+@Builder.register(Network)
+def build_network(model: Model, network: Network, progress: Progress | None = None) -> None:
+    """Build a network into a model.
+
+    Its objects are built in this order: ensembles (with their neurons) and nodes, subnetworks,
+    connections (each with its learning rules), probes.
+
+    Parameters
+    ----------
+    model : Model
+        What to build into. The first network that is built becomes its ``toplevel`` and draws
+        the seeds for everything inside.
+    network : nengo.Network
+        What to build.
+    progress : nengo.utils.progress.Progress, optional
+        Is told of each object that has been built. Only the top-level network uses it.
+
+    Notes
+    -----
+    Sets ``model.params[network]`` to None.
+    """
+    if model.toplevel is None:
+        model.toplevel = network
+        seed_network(network, seeds=model.seeds, seeded=model.seeded)
+        if progress is not None:
+            progress.max_steps = len(network.all_objects) + 1
+            model.build_callback = _progress_callback(network, progress)
+
+    outer_config, model.config = model.config, network.config
+    try:
+        if model.toplevel is network:
+            with model.decoder_cache, progress or contextlib.nullcontext():
+                _build_objects(model, network)
+                model.decoder_cache.shrink()
+                if progress is not None:
+                    progress.step()
+        else:
+            _build_objects(model, network)
+    finally:
+        model.config = outer_config
+        if model.toplevel is network:
+            model.build_callback = None
+    model.params[network] = None
+
+
+def _progress_callback(network: Network, progress: Progress) -> Any:
+    counted = tuple(network.objects)  # the types of objects, as opposed to their parts
+
+    def step_progress(obj: Any) -> None:
+        if isinstance(obj, counted):
+            progress.step()
+
+    return step_progress
+
+
+def _build_objects(model: Model, network: Network) -> None:
+    _build_each(model, network.ensembles + network.nodes)
+    for subnetwork in network.networks:
+        model.build(subnetwork)
+    # A connection is built together with its learning rules, so that a later connection can
+    # end in one of them.
+    _build_each(model, network.connections)
+    _build_each(model, network.probes)
+
+
+def _build_each(model: Model, objects: Iterable[Any]) -> None:
+    for obj in objects:
+        try:
+            model.build(obj)
+        except Exception as error:
+            add_context(error, f"This happened while building {obj}.")
+            raise
+
+
+def seed_network(
+    network: Network,
+    seeds: dict[Any, int],
+    seeded: dict[Any, bool],
+    base_rng: Any = np.random,
+) -> None:
+    """Choose a seed for a network and everything inside it.
+
+    A number is drawn for every object, needed or not, so that giving one object a seed does
+    not change those of the others. Subnetworks draw theirs from a generator of their own, so
+    that what happens inside one does not reach outside.
+
+    Parameters
+    ----------
+    network : nengo.Network
+        Where to start.
+    seeds : dict of (object, int)
+        Gets the seeds. Those that are there already are kept.
+    seeded : dict of (object, bool)
+        Gets whether the user chose the seed, directly or on a network around the object.
+        Entries that are there already are kept.
+    base_rng : numpy.random.RandomState or module
+        Source of the network's own seed.
+    """
+    _seed(network, base_rng, False, seeds, seeded)
+    _seed_contents(network, seeds, seeded)
+
+
+def _seed_contents(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
+    rng = np.random.RandomState(seeds[network])
+    for object_type in SEEDING_ORDER:
+        for obj in network.objects[object_type]:
+            _seed(obj, rng, seeded[network], seeds, seeded)
+    for subnetwork in network.networks:
+        _seed_contents(subnetwork, seeds, seeded)
+
+
+def _seed(
+    obj: Any, rng: Any, inherited: bool, seeds: dict[Any, int], seeded: dict[Any, bool]
+) -> None:
+    drawn = rng.randint(maxint)
+    own = getattr(obj, "seed", None)
+    seeds.setdefault(obj, drawn if own is None else own)
+    seeded.setdefault(obj, own is not None or inherited)

@@ -1,0 +1,62 @@
+"""Build a node."""
+
+from __future__ import annotations
+
+from nengo import Node, Process
+from nengo.exceptions import BuildError
+from nengo.rc import rc
+from nengo.utils.numpy import is_array_like
+
+from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.operator import Reset, SimPyFunc
+from nengo_jit.builder.signal import Signal
+
+
+@Builder.register(Node)
+def build_node(model: Model, node: Node) -> None:
+    """Build a node into a model.
+
+    An array becomes a constant signal, without an operator; a process a `SimProcess`; any
+    other callable a `SimPyFunc`; a node without output passes its input signal on.
+
+    Parameters
+    ----------
+    model : Model
+        What to build into.
+    node : nengo.Node
+        What to build.
+
+    Raises
+    ------
+    BuildError
+        If the node's output is none of these.
+
+    Notes
+    -----
+    Sets ``model.sig[node]["in"]`` and ``["out"]``, and ``model.params[node]`` to None.
+    """
+    output = node.output
+    constant = is_array_like(output)
+    sig_in = None
+    if node.size_in > 0 and not constant:
+        sig_in = Signal(shape=node.size_in, name=f"{node}.in")
+        model.add_op(Reset(sig_in, tag=f"{node} input"))
+
+    sig_out = None
+    if constant:
+        sig_out = Signal(output.astype(rc.float_dtype), name=f"{node}.out")
+    elif output is None:
+        sig_out = sig_in
+    elif node.size_out > 0:
+        sig_out = Signal(shape=node.size_out, name=f"{node}.out")
+
+    if isinstance(output, Process):
+        model.build(output, sig_in, sig_out, mode="set")
+    elif callable(output):
+        model.add_op(SimPyFunc(sig_out, output, t=model.time, x=sig_in, tag=f"{node}"))
+    elif output is not None and not constant:
+        raise BuildError(f"Invalid node output type '{type(output).__name__}' of {node}")
+
+    model.sig[node]["in"] = sig_in
+    model.sig[node]["out"] = sig_out
+    model.params[node] = None

@@ -1,0 +1,232 @@
+"""Solve for decoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from nengo import Connection, Ensemble
+from nengo.exceptions import BuildError
+from nengo.rc import rc
+from nengo.solvers import NoSolver, Solver
+from nengo.transforms import Dense
+
+from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.ensemble import gen_eval_points, get_activities
+
+
+def get_eval_points(model: Model, conn: Connection, rng: np.random.RandomState) -> np.ndarray:
+    """Evaluation points of a connection: its own or, read-only, those of its ensemble.
+
+    Parameters
+    ----------
+    model : Model
+        Where the ensemble is built.
+    conn : nengo.Connection
+        A connection from an ensemble.
+    rng : numpy.random.RandomState
+        Source of randomness for the connection's own points.
+
+    Returns
+    -------
+    (n_eval_points, dimensions) numpy.ndarray
+    """
+    if conn.eval_points is not None:
+        return gen_eval_points(conn.pre_obj, conn.eval_points, rng, conn.scale_eval_points)
+    view = model.params[conn.pre_obj].eval_points.view()
+    view.setflags(write=False)
+    return view
+
+
+def get_targets(conn: Connection, eval_points: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """What a connection should decode at each evaluation point.
+
+    Parameters
+    ----------
+    conn : nengo.Connection
+        A connection from an ensemble.
+    eval_points : (n_eval_points, dimensions) numpy.ndarray
+        The points.
+    dtype : numpy.dtype, optional
+        Type of the result; nengo's default precision where not given.
+
+    Returns
+    -------
+    (n_eval_points, size_mid) numpy.ndarray
+
+    Raises
+    ------
+    BuildError
+        If the connection's function returns None.
+    """
+    dtype = rc.float_dtype if dtype is None else dtype
+    if isinstance(conn.function, np.ndarray):
+        return conn.function
+    points = eval_points[:, conn.pre_slice]
+    if conn.function is None:
+        return points.astype(dtype)
+    targets = np.zeros((len(points), conn.size_mid), dtype=dtype)
+    for target, point in zip(targets, points):
+        value = conn.function(point)
+        if value is None:
+            raise BuildError(
+                f"Building {conn}: Connection function returned None. Cannot solve for decoders."
+            )
+        target[...] = np.hstack(value) if isinstance(value, (tuple, list)) else value
+    return targets
+
+
+def check_activities(activities: np.ndarray, conn: Connection) -> None:
+    """Raise BuildError where no neuron fires at any evaluation point."""
+    if not np.any(activities):
+        raise BuildError(
+            f"Building {conn}: 'activities' matrix is all zero for {conn.pre_obj}. This is "
+            "because no evaluation points fall in the firing ranges of any neurons."
+        )
+
+
+def build_linear_system(
+    model: Model, conn: Connection, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The system of equations that a connection's decoders solve.
+
+    Parameters
+    ----------
+    model : Model
+        Where the ensemble is built.
+    conn : nengo.Connection
+        A connection from an ensemble.
+    rng : numpy.random.RandomState
+        Source of randomness.
+
+    Returns
+    -------
+    eval_points : (n_eval_points, dimensions) numpy.ndarray
+    activities : (n_eval_points, n_neurons) numpy.ndarray
+        Firing rates (hertz).
+    targets : (n_eval_points, size_mid) numpy.ndarray
+
+    Raises
+    ------
+    BuildError
+        If no neuron fires at any of the points.
+    """
+    eval_points = get_eval_points(model, conn, rng)
+    activities = get_activities(model.params[conn.pre_obj], conn.pre_obj, eval_points)
+    check_activities(activities, conn)
+    return eval_points, activities, get_targets(conn, eval_points)
+
+
+def solve_for_decoders(
+    conn: Connection,
+    gain: np.ndarray,
+    bias: np.ndarray,
+    x: np.ndarray,
+    targets: np.ndarray,
+    rng: np.random.RandomState,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Call a connection's solver; decoder caches wrap this function.
+
+    Parameters
+    ----------
+    conn : nengo.Connection
+        A connection from an ensemble.
+    gain, bias : (n_neurons,) numpy.ndarray
+        Tuning of the ensemble's neurons.
+    x : (n_eval_points, n_neurons) numpy.ndarray
+        Evaluation points as each neuron's encoder sees them (in radii).
+    targets : (n_eval_points, size_mid) numpy.ndarray
+        What to decode.
+    rng : numpy.random.RandomState
+        Source of randomness for the solver.
+
+    Returns
+    -------
+    decoders : (n_neurons, size_mid) numpy.ndarray
+    solver_info : dict
+        What the solver tells of its work.
+
+    Raises
+    ------
+    BuildError
+        If no neuron fires at any of the points.
+    """
+    activities = conn.pre_obj.neuron_type.rates(x, gain, bias)
+    check_activities(activities, conn)
+    return conn.solver(activities, targets, rng=rng)
+
+
+def build_decoders(
+    model: Model, conn: Connection, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Compute a connection's decoders or, for a non-compositional solver, its weights.
+
+    The model's decoder cache is used if the connection's seed was chosen by the user.
+
+    Parameters
+    ----------
+    model : Model
+        Where the ensembles are built.
+    conn : nengo.Connection
+        A connection from an ensemble.
+    rng : numpy.random.RandomState
+        Source of randomness.
+
+    Returns
+    -------
+    eval_points : (n_eval_points, dimensions) numpy.ndarray
+    decoders : (size_mid, n_neurons) numpy.ndarray
+        Of shape ``(post neurons, n_neurons)`` for a non-compositional solver.
+    solver_info : dict
+
+    Raises
+    ------
+    BuildError
+        If no neuron fires at any of the points, or for a non-compositional solver on a
+        transform that is not dense.
+    """
+    built = model.params[conn.pre_obj]
+    eval_points = get_eval_points(model, conn, rng)
+    targets = get_targets(conn, eval_points)
+    if conn.solver.weights and not conn.solver.compositional:
+        targets = _project_to_neurons(model, conn, targets, rng)
+    x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
+    solve = solve_for_decoders
+    if model.seeded[conn]:
+        solve = model.decoder_cache.wrap_solver(solve)
+    decoders, solver_info = solve(conn, built.gain, built.bias, x, targets, rng=rng)
+    return eval_points, decoders.T, solver_info
+
+
+def _project_to_neurons(
+    model: Model, conn: Connection, targets: np.ndarray, rng: np.random.RandomState
+) -> np.ndarray:
+    """Targets in the represented space, as input currents of the receiving neurons."""
+    if not isinstance(conn.transform, Dense):
+        raise BuildError(
+            f"Building {conn}: Non-compositional solvers only work with Dense transforms"
+        )
+    if not isinstance(conn.post_obj, Ensemble):
+        raise BuildError(f"Building {conn}: a solver for weights needs an ensemble at its end")
+    transform = conn.transform.sample(rng=rng)
+    encoders = model.params[conn.post_obj].scaled_encoders
+    return np.dot(np.dot(targets, transform.T), encoders.T[conn.post_slice])
+
+
+@Builder.register(Solver)
+def build_solver(
+    model: Model, solver: Solver, conn: Connection, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Build a connection's solver: see `build_decoders`."""
+    return build_decoders(model, conn, rng)
+
+
+@Builder.register(NoSolver)
+def build_no_solver(
+    model: Model, solver: NoSolver, conn: Connection, rng: np.random.RandomState
+) -> tuple[None, np.ndarray, dict[str, Any]]:
+    """Take the decoders that a `nengo.solvers.NoSolver` holds, without evaluating anything."""
+    activities = np.zeros((1, conn.pre_obj.n_neurons), dtype=rc.float_dtype)
+    targets = np.zeros((1, conn.size_mid), dtype=rc.float_dtype)
+    decoders, solver_info = solver(activities, targets, rng=rng)
+    return None, decoders.T, solver_info

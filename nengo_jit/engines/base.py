@@ -1,0 +1,71 @@
+"""What every engine does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from nengo_jit.builder.signal import SignalDict
+from nengo_jit.planner.plan import Plan
+
+
+class Engine(ABC):
+    """Owns the memory of a plan's signals and runs its operators.
+
+    An engine is made for one plan, in the precision of the plan's signals, and must be `reset`
+    before its first run. Two runs, one after the other, equal one longer run. If a step raises,
+    the engine's state is that of the last completed step, and the error says which operator
+    failed in which step.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+
+    Attributes
+    ----------
+    name : str
+        What users call the engine.
+    plan : Plan
+        What is run.
+    signals : SignalDict
+        The live memory, by signal. Writing to it changes the next step.
+    samples : dict of (nengo.Probe, list of numpy.ndarray)
+        What was recorded for each probe since the last reset or `clear_samples`.
+    """
+
+    name: ClassVar[str]
+    signals: SignalDict
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.samples: dict[Any, list[Any]] = {}
+        self.clear_samples()
+
+    @abstractmethod
+    def reset(self, seed: int) -> None:
+        """Go back to the state before the first step, and forget all samples.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of everything that is random at run time and has no seed of its own.
+        """
+
+    @abstractmethod
+    def run(self, n_steps: int) -> None:
+        """Carry out ``n_steps`` steps."""
+
+    def clear_samples(self) -> None:
+        """Begin a new list of samples for each probe; lists handed out before stay as they are."""
+        self.samples = {planned.probe: [] for planned in self.plan.probes}
+
+    @property
+    def n_steps(self) -> int:
+        """int: number of completed steps since the last reset."""
+        return int(self.signals[self.plan.step].item())
+
+    @property
+    def time(self) -> float:
+        """float: simulated time (seconds)."""
+        return float(self.signals[self.plan.time].item())

@@ -1,0 +1,79 @@
+"""The reference engine: every operator's ``make_step`` in NumPy, one after the other.
+
+It is the oracle that other engines are tested against: what an operator does is what it does
+here.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from nengo_jit.builder.operator import Operator, Step
+from nengo_jit.builder.signal import SignalDict
+from nengo_jit.engines.base import Engine
+from nengo_jit.exceptions import add_context
+from nengo_jit.planner.plan import Plan
+
+
+class ReferenceEngine(Engine):
+    """Runs a plan in NumPy; see `Engine`.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    """
+
+    name: ClassVar[str] = "reference"
+
+    def __init__(self, plan: Plan):
+        super().__init__(plan)
+        self.signals = SignalDict(
+            signal for operator in plan.operators for signal in operator.all_signals
+        )
+        for operator in plan.operators:  # third-party operators may ask for buffers
+            operator.init_signals(self.signals)
+        self._steps: list[tuple[Operator, Step]] = []
+
+    def reset(self, seed: int) -> None:
+        for signal in list(self.signals):
+            self.signals.reset(signal)
+        rng = np.random.RandomState(seed)
+        # Processes draw their seeds from rng here, in this order.
+        self._steps = [
+            (operator, operator.make_step(self.signals, self.plan.dt, rng))
+            for operator in self.plan.operators
+        ]
+        self.clear_samples()
+
+    def run(self, n_steps: int) -> None:
+        with np.errstate(invalid="raise", divide="ignore"):
+            for _ in range(n_steps):
+                self._run_step()
+
+    def _run_step(self) -> None:
+        self.signals.save()
+        for operator, step in self._steps:
+            try:
+                step()
+            except BaseException as error:
+                self._undo_step(error, operator)
+                raise
+        self._record()
+
+    def _undo_step(self, error: BaseException, operator: Operator) -> None:
+        self.signals.restore()
+        number = self.n_steps + 1
+        add_context(
+            error,
+            f"This happened in step {number} (t = {number * self.plan.dt:g} s) in {operator}. "
+            "The simulator is in the state of the step before.",
+        )
+
+    def _record(self) -> None:
+        n_steps = self.n_steps
+        for planned in self.plan.probes:
+            if planned.is_due(n_steps):
+                self.samples[planned.probe].append(self.signals[planned.signal].copy())

@@ -1,0 +1,6 @@
+"""The planner: a Model becomes a Plan, which says what runs in which order."""
+
+from nengo_jit.planner.graph import dependency_graph, topological_order
+from nengo_jit.planner.plan import Plan, ProbePlan, make_plan
+
+__all__ = ["Plan", "ProbePlan", "dependency_graph", "make_plan", "topological_order"]

@@ -1,0 +1,212 @@
+"""Which operators must wait for which others, and an order in which none has to wait.
+
+Within a step, every block of memory is set, then incremented, then read, then updated. Two
+operators touch the same memory if the byte ranges that their signals span in a base overlap,
+as `numpy.may_share_memory` sees it. Cost grows linearly with operators and edges, but for
+sorting the views of each base.
+
+The order is nengo's to the last detail, ties included: sums are then rounded in the same way
+and processes draw the same random numbers as in ``nengo.Simulator(optimize=False)``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from nengo.exceptions import BuildError
+
+from nengo_jit.builder.operator import Operator
+from nengo_jit.builder.signal import Signal
+
+Graph = dict[Any, list[Any]]
+ROLES = ("sets", "incs", "reads", "updates")
+
+
+class Region(NamedTuple):
+    """The bytes of a base's memory between the first and the last that a signal touches."""
+
+    start: int
+    stop: int
+
+
+def region_of(signal: Signal) -> Region:
+    """The region that a signal spans in its base."""
+    if not signal.is_view:
+        return Region(0, max(signal.nbytes, 1))
+    if signal.size == 0:
+        return Region(signal.offset, signal.offset)
+    steps = [(n - 1) * stride for n, stride in zip(signal.shape, signal.strides or ())]
+    start = signal.offset + sum(step for step in steps if step < 0)
+    stop = signal.offset + sum(step for step in steps if step > 0) + signal.itemsize
+    return Region(start, stop)
+
+
+class Memory:
+    """The operators that touch one base's memory in one role, found by region."""
+
+    def __init__(self) -> None:
+        self.operators: dict[Region, list[Any]] = {}
+        self._by_length: dict[int, list[Region]] = {}
+
+    def add(self, region: Region, operator: Any) -> None:
+        """Note that ``operator`` touches ``region``."""
+        self.operators.setdefault(region, []).append(operator)
+
+    def index(self) -> None:
+        """Get ready for `overlapping`, after the last `add`.
+
+        Regions are sorted apart by the binary logarithm of their length, so that a search for
+        neighbours of a short one does not have to begin at the far end of the longest one.
+        """
+        for region in sorted(self.operators):
+            bits = (region.stop - region.start).bit_length()
+            self._by_length.setdefault(bits, []).append(region)
+
+    def overlapping(self, region: Region) -> Iterator[Region]:
+        """Regions here that share a byte with ``region``, and ``region`` itself if it is here."""
+        if region in self.operators:
+            yield region
+        for bits, regions in self._by_length.items():
+            first = bisect_left(regions, Region(region.start - (1 << bits), 0))
+            for i in range(first, len(regions)):
+                other = regions[i]
+                if other.start >= region.stop:
+                    break
+                if other.stop > region.start and other != region:
+                    yield other
+
+
+def dependency_graph(operators: Sequence[Operator]) -> Graph:
+    """Map each operator to those that depend on it directly.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        In the order in which they were added to the model.
+
+    Returns
+    -------
+    dict of (Operator, list of Operator)
+
+    Raises
+    ------
+    BuildError
+        If an operator does not state its roles, or if two set or update the same memory.
+    """
+    memory: dict[str, dict[Signal, Memory]] = {role: defaultdict(Memory) for role in ROLES}
+    touching: dict[str, dict[Signal, list[Any]]] = {role: defaultdict(list) for role in ROLES}
+    for operator in operators:
+        for role in ROLES:
+            signals = getattr(operator, role)
+            if signals is None:
+                raise BuildError(f"{operator!r} does not state its '{role}'")
+            for signal in signals:
+                touching[role][signal].append(operator)
+    regions = {signal: region_of(signal) for role in ROLES for signal in touching[role]}
+    for role in ROLES:
+        for signal, touchers in touching[role].items():
+            for operator in touchers:
+                memory[role][signal.base].add(regions[signal], operator)
+        for block in memory[role].values():
+            block.index()
+    _check_single(memory["sets"], "set")
+    _check_single(memory["updates"], "updated")
+
+    graph: dict[Any, dict[Any, None]] = {operator: {} for operator in operators}
+    for i, role in enumerate(ROLES):
+        for signal, waiting in touching[role].items():
+            for earlier_role in ROLES[:i]:
+                earlier = memory[earlier_role].get(signal.base)
+                if earlier is None:
+                    continue
+                for region in earlier.overlapping(regions[signal]):
+                    for operator in earlier.operators[region]:
+                        graph[operator].update(dict.fromkeys(waiting))
+    return {operator: list(dependents) for operator, dependents in graph.items()}
+
+
+def _check_single(bases: dict[Signal, Memory], done: str) -> None:
+    """Raise BuildError if two operators set, or update, overlapping memory."""
+    for base, block in bases.items():
+        furthest: Region | None = None
+        for region in sorted(block.operators):
+            owners = block.operators[region]
+            if furthest is not None and region.start < min(furthest.stop, region.stop):
+                owners = [*block.operators[furthest], *owners]
+            if len(owners) > 1:
+                raise BuildError(
+                    f"Memory of Signal '{base.name}' is {done} by more than one operator in a "
+                    f"step: {owners[0]} and {owners[1]}"
+                )
+            if furthest is None or region.stop > furthest.stop:
+                furthest = region
+
+
+def topological_order(graph: Graph) -> list[Any]:
+    """Order operators so that each comes after those that it depends on.
+
+    The operator that became ready first comes first (Kahn 1962).
+
+    Parameters
+    ----------
+    graph : dict of (Operator, list of Operator)
+        From `dependency_graph`.
+
+    Returns
+    -------
+    list of Operator
+
+    Raises
+    ------
+    BuildError
+        If operators depend on each other in a cycle; the message names them.
+    """
+    waiting_for = dict.fromkeys(graph, 0)
+    for dependents in graph.values():
+        for operator in dependents:
+            waiting_for[operator] += 1
+    ready = deque(operator for operator, count in waiting_for.items() if count == 0)
+    order = []
+    while ready:
+        operator = ready.popleft()
+        order.append(operator)
+        for dependent in graph[operator]:
+            waiting_for[dependent] -= 1
+            if waiting_for[dependent] == 0:
+                ready.append(dependent)
+    if len(order) < len(graph):
+        cycle = "\n  -> ".join(str(operator) for operator in find_cycle(graph, set(order)))
+        raise BuildError(
+            "Input graph has cycles. This usually occurs because too many connections have no "
+            "synapses. Try setting more synapses to '0' instead of 'None'. Each of these "
+            f"operators waits for the one before it:\n     {cycle}"
+        )
+    return order
+
+
+def find_cycle(graph: Graph, outside: set[Any]) -> list[Any]:
+    """A cycle among those operators that are not ``outside`` it, its first operator repeated.
+
+    Parameters
+    ----------
+    graph : dict of (Operator, list of Operator)
+        A graph with a cycle.
+    outside : set of Operator
+        All operators that are neither in a cycle nor depend on one.
+    """
+    depends_on = {}
+    for operator, dependents in graph.items():
+        if operator not in outside:
+            depends_on.update(dict.fromkeys(dependents, operator))
+    # Every operator that is left depends on one that is left: go back until one repeats.
+    operator = next(iter(depends_on))
+    path: dict[Any, None] = {}
+    while operator not in path:
+        path[operator] = None
+        operator = depends_on[operator]
+    members = list(path)
+    cycle = members[members.index(operator) :]
+    return [*reversed([*cycle, operator])]

@@ -1,0 +1,409 @@
+"""The Simulator: builds a network, plans it, and runs the plan on an engine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.cache import get_default_decoder_cache
+from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
+from nengo.utils.numpy import maxint
+from nengo.utils.progress import Progress, ProgressTracker
+
+from nengo_jit.builder import Builder, Model
+from nengo_jit.builder.interop import use_our_build_functions
+from nengo_jit.builder.operator import Operator
+from nengo_jit.builder.signal import SignalDict
+from nengo_jit.engines import engine_class
+from nengo_jit.planner import dependency_graph, make_plan
+
+logger = logging.getLogger(__name__)
+
+CHUNK_SECONDS = 0.05  # how long an engine runs between two looks at the progress bar and Ctrl-C
+
+
+class Simulator:
+    """Runs a Nengo network, in place of ``nengo.Simulator`` and with the same results.
+
+    Parameters
+    ----------
+    network : nengo.Network or None
+        What to build and run. None if ``model`` holds all there is to run.
+    dt : float
+        Length of a step (seconds). Ignored if ``model`` is given, which has its own.
+    seed : int, optional
+        Seed of what is random while running, such as noise. The default is the network's seed
+        plus one, or a random number if the network has none.
+    model : Model or nengo.builder.Model, optional
+        What to build into, or what was built before. A model of nengo's is given our build
+        functions, unless its builder was chosen by somebody.
+    progress_bar : bool or nengo.utils.progress.ProgressBar
+        Whether, or where, to show the progress of building and running.
+    optimize : bool
+        Accepted for the sake of nengo's signature. It changes no results; how a model is
+        planned is up to the engine.
+    engine : str, optional
+        Which engine to run on. The default is the environment variable ``NENGO_JIT_ENGINE``
+        or, if that is not set, the fastest engine there is.
+
+    Attributes
+    ----------
+    closed : bool
+        Whether the simulator has been closed and cannot run any more.
+    data : SimulationData
+        Probe data, and the parameters of the objects that were built.
+    model : Model
+        What the network was built into.
+    optimize : bool
+        As given.
+    plan : Plan
+        What is run; print it to read it.
+    progress_bar : bool or nengo.utils.progress.ProgressBar
+        As given; `run` and `run_steps` may override it.
+    seed : int
+        Seed of what is random while running.
+
+    Raises
+    ------
+    BuildError
+        If the network cannot be built.
+    ValidationError
+        If the engine is unknown, or a process does not work with ``dt``.
+
+    Notes
+    -----
+    If a step raises, the error says in which step and where. Signals, time and step count are
+    then those of the step before, probe data up to there is kept, and the simulator can be
+    stepped on, reset or closed. State that Python objects keep to themselves, such as that of
+    a node's function or a random number generator, cannot be taken back.
+    """
+
+    closed = True  # until the constructor has succeeded
+
+    def __init__(
+        self,
+        network: nengo.Network | None,
+        dt: float = 0.001,
+        seed: int | None = None,
+        model: Any = None,
+        progress_bar: Any = True,
+        optimize: bool = True,
+        *,
+        engine: str | None = None,
+    ):
+        if network is None and model is None:
+            raise ValidationError("Give a network, a model or both", attr="network", obj=self)
+        chosen_engine = engine_class(engine or os.environ.get("NENGO_JIT_ENGINE") or None)
+        self.progress_bar = progress_bar
+        self.optimize = optimize
+        if model is None:
+            model = Model(
+                dt=float(dt),
+                label=f"{network}, dt={dt:f}",
+                decoder_cache=get_default_decoder_cache(),
+            )
+        self.model = model
+        self._build(network)
+        self.plan = make_plan(self.model)
+        self._engine = chosen_engine(self.plan)
+        self._signals: SignalDict | None = self._engine.signals
+        self.data = SimulationData(dict(self.model.params))
+
+        if seed is None and network is not None and network.seed is not None:
+            seed = network.seed + 1
+        self.closed = False
+        try:
+            self.reset(seed=np.random.randint(maxint) if seed is None else seed)
+        except BaseException:
+            self.closed = True
+            raise
+
+    def _build(self, network: nengo.Network | None) -> None:
+        use_our_build_functions(self.model, Builder())
+        tracker = ProgressTracker(self.progress_bar, Progress("Building", "Build"))
+        with tracker:
+            if network is not None:
+                self.model.build(network, progress=tracker.next_stage("Building", "Build"))
+
+    def __del__(self) -> None:
+        if not self.closed:
+            warnings.warn(
+                f"Simulator with model={self.model} was deallocated while open. Please close "
+                "simulators manually to ensure resources are properly freed.",
+                ResourceWarning,
+                stacklevel=2,
+            )
+
+    def __enter__(self) -> Simulator:
+        if self.closed:
+            raise SimulatorClosed("Cannot re-open after simulator is closed")
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        signals: Mapping[Any, Any] = self.signals or {}
+        return {
+            "model": self.model,
+            "signals": {s: array for s, array in signals.items() if not s.readonly},
+            "samples": {probe: self.data.raw[probe] for probe in self.model.probes},
+            "seed": self.seed,
+            "progress_bar": self.progress_bar,
+            "optimize": self.optimize,
+            "engine": self._engine.name,
+            "closed": self.closed,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Simulator.__init__(
+            self,
+            None,
+            model=state["model"],
+            seed=state["seed"],
+            progress_bar=state["progress_bar"],
+            optimize=state["optimize"],
+            engine=state["engine"],
+        )
+        for signal, value in state["signals"].items():
+            self._engine.signals[signal] = value
+        for probe, samples in state["samples"].items():
+            self.data.raw[probe].extend(samples)
+        if state["closed"]:
+            self.close()
+
+    @property
+    def dg(self) -> dict[Operator, list[Operator]]:
+        """Dict of (Operator, list of Operator): for each operator those that depend on it."""
+        return dependency_graph(self.model.operators)
+
+    @property
+    def dt(self) -> float:
+        """float: length of a step (seconds); cannot be changed."""
+        return self.model.dt
+
+    @dt.setter
+    def dt(self, value: float) -> None:
+        raise ReadonlyError(attr="dt", obj=self)
+
+    @property
+    def engine(self) -> str:
+        """str: name of the engine that the simulator runs on."""
+        return self._engine.name
+
+    @property
+    def n_steps(self) -> int:
+        """int: number of completed steps."""
+        return self._engine.n_steps
+
+    @property
+    def signals(self) -> SignalDict | None:
+        """SignalDict or None: live memory by signal, to read and to write; None once closed."""
+        return self._signals
+
+    @property
+    def step_order(self) -> list[Operator]:
+        """List of Operator: in the order in which they are carried out in a step."""
+        return list(self.plan.operators)
+
+    @property
+    def time(self) -> float:
+        """float: simulated time (seconds)."""
+        return self._engine.time
+
+    def clear_probes(self) -> None:
+        """Forget all probe data."""
+        self._engine.clear_samples()
+        self.data.raw.update(self._engine.samples)
+        self.data.reset()
+
+    def close(self) -> None:
+        """Close the simulator: its data stays, but it cannot run any more."""
+        self.closed = True
+        self._signals = None
+
+    def _check_open(self, what: str) -> None:
+        if self.closed:
+            raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
+
+    def reset(self, seed: int | None = None) -> None:
+        """Go back to the state before the first step, and forget all probe data.
+
+        Parameters
+        ----------
+        seed : int, optional
+            A new seed for what is random while running. What was drawn while building stays.
+
+        Raises
+        ------
+        SimulatorClosed
+            If the simulator is closed.
+        """
+        self._check_open("be reset")
+        if seed is not None:
+            self.seed = seed
+        self._engine.reset(self.seed)
+        self.clear_probes()
+
+    def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
+        """Simulate for a given time, rounded to the nearest step.
+
+        Parameters
+        ----------
+        time_in_seconds : float
+            How long (seconds of simulated time), not negative.
+        progress_bar : bool or nengo.utils.progress.ProgressBar, optional
+            Overrides the simulator's ``progress_bar``.
+
+        Raises
+        ------
+        SimulationError
+            If a function returns None or something that is not a finite number.
+        SimulatorClosed
+            If the simulator is closed.
+        ValidationError
+            If the time is negative.
+        """
+        if time_in_seconds < 0:
+            raise ValidationError(
+                f"Must be positive (got {time_in_seconds:g})", attr="time_in_seconds"
+            )
+        steps = int(np.round(float(time_in_seconds) / self.dt))
+        if steps == 0:
+            warnings.warn(
+                f"{time_in_seconds} results in running for 0 timesteps. Simulator still at time "
+                f"{self.time}.",
+                stacklevel=2,
+            )
+        else:
+            logger.info(
+                "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
+            )
+            self.run_steps(steps, progress_bar=progress_bar)
+
+    def run_steps(self, steps: int, progress_bar: Any = None) -> None:
+        """Simulate a given number of steps.
+
+        Parameters
+        ----------
+        steps : int
+            How many.
+        progress_bar : bool or nengo.utils.progress.ProgressBar, optional
+            Overrides the simulator's ``progress_bar``.
+
+        Raises
+        ------
+        SimulationError, SimulatorClosed
+            See `run`.
+        """
+        self._check_open("run")
+        bar = self.progress_bar if progress_bar is None else progress_bar
+        with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
+            done, chunk = 0, 1
+            while done < steps:
+                chunk = min(chunk, steps - done)
+                start = time.perf_counter()
+                self._engine.run(chunk)
+                seconds = time.perf_counter() - start
+                done += chunk
+                tracker.total_progress.step(chunk)
+                # at most tenfold, since the first steps may not be typical
+                chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-9))))
+
+    def step(self) -> None:
+        """Simulate one step; for errors see `run`."""
+        self._check_open("run")
+        self._engine.run(1)
+
+    def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
+        """Times at which probes took samples, the first one being ``dt``.
+
+        Parameters
+        ----------
+        dt : float, optional
+            Deprecated name of ``sample_every``.
+        sample_every : float, optional
+            The probe's sampling period (seconds); every step where not given.
+
+        Returns
+        -------
+        (n_samples,) numpy.ndarray
+            Times (seconds).
+
+        Raises
+        ------
+        ValidationError
+            If both are given.
+        """
+        if dt is not None:
+            if sample_every is not None:
+                raise ValidationError(
+                    "Cannot specify both `dt` and `sample_every`. Use `sample_every` only.",
+                    attr="dt",
+                    obj=self,
+                )
+            warnings.warn(
+                "`dt` is deprecated. Use `sample_every` instead.", DeprecationWarning, stacklevel=2
+            )
+            sample_every = dt
+        period = 1 if sample_every is None else sample_every / self.dt
+        steps = np.arange(1, self.n_steps + 1)
+        return self.dt * steps[steps % period < 1]
+
+
+class SimulationData(Mapping[Any, Any]):
+    """What a simulation has to tell about each object.
+
+    Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to
+    the parameters that were built for them (`BuiltEnsemble`, `BuiltConnection`); objects about
+    which there is nothing to tell, such as nodes, to None.
+
+    Parameters
+    ----------
+    raw : dict
+        What is kept for each object; a list of samples for a probe.
+
+    Attributes
+    ----------
+    raw : dict
+        As given. A probe's list grows while the simulation runs and may be emptied.
+    """
+
+    def __init__(self, raw: dict[Any, Any]):
+        self.raw = raw
+        # each array with what tells whether its list has changed since
+        self._cache: dict[Any, tuple[tuple[int, ...], np.ndarray]] = {}
+
+    def __getitem__(self, key: Any) -> Any:
+        """Data of an object; a probe's samples as a read-only array."""
+        value = self.raw[key]
+        if not isinstance(value, list):
+            return value
+        mark = (len(value), *map(id, value[:1] + value[-1:]))
+        if key not in self._cache or self._cache[key][0] != mark:
+            array = np.asarray(value)
+            array.setflags(write=False)
+            self._cache[key] = (mark, array)
+        return self._cache[key][1]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return repr(self.raw)
+
+    def __str__(self) -> str:
+        return str(self.raw)
+
+    def reset(self) -> None:
+        """Forget the arrays that were made of lists."""
+        self._cache.clear()

@@ -1,0 +1,156 @@
+"""What holds for every engine, whatever it runs on."""
+
+import nengo
+import numpy as np
+import pytest
+from nengo.exceptions import ValidationError
+
+from nengo_jit.builder import Model
+from nengo_jit.engines import ENGINES, engine_class
+from nengo_jit.planner import make_plan
+
+
+@pytest.fixture(params=ENGINES)
+def make_engine(request):
+    def make(network, seed=1):
+        model = Model()
+        model.build(network)
+        engine = ENGINES[request.param](make_plan(model))
+        engine.reset(seed)
+        return engine
+
+    return make
+
+
+@pytest.fixture
+def network():
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(nengo.processes.WhiteNoise(), label="noise")
+        ens = nengo.Ensemble(20, 1)
+        nengo.Connection(stim, ens)
+        nengo.Connection(ens, ens, synapse=0.1)
+        net.probe = nengo.Probe(ens, synapse=0.01)
+        net.coarse = nengo.Probe(ens, sample_every=0.003)
+    return net
+
+
+def samples(engine, probe):
+    return np.array(engine.samples[probe])
+
+
+def test_two_runs_equal_one_longer(make_engine, network):
+    whole, parts = make_engine(network), make_engine(network)
+    whole.run(20)
+    parts.run(7)
+    parts.run(13)
+    assert np.array_equal(samples(whole, network.probe), samples(parts, network.probe))
+    assert (whole.n_steps, whole.time) == (parts.n_steps, parts.time) == (20, 0.02)
+
+
+def test_reset_repeats_exactly(make_engine, network):
+    engine = make_engine(network, seed=3)
+    engine.run(20)
+    first = samples(engine, network.probe)
+    engine.reset(3)
+    assert (engine.n_steps, engine.time) == (0, 0.0)
+    assert samples(engine, network.probe).size == 0
+    engine.run(20)
+    assert np.array_equal(samples(engine, network.probe), first)
+
+
+def test_reset_with_another_seed_changes_noise(make_engine, network):
+    engine = make_engine(network, seed=3)
+    engine.run(20)
+    first = samples(engine, network.probe)
+    engine.reset(4)
+    engine.run(20)
+    assert not np.array_equal(samples(engine, network.probe), first)
+
+
+def test_samples_are_taken_as_often_as_asked(make_engine, network):
+    engine = make_engine(network)
+    engine.run(10)
+    assert len(engine.samples[network.probe]) == 10
+    assert len(engine.samples[network.coarse]) == 3
+
+
+def test_cleared_samples_leave_old_lists_alone(make_engine, network):
+    engine = make_engine(network)
+    engine.run(2)
+    before = engine.samples[network.probe]
+    engine.clear_samples()
+    engine.run(1)
+    assert (len(before), len(engine.samples[network.probe])) == (2, 1)
+
+
+def test_writing_to_signals_changes_the_next_step(make_engine):
+    with nengo.Network() as net:
+        stim = nengo.Node([1.0])
+        probe = nengo.Probe(stim)
+    engine = make_engine(net)
+    engine.run(1)
+    (planned,) = engine.plan.probes
+    engine.signals[planned.signal] = 5.0
+    engine.run(1)
+    assert samples(engine, probe).ravel().tolist() == [1.0, 5.0]
+
+
+def test_a_step_that_raises_is_undone(make_engine):
+    failures = [0.004]
+
+    def fail(t):
+        if t in failures:
+            failures.remove(t)
+            raise ValueError("no more")
+        return t
+
+    with nengo.Network(seed=0) as net:
+        clock = nengo.Node(lambda t: t)
+        failing = nengo.Node(fail, label="failing")
+        probe, other = nengo.Probe(failing), nengo.Probe(clock, synapse=0.01)
+    engine = make_engine(net)
+    engine.run(3)
+    before = {signal: np.copy(array) for signal, array in engine.signals.items()}
+    with pytest.raises(ValueError, match="no more"):
+        engine.run(1)
+    assert (engine.n_steps, len(engine.samples[probe]), len(engine.samples[other])) == (3, 3, 3)
+    for signal, array in engine.signals.items():
+        assert np.array_equal(array, before[signal])
+    engine.run(2)  # and it can go on from there
+    assert np.allclose(samples(engine, probe).ravel(), [0.001, 0.002, 0.003, 0.004, 0.005])
+
+
+def test_an_interrupt_keeps_whole_steps(make_engine):
+    def interrupt(t):
+        if t > 0.0025:
+            raise KeyboardInterrupt
+        return t
+
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(interrupt))
+    engine = make_engine(net)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(10)
+    assert (engine.n_steps, len(engine.samples[probe])) == (2, 2)
+
+
+def test_invalid_arithmetic_raises_and_division_by_zero_does_not(make_engine):
+    with nengo.Network() as net:
+        nengo.Node(lambda t: [np.divide(1.0, 0.0) > 0])
+    make_engine(net).run(1)
+    with nengo.Network() as net:
+        nengo.Node(lambda t: [np.subtract(np.inf, np.inf) > 0])
+    with pytest.raises(FloatingPointError, match="invalid"):
+        make_engine(net).run(1)
+
+
+def test_engines_are_found_by_name():
+    for name, engine in ENGINES.items():
+        assert engine_class(name) is engine
+        assert engine.name == name
+    assert engine_class(None) is next(iter(ENGINES.values()))
+
+
+def test_an_unknown_engine_lists_the_known():
+    with pytest.raises(ValidationError, match=r"'warp'.*'reference'"):
+        engine_class("warp")

@@ -1,0 +1,72 @@
+"""Imports go one way down the pipeline, and Numba and JAX stay behind their engines."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nengo_jit
+
+PACKAGE = Path(nengo_jit.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# From the stage that everything may import to the one that nothing may.
+PIPELINE = ["exceptions", "builder", "planner", "engines", "simulator", "__init__"]
+
+
+def imported_modules(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the direction"
+            names.add(node.module)
+    return names
+
+
+def stage(module: str) -> int:
+    parts = module.split(".")
+    return PIPELINE.index(parts[1] if len(parts) > 1 else "__init__")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts)
+
+
+def test_every_module_belongs_to_a_stage():
+    for path in MODULES:
+        stage(module_name(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_down_the_pipeline(path):
+    for name in imported_modules(path):
+        if name.split(".")[0] == "nengo_jit":
+            assert stage(name) <= stage(module_name(path)), f"imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_compilers_are_imported_only_by_their_engines(path):
+    roots = {name.split(".")[0] for name in imported_modules(path)}
+    if "engines/cpu" not in path.as_posix():
+        assert "numba" not in roots
+    if "engines/jax" not in path.as_posix():
+        assert "jax" not in roots
+
+
+def test_stages_do_not_import_in_circles():
+    graph = {module_name(path): imported_modules(path) for path in MODULES}
+
+    def reaches(name, goal, seen):
+        for other in graph.get(name, ()):
+            if other == goal:
+                return True
+            if other not in seen:
+                seen.add(other)
+                if reaches(other, goal, seen):
+                    return True
+        return False
+
+    assert [name for name in graph if reaches(name, name, set())] == []
