@@ -16,14 +16,13 @@ lint: .venv/test
 	$(BIN)/mypy
 
 unit: .venv/test
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 conformance: .venv/test
-	$(BIN)/python tests/conformance/run_nengo_suite.py -n $(WORKERS)
+	$(BIN)/python tests/conformance/run_nengo_suite.py -n $(WORKERS) --dist worksteal
 
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	touch $@
 

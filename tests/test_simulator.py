@@ -1,3 +1,4 @@
+import inspect
 import pickle
 import sys
 import threading
@@ -57,6 +58,27 @@ def test_results_are_nengos(network, sim):
         reference.run(0.1)
     assert np.array_equal(sim.data[network.probe], reference.data[network.probe])
     assert np.array_equal(sim.trange(), reference.trange())
+
+
+def named_defaults(function):
+    return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def test_signature_is_nengos_and_an_engine():
+    engine = inspect.signature(nengo_jit.Simulator).parameters["engine"]
+    assert (engine.kind, engine.default) == (inspect.Parameter.KEYWORD_ONLY, None)
+    assert named_defaults(nengo_jit.Simulator) == [
+        *named_defaults(nengo.Simulator),
+        ("engine", None),
+    ]
+
+
+@pytest.mark.parametrize("name", [n for n in dir(nengo.Simulator) if not n.startswith("_")])
+def test_public_methods_are_nengos(name):
+    theirs = getattr(nengo.Simulator, name)
+    ours = getattr(nengo_jit.Simulator, name)
+    if callable(theirs):
+        assert named_defaults(ours) == named_defaults(theirs)
 
 
 def test_clock_has_python_numbers(sim):

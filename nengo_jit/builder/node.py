@@ -47,7 +47,7 @@ def build_node(model: Model, node: Node) -> None:
         sig_out = Signal(output.astype(rc.float_dtype), name=f"{node}.out")
     elif output is None:
         sig_out = sig_in
-    elif node.size_out > 0:
+    elif node.size_out > 0 or isinstance(output, Process):
         sig_out = Signal(shape=node.size_out, name=f"{node}.out")
 
     if isinstance(output, Process):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import nengo.builder.signal as reference
@@ -38,7 +38,7 @@ class Signal(reference.Signal):
     ----------
     initial_value : array_like or SparseMatrix or scipy.sparse matrix, optional
         Value before the first step. Zeros of nengo's default precision where not given.
-    shape : tuple of int or int, optional
+    shape : int or sequence of int, optional
         Shape of those zeros. If both are given they must agree.
     name : str, optional
         What the signal is called in messages; the object's id where not given.
@@ -62,7 +62,7 @@ class Signal(reference.Signal):
     def __init__(
         self,
         initial_value: Any = None,
-        shape: int | tuple[int, ...] | None = None,
+        shape: int | Sequence[int] | None = None,
         name: str | None = None,
         base: reference.Signal | None = None,
         readonly: bool = False,
@@ -80,7 +80,7 @@ class Signal(reference.Signal):
                 raise SignalError(f"Signal '{name}' needs an initial value or a shape")
             initial_value = np.zeros(shape, dtype=rc.float_dtype)
         self._initial_value = self._freeze(initial_value)
-        if shape is not None and self.shape != (shape if isinstance(shape, tuple) else (shape,)):
+        if shape is not None and self.shape != npext.as_shape(shape):
             raise SignalError(
                 f"Signal '{self.name}': the initial value has shape {self.shape}, not {shape}"
             )

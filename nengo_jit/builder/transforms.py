@@ -384,14 +384,12 @@ def correlate_grouped_windows(view: np.ndarray, kernel: np.ndarray) -> np.ndarra
     -------
     (down, across, filters) numpy.ndarray
     """
-    channels = kernel.shape[2]
+    rows, columns, channels, filters = kernel.shape
+    down, across = view.shape[:2]
     groups = view.shape[-1] // channels
-    filters = kernel.shape[3] // groups
-    products = [
-        correlate_windows(
-            view[..., group * channels : (group + 1) * channels],
-            kernel[..., group * filters : (group + 1) * filters],
-        )
-        for group in range(groups)
-    ]
-    return np.concatenate(products, axis=-1)
+    # one matrix per group: (groups, places, inputs) and (groups, inputs, filters in a group)
+    inputs = view.reshape(down * across, rows * columns, groups, channels)
+    inputs = np.moveaxis(inputs, 2, 0).reshape(groups, down * across, -1)
+    weights = np.moveaxis(kernel.reshape(-1, groups, filters // groups), 1, 0)
+    product = np.einsum("gpi,gif->pgf", inputs, np.ascontiguousarray(weights))
+    return product.reshape(down, across, filters)

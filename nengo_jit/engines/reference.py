@@ -55,22 +55,20 @@ class ReferenceEngine(Engine):
 
     def _run_step(self) -> None:
         self.signals.save()
-        for operator, step in self._steps:
-            try:
+        operator = None
+        try:
+            for operator, step in self._steps:
                 step()
-            except BaseException as error:
-                self._undo_step(error, operator)
-                raise
+        except BaseException as error:  # Ctrl-C too, which may come between two operators
+            self.signals.restore()
+            number = self.n_steps + 1
+            add_context(
+                error,
+                f"This happened in step {number} (t = {number * self.plan.dt:g} s) in {operator}. "
+                "The simulator is in the state of the step before.",
+            )
+            raise
         self._record()
-
-    def _undo_step(self, error: BaseException, operator: Operator) -> None:
-        self.signals.restore()
-        number = self.n_steps + 1
-        add_context(
-            error,
-            f"This happened in step {number} (t = {number * self.plan.dt:g} s) in {operator}. "
-            "The simulator is in the state of the step before.",
-        )
 
     def _record(self) -> None:
         n_steps = self.n_steps
