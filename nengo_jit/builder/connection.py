@@ -152,7 +152,14 @@ def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
     Returns
     -------
     Signal
+
+    Raises
+    ------
+    BuildError
+        If the signal is not a vector.
     """
+    if signal.ndim != 1:
+        raise BuildError(f"Cannot select {sl} of {signal}: only vectors can be sliced")
     if isinstance(sl, slice) and sl.step in (None, 1):
         return signal[sl]
     selected = Signal(shape=np.arange(signal.size)[sl].size, name=f"{signal.name}.sliced")

@@ -27,8 +27,9 @@ def third_party_build_function(nengo_class: type) -> Callable[..., Any] | None:
         None where there is no build function or nengo's own.
     """
     function = nengo.builder.Builder.builders.get(nengo_class)
-    module = getattr(function, "__module__", None) or ""
-    return None if module.startswith("nengo.builder.") else function
+    is_nengos_function = (getattr(function, "__module__", None) or "").startswith("nengo.builder.")
+    is_nengos_class = nengo_class.__module__.startswith("nengo.")
+    return None if is_nengos_function and is_nengos_class else function
 
 
 def use_our_build_functions(model: Any, builder: Any) -> None:

@@ -181,25 +181,25 @@ def build_rates_to_spikes(
     build_neurons(model, neurontype, neurons, input_sig=rates)
 
 
-@Builder.register(LIFRate)
+# nengo registers build functions for the base types only, so that third-party code can replace
+# them for all types at once; these are for calling by name.
+
+
 def build_lifrate(model: Model, lifrate: LIFRate, neurons: Neurons) -> None:
     """Build LIF rate neurons, which keep no state; see `build_neurons`."""
     build_neurons(model, lifrate, neurons)
 
 
-@Builder.register(LIF)
 def build_lif(model: Model, lif: LIF, neurons: Neurons) -> None:
     """Build LIF neurons; their state is "voltage" and "refractory_time"; see `build_neurons`."""
     build_neurons(model, lif, neurons)
 
 
-@Builder.register(AdaptiveLIFRate)
 def build_alifrate(model: Model, alifrate: AdaptiveLIFRate, neurons: Neurons) -> None:
     """Build adaptive LIF rate neurons; their state is "adaptation"; see `build_neurons`."""
     build_neurons(model, alifrate, neurons)
 
 
-@Builder.register(AdaptiveLIF)
 def build_alif(model: Model, alif: AdaptiveLIF, neurons: Neurons) -> None:
     """Build adaptive LIF neurons; their state is that of LIF and "adaptation"."""
     build_neurons(model, alif, neurons)

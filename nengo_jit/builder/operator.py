@@ -263,9 +263,8 @@ class Copy(Operator, reference.Copy):
 
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
         src, dst = signals[self.src], signals[self.dst]
-        source: Any = Ellipsis if self.src_slice is None else self.src_slice
-        target: Any = Ellipsis if self.dst_slice is None else self.dst_slice
-        repeated = has_repeats(target, len(dst)) if is_array_like(target) else False
+        source, target = as_selection(self.src_slice), as_selection(self.dst_slice)
+        repeated = isinstance(target, np.ndarray) and has_repeats(target, len(dst))
 
         def step_copy() -> None:
             dst[target] = src[source]
@@ -284,6 +283,13 @@ class Copy(Operator, reference.Copy):
                 "when copy is not an increment"
             )
         return step_copy_inc_repeated
+
+
+def as_selection(selection: Any) -> Any:
+    """What to index an array with: everything for None, an array for a list or a tuple."""
+    if selection is None:
+        return Ellipsis
+    return np.asarray(selection) if is_array_like(selection) else selection
 
 
 def has_repeats(indices: Any, length: int) -> bool:

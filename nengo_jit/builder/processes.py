@@ -168,7 +168,6 @@ def build_process(
     return sig_out
 
 
-@Builder.register(Synapse)
 def build_synapse(
     model: Model,
     synapse: Synapse,
@@ -177,6 +176,8 @@ def build_synapse(
     mode: str = "set",
 ) -> Signal:
     """Build a synapse, a process that filters one signal, into a model.
+
+    For calling by name: `Model.build` takes `build_process`, which does the same.
 
     Parameters
     ----------

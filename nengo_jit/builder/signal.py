@@ -20,9 +20,23 @@ def is_sparse(value: Any) -> bool:
     return isinstance(value, SparseMatrix) or npext.is_spmatrix(value)
 
 
+def is_index(value: Any) -> bool:
+    """Whether ``value`` is an integer; for NumPy, unlike Python, booleans are not."""
+    return npext.is_integer(value) and not isinstance(value, bool)
+
+
 def address(array: np.ndarray) -> int:
     """Memory address of the first element of ``array``, in bytes."""
     return int(array.__array_interface__["data"][0])
+
+
+def byte_span(signal: reference.Signal) -> tuple[int, int]:
+    """First byte, and the one after the last, that a signal touches in its base's memory."""
+    if signal.size == 0:
+        return signal.offset, signal.offset
+    steps = [(n - 1) * stride for n, stride in zip(signal.shape, signal.strides)]
+    start = signal.offset + sum(step for step in steps if step < 0)
+    return start, signal.offset + sum(step for step in steps if step > 0) + signal.itemsize
 
 
 class Signal(reference.Signal):
@@ -116,7 +130,8 @@ class Signal(reference.Signal):
         if self._base.is_view:
             raise SignalError(f"Signal '{self.name}': the base of a view cannot be a view")
         distance = address(self._initial_value) - address(self._base.initial_value)
-        if self.size and distance != self._offset:
+        start, stop = byte_span(self)
+        if self.size and (distance != self._offset or start < 0 or stop > self._base.nbytes):
             raise SignalError(
                 f"Signal '{self.name}' does not lie {self._offset} bytes into the memory of its "
                 f"base '{self._base.name}'"
@@ -164,13 +179,13 @@ class Signal(reference.Signal):
         if item is Ellipsis or (isinstance(item, slice) and item == slice(None)):
             return self
         items = item if isinstance(item, tuple) else (item,)
-        if not all(npext.is_integer(i) or isinstance(i, slice) for i in items):
+        if not all(is_index(i) or isinstance(i, slice) for i in items):
             raise SignalError(
                 f"Signal '{self.name}' can only be indexed by integers and slices (got {item!r})"
             )
         try:
             view = self._initial_value[items]
-            if all(npext.is_integer(i) for i in items):  # keep the last dimension, to have a view
+            if all(map(is_index, items)):  # keep the last dimension, to have a view
                 last = items[-1] % self.shape[len(items) - 1]
                 view = self._initial_value[(*items[:-1], slice(last, last + 1))]
         except IndexError as error:

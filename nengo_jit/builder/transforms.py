@@ -193,6 +193,8 @@ def _apply_weights(
 class GeneralConvInc(Operator, reference.GeneralConvInc):
     """Add a convolution or transposed convolution of one or two dimensions.
 
+    Implements what `ConvInc` or `ConvTransposeInc` does, according to ``conv``.
+
     Parameters
     ----------
     W : Signal
@@ -260,6 +262,10 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
     @property
     def _strides(self) -> tuple[int, int]:
         return (1,) * (2 - self.conv.dimensions) + tuple(self.conv.strides)
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        kind = ConvTransposeInc if self.is_transpose else ConvInc
+        return kind.make_step(self, signals, dt, rng)
 
 
 class ConvInc(GeneralConvInc, reference.ConvInc):
@@ -388,8 +394,8 @@ def correlate_grouped_windows(view: np.ndarray, kernel: np.ndarray) -> np.ndarra
     down, across = view.shape[:2]
     groups = view.shape[-1] // channels
     # one matrix per group: (groups, places, inputs) and (groups, inputs, filters in a group)
-    inputs = view.reshape(down * across, rows * columns, groups, channels)
-    inputs = np.moveaxis(inputs, 2, 0).reshape(groups, down * across, -1)
+    grouped = view.reshape(down * across, rows * columns, groups, channels)
+    inputs = np.moveaxis(grouped, 2, 0).reshape(groups, down * across, -1)
     weights = np.moveaxis(kernel.reshape(-1, groups, filters // groups), 1, 0)
     product = np.einsum("gpi,gif->pgf", inputs, np.ascontiguousarray(weights))
     return product.reshape(down, across, filters)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from nengo.exceptions import BuildError
 
 from nengo_jit.builder.operator import Operator
-from nengo_jit.builder.signal import Signal
+from nengo_jit.builder.signal import Signal, byte_span
 
 Graph = dict[Any, list[Any]]
 ROLES = ("sets", "incs", "reads", "updates")
@@ -36,12 +36,7 @@ def region_of(signal: Signal) -> Region:
     """The region that a signal spans in its base."""
     if not signal.is_view:
         return Region(0, max(signal.nbytes, 1))
-    if signal.size == 0:
-        return Region(signal.offset, signal.offset)
-    steps = [(n - 1) * stride for n, stride in zip(signal.shape, signal.strides or ())]
-    start = signal.offset + sum(step for step in steps if step < 0)
-    stop = signal.offset + sum(step for step in steps if step > 0) + signal.itemsize
-    return Region(start, stop)
+    return Region(*byte_span(signal))
 
 
 class Memory:

@@ -1,0 +1,615 @@
+import nengo
+import nengo.builder.transforms as reference
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nengo.builder.signal import SignalDict as NengoSignalDict
+from nengo.dists import Uniform
+from nengo.exceptions import BuildError
+from nengo.transforms import SparseMatrix
+
+from nengo_jit.builder import (
+    Model,
+    build_convolution,
+    build_dense,
+    build_no_transform,
+    build_sparse,
+)
+from nengo_jit.builder.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
+from nengo_jit.builder.signal import Signal
+from nengo_jit.builder.transforms import (
+    ConvInc,
+    ConvTransposeInc,
+    GeneralConvInc,
+    multiply,
+    same_padding,
+    windows,
+)
+
+by_example = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+def close(actual, expected):
+    return np.allclose(actual, expected, rtol=1e-11, atol=1e-12)
+
+
+def random_array(*shape, seed=0):
+    return np.random.RandomState(seed).uniform(-1, 1, shape)
+
+
+def built_operators(model):
+    """The operators of a model, without the clock."""
+    return model.operators[1:]
+
+
+class TestMultiply:
+    @pytest.mark.parametrize(
+        "x, y, expected",
+        [
+            (2.0, 3.0, 6),
+            (2.0, [1.0, 2.0], [2, 4]),
+            ([1.0, 2.0], 3.0, [3, 6]),
+            ([1.0, 2.0], [3.0, 4.0], [3, 8]),
+            (2.0, [[1.0, 2.0], [3.0, 4.0]], [[2, 4], [6, 8]]),
+            ([[1.0, 2.0], [3.0, 4.0]], 2.0, [[2, 4], [6, 8]]),
+            ([10.0, 100.0], [[1.0, 2.0], [3.0, 4.0]], [[10, 20], [300, 400]]),
+            ([[1.0, 2.0], [3.0, 4.0]], [10.0, 100.0], [[10, 200], [30, 400]]),
+            ([[1.0, 2.0]], [[3.0], [4.0]], [[11]]),
+        ],
+    )
+    def test_vectors_stand_for_diagonal_matrices(self, x, y, expected):
+        assert multiply(np.array(x), np.array(y)).tolist() == expected
+
+    @by_example
+    @given(
+        x=st.sampled_from([(), (3,), (3, 3), (2, 3)]), y=st.sampled_from([(), (3,), (3, 3), (3, 4)])
+    )
+    def test_it_is_the_product_of_the_matrices_meant(self, x, y):
+        def matrix(array):
+            return array * np.eye(3) if array.ndim < 2 else array
+
+        x, y = random_array(*x), random_array(*y, seed=1)
+        assert close(matrix(multiply(x, y)), matrix(x) @ matrix(y))
+
+    @pytest.mark.parametrize("x, y", [((2, 2, 2), (2,)), ((2,), (2, 2, 2)), ((2, 2), (2, 2, 2))])
+    def test_three_dimensions_are_refused(self, x, y):
+        with pytest.raises(BuildError, match="Tensors not supported"):
+            multiply(np.zeros(x), np.zeros(y))
+
+
+class TestBuildDense:
+    @pytest.mark.parametrize(
+        "init, decoders, encoders, expected",
+        [
+            (2.0, None, None, 2.0),
+            ([1.0, 2.0], None, None, [1.0, 2.0]),
+            ([[1.0, 2.0], [3.0, 4.0]], None, None, [[1, 2], [3, 4]]),
+            (2.0, [[1, 2, 3], [4, 5, 6]], None, [[2, 4, 6], [8, 10, 12]]),
+            ([1.0, 10.0], [[1, 2, 3], [4, 5, 6]], None, [[1, 2, 3], [40, 50, 60]]),
+            ([[1.0, 1.0], [0.0, 2.0]], [[1, 2, 3], [4, 5, 6]], None, [[5, 7, 9], [8, 10, 12]]),
+            (2.0, [[1, 2], [3, 4]], [[1, 0, 1], [0, 1, 1]], [[2, 4], [6, 8], [8, 12]]),
+            (2.0, None, [[1, 0, 1], [0, 1, 1]], [[2, 0], [0, 2], [2, 2]]),
+            ([1.0, 10.0], None, [[1, 0, 1], [0, 1, 1]], [[1, 0], [0, 10], [1, 10]]),
+        ],
+    )
+    def test_weights_are_encoders_times_transform_times_decoders(
+        self, run, init, decoders, encoders, expected
+    ):
+        decoders, encoders = (None if a is None else np.array(a) for a in (decoders, encoders))
+        weights = np.array(expected, dtype=float)
+        model, transform = Model(), nengo.Dense((2, 2), init=init)
+        x = random_array(weights.shape[-1] if weights.ndim else 2)
+        sig_in = Signal(x)
+        weighted, weight_sig = build_dense(model, transform, sig_in, decoders, encoders)
+        assert np.array_equal(weight_sig.initial_value, weights)
+        assert weight_sig.readonly
+        product = weights @ x if weights.ndim == 2 else weights * x
+        assert weighted.shape == product.shape
+        assert close(run(*model.operators, n_steps=2)[weighted], product)
+
+    @pytest.mark.parametrize(
+        "init, operator_class",
+        [(1.0, ElementwiseInc), ([1.0, 2.0], ElementwiseInc), (np.ones((2, 2)), DotInc)],
+    )
+    def test_the_product_is_reset_and_then_computed(self, init, operator_class):
+        model, transform, sig_in = Model(), nengo.Dense((2, 2), init=init), Signal(shape=2)
+        weighted, weights = build_dense(model, transform, sig_in)
+        reset, product = built_operators(model)
+        assert isinstance(reset, Reset)
+        assert (reset.dst, reset.value) == (weighted, 0)
+        assert type(product) is operator_class
+        assert (weights, sig_in, weighted) == (product.A, product.X, product.Y)
+        assert product.tag == f"{transform}.apply_weights"
+
+    def test_a_matrix_need_not_be_square(self, run):
+        model, matrix, sig_in = Model(), random_array(3, 2), Signal([1.0, 2.0])
+        weighted, _ = build_dense(model, nengo.Dense((3, 2), init=matrix), sig_in)
+        assert close(run(*model.operators)[weighted], matrix @ [1, 2])
+
+    def test_a_distribution_is_sampled(self):
+        transform = nengo.Dense((3, 2), init=Uniform(-1, 1))
+        rng = np.random.RandomState(5)
+        _, weights = build_dense(Model(), transform, Signal(shape=2), rng=rng)
+        expected = Uniform(-1, 1).sample(3, 2, rng=np.random.RandomState(5))
+        assert np.array_equal(weights.initial_value, expected)
+
+    @pytest.mark.parametrize("bits", [16, 32, 64])
+    def test_weights_have_the_precision_of_nengos_settings(self, bits):
+        nengo.rc.set("precision", "bits", str(bits))
+        decoders = np.ones((2, 3))
+        transform = nengo.Dense((2, 2), init=np.ones((2, 2)))
+        weighted, weights = build_dense(Model(), transform, Signal(shape=3), decoders, np.eye(2))
+        assert weighted.dtype == weights.dtype == f"float{bits}"
+
+    def test_decoders_of_three_dimensions_are_refused(self):
+        with pytest.raises(BuildError, match="Tensors not supported"):
+            build_dense(Model(), nengo.Dense((2, 2)), Signal(shape=2), np.zeros((2, 2, 2)))
+
+    def test_it_can_be_built_many_times(self):
+        model, transform = Model(), nengo.Dense((2, 2))
+        one = build_dense(model, transform, Signal(shape=2))
+        other = build_dense(model, transform, Signal(shape=2))
+        assert not set(one) & set(other)
+
+
+class TestBuildSparse:
+    dense = np.array([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])
+    indices = ((0, 1), (0, 2), (1, 0))
+    every_kind = pytest.mark.parametrize(
+        "transform",
+        [
+            nengo.Sparse((2, 3), init=scipy.sparse.csr_matrix(dense)),
+            nengo.Sparse((2, 3), init=scipy.sparse.coo_matrix(dense)),
+            nengo.Sparse((2, 3), indices=indices, init=[2.0, 1.0, 3.0]),
+        ],
+        ids=["csr", "coo", "indices"],
+    )
+
+    @every_kind
+    def test_the_product_is_reset_and_then_computed(self, run, transform):
+        model, sig_in = Model(), Signal([10.0, 20.0, 30.0])
+        weighted, weights = build_sparse(model, transform, sig_in)
+        reset, product = built_operators(model)
+        assert isinstance(reset, Reset)
+        assert (reset.dst, reset.value) == (weighted, 0)
+        assert type(product) is SparseDotInc
+        assert (weights, sig_in, weighted) == (product.A, product.X, product.Y)
+        assert weights.sparse
+        assert weights.readonly
+        assert np.array_equal(weights.initial_value.toarray(), self.dense)
+        assert run(*model.operators, n_steps=2)[weighted].tolist() == [70, 30]
+
+    def test_a_distribution_is_sampled(self):
+        transform = nengo.Sparse((2, 3), indices=self.indices, init=Uniform(-1, 1))
+        rng = np.random.RandomState(5)
+        _, weights = build_sparse(Model(), transform, Signal(shape=3), rng=rng)
+        expected = transform.sample(rng=np.random.RandomState(5))
+        assert np.array_equal(weights.initial_value.toarray(), expected.toarray())
+
+    @every_kind
+    @pytest.mark.parametrize("bits", [32, 64])
+    def test_weights_have_the_precision_of_nengos_settings(self, transform, bits):
+        nengo.rc.set("precision", "bits", str(bits))
+        weighted, weights = build_sparse(Model(), transform, Signal(shape=3))
+        assert weighted.dtype == weights.dtype == f"float{bits}"
+
+    @every_kind
+    def test_half_precision_leaves_the_weights_as_they_are(self, run, transform):
+        nengo.rc.set("precision", "bits", "16")
+        model = Model()
+        weighted, weights = build_sparse(model, transform, Signal([1.0, 2.0, 3.0]))
+        assert weights.dtype == np.float64
+        assert run(*model.operators)[weighted].tolist() == [7, 3]
+
+    @every_kind
+    def test_the_transform_is_left_as_it_is(self, transform):
+        build_sparse(Model(), transform, Signal(shape=3))
+        sample = transform.sample()
+        assert np.array_equal(sample.toarray(), self.dense)
+        assert isinstance(sample, (scipy.sparse.spmatrix, SparseMatrix))
+
+    @every_kind
+    def test_decoders_are_refused(self, transform):
+        with pytest.raises(BuildError, match="sparse transform to a decoded connection"):
+            build_sparse(Model(), transform, Signal(shape=3), decoders=np.ones((3, 4)))
+
+
+class TestBuildNoTransform:
+    def test_a_value_is_passed_on(self):
+        model, sig_in = Model(), Signal(shape=2)
+        assert build_no_transform(model, nengo.transforms.NoTransform(2), sig_in) == (sig_in, None)
+        assert built_operators(model) == []
+
+    @pytest.mark.parametrize("has_decoders", [False, True])
+    @pytest.mark.parametrize("has_encoders", [False, True])
+    def test_decoders_and_encoders_are_applied(self, run, has_decoders, has_encoders):
+        if not has_decoders and not has_encoders:
+            return
+        decoders = random_array(2, 3) if has_decoders else None
+        encoders = random_array(2, 4, seed=1) if has_encoders else None
+        expected = decoders if has_decoders else np.eye(2)
+        expected = encoders.T @ expected if has_encoders else expected
+        x = random_array(expected.shape[1], seed=2)
+        model = Model()
+        weighted, weights = build_no_transform(
+            model, nengo.transforms.NoTransform(2), Signal(x), decoders, encoders
+        )
+        assert close(weights.initial_value, expected)
+        assert close(run(*model.operators)[weighted], expected @ x)
+
+
+class TestModelBuild:
+    @pytest.mark.parametrize(
+        "transform, operator_class",
+        [
+            (nengo.Dense((2, 2), init=np.ones((2, 2))), DotInc),
+            (nengo.Sparse((2, 2), init=scipy.sparse.csr_matrix(np.eye(2))), SparseDotInc),
+            (nengo.Convolution(1, (2, 1), kernel_size=(1,), strides=(1,)), ConvInc),
+            (
+                nengo.ConvolutionTranspose(1, (2, 1), kernel_size=(1,), strides=(1,)),
+                ConvTransposeInc,
+            ),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_a_model_builds_transforms_of_every_type(self, transform, operator_class):
+        model = Model()
+        weighted, weights = model.build(transform, Signal(shape=2), decoders=None, encoders=None)
+        assert type(model.operators[-1]) is operator_class
+        assert model.operators[-1].Y is weighted
+        assert model.operators[-1].reads[0] is weights
+
+    def test_a_model_builds_no_transform(self):
+        signal = Signal(shape=2)
+        assert Model().build(nengo.transforms.NoTransform(2), signal) == (signal, None)
+
+
+# --- Convolutions ---
+
+
+def channels_last(array, conv):
+    return array if conv.channels_last else np.moveaxis(array, 0, -1)
+
+
+def padding_before(conv, image_size, n_places):
+    """How far the kernel reaches out of an image before its first pixel, in each dimension."""
+    if conv.padding == "valid":
+        return [0] * conv.dimensions
+    return [
+        max((n - 1) * stride + kernel - size, 0) // 2
+        for size, n, kernel, stride in zip(image_size, n_places, conv.kernel_size, conv.strides)
+    ]
+
+
+def pairs(conv, image_size, n_places):
+    """Every pixel that the kernel touches: (place of the kernel, place in it, pixel)."""
+    padding = padding_before(conv, image_size, n_places)
+    for place in np.ndindex(*n_places):
+        for k in np.ndindex(*conv.kernel_size):
+            pixel = tuple(np.array(place) * conv.strides + k - padding)
+            if all(0 <= i < size for i, size in zip(pixel, image_size)):
+                yield place, k, pixel
+
+
+def naive_convolution(conv, W, x):
+    X = channels_last(x.reshape(conv.input_shape.shape), conv)
+    y = np.zeros(conv.output_shape.shape)
+    Y = channels_last(y, conv)
+    channels_per_group = X.shape[-1] // conv.groups
+    filters_per_group = Y.shape[-1] // conv.groups
+    for place, k, pixel in pairs(conv, X.shape[:-1], Y.shape[:-1]):
+        for f in range(Y.shape[-1]):
+            for c in range(channels_per_group):
+                channel = (f // filters_per_group) * channels_per_group + c
+                Y[(*place, f)] += W[(*k, c, f)] * X[(*pixel, channel)]
+    return y.reshape(-1)
+
+
+def naive_transposed_convolution(conv, W, x):
+    X = channels_last(x.reshape(conv.input_shape.shape), conv)
+    y = np.zeros(conv.output_shape.shape)
+    Y = channels_last(y, conv)
+    for place, k, pixel in pairs(conv, Y.shape[:-1], X.shape[:-1]):
+        for f in range(Y.shape[-1]):
+            for c in range(X.shape[-1]):
+                Y[(*pixel, f)] += W[(*k, c, f)] * X[(*place, c)]
+    return y.reshape(-1)
+
+
+def shape_of(spatial, channels, is_last):
+    return (*spatial, channels) if is_last else (channels, *spatial)
+
+
+@st.composite
+def convolutions(draw, max_groups=3):
+    dimensions = draw(st.integers(1, 2))
+    groups = draw(st.integers(1, max_groups))
+    padding = draw(st.sampled_from(["valid", "same"]))
+    spatial = [draw(st.integers(1, 6)) for _ in range(dimensions)]
+    kernel = [draw(st.integers(1, min(4, n) if padding == "valid" else 4)) for n in spatial]
+    is_last = draw(st.booleans())
+    return nengo.Convolution(
+        n_filters=groups * draw(st.integers(1, 2)),
+        input_shape=shape_of(spatial, groups * draw(st.integers(1, 2)), is_last),
+        kernel_size=tuple(kernel),
+        strides=tuple(draw(st.integers(1, 3)) for _ in spatial),
+        padding=padding,
+        channels_last=is_last,
+        groups=groups,
+    )
+
+
+@st.composite
+def transposed_convolutions(draw):
+    dimensions = draw(st.integers(1, 2))
+    padding = draw(st.sampled_from(["valid", "same"]))
+    spatial = [draw(st.integers(1, 4)) for _ in range(dimensions)]
+    kernel = [draw(st.integers(1, 4)) for _ in spatial]
+    strides = [draw(st.integers(1, 3)) for _ in spatial]
+    # several images have an image of the given size as their convolution
+    smallest = [k if padding == "valid" else 1 for k in kernel]
+    output = [
+        (n - 1) * stride + least + draw(st.integers(0, stride - 1))
+        for n, stride, least in zip(spatial, strides, smallest)
+    ]
+    n_filters = draw(st.integers(1, 3))
+    is_last = draw(st.booleans())
+    return nengo.ConvolutionTranspose(
+        n_filters=n_filters,
+        input_shape=shape_of(spatial, draw(st.integers(1, 3)), is_last),
+        output_shape=shape_of(output, n_filters, is_last),
+        kernel_size=tuple(kernel),
+        strides=tuple(strides),
+        padding=padding,
+        channels_last=is_last,
+    )
+
+
+def operands(conv):
+    return {
+        "W": Signal(random_array(*conv.kernel_shape), name="W"),
+        "X": Signal(random_array(conv.size_in, seed=1), name="X"),
+        "Y": Signal(random_array(conv.size_out, seed=2), name="Y"),
+    }
+
+
+def run_nengos(operator, n_steps=1):
+    signals = NengoSignalDict()
+    operator.init_signals(signals)
+    step = operator.make_step(signals, 0.001, None)
+    for _ in range(n_steps):
+        step()
+    return signals
+
+
+class TestConvInc:
+    @by_example
+    @given(conv=convolutions())
+    def test_it_adds_what_loops_add(self, run, conv):
+        signals = operands(conv)
+        W, X, Y = (signal.initial_value for signal in signals.values())
+        result = run(ConvInc(**signals, conv=conv))[signals["Y"]]
+        assert close(result, Y + naive_convolution(conv, W, X))
+
+    @by_example
+    @given(conv=convolutions())
+    def test_it_adds_what_nengos_adds(self, run, conv):
+        signals = operands(conv)
+        expected = run_nengos(reference.ConvInc(**signals, conv=conv), n_steps=2)
+        result = run(ConvInc(**signals, conv=conv), n_steps=2)
+        assert close(result[signals["Y"]], expected[signals["Y"]])
+
+    def test_an_example_by_hand(self, run):
+        conv = nengo.Convolution(1, (4, 1), kernel_size=(2,), strides=(1,))
+        Y = Signal(np.zeros(3))
+        W, X = Signal(np.array([1.0, 10.0]).reshape(2, 1, 1)), Signal([1.0, 2.0, 3.0, 4.0])
+        assert run(ConvInc(W, X, Y, conv))[Y].tolist() == [21, 32, 43]
+
+    def test_odd_padding_is_at_the_end(self, run):
+        conv = nengo.Convolution(1, (3, 1), kernel_size=(2,), strides=(1,), padding="same")
+        Y = Signal(np.zeros(3))
+        W, X = Signal(np.array([1.0, 10.0]).reshape(2, 1, 1)), Signal([1.0, 2.0, 3.0])
+        assert run(ConvInc(W, X, Y, conv))[Y].tolist() == [21, 32, 3]
+
+    def test_depthwise_filters_see_one_channel_each(self, run):
+        conv = nengo.Convolution(2, (2, 2), kernel_size=(1,), strides=(1,), groups=2)
+        Y = Signal(np.zeros(4))
+        W, X = Signal([[[10.0, 100.0]]]), Signal([1.0, 2.0, 3.0, 4.0])
+        assert run(ConvInc(W, X, Y, conv))[Y].tolist() == [10, 200, 30, 400]
+
+
+class TestConvTransposeInc:
+    @by_example
+    @given(conv=transposed_convolutions())
+    def test_it_adds_what_loops_add(self, run, conv):
+        signals = operands(conv)
+        W, X, Y = (signal.initial_value for signal in signals.values())
+        result = run(ConvTransposeInc(**signals, conv=conv))[signals["Y"]]
+        assert close(result, Y + naive_transposed_convolution(conv, W, X))
+
+    @by_example
+    @given(conv=transposed_convolutions())
+    def test_it_adds_what_nengos_adds(self, run, conv):
+        signals = operands(conv)
+        expected = run_nengos(reference.ConvTransposeInc(**signals, conv=conv), n_steps=2)
+        result = run(ConvTransposeInc(**signals, conv=conv), n_steps=2)
+        assert close(result[signals["Y"]], expected[signals["Y"]])
+
+    @by_example
+    @given(conv=transposed_convolutions())
+    def test_it_is_the_transpose_of_a_convolution(self, run, conv):
+        forward = nengo.Convolution(
+            n_filters=conv.input_shape.n_channels,
+            input_shape=conv.output_shape,
+            kernel_size=conv.kernel_size,
+            strides=conv.strides,
+            padding=conv.padding,
+            channels_last=conv.channels_last,
+        )
+        kernel = random_array(*conv.kernel_shape)
+        x, y = random_array(conv.size_in, seed=1), random_array(conv.size_out, seed=2)
+        there, back = Signal(shape=forward.size_out), Signal(shape=conv.size_out)
+        forward_kernel = Signal(kernel.swapaxes(-1, -2))
+        convolved = run(ConvInc(forward_kernel, Signal(y), there, forward))[there]
+        transposed = run(ConvTransposeInc(Signal(kernel), Signal(x), back, conv))[back]
+        assert convolved @ x == pytest.approx(y @ transposed, rel=1e-10, abs=1e-12)
+
+    def test_an_example_by_hand(self, run):
+        conv = nengo.ConvolutionTranspose(1, (2, 1), kernel_size=(3,), strides=(2,))
+        Y = Signal(np.zeros(5))
+        W, X = Signal(np.array([1.0, 10.0, 100.0]).reshape(3, 1, 1)), Signal([1.0, 2.0])
+        assert run(ConvTransposeInc(W, X, Y, conv))[Y].tolist() == [1, 10, 102, 20, 200]
+
+
+BOTH = pytest.mark.parametrize(
+    "operator_class, conv_class, naive",
+    [
+        (ConvInc, nengo.Convolution, naive_convolution),
+        (ConvTransposeInc, nengo.ConvolutionTranspose, naive_transposed_convolution),
+    ],
+    ids=["convolution", "transposed"],
+)
+
+
+class TestBothConvolutions:
+    @BOTH
+    def test_y_is_incremented_and_kernel_and_input_are_read(
+        self, operator_class, conv_class, naive
+    ):
+        conv = conv_class(2, (4, 4, 3))
+        signals = operands(conv)
+        operator = operator_class(**signals, conv=conv, tag="it")
+        assert isinstance(operator, GeneralConvInc)
+        assert tuple(signals.values()) == (operator.W, operator.X, operator.Y)
+        assert operator.reads == [signals["W"], signals["X"]]
+        assert operator.incs == [signals["Y"]]
+        assert operator.sets == operator.updates == []
+        assert operator.conv is conv
+        assert operator.is_transpose == (operator_class is ConvTransposeInc)
+
+    @BOTH
+    def test_every_step_adds(self, run, operator_class, conv_class, naive):
+        conv = conv_class(2, (5, 5, 3))
+        signals = operands(conv)
+        W, X, Y = (signal.initial_value for signal in signals.values())
+        result = run(operator_class(**signals, conv=conv), n_steps=3)[signals["Y"]]
+        assert close(result, Y + 3 * naive(conv, W, X))
+
+    @BOTH
+    def test_a_changed_input_counts_from_the_next_step(
+        self, prepare, operator_class, conv_class, naive
+    ):
+        conv = conv_class(2, (5, 5, 3), strides=(2, 2))
+        signals = operands(conv)
+        memory, step = prepare(operator_class(**signals, conv=conv))
+        step()
+        x = random_array(conv.size_in, seed=3)
+        memory[signals["X"]] = x
+        memory[signals["Y"]] = 0
+        step()
+        assert close(memory[signals["Y"]], naive(conv, signals["W"].initial_value, x))
+
+    @BOTH
+    @pytest.mark.parametrize("is_last", [False, True])
+    def test_input_and_output_may_be_strided_views(
+        self, run, operator_class, conv_class, naive, is_last
+    ):
+        conv = conv_class(2, shape_of((4, 5), 3, is_last), channels_last=is_last)
+        W = random_array(*conv.kernel_shape)
+        source = Signal(random_array(2 * conv.size_in, seed=1))
+        target = Signal(np.zeros(3 * conv.size_out))
+        X, Y = source[::-2], target[1::3]
+        memory = run(operator_class(Signal(W), X, Y, conv))
+        assert close(memory[Y], naive(conv, W, X.initial_value.copy()))
+        assert not np.any(memory[target[::3]])
+        assert not np.any(memory[target[2::3]])
+
+    @BOTH
+    def test_three_dimensions_are_not_implemented(self, prepare, operator_class, conv_class, naive):
+        conv = conv_class(2, (4, 4, 4, 1), kernel_size=(2, 2, 2), strides=(1, 1, 1))
+        operator = operator_class(**operands(conv), conv=conv)  # another engine may be able to
+        with pytest.raises(NotImplementedError, match="> 2D"):
+            prepare(operator)
+
+    @BOTH
+    @pytest.mark.parametrize("is_last", [False, True])
+    def test_it_is_built_with_a_reset(self, run, operator_class, conv_class, naive, is_last):
+        kernel = random_array(3, 2, 3, 4)
+        conv = conv_class(
+            4,
+            shape_of((5, 6), 3, is_last),
+            kernel_size=(3, 2),
+            strides=(2, 1),
+            padding="same",
+            channels_last=is_last,
+            init=kernel,
+        )
+        model, x = Model(), random_array(conv.size_in, seed=1)
+        sig_in = Signal(x)
+        weighted, weights = build_convolution(model, conv, sig_in)
+        reset, product = built_operators(model)
+        assert isinstance(reset, Reset)
+        assert (reset.dst, reset.value) == (weighted, 0)
+        assert type(product) is operator_class
+        assert (weights, sig_in, weighted) == (product.W, product.X, product.Y)
+        assert product.conv is conv
+        assert product.tag == f"{conv}.apply_weights"
+        assert weights.readonly
+        assert np.array_equal(weights.initial_value, kernel)
+        assert weighted.shape == (conv.size_out,)
+        assert close(run(*model.operators, n_steps=2)[weighted], naive(conv, kernel, x))
+
+    @BOTH
+    def test_a_distribution_is_sampled(self, operator_class, conv_class, naive):
+        conv = conv_class(2, (5, 5, 3), init=Uniform(-1, 1))
+        rng = np.random.RandomState(5)
+        _, weights = build_convolution(Model(), conv, Signal(shape=conv.size_in), rng=rng)
+        expected = conv.sample(rng=np.random.RandomState(5))
+        assert np.array_equal(weights.initial_value, expected)
+
+    @BOTH
+    @pytest.mark.parametrize("bits", [16, 32, 64])
+    def test_weights_have_the_precision_of_nengos_settings(
+        self, operator_class, conv_class, naive, bits
+    ):
+        nengo.rc.set("precision", "bits", str(bits))
+        conv = conv_class(2, (5, 5, 3))
+        weighted, weights = build_convolution(Model(), conv, Signal(shape=conv.size_in))
+        assert weighted.dtype == weights.dtype == f"float{bits}"
+
+    @BOTH
+    def test_decoders_are_refused(self, operator_class, conv_class, naive):
+        conv = conv_class(2, (5, 5, 3))
+        with pytest.raises(BuildError, match="convolution transform to a decoded connection"):
+            build_convolution(Model(), conv, Signal(shape=7), decoders=np.ones((conv.size_in, 7)))
+
+
+class TestWindows:
+    @pytest.mark.parametrize(
+        "size_in, kernel, stride, expected",
+        [
+            (5, 3, 1, (1, 1)),
+            (5, 2, 1, (0, 1)),
+            (5, 4, 1, (1, 2)),
+            (5, 1, 1, (0, 0)),
+            (5, 3, 2, (1, 1)),
+            (6, 3, 2, (0, 1)),
+            (7, 2, 3, (0, 1)),
+            (6, 2, 3, (0, 0)),
+            (1, 4, 1, (1, 2)),
+        ],
+    )
+    def test_same_padding_is_shared_between_both_ends(self, size_in, kernel, stride, expected):
+        size_out = -(-size_in // stride)
+        assert same_padding(size_in, size_out, kernel, stride) == expected
+
+    def test_windows_are_what_the_kernel_sees_at_each_place(self):
+        image = random_array(6, 7, 2)
+        view = windows(image, (3, 2), (2, 3))
+        assert view.shape == (2, 2, 3, 2, 2)
+        assert np.shares_memory(view, image)
+        for i in range(2):
+            for j in range(2):
+                assert np.array_equal(view[i, j], image[2 * i : 2 * i + 3, 3 * j : 3 * j + 2])
