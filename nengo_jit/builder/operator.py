@@ -289,7 +289,10 @@ def as_selection(selection: Any) -> Any:
     """What to index an array with: everything for None, an array for a list or a tuple."""
     if selection is None:
         return Ellipsis
-    return np.asarray(selection) if is_array_like(selection) else selection
+    if not is_array_like(selection):
+        return selection
+    indices = np.asarray(selection)
+    return indices if indices.size else indices.astype(int)  # [] has no type of its own
 
 
 def has_repeats(indices: Any, length: int) -> bool:

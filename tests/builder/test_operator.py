@@ -417,6 +417,10 @@ class TestCopy:
         operator = Copy(src[:2], dst, dst_slice=kind([2, 0]))
         assert run(operator)[dst].tolist() == [20, 2, 10]
 
+    def test_an_empty_list_selects_nothing(self, run):
+        src, empty = Signal([1.0, 2.0]), Signal(shape=0)
+        assert run(Copy(src, empty, src_slice=[]))[empty].tolist() == []
+
     def test_indices_select_rows_of_a_matrix(self, run):
         src, dst = Signal([[1.0, 2.0], [3.0, 4.0]]), Signal(np.zeros((3, 2)))
         operator = Copy(src, dst, src_slice=[1, 0, 1], dst_slice=[0, 2, 0], inc=True)
@@ -754,11 +758,18 @@ class TestSimPyFunc:
         if has_output:
             assert memory[output].tolist() == expected
 
-    def test_the_time_is_a_float_and_the_input_an_array(self, run):
+    @pytest.mark.parametrize(
+        "t, x, expected",
+        [
+            (Signal(0.5), None, [float]),
+            (None, Signal([1.0]), [np.ndarray]),
+            (Signal(0.5), Signal([1.0]), [float, np.ndarray]),
+        ],
+    )
+    def test_the_time_is_a_float_and_the_input_an_array(self, run, t, x, expected):
         types = []
-        t, x = Signal(0.5), Signal([1.0])
         run(SimPyFunc(None, lambda *args: types.extend(map(type, args)), t, x))
-        assert types == [float, np.ndarray]
+        assert types == expected
 
     def test_the_function_is_not_called_before_the_first_step(self, prepare):
         calls = []
@@ -769,22 +780,24 @@ class TestSimPyFunc:
         step()
         assert len(calls) == 2
 
-    def test_the_function_may_keep_its_input(self, prepare):
+    @pytest.mark.parametrize("t", [None, Signal(0.0)])
+    def test_the_function_may_keep_its_input(self, prepare, t):
         kept = []
         x = Signal([1.0, 2.0])
-        signals, step = prepare(SimPyFunc(None, kept.append, None, x))
+        signals, step = prepare(SimPyFunc(None, lambda *args: kept.append(args[-1]), t, x))
         step()
         signals[x] = 5
         step()
         assert [array.tolist() for array in kept] == [[1, 2], [5, 5]]
 
-    def test_the_function_may_write_to_its_input(self, run):
-        def write(x):
-            x[...] = 9
-            return x
+    @pytest.mark.parametrize("t", [None, Signal(0.0)])
+    def test_the_function_may_write_to_its_input(self, run, t):
+        def write(*args):
+            args[-1][...] = 9
+            return args[-1]
 
         x, output = Signal([1.0, 2.0]), Signal(shape=2)
-        signals = run(SimPyFunc(output, write, None, x))
+        signals = run(SimPyFunc(output, write, t, x))
         assert signals[x].tolist() == [1, 2]
         assert signals[output].tolist() == [9, 9]
 

@@ -136,11 +136,17 @@ class TestBuildDense:
         assert np.array_equal(weights.initial_value, expected)
 
     @pytest.mark.parametrize("bits", [16, 32, 64])
-    def test_weights_have_the_precision_of_nengos_settings(self, bits):
+    @pytest.mark.parametrize("init", [1.0, Uniform(-1, 1)], ids=["scalar", "distribution"])
+    @pytest.mark.parametrize("has_decoders", [False, True])
+    @pytest.mark.parametrize("has_encoders", [False, True])
+    def test_weights_have_the_precision_of_nengos_settings(
+        self, bits, init, has_decoders, has_encoders
+    ):
         nengo.rc.set("precision", "bits", str(bits))
-        decoders = np.ones((2, 3))
-        transform = nengo.Dense((2, 2), init=np.ones((2, 2)))
-        weighted, weights = build_dense(Model(), transform, Signal(shape=3), decoders, np.eye(2))
+        decoders = np.eye(2) if has_decoders else None
+        encoders = np.eye(2) if has_encoders else None
+        transform, sig_in = nengo.Dense((2, 2), init=init), Signal(shape=2)
+        weighted, weights = build_dense(Model(), transform, sig_in, decoders, encoders)
         assert weighted.dtype == weights.dtype == f"float{bits}"
 
     def test_decoders_of_three_dimensions_are_refused(self):
