@@ -1,0 +1,70 @@
+"""Leaky integrate-and-fire neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nengo.neurons import LIF
+
+from nengo_jit.neurons.base import Formula, register
+from nengo_jit.scalar import clip, expm1, log1p, where
+
+
+def step(
+    J: Any,
+    voltage: Any,
+    refractory_time: Any,
+    dt: Any,
+    tau_rc: Any,
+    tau_ref: Any,
+    min_voltage: Any,
+    amplitude: Any,
+) -> tuple[Any, Any, Any]:
+    """Advance the membrane voltage by one step, exactly for a constant current.
+
+    Between spikes ``tau_rc dv/dt = J - v``. Where the voltage passes 1, the time of the passage
+    is interpolated; from then on the neuron is held at zero for ``tau_ref``, whose end may fall
+    inside a step: only the part of the step that is left then counts.
+
+    Parameters
+    ----------
+    J, voltage
+        Input current and membrane voltage (dimensionless; threshold 1).
+    refractory_time
+        Time until the neuron can charge again (seconds), counted one step ahead.
+    dt, tau_rc, tau_ref
+        Step, membrane time constant and refractory period (seconds).
+    min_voltage
+        Lower limit of the voltage after the step.
+    amplitude
+        Area of a spike: its height is ``amplitude / dt``.
+
+    Returns
+    -------
+    output, voltage, refractory_time
+
+    Notes
+    -----
+    Source: `nengo.LIF.step` and the solution of its differential equation.
+    """
+    refractory_time = refractory_time - dt
+    charging_time = clip(dt - refractory_time, 0.0, dt)
+    voltage = voltage - (J - voltage) * expm1(-charging_time / tau_rc)
+    spiked = voltage > 1.0
+    time_of_spike = dt + tau_rc * log1p(-(voltage - 1.0) / (J - 1.0))
+    output = where(spiked, amplitude / dt, 0.0)
+    voltage = where(spiked, 0.0, where(voltage < min_voltage, min_voltage, voltage))
+    refractory_time = where(spiked, tau_ref + time_of_spike, refractory_time)
+    return output, voltage, refractory_time
+
+
+FORMULA = register(
+    Formula(
+        name="lif",
+        neuron_type=LIF,
+        step=step,
+        states=("voltage", "refractory_time"),
+        parameter_names=("tau_rc", "tau_ref", "min_voltage", "amplitude"),
+        spiking=True,
+    )
+)

@@ -1,0 +1,48 @@
+"""The steady firing rate of leaky integrate-and-fire neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nengo.neurons import LIFRate
+
+from nengo_jit.neurons.base import Formula, register
+from nengo_jit.scalar import log1p, where
+
+
+def step(J: Any, dt: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> tuple[Any]:
+    """Rate of a LIF neuron at a constant current: ``1 / (tau_ref + tau_rc log(1 + 1/(J - 1)))``.
+
+    Parameters
+    ----------
+    J
+        Input current (dimensionless; threshold 1, below which the rate is zero).
+    dt
+        Length of a step (seconds); without effect.
+    tau_rc, tau_ref
+        Membrane time constant and refractory period (seconds).
+    amplitude
+        Factor on the rate.
+
+    Returns
+    -------
+    output
+        ``amplitude`` times the rate (hertz).
+
+    Notes
+    -----
+    Source: `nengo.LIFRate.step`.
+    """
+    above_threshold = J - 1.0
+    rate = amplitude / (tau_ref + tau_rc * log1p(1.0 / above_threshold))
+    return (where(above_threshold > 0.0, rate, 0.0),)
+
+
+FORMULA = register(
+    Formula(
+        name="lif_rate",
+        neuron_type=LIFRate,
+        step=step,
+        parameter_names=("tau_rc", "tau_ref", "amplitude"),
+    )
+)

@@ -1,0 +1,43 @@
+"""Rate neurons whose output is proportional to a positive current."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nengo.neurons import RectifiedLinear
+
+from nengo_jit.neurons.base import Formula, register
+from nengo_jit.scalar import maximum
+
+
+def step(J: Any, dt: Any, amplitude: Any) -> tuple[Any]:
+    """Output ``amplitude`` times the current, or zero for negative currents.
+
+    Parameters
+    ----------
+    J
+        Input current (dimensionless; taken as a rate in hertz).
+    dt
+        Length of a step (seconds); without effect.
+    amplitude
+        Factor on the output.
+
+    Returns
+    -------
+    output
+
+    Notes
+    -----
+    Source: `nengo.RectifiedLinear.step`.
+    """
+    return (amplitude * maximum(0.0, J),)
+
+
+FORMULA = register(
+    Formula(
+        name="rectified_linear",
+        neuron_type=RectifiedLinear,
+        step=step,
+        parameter_names=("amplitude",),
+    )
+)

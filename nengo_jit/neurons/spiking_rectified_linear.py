@@ -1,0 +1,50 @@
+"""Neurons that integrate a positive current and spike at each whole number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nengo.neurons import SpikingRectifiedLinear
+
+from nengo_jit.neurons.base import Formula, register
+from nengo_jit.scalar import floor, maximum
+
+
+def step(J: Any, voltage: Any, dt: Any, amplitude: Any) -> tuple[Any, Any]:
+    """Integrate the current over one step; whole numbers are spikes, the rest is kept.
+
+    Parameters
+    ----------
+    J
+        Input current (dimensionless; taken as a rate in hertz), zero where negative.
+    voltage
+        The integral since the last spike (dimensionless; threshold 1).
+    dt
+        Length of a step (seconds).
+    amplitude
+        Area of a spike: its height is ``amplitude / dt``.
+
+    Returns
+    -------
+    output, voltage
+        There may be several spikes in a step.
+
+    Notes
+    -----
+    Source: `nengo.SpikingRectifiedLinear.step`.
+    """
+    voltage = voltage + maximum(J, 0.0) * dt
+    n_spikes = floor(voltage)
+    return (amplitude / dt) * n_spikes, voltage - n_spikes
+
+
+FORMULA = register(
+    Formula(
+        name="spiking_rectified_linear",
+        neuron_type=SpikingRectifiedLinear,
+        step=step,
+        states=("voltage",),
+        parameter_names=("amplitude",),
+        spiking=True,
+    )
+)

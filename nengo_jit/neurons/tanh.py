@@ -1,0 +1,37 @@
+"""Rate neurons whose output is the hyperbolic tangent of the current."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nengo.neurons import Tanh
+
+from nengo_jit.neurons.base import Formula, register
+from nengo_jit.scalar import tanh
+
+
+def step(J: Any, dt: Any, tau_ref: Any) -> tuple[Any]:
+    """Output ``tanh(J) / tau_ref``.
+
+    Parameters
+    ----------
+    J
+        Input current (dimensionless).
+    dt
+        Length of a step (seconds); without effect.
+    tau_ref
+        Refractory period (seconds), the inverse of the highest rate.
+
+    Returns
+    -------
+    output
+        Rate (hertz), of either sign.
+
+    Notes
+    -----
+    Source: `nengo.Tanh.step`.
+    """
+    return ((1.0 / tau_ref) * tanh(J),)
+
+
+FORMULA = register(Formula(name="tanh", neuron_type=Tanh, step=step, parameter_names=("tau_ref",)))

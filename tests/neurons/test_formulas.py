@@ -1,0 +1,219 @@
+"""Every formula computes what nengo's own step computes: in NumPy to the bit, compiled nearly."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import nengo
+import numpy as np
+import pytest
+from numba import njit
+
+from nengo_jit.engines.cpu.scalar import compilable
+from nengo_jit.neurons import Formula, formula_of, register
+
+DT = 0.001  # seconds
+N_NEURONS = 64
+
+NEURONS = [
+    nengo.LIF(),
+    nengo.LIF(tau_rc=0.05, tau_ref=0.0005, min_voltage=-1, amplitude=0.3),
+    nengo.LIF(tau_ref=0, min_voltage=-np.inf),
+    nengo.LIFRate(),
+    nengo.LIFRate(tau_rc=0.05, tau_ref=0, amplitude=0.3),
+    nengo.AdaptiveLIF(),
+    nengo.AdaptiveLIF(tau_n=0.1, inc_n=0.1, tau_rc=0.05, min_voltage=-1, amplitude=0.3),
+    nengo.AdaptiveLIFRate(),
+    nengo.AdaptiveLIFRate(tau_n=0.1, inc_n=0.1, tau_rc=0.05, tau_ref=0.001, amplitude=0.3),
+    nengo.Izhikevich(),
+    nengo.Izhikevich(tau_recovery=0.1, coupling=0.26, reset_voltage=-50, reset_recovery=2),
+    nengo.RectifiedLinear(),
+    nengo.RectifiedLinear(amplitude=0.3),
+    nengo.SpikingRectifiedLinear(),
+    nengo.SpikingRectifiedLinear(amplitude=0.3),
+    nengo.Sigmoid(),
+    nengo.Sigmoid(tau_ref=0.01),
+    nengo.Tanh(),
+    nengo.Tanh(tau_ref=0.01),
+    nengo.RegularSpiking(nengo.Tanh(), amplitude=0.3),
+    nengo.RegularSpiking(nengo.LIFRate()),
+    nengo.StochasticSpiking(nengo.Tanh(), amplitude=0.3),
+    nengo.StochasticSpiking(nengo.LIFRate()),
+    nengo.PoissonSpiking(nengo.Tanh(), amplitude=0.3),
+    nengo.PoissonSpiking(nengo.LIFRate()),
+]
+
+all_neurons = pytest.mark.parametrize("neurons", NEURONS, ids=str)
+
+
+def draw_currents(neurons, rng, dtype, largest):
+    """Currents around the threshold, some zero, negative, at the threshold or very large."""
+    J = rng.normal(1.0, 2.0, N_NEURONS)
+    is_rate = isinstance(neurons, nengo.neurons.RatesToSpikesNeuronType)
+    if is_rate or isinstance(neurons, nengo.RectifiedLinear):
+        J *= 300.0  # hertz
+    J[rng.randint(N_NEURONS, size=12)] = np.repeat([0.0, 1.0, largest, -largest], 3)
+    if isinstance(neurons, nengo.PoissonSpiking) and not neurons.negative:
+        J = np.abs(J)
+    return J.astype(dtype)
+
+
+def step_by_formula(neurons, step, J, states, rng, number=float):
+    """One step: the output and the new states; ``rng`` may be None where nothing is random."""
+    formula = formula_of(neurons)
+    parameters = formula.parameters(neurons, DT)
+    drawn = [formula.random(rng, J, DT, *parameters)] if formula.random else []
+    drawn = [draw.astype(J.dtype) for draw in drawn]
+    with np.errstate(all="ignore"):
+        return step(J, *states, *drawn, number(DT), *map(number, parameters))
+
+
+@all_neurons
+@pytest.mark.parametrize("dtype, n_steps, rtol", [(np.float64, 1000, 0), (np.float32, 200, 1e-6)])
+def test_numpy_gives_the_numbers_of_nengo(neurons, dtype, n_steps, rtol):
+    formula = formula_of(neurons)
+    rng = np.random.RandomState(0)
+    state = neurons.make_state(N_NEURONS, rng=np.random.RandomState(1), dtype=dtype)
+    output = np.zeros(N_NEURONS, dtype=dtype)
+    n_active = 0
+    for k in range(n_steps):
+        J = draw_currents(neurons, rng, dtype, 1e6)
+        if formula.random:
+            state["rng"] = np.random.RandomState(k)
+        states = [state[name].copy() for name in formula.states]
+        results = step_by_formula(neurons, formula.step, J, states, np.random.RandomState(k))
+        with np.errstate(all="ignore"):
+            neurons.step(DT, J, output, **state)
+        for got, expected in zip(results, [output, *(state[name] for name in formula.states)]):
+            np.testing.assert_allclose(got, expected, rtol=rtol, atol=0)
+        np.testing.assert_array_equal(results[0] != 0, output != 0)
+        n_active += np.count_nonzero(output)
+    assert n_active > n_steps
+
+
+@cache
+def compiled_step(formula):
+    """The formula, compiled, applied to whole arrays."""
+    arrays = ["J", *formula.states, *(["drawn"] if formula.random else [])]
+    elements = ", ".join(f"{name}[i]" for name in arrays)
+    parameters = ", ".join(formula.parameter_names)
+    results = ", ".join(f"results[{i}, i]" for i in range(1 + len(formula.states)))
+    source = f"""
+def apply({", ".join(arrays)}, dt, {parameters}):
+    results = np.empty(({1 + len(formula.states)}, J.size), J.dtype)
+    for i in range(J.size):
+        {results}, = step({elements}, dt, {parameters})
+    return results
+"""
+    namespace = {"step": compilable(formula.step), "np": np}
+    exec(source, namespace)
+    return njit(error_model="numpy", fastmath={"contract", "nsz"})(namespace["apply"])
+
+
+for name in ("LIF", "LIFRate"):  # others call these
+    compilable(formula_of(getattr(nengo, name)()).step)
+
+
+@all_neurons
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_compiled_gives_the_numbers_of_numpy(neurons, dtype, tolerance):
+    """One step at a time, from the same states, since a spike may come a step later."""
+    formula = formula_of(neurons)
+    rng = np.random.RandomState(0)
+    state = neurons.make_state(N_NEURONS, rng=rng, dtype=dtype)
+    states = [state[name] for name in formula.states]
+    for k in range(200):
+        J = draw_currents(neurons, rng, dtype, 1e3)
+        results = [
+            step_by_formula(neurons, step, J, states, np.random.RandomState(k), number)
+            for step, number in [(formula.step, float), (compiled_step(formula), dtype)]
+        ]
+        scale = 1.0 + np.abs(J) + sum(np.abs(state) for state in states)
+        for expected, got in zip(*results):
+            assert got.dtype == dtype
+            assert np.all(np.abs(got - expected) <= tolerance * (scale + np.abs(expected)))
+        if formula.spiking:
+            np.testing.assert_array_equal(results[0][0] != 0.0, results[1][0] != 0.0)
+        states = [np.asarray(state, dtype=dtype) for state in results[0][1:]]
+
+
+@all_neurons
+def test_formulas_fit_their_neuron_types(neurons):
+    formula = formula_of(neurons)
+    assert formula.name.isidentifier()
+    assert formula.spiking == neurons.spiking
+    assert set(formula.states) == set(neurons.state)
+    assert formula.parameters(neurons, DT) == tuple(
+        float(getattr(neurons, name)) for name in formula.parameter_names
+    )
+    arguments = formula.step.__code__.co_varnames[: formula.step.__code__.co_argcount]
+    assert arguments[: 1 + len(formula.states)] == ("J", *formula.states)
+    assert arguments[-1 - len(formula.parameter_names) :] == ("dt", *formula.parameter_names)
+    n_drawn = 1 if formula.random else 0
+    assert len(arguments) == 2 + len(formula.states) + n_drawn + len(formula.parameter_names)
+
+
+def test_poisson_counts_refuse_negative_rates_as_nengo_does():
+    neurons = nengo.PoissonSpiking(nengo.LIFRate())
+    J = np.array([-1.0])
+    with pytest.raises(ValueError):
+        neurons.step(DT, J, np.zeros(1), rng=np.random.RandomState(0))
+    with pytest.raises(ValueError):
+        step_by_formula(neurons, formula_of(neurons).step, J, [], np.random.RandomState(0))
+
+
+def test_unknown_types_have_no_formula():
+    class Custom(nengo.LIF):
+        pass
+
+    assert formula_of(Custom()) is None
+    assert formula_of(nengo.Direct()) is None
+
+
+def test_replaced_steps_have_no_formula(monkeypatch):
+    def step(self, dt, J, output, **state):
+        output[...] = 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nengo.LIF, "step", step)
+        assert formula_of(nengo.LIF()) is None
+        assert formula_of(nengo.AdaptiveLIF()) is None  # which calls it
+        assert formula_of(nengo.LIFRate()) is not None
+    assert formula_of(nengo.LIF()) is not None
+
+    neurons = nengo.Tanh()
+    neurons.__dict__["step"] = step
+    assert formula_of(neurons) is None
+
+
+def test_types_can_be_registered_from_outside():
+    class Doubling(nengo.neurons.NeuronType):
+        factor = 2
+
+        def step(self, dt, J, output):
+            output[...] = self.factor * J
+
+    def step(J, dt, factor):
+        return (factor * J,)
+
+    formula = register(Formula("doubling", Doubling, step, parameter_names=("factor",)))
+    assert formula_of(Doubling()) is formula
+    assert formula.parameters(Doubling(), DT) == (2.0,)
+
+
+def test_example_in_the_documentation_works(tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "neurons.md"
+    example, its_test = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (tmp_path / "tiring.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    namespace = {}
+    exec(its_test, namespace)
+    namespace["test_formula_equals_step"]()
+
+    formula = formula_of(namespace["Tiring"]())
+    J, fatigue = np.linspace(-9.0, 9.0, 50), np.linspace(0.0, 1.0, 50)
+    np.testing.assert_allclose(
+        compiled_step(formula)(J, fatigue, DT, 0.1, 0.05),
+        formula.step(J, fatigue, DT, 0.1, 0.05),
+        rtol=1e-14,
+    )
