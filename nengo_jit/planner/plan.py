@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ from nengo_jit.builder.builder import Model
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
+from nengo_jit.planner.layout import Runs, layout
+from nengo_jit.planner.levels import ancestors, levels
+from nengo_jit.planner.merge import Group, merge
+from nengo_jit.planner.verify import verify_groups, verify_layout, verify_order
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class ProbePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A model, ready for an engine to run. Printing it shows a table of the steps.
+    """A model, ready for an engine to run. Printing it shows a table of the groups.
 
     Attributes
     ----------
@@ -45,36 +50,54 @@ class Plan:
     step, time : Signal
         The step counter and the simulated time (seconds).
     operators : tuple of Operator
-        In the order in which they are carried out.
+        One by one, in nengo's order.
+    groups : tuple of Group
+        The same operators, merged, in an order in which they can run as well.
+    runs : tuple of tuple of Signal
+        Writable signals that should follow each other in memory.
     probes : tuple of ProbePlan
         What is recorded.
+    in_python : tuple of Operator
+        Those that the engine runs by calling Python. (The reference engine runs all so.)
     """
 
     dt: float
     step: Signal
     time: Signal
     operators: tuple[Operator, ...]
+    groups: tuple[Group, ...]
+    runs: Runs
     probes: tuple[ProbePlan, ...]
+    in_python: tuple[Operator, ...] = ()
 
     def __str__(self) -> str:
-        width = max((len(type(op).__name__) for op in self.operators), default=0)
         lines = [
-            f"Plan: {len(self.operators)} operators, {len(self.probes)} probes, dt = {self.dt} s"
+            f"Plan: {len(self.operators)} operators in {len(self.groups)} groups, "
+            f"{len(self.probes)} probes, dt = {self.dt:g} s",
+            f"{'level':>5s} {'members':>8s} {'elements':>9s}  {'kind':28s}  first member",
         ]
-        for number, op in enumerate(self.operators, start=1):
-            what = op.tag if getattr(op, "tag", None) else op
-            lines.append(f"{number:5d}  {type(op).__name__:{width}}  {what}")
-        lines += [f"probe  {probe.probe} every {probe.period:g} steps" for probe in self.probes]
+        for group in self.groups:
+            first = group.members[0]
+            elements = sum(signal.size for op in group.members for signal in (*op.sets, *op.incs))
+            lines.append(
+                f"{group.level:5d} {len(group.members):8d} {elements:9d}  {group.kind:28s}  "
+                f"{getattr(first, 'tag', None) or first}"
+            )
+        lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
+        lines += [f"in Python: {operator}" for operator in self.in_python]
         return "\n".join(lines)
 
 
-def make_plan(model: Model) -> Plan:
+def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator: False) -> Plan:
     """Plan how to run a model.
 
     Parameters
     ----------
     model : Model or nengo.builder.Model
         What to run.
+    runs_python : callable
+        Tells which operators call Python while they run. They, and what they depend on, come
+        first in a step, so that little has changed yet if one of them raises.
 
     Returns
     -------
@@ -85,12 +108,22 @@ def make_plan(model: Model) -> Plan:
     BuildError
         If there is no order in which the operators could run.
     """
-    order = topological_order(dependency_graph(model.operators))
+    operators = [op for op in model.operators if hasattr(op, "make_step")]
+    graph = dependency_graph(operators)
+    order = topological_order(graph)
+    verify_order(graph, order)
+    first = ancestors(graph, order, runs_python)
+    groups = merge(operators, levels(graph, order, first))
+    verify_groups(graph, groups)
+    runs = layout(groups)
+    verify_layout(groups, runs)
     return Plan(
         dt=model.dt,
         step=model.step,
         time=model.time,
-        operators=tuple(operator for operator in order if hasattr(operator, "make_step")),
+        operators=tuple(order),
+        groups=groups,
+        runs=runs,
         probes=tuple(
             ProbePlan(
                 probe=probe,

@@ -1,10 +1,20 @@
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import nengo
 import numpy as np
 import pytest
 
 from nengo_jit.builder import Model
-from nengo_jit.planner import make_plan
+from nengo_jit.builder.operator import SimPyFunc
+from nengo_jit.planner import dependency_graph, make_plan
 from nengo_jit.planner.plan import ProbePlan
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -45,12 +55,104 @@ def test_plan_is_frozen(model):
         make_plan(model).dt = 1.0
 
 
+def test_groups_have_every_operator_once_and_run_after_what_they_wait_for(model):
+    plan = make_plan(model)
+    members = [op for group in plan.groups for op in group.members]
+    assert len(members) == len(model.operators)
+    assert set(members) == set(model.operators)
+    graph = dependency_graph(model.operators)
+    place = {op: number for number, group in enumerate(plan.groups) for op in group.members}
+    assert all(place[op] < place[after] for op in graph for after in graph[op])
+
+
+def test_runs_have_every_writable_signal_once(model):
+    listed = [signal for run in make_plan(model).runs for signal in run]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {
+        signal.base
+        for op in model.operators
+        for signal in op.all_signals
+        if not signal.base.readonly
+    }
+
+
+def test_operators_that_run_python_come_first_with_what_they_wait_for(model):
+    def runs_python(op):
+        return type(op) is SimPyFunc
+
+    plan = make_plan(model, runs_python)
+    levels = {op: group.level for group in plan.groups for op in group.members}
+    last = max(level for op, level in levels.items() if runs_python(op))
+    early = {type(op).__name__ for op, level in levels.items() if level <= last}
+    assert early == {"TimeUpdate", "SimPyFunc"}
+    assert plan.operators == make_plan(model).operators  # one by one, the order is nengo's
+
+
 def test_plan_prints_as_a_table(model):
-    text = str(make_plan(model))
-    assert f"{len(model.operators)} operators, 2 probes, dt = 0.001 s" in text
+    plan = make_plan(model)
+    text = str(plan)
+    lines = text.splitlines()
+    assert lines[0] == (
+        f"Plan: {len(model.operators)} operators in {len(plan.groups)} groups, 2 probes, "
+        "dt = 0.001 s"
+    )
+    assert lines[1].split() == ["level", "members", "elements", "kind", "first", "member"]
+    assert len(lines) == 2 + len(plan.groups) + 2
+    for line, group in zip(lines[2:], plan.groups):
+        assert line.split()[:2] == [str(group.level), str(len(group.members))]
+        assert group.kind in line
     assert "<Ensemble 'ens'> encoding" in text
-    assert "every 2 steps" in text
-    assert len(text.splitlines()) == 1 + len(model.operators) + 2
+    assert "every 2 steps" in lines[-2]
+
+
+def test_plan_prints_what_runs_in_python(model):
+    plan = make_plan(model)
+    (function,) = (op for op in plan.operators if type(op) is SimPyFunc)
+    assert "in Python" not in str(plan)
+    assert str(replace(plan, in_python=(function,))).endswith(f"in Python: {function}")
+
+
+PRINT_PLAN = """
+import nengo
+from nengo_jit.builder import Model
+from nengo_jit.planner import make_plan
+
+with nengo.Network(seed=0) as net:
+    stim = nengo.Node([0.5] * 4, label="stim")
+    array = nengo.networks.EnsembleArray(10, 4, label="array")
+    ens = nengo.Ensemble(20, 2, neuron_type=nengo.AdaptiveLIF(), label="ens")
+    nengo.Connection(stim, array.input)
+    nengo.Connection(array.output[[3, 0]], ens)
+    learned = nengo.Connection(ens, ens, learning_rule_type=[nengo.PES(), nengo.Voja()])
+    nengo.Connection(stim[:2], learned.learning_rule[0])
+    nengo.Probe(ens.neurons, "voltage", sample_every=0.01)
+model = Model()
+model.build(net)
+plan = make_plan(model, lambda operator: "SimPES" in type(operator).__name__)
+print(plan)
+for operator in plan.operators:
+    print(operator)
+for group in plan.groups:
+    print(group.level, group.kind, *group.members)
+for run in plan.runs:
+    print(*run)
+"""
+
+
+def test_the_plan_is_the_same_in_every_process():
+    def printed(hash_seed):
+        finished = subprocess.run(
+            [sys.executable, "-c", PRINT_PLAN],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return re.sub("0x[0-9a-f]+", "0x", finished.stdout)
+
+    first, second = printed("1"), printed("2")
+    assert "SimPES" in first
+    assert first == second
 
 
 def test_an_operator_without_make_step_is_not_run(model):

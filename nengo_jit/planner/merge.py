@@ -1,0 +1,64 @@
+"""Merge operators of one kind and level into groups, which engines run as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.builder.operator import Copy
+from nengo_jit.builder.processes import SimProcess
+
+
+@dataclass(frozen=True)
+class Group:
+    """Operators of one kind that do not depend on each other.
+
+    Attributes
+    ----------
+    level : int
+        When the group runs: after every group of a lower level.
+    kind : str
+        What the members have in common.
+    members : tuple of Operator
+        In the order in which they were added to the model. Sizes and parameters may differ.
+    """
+
+    level: int
+    kind: str
+    members: tuple[Any, ...]
+
+
+def kind_of(operator: Any) -> str:
+    """What an operator must have in common with others to be merged with them."""
+    kind = type(operator).__name__
+    if type(operator) is Copy:
+        return f"{kind} inc" if operator.inc else kind
+    if type(operator) is SimNeurons:
+        return f"{kind} {type(operator.neurons).__name__}"
+    if type(operator) is SimProcess:
+        return f"{kind} {type(operator.process).__name__} {operator.mode}"
+    return kind
+
+
+def merge(operators: Sequence[Any], level: dict[Any, int]) -> tuple[Group, ...]:
+    """Group operators by level and kind.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        In the order in which they were added to the model.
+    level : dict of (Operator, int)
+        From `levels`.
+
+    Returns
+    -------
+    tuple of Group
+        By level, and within a level by first member.
+    """
+    members: dict[tuple[int, str], list[Any]] = {}
+    for operator in operators:
+        members.setdefault((level[operator], kind_of(operator)), []).append(operator)
+    groups = [Group(level, kind, tuple(ops)) for (level, kind), ops in members.items()]
+    return tuple(sorted(groups, key=lambda group: group.level))

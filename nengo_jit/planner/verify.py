@@ -1,0 +1,50 @@
+"""Check what must hold of the results of the planner's passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nengo_jit.planner.graph import Graph
+from nengo_jit.planner.layout import Runs
+from nengo_jit.planner.merge import Group
+
+
+class PlanError(AssertionError):
+    """The planner made a plan that would not run the model: a bug in the planner."""
+
+
+def verify_order(graph: Graph, order: Sequence[Any]) -> None:
+    """Check that an order has every operator once, after all that it depends on."""
+    place = {operator: number for number, operator in enumerate(order)}
+    if len(place) != len(order) or place.keys() != graph.keys():
+        raise PlanError("the order does not have every operator exactly once")
+    for operator, dependents in graph.items():
+        for dependent in dependents:
+            if place[operator] >= place[dependent]:
+                raise PlanError(f"{dependent} comes before {operator}, which it depends on")
+
+
+def verify_groups(graph: Graph, groups: Sequence[Group]) -> None:
+    """Check that groups have every operator once, in a group after those it depends on."""
+    place = {operator: number for number, group in enumerate(groups) for operator in group.members}
+    if sum(len(group.members) for group in groups) != len(graph) or place.keys() != graph.keys():
+        raise PlanError("the groups do not have every operator exactly once")
+    for operator, dependents in graph.items():
+        for dependent in dependents:
+            if place[operator] >= place[dependent]:
+                raise PlanError(f"the group of {dependent} does not come after that of {operator}")
+
+
+def verify_layout(groups: Sequence[Group], runs: Runs) -> None:
+    """Check that runs have the base of every writable signal exactly once."""
+    needed = {
+        signal.base
+        for group in groups
+        for member in group.members
+        for signal in member.all_signals
+        if not signal.base.readonly and not signal.base.sparse
+    }
+    listed = [signal for run in runs for signal in run]
+    if len(listed) != len(needed) or set(listed) != needed:
+        raise PlanError("the layout does not have every writable signal exactly once")
