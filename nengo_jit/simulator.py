@@ -20,8 +20,8 @@ from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import SignalDict
-from nengo_jit.engines import engine_class
-from nengo_jit.planner import dependency_graph, make_plan
+from nengo_jit.engines import Engine, engine_class
+from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,10 @@ class Simulator:
     engine : str, optional
         Which engine to run on. The default is the environment variable ``NENGO_JIT_ENGINE``
         or, if that is not set, the fastest engine there is.
+    threads : int, optional
+        How many threads to use at most, on engines that have a choice. The default is the
+        environment variable ``NENGO_JIT_THREADS`` or, if that is not set, the number of cores.
+        Results do not depend on it.
 
     Attributes
     ----------
@@ -62,8 +66,6 @@ class Simulator:
         What the network was built into.
     optimize : bool
         As given.
-    plan : Plan
-        What is run; print it to read it.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         As given; `run` and `run_steps` may override it.
     seed : int
@@ -96,12 +98,14 @@ class Simulator:
         optimize: bool = True,
         *,
         engine: str | None = None,
+        threads: int | None = None,
     ):
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         chosen_engine = engine_class(engine or os.environ.get("NENGO_JIT_ENGINE") or None)
         self.progress_bar = progress_bar
         self.optimize = optimize
+        self._threads = n_threads(threads)
         if model is None:
             model = Model(
                 dt=float(dt),
@@ -109,9 +113,7 @@ class Simulator:
                 decoder_cache=get_default_decoder_cache(),
             )
         self.model = model
-        self._build(network)
-        self.plan = make_plan(self.model)
-        self._engine = chosen_engine(self.plan)
+        self._engine = self._build(network, chosen_engine)
         self._signals: SignalDict | None = self._engine.signals
         self.data = SimulationData(dict(self.model.params))
 
@@ -124,12 +126,25 @@ class Simulator:
             self.closed = True
             raise
 
-    def _build(self, network: nengo.Network | None) -> None:
+    def _build(self, network: nengo.Network | None, engine: type[Engine]) -> Engine:
+        """Build the network, plan the model, and make an engine ready to run it."""
+        dtype = self.model.time.dtype
+        if not engine.supports(dtype):
+            warnings.warn(
+                f"The engine '{engine.name}' cannot run models in {dtype}: taking the engine "
+                "'reference', which is slower. Choose another precision with "
+                "nengo.rc['precision']['bits'].",
+                stacklevel=3,
+            )
+            engine = engine_class("reference")
         use_our_build_functions(self.model, Builder())
-        tracker = ProgressTracker(self.progress_bar, Progress("Building", "Build"))
+        tracker = ProgressTracker(self.progress_bar, Progress("Building", "Build", 2))
         with tracker:
             if network is not None:
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
+            plan = make_plan(self.model, engine.runs_python)
+            with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
+                return engine(plan, progress, self._threads)
 
     def __del__(self) -> None:
         if not self.closed:
@@ -158,6 +173,7 @@ class Simulator:
             "progress_bar": self.progress_bar,
             "optimize": self.optimize,
             "engine": self._engine.name,
+            "threads": self._threads,
             "closed": self.closed,
         }
 
@@ -170,6 +186,7 @@ class Simulator:
             progress_bar=state["progress_bar"],
             optimize=state["optimize"],
             engine=state["engine"],
+            threads=state["threads"],
         )
         for signal, value in state["signals"].items():
             self._engine.signals[signal] = value
@@ -201,6 +218,11 @@ class Simulator:
     def n_steps(self) -> int:
         """int: number of completed steps."""
         return self._engine.n_steps
+
+    @property
+    def plan(self) -> Plan:
+        """Plan: what is run; print it to read it."""
+        return self._engine.plan
 
     @property
     def signals(self) -> SignalDict | None:
@@ -355,6 +377,26 @@ class Simulator:
         period = 1 if sample_every is None else sample_every / self.dt
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
+
+
+def n_threads(chosen: int | None) -> int | None:
+    """The number of threads that was asked for, here or in the environment; None if none was.
+
+    Raises
+    ------
+    ValidationError
+        If it is not a positive whole number.
+    """
+    value: Any = os.environ.get("NENGO_JIT_THREADS") or None if chosen is None else chosen
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValidationError(f"Must be a positive whole number (got {value!r})", attr="threads")
+    return number
 
 
 class SimulationData(Mapping[Any, Any]):

@@ -56,7 +56,7 @@ def test_results_are_nengos(network, sim):
     sim.run(0.1)
     with nengo.Simulator(network, optimize=False) as reference:
         reference.run(0.1)
-    assert np.array_equal(sim.data[network.probe], reference.data[network.probe])
+    assert np.allclose(sim.data[network.probe], reference.data[network.probe], rtol=1e-9, atol=1e-9)
     assert np.array_equal(sim.trange(), reference.trange())
 
 
@@ -64,12 +64,14 @@ def named_defaults(function):
     return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
 
 
-def test_signature_is_nengos_and_an_engine():
-    engine = inspect.signature(nengo_jit.Simulator).parameters["engine"]
-    assert (engine.kind, engine.default) == (inspect.Parameter.KEYWORD_ONLY, None)
+def test_signature_is_nengos_and_more_by_keyword():
+    for name in ("engine", "threads"):
+        extra = inspect.signature(nengo_jit.Simulator).parameters[name]
+        assert (extra.kind, extra.default) == (inspect.Parameter.KEYWORD_ONLY, None)
     assert named_defaults(nengo_jit.Simulator) == [
         *named_defaults(nengo.Simulator),
         ("engine", None),
+        ("threads", None),
     ]
 
 
@@ -275,6 +277,15 @@ def test_engine_by_name_and_by_environment(network, monkeypatch):
 def test_engine_is_keyword_only(network):
     with pytest.raises(TypeError):
         nengo_jit.Simulator(network, 0.001, None, None, False, True, "reference")
+
+
+@pytest.mark.parametrize("threads", [0, -1, "many"])
+def test_threads_must_be_a_positive_number(network, monkeypatch, threads):
+    with pytest.raises(ValidationError, match="threads"):
+        nengo_jit.Simulator(network, threads=threads)
+    monkeypatch.setenv("NENGO_JIT_THREADS", str(threads))
+    with pytest.raises(ValidationError, match="threads"):
+        nengo_jit.Simulator(network)
 
 
 # --- precision

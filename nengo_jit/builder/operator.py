@@ -6,6 +6,7 @@ third-party code which looks for nengo's finds ours; nothing but the type is inh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -557,11 +558,11 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         t = None if self.t is None else signals[self.t]
         x = None if self.x is None else signals[self.x]
 
-        def call() -> Any:
-            if t is None:
-                return fn() if x is None else fn(np.copy(x))
-            return fn(t.item()) if x is None else fn(t.item(), np.copy(x))
-
+        call: Callable[[], Any]
+        if t is None:
+            call = fn if x is None else lambda: fn(x.copy())
+        else:
+            call = (lambda: fn(t.item())) if x is None else lambda: fn(t.item(), x.copy())
         if output is None:
             return call
 
@@ -588,9 +589,12 @@ def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
     SimulationError
         If ``value`` is None, not finite, not numeric or of the wrong shape.
     """
+    if isinstance(value, float) and math.isfinite(value):  # by far the quickest check
+        output[...] = value
+        return
     try:
         # None must be caught by hand: NumPy would store it as NaN
-        finite = value is not None and np.all(np.isfinite(value))
+        finite = value is not None and np.isfinite(value).all()
         if finite:
             output[...] = value
     except (TypeError, ValueError) as error:

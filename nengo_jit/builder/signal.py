@@ -393,7 +393,7 @@ class SignalDict(Mapping[reference.Signal, Any]):
         self.allocate([signal])
 
     def allocate(self, signals: Iterable[reference.Signal]) -> None:
-        """Give memory, in one block, to all of ``signals`` that have none yet.
+        """Give memory to all of ``signals`` that have none yet, each on a cache line of its own.
 
         Parameters
         ----------
@@ -401,30 +401,43 @@ class SignalDict(Mapping[reference.Signal, Any]):
             Signals of any kind; the bases of views are added as needed.
         """
         signals = list(signals)
-        writable: dict[reference.Signal, int] = {}  # where in the new block each one starts
+        self.allocate_runs([base] for base in dict.fromkeys(signal.base for signal in signals))
+        for signal in signals:
+            if signal not in self._arrays:
+                self._add_view(signal)
+
+    def allocate_runs(self, runs: Iterable[Iterable[reference.Signal]]) -> None:
+        """Give memory, in one block, to all signals of ``runs`` that have none yet.
+
+        Parameters
+        ----------
+        runs : iterable of iterable of Signal
+            Signals that are not views. The writable ones of a run follow each other without
+            gaps, and each run starts on a cache line.
+        """
+        starts: dict[reference.Signal, int] = {}  # in the new block
         size = 0
-        for base in dict.fromkeys(signal.base for signal in signals):
-            if base in self._arrays:
-                continue
-            if base.sparse:
-                self._add_sparse(base)
-            elif base.readonly:
-                self._arrays[base] = base.initial_value
-            else:
-                writable[base] = size
-                size += -(-base.nbytes // ALIGNMENT) * ALIGNMENT
+        for run in runs:
+            size = align(size, ALIGNMENT)
+            for base in run:
+                if base in self._arrays:
+                    continue
+                if base.sparse:
+                    self._add_sparse(base)
+                elif base.readonly:
+                    self._arrays[base] = base.initial_value
+                else:
+                    starts[base] = align(size, base.itemsize)
+                    size = starts[base] + base.nbytes
         if size:
             block = aligned_block(size)
             self._add_block(block)
-        for base, start in writable.items():
+        for base, start in starts.items():
             if base.size == 0:
                 self._arrays[base] = np.empty(base.shape, base.dtype)
             else:
                 self._arrays[base] = np.ndarray(base.shape, base.dtype, block, start)
             self._arrays[base][...] = base.initial_value
-        for signal in signals:
-            if signal not in self._arrays:
-                self._add_view(signal)
 
     def _add_view(self, view: reference.Signal) -> None:
         array = np.ndarray(
@@ -462,6 +475,11 @@ class SignalDict(Mapping[reference.Signal, Any]):
         """Put back what `save` remembered."""
         for block, saved in zip(self._blocks, self._saved):
             np.copyto(block, saved)
+
+
+def align(position: int, alignment: int) -> int:
+    """The first multiple of ``alignment`` that is not before ``position``."""
+    return -(-position // alignment) * alignment
 
 
 def aligned_block(size: int) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.planner.plan import Plan
 
@@ -21,6 +23,10 @@ class Engine(ABC):
     ----------
     plan : Plan
         What to run.
+    progress : nengo.utils.progress.Progress, optional
+        Is told how far getting ready is.
+    threads : int, optional
+        How many threads to use at most, for engines that have a choice.
 
     Attributes
     ----------
@@ -37,10 +43,31 @@ class Engine(ABC):
     name: ClassVar[str]
     signals: SignalDict
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
         self.plan = plan
         self.samples: dict[Any, list[Any]] = {}
         self.clear_samples()
+
+    @classmethod
+    def runs_python(cls, operator: Any) -> bool:
+        """Whether the engine calls Python for an operator of this type in every step.
+
+        Such operators are planned to come early in a step, see `make_plan`.
+        """
+        return False
+
+    @classmethod
+    def supports(cls, dtype: np.dtype) -> bool:
+        """Whether the engine can run models of this precision."""
+        return True
+
+    def failed_in(self, operator: Any) -> str:
+        """Say where a step failed, after going back to the state of the step before."""
+        number = self.n_steps + 1
+        return (
+            f"This happened in step {number} (t = {number * self.plan.dt:g} s) in {operator}. "
+            "The simulator is in the state of the step before."
+        )
 
     @abstractmethod
     def reset(self, seed: int) -> None:

@@ -6,7 +6,7 @@ here.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,11 +24,15 @@ class ReferenceEngine(Engine):
     ----------
     plan : Plan
         What to run.
+    progress : nengo.utils.progress.Progress, optional
+        Not used: there is nothing to wait for.
+    threads : int, optional
+        Not used: there is one.
     """
 
     name: ClassVar[str] = "reference"
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
         super().__init__(plan)
         self.signals = SignalDict(
             signal for operator in plan.operators for signal in operator.all_signals
@@ -61,12 +65,7 @@ class ReferenceEngine(Engine):
                 step()
         except BaseException as error:  # Ctrl-C too, which may come between two operators
             self.signals.restore()
-            number = self.n_steps + 1
-            add_context(
-                error,
-                f"This happened in step {number} (t = {number * self.plan.dt:g} s) in {operator}. "
-                "The simulator is in the state of the step before.",
-            )
+            add_context(error, self.failed_in(operator))
             raise
         self._record()
 

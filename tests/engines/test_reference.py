@@ -7,7 +7,7 @@ from nengo.builder.operator import Operator as NengoOperator
 
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.signal import ALIGNMENT, address
-from nengo_jit.engines import ReferenceEngine
+from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
 
 

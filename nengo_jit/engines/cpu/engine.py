@@ -1,0 +1,260 @@
+"""The CPU engine: compiles a plan into a program for the machine, and runs it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from threading import Thread
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nengo_jit.builder.operator import SimPyFunc
+from nengo_jit.builder.processes import SimProcess
+from nengo_jit.builder.signal import SignalDict, is_sparse
+from nengo_jit.engines.base import Engine
+from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.cpu.callbacks import Callback
+from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
+from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering, Row
+from nengo_jit.engines.cpu.machine import REALS, Kernel, load_kernels, run, table_of
+from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.exceptions import add_context
+from nengo_jit.planner.merge import kind_of
+from nengo_jit.planner.plan import Plan, ProbePlan
+
+logger = logging.getLogger(__name__)
+
+WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are started for it
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class CpuEngine(Engine):
+    """Runs a plan as a program of compiled kernels; see `Engine`.
+
+    Operators that have no kernel run in Python, in between.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    progress : nengo.utils.progress.Progress, optional
+        Is told how many of the kernels are ready. The first time that a kernel is used on a
+        machine it has to be compiled, which takes about a second.
+    threads : int, optional
+        How many threads to use at most; as many as there are cores by default. Results do not
+        depend on it.
+
+    Attributes
+    ----------
+    threads : int
+        How many threads are used at most.
+    callbacks : list of Callback
+        What runs in Python.
+    """
+
+    name: ClassVar[str] = "cpu"
+
+    def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
+        super().__init__(plan)
+        self.threads = threads or n_cores()
+        self.signals = SignalDict()
+        self.signals.allocate_runs(plan.runs)
+        for operator in plan.operators:
+            operator.init_signals(self.signals)
+        self._lowering = Lowering(plan, self.signals)
+        self.callbacks: list[Callback] = []
+        self._tables: list[np.ndarray] = []
+        self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
+        levels = self._lower()
+        self._arrivals = self._lowering.buffer(2)
+        barrier = (self.threads, start(self._arrivals))
+        programs = share(levels, self.threads, barrier, self._lowering.dtype.itemsize)
+        kernels_used = {work.code for program in programs for work in program}
+        load_kernels(kernels_used.difference(self.callbacks), self._lowering.dtype, progress)
+        self._programs = [self._assemble(program) for program in programs]
+        self._serial = self._programs[0]
+        if len(programs) > 1:
+            self._serial = self._assemble([work for level in levels for work in level])
+        self._step_time = 1e-9 * sum(work.nanoseconds for level in levels for work in level)
+        in_python = tuple(callback.operator for callback in self.callbacks)
+        self.plan = replace(plan, in_python=in_python)
+        for kind in dict.fromkeys(kind_of(op) for op in in_python if type(op) is not SimPyFunc):
+            logger.warning("%s has no compiled kernel and runs in Python", kind)
+
+    @classmethod
+    def runs_python(cls, operator: Any) -> bool:
+        """Whether an operator is of a type that has no kernel."""
+        return type(operator) not in LOWERINGS
+
+    @classmethod
+    def supports(cls, dtype: np.dtype) -> bool:
+        return np.dtype(dtype) in REALS
+
+    def _lower(self) -> list[list[Work]]:
+        """Kernels and callbacks by level, then by stage within the level."""
+        levels: dict[tuple[int, int], dict[Any, list[Row]]] = {}
+        written: set[Any] = set()  # bases that have been written to by now in a step
+        undone: set[Any] = set()  # those that must be put back if a callback raises
+        for group in self.plan.groups:
+            for operator in group.members:
+                lowered = self._lowering.lower(operator)
+                written.update(s.base for s in (*operator.sets, *operator.incs, *operator.updates))
+                if lowered is None:
+                    self.callbacks.append(Callback(operator))
+                    levels.setdefault((group.level, 0), {})[self.callbacks[-1]] = []
+                    undone |= written
+                else:
+                    for kernel, row in lowered:
+                        level = levels.setdefault((group.level, kernel.stage), {})
+                        level.setdefault(kernel, []).append(row)
+        dense = [self.signals[base] for base in undone if not base.sparse]
+        self._saved = [(array, array.copy()) for array in dense if array.size]
+        saving: list[Row] = [
+            (start(array), start(copy), array.nbytes) for array, copy in self._saved
+        ]
+        recording: list[Row] = [recorder.row for recorder in self._recorders]
+        itemsize = self._lowering.dtype.itemsize
+        return [
+            [Work(kernels.operator.copy_bytes, saving)] if saving else [],
+            *(
+                [
+                    Work(code, code.fuse(rows, itemsize) if isinstance(code, Kernel) else rows)
+                    for code, rows in levels[key].items()
+                ]
+                for key in sorted(levels)
+            ),
+            [Work(kernels.probe.record, recording)] if recording else [],
+        ]
+
+    def _assemble(self, program: list[Work]) -> np.ndarray:
+        """Addresses of code and tables, for the machine."""
+        entries = []
+        for work in program:
+            if isinstance(work.code, Kernel):
+                self._tables.append(table_of(work.rows))
+                entries.append((work.code.address(self._lowering.dtype), start(self._tables[-1])))
+            else:
+                entries.append((work.code.address, 0))
+        return np.array(entries, dtype=np.int64).ravel()
+
+    def reset(self, seed: int) -> None:
+        for signal in list(self.signals):
+            self.signals.reset(signal)
+        rng = np.random.RandomState(seed)
+        in_python = {callback.operator: callback for callback in self.callbacks}
+        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
+            if operator in in_python:
+                callback = in_python[operator]
+                callback.step = operator.make_step(self.signals, self.plan.dt, rng)
+            elif operator in self._lowering.at_reset:
+                self._lowering.at_reset[operator](rng)
+            elif isinstance(operator, SimProcess):
+                operator.process.get_rng(rng)
+        self.clear_samples()
+
+    def run(self, n_steps: int) -> None:
+        for prepare in self._lowering.before_run:
+            prepare()
+        for recorder in self._recorders:
+            recorder.begin(self.n_steps, n_steps)
+        try:
+            with np.errstate(invalid="raise", divide="ignore"):
+                stopped = self._run_programs(n_steps)
+            if stopped:
+                for array, saved in self._saved:
+                    np.copyto(array, saved)
+        finally:
+            for recorder in self._recorders:
+                self.samples[recorder.probe] += recorder.end()
+            for finish in self._lowering.after_run:
+                finish()
+        if stopped:
+            self._raise_error()
+
+    def _run_programs(self, n_steps: int) -> int:
+        """Run the programs, in threads if that pays; tells whether a callback stopped them."""
+        if len(self._programs) == 1 or n_steps * self._step_time < WORTH_A_THREAD:
+            return run(self._serial, n_steps)
+        self._arrivals[:] = 0
+        threads = [Thread(target=run, args=(each, n_steps)) for each in self._programs[1:]]
+        for thread in threads:
+            thread.start()
+        try:
+            stopped = run(self._programs[0], n_steps)
+        finally:
+            self._arrivals[1] = 1  # whoever still waits would wait for ever
+            for thread in threads:
+                thread.join()
+        return stopped
+
+    def _raise_error(self) -> None:
+        for callback in self.callbacks:
+            error, callback.error = callback.error, None
+            if error is not None:
+                add_context(error, self.failed_in(callback.operator))
+                raise error
+
+
+class Recorder:
+    """Keeps the samples of one probe while a program runs.
+
+    Parameters
+    ----------
+    planned : ProbePlan
+        What is recorded.
+    lowering : Lowering
+        The program's memory.
+
+    Attributes
+    ----------
+    probe : nengo.Probe
+        Whom the samples are for.
+    row : tuple of int
+        For the kernel that records.
+    """
+
+    def __init__(self, planned: ProbePlan, lowering: Lowering):
+        self.probe = planned.probe
+        self._period = planned.period
+        self._source: Any = lowering.array(planned.signal)
+        self._matrix: Any = None
+        if is_sparse(self._source):  # of which only the stored numbers can change
+            self._matrix, self._source = self._source, self._source.data
+        self._state = np.zeros(3, np.int64)
+        self._samples = np.empty(0)
+        lowest, indices = start(self._source), 0
+        if not contiguous(self._source):
+            lowest, offsets = places(self._source)
+            indices = lowering.constant(offsets.ravel(), np.int64)
+        self.row = (
+            lowest,
+            self._source.nbytes,
+            lowering.constant([planned.period], np.float64),
+            indices,
+            start(self._state),
+            self._source.itemsize,
+        )
+
+    def begin(self, n_before: int, n_steps: int) -> None:
+        """Make room for the samples of ``n_steps`` steps after ``n_before``."""
+        n_samples = n_steps if self._period <= 1 else int(n_steps / self._period) + 2
+        self._samples = np.empty((n_samples, *self._source.shape), self._source.dtype)
+        self._state[:] = (start(self._samples), n_before, 0)
+
+    def end(self) -> list[Any]:
+        """The samples that were taken since `begin`."""
+        samples = list(self._samples[: self._state[2]])
+        if self._matrix is None:
+            return samples
+        matrices = [self._matrix.copy() for _ in samples]
+        for matrix, sample in zip(matrices, samples):
+            matrix.data[...] = sample
+        return matrices

@@ -1,0 +1,246 @@
+"""Kernels for neurons: each runs a formula over all neurons of its type.
+
+A row has the addresses of the currents, the output, the states and the parameters (dt first),
+and the number of neurons. The loops are the same for all formulas with as many states; what is
+in them is the formula's own step.
+"""
+
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from nengo.neurons import RatesToSpikesNeuronType
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.engines.cpu.kernels.lif import lif, lif_spikes
+from nengo_jit.engines.cpu.kernels.operator import contiguous, start
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.machine import Kernel, integers, reals, vector
+from nengo_jit.engines.cpu.machine import kernel as kernel_with
+from nengo_jit.engines.cpu.random import Stream, fill_uniform, is_legacy, next_poisson
+from nengo_jit.engines.cpu.scalar import compilable, use_widest_vectors
+from nengo_jit.neurons import Formula, formula_of, lif_rate
+from nengo_jit.neurons.lif import FORMULA as LIF
+from nengo_jit.neurons.poisson_spiking import FORMULA as POISSON_SPIKING
+from nengo_jit.neurons.poisson_spiking import step as poisson_spiking_step
+from nengo_jit.neurons.stochastic_spiking import FORMULA as STOCHASTIC_SPIKING
+from nengo_jit.neurons.stochastic_spiking import step as stochastic_spiking_step
+
+NEURON_COST = 3.0  # nanoseconds
+POPULATION = 2048  # neurons of one signal that are advanced, and whose spikes are listed, together
+
+
+def _without_state(step, n_parameters):
+    def run_neurons(memory, table):
+        use_widest_vectors()
+        rows = integers(table, 1 + 4 * integers(table, 1)[0])
+        for r in range(1, rows.size, 4):
+            n = rows[r + 3]
+            current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+            p = to_fixed_tuple(vector(memory, rows[r + 2], n_parameters), n_parameters)
+            for i in range(n):
+                (output[i],) = step(current[i], *p)
+        return 0
+
+    return run_neurons
+
+
+def _with_one_state(step, n_parameters):
+    def run_neurons(memory, table):
+        use_widest_vectors()
+        rows = integers(table, 1 + 5 * integers(table, 1)[0])
+        for r in range(1, rows.size, 5):
+            n = rows[r + 4]
+            current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+            x = vector(memory, rows[r + 2], n)
+            p = to_fixed_tuple(vector(memory, rows[r + 3], n_parameters), n_parameters)
+            for i in range(n):
+                output[i], x[i] = step(current[i], x[i], *p)
+        return 0
+
+    return run_neurons
+
+
+def _with_two_states(step, n_parameters):
+    def run_neurons(memory, table):
+        use_widest_vectors()
+        rows = integers(table, 1 + 6 * integers(table, 1)[0])
+        for r in range(1, rows.size, 6):
+            n = rows[r + 5]
+            current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+            x, y = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n)
+            p = to_fixed_tuple(vector(memory, rows[r + 4], n_parameters), n_parameters)
+            for i in range(n):
+                output[i], x[i], y[i] = step(current[i], x[i], y[i], *p)
+        return 0
+
+    return run_neurons
+
+
+def _with_three_states(step, n_parameters):
+    def run_neurons(memory, table):
+        use_widest_vectors()
+        rows = integers(table, 1 + 7 * integers(table, 1)[0])
+        for r in range(1, rows.size, 7):
+            n = rows[r + 6]
+            current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+            x, y = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n)
+            z = vector(memory, rows[r + 4], n)
+            p = to_fixed_tuple(vector(memory, rows[r + 5], n_parameters), n_parameters)
+            for i in range(n):
+                output[i], x[i], y[i], z[i] = step(current[i], x[i], y[i], z[i], *p)
+        return 0
+
+    return run_neurons
+
+
+LOOPS = (_without_state, _with_one_state, _with_two_states, _with_three_states)
+
+# Formulas that other formulas call have to be known to Numba, too.
+for _step in (LIF.step, lif_rate.step, stochastic_spiking_step, poisson_spiking_step):
+    compilable(_step)
+
+
+@cache
+def kernel_of(formula: Formula) -> Kernel | None:
+    """The kernel that runs a formula; None if it has more states than there are loops for."""
+    if formula.random is not None:
+        return RANDOM.get(formula)
+    if len(formula.states) >= len(LOOPS):
+        return None
+    make_loop = LOOPS[len(formula.states)]
+    loop = make_loop(compilable(formula.step), 1 + len(formula.parameter_names))
+    return Kernel(loop, f"aw{'a' * len(formula.states)}=n", cost=NEURON_COST)
+
+
+@kernel_with("=p=m==", cost=4.0)
+def stochastic_spiking(memory, table):
+    """`nengo_jit.neurons.stochastic_spiking`."""
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n = rows[r + 3]
+        current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+        p = vector(memory, rows[r + 2], 3)
+        dt, p1, p2 = p[0], p[1], p[2]
+        drawn = reals(rows[r + 5], n)
+        fill_uniform(rows[r + 4], drawn)
+        for i in range(n):
+            (output[i],) = stochastic_spiking_step(current[i], drawn[i], dt, p1, p2)
+    return 0
+
+
+@kernel_with("=p=m==", cost=15.0)
+def poisson_spiking(memory, table):
+    """`nengo_jit.neurons.poisson_spiking`."""
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n = rows[r + 3]
+        current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+        p = vector(memory, rows[r + 2], 3)
+        dt, p1, p2 = p[0], p[1], p[2]
+        drawn = reals(rows[r + 5], n)
+        for i in range(n):
+            rate = abs(current[i]) if p1 > 0 else current[i]
+            drawn[i] = next_poisson(rows[r + 4], np.float64(rate * dt))
+        for i in range(n):
+            (output[i],) = poisson_spiking_step(current[i], drawn[i], dt, p1, p2)
+    return 0
+
+
+RANDOM = {STOCHASTIC_SPIKING: stochastic_spiking, POISSON_SPIKING: poisson_spiking}
+
+
+@kernel_with("=mp", stage=1)
+def find_spikes(memory, table):
+    """List the elements of an output that are not zero."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        n = rows[r + 1]
+        output = vector(memory, rows[r], n)
+        events = integers(rows[r + 2], 1 + n)
+        count = 0
+        for i in range(n):
+            events[1 + count] = i  # the next one overwrites it if there is no spike
+            count += output[i] != 0
+        events[0] = count
+    return 0
+
+
+def _generator(operator: SimNeurons, lowering: Lowering) -> int | None:
+    """Address of the generator that a model's neurons keep, for as long as a run lasts.
+
+    The generator belongs to the model: another engine may go on from where this one ends, and a
+    reset does not rewind it.
+    """
+    rng: Any = operator.state_extra.get("rng")
+    if len(operator.state_extra) != 1 or not is_legacy(rng):
+        return None
+    stream = Stream(lowering.buffer(Stream.size))
+    lowering.before_run.append(lambda: stream.load(rng))
+    lowering.after_run.append(lambda: stream.store(rng))
+    return stream.address
+
+
+def _may_be_refused(neurons: Any) -> bool:
+    """Whether the base type may have rates for which NumPy refuses to draw Poisson numbers."""
+    base = neurons.base_type
+    is_known = formula_of(base) is not None and not isinstance(base, RatesToSpikesNeuronType)
+    return not (is_known or neurons.negative)
+
+
+@lowers(SimNeurons)
+def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | None:
+    """Run the type's formula; types without one run in Python."""
+    formula = formula_of(operator.neurons)
+    if formula is None or set(operator.state) != set(formula.states):
+        return None
+    kernel = kernel_of(formula)
+    if kernel is None:
+        return None
+    signals = [operator.J, operator.output, *(operator.state[name] for name in formula.states)]
+    arrays = [lowering.array(signal) for signal in signals]
+    if not all(map(contiguous, arrays)):
+        return None
+    lowered: Lowered
+    n = operator.output.size
+    drawing: tuple[int, ...] = ()
+    if formula.random is not None:
+        if formula is POISSON_SPIKING and _may_be_refused(operator.neurons):
+            return None
+        generator = _generator(operator, lowering)
+        if generator is None:
+            return None
+        drawing = (generator, start(lowering.buffer(n, np.float64)))
+    parameters: Any = formula.parameters(operator.neurons, lowering.dt)
+    address = lowering.parameters([lowering.dt, *parameters])
+    if formula is LIF:
+        lowered = [(lif, (*map(start, arrays), address, n))]
+        return lowered + _populations(
+            lif_spikes, (arrays[0], *arrays[2:]), (address,), operator, lowering
+        )
+    lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
+    if formula.spiking and operator.output in lowering.weighted:
+        lowered += _populations(find_spikes, arrays[1:2], (), operator, lowering)
+    return lowered
+
+
+def _populations(
+    kernel: Kernel, arrays: Any, parameters: Any, operator: SimNeurons, lowering: Lowering
+) -> Lowered:
+    """Rows of a kernel that lists spikes, for so many neurons at a time that caches hold them."""
+    lowered: Lowered = []
+    listed = []
+    for first in range(0, operator.output.size, POPULATION):
+        some = [array[first : first + POPULATION] for array in arrays]
+        n = some[0].size
+        events = start(lowering.buffer(1 + 2 * n))
+        lowered.append((kernel, (*map(start, some), *parameters, n, events)))
+        listed.append((first, n, events))
+    lowering.events[operator.output] = listed
+    return lowered

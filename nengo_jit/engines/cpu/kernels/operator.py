@@ -1,0 +1,440 @@
+# mypy: disable-error-code="no-untyped-def"
+# (kernels are compiled: their arguments have no types in Python)
+"""Kernels for the operators of ``builder/operator.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from nengo.utils.numpy import is_array_like
+from numba import njit
+
+from nengo_jit.builder.operator import (
+    Copy,
+    DotInc,
+    ElementwiseInc,
+    Reset,
+    broadcasts,
+    has_repeats,
+)
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.machine import integers, kernel, octets, vector
+
+WIDE = 8  # columns from which on a matrix is multiplied row by row
+
+
+@njit(inline="always")
+def element(memory: Any, address: int, stride: int, i: int) -> Any:
+    """One number of a vector with gaps of some bytes; for use in kernels."""
+    return vector(memory, address + i * stride, 1)[0]
+
+
+@njit(inline="always")
+def packed(memory: Any, address: int, stride: int, n: int, work: int) -> Any:
+    """A vector with gaps, as an array without any: itself or a copy; for use in kernels."""
+    array = vector(memory, address, n)
+    if stride != array.itemsize:
+        array = vector(memory, work, n)
+        for i in range(n):
+            array[i] = vector(memory, address + i * stride, 1)[0]
+    return array
+
+
+@kernel("w=n")
+def fill(memory, table):
+    """``dst[:] = value[0]``."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        dst = vector(memory, rows[r], rows[r + 2])
+        value = vector(memory, rows[r + 1], 1)[0]
+        for i in range(dst.size):
+            dst[i] = value
+    return 0
+
+
+@kernel("awn")
+def copy(memory, table):
+    """``dst[:] = src``."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        src = vector(memory, rows[r], rows[r + 2])
+        dst = vector(memory, rows[r + 1], rows[r + 2])
+        for i in range(dst.size):
+            dst[i] = src[i]
+    return 0
+
+
+@kernel("===")
+def copy_bytes(memory, table):
+    """``dst[:] = src``, for numbers of any type."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        src, dst = octets(rows[r], rows[r + 2]), octets(rows[r + 1], rows[r + 2])
+        for i in range(dst.size):
+            dst[i] = src[i]
+    return 0
+
+
+@kernel("awn")
+def copy_inc(memory, table):
+    """``dst[:] += src``."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        src = vector(memory, rows[r], rows[r + 2])
+        dst = vector(memory, rows[r + 1], rows[r + 2])
+        for i in range(dst.size):
+            dst[i] += src[i]
+    return 0
+
+
+@kernel("=====")
+def gather(memory, table):
+    """``dst[target] = src[source]``, or ``+=``, with lists of indices."""
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        n, inc = rows[r + 3], rows[r + 4]
+        src, dst = vector(memory, rows[r], 1), vector(memory, rows[r + 1], 1)
+        source, target = integers(rows[r + 2], n), integers(rows[r + 2] + 8 * n, n)
+        for i in range(n):
+            if inc:
+                dst[target[i]] += src[source[i]]
+            else:
+                dst[target[i]] = src[source[i]]
+    return 0
+
+
+@kernel("=========")
+def copy_strided(memory, table):
+    """``dst = src``, or ``+=``, for matrices with gaps of some bytes."""
+    rows = integers(table, 1 + 9 * integers(table, 1)[0])
+    for r in range(1, rows.size, 9):
+        n, m, inc = rows[r + 2], rows[r + 3], rows[r + 8]
+        for i in range(n):
+            src, dst = rows[r] + i * rows[r + 4], rows[r + 1] + i * rows[r + 6]
+            if inc:
+                for j in range(m):
+                    vector(memory, dst + j * rows[r + 7], 1)[0] += element(
+                        memory, src, rows[r + 5], j
+                    )
+            else:
+                for j in range(m):
+                    vector(memory, dst + j * rows[r + 7], 1)[0] = element(
+                        memory, src, rows[r + 5], j
+                    )
+    return 0
+
+
+@kernel("===========")
+def multiply_strided(memory, table):
+    """``y += a * x`` for matrices with gaps of some bytes."""
+    rows = integers(table, 1 + 11 * integers(table, 1)[0])
+    for r in range(1, rows.size, 11):
+        n, m = rows[r + 3], rows[r + 4]
+        for i in range(n):
+            a, x = rows[r] + i * rows[r + 5], rows[r + 1] + i * rows[r + 7]
+            y = rows[r + 2] + i * rows[r + 9]
+            for j in range(m):
+                product = element(memory, a, rows[r + 6], j) * element(memory, x, rows[r + 8], j)
+                vector(memory, y + j * rows[r + 10], 1)[0] += product
+    return 0
+
+
+@kernel("aawn")
+def multiply_inc(memory, table):
+    """``y += a * x``."""
+    rows = integers(table, 1 + 4 * integers(table, 1)[0])
+    for r in range(1, rows.size, 4):
+        a = vector(memory, rows[r], rows[r + 3])
+        x = vector(memory, rows[r + 1], rows[r + 3])
+        y = vector(memory, rows[r + 2], rows[r + 3])
+        for i in range(y.size):
+            y[i] += a[i] * x[i]
+    return 0
+
+
+@kernel("=awn")
+def scale_inc(memory, table):
+    """``y += a[0] * x``."""
+    rows = integers(table, 1 + 4 * integers(table, 1)[0])
+    for r in range(1, rows.size, 4):
+        a = vector(memory, rows[r], 1)[0]
+        x = vector(memory, rows[r + 1], rows[r + 3])
+        y = vector(memory, rows[r + 2], rows[r + 3])
+        for i in range(y.size):
+            y[i] += a * x[i]
+    return 0
+
+
+@kernel("a=wnm=")
+def dot_columns(memory, table):
+    """``y += A.dot(x)`` for a matrix with few columns, stored column by column.
+
+    The last number in a row is the distance from column to column, in elements.
+    """
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n, m = rows[r + 3], rows[r + 4]
+        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
+        a = vector(memory, rows[r], rows[r + 5] * m)
+        for j in range(m):
+            column = a[j * rows[r + 5] : j * rows[r + 5] + n]
+            factor = x[j]
+            for i in range(n):
+                y[i] += column[i] * factor
+    return 0
+
+
+@kernel("r=wnm=", reassociate=True)
+def dot_rows(memory, table):
+    """``y += A.dot(x)`` for a matrix with many columns.
+
+    The last number in a row is the distance from row to row, in bytes.
+    """
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n, m = rows[r + 3], rows[r + 4]
+        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
+        for i in range(n):
+            a = vector(memory, rows[r] + i * rows[r + 5], m)
+            total = a[0] * x[0]
+            for j in range(1, m):
+                total += a[j] * x[j]
+            y[i] += total
+    return 0
+
+
+@kernel("a=wnm==", cost=0.05)
+def dot_events(memory, table):
+    """``y += A.dot(x)`` for a vector of spikes, mostly zero; the matrix is stored by column.
+
+    After the sizes come the distance from column to column, in elements, and the events: a
+    count and the indices of the elements of x that are not zero.
+    """
+    rows = integers(table, 1 + 7 * integers(table, 1)[0])
+    for r in range(1, rows.size, 7):
+        n, m, distance = rows[r + 3], rows[r + 4], rows[r + 5]
+        a, x = vector(memory, rows[r], distance * m), vector(memory, rows[r + 1], m)
+        y = vector(memory, rows[r + 2], n)
+        count = integers(rows[r + 6], 1)[0]
+        spikes = integers(rows[r + 6] + 8, count)
+        for k in range(count):
+            height = x[spikes[k]]
+            column = a[spikes[k] * distance : spikes[k] * distance + n]
+            for i in range(n):
+                y[i] += column[i] * height
+    return 0
+
+
+@kernel("==========", reassociate=True)
+def dot_strided(memory, table):
+    """``y += A.dot(x)`` for a matrix and vectors with gaps of some bytes."""
+    rows = integers(table, 1 + 10 * integers(table, 1)[0])
+    for r in range(1, rows.size, 10):
+        n, m, step = rows[r + 3], rows[r + 4], rows[r + 6]
+        x = packed(memory, rows[r + 1], rows[r + 7], m, rows[r + 9])
+        for i in range(n):
+            row = rows[r] + i * rows[r + 5]
+            total = x[0] * element(memory, row, step, 0)
+            if step == x.itemsize:
+                a = vector(memory, row, m)
+                for j in range(1, m):
+                    total += a[j] * x[j]
+            else:
+                for j in range(1, m):
+                    total += element(memory, row, step, j) * x[j]
+            vector(memory, rows[r + 2] + i * rows[r + 8], 1)[0] += total
+    return 0
+
+
+def contiguous(array: np.ndarray) -> bool:
+    """Whether the elements follow each other in memory, in C order."""
+    return bool(array.flags.c_contiguous)
+
+
+def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Corresponding contiguous parts of arrays of one shape, row by row if need be."""
+    if all(map(contiguous, arrays)):
+        yield arrays
+    elif arrays[0].ndim > 1:
+        for parts in zip(*arrays):
+            yield from pieces(*parts)
+    else:
+        for i in range(arrays[0].size):
+            yield tuple(array[i : i + 1] for array in arrays)
+
+
+def start(array: np.ndarray) -> int:
+    """Address of an array's first element."""
+    return int(array.__array_interface__["data"][0])
+
+
+def places(array: np.ndarray) -> tuple[int, np.ndarray]:
+    """Lowest address of an array, and where its elements lie from there on, in elements."""
+    grids = np.indices(array.shape)
+    steps = [stride // array.itemsize for stride in array.strides]
+    offsets = np.zeros(array.shape, np.int64)
+    for grid, step in zip(grids, steps):
+        offsets += grid * step
+    lowest = int(offsets.min(initial=0))
+    return start(array) + lowest * array.itemsize, offsets - lowest
+
+
+@lowers(Reset)
+def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
+    """Fill."""
+    value = lowering.parameters([operator.value])
+    dst = lowering.array(operator.dst)
+    if wide(dst):
+        return [(fill, (start(part), value, part.size)) for (part,) in pieces(dst)]
+    number: np.ndarray = np.empty(1, dst.dtype)
+    lowered = copy_planes(np.broadcast_to(number, dst.shape), dst, inc=False)
+    return [(used, (value, *row[1:])) for used, row in lowered]
+
+
+@lowers(Copy)
+def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
+    """Copy contiguous parts, or with gaps, or gather by indices; what would raise is left."""
+    src, dst = lowering.array(operator.src), lowering.array(operator.dst)
+    if operator.src_slice is not None or operator.dst_slice is not None:
+        return _gather(operator, src, dst, lowering)
+    if not reaches(src.shape, dst.shape):
+        return None
+    if contiguous(dst) and operator.src.base.readonly and not operator.inc:
+        src_start = lowering.constant(np.broadcast_to(src, dst.shape))
+        return [(copy, (src_start, start(dst), dst.size))]
+    src = np.broadcast_to(src, dst.shape)
+    if wide(src, dst):
+        used = copy_inc if operator.inc else copy
+        return [(used, (start(a), start(b), a.size)) for a, b in pieces(src, dst)]
+    return copy_planes(src, dst, operator.inc)
+
+
+def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered | None:
+    selected, target = _index(operator.src_slice), _index(operator.dst_slice)
+    is_list = isinstance(target, np.ndarray)
+    if is_list and not operator.inc and has_repeats(target, len(dst)):
+        return None
+    (src_start, src_places), (dst_start, dst_places) = places(src), places(dst)
+    try:
+        src_places, dst_places = src_places[selected], dst_places[target]
+    except IndexError:
+        return None
+    if not reaches(src_places.shape, dst_places.shape):
+        return None
+    src_places = np.broadcast_to(src_places, dst_places.shape)
+    indices = np.concatenate([src_places.ravel(), dst_places.ravel()])
+    address = lowering.constant(indices, np.int64)
+    return [(gather, (src_start, dst_start, address, dst_places.size, int(operator.inc)))]
+
+
+def _index(selection: Any) -> Any:
+    if selection is None:
+        return Ellipsis
+    return np.asarray(selection) if is_array_like(selection) else selection
+
+
+def reaches(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether one shape broadcasts to another."""
+    return len(shape) <= len(target) and all(
+        n in (1, m) for n, m in zip(reversed(shape), reversed(target))
+    )
+
+
+def wide(*arrays: np.ndarray) -> bool:
+    """Whether arrays of one shape are best worked on by their contiguous `pieces`."""
+    return all(map(contiguous, arrays)) or (
+        arrays[0].ndim > 1
+        and arrays[0].shape[-1] >= WIDE
+        and all(array.strides[-1] == array.itemsize for array in arrays)
+    )
+
+
+def planes(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Corresponding two-dimensional parts of arrays of one shape, mostly with long rows."""
+    if arrays[0].size == 0:
+        return
+    if arrays[0].ndim < 2:
+        yield from planes(*(array[np.newaxis] for array in arrays))
+    elif arrays[0].ndim == 2:
+        n, m = arrays[0].shape
+        yield tuple(array.T for array in arrays) if m < min(WIDE, n) else arrays
+    else:
+        for parts in zip(*arrays):
+            yield from planes(*parts)
+
+
+def copy_planes(src: np.ndarray, dst: np.ndarray, inc: bool) -> Lowered:
+    """Copy, or add, between arrays of one shape, whatever their strides."""
+    return [
+        (copy_strided, (start(u), start(v), *u.shape, *u.strides, *v.strides, int(inc)))
+        for u, v in planes(src, dst)
+    ]
+
+
+@lowers(ElementwiseInc)
+def lower_elementwise_inc(operator: ElementwiseInc, lowering: Lowering) -> Lowered | None:
+    """Multiply by a vector or by a scalar; what would raise is left."""
+    a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
+    return multiply(a, x, y) if broadcasts(a.shape, x.shape, y.shape) else None
+
+
+def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
+    """Add the product of two arrays that broadcast to the shape of the third."""
+    if x.size == 1:
+        a, x = x, a
+    x = np.broadcast_to(x, y.shape)
+    if a.size == 1 and wide(x, y):
+        return [(scale_inc, (start(a), start(u), start(v), u.size)) for u, v in pieces(x, y)]
+    a = np.broadcast_to(a, y.shape)
+    if wide(a, x, y):
+        return [
+            (multiply_inc, (start(u), start(v), start(w), u.size)) for u, v, w in pieces(a, x, y)
+        ]
+    return [
+        (
+            multiply_strided,
+            (start(u), start(v), start(w), *u.shape, *u.strides, *v.strides, *w.strides),
+        )
+        for u, v, w in planes(a, x, y)
+    ]
+
+
+@lowers(DotInc)
+def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
+    """Multiply by columns, by rows or by spikes, whichever does the least work."""
+    a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
+    scalar = a.ndim == 0 or x.ndim == 0
+    if not scalar and (a.ndim > 2 or x.ndim > 2 or a.shape[-1] != x.shape[0]):
+        return None
+    product = a.shape + x.shape if scalar else a.shape[:-1] + x.shape[1:]
+    if not (int(np.prod(product)) == y.size if operator.reshape else product in ((), y.shape)):
+        return None
+    if scalar:
+        return multiply(a, x.reshape(y.shape) if operator.reshape and x.ndim else x, y)
+    x, y = x.reshape(-1), y.reshape(-1)
+    a = np.broadcast_to(a, (y.size, x.size))
+    n, m = a.shape
+    events = lowering.events.get(operator.X)
+    fixed = operator.A.base.readonly
+    if n * m == 0:
+        return []
+    if contiguous(x) and contiguous(y):
+        if fixed and events is not None:
+            columns = lowering.constant(a.T)
+            size = n * a.itemsize  # of a column
+            return [
+                (dot_events, (columns + first * size, start(x[first:]), start(y), n, count, n, at))
+                for first, count, at in events
+            ]
+        if fixed and (m < WIDE or m < n // 4):
+            return [(dot_columns, (lowering.constant(a.T), start(x), start(y), n, m, n))]
+        if a.strides[1] == a.itemsize or m == 1:
+            return [(dot_rows, (start(a), start(x), start(y), n, m, a.strides[0]))]
+    matrix, strides = start(a), a.strides
+    if fixed and strides[1] != a.itemsize:
+        matrix, strides = lowering.constant(a), (m * a.itemsize, a.itemsize)
+    work = start(lowering.buffer(m, lowering.dtype))
+    row = (matrix, start(x), start(y), n, m, *strides, *x.strides, *y.strides, work)
+    return [(dot_strided, row)]

@@ -1,0 +1,512 @@
+"""Kernels for processes: linear filters, which most synapses are, noise, and stored signals.
+
+A process without a kernel here, or of a class that changes what the kernel computes, runs in
+Python. Random numbers come from the generator that nengo would give the process, see
+`nengo_jit.engines.cpu.random`.
+"""
+
+# Numba reads some functions below from their bytecode; they have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nengo import Process
+from nengo.dists import Gaussian, Uniform
+from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
+from nengo.synapses import LinearFilter, Triangle
+from numba import njit
+
+from nengo_jit.builder.processes import SimProcess
+from nengo_jit.engines.cpu.kernels.operator import contiguous, pieces, start
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.machine import integers, kernel, reals, vector
+from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
+
+NORMAL, UNIFORM = 0, 1  # kinds of noise
+
+LINEAR_STEPS: tuple[type, ...] = (
+    LinearFilter.NoX,
+    LinearFilter.OneX,
+    LinearFilter.OneXScalar,
+    LinearFilter.NoD,
+    LinearFilter.General,
+)
+
+
+@kernel("awn", stage=1)
+def store(memory, table):
+    """``y = values``, after all that is done in other ways on the same level."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        values = vector(memory, rows[r], rows[r + 2])
+        y = vector(memory, rows[r + 1], rows[r + 2])
+        for i in range(y.size):
+            y[i] = values[i]
+    return 0
+
+
+@kernel("awn", stage=1)
+def store_inc(memory, table):
+    """``y += values``, after all that is done in other ways on the same level."""
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        values = vector(memory, rows[r], rows[r + 2])
+        y = vector(memory, rows[r + 1], rows[r + 2])
+        for i in range(y.size):
+            y[i] += values[i]
+    return 0
+
+
+# Linear filters
+
+
+@kernel("awa=n")
+def filter_first_order(memory, table):
+    """``state = a * state + b * u; y = state``."""
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        n = rows[r + 4]
+        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+        state = vector(memory, rows[r + 2], n)
+        parameters = vector(memory, rows[r + 3], 2)
+        a, b = parameters[0], parameters[1]
+        for i in range(n):
+            state[i] = a * state[i] + b * u[i]
+            y[i] = state[i]
+    return 0
+
+
+@kernel("aw=n")
+def scale(memory, table):
+    """``y = d * u``."""
+    rows = integers(table, 1 + 4 * integers(table, 1)[0])
+    for r in range(1, rows.size, 4):
+        n = rows[r + 3]
+        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+        d = vector(memory, rows[r + 2], 1)[0]
+        for i in range(n):
+            y[i] = d * u[i]
+    return 0
+
+
+@njit(error_model="numpy", fastmath={"contract", "nsz"})
+def _filter(u, y, state, new, parameters, order, distance):
+    """``x' = A x + B u``, and ``y = C x'`` if there is no D, else ``y = C x + D u``.
+
+    The parameters are A, B, C and D; the state has one row for each order, at a distance from
+    each other, and so has the memory for the new state.
+    """
+    n = y.size
+    a, b = parameters[: order * order], parameters[order * order : order * order + order]
+    c, d = parameters[order * order + order :], parameters[order * order + 2 * order]
+    for k in range(order):
+        row = new[k * distance : k * distance + n]
+        for i in range(n):
+            row[i] = b[k] * u[i]
+        for j in range(order):
+            old, factor = state[j * distance : j * distance + n], a[k * order + j]
+            for i in range(n):
+                row[i] += factor * old[i]
+    for i in range(n):
+        y[i] = d * u[i] if d != 0 else 0
+    shown = state if d != 0 else new
+    for k in range(order):
+        row = shown[k * distance : k * distance + n]
+        for i in range(n):
+            y[i] += c[k] * row[i]
+    for k in range(order):
+        old, row = state[k * distance : k * distance + n], new[k * distance : k * distance + n]
+        for i in range(n):
+            old[i] = row[i]
+
+
+@kernel("awa=nma=")
+def filter_any_order(memory, table):
+    """Linear filters with states; see `_filter`.
+
+    In a row the order is followed by memory to work with, of the size of the state, and by the
+    distance between rows of the state, in elements.
+    """
+    rows = integers(table, 1 + 8 * integers(table, 1)[0])
+    for r in range(1, rows.size, 8):
+        n, order, distance = rows[r + 4], rows[r + 5], rows[r + 7]
+        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+        state = vector(memory, rows[r + 2], order * distance)
+        parameters = vector(memory, rows[r + 3], order * order + 2 * order + 1)
+        new = vector(memory, rows[r + 6], order * distance)
+        _filter(u, y, state, new, parameters, order, distance)
+    return 0
+
+
+@kernel("=p====m=")
+def triangle(memory, table):
+    """A triangular filter: a running sum, from which the recent inputs, scaled, are subtracted.
+
+    The parameters are the weight of the newest input and the difference between the weights of
+    one input and the next.
+    """
+    rows = integers(table, 1 + 8 * integers(table, 1)[0])
+    for r in range(1, rows.size, 8):
+        n_taps, n = rows[r + 6], rows[r + 7]
+        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
+        total, recent = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n_taps * n)
+        place, parameters = vector(memory, rows[r + 4], 1), vector(memory, rows[r + 5], 2)
+        newest, difference = parameters[0], parameters[1]
+        for i in range(n):
+            total[i] += newest * u[i]
+        for k in range(n_taps):
+            row = recent[k * n : (k + 1) * n]
+            for i in range(n):
+                total[i] -= row[i]
+        tap = (int(place[0]) + 1) % n_taps
+        place[0] = tap
+        row = recent[tap * n : (tap + 1) * n]
+        for i in range(n):
+            row[i] = difference * u[i]
+            y[i] = total[i]
+    return 0
+
+
+def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+    if operator.input is None or list(operator.state) != ["X"]:
+        return None
+    u, state = lowering.array(operator.input), lowering.array(operator.state["X"])
+    if not contiguous(state):
+        return None
+    step = operator.process.make_step(u.shape, y.shape, lowering.dt, None, {"X": state})
+    if type(step) not in LINEAR_STEPS:
+        return None
+    if isinstance(step, LinearFilter.NoX):
+        d = lowering.parameters([step.d])
+        return [(scale, (start(a), start(b), d, a.size)) for a, b in pieces(u, y)]
+    if isinstance(step, LinearFilter.OneX):
+        parameters = lowering.parameters([step.a, step.b])
+        return [
+            (filter_first_order, (start(a), start(b), start(x), parameters, a.size))
+            for a, b, x in pieces(u, y, state[0])
+        ]
+    order, parameters = _matrices(step, lowering)
+    work = lowering.buffer(state.size, lowering.dtype).reshape(state.shape)
+    return [
+        (
+            filter_any_order,
+            (start(a), start(b), start(x), parameters, a.size, order, start(w), y.size),
+        )
+        for a, b, x, w in pieces(u, y, state[0], work[0])
+    ]
+
+
+def _matrices(step: Any, lowering: Lowering) -> tuple[int, int]:
+    """Order of a linear filter, and the address of its matrices."""
+    matrices = [np.ravel(matrix) for matrix in (step.A, step.B, step.C, step.D)]
+    return len(step.A), lowering.parameters(np.concatenate(matrices))
+
+
+def _lower_triangle(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+    if operator.input is None or list(operator.state) != ["Y", "X", "Xi"]:
+        return None
+    u = lowering.array(operator.input)
+    total, recent, place = (lowering.array(signal) for signal in operator.state.values())
+    if u.shape != y.shape or not all(map(contiguous, (u, total, recent, place))):
+        return None
+    n_taps, newest, difference = operator.process._get_coefficients(lowering.dt, lowering.dtype)
+    if n_taps != len(recent):
+        return None
+    parameters = lowering.parameters([newest, difference])
+    addresses = map(start, (u, y, total, recent, place))
+    return [(triangle, (*addresses, parameters, n_taps, y.size))]
+
+
+# Noise
+
+
+@compiled
+def _draw(output, kind, parameters, generator):
+    """Noise; the parameters are an offset, a factor, and a factor for the sum of both."""
+    if kind == NORMAL:
+        fill_normal(generator, output)
+    else:
+        fill_uniform(generator, output)
+    offset, factor, scale = parameters[0], parameters[1], parameters[2]
+    for i in range(output.size):
+        output[i] = scale * (offset + factor * output[i])
+
+
+@kernel("pm====", cost=6.0)
+def noise(memory, table):
+    """White noise.
+
+    A row has the output, its size, the kind of noise, its parameters, the generator, and memory
+    for as many numbers of double precision.
+    """
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n = rows[r + 1]
+        y, values = vector(memory, rows[r], n), reals(rows[r + 5], n)
+        _draw(values, rows[r + 2], reals(rows[r + 3], 3), rows[r + 4])
+        for i in range(n):
+            y[i] = values[i]
+    return 0
+
+
+@kernel("pm========", cost=7.0)
+def filtered_noise(memory, table):
+    """Noise, see there, that goes through a linear filter, see `_filter`.
+
+    After the columns of `noise` come the filter's state, parameters and order, and memory for
+    the input and the new state.
+    """
+    rows = integers(table, 1 + 10 * integers(table, 1)[0])
+    for r in range(1, rows.size, 10):
+        n, order = rows[r + 1], rows[r + 8]
+        values = reals(rows[r + 5], n)
+        _draw(values, rows[r + 2], reals(rows[r + 3], 3), rows[r + 4])
+        work = vector(memory, rows[r + 9], n + order * n)
+        u, new = work[:n], work[n:]
+        for i in range(n):
+            u[i] = values[i]
+        state = vector(memory, rows[r + 6], order * n)
+        parameters = vector(memory, rows[r + 7], order * order + 2 * order + 1)
+        _filter(u, vector(memory, rows[r], n), state, new, parameters, order, n)
+    return 0
+
+
+def _noise_columns(
+    operator: SimProcess, y: np.ndarray, lowering: Lowering
+) -> tuple[int, ...] | None:
+    """A row of `noise`; the generator is begun anew at each reset."""
+    process = operator.process
+    kind, offset, factor = _parameters(process.dist)
+    if kind is None or not np.isfinite(factor) or not _is(process.get_rng, Process.get_rng):
+        return None
+    if operator.input is not None or y.ndim != 1:
+        return None
+    stream = Stream(lowering.buffer(Stream.size))
+    lowering.at_reset[operator] = lambda rng: stream.load(process.get_rng(rng))
+    factor_of_both = 1.0 / np.sqrt(lowering.dt) if process.scale else 1.0
+    parameters = lowering.constant([offset, factor, factor_of_both], np.float64)
+    work = start(lowering.buffer(y.size, np.float64))
+    return start(y), y.size, kind, parameters, stream.address, work
+
+
+def _parameters(dist: Any) -> tuple[int | None, float, float]:
+    """Kind, offset and factor of a distribution; no kind if it is not known."""
+    if type(dist) is Gaussian and _is(dist.sample, Gaussian.sample):
+        return NORMAL, float(dist.mean), float(dist.std)
+    if type(dist) is Uniform and _is(dist.sample, Uniform.sample) and not dist.integer:
+        return UNIFORM, float(dist.low), float(dist.high) - float(dist.low)
+    return None, 0.0, 0.0
+
+
+def _is(method: Any, function: Any) -> bool:
+    """Whether a bound method is a certain function, and not one of a subclass or instance."""
+    return getattr(method, "__func__", None) is function
+
+
+def _lower_white_noise(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+    columns = _noise_columns(operator, y, lowering)
+    return None if columns is None or operator.state else [(noise, columns)]
+
+
+def _lower_filtered_noise(
+    operator: SimProcess, y: np.ndarray, lowering: Lowering
+) -> Lowered | None:
+    synapse = operator.process.synapse
+    if not _is(synapse.make_step, LinearFilter.make_step) or list(operator.state) != ["X"]:
+        return None
+    state = lowering.array(operator.state["X"])
+    step = synapse.make_step(y.shape, y.shape, lowering.dt, None, {"X": state})
+    if type(step) not in LINEAR_STEPS or not contiguous(state):
+        return None
+    columns = _noise_columns(operator, y, lowering)
+    if columns is None:
+        return None
+    order, parameters = _matrices(step, lowering)
+    work = start(lowering.buffer(y.size + state.size, lowering.dtype))
+    return [(filtered_noise, (*columns, start(state), parameters, order, work))]
+
+
+# Signals that are looked up in a table
+
+
+class Table:
+    """Rows of numbers that kernels look up, each row being an output.
+
+    Parameters
+    ----------
+    buffer : (2,) numpy.ndarray of int64
+        What kernels are told: the address of the first row, and the number of rows.
+    """
+
+    def __init__(self, buffer: np.ndarray):
+        self.buffer = buffer
+
+    def fill(self, rows: Any) -> None:
+        """Make these the rows of the table."""
+        self._rows = np.ascontiguousarray(rows, np.float64)
+        self.buffer[:] = start(self._rows), len(self._rows)
+
+
+@njit(inline="always")
+def _row(table, i, n):
+    """Row ``i`` of a table, begun anew at its end."""
+    place = integers(table, 2)
+    return reals(place[0] + 8 * n * (i % place[1]), n)
+
+
+@njit(inline="always")
+def _time(memory, address):
+    """The time as a number of double precision, as processes get it."""
+    return np.float64(vector(memory, address, 1)[0])
+
+
+@compiled
+def _copy(values, y):
+    for i in range(y.size):
+        y[i] = values[i]
+
+
+@kernel("pm===")
+def white_signal(memory, table):
+    """The row for the number of the step; the parameter is dt."""
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        n, dt = rows[r + 1], reals(rows[r + 3], 1)[0]
+        i = np.int64(np.rint(_time(memory, rows[r + 2]) / dt))
+        _copy(_row(rows[r + 4], i, n), vector(memory, rows[r], n))
+    return 0
+
+
+@kernel("pm===")
+def present_input(memory, table):
+    """One row after the other; the parameters are dt and how long each is shown."""
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        n, parameters = rows[r + 1], reals(rows[r + 3], 2)
+        i = np.int64((_time(memory, rows[r + 2]) - parameters[0]) / parameters[1] + 1e-7)
+        _copy(_row(rows[r + 4], i, n), vector(memory, rows[r], n))
+    return 0
+
+
+@kernel("pm===")
+def piecewise(memory, table):
+    """The row for the latest of several times; the first row is for before them.
+
+    The parameters are how far to look ahead, and the times.
+    """
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        n, n_rows = rows[r + 1], integers(rows[r + 4], 2)[1]
+        parameters = reals(rows[r + 3], n_rows)
+        t = _time(memory, rows[r + 2]) + parameters[0]
+        first, last = 0, n_rows - 1  # the row is one of these
+        while first < last:
+            middle = (first + last + 1) // 2
+            if parameters[middle] < t:
+                first = middle
+            else:
+                last = middle - 1
+        _copy(_row(rows[r + 4], first, n), vector(memory, rows[r], n))
+    return 0
+
+
+def _table_columns(
+    operator: SimProcess, y: np.ndarray, lowering: Lowering, table: Table, parameters: Any
+) -> tuple[int, ...]:
+    """A row of the kernels that look up rows of a table."""
+    return (
+        start(y),
+        y.size,
+        start(lowering.array(operator.t)),
+        lowering.constant(parameters, np.float64),
+        start(table.buffer),
+    )
+
+
+def _filling(process: Process, table: Table, rows: Any) -> Callable[[Any], None]:
+    """What to do at a reset for a process that draws no numbers."""
+
+    def fill(rng: np.random.RandomState) -> None:
+        process.get_rng(rng)
+        table.fill(rows)
+
+    return fill
+
+
+def _lower_white_signal(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+    # The signal is made by the process itself, in a variable that its step refers to.
+    if "signal" not in WhiteSignal.make_step.__code__.co_cellvars:
+        return None
+    if operator.input is not None or operator.state:
+        return None
+    process, table = operator.process, Table(lowering.buffer(2))
+
+    def make_signal(rng: np.random.RandomState) -> None:
+        step = process.make_step((0,), y.shape, lowering.dt, process.get_rng(rng), {})
+        variables = dict(zip(step.__code__.co_freevars, step.__closure__))
+        table.fill(variables["signal"].cell_contents)
+
+    lowering.at_reset[operator] = make_signal
+    return [(white_signal, _table_columns(operator, y, lowering, table, [lowering.dt]))]
+
+
+def _lower_present_input(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+    process = operator.process
+    inputs = process.inputs.reshape(len(process.inputs), -1)
+    if operator.input is not None or operator.state or y.shape != inputs.shape[1:]:
+        return None
+    table = Table(lowering.buffer(2))
+    lowering.at_reset[operator] = _filling(process, table, inputs)
+    parameters = [lowering.dt, float(process.presentation_time)]
+    return [(present_input, _table_columns(operator, y, lowering, table, parameters))]
+
+
+def _lower_piecewise(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+    process = operator.process
+    if process.interpolation != "zero" or any(map(callable, process.data.values())):
+        return None
+    times, values = zip(*sorted(process.data.items()))
+    if operator.input is not None or operator.state or y.shape != values[0].shape:
+        return None
+    table = Table(lowering.buffer(2))
+    rows = [np.zeros(y.shape), *values]
+    lowering.at_reset[operator] = _filling(process, table, rows)
+    parameters = [0.5 * lowering.dt, *times]
+    return [(piecewise, _table_columns(operator, y, lowering, table, parameters))]
+
+
+# The function lowers an operator, with the contiguous array that the output goes to.
+LOWERING_OF_STEP: dict[Any, Callable[[SimProcess, np.ndarray, Lowering], Lowered | None]] = {
+    LinearFilter.make_step: _lower_linear_filter,
+    Triangle.make_step: _lower_triangle,
+    WhiteNoise.make_step: _lower_white_noise,
+    FilteredNoise.make_step: _lower_filtered_noise,
+    WhiteSignal.make_step: _lower_white_signal,
+    PresentInput.make_step: _lower_present_input,
+    Piecewise.make_step: _lower_piecewise,
+}
+
+
+@lowers(SimProcess)
+def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | None:
+    """Lower processes that make their step by a function that is known; others run in Python.
+
+    Outputs that are incremented, and those that are not contiguous, are put into memory of their
+    own first: a generator's numbers cannot be shared among threads, but the sum can.
+    """
+    lower = LOWERING_OF_STEP.get(getattr(operator.process.make_step, "__func__", None))
+    if lower is None:
+        return None
+    output = lowering.array(operator.output)
+    if operator.mode != "inc" and contiguous(output):
+        return lower(operator, output, lowering)
+    y = lowering.buffer(output.size, lowering.dtype).reshape(output.shape)
+    lowered = lower(operator, y, lowering)
+    if lowered is None:
+        return None
+    last = store_inc if operator.mode == "inc" else store
+    return lowered + [(last, (start(a), start(b), a.size)) for a, b in pieces(y, output)]

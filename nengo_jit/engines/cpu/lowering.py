@@ -1,0 +1,136 @@
+"""Lowering: which kernels carry an operator out, and on which rows.
+
+Each file in ``kernels/`` has the kernels for the operators in the file of the same name in
+``builder/``, and beside them the functions that lower those operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.builder.operator import DotInc, TimeUpdate
+from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, aligned_block
+from nengo_jit.engines.cpu.machine import Kernel, Row
+from nengo_jit.planner.plan import Plan
+
+Lowered = list[tuple[Kernel, Row]]
+LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
+
+LOWERINGS: dict[type, LoweringFunction] = {}
+UNCHECKED: set[type] = {TimeUpdate}  # operators that may have signals of any kind
+CHUNK = 1 << 20  # bytes
+
+
+def lowers(
+    operator_type: type, checked: bool = True
+) -> Callable[[LoweringFunction], LoweringFunction]:
+    """Decorator that makes a function the one that lowers operators of exactly one type.
+
+    The function gets the operator and a `Lowering`. It returns kernels with a row for each, or
+    None for an operator that must run in Python. It is only asked if all signals are dense and
+    of the engine's type, unless ``checked`` is false.
+    """
+
+    def register(function: LoweringFunction) -> LoweringFunction:
+        LOWERINGS[operator_type] = function
+        if not checked:
+            UNCHECKED.add(operator_type)
+        return function
+
+    return register
+
+
+class Lowering:
+    """What lowering functions work with.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is lowered.
+    signals : SignalDict
+        The engine's memory.
+
+    Attributes
+    ----------
+    dt : float
+        Length of a step (seconds).
+    dtype : numpy.dtype
+        Type of the numbers.
+    events : dict of (Signal, list of tuple of int)
+        For each signal of spikes, population by population: the first neuron, the number of
+        neurons, and the address of a count and the indices of those that spiked in this step.
+    weighted : set of Signal
+        Signals that are multiplied by fixed matrices, and so are worth finding spikes in.
+    at_reset : dict of (Operator, callable)
+        What to do for a lowered operator when the engine is reset, with the generator that
+        processes without a seed draw theirs from: ``at_reset[operator](rng)``. Operators are
+        taken in nengo's order.
+    before_run, after_run : list of callable
+        What to do before and after each run, such as loading the state of a generator that
+        Python code shares.
+    """
+
+    def __init__(self, plan: Plan, signals: SignalDict):
+        self.signals = signals
+        self.dtype = np.dtype(plan.time.dtype)
+        self.dt = plan.dt
+        self.events: dict[Signal, list[tuple[int, int, int]]] = {}
+        self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
+        self.before_run: list[Callable[[], None]] = []
+        self.after_run: list[Callable[[], None]] = []
+        self.weighted = {op.X for op in plan.operators if type(op) is DotInc and op.A.base.readonly}
+        self._chunk = np.empty(0, np.uint8)
+        self._used = 0
+        self._kept: list[np.ndarray] = []
+        self._parameters: dict[bytes, int] = {}
+
+    def lower(self, operator: Any) -> Lowered | None:
+        """Kernels and rows for an operator; None if it must run in Python."""
+        function = LOWERINGS.get(type(operator))
+        if function is None:
+            return None
+        if type(operator) not in UNCHECKED and not all(map(self.has_numbers, operator.all_signals)):
+            return None
+        return function(operator, self)
+
+    def has_numbers(self, signal: Signal) -> bool:
+        """Whether a signal is dense and has the engine's type of numbers."""
+        return not signal.sparse and signal.dtype == self.dtype
+
+    def array(self, signal: Signal) -> np.ndarray:
+        """Live array of a signal."""
+        return self.signals[signal]
+
+    def address(self, signal: Signal) -> int:
+        """Address of a signal's first element."""
+        return address(self.signals[signal])
+
+    def constant(self, values: Any, dtype: Any = None) -> int:
+        """Address of a copy of an array, next to the constant that was made before it."""
+        array = np.ascontiguousarray(values, self.dtype if dtype is None else dtype)
+        start = -(-self._used // array.itemsize) * array.itemsize
+        if start + array.nbytes > self._chunk.size:
+            self._chunk = aligned_block(max(CHUNK, array.nbytes + ALIGNMENT))
+            self._kept.append(self._chunk)
+            start = 0
+        self._used = start + array.nbytes
+        view = np.ndarray(array.shape, array.dtype, self._chunk, start)
+        view[...] = array
+        return address(view)
+
+    def parameters(self, values: Iterable[float]) -> int:
+        """Address of a few numbers; the same address for the same numbers."""
+        array = np.array(list(values), self.dtype)
+        key = array.tobytes()
+        if key not in self._parameters:
+            self._parameters[key] = self.constant(array)
+        return self._parameters[key]
+
+    def buffer(self, size: int, dtype: Any = np.int64) -> np.ndarray:
+        """Zeros that kernels may write to, at ``start(buffer)``; they stay where they are."""
+        array = np.zeros(size, dtype)
+        self._kept.append(array)
+        return array

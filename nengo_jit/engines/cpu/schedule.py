@@ -1,0 +1,144 @@
+"""Share a program among threads.
+
+Each thread has a program of its own. Work of one level is shared by where it is written to: the
+addresses are cut into as many ranges as there are threads, and each thread does what is written
+to its range, in the order in which one thread alone would do it. So no two threads ever write to
+the same place, and the results are the same to the last bit however many threads there are. A
+barrier stands between levels wherever a thread may read what another one wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from nengo_jit.builder.signal import ALIGNMENT, align
+from nengo_jit.engines.cpu.machine import Kernel, Row, wait_for_all
+
+END = 1 << 62  # beyond any address
+WORTHWHILE = 15000.0  # nanoseconds of work on a level from which on it is shared
+
+
+@dataclass(frozen=True)
+class Work:
+    """An entry of a program: a kernel with its rows, or a callback.
+
+    Attributes
+    ----------
+    code : Kernel or Callback
+        What is run.
+    rows : list of tuple of int
+        What a kernel works on.
+    """
+
+    code: Any
+    rows: list[Row]
+
+    @property
+    def nanoseconds(self) -> float:
+        """float: about how long the kernel takes."""
+        return sum(self.code.work(row) for row in self.rows) if self.rows else 0.0
+
+    @property
+    def can_be_shared(self) -> bool:
+        """bool: whether it is known where the work is written to."""
+        return isinstance(self.code, Kernel) and self.code.target is not None
+
+
+def share(
+    levels: Sequence[Sequence[Work]], n_threads: int, barrier: Row, itemsize: int
+) -> list[list[Work]]:
+    """Make a program for each thread.
+
+    Parameters
+    ----------
+    levels : sequence of sequence of Work
+        What may run at the same time, in the order of the levels.
+    n_threads : int
+        How many programs to make. The first one has everything that is not shared.
+    barrier : tuple of int
+        For the kernel that waits for all threads.
+    itemsize : int
+        Bytes of a number.
+
+    Returns
+    -------
+    list of list of Work
+        Of the first program alone, if nothing is worth sharing.
+    """
+    programs: list[list[Work]] = [[] for _ in range(n_threads)]
+    pending = False  # has any thread done something since the last barrier?
+
+    def synchronise() -> None:
+        nonlocal pending
+        for program in programs:
+            program.append(Work(wait_for_all, [barrier]))
+        pending = False
+
+    shared_before = False
+    for level in levels:
+        shared = n_threads > 1 and _is_worthwhile(level)
+        if pending and (shared or shared_before):
+            synchronise()
+        if shared:
+            for program, part in zip(programs, _split(level, n_threads, itemsize)):
+                program.extend(part)
+        else:
+            programs[0].extend(level)
+        pending, shared_before = True, shared
+    if not any(programs[1:]):
+        return programs[:1]
+    synchronise()
+    return programs
+
+
+def _is_worthwhile(level: Sequence[Work]) -> bool:
+    return (
+        all(work.can_be_shared for work in level)
+        and sum(work.nanoseconds for work in level) > WORTHWHILE
+    )
+
+
+def _split(level: Sequence[Work], n_threads: int, itemsize: int) -> list[list[Work]]:
+    cuts = [0, *_cuts(level, n_threads, itemsize), END]
+    parts = []
+    for low, high in pairwise(cuts):
+        part = []
+        for work in level:
+            rows = [_clip(work.code, row, low, high, itemsize) for row in work.rows]
+            part.append(Work(work.code, [row for row in rows if row is not None]))
+        parts.append([work for work in part if work.rows])
+    return parts
+
+
+def _clip(kernel: Any, row: Row, low: int, high: int, itemsize: int) -> Row | None:
+    """What a row writes to addresses from ``low`` to below ``high``, as a row; None if nothing."""
+    start = row[kernel.target]
+    if not kernel.is_divisible:
+        return row if low <= start < high else None
+    size = kernel.size(row)
+    first, last = (min(max(0, -((start - bound) // itemsize)), size) for bound in (low, high))
+    if first >= last:
+        return None
+    return kernel.resize(kernel.advance(row, first, itemsize), last - first)
+
+
+def _cuts(level: Sequence[Work], n_threads: int, itemsize: int) -> list[int]:
+    """Addresses that divide the work of a level into equal parts."""
+    pieces = sorted(
+        (row[work.code.target], work.code.size(row) * itemsize, work.code.work(row))
+        for work in level
+        for row in work.rows
+    )
+    total = sum(work for _, _, work in pieces)
+    cuts: list[int] = []
+    done = 0.0
+    for start, size, work in pieces:
+        while len(cuts) < n_threads - 1 and done + work >= total * (len(cuts) + 1) / n_threads:
+            share_of_piece = (total * (len(cuts) + 1) / n_threads - done) / work
+            cut = start + int(size * share_of_piece)
+            cuts.append(max([align(cut, ALIGNMENT), *cuts[-1:]]))
+        done += work
+    return cuts + [END] * (n_threads - 1 - len(cuts))

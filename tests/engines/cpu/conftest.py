@@ -1,0 +1,94 @@
+"""Running models on the CPU engine and on the reference engine."""
+
+from unittest import mock
+
+import nengo
+import numpy as np
+import pytest
+import scipy.sparse
+
+from nengo_jit.builder import Model
+from nengo_jit.builder.signal import Signal
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.planner import make_plan
+
+
+def run_cpu(model, n_steps, threads=1):
+    """Run a model on the CPU engine; with more than one thread, all that can be shared is."""
+    with (
+        mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
+        mock.patch("nengo_jit.engines.cpu.engine.WORTH_A_THREAD", 0.0),
+    ):
+        engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
+        engine.reset(1)
+        engine.run(n_steps)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def run_both():
+    """Run a model on both engines: ``run_both(model, n_steps) -> (cpu, reference)``."""
+
+    def run(model, n_steps, threads=1):
+        cpu = run_cpu(model, n_steps, threads)
+        reference = ReferenceEngine(make_plan(model))
+        reference.reset(1)
+        reference.run(n_steps)
+        return cpu, reference
+
+    return run
+
+
+def numbers(engine, signal):
+    array = engine.signals[signal]
+    return array.data if scipy.sparse.issparse(array) else array
+
+
+@pytest.fixture(scope="session")
+def check(run_both):
+    """Check that operators give the same results on both engines, and do not run in Python."""
+
+    def run(operators, n_steps=3):
+        model = Model()
+        for operator in operators:
+            model.add_op(operator)
+        cpu, reference = run_both(model, n_steps)
+        assert cpu.callbacks == []
+        tolerance = 1e-10 if model.time.dtype == np.float64 else 1e-4
+        for signal in reference.signals:
+            expected, actual = numbers(reference, signal), numbers(cpu, signal)
+            scale = np.abs(expected).max(initial=1e-30)
+            assert np.allclose(actual, expected, rtol=tolerance, atol=tolerance * scale), signal
+        del model.operators[0]  # the clock: nothing is shared on its level
+        divided = run_cpu(model, n_steps, threads=3)
+        for signal in divided.signals:
+            assert np.array_equal(numbers(divided, signal), numbers(cpu, signal)), signal
+
+    return run
+
+
+class Maker:
+    """Makes random signals of one precision."""
+
+    def __init__(self, seed, bits):
+        nengo.rc.set("precision", "bits", str(bits))
+        self.rng = np.random.RandomState(seed)
+
+    def array(self, *shape):
+        return self.rng.uniform(-1, 1, shape).astype(nengo.rc.float_dtype)
+
+    def signal(self, *shape, readonly=False):
+        return Signal(self.array(*shape), readonly=readonly)
+
+    def view(self, *shape, readonly=False):
+        """A signal, or a part of one: with gaps, reversed, or both."""
+        steps = [int(self.rng.choice([1, 1, 1, 2, 3, -1, -2])) for _ in shape]
+        whole = self.signal(*(n * abs(step) for n, step in zip(shape, steps)), readonly=readonly)
+        return whole[tuple(slice(None, None, step) for step in steps)] if shape else whole
+
+
+@pytest.fixture(scope="session")
+def maker():
+    """Make a source of random signals: ``maker(seed, bits)``."""
+    return Maker

@@ -1,0 +1,155 @@
+import nengo
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nengo_jit.builder import Model
+from nengo_jit.builder.operator import SparseDotInc
+from nengo_jit.builder.signal import Signal
+from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
+
+by_example = settings(max_examples=40, deadline=None, derandomize=True)
+many_examples = settings(by_example, max_examples=150)
+seeds, precisions = st.integers(0, 10**6), st.sampled_from([32, 64])
+
+
+def sparse(make, n, m, density, form):
+    matrix = scipy.sparse.random(n, m, density, random_state=make.rng, dtype=np.float64)
+    return matrix.astype(nengo.rc.float_dtype).asformat(form)
+
+
+@by_example
+@given(
+    seed=seeds,
+    bits=precisions,
+    n=st.integers(1, 30),
+    m=st.integers(1, 30),
+    density=st.floats(0, 1),
+    form=st.sampled_from(["csr", "csc", "coo"]),
+    readonly=st.booleans(),
+    column=st.booleans(),
+)
+def test_sparse_matrices(check, maker, seed, bits, n, m, density, form, readonly, column):
+    make = maker(seed, bits)
+    matrix = Signal(sparse(make, n, m, density, form), readonly=readonly)
+    x, y = make.view(m), make.view(n)
+    if column and x.base is x and y.base is y:
+        x, y = x.column(), y.column()
+    check([SparseDotInc(matrix, x, y)])
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_changed_data_of_a_sparse_matrix_count_from_the_next_step(maker, run_both, form):
+    make = maker(0, 64)
+    matrix, x, y = Signal(sparse(make, 5, 4, 0.6, form)), make.signal(4), make.signal(5)
+    model = Model()
+    model.add_op(SparseDotInc(matrix, x, y))
+    engines = run_both(model, 2)
+    for engine in engines:
+        engine.signals[matrix].data[...] *= 3
+        engine.run(2)
+    cpu, reference = engines
+    assert cpu.callbacks == []
+    assert np.allclose(cpu.signals[y], reference.signals[y], rtol=1e-12)
+
+
+def test_long_indices(maker, check):
+    make = maker(0, 64)
+    matrix = sparse(make, 5, 4, 0.6, "csr")
+    matrix.indices, matrix.indptr = matrix.indices.astype("i8"), matrix.indptr.astype("i8")
+    check([SparseDotInc(Signal(matrix), make.signal(4), make.signal(5))])
+
+
+@pytest.mark.parametrize("dtype, form", [("float32", "csr"), ("int64", "csr"), ("float64", "dia")])
+def test_other_sparse_matrices_run_in_python(maker, run_both, dtype, form):
+    make = maker(0, 64)
+    matrix = scipy.sparse.csr_matrix(np.arange(12).reshape(3, 4)).astype(dtype).asformat(form)
+    y = make.signal(3)
+    model = Model()
+    model.add_op(SparseDotInc(Signal(matrix), make.signal(4), y))
+    cpu, reference = run_both(model, 2)
+    assert len(cpu.callbacks) == 1
+    assert np.array_equal(cpu.signals[y], reference.signals[y])
+
+
+def random_convolution(rng, transposed):
+    dimensions, last, padding = rng.randint(1, 3), bool(rng.randint(2)), rng.randint(2)
+    groups = 1 if transposed else rng.choice([1, 1, 1, 2, 3])
+    sizes = [int(n) for n in rng.randint(1, 8, dimensions)]
+    largest = sizes if padding == 0 and not transposed else [4] * dimensions
+    channels = int(groups * rng.randint(1, 6))
+    kind = nengo.ConvolutionTranspose if transposed else nengo.Convolution
+    return kind(
+        int(groups * rng.randint(1, 7)),
+        (*sizes, channels) if last else (channels, *sizes),
+        kernel_size=[int(rng.randint(1, min(n, 4) + 1)) for n in largest],
+        strides=[int(n) for n in rng.choice([1, 1, 2, 3], dimensions)],
+        padding=("valid", "same")[padding],
+        channels_last=last,
+        **({} if transposed else {"groups": int(groups)}),
+    )
+
+
+def check_convolution(check, make, operator_type, readonly, silence, transposed):
+    conv = random_convolution(make.rng, transposed)
+    source, y = make.view(conv.size_in), make.view(conv.size_out)
+    if silence:  # most inputs are exactly zero
+        values = np.where(make.rng.rand(conv.size_in) < 0.8, 0, source.initial_value)
+        source = Signal(values.astype(source.dtype))
+    weights = make.signal(*conv.kernel_shape, readonly=readonly)
+    check([operator_type(weights, source, y, conv)])
+
+
+convolution_cases = given(
+    seed=seeds,
+    bits=precisions,
+    general=st.booleans(),
+    readonly=st.booleans(),
+    silence=st.booleans(),
+)
+
+
+@many_examples
+@convolution_cases
+def test_convolutions(check, maker, seed, bits, general, readonly, silence):
+    operator_type = GeneralConvInc if general else ConvInc
+    check_convolution(check, maker(seed, bits), operator_type, readonly, silence, False)
+
+
+@many_examples
+@convolution_cases
+def test_transposed_convolutions(check, maker, seed, bits, general, readonly, silence):
+    operator_type = GeneralConvInc if general else ConvTransposeInc
+    check_convolution(check, maker(seed, bits), operator_type, readonly, silence, True)
+
+
+def test_zeros_times_infinity_are_not_skipped(maker, run_both):
+    make = maker(0, 64)
+    conv = nengo.Convolution(3, (4, 2), kernel_size=(2,), strides=(1,))
+    kernel = make.array(*conv.kernel_shape)
+    kernel[0, 0, 0] = np.inf
+    y = make.signal(conv.size_out)
+    model = Model()
+    model.add_op(ConvInc(Signal(kernel, readonly=True), Signal(np.zeros(8)), y, conv))
+    with np.errstate(invalid="ignore"):
+        cpu, _ = run_both(model, 0)
+        cpu.run(1)
+    assert np.isnan(cpu.signals[y]).any()
+
+
+def test_three_dimensions_are_refused_as_by_the_operator(maker, run_both):
+    make = maker(0, 64)
+    conv = nengo.Convolution(2, (3, 3, 3, 1), kernel_size=(2, 2, 2), strides=(1, 1, 1))
+    model = Model()
+    model.add_op(
+        ConvInc(
+            make.signal(*conv.kernel_shape),
+            make.signal(conv.size_in),
+            make.signal(conv.size_out),
+            conv,
+        )
+    )
+    with pytest.raises(NotImplementedError, match="2D"):
+        run_both(model, 1)

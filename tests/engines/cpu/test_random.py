@@ -1,0 +1,154 @@
+"""Streams of random numbers: equal to those of RandomState, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from nengo_jit.engines.cpu.random import (
+    Stream,
+    fill_normal,
+    fill_uniform,
+    is_legacy,
+    next_poisson,
+    next_uniform,
+)
+
+N_DRAWS = 100_000
+SEEDS = [0, 1, 12345, 2**32 - 1]
+every_seed = pytest.mark.parametrize("seed", SEEDS)
+
+
+@njit
+def uniform(generator, output):
+    fill_uniform(generator, output)
+
+
+@njit
+def single_uniform(generator, output):
+    for i in range(output.size):
+        output[i] = next_uniform(generator)
+
+
+@njit
+def normal(generator, output):
+    fill_normal(generator, output)
+
+
+@njit
+def poisson(generator, means, output):
+    for i in range(output.size):
+        output[i] = next_poisson(generator, means[i])
+
+
+FILLING = {
+    uniform: lambda rng, n: rng.random_sample(n),
+    single_uniform: lambda rng, n: rng.random_sample(n),
+    normal: lambda rng, n: rng.standard_normal(n),
+}
+
+
+def stream_of(rng):
+    stream = Stream(np.zeros(Stream.size, np.int64))
+    stream.load(rng)
+    return stream
+
+
+def drawn(fill, stream, n):
+    output = np.empty(n)
+    fill(stream.address, output)
+    return output
+
+
+def assert_same_state(stream, rng):
+    stored = np.random.RandomState(0)
+    stream.store(stored)
+    for mine, theirs in zip(stored.get_state(), rng.get_state()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@every_seed
+@pytest.mark.parametrize("fill", FILLING, ids=lambda fill: fill.__name__)
+def test_long_streams(fill, seed):
+    rng = np.random.RandomState(seed)
+    stream = stream_of(rng)
+    np.testing.assert_array_equal(drawn(fill, stream, N_DRAWS), FILLING[fill](rng, N_DRAWS))
+    assert_same_state(stream, rng)
+
+
+@every_seed
+def test_poisson_numbers_of_all_means(seed):
+    rng = np.random.RandomState(seed)
+    stream = stream_of(rng)
+    means = np.random.RandomState(seed ^ 1).choice(
+        [0.0, 1e-9, 0.02, 0.5, 3.0, 9.99, 10.0, 11.0, 25.0, 300.0, 1e6, 1e12], N_DRAWS
+    )
+    output = np.empty(N_DRAWS)
+    poisson(stream.address, means, output)
+    np.testing.assert_array_equal(output, rng.poisson(means))
+    assert_same_state(stream, rng)
+
+
+@pytest.mark.parametrize("mean", [-1e-9, np.nan, np.inf, 1e19])
+def test_impossible_means_give_nan_and_draw_nothing(mean):
+    rng = np.random.RandomState(0)
+    with pytest.raises(ValueError, match="lam"):
+        rng.poisson(mean)
+    stream, output = stream_of(rng), np.zeros(1)
+    poisson(stream.address, np.array([mean]), output)
+    assert np.isnan(output)
+    assert_same_state(stream, rng)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_words=st.integers(0, 3),
+    requests=st.lists(
+        st.tuples(st.sampled_from(list(FILLING)), st.integers(0, 700)), min_size=1, max_size=12
+    ),
+)
+def test_any_sequence_of_requests(seed, n_words, requests):
+    rng = np.random.RandomState(seed)
+    rng.tomaxint(n_words)  # an odd number of words, perhaps
+    rng.randint(2**31, size=n_words, dtype=np.uint32)
+    stream = stream_of(rng)
+    for fill, n in requests:
+        np.testing.assert_array_equal(drawn(fill, stream, n), FILLING[fill](rng, n))
+    assert_same_state(stream, rng)
+
+
+def test_numbers_that_straddle_two_blocks_of_words():
+    rng = np.random.RandomState(3)
+    rng.randint(2**31, size=1, dtype=np.uint32)
+    assert rng.get_state()[2] % 2 == 1
+    stream = stream_of(rng)
+    np.testing.assert_array_equal(drawn(uniform, stream, 1000), rng.random_sample(1000))
+
+
+def test_a_stream_goes_on_from_any_state_and_hands_it_back():
+    rng = np.random.RandomState(5)
+    rng.standard_normal(7)  # one more is kept
+    stream = stream_of(rng)
+    assert_same_state(stream, rng)
+    drawn(normal, stream, 4)
+    stream.store(rng)
+    rest = np.random.RandomState(5).standard_normal(21)[11:]
+    np.testing.assert_array_equal(rng.standard_normal(10), rest)
+
+
+def test_streams_are_independent():
+    first, second = (stream_of(np.random.RandomState(seed)) for seed in (0, 1))
+    drawn(normal, first, 10)
+    np.testing.assert_array_equal(
+        drawn(normal, second, 10), np.random.RandomState(1).standard_normal(10)
+    )
+
+
+def test_only_legacy_generators_have_streams():
+    assert is_legacy(np.random.RandomState(0))
+    assert is_legacy(np.random.RandomState(np.random.MT19937(0)))
+    assert not is_legacy(np.random.RandomState(np.random.PCG64(0)))
+    assert not is_legacy(np.random.default_rng(0))
+    assert not is_legacy(None)

@@ -1,0 +1,153 @@
+"""Sharing work among threads: nothing lost, nothing twice, no two threads in one place."""
+
+import nengo
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.machine import kernel, wait_for_all
+from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.planner import make_plan
+
+ITEMSIZE = 8
+BARRIER = (2, 0)
+
+
+@kernel("awn", cost=1000.0)
+def divisible(memory, table):
+    return 0
+
+
+@kernel("=p", cost=20000.0)
+def private(memory, table):
+    return 0
+
+
+@kernel("==", cost=20000.0)
+def unknown(memory, table):
+    return 0
+
+
+def written(work):
+    """Every element that a piece of work writes to."""
+    for row in work.rows:
+        if work.code is divisible:
+            yield from ((row[0] + i * ITEMSIZE, row[1] + i * ITEMSIZE) for i in range(row[2]))
+        elif work.code is private:
+            yield row
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(1, 60)), max_size=6
+    ),
+    alone=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 100)), max_size=4),
+    n_threads=st.integers(1, 4),
+)
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_threads_do_everything_once_in_the_same_order(rows, alone, n_threads):
+    level = [
+        Work(divisible, [(1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows]),
+        Work(private, [(a, 100_000 + 64 * p) for a, p in alone]),
+    ]
+    programs = share([level], n_threads, BARRIER, ITEMSIZE)
+    parts = [[w for w in program if w.code is not wait_for_all] for program in programs]
+    # the same elements as one thread would write, as often, and in the same order
+    everything = [list(written(work)) for work in level]
+    for number, work in enumerate(level):
+        shares = [
+            element for part in parts for w in part if w.code is work.code for element in written(w)
+        ]
+        assert sorted(shares) == sorted(everything[number])
+    targets = [{element[1] for work in part for element in written(work)} for part in parts]
+    for i, mine in enumerate(targets):
+        for other in targets[:i]:
+            assert not mine & other
+
+
+def test_little_work_is_not_shared():
+    level = [Work(divisible, [(0, 1000, 1)])]
+    assert share([level], 4, BARRIER, ITEMSIZE) == [level]
+
+
+def test_work_that_may_write_anywhere_is_not_shared():
+    level = [Work(divisible, [(0, 1000, 1000)]), Work(unknown, [(1, 2)])]
+    assert share([level], 4, BARRIER, ITEMSIZE) == [level]
+
+
+def test_barriers_surround_shared_levels():
+    alone = [Work(divisible, [(0, 1000, 1)])]
+    shared = [Work(divisible, [(0, 1000, 1000)])]
+    first, second = share([alone, shared, shared, alone], 2, BARRIER, ITEMSIZE)
+    assert [work.code is wait_for_all for work in first] == [
+        False, True, False, True, False, True, False, True
+    ]  # fmt: skip
+    assert [work.code is wait_for_all for work in second] == [True, False, True, False, True, True]
+    assert sum(w.code is wait_for_all for w in first) == sum(w.code is wait_for_all for w in second)
+
+
+@pytest.fixture(scope="module")
+def network():
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(lambda t: np.sin(20 * t), label="stim")
+        big = nengo.Ensemble(6000, 2)
+        rates = nengo.Ensemble(6000, 2, neuron_type=nengo.LIFRate())
+        for ens in (big, rates):
+            ens.eval_points = nengo.dists.UniformHypersphere()
+            ens.n_eval_points = 50
+        nengo.Connection(stim, big[0])
+        nengo.Connection(stim, rates[1])
+        for i, (pre, post) in enumerate([(big, rates), (rates, big), (big, big)]):
+            solver = nengo.solvers.NoSolver(
+                np.random.RandomState(i).randn(6000, 2) * 1e-5, weights=False
+            )
+            nengo.Connection(pre, post, solver=solver)
+        net.probes_ = [
+            nengo.Probe(big.neurons),
+            nengo.Probe(rates, solver=nengo.solvers.NoSolver()),
+        ]
+    return net
+
+
+def engine_with(network, threads):
+    model = Model()
+    model.build(network)
+    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
+    engine.reset(0)
+    return engine
+
+
+def test_results_do_not_depend_on_the_number_of_threads(network):
+    engines = [engine_with(network, threads) for threads in (1, 2, 3)]
+    assert [len(engine._programs) for engine in engines] == [1, 2, 3]
+    for engine in engines:
+        engine.run(60)
+    for probe in network.probes_:
+        samples = [np.array(engine.samples[probe]) for engine in engines]
+        assert np.array_equal(samples[0], samples[1])
+        assert np.array_equal(samples[0], samples[2])
+
+
+def test_a_failing_callback_stops_all_threads(network):
+    failures = [0.02]
+
+    def fail(t):
+        if t in failures:
+            failures.remove(t)
+            raise ValueError("no more")
+        return 0.0
+
+    with network:
+        node = nengo.Node(fail)
+    try:
+        engine = engine_with(network, 2)
+        with pytest.raises(ValueError, match="no more"):
+            engine.run(100)
+        assert engine.n_steps == 19
+        engine.run(5)
+        assert engine.n_steps == 24
+    finally:
+        network.nodes.remove(node)
