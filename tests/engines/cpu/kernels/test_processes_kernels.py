@@ -244,7 +244,7 @@ class Doubled(Lowpass):
         Piecewise({0: lambda t: [t, 1, 2], 0.01: [0, 1, 0]}),
         Piecewise({0: [0, 1, 2], 0.1: [0, 1, 0]}, interpolation="linear"),
     ],
-    ids=str,
+    ids=lambda process: type(process).__name__,
 )
 def test_what_is_not_known_exactly_runs_in_python(process):
     native, reference = (Setup(cls, process) for cls in (CpuEngine, ReferenceEngine))
