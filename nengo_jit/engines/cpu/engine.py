@@ -101,22 +101,19 @@ class CpuEngine(Engine):
     def _lower(self) -> list[list[Work]]:
         """Kernels and callbacks by level, then by stage within the level."""
         levels: dict[tuple[int, int], dict[Any, list[Row]]] = {}
-        written: set[Any] = set()  # bases that have been written to by now in a step
-        undone: set[Any] = set()  # those that must be put back if a callback raises
+        last = -1  # level on which a callback may raise
         for group in self.plan.groups:
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
-                written.update(s.base for s in (*operator.sets, *operator.incs, *operator.updates))
                 if lowered is None:
                     self.callbacks.append(Callback(operator))
                     levels.setdefault((group.level, 0), {})[self.callbacks[-1]] = []
-                    undone |= written
+                    last = group.level
                 else:
                     for kernel, row in lowered:
                         level = levels.setdefault((group.level, kernel.stage), {})
                         level.setdefault(kernel, []).append(row)
-        dense = [self.signals[base] for base in undone if not base.sparse]
-        self._saved = [(array, array.copy()) for array in dense if array.size]
+        self._save_before(last)
         saving: list[Row] = [
             (start(array), start(copy), array.nbytes) for array, copy in self._saved
         ]
@@ -133,6 +130,17 @@ class CpuEngine(Engine):
             ),
             [Work(kernels.probe.record, recording)] if recording else [],
         ]
+
+    def _save_before(self, last: int) -> None:
+        """Make copies of what is written to up to a level, to be put back if a callback raises."""
+        operators = [
+            op for group in self.plan.groups if group.level <= last for op in group.members
+        ]
+        bases = dict.fromkeys(
+            signal.base for op in operators for signal in (*op.sets, *op.incs, *op.updates)
+        )
+        arrays = [self.signals[base] for base in bases if not base.sparse and base.size]
+        self._saved = [(array, array.copy()) for array in arrays]
 
     def _assemble(self, program: list[Work]) -> np.ndarray:
         """Addresses of code and tables, for the machine."""

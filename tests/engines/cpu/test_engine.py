@@ -1,0 +1,103 @@
+"""What only the CPU engine does: merging what runs together, and undoing what came before."""
+
+import nengo
+import numpy as np
+import pytest
+
+from nengo_jit.builder import Model, Signal
+from nengo_jit.builder.processes import build_synapse
+from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.machine import Kernel, kernel
+from nengo_jit.planner import make_plan
+
+
+def engine_for(model):
+    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=1)
+    engine.reset(0)
+    return engine
+
+
+class Failing(nengo.Process):
+    """A process that the engine finds out only late that it has no kernel for."""
+
+    def make_step(self, shape_in, shape_out, dt, rng, state):
+        def step(t):
+            if t > 0.0025:
+                raise ValueError("no more")
+            return t
+
+        return step
+
+
+def test_what_was_merged_to_before_a_callback_is_put_back_if_it_raises():
+    model = Model()
+    time = model.time.reshape(1)
+    first = build_synapse(model, nengo.Lowpass(0.01), time)
+    model.build(Failing(), sig_out=Signal(shape=1))
+    second = build_synapse(model, nengo.LinearFilter([1], [0.01, 1]), time)
+    engine = engine_for(model)
+    engine.run(2)
+    before = [engine.signals[signal].copy() for signal in (first, second)]
+    with pytest.raises(ValueError, match="no more"):
+        engine.run(1)
+    assert engine.n_steps == 2
+    for signal, value in zip((first, second), before):
+        assert np.array_equal(engine.signals[signal], value)
+
+
+def test_an_ensemble_array_is_one_row():
+    with nengo.Network(seed=0) as net:
+        nengo.networks.EnsembleArray(50, 20)
+    model = Model()
+    model.build(net)
+    (group,) = (g for g in make_plan(model).groups if g.kind == "SimNeurons LIF")
+    assert len(group.members) == 20
+    levels = engine_for(model)._lower()
+    (neurons,) = (w for level in levels for w in level if _name(w.code) == "lif")
+    assert len(neurons.rows) == 1
+
+
+def _name(code):
+    return code.function.__name__ if isinstance(code, Kernel) else "callback"
+
+
+def test_the_plan_says_what_runs_in_python(caplog):
+    class Custom(nengo.Process):
+        def make_step(self, shape_in, shape_out, dt, rng, state):
+            return lambda t: np.full(shape_out, t)
+
+    with nengo.Network() as net:
+        nengo.Node(lambda t: t, label="function")
+        nengo.Node(Custom(), size_out=1, label="process")
+    model = Model()
+    model.build(net)
+    engine = engine_for(model)
+    text = str(engine.plan)
+    assert "in Python: SimPyFunc" in text
+    assert "in Python: SimProcess" in text
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["SimProcess Custom set has no compiled kernel and runs in Python"]
+
+
+def test_rows_that_follow_each_other_are_fused():
+    copying = kernel("awn")(lambda memory, table: 0)
+    rows = [(0, 800, 10), (80, 880, 5), (200, 920, 1), (208, 1000, 1)]
+    assert copying.fuse(rows, 8) == [(0, 800, 15), (200, 920, 1), (208, 1000, 1)]
+    assert copying.fuse(copying.fuse(rows, 8), 8) == copying.fuse(rows, 8)
+
+
+def test_rows_without_a_size_stay_apart():
+    whole = kernel("==")(lambda memory, table: 0)
+    assert whole.fuse([(0, 8), (8, 16)], 8) == [(0, 8), (8, 16)]
+
+
+def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        kernels, "load_kernels", lambda found, dtype: asked.extend((k, dtype) for k in found)
+    )
+    kernels.compile_all()
+    for dtype in ("float64", "float32"):
+        names = {k.function.__name__ for k, each in asked if each == dtype}
+        assert {"lif", "copy", "pes", "convolve", "filter_first_order", "record"} <= names
