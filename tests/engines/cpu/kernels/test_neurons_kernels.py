@@ -183,4 +183,5 @@ def test_a_generator_of_another_kind_runs_in_python():
 
 
 def test_every_formula_is_tested():
-    assert {type(each) for each in TYPES} == set(_formulas)
+    ours = {each for each in _formulas if each.__module__.startswith("nengo.")}
+    assert {type(each) for each in TYPES} == ours
