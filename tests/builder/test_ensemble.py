@@ -29,7 +29,7 @@ SPREAD = np.linspace(-1, 1, 8)
 class Clipped(nengo.neurons.NeuronType):
     """A neuron type of the user's own, with a state of its own."""
 
-    state = {"peak": Choice([0])}  # noqa: RUF012
+    state = {"peak": Choice([0])}
     negative = False
 
     def gain_bias(self, max_rates, intercepts):

@@ -601,7 +601,7 @@ def test_a_fresh_model_of_nengos_builds_what_is_registered_with_us():
 class LoggingBuilder(nengo.builder.Builder):
     """A builder that somebody chose."""
 
-    log = []  # noqa: RUF012
+    log = []
 
     @classmethod
     def build(cls, model, obj, *args, **kwargs):

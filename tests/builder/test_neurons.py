@@ -204,7 +204,7 @@ class TestBuildNeurons:
     @pytest.mark.parametrize("name", ["in", "out", "bias"])
     def test_a_state_cannot_have_the_name_of_another_signal(self, name):
         class Overlapping(nengo.LIFRate):
-            state = {name: Choice([0])}  # noqa: RUF012
+            state = {name: Choice([0])}
 
         model, neurons = model_of(Overlapping())
         model.sig[neurons]["bias"] = Signal(shape=N_NEURONS)
