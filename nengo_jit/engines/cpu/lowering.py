@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.operator import DotInc, TimeUpdate
-from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, aligned_block
+from nengo_jit.builder.operator import DotInc
+from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
 from nengo_jit.engines.cpu.machine import Kernel, Row
 from nengo_jit.planner.plan import Plan
 
@@ -20,7 +20,7 @@ Lowered = list[tuple[Kernel, Row]]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
-UNCHECKED: set[type] = {TimeUpdate}  # operators that may have signals of any kind
+UNCHECKED: set[type] = set()  # operators that may have signals of any kind
 CHUNK = 1 << 20  # bytes
 
 
@@ -111,7 +111,7 @@ class Lowering:
     def constant(self, values: Any, dtype: Any = None) -> int:
         """Address of a copy of an array, next to the constant that was made before it."""
         array = np.ascontiguousarray(values, self.dtype if dtype is None else dtype)
-        start = -(-self._used // array.itemsize) * array.itemsize
+        start = align(self._used, array.itemsize)
         if start + array.nbytes > self._chunk.size:
             self._chunk = aligned_block(max(CHUNK, array.nbytes + ALIGNMENT))
             self._kept.append(self._chunk)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from nengo.utils.numpy import is_array_like
 from numba import njit
 
 from nengo_jit.builder.operator import (
@@ -16,9 +15,11 @@ from nengo_jit.builder.operator import (
     DotInc,
     ElementwiseInc,
     Reset,
+    as_selection,
     broadcasts,
     has_repeats,
 )
+from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import integers, kernel, octets, vector
 
@@ -265,11 +266,6 @@ def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
             yield tuple(array[i : i + 1] for array in arrays)
 
 
-def start(array: np.ndarray) -> int:
-    """Address of an array's first element."""
-    return int(array.__array_interface__["data"][0])
-
-
 def places(array: np.ndarray) -> tuple[int, np.ndarray]:
     """Lowest address of an array, and where its elements lie from there on, in elements."""
     grids = np.indices(array.shape)
@@ -312,7 +308,7 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
 
 
 def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered | None:
-    selected, target = _index(operator.src_slice), _index(operator.dst_slice)
+    selected, target = as_selection(operator.src_slice), as_selection(operator.dst_slice)
     is_list = isinstance(target, np.ndarray)
     if is_list and not operator.inc and has_repeats(target, len(dst)):
         return None
@@ -327,12 +323,6 @@ def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered |
     indices = np.concatenate([src_places.ravel(), dst_places.ravel()])
     address = lowering.constant(indices, np.int64)
     return [(gather, (src_start, dst_start, address, dst_places.size, int(operator.inc)))]
-
-
-def _index(selection: Any) -> Any:
-    if selection is None:
-        return Ellipsis
-    return np.asarray(selection) if is_array_like(selection) else selection
 
 
 def reaches(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -11,6 +11,7 @@ Python. Random numbers come from the generator that nengo would give the process
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from nengo.synapses import LinearFilter, Triangle
 from numba import njit
 
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.engines.cpu.kernels.operator import contiguous, pieces, start
+from nengo_jit.engines.cpu.kernels.operator import contiguous, copy, copy_inc, pieces, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import integers, kernel, reals, vector
 from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
@@ -37,28 +38,8 @@ LINEAR_STEPS: tuple[type, ...] = (
 )
 
 
-@kernel("awn", stage=1)
-def store(memory, table):
-    """``y = values``, after all that is done in other ways on the same level."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        values = vector(memory, rows[r], rows[r + 2])
-        y = vector(memory, rows[r + 1], rows[r + 2])
-        for i in range(y.size):
-            y[i] = values[i]
-    return 0
-
-
-@kernel("awn", stage=1)
-def store_inc(memory, table):
-    """``y += values``, after all that is done in other ways on the same level."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        values = vector(memory, rows[r], rows[r + 2])
-        y = vector(memory, rows[r + 1], rows[r + 2])
-        for i in range(y.size):
-            y[i] += values[i]
-    return 0
+# ``y = values`` and ``y += values``, after all that is done in other ways on the same level
+store, store_inc = replace(copy, stage=1), replace(copy_inc, stage=1)
 
 
 # Linear filters
