@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from nengo_jit.engines.cpu.scalar import compilable
+from nengo_jit.engines.cpu.compiler import define_helpers
+from nengo_jit.engines.cpu.machine import compilable
 from nengo_jit.neurons import Formula, formula_of, register
 
 DT = 0.001  # seconds
@@ -107,11 +108,8 @@ def apply({", ".join(arrays)}, dt, {parameters}):
 """
     namespace = {"step": compilable(formula.step), "np": np}
     exec(source, namespace)
+    define_helpers()
     return njit(error_model="numpy", fastmath={"contract", "nsz"})(namespace["apply"])
-
-
-for name in ("LIF", "LIFRate"):  # others call these
-    compilable(formula_of(getattr(nengo, name)()).step)
 
 
 @all_neurons

@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 from nengo_jit.builder.operator import Step
-from nengo_jit.engines.cpu.machine import CALLBACK
+from nengo_jit.engines.cpu.machine import ENTRY
 
 
 class Callback:
@@ -29,7 +29,7 @@ class Callback:
         self.operator = operator
         self.step: Step = _not_ready
         self.error: BaseException | None = None
-        self._entry = CALLBACK(self._call)
+        self._entry = ENTRY(self._call)
 
     @property
     def address(self) -> int:

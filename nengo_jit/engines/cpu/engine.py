@@ -17,8 +17,9 @@ from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
-from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering, Row
-from nengo_jit.engines.cpu.machine import REALS, Kernel, load_kernels, run, table_of
+from nengo_jit.engines.cpu.library import address_of, load_kernels
+from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
+from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, Kernel, Row, run, table_of
 from nengo_jit.engines.cpu.schedule import Work, share
 from nengo_jit.exceptions import add_context
 from nengo_jit.planner.merge import kind_of
@@ -78,7 +79,9 @@ class CpuEngine(Engine):
         barrier = (self.threads, start(self._arrivals))
         programs = share(levels, self.threads, barrier, self._lowering.dtype.itemsize)
         kernels_used = {work.code for program in programs for work in program}
+        kernels_used.add(run)
         load_kernels(kernels_used.difference(self.callbacks), self._lowering.dtype, progress)
+        self._machine = ENTRY(address_of(run, self._lowering.dtype))
         self._programs = [self._assemble(program) for program in programs]
         self._serial = self._programs[0]
         if len(programs) > 1:
@@ -96,7 +99,7 @@ class CpuEngine(Engine):
 
     @classmethod
     def supports(cls, dtype: np.dtype) -> bool:
-        return np.dtype(dtype) in REALS
+        return np.dtype(dtype) in PRECISIONS
 
     def _lower(self) -> list[list[Work]]:
         """Kernels and callbacks by level, then by stage within the level."""
@@ -148,7 +151,9 @@ class CpuEngine(Engine):
         for work in program:
             if isinstance(work.code, Kernel):
                 self._tables.append(table_of(work.rows))
-                entries.append((work.code.address(self._lowering.dtype), start(self._tables[-1])))
+                entries.append(
+                    (address_of(work.code, self._lowering.dtype), start(self._tables[-1]))
+                )
             else:
                 entries.append((work.code.address, 0))
         return np.array(entries, dtype=np.int64).ravel()
@@ -190,18 +195,22 @@ class CpuEngine(Engine):
     def _run_programs(self, n_steps: int) -> int:
         """Run the programs, in threads if that pays; tells whether a callback stopped them."""
         if len(self._programs) == 1 or n_steps * self._step_time < WORTH_A_THREAD:
-            return run(self._serial, n_steps)
+            return self._run(self._serial, n_steps)
         self._arrivals[:] = 0
-        threads = [Thread(target=run, args=(each, n_steps)) for each in self._programs[1:]]
+        threads = [Thread(target=self._run, args=(each, n_steps)) for each in self._programs[1:]]
         for thread in threads:
             thread.start()
         try:
-            stopped = run(self._programs[0], n_steps)
+            stopped = self._run(self._programs[0], n_steps)
         finally:
             self._arrivals[1] = 1  # whoever still waits would wait for ever
             for thread in threads:
                 thread.join()
         return stopped
+
+    def _run(self, program: np.ndarray, n_steps: int) -> int:
+        table = table_of([(start(program), program.size, n_steps)])
+        return int(self._machine(None, start(table)))
 
     def _raise_error(self) -> None:
         for callback in self.callbacks:

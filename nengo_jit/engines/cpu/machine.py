@@ -1,148 +1,145 @@
 """The machine: runs a program, which is a list of kernels and of tables for them to work on.
 
-A kernel is a function ``kernel(memory, table) -> status``. It is written in Python, compiled once
-by Numba, for either precision, and kept on disk. ``table`` is the address of 64-bit integers: the
-number of rows, then the rows, whose meaning is the kernel's own affair: mostly addresses and
-sizes. ``memory`` is a null pointer that carries the type of the numbers, nothing else. Python
-callbacks have the same signature, so that they stand in programs like any kernel. A status other
-than zero stops the program.
+A kernel is a function ``kernel(memory, table) -> status``. It is written in Python and compiled
+once (`nengo_jit.engines.cpu.compiler`), for either precision; the machine code is kept on disk
+(`nengo_jit.engines.cpu.library`). ``table`` is the address of 64-bit integers: the number of
+rows, then the rows, whose meaning is the kernel's own affair: mostly addresses and sizes.
+``memory`` is a null pointer that carries the type of the numbers, nothing else. Python callbacks
+have the same signature, so that they stand in programs like any kernel. A status other than zero
+stops the program.
+
+What kernels are written with, such as `vector`, is declared here and defined by the compiler.
+None of it can be called from Python, and nothing here needs the compiler: a process in which all
+machine code comes from the disk never imports it.
 """
 
-# Intrinsics take one argument less when they are called than when they are defined.
-# mypy: disable-error-code="call-arg"
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, cfunc, njit, types
-from numba.extending import intrinsic
-
-_HERE = Path(__file__).parent
 
 Row = tuple[int, ...]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-REALS: dict[np.dtype, Any] = {
-    np.dtype(np.float64): types.float64,
-    np.dtype(np.float32): types.float32,
-}
-CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
+ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+STOPPED = 1  # status of a program or callback that cannot go on
 
-
-@intrinsic
-def _pointer(typingctx: Any, memory: Any, address: Any) -> Any:
-    """Pointer to an address, of the type of ``memory``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[1], context.get_value_type(signature.return_type))
-
-    return memory(memory, types.int64), codegen
+# Functions that kernels call, with options for the compiler.
+HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
+# Formulas: helpers that are compiled for the precision of their arguments.
+FORMULAS: set[Callable[..., Any]] = set()
 
 
-@intrinsic
-def _typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
-    """Pointer to an address, of numbers of the type of ``example``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(example)(types.int64, example), codegen
-
-
-@intrinsic
-def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
-    """Call the kernel at an address on the table at an address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = ir.IntType(8).as_pointer()
-        kernel_type = ir.FunctionType(ir.IntType(64), [pointer, ir.IntType(64)])
-        function = builder.inttoptr(args[0], kernel_type.as_pointer())
-        return builder.call(function, [ir.Constant(pointer, None), args[1]])
-
-    return types.int64(types.int64, types.int64), codegen
-
-
-@njit(inline="always")
-def vector(memory: Any, address: int, size: int) -> Any:
-    """Numbers at an address, as an array; for use in kernels."""
-    return carray(_pointer(memory, address), size)
-
-
-@njit(inline="always")
-def integers(address: Any, size: int) -> Any:
-    """64-bit integers at an address, as an array; for use in kernels."""
-    return carray(_typed_pointer(address, np.int64(0)), size)
-
-
-@njit(inline="always")
-def short_integers(address: int, size: int) -> Any:
-    """32-bit integers at an address, as an array; for use in kernels."""
-    return carray(_typed_pointer(address, np.int32(0)), size)
-
-
-@njit(inline="always")
-def octets(address: int, size: int) -> Any:
-    """Bytes at an address, as an array; for use in kernels."""
-    return carray(_typed_pointer(address, np.uint8(0)), size)
-
-
-@njit(inline="always")
-def reals(address: int, size: int) -> Any:
-    """Numbers of double precision at an address, as an array; for use in kernels."""
-    return carray(_typed_pointer(address, np.float64(0)), size)
-
-
-@intrinsic
-def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
-    """Add to the 64-bit integer at an address, so that all threads agree; returns the old one."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", pointer, args[1], "acq_rel")
-
-    return types.int64(types.int64, types.int64), codegen
-
-
-@intrinsic
-def _atomic_load(typingctx: Any, address: Any) -> Any:
-    """The 64-bit integer at an address, and all that was written before it was."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.load_atomic(pointer, "acquire", 8)
-
-    return types.int64(types.int64), codegen
-
-
-@njit(cache=True, nogil=True)
-def run(program: np.ndarray, n_steps: int) -> int:
-    """Run a program a number of times.
+def helper(**options: Any) -> Callable[[Function], Function]:
+    """Decorator for functions that kernels call; they stay Python functions.
 
     Parameters
     ----------
-    program : (2 n,) numpy.ndarray of int64
-        Addresses: kernel, table, kernel, table ...
-    n_steps : int
-        How many times.
-
-    Returns
-    -------
-    int
-        0, or one more than the number of the entry that stopped the program.
+    **options
+        For the compiler, see `numba.extending.register_jitable`. Without ``fastmath``, that of
+        the calling kernel applies.
     """
-    for _ in range(n_steps):
-        for i in range(0, program.size, 2):
-            if _call(program[i], program[i + 1]) != 0:
-                return i // 2 + 1
-    return 0
+
+    def register(function: Function) -> Function:
+        HELPERS[function] = options
+        return function
+
+    return register
+
+
+def compilable(step: Function) -> Function:
+    """Make a formula's ``step`` callable from kernels; returns it as it is.
+
+    The step is compiled for the precision of its arguments: if all of them are float32, so is
+    everything in between. So are the formulas that it calls.
+
+    Parameters
+    ----------
+    step : function
+        See `nengo_jit.neurons.base.Formula`.
+    """
+    FORMULAS.add(step)
+    return step
+
+
+def _only_in_kernels(*arguments: Any) -> Any:
+    raise NotImplementedError("This function can be called from compiled kernels only")
+
+
+def vector(memory: Any, address: Any, size: Any) -> Any:
+    """Numbers at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def integers(address: Any, size: Any) -> Any:
+    """64-bit integers at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def short_integers(address: Any, size: Any) -> Any:
+    """32-bit integers at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def octets(address: Any, size: Any) -> Any:
+    """Bytes at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def reals(address: Any, size: Any) -> Any:
+    """Numbers of double precision at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def call(kernel: Any, table: Any) -> Any:
+    """Call the kernel at an address on the table at an address; for use in kernels."""
+    return _only_in_kernels()
+
+
+def atomic_add(address: Any, value: Any) -> Any:
+    """Add to the 64-bit integer at an address, so that all threads agree; returns the old one."""
+    return _only_in_kernels()
+
+
+def atomic_load(address: Any) -> Any:
+    """The 64-bit integer at an address, and all that was written before it was."""
+    return _only_in_kernels()
+
+
+def yield_processor() -> Any:
+    """Let other processes have the core; for use in kernels."""
+    return _only_in_kernels()
+
+
+def use_widest_vectors() -> Any:
+    """Let the compiler use vectors of 512 bits in the kernel that calls this, if the CPU has them.
+
+    By default it takes 256 bits even where there are 512. LIF neurons gain a quarter.
+    """
+    return _only_in_kernels()
+
+
+def log_of_c(x: Any) -> Any:
+    """The logarithm of the C library, never a substitute for it; for use in kernels."""
+    return _only_in_kernels()
+
+
+def exp_of_c(x: Any) -> Any:
+    """The exponential of the C library, never a substitute for it; for use in kernels."""
+    return _only_in_kernels()
+
+
+def tuple_of(array: Any, size: Any) -> Any:
+    """The elements of an array as a tuple of a size that the compiler knows; for use in kernels."""
+    return _only_in_kernels()
 
 
 @dataclass(frozen=True)
@@ -173,10 +170,6 @@ class Kernel:
     reassociate: bool = False
     cost: float = 0.3
     stage: int = 0
-
-    def address(self, dtype: np.dtype) -> int:
-        """Address of the machine code for numbers of a type; compiles it if need be."""
-        return int(_compiled(self, np.dtype(dtype)).address)
 
     @property
     def target(self) -> int | None:
@@ -230,12 +223,28 @@ def kernel(
     return lambda function: Kernel(function, fields, reassociate, cost, stage)
 
 
-_yield_processor = types.ExternalFunction("sched_yield", types.int32())
+@kernel("====")
+def run(memory, table):
+    """Run a program a number of times, or until one of its entries stops it.
+
+    A row has the address of the program (kernel, table, kernel, table ...), its length, and how
+    often it is to be run.
+    """
+    row = integers(table, 4)
+    program, n_steps = integers(row[1], row[2]), row[3]
+    for _ in range(n_steps):
+        for i in range(0, program.size, 2):
+            status = call(program[i], program[i + 1])
+            if status != 0:
+                return status
+    return 0
+
+
 SPINS = 4000  # looks at a barrier before letting other processes have the core
 
 
 @kernel("==")
-def wait_for_all(memory: Any, table: Any) -> int:
+def wait_for_all(memory, table):
     """Barrier: wait until as many threads have come as there are.
 
     A row has the number of threads and the address of two integers: how many have come, ever, and
@@ -243,57 +252,15 @@ def wait_for_all(memory: Any, table: Any) -> int:
     """
     row = integers(table, 3)
     n_threads, arrivals = row[1], row[2]
-    target = (_atomic_add(arrivals, 1) // n_threads + 1) * n_threads
+    target = (atomic_add(arrivals, 1) // n_threads + 1) * n_threads
     spins = 0
-    while _atomic_load(arrivals) < target:
-        if _atomic_load(arrivals + 8) != 0:
+    while atomic_load(arrivals) < target:
+        if atomic_load(arrivals + 8) != 0:
             return 1
         spins += 1
         if spins > SPINS:
-            _yield_processor()
-    return _atomic_load(arrivals + 8)
-
-
-@cache
-def _compiled(kernel: Kernel, dtype: np.dtype) -> Any:
-    signature = types.int64(types.CPointer(REALS[dtype]), types.int64)
-    fastmath = {"contract", "nsz"} | ({"reassoc"} if kernel.reassociate else set())
-    return cfunc(signature, cache=True, fastmath=fastmath, error_model="numpy")(kernel.function)
-
-
-def discard_stale_code() -> None:
-    """Delete compiled kernels that are older than any source that may have gone into them.
-
-    Numba looks at a kernel's own file only, not at the formulas and functions that it calls.
-    """
-    package = Path(__file__).parents[2]
-    sources = [*package.glob("scalar.py"), *package.glob("neurons/*.py"), *_HERE.rglob("*.py")]
-    newest = max(source.stat().st_mtime for source in sources)
-    for code in _HERE.rglob("*.nb[ci]"):
-        with suppress(OSError):  # another process may be doing the same
-            if code.stat().st_mtime < newest:
-                code.unlink()
-
-
-def load_kernels(kernels: Iterable[Kernel], dtype: np.dtype, progress: Any = None) -> None:
-    """Get kernels ready: from the disk or, the first time on a machine, by compiling them.
-
-    Parameters
-    ----------
-    kernels : iterable of Kernel
-        What is needed.
-    dtype : numpy.dtype
-        Type of the numbers.
-    progress : nengo.utils.progress.Progress, optional
-        Is told of each kernel that is ready.
-    """
-    kernels = list(kernels)
-    if progress is not None:
-        progress.max_steps = max(len(kernels), 1)
-    for each in kernels:
-        each.address(dtype)
-        if progress is not None:
-            progress.step()
+            yield_processor()
+    return atomic_load(arrivals + 8)
 
 
 def table_of(rows: list[Row]) -> np.ndarray:

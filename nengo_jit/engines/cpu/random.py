@@ -23,11 +23,15 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
-from nengo_jit.engines.cpu.machine import integers, reals, short_integers
+from nengo_jit.engines.cpu.machine import (
+    exp_of_c,
+    helper,
+    integers,
+    log_of_c,
+    reals,
+    short_integers,
+)
 
 N_WORDS, MIDDLE = 624, 397  # of MT19937
 UPPER, LOWER = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
@@ -39,7 +43,7 @@ NORMAL, WORDS, RADII = 2, 3, 3 + N_WORDS // 2
 MOST_PAIRS = 128  # of normal deviates that are made at a time
 
 # Callers' fastmath is inherited by what does not say otherwise.
-compiled = njit(error_model="numpy", fastmath=False)
+compiled = helper(error_model="numpy", fastmath=False)
 
 LARGEST_MEAN = np.iinfo(np.int64).max - 10.0 * math.sqrt(np.iinfo(np.int64).max)
 MULTIPLIED_BELOW = 10.0  # means of Poisson deviates that are made by multiplication
@@ -101,31 +105,7 @@ def is_legacy(rng: Any) -> bool:
     return bool(state["bit_generator"] == "MT19937")
 
 
-def _from_c_library(name: str) -> Any:
-    """A function of one number from the C library, never a substitute for it."""
-
-    @intrinsic
-    def function(typingctx: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            number = ir.DoubleType()
-            declared = builder.module.globals.get(name) or ir.Function(
-                builder.module, ir.FunctionType(number, [number]), name
-            )
-            call = builder.call(declared, args)
-            # llvmlite's own `add` refuses attributes that it does not know.
-            set.add(call.attributes, "nobuiltin")
-            return call
-
-        return types.float64(types.float64), codegen
-
-    return function
-
-
-_log = _from_c_library("log")
-_exp = _from_c_library("exp")
-
-
-@njit(inline="always")
+@helper(inline="always")
 def _words(generator):
     return short_integers(generator + 8 * WORDS, N_WORDS).view(np.uint32)
 
@@ -230,7 +210,7 @@ def fill_normal(generator, output):
             part[2 * n_pairs], part[2 * n_pairs + 1], radii[n_pairs] = x, y, radius
             n_pairs += (radius < 1.0) & (radius != 0.0)
         for i in range(n_pairs):
-            radii[i] = -2.0 * _log(radii[i]) / radii[i]
+            radii[i] = -2.0 * log_of_c(radii[i]) / radii[i]
         for i in range(n_pairs):
             factor = math.sqrt(radii[i])
             x, y = part[2 * i], part[2 * i + 1]
@@ -242,7 +222,7 @@ def fill_normal(generator, output):
             x = 2.0 * next_uniform(generator) - 1.0
             y = 2.0 * next_uniform(generator) - 1.0
             radius = x * x + y * y
-        factor = math.sqrt(-2.0 * _log(radius) / radius)
+        factor = math.sqrt(-2.0 * log_of_c(radius) / radius)
         output[done] = factor * y
         state[HAS_NORMAL], kept[0] = 1, factor * x
 
@@ -258,9 +238,9 @@ def _log_gamma(x):
     series = STIRLING[-1]
     for k in range(len(STIRLING) - 2, -1, -1):
         series = series * square + STIRLING[k]
-    result = series / y + 0.5 * LOG_2_PI + (y - 0.5) * _log(y) - y
+    result = series / y + 0.5 * LOG_2_PI + (y - 0.5) * log_of_c(y) - y
     for _ in range(n_more):
-        result -= _log(y - 1.0)
+        result -= log_of_c(y - 1.0)
         y -= 1.0
     return result
 
@@ -268,10 +248,10 @@ def _log_gamma(x):
 @compiled
 def _poisson_by_rejection(generator, mean):
     """Hörmann's algorithm PTRS, by the names of its variables there."""
-    log_mean = _log(mean)
+    log_mean = log_of_c(mean)
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
-    log_inverse_alpha = _log(1.1239 + 1.1328 / (b - 3.4))
+    log_inverse_alpha = log_of_c(1.1239 + 1.1328 / (b - 3.4))
     v_r = 0.9277 - 3.6224 / (b - 2.0)
     while True:
         u = next_uniform(generator) - 0.5
@@ -283,7 +263,7 @@ def _poisson_by_rejection(generator, mean):
         if k < 0 or (u_s < 0.013 and v > u_s):
             continue
         probability = -mean + k * log_mean - _log_gamma(k + 1.0)
-        if _log(v) + log_inverse_alpha - _log(a / (u_s * u_s) + b) <= probability:
+        if log_of_c(v) + log_inverse_alpha - log_of_c(a / (u_s * u_s) + b) <= probability:
             return k
 
 
@@ -299,7 +279,7 @@ def next_poisson(generator, mean):
         return float(_poisson_by_rejection(generator, mean))
     if mean == 0.0:
         return 0.0
-    limit, product, n_events = _exp(-mean), 1.0, -1
+    limit, product, n_events = exp_of_c(-mean), 1.0, -1
     while n_events < 0 or product > limit:
         product *= next_uniform(generator)
         n_events += 1

@@ -1,7 +1,7 @@
 """The vocabulary of neuron formulas in Numba: code that LLVM turns into vector instructions.
 
 Importing this module makes the functions of `nengo_jit.scalar` work in compiled code, for
-float64 and float32, and `compilable` does the same for formulas. Nothing here branches or calls
+float64 and float32, and `define_formula` does the same for formulas. Nothing here branches or calls
 a library, so a loop over a contiguous array that applies a formula is vectorised.
 
 Argument reduction and series are the textbook ones (Muller, "Elementary Functions"): a number is
@@ -79,47 +79,16 @@ def _precision(*arguments: Any) -> type:
     return np.float32 if is_single else np.float64
 
 
-_compilable: set[Callable[..., Any]] = set()
-
-
-def compilable(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a formula's ``step`` callable from compiled code; returns it as it is.
-
-    The step is compiled for the precision of its arguments: if all of them are float32, so is
-    everything in between. Formulas that it calls must have been made compilable, too. A second
-    call for the same step has no effect.
-
-    Parameters
-    ----------
-    step : function
-        See `nengo_jit.neurons.base.Formula`.
-    """
+def define_formula(step: Callable[..., Any]) -> None:
+    """Make a formula's ``step`` known to Numba, see `nengo_jit.engines.cpu.machine.compilable`."""
 
     def compiled_step(*arguments):
         return with_precision(step, _precision(*arguments))
 
-    if step not in _compilable:
-        _compilable.add(step)
-        overload(step, strict=False, jit_options=OPTIONS)(compiled_step)
-    return step
+    overload(step, strict=False, jit_options=OPTIONS)(compiled_step)
 
 
 # Instructions that Python has no words for
-
-
-@intrinsic
-def use_widest_vectors(typingctx: Any) -> Any:
-    """Let LLVM use vectors of 512 bits in the function that calls this, if the CPU has them.
-
-    By default it takes 256 bits even where there are 512. LIF neurons gain a quarter.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        # llvmlite's own `add` refuses attributes that it does not know.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.none(), codegen
 
 
 @intrinsic

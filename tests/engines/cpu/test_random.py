@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from nengo_jit.engines.cpu.compiler import define_helpers
 from nengo_jit.engines.cpu.random import (
     Stream,
     fill_normal,
@@ -17,6 +18,7 @@ from nengo_jit.engines.cpu.random import (
 
 N_DRAWS = 100_000
 SEEDS = [0, 1, 12345, 2**32 - 1]
+define_helpers()
 every_seed = pytest.mark.parametrize("seed", SEEDS)
 
 

@@ -15,6 +15,8 @@ from numba import njit, types
 
 import nengo_jit.engines.cpu.scalar as compiled
 from nengo_jit import scalar
+from nengo_jit.engines.cpu.compiler import define_helpers
+from nengo_jit.engines.cpu.machine import compilable, use_widest_vectors
 
 DTYPES = [np.float64, np.float32]
 LARGEST_ERROR = {"exp": 1.1, "expm1": 2.2, "log1p": 1.7, "tanh": 2.8}  # units in the last place
@@ -180,8 +182,8 @@ def test_formulas_call_formulas_in_the_precision_of_their_arguments():
     def outer(x):
         return 2.0 * inner(x), 0.5
 
-    compiled.compilable(inner)
-    compiled.compilable(outer)
+    compilable(outer)  # and so what it calls
+    define_helpers()
 
     @njit
     def call(x):
@@ -199,7 +201,7 @@ def test_formulas_call_formulas_in_the_precision_of_their_arguments():
 def test_widest_vectors_change_no_results():
     @njit
     def double(x, y):
-        compiled.use_widest_vectors()
+        use_widest_vectors()
         for i in range(x.size):
             y[i] = x[i] + x[i]
 

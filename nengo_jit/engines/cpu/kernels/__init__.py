@@ -8,9 +8,8 @@ from nengo_jit.engines.cpu.kernels import (
     processes,
     transforms,
 )
-from nengo_jit.engines.cpu.machine import REALS, Kernel, discard_stale_code, load_kernels
-
-discard_stale_code()
+from nengo_jit.engines.cpu.library import load_kernels
+from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 
 
 def compile_all() -> None:
@@ -21,7 +20,7 @@ def compile_all() -> None:
     """
     for name in __all__:
         found = [value for value in vars(globals()[name]).values() if isinstance(value, Kernel)]
-        for dtype in REALS:
+        for dtype in PRECISIONS:
             load_kernels(found, dtype)
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.engines.cpu.kernels.operator import contiguous, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import integers, kernel, vector
+from nengo_jit.engines.cpu.machine import helper, integers, kernel, vector
 
 
 @kernel("a=w=nm=")
@@ -106,7 +105,7 @@ def rls_product(memory, table):
     return 0
 
 
-@njit(inline="always")
+@helper(inline="always")
 def gain(memory: Any, pre: int, product: int, n: int) -> Any:
     """``1 / (1 + pre.dot(product))``."""
     activities, values = vector(memory, pre, n), vector(memory, product, n)

@@ -9,8 +9,7 @@ those neurons that spike, and list them on the way. That takes half the time.
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.machine import integers, kernel, vector
-from nengo_jit.engines.cpu.scalar import use_widest_vectors
+from nengo_jit.engines.cpu.machine import integers, kernel, use_widest_vectors, vector
 from nengo_jit.scalar import clip, expm1, log1p, where
 
 

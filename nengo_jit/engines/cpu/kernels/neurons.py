@@ -15,17 +15,23 @@ from typing import Any
 
 import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.engines.cpu.kernels.lif import lif, lif_spikes
 from nengo_jit.engines.cpu.kernels.operator import contiguous, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import Kernel, integers, reals, vector
+from nengo_jit.engines.cpu.machine import (
+    Kernel,
+    compilable,
+    integers,
+    reals,
+    tuple_of,
+    use_widest_vectors,
+    vector,
+)
 from nengo_jit.engines.cpu.machine import kernel as kernel_with
 from nengo_jit.engines.cpu.random import Stream, fill_uniform, is_legacy, next_poisson
-from nengo_jit.engines.cpu.scalar import compilable, use_widest_vectors
-from nengo_jit.neurons import Formula, formula_of, lif_rate
+from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import FORMULA as POISSON_SPIKING
 from nengo_jit.neurons.poisson_spiking import step as poisson_spiking_step
@@ -43,7 +49,7 @@ def _without_state(step, n_parameters):
         for r in range(1, rows.size, 4):
             n = rows[r + 3]
             current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-            p = to_fixed_tuple(vector(memory, rows[r + 2], n_parameters), n_parameters)
+            p = tuple_of(vector(memory, rows[r + 2], n_parameters), n_parameters)
             for i in range(n):
                 (output[i],) = step(current[i], *p)
         return 0
@@ -59,7 +65,7 @@ def _with_one_state(step, n_parameters):
             n = rows[r + 4]
             current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
             x = vector(memory, rows[r + 2], n)
-            p = to_fixed_tuple(vector(memory, rows[r + 3], n_parameters), n_parameters)
+            p = tuple_of(vector(memory, rows[r + 3], n_parameters), n_parameters)
             for i in range(n):
                 output[i], x[i] = step(current[i], x[i], *p)
         return 0
@@ -75,7 +81,7 @@ def _with_two_states(step, n_parameters):
             n = rows[r + 5]
             current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
             x, y = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n)
-            p = to_fixed_tuple(vector(memory, rows[r + 4], n_parameters), n_parameters)
+            p = tuple_of(vector(memory, rows[r + 4], n_parameters), n_parameters)
             for i in range(n):
                 output[i], x[i], y[i] = step(current[i], x[i], y[i], *p)
         return 0
@@ -92,7 +98,7 @@ def _with_three_states(step, n_parameters):
             current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
             x, y = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n)
             z = vector(memory, rows[r + 4], n)
-            p = to_fixed_tuple(vector(memory, rows[r + 5], n_parameters), n_parameters)
+            p = tuple_of(vector(memory, rows[r + 5], n_parameters), n_parameters)
             for i in range(n):
                 output[i], x[i], y[i], z[i] = step(current[i], x[i], y[i], z[i], *p)
         return 0
@@ -102,8 +108,7 @@ def _with_three_states(step, n_parameters):
 
 LOOPS = (_without_state, _with_one_state, _with_two_states, _with_three_states)
 
-# Formulas that other formulas call have to be known to Numba, too.
-for _step in (LIF.step, lif_rate.step, stochastic_spiking_step, poisson_spiking_step):
+for _step in (stochastic_spiking_step, poisson_spiking_step):
     compilable(_step)
 
 

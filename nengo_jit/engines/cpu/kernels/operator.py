@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from nengo_jit.builder.operator import (
     Copy,
@@ -21,18 +20,18 @@ from nengo_jit.builder.operator import (
 )
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import integers, kernel, octets, vector
+from nengo_jit.engines.cpu.machine import helper, integers, kernel, octets, vector
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
 
-@njit(inline="always")
+@helper(inline="always")
 def element(memory: Any, address: int, stride: int, i: int) -> Any:
     """One number of a vector with gaps of some bytes; for use in kernels."""
     return vector(memory, address + i * stride, 1)[0]
 
 
-@njit(inline="always")
+@helper(inline="always")
 def packed(memory: Any, address: int, stride: int, n: int, work: int) -> Any:
     """A vector with gaps, as an array without any: itself or a copy; for use in kernels."""
     array = vector(memory, address, n)

@@ -19,12 +19,11 @@ from nengo import Process
 from nengo.dists import Gaussian, Uniform
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
-from numba import njit
 
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines.cpu.kernels.operator import contiguous, copy, copy_inc, pieces, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import integers, kernel, reals, vector
+from nengo_jit.engines.cpu.machine import helper, integers, kernel, reals, vector
 from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
 
 NORMAL, UNIFORM = 0, 1  # kinds of noise
@@ -74,7 +73,7 @@ def scale(memory, table):
     return 0
 
 
-@njit(error_model="numpy", fastmath={"contract", "nsz"})
+@helper(error_model="numpy", fastmath={"contract", "nsz"})
 def _filter(u, y, state, new, parameters, order, distance):
     """``x' = A x + B u``, and ``y = C x'`` if there is no D, else ``y = C x + D u``.
 
@@ -332,14 +331,14 @@ class Table:
         self.buffer[:] = start(self._rows), len(self._rows)
 
 
-@njit(inline="always")
+@helper(inline="always")
 def _row(table, i, n):
     """Row ``i`` of a table, begun anew at its end."""
     place = integers(table, 2)
     return reals(place[0] + 8 * n * (i % place[1]), n)
 
 
-@njit(inline="always")
+@helper(inline="always")
 def _time(memory, address):
     """The time as a number of double precision, as processes get it."""
     return np.float64(vector(memory, address, 1)[0])

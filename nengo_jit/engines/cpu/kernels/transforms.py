@@ -12,7 +12,6 @@ from typing import Any
 
 import nengo.utils.numpy as npext
 import numpy as np
-from numba import njit
 
 from nengo_jit.builder.operator import SparseDotInc
 from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
@@ -26,7 +25,7 @@ from nengo_jit.engines.cpu.kernels.operator import (
     start,
 )
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import Kernel, integers, kernel, vector
+from nengo_jit.engines.cpu.machine import Kernel, helper, integers, kernel, vector
 
 # after a convolution, where copy_strided as such comes before it
 copy_result = Kernel(copy_strided.function, copy_strided.fields, stage=2)
@@ -101,7 +100,7 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     return [(sparse_dot_triplets, (start(data), targets, sources, x_start, y_start, data.size))]
 
 
-@njit(inline="always")
+@helper(inline="always")
 def add_products(
     memory: Any, y: int, x: int, w: int, n: int, length: int, distance: int, skip: int
 ) -> None:

@@ -1,0 +1,262 @@
+"""Compile kernels: the only way from Python functions to machine code.
+
+Numba turns a function and the helpers that it calls into LLVM's language, and LLVM makes an
+object file of that. Importing this takes a third of a second and fifty megabytes, so it is done
+only in processes that have something to compile.
+
+The names that kernels use (`nengo_jit.engines.cpu.machine`) and the vocabulary of formulas
+(`nengo_jit.engines.cpu.scalar`) are defined here and there for Numba.
+"""
+
+# Intrinsics take one argument less when they are called than when they are defined, and Numba
+# reads some functions from their bytecode.
+# mypy: disable-error-code="call-arg, no-untyped-def"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic, overload, register_jitable
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu import machine, scalar
+from nengo_jit.engines.cpu.fingerprint import referred
+
+FASTMATH = {"contract", "nsz"}
+ENTRY = "kernel"  # symbol that an object file exports
+
+REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
+
+# Arrays in kernels are views, so there is never anything to free.
+RUNTIME = "define void @NRT_MemInfo_call_dtor(ptr %memory) { ret void }"
+
+# A C function around the one that Numba made, which returns its result through a pointer and an
+# error as a status.
+WRAPPER = """
+define i64 @{entry}(ptr %memory, i64 %table) {{
+  %result = alloca i64
+  %error = alloca ptr
+  %status = call i32 @"{function}"(ptr %result, ptr %error, ptr %memory, i64 %table)
+  %failed = icmp ne i32 %status, 0
+  %value = load i64, ptr %result
+  %answer = select i1 %failed, i64 {stopped}, i64 %value
+  ret i64 %answer
+}}
+"""
+
+
+def compile_kernel(
+    function: Callable[..., Any], dtype: np.dtype, fastmath: set[str] = FASTMATH
+) -> bytes:
+    """Compile a kernel's function.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(memory, table) -> status`` in the subset of Python that Numba compiles.
+    dtype : numpy.dtype
+        Type of the numbers.
+    fastmath : set of str
+        What LLVM may do with floating-point arithmetic, by LLVM's names.
+
+    Returns
+    -------
+    bytes
+        An object file of the platform's format, which exports `ENTRY`.
+    """
+    define_helpers()
+    signature = types.int64(types.CPointer(REALS[np.dtype(dtype)]), types.int64)
+    options: Any = {"fastmath": fastmath, "error_model": "numpy"}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled = njit(signature, **options)(function)
+    result: Any = compiled.overloads[signature.args]
+    wrapper = WRAPPER.format(
+        entry=ENTRY, function=result.fndesc.llvm_func_name, stopped=machine.STOPPED
+    )
+    module = llvm.parse_assembly(compiled.inspect_llvm(signature.args) + wrapper)
+    module.link_in(llvm.parse_assembly(RUNTIME))
+    for each in (*module.functions, *module.global_variables):
+        if not each.is_declaration and each.name != ENTRY:
+            each.linkage = "internal"
+    target = target_machine()
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
+    return bytes(target.emit_object(module))
+
+
+@cache
+def target_machine() -> Any:
+    """What LLVM makes code for: this machine's processor, wherever the code may lie."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",
+        codemodel="small",
+    )
+
+
+_defined: set[Callable[..., Any]] = set()
+
+
+def define_helpers() -> None:
+    """Make functions that have become helpers or formulas since the last time known to Numba."""
+    for function, options in machine.HELPERS.items():
+        if function not in _defined:
+            register_jitable(**options)(function)
+    _defined.update(machine.HELPERS)
+    for step in machine.FORMULAS:
+        _define_formula(step)
+
+
+def _define_formula(step: Any) -> None:
+    """Make a formula known to Numba, and those that it calls."""
+    if step in _defined or step in vars(vocabulary).values():
+        return
+    _defined.add(step)
+    scalar.define_formula(step)
+    for each in referred(step).values():
+        if isinstance(each, FunctionType):
+            _define_formula(each)
+
+
+def _define(function: Callable[..., Any], inline: Any = "never") -> Callable[..., Any]:
+    """Decorator: the implementation of a function that is only declared in Python."""
+
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        overload(function, inline=inline, strict=False)(lambda *arguments: implementation)
+        return implementation
+
+    return register
+
+
+@intrinsic
+def _pointer(typingctx: Any, memory: Any, address: Any) -> Any:
+    """Pointer to an address, of the type of ``memory``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[1], context.get_value_type(signature.return_type))
+
+    return memory(memory, types.int64), codegen
+
+
+@intrinsic
+def _typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
+    """Pointer to an address, of numbers of the type of ``example``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(example)(types.int64, example), codegen
+
+
+@_define(machine.vector, inline="always")
+def _vector(memory, address, size):
+    return carray(_pointer(memory, address), size)
+
+
+@_define(machine.integers, inline="always")
+def _integers(address, size):
+    return carray(_typed_pointer(address, np.int64(0)), size)
+
+
+@_define(machine.short_integers, inline="always")
+def _short_integers(address, size):
+    return carray(_typed_pointer(address, np.int32(0)), size)
+
+
+@_define(machine.octets, inline="always")
+def _octets(address, size):
+    return carray(_typed_pointer(address, np.uint8(0)), size)
+
+
+@_define(machine.reals, inline="always")
+def _reals(address, size):
+    return carray(_typed_pointer(address, np.float64(0)), size)
+
+
+@_define(machine.tuple_of, inline="always")
+def _tuple_of(array, size):
+    return to_fixed_tuple(array, size)
+
+
+@intrinsic
+def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        kernel_type = ir.FunctionType(ir.IntType(64), [pointer, ir.IntType(64)])
+        function = builder.inttoptr(args[0], kernel_type.as_pointer())
+        return builder.call(function, [ir.Constant(pointer, None), args[1]])
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, args[1], "acq_rel")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def _atomic_load(typingctx: Any, address: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _use_widest_vectors(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # llvmlite's own `add` refuses attributes that it does not know.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+def _from_c_library(name: str) -> Any:
+    """A function of one number from the C library, never a substitute for it."""
+
+    @intrinsic
+    def function(typingctx: Any, x: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            number = ir.DoubleType()
+            declared = builder.module.globals.get(name) or ir.Function(
+                builder.module, ir.FunctionType(number, [number]), name
+            )
+            result = builder.call(declared, args)
+            # llvmlite's own `add` refuses attributes that it does not know.
+            set.add(result.attributes, "nobuiltin")
+            return result
+
+        return types.float64(types.float64), codegen
+
+    return function
+
+
+_log_of_c, _exp_of_c = _from_c_library("log"), _from_c_library("exp")
+_yield_processor = types.ExternalFunction("sched_yield", types.int32())
+
+_define(machine.call, "always")(lambda kernel, table: _call(kernel, table))
+_define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address, value))
+_define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
+_define(machine.yield_processor, "always")(lambda: _yield_processor())
+_define(machine.use_widest_vectors, "always")(lambda: _use_widest_vectors())
+_define(machine.log_of_c)(lambda x: _log_of_c(x))
+_define(machine.exp_of_c)(lambda x: _exp_of_c(x))

@@ -1,0 +1,88 @@
+"""What a function does, as a short text that is the same in every process.
+
+The text depends on the function's bytecode and on every constant, function and module that it
+refers to, but not on where the function stands or what it is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+
+def fingerprint(function: Callable[..., Any], *more: Any) -> str:
+    """Hexadecimal digest of a function, and of other values that matter.
+
+    Parameters
+    ----------
+    function : function
+        What it refers to, by global names and in its closure, may be numbers, strings, tuples,
+        arrays, modules, types, built-in functions, and functions of the same kind.
+    *more
+        Values of the same kinds.
+
+    Raises
+    ------
+    TypeError
+        If the function refers to something whose content cannot be told.
+    """
+    digest = hashlib.sha256()
+    for part in _parts((function, *more), {}):
+        digest.update(part.encode() if isinstance(part, str) else part)
+        digest.update(b"\0")
+    return digest.hexdigest()[:32]
+
+
+def referred(function: FunctionType) -> dict[str, Any]:
+    """What a function refers to: values by name, from its globals and its closure."""
+    found = {}
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        names = [name for name in code.co_names if name in function.__globals__]
+        found.update({name: function.__globals__[name] for name in names})
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        found[name] = cell.cell_contents
+    return found
+
+
+def _parts(value: Any, seen: dict[int, int]) -> Iterator[str | bytes]:
+    yield type(value).__name__
+    if isinstance(value, FunctionType):
+        if id(value) in seen:  # recursion, or one helper that is called by several others
+            yield str(seen[id(value)])
+            return
+        seen[id(value)] = len(seen)
+        yield from _parts(value.__code__, seen)
+        yield from _parts(value.__defaults__, seen)
+        for name, each in sorted(referred(value).items()):
+            yield name
+            yield from _parts(each, seen)
+    elif isinstance(value, CodeType):
+        yield value.co_code
+        names = value.co_names, value.co_varnames, value.co_freevars, value.co_cellvars
+        yield repr((value.co_argcount, value.co_kwonlyargcount, value.co_flags, *names))
+        for constant in value.co_consts:
+            yield from _parts(constant, seen)
+    elif isinstance(value, tuple):
+        yield str(len(value))
+        for each in value:
+            yield from _parts(each, seen)
+    elif isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc":
+        yield f"{value.dtype.str} {value.shape}"
+        yield value.tobytes()
+    elif isinstance(value, (int, float, complex, str, bytes, type(None), type(...), np.dtype)):
+        yield repr(value)
+    elif isinstance(value, ModuleType):
+        yield value.__name__
+    elif isinstance(value, (type, BuiltinFunctionType)):
+        yield f"{value.__module__}.{value.__qualname__}"
+    elif isinstance(value, np.ufunc):
+        yield value.__name__
+    else:
+        raise TypeError(f"The content of {value!r} cannot be told")
