@@ -23,7 +23,8 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.core import errors
+from numba.extending import intrinsic, overload
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 import nengo_jit.scalar as vocabulary
@@ -114,7 +115,7 @@ def define_helpers() -> None:
     """Make functions that have become helpers or formulas since the last time known to Numba."""
     for function, options in machine.HELPERS.items():
         if function not in _defined:
-            register_jitable(**options)(function)
+            _define(function, **options)(function)
     _defined.update(machine.HELPERS)
     for step in machine.FORMULAS:
         _define_formula(step)
@@ -131,11 +132,14 @@ def _define_formula(step: Any) -> None:
             _define_formula(each)
 
 
-def _define(function: Callable[..., Any], inline: Any = "never") -> Callable[..., Any]:
+def _define(
+    function: Callable[..., Any], inline: Any = "never", **options: Any
+) -> Callable[..., Any]:
     """Decorator: the implementation of a function that is only declared in Python."""
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        overload(function, inline=inline, strict=False)(lambda *arguments: implementation)
+        declare = overload(function, inline=inline, strict=False, jit_options=options)
+        declare(lambda *arguments: implementation)
         return implementation
 
     return register
@@ -221,10 +225,53 @@ def _atomic_load(typingctx: Any, address: Any) -> Any:
 
 
 @intrinsic
+def _scratch(typingctx: Any, n_bytes: Any) -> Any:
+    if not isinstance(n_bytes, types.IntegerLiteral):
+        raise errors.RequireLiteralValue("The size must be a literal number")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with builder.goto_entry_block():
+            pointer = builder.alloca(ir.ArrayType(ir.IntType(8), n_bytes.literal_value))
+            pointer.align = 64
+        return builder.ptrtoint(pointer, ir.IntType(64))
+
+    return types.int64(n_bytes), codegen
+
+
+@intrinsic
+def _bits_of(typingctx: Any, flags: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        octets = ir.VectorType(ir.IntType(8), 64)
+        values = builder.load(builder.inttoptr(args[0], octets.as_pointer()), align=1)
+        are_set = builder.icmp_unsigned("!=", values, ir.Constant(octets, None))
+        return builder.bitcast(are_set, ir.IntType(64))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _lowest_bit(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
 def _use_widest_vectors(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # llvmlite's own `add` refuses attributes that it does not know.
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
+def _one_by_one(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        nothing = ir.FunctionType(ir.VoidType(), [])
+        builder.asm(nothing, "", "", [], side_effect=True)
         return context.get_dummy_value()
 
     return types.none(), codegen
@@ -258,5 +305,11 @@ _define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address
 _define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
 _define(machine.yield_processor, "always")(lambda: _yield_processor())
 _define(machine.use_widest_vectors, "always")(lambda: _use_widest_vectors())
+_define(machine.bits_of, "always")(lambda flags: _bits_of(flags))
+_define(machine.lowest_bit, "always")(lambda bits: _lowest_bit(bits))
+overload(machine.scratch, inline="always", prefer_literal=True)(
+    lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
+)
+_define(machine.one_by_one, "always")(lambda: _one_by_one())
 _define(machine.log_of_c)(lambda x: _log_of_c(x))
 _define(machine.exp_of_c)(lambda x: _exp_of_c(x))

@@ -44,8 +44,8 @@ def helper(**options: Any) -> Callable[[Function], Function]:
     Parameters
     ----------
     **options
-        For the compiler, see `numba.extending.register_jitable`. Without ``fastmath``, that of
-        the calling kernel applies.
+        For the compiler: ``inline`` of `numba.extending.overload`, and others of `numba.njit`.
+        Without ``fastmath``, that of the calling kernel applies.
     """
 
     def register(function: Function) -> Function:
@@ -127,6 +127,14 @@ def use_widest_vectors() -> Any:
     return _only_in_kernels()
 
 
+def one_by_one() -> Any:
+    """Keep the loop that calls this from becoming vector instructions; for use in kernels.
+
+    Where indices come from a list, those would gather and scatter, which is slow on many CPUs.
+    """
+    return _only_in_kernels()
+
+
 def log_of_c(x: Any) -> Any:
     """The logarithm of the C library, never a substitute for it; for use in kernels."""
     return _only_in_kernels()
@@ -134,6 +142,24 @@ def log_of_c(x: Any) -> Any:
 
 def exp_of_c(x: Any) -> Any:
     """The exponential of the C library, never a substitute for it; for use in kernels."""
+    return _only_in_kernels()
+
+
+def scratch(n_bytes: Any) -> Any:
+    """Address of memory that the kernel has for itself until it returns; for use in kernels.
+
+    The size must be a literal number. What is there at the beginning is not defined.
+    """
+    return _only_in_kernels()
+
+
+def bits_of(flags: Any) -> Any:
+    """Which of 64 bytes at an address are not zero, as bits, lowest first; for use in kernels."""
+    return _only_in_kernels()
+
+
+def lowest_bit(bits: Any) -> Any:
+    """The number of the lowest bit that is set, of 64; for use in kernels."""
     return _only_in_kernels()
 
 

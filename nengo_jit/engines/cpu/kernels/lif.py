@@ -1,7 +1,8 @@
 """Kernels written by hand for LIF neurons, the most common type, and for the events they make.
 
-They compute what the formula in `nengo_jit.neurons.lif` does, but the time of a spike only for
-those neurons that spike, and list them on the way. That takes half the time.
+They compute what the formula in `nengo_jit.neurons.lif` does, but its elementary functions only
+for the few neurons whose values they change: those whose refractory period ends within the step,
+and those that spike.
 """
 
 # Kernels have no types in Python's sense.
@@ -9,66 +10,159 @@ those neurons that spike, and list them on the way. That takes half the time.
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.machine import integers, kernel, use_widest_vectors, vector
-from nengo_jit.scalar import clip, expm1, log1p, where
+from nengo_jit.engines.cpu.machine import (
+    bits_of,
+    helper,
+    integers,
+    kernel,
+    lowest_bit,
+    octets,
+    one_by_one,
+    scratch,
+    use_widest_vectors,
+    vector,
+)
+from nengo_jit.scalar import expm1, log1p, where
+
+BLOCK = 64  # flags that make one integer
+VECTORS = 32  # numbers that an elementary function is computed of at a time
+N_LISTED = 512  # neurons that are listed before something is done with them
 
 
-@kernel("awaa=n", cost=2.0)
+@helper(inline="always")
+def first_bits(flags, n):
+    """Which of the first ``n`` of 64 flags, bytes at an address, are set."""
+    bits = bits_of(flags)
+    return bits if n >= BLOCK else bits & ((1 << n) - 1)
+
+
+@helper(inline="always")
+def fill_vectors(array, n):
+    """Repeat the first of ``n`` numbers behind them, to fill whole vectors; returns how many are filled.
+
+    Elementary functions are then computed by vector instructions alone.
+    """
+    n_filled = (n + VECTORS - 1) // VECTORS * VECTORS
+    for i in range(n, n_filled):
+        array[i] = array[0]
+    return n_filled
+
+
+@kernel("awaa=n", cost=0.8)
 def lif(memory, table):
     """Advance LIF neurons, but for what happens to those that spike.
 
     A row has the addresses of currents, output, voltages, refractory times and parameters, and
-    the number of neurons. Where a neuron spikes, its voltage is left above the threshold.
+    the number of neurons. Where a neuron spikes, its voltage is left above the threshold, and
+    its output zero.
     """
     use_widest_vectors()
     rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    flags_start = scratch(512)
+    flags, indices = octets(flags_start, N_LISTED), integers(scratch(4096), N_LISTED)
+    factors = vector(memory, scratch(4096), N_LISTED)
     for r in range(1, rows.size, 6):
-        n = rows[r + 5]
-        current, output = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        voltage, refractory_time = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n)
         p = vector(memory, rows[r + 4], 5)
-        dt, tau_rc, min_voltage, amplitude = p[0], p[1], p[3], p[4]
-        zero, one, height = dt - dt, dt / dt, amplitude / dt
-        for i in range(n):
-            refractory = refractory_time[i] - dt
-            charging_time = clip(dt - refractory, zero, dt)
-            v = voltage[i] - (current[i] - voltage[i]) * expm1(-charging_time / tau_rc)
-            output[i] = where(v > one, height, zero)
-            voltage[i] = where(v < min_voltage, min_voltage, v)
-            refractory_time[i] = refractory
+        dt, tau_rc, min_voltage = p[0], p[1], p[3]
+        zero = dt - dt
+        factor = expm1(-dt / tau_rc)
+        for first in range(0, rows[r + 5], N_LISTED):
+            n, begin = min(N_LISTED, rows[r + 5] - first), first * p.itemsize
+            current = vector(memory, rows[r] + begin, n)
+            output = vector(memory, rows[r + 1] + begin, n)
+            voltage = vector(memory, rows[r + 2] + begin, n)
+            refractory_time = vector(memory, rows[r + 3] + begin, n)
+            for i in range(n):
+                refractory = refractory_time[i] - dt
+                time = dt - refractory  # for charging, if between 0 and dt
+                v = voltage[i] - (current[i] - voltage[i]) * where(time >= dt, factor, zero)
+                v = where(v < min_voltage, min_voltage, v)
+                voltage[i] = where((time > zero) & (time < dt), voltage[i], v)
+                refractory_time[i] = refractory
+                output[i] = zero
+            for i in range(n):
+                time = dt - refractory_time[i]
+                flags[i] = (time > zero) & (time < dt)
+            count = 0
+            for block in range(0, n, BLOCK):
+                bits = first_bits(flags_start + block, n - block)
+                while bits != 0:
+                    indices[count] = block + lowest_bit(bits)
+                    count += 1
+                    bits &= bits - 1
+            for k in range(count):
+                one_by_one()
+                factors[k] = (refractory_time[indices[k]] - dt) / tau_rc
+            n_filled = fill_vectors(factors, count)
+            for k in range(n_filled):
+                factors[k] = expm1(factors[k])
+            for k in range(count):
+                one_by_one()
+                i = indices[k]
+                v = voltage[i] - (current[i] - voltage[i]) * factors[k]
+                voltage[i] = where(v < min_voltage, min_voltage, v)
     return 0
 
 
-@kernel("=p==m=", cost=1.0, stage=1)
+@kernel("=p===m=", cost=0.6, stage=1)
 def lif_spikes(memory, table):
     """List the neurons that spiked, reset them, and compute when each of them did.
 
-    A row has the addresses of currents, voltages, refractory times and parameters, the number n
-    of neurons, and the address of the events: a count and the indices of the neurons, followed
-    by as much room to work in.
+    A row has the addresses of currents, voltages, refractory times, output and parameters, the
+    number of neurons, and the address of the events: a count and the indices of the neurons.
     """
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n = rows[r + 4]
-        current, voltage = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        refractory_time = vector(memory, rows[r + 2], n)
-        p = vector(memory, rows[r + 3], 5)
-        dt, tau_rc, tau_ref = p[0], p[1], p[2]
-        zero, one = dt - dt, dt / dt
-        events = integers(rows[r + 5], 1 + n)
-        times = vector(memory, rows[r + 5] + 8 * (1 + n), n)
-        count = 0
-        for i in range(n):
-            events[1 + count] = i  # the next one overwrites it if there is no spike
-            count += voltage[i] > one
-        for k in range(count):
-            i = events[1 + k]
-            times[k] = -(voltage[i] - one) / (current[i] - one)
-        for k in range(count):
-            times[k] = tau_ref + (dt + tau_rc * log1p(times[k]))
-        for k in range(count):
-            i = events[1 + k]
-            refractory_time[i] = times[k]
-            voltage[i] = zero
-        events[0] = count
+    use_widest_vectors()
+    rows = integers(table, 1 + 7 * integers(table, 1)[0])
+    flags_start = scratch(64)
+    flags = octets(flags_start, BLOCK)
+    spiked, its_row = integers(scratch(4096), N_LISTED), integers(scratch(4096), N_LISTED)
+    n_spiked = 0
+    for r in range(1, rows.size, 7):
+        n, n_events = rows[r + 5], 0
+        events = integers(rows[r + 6], 1 + n)
+        p = vector(memory, rows[r + 4], 5)
+        one = p[0] / p[0]
+        for first in range(0, n, BLOCK):
+            n_flags = min(BLOCK, n - first)
+            voltage = vector(memory, rows[r + 1] + first * p.itemsize, n_flags)
+            for i in range(n_flags):
+                flags[i] = voltage[i] > one
+            bits = first_bits(flags_start, n_flags)
+            while bits != 0:
+                i = first + lowest_bit(bits)
+                bits &= bits - 1
+                n_events += 1
+                events[n_events] = i
+                spiked[n_spiked], its_row[n_spiked] = i, r
+                n_spiked += 1
+            if n_spiked > N_LISTED - BLOCK:
+                _reset(memory, rows, spiked, its_row, n_spiked)
+                n_spiked = 0
+        events[0] = n_events
+    _reset(memory, rows, spiked, its_row, n_spiked)
     return 0
+
+
+@helper()
+def _reset(memory, rows, spiked, its_row, n_spiked):
+    """What happens to neurons that spiked, each in a row of `lif_spikes`."""
+    use_widest_vectors()
+    times = vector(memory, scratch(4096), N_LISTED)
+    for k in range(n_spiked):
+        one_by_one()
+        r, begin = its_row[k], spiked[k] * times.itemsize
+        dt = vector(memory, rows[r + 4], 1)[0]
+        one = dt / dt
+        voltage = vector(memory, rows[r + 1] + begin, 1)[0]
+        times[k] = -(voltage - one) / (vector(memory, rows[r] + begin, 1)[0] - one)
+    n_filled = fill_vectors(times, n_spiked)
+    for k in range(n_filled):
+        times[k] = log1p(times[k])
+    for k in range(n_spiked):
+        one_by_one()
+        r, begin = its_row[k], spiked[k] * times.itemsize
+        p = vector(memory, rows[r + 4], 5)
+        dt, tau_rc, tau_ref, amplitude = p[0], p[1], p[2], p[4]
+        vector(memory, rows[r + 1] + begin, 1)[0] = dt - dt
+        vector(memory, rows[r + 2] + begin, 1)[0] = tau_ref + (dt + tau_rc * times[k])
+        vector(memory, rows[r + 3] + begin, 1)[0] = amplitude / dt

@@ -227,7 +227,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
     if formula is LIF:
         lowered = [(lif, (*map(start, arrays), address, n))]
         return lowered + _populations(
-            lif_spikes, (arrays[0], *arrays[2:]), (address,), operator, lowering
+            lif_spikes, (arrays[0], *arrays[2:], arrays[1]), (address,), operator, lowering
         )
     lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
     if formula.spiking and operator.output in lowering.weighted:
@@ -244,7 +244,7 @@ def _populations(
     for first in range(0, operator.output.size, POPULATION):
         some = [array[first : first + POPULATION] for array in arrays]
         n = some[0].size
-        events = start(lowering.buffer(1 + 2 * n))
+        events = start(lowering.buffer(1 + n))
         lowered.append((kernel, (*map(start, some), *parameters, n, events)))
         listed.append((first, n, events))
     lowering.events[operator.output] = listed
