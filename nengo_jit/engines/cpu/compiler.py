@@ -138,7 +138,8 @@ def _define(
     """Decorator: the implementation of a function that is only declared in Python."""
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        declare = overload(function, inline=inline, strict=False, jit_options=options)
+        jit_options: Any = options
+        declare = overload(function, inline=inline, strict=False, jit_options=jit_options)
         declare(lambda *arguments: implementation)
         return implementation
 

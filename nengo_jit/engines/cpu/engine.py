@@ -22,6 +22,7 @@ from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, Kernel, Row, run, table_of
 from nengo_jit.engines.cpu.schedule import Work, share
 from nengo_jit.exceptions import add_context
+from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan, ProbePlan
 
@@ -103,19 +104,23 @@ class CpuEngine(Engine):
 
     def _lower(self) -> list[list[Work]]:
         """Kernels and callbacks by level, then by stage within the level."""
-        levels: dict[tuple[int, int], dict[Any, list[Row]]] = {}
+        levels: dict[tuple[int, int], dict[Any, Work]] = {}
         last = -1  # level on which a callback may raise
         for group in self.plan.groups:
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
                 if lowered is None:
-                    self.callbacks.append(Callback(operator))
-                    levels.setdefault((group.level, 0), {})[self.callbacks[-1]] = []
+                    callback = Callback(operator)
+                    self.callbacks.append(callback)
+                    levels.setdefault((group.level, 0), {})[callback] = Work(callback, [])
                     last = group.level
-                else:
-                    for kernel, row in lowered:
-                        level = levels.setdefault((group.level, kernel.stage), {})
-                        level.setdefault(kernel, []).append(row)
+                    continue
+                for kernel, row in lowered:
+                    level = levels.setdefault((group.level, kernel.stage), {})
+                    work = level.setdefault(kernel, Work(kernel, []))
+                    work.rows.append(row)
+                    if kernel.target is None:
+                        work.spans.append(self._span(operator))
         self._save_before(last)
         saving: list[Row] = [
             (start(array), start(copy), array.nbytes) for array, copy in self._saved
@@ -124,15 +129,16 @@ class CpuEngine(Engine):
         itemsize = self._lowering.dtype.itemsize
         return [
             [Work(kernels.operator.copy_bytes, saving)] if saving else [],
-            *(
-                [
-                    Work(code, code.fuse(rows, itemsize) if isinstance(code, Kernel) else rows)
-                    for code, rows in levels[key].items()
-                ]
-                for key in sorted(levels)
-            ),
+            *([work.fused(itemsize) for work in levels[key].values()] for key in sorted(levels)),
             [Work(kernels.probe.record, recording)] if recording else [],
         ]
+
+    def _span(self, operator: Any) -> tuple[int, int]:
+        """Addresses that an operator may write to, as others on its level may."""
+        written = operator.incs or operator.sets or operator.updates
+        regions = [(start(self.signals[each.base]), region_of(each)) for each in written]
+        lows = [base + region.start for base, region in regions]
+        return min(lows), max(base + region.stop for base, region in regions)
 
     def _save_before(self, last: int) -> None:
         """Make copies of what is written to up to a level, to be put back if a callback raises."""

@@ -9,8 +9,9 @@ barrier stands between levels wherever a thread may read what another one wrote.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -31,10 +32,14 @@ class Work:
         What is run.
     rows : list of tuple of int
         What a kernel works on.
+    spans : list of tuple of int
+        If the rows themselves do not tell where they write to: for each, the first address that
+        it may write to, and the one after the last. They are not cut.
     """
 
     code: Any
     rows: list[Row]
+    spans: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def nanoseconds(self) -> float:
@@ -44,7 +49,35 @@ class Work:
     @property
     def can_be_shared(self) -> bool:
         """bool: whether it is known where the work is written to."""
-        return isinstance(self.code, Kernel) and self.code.target is not None
+        return isinstance(self.code, Kernel) and (
+            self.code.target is not None or len(self.spans) == len(self.rows)
+        )
+
+    def fused(self, itemsize: int) -> Work:
+        """The same work, with rows joined that go on where the one before ends."""
+        if not isinstance(self.code, Kernel):
+            return self
+        return Work(self.code, self.code.fuse(self.rows, itemsize), self.spans)
+
+    def between(self, low: int, high: int, itemsize: int) -> Work:
+        """What is written to addresses from ``low`` to below ``high``."""
+        if self.code.target is not None:
+            clipped = (_clip(self.code, row, low, high, itemsize) for row in self.rows)
+            return Work(self.code, [row for row in clipped if row is not None])
+        pairs = [pair for pair in zip(self.rows, self.spans) if low <= pair[1][0] < high]
+        return Work(self.code, [row for row, _ in pairs], [span for _, span in pairs])
+
+    def pieces(self, itemsize: int) -> list[tuple[int, int, float]]:
+        """For each row the address that it writes to, the number of bytes, and nanoseconds."""
+        if self.code.target is None:
+            return [
+                (low, high - low, self.code.work(row))
+                for row, (low, high) in zip(self.rows, self.spans)
+            ]
+        return [
+            (row[self.code.target], self.code.size(row) * itemsize, self.code.work(row))
+            for row in self.rows
+        ]
 
 
 def share(
@@ -105,10 +138,7 @@ def _split(level: Sequence[Work], n_threads: int, itemsize: int) -> list[list[Wo
     cuts = [0, *_cuts(level, n_threads, itemsize), END]
     parts = []
     for low, high in pairwise(cuts):
-        part = []
-        for work in level:
-            rows = [_clip(work.code, row, low, high, itemsize) for row in work.rows]
-            part.append(Work(work.code, [row for row in rows if row is not None]))
+        part = [work.between(low, high, itemsize) for work in level]
         parts.append([work for work in part if work.rows])
     return parts
 
@@ -126,19 +156,30 @@ def _clip(kernel: Any, row: Row, low: int, high: int, itemsize: int) -> Row | No
 
 
 def _cuts(level: Sequence[Work], n_threads: int, itemsize: int) -> list[int]:
-    """Addresses that divide the work of a level into equal parts."""
-    pieces = sorted(
-        (row[work.code.target], work.code.size(row) * itemsize, work.code.work(row))
-        for work in level
-        for row in work.rows
-    )
+    """Addresses that divide the work of a level into equal parts, outside of all spans."""
+    pieces = sorted(piece for work in level for piece in work.pieces(itemsize))
+    spans = _merged(span for work in level for span in work.spans)
     total = sum(work for _, _, work in pieces)
     cuts: list[int] = []
     done = 0.0
     for start, size, work in pieces:
         while len(cuts) < n_threads - 1 and done + work >= total * (len(cuts) + 1) / n_threads:
             share_of_piece = (total * (len(cuts) + 1) / n_threads - done) / work
-            cut = start + int(size * share_of_piece)
-            cuts.append(max([align(cut, ALIGNMENT), *cuts[-1:]]))
+            cut = align(start + int(size * share_of_piece), ALIGNMENT)
+            i = bisect_right(spans, (cut, END)) - 1
+            if i >= 0 and spans[i][0] < cut < spans[i][1]:
+                cut = spans[i][1]
+            cuts.append(max([cut, *cuts[-1:]]))
         done += work
     return cuts + [END] * (n_threads - 1 - len(cuts))
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The union of spans, in ascending order."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if merged and low < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return merged

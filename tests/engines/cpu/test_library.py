@@ -146,4 +146,3 @@ def test_only_the_first_process_needs_the_compiler(cache):
     assert outputs[0][1:] == ["True", "True"]
     assert outputs[1][1:] == ["False", "False"]
     assert outputs[0][0] == outputs[1][0]
-

@@ -36,8 +36,18 @@ def written(work):
     for row in work.rows:
         if work.code is divisible:
             yield from ((row[0] + i * ITEMSIZE, row[1] + i * ITEMSIZE) for i in range(row[2]))
-        elif work.code is private:
+        else:
             yield row
+
+
+def places(work):
+    """Every address that a piece of work may write to."""
+    if work.code is unknown:
+        return [place for span in work.spans for place in range(*span, ITEMSIZE)]
+    return [element[1] for element in written(work)]
+
+
+spans = st.tuples(st.integers(0, 60), st.integers(1, 30))
 
 
 @given(
@@ -45,13 +55,19 @@ def written(work):
         st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(1, 60)), max_size=6
     ),
     alone=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 100)), max_size=4),
+    scattered=st.lists(spans, max_size=4),
     n_threads=st.integers(1, 4),
 )
-@settings(derandomize=True, deadline=None, max_examples=100)
-def test_threads_do_everything_once_in_the_same_order(rows, alone, n_threads):
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_threads):
     level = [
         Work(divisible, [(1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows]),
-        Work(private, [(a, 100_000 + 64 * p) for a, p in alone]),
+        Work(private, [(a, 200_000 + 64 * p) for a, p in alone]),
+        Work(
+            unknown,
+            [(i, 0) for i in range(len(scattered))],
+            [(100_000 + 64 * low, 100_000 + 64 * (low + n)) for low, n in scattered],
+        ),
     ]
     programs = share([level], n_threads, BARRIER, ITEMSIZE)
     parts = [[w for w in program if w.code is not wait_for_all] for program in programs]
@@ -62,7 +78,7 @@ def test_threads_do_everything_once_in_the_same_order(rows, alone, n_threads):
             element for part in parts for w in part if w.code is work.code for element in written(w)
         ]
         assert sorted(shares) == sorted(everything[number])
-    targets = [{element[1] for work in part for element in written(work)} for part in parts]
+    targets = [{place for work in part for place in places(work)} for part in parts]
     for i, mine in enumerate(targets):
         for other in targets[:i]:
             assert not mine & other

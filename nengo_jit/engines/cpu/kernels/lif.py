@@ -38,9 +38,9 @@ def first_bits(flags, n):
 
 @helper(inline="always")
 def fill_vectors(array, n):
-    """Repeat the first of ``n`` numbers behind them, to fill whole vectors; returns how many are filled.
+    """Repeat the first of ``n`` numbers after the last; returns how many there are then.
 
-    Elementary functions are then computed by vector instructions alone.
+    They fill whole vectors, so that no instructions for single numbers are needed.
     """
     n_filled = (n + VECTORS - 1) // VECTORS * VECTORS
     for i in range(n, n_filled):
