@@ -21,6 +21,7 @@ from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines import Engine, engine_class
+from nengo_jit.engines.samples import Samples
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
@@ -409,7 +410,7 @@ class SimulationData(Mapping[Any, Any]):
     Parameters
     ----------
     raw : dict
-        What is kept for each object; a list of samples for a probe.
+        What is kept for each object; `Samples`, or a list, for a probe.
 
     Attributes
     ----------
@@ -425,6 +426,8 @@ class SimulationData(Mapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         """Data of an object; a probe's samples as a read-only array."""
         value = self.raw[key]
+        if isinstance(value, Samples):
+            return value.array if value else np.zeros(0)  # as in nengo
         if not isinstance(value, list):
             return value
         mark = (len(value), *map(id, value[:1] + value[-1:]))

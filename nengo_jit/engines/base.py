@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nengo_jit.builder.signal import SignalDict
+from nengo_jit.engines.samples import Samples
 from nengo_jit.planner.plan import Plan
 
 
@@ -36,8 +37,9 @@ class Engine(ABC):
         What is run.
     signals : SignalDict
         The live memory, by signal. Writing to it changes the next step.
-    samples : dict of (nengo.Probe, list of numpy.ndarray)
-        What was recorded for each probe since the last reset or `clear_samples`.
+    samples : dict of (nengo.Probe, Samples or list)
+        What was recorded for each probe since the last reset or `clear_samples`; a list of
+        matrices for a signal that is sparse.
     """
 
     name: ClassVar[str]
@@ -45,7 +47,7 @@ class Engine(ABC):
 
     def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
         self.plan = plan
-        self.samples: dict[Any, list[Any]] = {}
+        self.samples: dict[Any, Any] = {}
         self.clear_samples()
 
     @classmethod
@@ -85,7 +87,12 @@ class Engine(ABC):
 
     def clear_samples(self) -> None:
         """Begin a new list of samples for each probe; lists handed out before stay as they are."""
-        self.samples = {planned.probe: [] for planned in self.plan.probes}
+        self.samples = {
+            planned.probe: []
+            if planned.signal.sparse
+            else Samples(planned.signal.shape, planned.signal.dtype)
+            for planned in self.plan.probes
+        }
 
     @property
     def n_steps(self) -> int:

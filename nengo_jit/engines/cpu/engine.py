@@ -21,6 +21,7 @@ from nengo_jit.engines.cpu.library import address_of, load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, Kernel, Row, run, table_of
 from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.merge import kind_of
@@ -74,6 +75,7 @@ class CpuEngine(Engine):
         self._lowering = Lowering(plan, self.signals)
         self.callbacks: list[Callback] = []
         self._tables: list[np.ndarray] = []
+        self._step = self.signals[plan.step]
         self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
         levels = self._lower()
         self._arrivals = self._lowering.buffer(2)
@@ -151,18 +153,19 @@ class CpuEngine(Engine):
         arrays = [self.signals[base] for base in bases if not base.sparse and base.size]
         self._saved = [(array, array.copy()) for array in arrays]
 
-    def _assemble(self, program: list[Work]) -> np.ndarray:
-        """Addresses of code and tables, for the machine."""
+    def _assemble(self, program: list[Work]) -> tuple[np.ndarray, int]:
+        """Table for the machine, of a program as addresses of code and tables; and its address."""
         entries = []
         for work in program:
             if isinstance(work.code, Kernel):
                 self._tables.append(table_of(work.rows))
-                entries.append(
-                    (address_of(work.code, self._lowering.dtype), start(self._tables[-1]))
-                )
+                code = address_of(work.code, self._lowering.dtype)
+                entries.append((code, start(self._tables[-1])))
             else:
                 entries.append((work.code.address, 0))
-        return np.array(entries, dtype=np.int64).ravel()
+        self._tables.append(np.array(entries, dtype=np.int64).ravel())
+        table = table_of([(start(self._tables[-1]), self._tables[-1].size, 0)])
+        return table, start(table)
 
     def reset(self, seed: int) -> None:
         for signal in list(self.signals):
@@ -182,17 +185,21 @@ class CpuEngine(Engine):
     def run(self, n_steps: int) -> None:
         for prepare in self._lowering.before_run:
             prepare()
+        n_before = int(self._step)
         for recorder in self._recorders:
-            recorder.begin(self.n_steps, n_steps)
+            recorder.begin(n_before, n_steps, self.samples[recorder.probe])
         try:
-            with np.errstate(invalid="raise", divide="ignore"):
+            if self.callbacks:
+                with np.errstate(invalid="raise", divide="ignore"):
+                    stopped = self._run_programs(n_steps)
+            else:
                 stopped = self._run_programs(n_steps)
             if stopped:
                 for array, saved in self._saved:
                     np.copyto(array, saved)
         finally:
             for recorder in self._recorders:
-                self.samples[recorder.probe] += recorder.end()
+                recorder.end(self.samples[recorder.probe])
             for finish in self._lowering.after_run:
                 finish()
         if stopped:
@@ -214,9 +221,10 @@ class CpuEngine(Engine):
                 thread.join()
         return stopped
 
-    def _run(self, program: np.ndarray, n_steps: int) -> int:
-        table = table_of([(start(program), program.size, n_steps)])
-        return int(self._machine(None, start(table)))
+    def _run(self, program: tuple[np.ndarray, int], n_steps: int) -> int:
+        table, address = program
+        table[-1] = n_steps
+        return int(self._machine(None, address))
 
     def _raise_error(self) -> None:
         for callback in self.callbacks:
@@ -252,7 +260,7 @@ class Recorder:
         if is_sparse(self._source):  # of which only the stored numbers can change
             self._matrix, self._source = self._source, self._source.data
         self._state = np.zeros(3, np.int64)
-        self._samples = np.empty(0)
+        self._samples = Samples(self._source.shape, self._source.dtype)
         lowest, indices = start(self._source), 0
         if not contiguous(self._source):
             lowest, offsets = places(self._source)
@@ -266,18 +274,21 @@ class Recorder:
             self._source.itemsize,
         )
 
-    def begin(self, n_before: int, n_steps: int) -> None:
+    def begin(self, n_before: int, n_steps: int, samples: Any) -> None:
         """Make room for the samples of ``n_steps`` steps after ``n_before``."""
         n_samples = n_steps if self._period <= 1 else int(n_steps / self._period) + 2
-        self._samples = np.empty((n_samples, *self._source.shape), self._source.dtype)
-        self._state[:] = (start(self._samples), n_before, 0)
-
-    def end(self) -> list[Any]:
-        """The samples that were taken since `begin`."""
-        samples = list(self._samples[: self._state[2]])
         if self._matrix is None:
-            return samples
-        matrices = [self._matrix.copy() for _ in samples]
-        for matrix, sample in zip(matrices, samples):
-            matrix.data[...] = sample
-        return matrices
+            self._samples = samples
+        self._state[:] = (self._samples.reserve(n_samples), n_before, 0)
+
+    def end(self, samples: Any) -> None:
+        """Append what was recorded since `begin`."""
+        n_samples = int(self._state[2])
+        if self._matrix is None:
+            self._samples.advance(n_samples)
+            return
+        self._samples.advance(n_samples)
+        for sample in self._samples:
+            samples.append(self._matrix.copy())
+            samples[-1].data[...] = sample
+        self._samples.clear()

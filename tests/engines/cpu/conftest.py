@@ -60,7 +60,6 @@ def check(run_both):
             expected, actual = numbers(reference, signal), numbers(cpu, signal)
             scale = np.abs(expected).max(initial=1e-30)
             assert np.allclose(actual, expected, rtol=tolerance, atol=tolerance * scale), signal
-        del model.operators[0]  # the clock: nothing is shared on its level
         divided = run_cpu(model, n_steps, threads=3)
         for signal in divided.signals:
             assert np.array_equal(numbers(divided, signal), numbers(cpu, signal)), signal
