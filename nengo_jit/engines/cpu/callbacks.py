@@ -25,6 +25,8 @@ class Callback:
         The function, from the operator's ``make_step``.
     """
 
+    when = "always"  # in which steps it runs, see `Kernel`
+
     def __init__(self, operator: Any):
         self.operator = operator
         self.step: Step = _not_ready

@@ -31,7 +31,6 @@ import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu import machine, scalar
 from nengo_jit.engines.cpu.fingerprint import referred
 
-FASTMATH = {"contract", "nsz"}
 ENTRY = "kernel"  # symbol that an object file exports
 
 REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
@@ -54,9 +53,7 @@ define i64 @{entry}(ptr %memory, i64 %table) {{
 """
 
 
-def compile_kernel(
-    function: Callable[..., Any], dtype: np.dtype, fastmath: set[str] = FASTMATH
-) -> bytes:
+def compile_kernel(function: Callable[..., Any], dtype: np.dtype, fastmath: set[str]) -> bytes:
     """Compile a kernel's function.
 
     Parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
-from threading import Thread
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,10 +16,11 @@ from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
-from nengo_jit.engines.cpu.library import address_of, load_kernels
+from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
-from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, Kernel, Row, run, table_of
-from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.engines.cpu.machine import PRECISIONS, Row
+from nengo_jit.engines.cpu.program import Program
+from nengo_jit.engines.cpu.schedule import Work
 from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
 from nengo_jit.planner.graph import region_of
@@ -28,8 +28,6 @@ from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan, ProbePlan
 
 logger = logging.getLogger(__name__)
-
-WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are started for it
 
 
 def n_cores() -> int:
@@ -74,22 +72,16 @@ class CpuEngine(Engine):
             operator.init_signals(self.signals)
         self._lowering = Lowering(plan, self.signals)
         self.callbacks: list[Callback] = []
-        self._tables: list[np.ndarray] = []
         self._step = self.signals[plan.step]
         self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
         levels = self._lower()
-        self._arrivals = self._lowering.buffer(2)
-        barrier = (self.threads, start(self._arrivals))
-        programs = share(levels, self.threads, barrier, self._lowering.dtype.itemsize)
-        kernels_used = {work.code for program in programs for work in program}
-        kernels_used.add(run)
-        load_kernels(kernels_used.difference(self.callbacks), self._lowering.dtype, progress)
-        self._machine = ENTRY(address_of(run, self._lowering.dtype))
-        self._programs = [self._assemble(program) for program in programs]
-        self._serial = self._programs[0]
-        if len(programs) > 1:
-            self._serial = self._assemble([work for level in levels for work in level])
-        self._step_time = 1e-9 * sum(work.nanoseconds for level in levels for work in level)
+        codes = {work.code for level in levels for work in level}
+        load_kernels(codes.difference(self.callbacks), self._lowering.dtype, progress)
+        self._later = self._program(levels, "always", "later")
+        self._first, self._after = self._later, None
+        if any(code.when != "always" for code in codes):
+            self._first = self._program(levels, "always", "first")
+            self._after = self._program(levels, "after")
         in_python = tuple(callback.operator for callback in self.callbacks)
         self.plan = replace(plan, in_python=in_python)
         for kind in dict.fromkeys(kind_of(op) for op in in_python if type(op) is not SimPyFunc):
@@ -108,6 +100,8 @@ class CpuEngine(Engine):
         """Kernels and callbacks by level, then by stage within the level."""
         levels: dict[tuple[int, int], dict[Any, Work]] = {}
         last = -1  # level on which a callback may raise
+        for operator in self.plan.operators:  # learning rules are lowered with what comes before
+            self._lowering.lower(operator)
         for group in self.plan.groups:
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
@@ -153,20 +147,6 @@ class CpuEngine(Engine):
         arrays = [self.signals[base] for base in bases if not base.sparse and base.size]
         self._saved = [(array, array.copy()) for array in arrays]
 
-    def _assemble(self, program: list[Work]) -> tuple[np.ndarray, int]:
-        """Table for the machine, of a program as addresses of code and tables; and its address."""
-        entries = []
-        for work in program:
-            if isinstance(work.code, Kernel):
-                self._tables.append(table_of(work.rows))
-                code = address_of(work.code, self._lowering.dtype)
-                entries.append((code, start(self._tables[-1])))
-            else:
-                entries.append((work.code.address, 0))
-        self._tables.append(np.array(entries, dtype=np.int64).ravel())
-        table = table_of([(start(self._tables[-1]), self._tables[-1].size, 0)])
-        return table, start(table)
-
     def reset(self, seed: int) -> None:
         for signal in list(self.signals):
             self.signals.reset(signal)
@@ -198,6 +178,8 @@ class CpuEngine(Engine):
                 for array, saved in self._saved:
                     np.copyto(array, saved)
         finally:
+            if self._after is not None and int(self._step) > n_before:
+                self._after.run(1)
             for recorder in self._recorders:
                 recorder.end(self.samples[recorder.probe])
             for finish in self._lowering.after_run:
@@ -205,26 +187,18 @@ class CpuEngine(Engine):
         if stopped:
             self._raise_error()
 
-    def _run_programs(self, n_steps: int) -> int:
-        """Run the programs, in threads if that pays; tells whether a callback stopped them."""
-        if len(self._programs) == 1 or n_steps * self._step_time < WORTH_A_THREAD:
-            return self._run(self._serial, n_steps)
-        self._arrivals[:] = 0
-        threads = [Thread(target=self._run, args=(each, n_steps)) for each in self._programs[1:]]
-        for thread in threads:
-            thread.start()
-        try:
-            stopped = self._run(self._programs[0], n_steps)
-        finally:
-            self._arrivals[1] = 1  # whoever still waits would wait for ever
-            for thread in threads:
-                thread.join()
-        return stopped
+    def _program(self, levels: list[list[Work]], *when: str) -> Program:
+        chosen = [[work for work in level if work.code.when in when] for level in levels]
+        return Program(chosen, self.threads, self._lowering.dtype)
 
-    def _run(self, program: tuple[np.ndarray, int], n_steps: int) -> int:
-        table, address = program
-        table[-1] = n_steps
-        return int(self._machine(None, address))
+    def _run_programs(self, n_steps: int) -> int:
+        """Run the programs; returns zero, or what stopped them."""
+        if self._after is None:
+            return self._later.run(n_steps)
+        stopped = self._first.run(1)
+        if not stopped and n_steps > 1:
+            stopped = self._later.run(n_steps - 1)
+        return stopped
 
     def _raise_error(self) -> None:
         for callback in self.callbacks:

@@ -45,7 +45,7 @@ def directory() -> Path:
 def address_of(kernel: Kernel, dtype: np.dtype) -> int:
     """Address of a kernel's machine code for numbers of a type; compiles it if need be."""
     name = kernel.function.__name__
-    key = fingerprint(kernel.function, kernel.reassociate, dtype, *_compiler())
+    key = fingerprint(kernel.function, kernel.reassociate, kernel.contract, dtype, *_compiler())
     path = directory() / f"{name}-{key}"
     try:
         content = path.read_bytes()
@@ -80,7 +80,8 @@ def _compile(kernel: Kernel, dtype: np.dtype) -> bytes:
     from nengo_jit.engines.cpu import compiler  # takes long to import
 
     logger.info("Compiling %s for %s", kernel.function.__name__, dtype)
-    fastmath = compiler.FASTMATH | ({"reassoc"} if kernel.reassociate else set())
+    flags = {"nsz": True, "contract": kernel.contract, "reassoc": kernel.reassociate}
+    fastmath = {name for name, is_allowed in flags.items() if is_allowed}
     object_file = compiler.compile_kernel(kernel.function, dtype, fastmath)
     if not IS_LINKED_HERE:
         return object_file

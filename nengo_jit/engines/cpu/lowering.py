@@ -6,6 +6,7 @@ Each file in ``kernels/`` has the kernels for the operators in the file of the s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -63,7 +64,9 @@ class Lowering:
         For each signal of spikes, population by population: the first neuron, the number of
         neurons, and the address of a count and the indices of those that spiked in this step.
     weighted : set of Signal
-        Signals that are multiplied by fixed matrices, and so are worth finding spikes in.
+        Signals that are multiplied by matrices, and so are worth finding spikes in.
+    lowered : dict of (Operator, list or None)
+        What was lowered so far. An operator may be lowered together with another one.
     at_reset : dict of (Operator, callable)
         What to do for a lowered operator when the engine is reset, with the generator that
         processes without a seed draw theirs from: ``at_reset[operator](rng)``. Operators are
@@ -78,10 +81,12 @@ class Lowering:
         self.dtype = np.dtype(plan.time.dtype)
         self.dt = plan.dt
         self.events: dict[Signal, list[tuple[int, int, int]]] = {}
+        self.lowered: dict[Any, Lowered | None] = {}
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
         self.before_run: list[Callable[[], None]] = []
         self.after_run: list[Callable[[], None]] = []
-        self.weighted = {op.X for op in plan.operators if type(op) is DotInc and op.A.base.readonly}
+        self._readers, self._writers = _users(plan)
+        self.weighted = {op.X for op in plan.operators if type(op) is DotInc}
         self._chunk = np.empty(0, np.uint8)
         self._used = 0
         self._kept: list[np.ndarray] = []
@@ -89,12 +94,26 @@ class Lowering:
 
     def lower(self, operator: Any) -> Lowered | None:
         """Kernels and rows for an operator; None if it must run in Python."""
+        if operator not in self.lowered:
+            self.lowered[operator] = self._lower(operator)
+        return self.lowered[operator]
+
+    def _lower(self, operator: Any) -> Lowered | None:
         function = LOWERINGS.get(type(operator))
         if function is None:
             return None
         if type(operator) not in UNCHECKED and not all(map(self.has_numbers, operator.all_signals)):
             return None
         return function(operator, self)
+
+    def only_reader_of(self, signal: Signal) -> Any:
+        """The only operator that reads a signal, or a part of it; None if there are others."""
+        readers = self._readers[signal.base]
+        return readers[0] if len(readers) == 1 and not signal.is_view else None
+
+    def is_only_writer(self, operator: Any, signal: Signal) -> bool:
+        """Whether no other operator writes to a signal, or to a part of it."""
+        return self._writers[signal.base] == [operator]
 
     def has_numbers(self, signal: Signal) -> bool:
         """Whether a signal is dense and has the engine's type of numbers."""
@@ -134,3 +153,17 @@ class Lowering:
         array = np.zeros(size, dtype)
         self._kept.append(array)
         return array
+
+
+def _users(plan: Plan) -> tuple[dict[Signal, list[Any]], dict[Signal, list[Any]]]:
+    """For each base the operators that read it, probes too, and those that write to it."""
+    readers: dict[Signal, list[Any]] = defaultdict(list)
+    writers: dict[Signal, list[Any]] = defaultdict(list)
+    for operator in plan.operators:
+        for signal in operator.reads:
+            readers[signal.base].append(operator)
+        for signal in (*operator.sets, *operator.incs, *operator.updates):
+            writers[signal.base].append(operator)
+    for planned in plan.probes:
+        readers[planned.signal.base].append(planned)
+    return readers, writers

@@ -189,6 +189,12 @@ class Kernel:
         About how long an element takes (nanoseconds; per "m", if there is one).
     stage : int
         Kernels of a higher stage read what others wrote on the same level.
+    when : str
+        In which steps of a run the kernel is used: "always"; "first", in the first one only;
+        "later", in all but the first; or "after", once when the run has ended or failed.
+    contract : bool
+        Whether a product and a sum may be rounded at once. Where the same is computed by
+        different kernels in the first and in later steps it must not be.
     """
 
     function: Callable[..., Any]
@@ -196,6 +202,8 @@ class Kernel:
     reassociate: bool = False
     cost: float = 0.3
     stage: int = 0
+    when: str = "always"
+    contract: bool = True
 
     @property
     def target(self) -> int | None:
@@ -242,11 +250,9 @@ class Kernel:
         return fused
 
 
-def kernel(
-    fields: str, reassociate: bool = False, cost: float = 0.3, stage: int = 0
-) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator that makes a function a `Kernel`; for the parameters see there."""
-    return lambda function: Kernel(function, fields, reassociate, cost, stage)
+    return lambda function: Kernel(function, fields, **options)
 
 
 @kernel("====")

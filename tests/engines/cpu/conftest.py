@@ -18,7 +18,7 @@ def run_cpu(model, n_steps, threads=1):
     """Run a model on the CPU engine; with more than one thread, all that can be shared is."""
     with (
         mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
-        mock.patch("nengo_jit.engines.cpu.engine.WORTH_A_THREAD", 0.0),
+        mock.patch("nengo_jit.engines.cpu.program.WORTH_A_THREAD", 0.0),
     ):
         engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
         engine.reset(1)

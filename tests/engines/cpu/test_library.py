@@ -49,7 +49,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def compiled():
-    return compiler.compile_kernel(with_everything.function, FLOAT64)
+    return compiler.compile_kernel(with_everything.function, FLOAT64, set())
 
 
 def check(address):

@@ -138,7 +138,7 @@ def engine_with(network, threads):
 
 def test_results_do_not_depend_on_the_number_of_threads(network):
     engines = [engine_with(network, threads) for threads in (1, 2, 3)]
-    assert [len(engine._programs) for engine in engines] == [1, 2, 3]
+    assert [len(engine._later.threads) for engine in engines] == [1, 2, 3]
     for engine in engines:
         engine.run(60)
     for probe in network.probes_:

@@ -1,92 +1,152 @@
 # mypy: disable-error-code="no-untyped-def"
 # (kernels are compiled: their arguments have no types in Python)
-"""Kernels for learning rules: each goes over the weights once, row by row.
+"""Kernels for learning rules.
 
-In a table, n is the number of columns of the weights and m that of rows, so that work is divided
-between columns; the distances from row to row are in bytes.
+All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. A kernel of each
+rule computes the two factors, of which there is one for each row of the weights; the rest is
+common to all. In tables, n is the number of columns of the weights and m that of rows, so that
+work is divided between columns; the distances from row to row are in bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
-from nengo_jit.engines.cpu.kernels.operator import contiguous, start
+from nengo_jit.builder.operator import Copy
+from nengo_jit.builder.signal import Signal
+from nengo_jit.engines.cpu.kernels.operator import contiguous, copy, copy_inc, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import helper, integers, kernel, vector
+from nengo_jit.engines.cpu.machine import Kernel, Row, helper, integers, kernel, vector
+
+# what a run begins with, see `lower_rule`
+first_inc = replace(copy_inc, when="first")
+
+# The factors of a change
 
 
-@kernel("a=w=nm=")
-def pes(memory, table):
-    """``delta = alpha * outer(error, pre)``."""
+@kernel("awn=")
+def pes_factors(memory, table):
+    """``gain = alpha * error``; nothing is lost."""
+    rows = integers(table, 1 + 4 * integers(table, 1)[0])
+    for r in range(1, rows.size, 4):
+        error, gain = vector(memory, rows[r], rows[r + 2]), vector(memory, rows[r + 1], rows[r + 2])
+        alpha = vector(memory, rows[r + 3], 1)[0]
+        for i in range(gain.size):
+            gain[i] = alpha * error[i]
+    return 0
+
+
+@kernel("==pm=")
+def bcm_factors(memory, table):
+    """``gain = alpha * post * (post - theta)``; nothing is lost."""
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        m = rows[r + 3]
+        post, theta = vector(memory, rows[r], m), vector(memory, rows[r + 1], m)
+        gain, alpha = vector(memory, rows[r + 2], m), vector(memory, rows[r + 4], 1)[0]
+        for i in range(m):
+            gain[i] = alpha * post[i] * (post[i] - theta[i])
+    return 0
+
+
+@kernel("=p=m=")
+def oja_factors(memory, table):
+    """``gain = alpha * post`` and ``loss = beta * gain * post``."""
+    rows = integers(table, 1 + 5 * integers(table, 1)[0])
+    for r in range(1, rows.size, 5):
+        m, parameters = rows[r + 3], vector(memory, rows[r + 4], 2)
+        post, gain = vector(memory, rows[r], m), vector(memory, rows[r + 1], m)
+        loss, alpha, beta = vector(memory, rows[r + 2], m), parameters[0], parameters[1]
+        for i in range(m):
+            gain[i] = alpha * post[i]
+            loss[i] = beta * gain[i] * post[i]
+    return 0
+
+
+@kernel("=p=m===")
+def voja_factors(memory, table):
+    """``loss = alpha * learning * post`` and ``gain = loss * scale``."""
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
-        n, m = rows[r + 4], rows[r + 5]
-        pre, error = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        alpha = vector(memory, rows[r + 3], 1)[0]
+        m, rate = rows[r + 3], vector(memory, rows[r + 4], 1)[0] * vector(memory, rows[r + 5], 1)[0]
+        post, gain = vector(memory, rows[r], m), vector(memory, rows[r + 1], m)
+        loss, scale = vector(memory, rows[r + 2], m), vector(memory, rows[r + 6], m)
         for i in range(m):
-            delta = vector(memory, rows[r + 2] + i * rows[r + 6], n)
-            factor = alpha * error[i]
-            for j in range(n):
-                delta[j] = factor * pre[j]
+            loss[i] = rate * post[i]
+            gain[i] = loss[i] * scale[i]
     return 0
 
 
-@kernel("a==w=nm=")
-def bcm(memory, table):
-    """``delta = alpha * outer(post * (post - theta), pre)``."""
-    rows = integers(table, 1 + 8 * integers(table, 1)[0])
-    for r in range(1, rows.size, 8):
-        n, m = rows[r + 5], rows[r + 6]
-        pre, post = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        theta = vector(memory, rows[r + 2], m)
-        alpha = vector(memory, rows[r + 4], 1)[0]
+# What becomes of the factors
+
+
+@kernel("a=wnm=", stage=1, contract=False)
+def outer(memory, table):
+    """``delta = outer(gain, pre)``."""
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n, m = rows[r + 3], rows[r + 4]
+        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
         for i in range(m):
-            delta = vector(memory, rows[r + 3] + i * rows[r + 7], n)
-            factor = alpha * post[i] * (post[i] - theta[i])
+            delta, height = vector(memory, rows[r + 2] + i * rows[r + 5], n), gain[i]
             for j in range(n):
-                delta[j] = factor * pre[j]
+                delta[j] = height * pre[j]
     return 0
 
 
-@kernel("a=aw=nm==")
-def oja(memory, table):
-    """``delta = alpha * (outer(post, pre) - beta * post ** 2 * weights)``."""
+@kernel("a=wnm=", when="later", contract=False)
+def outer_inc(memory, table):
+    """``weights += outer(gain, pre)``."""
+    rows = integers(table, 1 + 6 * integers(table, 1)[0])
+    for r in range(1, rows.size, 6):
+        n, m = rows[r + 3], rows[r + 4]
+        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
+        for i in range(m):
+            weights, height = vector(memory, rows[r + 2] + i * rows[r + 5], n), gain[i]
+            for j in range(n):
+                weights[j] += height * pre[j]
+    return 0
+
+
+@kernel("a=w=anm==", stage=1, contract=False)
+def outer_with_loss(memory, table):
+    """``delta = outer(gain, pre) - loss * weights``."""
     rows = integers(table, 1 + 9 * integers(table, 1)[0])
     for r in range(1, rows.size, 9):
         n, m = rows[r + 5], rows[r + 6]
-        pre, post = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        parameters = vector(memory, rows[r + 4], 2)
-        alpha, beta = parameters[0], parameters[1]
+        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
+        loss = vector(memory, rows[r + 3], m)
         for i in range(m):
-            weights = vector(memory, rows[r + 2] + i * rows[r + 7], n)
-            delta = vector(memory, rows[r + 3] + i * rows[r + 8], n)
-            gained = alpha * post[i]
-            lost = beta * gained * post[i]
+            delta = vector(memory, rows[r + 2] + i * rows[r + 7], n)
+            weights = vector(memory, rows[r + 4] + i * rows[r + 8], n)
+            height, share = gain[i], loss[i]
             for j in range(n):
-                delta[j] = gained * pre[j] - lost * weights[j]
+                delta[j] = height * pre[j] - share * weights[j]
     return 0
 
 
-@kernel("a=aw===nm==")
-def voja(memory, table):
-    """``delta = alpha * learning * post * (scale * pre - encoders)``."""
-    rows = integers(table, 1 + 11 * integers(table, 1)[0])
-    for r in range(1, rows.size, 11):
-        n, m = rows[r + 7], rows[r + 8]
-        pre, post = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        rate = vector(memory, rows[r + 4], 1)[0] * vector(memory, rows[r + 5], 1)[0]
-        scale = vector(memory, rows[r + 6], m)
+@kernel("a=w=nm=", when="later", contract=False)
+def outer_with_loss_inc(memory, table):
+    """``weights += outer(gain, pre) - loss * weights``."""
+    rows = integers(table, 1 + 7 * integers(table, 1)[0])
+    for r in range(1, rows.size, 7):
+        n, m = rows[r + 4], rows[r + 5]
+        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
+        loss = vector(memory, rows[r + 3], m)
         for i in range(m):
-            encoders = vector(memory, rows[r + 2] + i * rows[r + 9], n)
-            delta = vector(memory, rows[r + 3] + i * rows[r + 10], n)
-            factor = rate * post[i]
-            target = factor * scale[i]
+            weights = vector(memory, rows[r + 2] + i * rows[r + 6], n)
+            height, share = gain[i], loss[i]
             for j in range(n):
-                delta[j] = target * pre[j] - factor * encoders[j]
+                weights[j] += height * pre[j] - share * weights[j]
     return 0
+
+
+# RLS
 
 
 @kernel("r=wnm=", reassociate=True)
@@ -160,47 +220,83 @@ def fits(matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> bool:
     )
 
 
-@lowers(SimPES)
-def lower_sim_pes(operator: SimPES, lowering: Lowering) -> Lowered | None:
-    """Lower; an error or activities that are not vectors, or have gaps, run in Python."""
+@dataclass(frozen=True)
+class Change:
+    """How a rule changes weights in a step: ``outer(gain, pre) - loss * weights``.
+
+    Attributes
+    ----------
+    pre, delta : numpy.ndarray
+        (n_pre,) activities, and (n_post, n_pre) signal that the change is written to.
+    factors : tuple of Kernel and tuple of int
+        What computes gain and loss.
+    gain : int
+        Address of (n_post,) numbers.
+    loss : int or None
+        Address of (n_post,) numbers, if weights are lost.
+    weights : Signal or None
+        Those that are lost, if any are.
+    """
+
+    pre: np.ndarray
+    delta: np.ndarray
+    factors: tuple[Kernel, Row]
+    gain: int
+    loss: int | None = None
+    weights: Signal | None = None
+
+    def set_delta(self, lowering: Lowering, pre: int) -> tuple[Kernel, Row]:
+        """What writes the change to delta, from activities at an address."""
+        m, n = self.delta.shape
+        distance = self.delta.strides[0]
+        if self.weights is None or self.loss is None:
+            return outer, (pre, self.gain, start(self.delta), n, m, distance)
+        old = lowering.array(self.weights)
+        addresses = (pre, self.gain, start(self.delta), self.loss, start(old))
+        return outer_with_loss, (*addresses, n, m, distance, old.strides[0])
+
+    def inc_weights(self, weights: np.ndarray, pre: int) -> tuple[Kernel, Row]:
+        """What adds the change to weights, from activities at an address."""
+        m, n = weights.shape
+        if self.loss is None:
+            return outer_inc, (pre, self.gain, start(weights), n, m, weights.strides[0])
+        addresses = (pre, self.gain, start(weights), self.loss)
+        return outer_with_loss_inc, (*addresses, n, m, weights.strides[0])
+
+
+def _pes(operator: SimPES, lowering: Lowering) -> Change | None:
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
     delta = lowering.array(operator.delta)
     if not fits(delta, error, pre):
         return None
     alpha = lowering.parameters([-operator.learning_rate * lowering.dt / pre.size])
-    m, n = delta.shape
-    return [(pes, (start(pre), start(error), start(delta), alpha, n, m, delta.strides[0]))]
+    gain = start(lowering.buffer(error.size, lowering.dtype))
+    return Change(pre, delta, (pes_factors, (start(error), gain, error.size, alpha)), gain)
 
 
-@lowers(SimBCM)
-def lower_sim_bcm(operator: SimBCM, lowering: Lowering) -> Lowered | None:
-    """Lower; activities that are not vectors, or have gaps, run in Python."""
+def _bcm(operator: SimBCM, lowering: Lowering) -> Change | None:
     pre, post = lowering.array(operator.pre_filtered), lowering.array(operator.post_filtered)
     theta, delta = lowering.array(operator.theta), lowering.array(operator.delta)
     if not (fits(delta, post, pre) and fits(delta, theta, pre)):
         return None
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
-    m, n = delta.shape
-    addresses = map(start, (pre, post, theta, delta))
-    return [(bcm, (*addresses, alpha, n, m, delta.strides[0]))]
+    gain = start(lowering.buffer(post.size, lowering.dtype))
+    row = (start(post), start(theta), gain, post.size, alpha)
+    return Change(pre, delta, (bcm_factors, row), gain)
 
 
-@lowers(SimOja)
-def lower_sim_oja(operator: SimOja, lowering: Lowering) -> Lowered | None:
-    """Lower; activities that are not vectors, or have gaps, run in Python."""
+def _oja(operator: SimOja, lowering: Lowering) -> Change | None:
     pre, post = lowering.array(operator.pre_filtered), lowering.array(operator.post_filtered)
     weights, delta = lowering.array(operator.weights), lowering.array(operator.delta)
     if not (fits(delta, post, pre) and fits(weights, post, pre)):
         return None
     parameters = lowering.parameters([operator.learning_rate * lowering.dt, operator.beta])
-    m, n = delta.shape
-    addresses = map(start, (pre, post, weights, delta))
-    return [(oja, (*addresses, parameters, n, m, weights.strides[0], delta.strides[0]))]
+    gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
+    row = (start(post), gain, loss, post.size, parameters)
+    return Change(pre, delta, (oja_factors, row), gain, loss, operator.weights)
 
 
-@lowers(SimVoja)
-def lower_sim_voja(operator: SimVoja, lowering: Lowering) -> Lowered | None:
-    """Lower; a learning signal that is not one number runs in Python."""
+def _voja(operator: SimVoja, lowering: Lowering) -> Change | None:
     pre, post = lowering.array(operator.pre_decoded), lowering.array(operator.post_filtered)
     encoders, delta = lowering.array(operator.scaled_encoders), lowering.array(operator.delta)
     learning = lowering.array(operator.learning_signal)
@@ -209,10 +305,62 @@ def lower_sim_voja(operator: SimVoja, lowering: Lowering) -> Lowered | None:
     if learning.size != 1 or learning.ndim > 2 or np.shape(operator.scale) != post.shape:
         return None
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
+    gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
     scale = lowering.constant(operator.scale)
-    m, n = delta.shape
-    operands = (*map(start, (pre, post, encoders, delta)), alpha, start(learning), scale)
-    return [(voja, (*operands, n, m, encoders.strides[0], delta.strides[0]))]
+    row = (start(post), gain, loss, post.size, alpha, start(learning), scale)
+    return Change(pre, delta, (voja_factors, row), gain, loss, operator.scaled_encoders)
+
+
+CHANGES: dict[type, Callable[[Any, Lowering], Change | None]] = {
+    SimPES: _pes,
+    SimBCM: _bcm,
+    SimOja: _oja,
+    SimVoja: _voja,
+}
+
+
+@lowers(SimPES)
+@lowers(SimBCM)
+@lowers(SimOja)
+@lowers(SimVoja)
+def lower_rule(operator: Any, lowering: Lowering) -> Lowered | None:
+    """Compute the factors, then delta; what are not vectors, or have gaps, run in Python.
+
+    Where nothing but the next step's weights depends on delta, those are changed by the factors
+    themselves, so that delta, which is as large as they are, need not be written and read again.
+    Only the first step of a run adds the delta that it finds, and delta is set when a run ends.
+    """
+    change = CHANGES[type(operator)](operator, lowering)
+    if change is None:
+        return None
+    inc = lowering.only_reader_of(operator.delta)
+    if inc is None or not _is_added(inc, change, lowering):
+        return [change.factors, change.set_delta(lowering, start(change.pre))]
+    weights = lowering.array(inc.dst)
+    pre = start(lowering.buffer(change.pre.size, lowering.dtype))
+    lowering.lowered[inc] = [
+        (first_inc, (start(change.delta), start(weights), weights.size)),
+        change.inc_weights(weights, pre),
+    ]
+    set_delta, row = change.set_delta(lowering, pre)
+    keep = (copy, (start(change.pre), pre, change.pre.size))
+    return [change.factors, keep, (replace(set_delta, when="after"), row)]
+
+
+def _is_added(operator: Any, change: Change, lowering: Lowering) -> bool:
+    """Whether an operator adds a whole delta to weights that nothing else changes."""
+    if type(operator) is not Copy or not operator.inc:
+        return False
+    if operator.src_slice is not None or operator.dst_slice is not None:
+        return False
+    weights = operator.dst
+    return (
+        lowering.is_only_writer(operator, weights)
+        and change.weights in (None, weights)
+        and lowering.has_numbers(weights)
+        and contiguous(lowering.array(weights))
+        and weights.shape == change.delta.shape
+    )
 
 
 @lowers(SimRLS)

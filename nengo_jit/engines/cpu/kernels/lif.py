@@ -48,7 +48,7 @@ def fill_vectors(array, n):
     return n_filled
 
 
-@kernel("awaa=n", cost=0.8)
+@kernel("awaa=n", cost=1.2)
 def lif(memory, table):
     """Advance LIF neurons, but for what happens to those that spike.
 
@@ -59,8 +59,12 @@ def lif(memory, table):
     use_widest_vectors()
     rows = integers(table, 1 + 6 * integers(table, 1)[0])
     flags_start = scratch(512)
-    flags, indices = octets(flags_start, N_LISTED), integers(scratch(4096), N_LISTED)
-    factors = vector(memory, scratch(4096), N_LISTED)
+    flags, listed = octets(flags_start, N_LISTED), integers(scratch(4096), N_LISTED)
+    times, voltages = (
+        vector(memory, scratch(4096), N_LISTED),
+        vector(memory, scratch(4096), N_LISTED),
+    )
+    differences = vector(memory, scratch(4096), N_LISTED)
     for r in range(1, rows.size, 6):
         p = vector(memory, rows[r + 4], 5)
         dt, tau_rc, min_voltage = p[0], p[1], p[3]
@@ -87,24 +91,25 @@ def lif(memory, table):
             for block in range(0, n, BLOCK):
                 bits = first_bits(flags_start + block, n - block)
                 while bits != 0:
-                    indices[count] = block + lowest_bit(bits)
-                    count += 1
+                    i = block + lowest_bit(bits)
                     bits &= bits - 1
+                    listed[count] = i
+                    times[count] = dt - refractory_time[i]
+                    voltages[count] = voltage[i]
+                    differences[count] = current[i] - voltage[i]
+                    count += 1
+            fill_vectors(times, count)
+            fill_vectors(differences, count)
+            for k in range(fill_vectors(voltages, count)):
+                v = voltages[k] - differences[k] * expm1(-times[k] / tau_rc)
+                voltages[k] = where(v < min_voltage, min_voltage, v)
             for k in range(count):
                 one_by_one()
-                factors[k] = (refractory_time[indices[k]] - dt) / tau_rc
-            n_filled = fill_vectors(factors, count)
-            for k in range(n_filled):
-                factors[k] = expm1(factors[k])
-            for k in range(count):
-                one_by_one()
-                i = indices[k]
-                v = voltage[i] - (current[i] - voltage[i]) * factors[k]
-                voltage[i] = where(v < min_voltage, min_voltage, v)
+                voltage[listed[k]] = voltages[k]
     return 0
 
 
-@kernel("=p===m=", cost=0.6, stage=1)
+@kernel("=p===m=", cost=1.2, stage=1)
 def lif_spikes(memory, table):
     """List the neurons that spiked, reset them, and compute when each of them did.
 
@@ -114,55 +119,54 @@ def lif_spikes(memory, table):
     use_widest_vectors()
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     flags_start = scratch(64)
-    flags = octets(flags_start, BLOCK)
-    spiked, its_row = integers(scratch(4096), N_LISTED), integers(scratch(4096), N_LISTED)
-    n_spiked = 0
+    flags, places = octets(flags_start, BLOCK), integers(scratch(4096), N_LISTED)
+    voltages, currents = (
+        vector(memory, scratch(4096), N_LISTED),
+        vector(memory, scratch(4096), N_LISTED),
+    )
+    n_listed = 0
     for r in range(1, rows.size, 7):
         n, n_events = rows[r + 5], 0
         events = integers(rows[r + 6], 1 + n)
         p = vector(memory, rows[r + 4], 5)
-        one = p[0] / p[0]
+        zero, one, height = p[0] - p[0], p[0] / p[0], p[4] / p[0]
         for first in range(0, n, BLOCK):
-            n_flags = min(BLOCK, n - first)
-            voltage = vector(memory, rows[r + 1] + first * p.itemsize, n_flags)
+            n_flags, begin = min(BLOCK, n - first), first * p.itemsize
+            current = vector(memory, rows[r] + begin, n_flags)
+            voltage = vector(memory, rows[r + 1] + begin, n_flags)
+            output = vector(memory, rows[r + 3] + begin, n_flags)
             for i in range(n_flags):
                 flags[i] = voltage[i] > one
             bits = first_bits(flags_start, n_flags)
             while bits != 0:
-                i = first + lowest_bit(bits)
+                i = lowest_bit(bits)
                 bits &= bits - 1
                 n_events += 1
-                events[n_events] = i
-                spiked[n_spiked], its_row[n_spiked] = i, r
-                n_spiked += 1
-            if n_spiked > N_LISTED - BLOCK:
-                _reset(memory, rows, spiked, its_row, n_spiked)
-                n_spiked = 0
+                events[n_events] = first + i
+                places[n_listed] = rows[r + 2] + begin + i * p.itemsize
+                voltages[n_listed], currents[n_listed] = voltage[i], current[i]
+                voltage[i], output[i] = zero, height
+                n_listed += 1
+            if n_listed > N_LISTED - BLOCK:
+                _set_refractory_times(memory, p, places, voltages, currents, n_listed)
+                n_listed = 0
         events[0] = n_events
-    _reset(memory, rows, spiked, its_row, n_spiked)
+        if r + 7 >= rows.size or rows[r + 4] != rows[r + 11]:  # others have other parameters
+            _set_refractory_times(memory, p, places, voltages, currents, n_listed)
+            n_listed = 0
     return 0
 
 
 @helper()
-def _reset(memory, rows, spiked, its_row, n_spiked):
-    """What happens to neurons that spiked, each in a row of `lif_spikes`."""
+def _set_refractory_times(memory, parameters, places, voltages, currents, n):
+    """Of neurons that spiked, from their voltages and currents."""
     use_widest_vectors()
-    times = vector(memory, scratch(4096), N_LISTED)
-    for k in range(n_spiked):
+    dt, tau_rc, tau_ref = parameters[0], parameters[1], parameters[2]
+    one = dt / dt
+    fill_vectors(currents, n)
+    for k in range(fill_vectors(voltages, n)):
+        time = dt + tau_rc * log1p(-(voltages[k] - one) / (currents[k] - one))
+        voltages[k] = tau_ref + time
+    for k in range(n):
         one_by_one()
-        r, begin = its_row[k], spiked[k] * times.itemsize
-        dt = vector(memory, rows[r + 4], 1)[0]
-        one = dt / dt
-        voltage = vector(memory, rows[r + 1] + begin, 1)[0]
-        times[k] = -(voltage - one) / (vector(memory, rows[r] + begin, 1)[0] - one)
-    n_filled = fill_vectors(times, n_spiked)
-    for k in range(n_filled):
-        times[k] = log1p(times[k])
-    for k in range(n_spiked):
-        one_by_one()
-        r, begin = its_row[k], spiked[k] * times.itemsize
-        p = vector(memory, rows[r + 4], 5)
-        dt, tau_rc, tau_ref, amplitude = p[0], p[1], p[2], p[4]
-        vector(memory, rows[r + 1] + begin, 1)[0] = dt - dt
-        vector(memory, rows[r + 2] + begin, 1)[0] = tau_ref + (dt + tau_rc * times[k])
-        vector(memory, rows[r + 3] + begin, 1)[0] = amplitude / dt
+        vector(memory, places[k], 1)[0] = voltages[k]

@@ -20,7 +20,7 @@ from nengo_jit.builder.operator import (
 )
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import helper, integers, kernel, octets, vector
+from nengo_jit.engines.cpu.machine import helper, integers, kernel, octets, one_by_one, vector
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
@@ -219,11 +219,46 @@ def dot_events(memory, table):
         y = vector(memory, rows[r + 2], n)
         count = integers(rows[r + 6], 1)[0]
         spikes = integers(rows[r + 6] + 8, count)
-        for k in range(count):
-            height = x[spikes[k]]
-            column = a[spikes[k] * distance : spikes[k] * distance + n]
+        if n < WIDE:
             for i in range(n):
-                y[i] += column[i] * height
+                total = y[i]
+                for k in range(count):
+                    one_by_one()
+                    total += a[spikes[k] * distance + i] * x[spikes[k]]
+                y[i] = total
+        else:
+            for k in range(count):
+                height = x[spikes[k]]
+                column = a[spikes[k] * distance : spikes[k] * distance + n]
+                for i in range(n):
+                    y[i] += column[i] * height
+    return 0
+
+
+@kernel("r=wnm==", reassociate=True, cost=0.1)
+def dot_rows_events(memory, table):
+    """``y += A.dot(x)`` for a vector of spikes and a matrix that changes, stored by row.
+
+    After the sizes come the events, see `dot_events`, and the distance from row to row, in bytes.
+    Where many neurons spike, all of a row is read.
+    """
+    rows = integers(table, 1 + 7 * integers(table, 1)[0])
+    for r in range(1, rows.size, 7):
+        n, m = rows[r + 3], rows[r + 4]
+        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
+        count = integers(rows[r + 5], 1)[0]
+        spikes = integers(rows[r + 5] + 8, count)
+        for i in range(n):
+            a = vector(memory, rows[r] + i * rows[r + 6], m)
+            total = x[0] - x[0]
+            if count * WIDE > m:
+                for j in range(m):
+                    total += a[j] * x[j]
+            else:
+                for k in range(count):
+                    one_by_one()
+                    total += a[spikes[k]] * x[spikes[k]]
+            y[i] += total
     return 0
 
 
@@ -415,6 +450,14 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
             size = n * a.itemsize  # of a column
             return [
                 (dot_events, (columns + first * size, start(x[first:]), start(y), n, count, n, at))
+                for first, count, at in events
+            ]
+        if events is not None and not fixed and a.strides[1] == a.itemsize:
+            return [
+                (
+                    dot_rows_events,
+                    (start(a[:, first:]), start(x[first:]), start(y), n, count, at, a.strides[0]),
+                )
                 for first, count, at in events
             ]
         if fixed and (m < WIDE or m < n // 4):

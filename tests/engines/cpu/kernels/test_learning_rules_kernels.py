@@ -1,4 +1,6 @@
+import nengo
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,6 +9,8 @@ from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, Sim
 from nengo_jit.builder.operator import Copy
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.planner import make_plan
 
 by_example = settings(max_examples=40, deadline=None, derandomize=True)
 cases = given(
@@ -96,3 +100,107 @@ def test_activities_with_gaps_run_in_python(run_both, maker):
     cpu, reference = run_both(model, 2)
     assert len(cpu.callbacks) == 1
     assert np.array_equal(cpu.signals[delta], reference.signals[delta])
+
+
+# --- deltas that are only written at the end of a run
+
+
+@pytest.fixture
+def learning():
+    """A network with all rules that change weights by factors, and a node that can fail."""
+    failures = []
+
+    def fail(t):
+        if any(abs(t - failure) < 1e-9 for failure in failures):
+            failures.clear()
+            raise ValueError("no more")
+        return np.sin(30 * t)
+
+    with nengo.Network(seed=3) as net:
+        net.failures = failures
+        stim = nengo.Node(fail)
+        ensembles = [nengo.Ensemble(25, 1) for _ in range(5)]
+        pre = ensembles[0]
+        nengo.Connection(stim, pre)
+        solver = nengo.solvers.LstsqL2(weights=True)
+        pes = nengo.Connection(pre, ensembles[1], learning_rule_type=nengo.PES(1e-3))
+        nengo.Connection(stim, pes.learning_rule)
+        rules = nengo.BCM(1e-8), nengo.Oja(1e-5), [nengo.BCM(1e-9), nengo.Oja(1e-6)]
+        for post, rule in zip(ensembles[2:], rules):
+            nengo.Connection(pre, post, solver=solver, learning_rule_type=rule)
+        voja = nengo.Connection(pre, ensembles[1], learning_rule_type=nengo.Voja(1e-2))
+        nengo.Probe(voja.learning_rule, "scaled_encoders")
+        net.seen = nengo.Probe(pes.learning_rule, "delta")
+    return net
+
+
+def engine_for(net, engine_class=CpuEngine):
+    model = Model()
+    model.build(net)
+    engine = engine_class(make_plan(model, engine_class.runs_python))
+    engine.reset(0)
+    return engine
+
+
+def assert_equal_states(one, other, exactly=True):
+    for signal, array in one.signals.items():
+        expected = other.signals[next(s for s in other.signals if s.name == signal.name)]
+        if exactly:
+            np.testing.assert_array_equal(array, expected, err_msg=str(signal))
+        else:
+            scale = np.abs(expected).max(initial=1e-30)
+            np.testing.assert_allclose(array, expected, rtol=1e-9, atol=1e-9 * scale)
+
+
+def test_deltas_are_what_they_would_be_if_they_were_always_written(learning):
+    engine, reference = engine_for(learning), engine_for(learning, ReferenceEngine)
+    assert any(code.when == "later" for code in kernels_of(engine))
+    for n_steps in (1, 2, 30):
+        engine.run(n_steps)
+        reference.run(n_steps)
+        for signal in reference.signals:
+            ours = next(s for s in engine.signals if s.name == signal.name)
+            expected = reference.signals[signal]
+            scale = np.abs(expected).max(initial=1e-30)
+            np.testing.assert_allclose(
+                engine.signals[ours], expected, rtol=1e-8, atol=1e-8 * scale, err_msg=str(signal)
+            )
+
+
+def kernels_of(engine):
+    return [work.code for level in engine._lower() for work in level]
+
+
+def test_runs_in_parts_equal_one_run_bit_for_bit(learning):
+    whole, parts = engine_for(learning), engine_for(learning)
+    whole.run(40)
+    for n_steps in (1, 1, 2, 5, 1, 30):
+        parts.run(n_steps)
+    assert_equal_states(whole, parts)
+
+
+def test_a_failure_leaves_the_deltas_of_the_last_whole_step(learning):
+    whole, failing = engine_for(learning), engine_for(learning)
+    whole.run(20)
+    learning.failures.append(0.021)
+    with pytest.raises(ValueError, match="no more"):
+        failing.run(40)
+    assert failing.n_steps == 20
+    assert_equal_states(whole, failing)
+    whole.run(10)
+    failing.run(10)
+    assert_equal_states(whole, failing)
+
+
+def test_a_delta_that_is_written_between_runs_counts(learning):
+    engine, reference = engine_for(learning), engine_for(learning, ReferenceEngine)
+    for each in (engine, reference):
+        each.run(5)
+        (delta,) = (
+            s
+            for s in each.signals
+            if s.name.endswith("PES)>.delta") or ("PES" in s.name and s.name.endswith(".delta"))
+        )
+        each.signals[delta] = 1e-3
+        each.run(5)
+    assert_equal_states(engine, reference, exactly=False)

@@ -1,0 +1,93 @@
+"""Programs in memory, for one thread and for several, and running them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Thread
+
+import numpy as np
+
+from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.library import address_of
+from nengo_jit.engines.cpu.machine import ENTRY, Kernel, run, table_of
+from nengo_jit.engines.cpu.schedule import Work, share
+
+WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are started for it
+
+
+class Program:
+    """What is done in a step, ready for the machine.
+
+    Parameters
+    ----------
+    levels : sequence of sequence of Work
+        What may run at the same time, in the order of the levels.
+    n_threads : int
+        How many threads to use at most.
+    dtype : numpy.dtype
+        Type of the numbers.
+
+    Attributes
+    ----------
+    threads : list of tuple of numpy.ndarray and int
+        For each thread that is used, what the machine is told, and its address.
+    """
+
+    def __init__(self, levels: Sequence[Sequence[Work]], n_threads: int, dtype: np.dtype):
+        self._dtype = dtype
+        self._kept: list[np.ndarray] = []
+        self._machine = ENTRY(address_of(run, dtype))
+        self._arrivals = np.zeros(2, np.int64)
+        barrier = (n_threads, start(self._arrivals))
+        self.threads = [
+            self._assemble(program) for program in share(levels, n_threads, barrier, dtype.itemsize)
+        ]
+        self._alone = self.threads[0]
+        if len(self.threads) > 1:
+            self._alone = self._assemble([work for level in levels for work in level])
+        self._seconds = 1e-9 * sum(work.nanoseconds for level in levels for work in level)
+
+    def _assemble(self, entries: Sequence[Work]) -> tuple[np.ndarray, int]:
+        program = []
+        for work in entries:
+            if isinstance(work.code, Kernel):
+                table = table_of(work.rows)
+                self._kept.append(table)
+                program += [address_of(work.code, self._dtype), start(table)]
+            else:
+                program += [work.code.address, 0]
+        self._kept.append(np.array(program, dtype=np.int64))
+        told = table_of([(start(self._kept[-1]), len(program), 0)])
+        return told, start(told)
+
+    def run(self, n_steps: int) -> int:
+        """Run a number of times, in threads if that pays.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many times.
+
+        Returns
+        -------
+        int
+            Zero, or the status of what stopped the program.
+        """
+        if len(self.threads) == 1 or n_steps * self._seconds < WORTH_A_THREAD:
+            return self._run(self._alone, n_steps)
+        self._arrivals[:] = 0
+        threads = [Thread(target=self._run, args=(each, n_steps)) for each in self.threads[1:]]
+        for thread in threads:
+            thread.start()
+        try:
+            stopped = self._run(self.threads[0], n_steps)
+        finally:
+            self._arrivals[1] = 1  # whoever still waits would wait for ever
+            for thread in threads:
+                thread.join()
+        return stopped
+
+    def _run(self, program: tuple[np.ndarray, int], n_steps: int) -> int:
+        table, address = program
+        table[-1] = n_steps
+        return int(self._machine(None, address))
