@@ -117,7 +117,6 @@ def learning():
         return np.sin(30 * t)
 
     with nengo.Network(seed=3) as net:
-        net.failures = failures
         stim = nengo.Node(fail)
         ensembles = [nengo.Ensemble(25, 1) for _ in range(5)]
         pre = ensembles[0]
@@ -130,26 +129,24 @@ def learning():
             nengo.Connection(pre, post, solver=solver, learning_rule_type=rule)
         voja = nengo.Connection(pre, ensembles[1], learning_rule_type=nengo.Voja(1e-2))
         nengo.Probe(voja.learning_rule, "scaled_encoders")
-        net.seen = nengo.Probe(pes.learning_rule, "delta")
-    return net
-
-
-def engine_for(net, engine_class=CpuEngine):
     model = Model()
     model.build(net)
+    model.failures = failures
+    model.pes_delta = model.sig[pes.learning_rule]["delta"]
+    return model
+
+
+def engine_for(model, engine_class=CpuEngine):
     engine = engine_class(make_plan(model, engine_class.runs_python))
     engine.reset(0)
     return engine
 
 
-def assert_equal_states(one, other, exactly=True):
+def assert_equal_states(one, other, rtol=0):
     for signal, array in one.signals.items():
-        expected = other.signals[next(s for s in other.signals if s.name == signal.name)]
-        if exactly:
-            np.testing.assert_array_equal(array, expected, err_msg=str(signal))
-        else:
-            scale = np.abs(expected).max(initial=1e-30)
-            np.testing.assert_allclose(array, expected, rtol=1e-9, atol=1e-9 * scale)
+        expected = other.signals[signal]
+        atol = rtol * np.abs(expected).max(initial=1e-30)
+        np.testing.assert_allclose(array, expected, rtol=rtol, atol=atol, err_msg=str(signal))
 
 
 def test_deltas_are_what_they_would_be_if_they_were_always_written(learning):
@@ -158,13 +155,7 @@ def test_deltas_are_what_they_would_be_if_they_were_always_written(learning):
     for n_steps in (1, 2, 30):
         engine.run(n_steps)
         reference.run(n_steps)
-        for signal in reference.signals:
-            ours = next(s for s in engine.signals if s.name == signal.name)
-            expected = reference.signals[signal]
-            scale = np.abs(expected).max(initial=1e-30)
-            np.testing.assert_allclose(
-                engine.signals[ours], expected, rtol=1e-8, atol=1e-8 * scale, err_msg=str(signal)
-            )
+        assert_equal_states(engine, reference, rtol=1e-8)
 
 
 def kernels_of(engine):
@@ -196,11 +187,6 @@ def test_a_delta_that_is_written_between_runs_counts(learning):
     engine, reference = engine_for(learning), engine_for(learning, ReferenceEngine)
     for each in (engine, reference):
         each.run(5)
-        (delta,) = (
-            s
-            for s in each.signals
-            if s.name.endswith("PES)>.delta") or ("PES" in s.name and s.name.endswith(".delta"))
-        )
-        each.signals[delta] = 1e-3
+        each.signals[learning.pes_delta] = 1e-3
         each.run(5)
-    assert_equal_states(engine, reference, exactly=False)
+    assert_equal_states(engine, reference, rtol=1e-8)
