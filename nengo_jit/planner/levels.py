@@ -1,4 +1,4 @@
-"""Levels: how many other operators must run before an operator can."""
+"""Levels: when operators run, so that each comes after those that it depends on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def ancestors(graph: Graph, order: Sequence[Any], goals: Callable[[Any], bool]) 
 def levels(graph: Graph, order: Sequence[Any], first: set[Any]) -> dict[Any, int]:
     """Number the operators so that each has a higher level than those that it depends on.
 
-    Operators of one level do not depend on each other.
+    Operators of one level do not depend on each other. An operator that others depend on comes
+    on the last level that is early enough, so that what it writes is read soon.
 
     Parameters
     ----------
@@ -65,4 +66,7 @@ def levels(graph: Graph, order: Sequence[Any], first: set[Any]) -> dict[Any, int
     for operator in rest:
         level[operator] = max(level[operator], n_first)
     spread(rest)
+    for operator in reversed(rest):
+        if graph[operator]:
+            level[operator] = min(level[dependent] for dependent in graph[operator]) - 1
     return level

@@ -9,7 +9,7 @@ from typing import Any
 from nengo_jit.builder.builder import Model
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal
-from nengo_jit.planner.graph import dependency_graph, topological_order
+from nengo_jit.planner.graph import Graph, dependency_graph, topological_order
 from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import ancestors, levels
 from nengo_jit.planner.merge import Group, merge
@@ -51,6 +51,8 @@ class Plan:
         The step counter and the simulated time (seconds).
     operators : tuple of Operator
         One by one, in nengo's order.
+    graph : dict of (Operator, list of Operator)
+        From each operator to those that depend on it directly.
     groups : tuple of Group
         The same operators, merged, in an order in which they can run as well.
     runs : tuple of tuple of Signal
@@ -65,6 +67,7 @@ class Plan:
     step: Signal
     time: Signal
     operators: tuple[Operator, ...]
+    graph: Graph
     groups: tuple[Group, ...]
     runs: Runs
     probes: tuple[ProbePlan, ...]
@@ -122,6 +125,7 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
         step=model.step,
         time=model.time,
         operators=tuple(order),
+        graph=graph,
         groups=groups,
         runs=runs,
         probes=tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -18,9 +19,9 @@ from nengo_jit.engines.cpu.callbacks import Callback
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
-from nengo_jit.engines.cpu.machine import PRECISIONS, Row
+from nengo_jit.engines.cpu.machine import PRECISIONS
 from nengo_jit.engines.cpu.program import Program
-from nengo_jit.engines.cpu.schedule import Work
+from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
 from nengo_jit.planner.graph import region_of
@@ -75,7 +76,7 @@ class CpuEngine(Engine):
         self._step = self.signals[plan.step]
         self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
         levels = self._lower()
-        codes = {work.code for level in levels for work in level}
+        codes = {piece.code for level in levels for piece in level}
         load_kernels(codes.difference(self.callbacks), self._lowering.dtype, progress)
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
@@ -96,37 +97,30 @@ class CpuEngine(Engine):
     def supports(cls, dtype: np.dtype) -> bool:
         return np.dtype(dtype) in PRECISIONS
 
-    def _lower(self) -> list[list[Work]]:
+    def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level."""
-        levels: dict[tuple[int, int], dict[Any, Work]] = {}
-        last = -1  # level on which a callback may raise
         for operator in self.plan.operators:  # learning rules are lowered with what comes before
             self._lowering.lower(operator)
+        levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
+        last = -1  # level on which a callback may raise
         for group in self.plan.groups:
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
                 if lowered is None:
-                    callback = Callback(operator)
-                    self.callbacks.append(callback)
-                    levels.setdefault((group.level, 0), {})[callback] = Work(callback, [])
+                    self.callbacks.append(Callback(operator))
+                    levels[group.level, 0].append(Piece(operator, self.callbacks[-1]))
                     last = group.level
                     continue
                 for kernel, row in lowered:
-                    level = levels.setdefault((group.level, kernel.stage), {})
-                    work = level.setdefault(kernel, Work(kernel, []))
-                    work.rows.append(row)
-                    if kernel.target is None:
-                        work.spans.append(self._span(operator))
+                    span = self._span(operator) if kernel.target is None else None
+                    levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
         self._save_before(last)
-        saving: list[Row] = [
-            (start(array), start(copy), array.nbytes) for array, copy in self._saved
-        ]
-        recording: list[Row] = [recorder.row for recorder in self._recorders]
-        itemsize = self._lowering.dtype.itemsize
+        saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
+        recording = [recorder.row for recorder in self._recorders]
         return [
-            [Work(kernels.operator.copy_bytes, saving)] if saving else [],
-            *([work.fused(itemsize) for work in levels[key].values()] for key in sorted(levels)),
-            [Work(kernels.probe.record, recording)] if recording else [],
+            [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
+            *(levels[key] for key in sorted(levels)),
+            [Piece(None, kernels.probe.record, row) for row in recording],
         ]
 
     def _span(self, operator: Any) -> tuple[int, int]:
@@ -187,9 +181,9 @@ class CpuEngine(Engine):
         if stopped:
             self._raise_error()
 
-    def _program(self, levels: list[list[Work]], *when: str) -> Program:
-        chosen = [[work for work in level if work.code.when in when] for level in levels]
-        return Program(chosen, self.threads, self._lowering.dtype)
+    def _program(self, levels: list[list[Piece]], *when: str) -> Program:
+        chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
+        return Program(chosen, self.plan.graph, self.threads, self._lowering.dtype)
 
     def _run_programs(self, n_steps: int) -> int:
         """Run the programs; returns zero, or what stopped them."""

@@ -11,6 +11,8 @@ from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import ENTRY, Kernel, run, table_of
 from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.engines.cpu.strands import Piece, phases
+from nengo_jit.planner.graph import Graph
 
 WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are started for it
 
@@ -20,8 +22,10 @@ class Program:
 
     Parameters
     ----------
-    levels : sequence of sequence of Work
+    levels : sequence of sequence of Piece
         What may run at the same time, in the order of the levels.
+    graph : dict of (Operator, list of Operator)
+        From each operator to those that depend on it directly.
     n_threads : int
         How many threads to use at most.
     dtype : numpy.dtype
@@ -33,19 +37,22 @@ class Program:
         For each thread that is used, what the machine is told, and its address.
     """
 
-    def __init__(self, levels: Sequence[Sequence[Work]], n_threads: int, dtype: np.dtype):
+    def __init__(
+        self, levels: Sequence[Sequence[Piece]], graph: Graph, n_threads: int, dtype: np.dtype
+    ):
         self._dtype = dtype
         self._kept: list[np.ndarray] = []
         self._machine = ENTRY(address_of(run, dtype))
         self._arrivals = np.zeros(2, np.int64)
         barrier = (n_threads, start(self._arrivals))
-        self.threads = [
-            self._assemble(program) for program in share(levels, n_threads, barrier, dtype.itemsize)
-        ]
+        parts = list(phases(levels, graph))
+        programs = share(parts, n_threads, barrier, dtype.itemsize)
+        self.threads = [self._assemble(program) for program in programs]
         self._alone = self.threads[0]
         if len(self.threads) > 1:
-            self._alone = self._assemble([work for level in levels for work in level])
-        self._seconds = 1e-9 * sum(work.nanoseconds for level in levels for work in level)
+            (alone,) = share(parts, 1, barrier, dtype.itemsize)
+            self._alone = self._assemble(alone)
+        self._seconds = 1e-9 * sum(piece.nanoseconds for level in levels for piece in level)
 
     def _assemble(self, entries: Sequence[Work]) -> tuple[np.ndarray, int]:
         program = []

@@ -1,10 +1,11 @@
 """Share a program among threads.
 
-Each thread has a program of its own. Work of one level is shared by where it is written to: the
-addresses are cut into as many ranges as there are threads, and each thread does what is written
-to its range, in the order in which one thread alone would do it. So no two threads ever write to
-the same place, and the results are the same to the last bit however many threads there are. A
-barrier stands between levels wherever a thread may read what another one wrote.
+Each thread has a program of its own. A phase that falls into strands is shared by strands. Of any
+other level, work is shared by where it is written to: the addresses are cut into as many ranges as
+there are threads, and each thread does what is written to its range, in the order in which one
+thread alone would do it. So no two threads ever write to the same place, and the results are the
+same to the last bit however many threads there are. A barrier stands between phases wherever a
+thread may read what another one wrote.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from nengo_jit.builder.signal import ALIGNMENT, align
 from nengo_jit.engines.cpu.machine import Kernel, Row, wait_for_all
+from nengo_jit.engines.cpu.strands import Phase, Piece
 
 END = 1 << 62  # beyond any address
-WORTHWHILE = 15000.0  # nanoseconds of work on a level from which on it is shared
+WORTHWHILE = 15000.0  # nanoseconds of work in a phase from which on it is shared
+Strand = list[list[Piece]]
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,13 @@ class Work:
         ]
 
 
-def share(
-    levels: Sequence[Sequence[Work]], n_threads: int, barrier: Row, itemsize: int
-) -> list[list[Work]]:
+def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) -> list[list[Work]]:
     """Make a program for each thread.
 
     Parameters
     ----------
-    levels : sequence of sequence of Work
-        What may run at the same time, in the order of the levels.
+    phases : iterable of Phase
+        In the order in which they run.
     n_threads : int
         How many programs to make. The first one has everything that is not shared.
     barrier : tuple of int
@@ -111,15 +112,13 @@ def share(
         pending = False
 
     shared_before = False
-    for level in levels:
-        shared = n_threads > 1 and _is_worthwhile(level)
+    for phase in phases:
+        parts = _parts(phase, n_threads, itemsize)
+        shared = len(parts) > 1
         if pending and (shared or shared_before):
             synchronise()
-        if shared:
-            for program, part in zip(programs, _split(level, n_threads, itemsize)):
-                program.extend(part)
-        else:
-            programs[0].extend(level)
+        for program, part in zip(programs, parts):
+            program.extend(part)
         pending, shared_before = True, shared
     if not any(programs[1:]):
         return programs[:1]
@@ -127,11 +126,47 @@ def share(
     return programs
 
 
-def _is_worthwhile(level: Sequence[Work]) -> bool:
-    return (
-        all(work.can_be_shared for work in level)
-        and sum(work.nanoseconds for work in level) > WORTHWHILE
-    )
+def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
+    """What each thread does of a phase; of one thread only if it is not worth sharing."""
+    work = sum(piece.nanoseconds for level in phase.levels for piece in level)
+    if n_threads == 1 or work <= WORTHWHILE:
+        n_threads = 1
+    if phase.strand_of:
+        shares = _cut(phase.strands(), [work * (i + 1) / n_threads for i in range(n_threads)])
+        return [
+            [work for pieces in zip(*strands) for work in works(chain(*pieces), itemsize)]
+            for strands in shares
+        ]
+    (level,) = phase.levels
+    whole = works(level, itemsize)
+    if n_threads == 1 or not all(each.can_be_shared for each in whole):
+        return [whole]
+    return _split(whole, n_threads, itemsize)
+
+
+def _cut(strands: Sequence[Strand], ends: Sequence[float]) -> list[list[Strand]]:
+    """Divide strands where the sum of their work passes given values."""
+    parts: list[list[Strand]] = [[] for _ in ends]
+    number, done = 0, 0.0
+    for strand in strands:
+        work = sum(piece.nanoseconds for level in strand for piece in level)
+        while number + 1 < len(ends) and done + 0.5 * work > ends[number]:
+            number += 1
+        parts[number].append(strand)
+        done += work
+    return parts
+
+
+def works(level: Iterable[Piece], itemsize: int) -> list[Work]:
+    """Pieces of one level by their code."""
+    found: dict[Any, Work] = {}
+    for piece in level:
+        work = found.setdefault(piece.code, Work(piece.code, []))
+        if piece.row is not None:
+            work.rows.append(piece.row)
+        if piece.span is not None:
+            work.spans.append(piece.span)
+    return [work.fused(itemsize) for work in found.values()]
 
 
 def _split(level: Sequence[Work], n_threads: int, itemsize: int) -> list[list[Work]]:

@@ -1,5 +1,7 @@
 """Sharing work among threads: nothing lost, nothing twice, no two threads in one place."""
 
+from itertools import zip_longest
+
 import nengo
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import kernel, wait_for_all
-from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.engines.cpu.schedule import Work, share, works
+from nengo_jit.engines.cpu.strands import Phase, Piece
 from nengo_jit.planner import make_plan
 
 ITEMSIZE = 8
@@ -29,6 +32,15 @@ def private(memory, table):
 @kernel("==", cost=20000.0)
 def unknown(memory, table):
     return 0
+
+
+def pieces(*level):
+    """What is done on a level, row by row."""
+    return [
+        Piece("operator", work.code, row, span)
+        for work in level
+        for row, span in zip_longest(work.rows, work.spans)
+    ]
 
 
 def written(work):
@@ -60,7 +72,7 @@ spans = st.tuples(st.integers(0, 60), st.integers(1, 30))
 )
 @settings(derandomize=True, deadline=None, max_examples=200)
 def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_threads):
-    level = [
+    level = pieces(
         Work(divisible, [(1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows]),
         Work(private, [(a, 200_000 + 64 * p) for a, p in alone]),
         Work(
@@ -68,41 +80,58 @@ def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_
             [(i, 0) for i in range(len(scattered))],
             [(100_000 + 64 * low, 100_000 + 64 * (low + n)) for low, n in scattered],
         ),
-    ]
-    programs = share([level], n_threads, BARRIER, ITEMSIZE)
+    )
+    programs = share([Phase([level])], n_threads, BARRIER, ITEMSIZE)
     parts = [[w for w in program if w.code is not wait_for_all] for program in programs]
     # the same elements as one thread would write, as often, and in the same order
-    everything = [list(written(work)) for work in level]
-    for number, work in enumerate(level):
+    for work in works(level, ITEMSIZE):
         shares = [
             element for part in parts for w in part if w.code is work.code for element in written(w)
         ]
-        assert sorted(shares) == sorted(everything[number])
+        assert sorted(shares) == sorted(written(work))
     targets = [{place for work in part for place in places(work)} for part in parts]
     for i, mine in enumerate(targets):
         for other in targets[:i]:
             assert not mine & other
 
 
+def kinds(program):
+    return ["wait" if work.code is wait_for_all else "work" for work in program]
+
+
 def test_little_work_is_not_shared():
-    level = [Work(divisible, [(0, 1000, 1)])]
-    assert share([level], 4, BARRIER, ITEMSIZE) == [level]
+    level = pieces(Work(divisible, [(0, 1000, 1)]))
+    (program,) = share([Phase([level])], 4, BARRIER, ITEMSIZE)
+    assert kinds(program) == ["work"]
 
 
 def test_work_that_may_write_anywhere_is_not_shared():
-    level = [Work(divisible, [(0, 1000, 1000)]), Work(unknown, [(1, 2)])]
-    assert share([level], 4, BARRIER, ITEMSIZE) == [level]
+    level = pieces(Work(divisible, [(0, 1000, 1000)]), Work(unknown, [(1, 2)]))
+    (program,) = share([Phase([level])], 4, BARRIER, ITEMSIZE)
+    assert kinds(program) == ["work", "work"]
 
 
 def test_barriers_surround_shared_levels():
-    alone = [Work(divisible, [(0, 1000, 1)])]
-    shared = [Work(divisible, [(0, 1000, 1000)])]
+    alone = Phase([pieces(Work(divisible, [(0, 1000, 1)]))])
+    shared = Phase([pieces(Work(divisible, [(0, 1000, 1000)]))])
     first, second = share([alone, shared, shared, alone], 2, BARRIER, ITEMSIZE)
-    assert [work.code is wait_for_all for work in first] == [
-        False, True, False, True, False, True, False, True
-    ]  # fmt: skip
-    assert [work.code is wait_for_all for work in second] == [True, False, True, False, True, True]
-    assert sum(w.code is wait_for_all for w in first) == sum(w.code is wait_for_all for w in second)
+    assert kinds(first) == ["work", "wait"] * 4
+    assert kinds(second) == ["wait", "work", "wait", "work", "wait", "wait"]
+
+
+def test_threads_wait_once_for_a_phase_of_strands():
+    names = [f"strand {i}" for i in range(10)]
+    levels = [
+        [Piece(name, divisible, (0, 100_000 * level + 640 * i, 10)) for i, name in enumerate(names)]
+        for level in range(3)
+    ]
+    phase = Phase(levels, {name: i for i, name in enumerate(names)})
+    programs = share([phase], 2, BARRIER, ITEMSIZE)
+    for number, program in enumerate(programs):
+        assert kinds(program) == ["work", "work", "work", "wait"]
+        for level, work in enumerate(program[:3]):
+            mine = levels[level][5 * number : 5 * number + 5]
+            assert work.rows == [piece.row for piece in mine]
 
 
 @pytest.fixture(scope="module")
