@@ -9,6 +9,7 @@ from nengo_jit.builder.processes import build_synapse
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import Kernel, kernel
+from nengo_jit.engines.cpu.schedule import works
 from nengo_jit.planner import make_plan
 
 
@@ -54,7 +55,7 @@ def test_an_ensemble_array_is_one_row():
     (group,) = (g for g in make_plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
     levels = engine_for(model)._lower()
-    (neurons,) = (w for level in levels for w in level if _name(w.code) == "lif")
+    (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 
 
@@ -100,4 +101,4 @@ def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
     kernels.compile_all()
     for dtype in ("float64", "float32"):
         names = {k.function.__name__ for k, each in asked if each == dtype}
-        assert {"lif", "copy", "pes", "convolve", "filter_first_order", "record"} <= names
+        assert {"lif", "copy", "outer", "convolve", "filter_first_order", "record"} <= names
