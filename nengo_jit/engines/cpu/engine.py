@@ -189,10 +189,8 @@ class CpuEngine(Engine):
         """Run the programs; returns zero, or what stopped them."""
         if self._after is None:
             return self._later.run(n_steps)
-        stopped = self._first.run(1)
-        if not stopped and n_steps > 1:
-            stopped = self._later.run(n_steps - 1)
-        return stopped
+        stopped = self._first.run(min(1, n_steps))
+        return stopped or self._later.run(max(0, n_steps - 1))
 
     def _raise_error(self) -> None:
         for callback in self.callbacks:
