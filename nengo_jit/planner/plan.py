@@ -9,6 +9,7 @@ from typing import Any
 from nengo_jit.builder.builder import Model
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal
+from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import Graph, dependency_graph, topological_order
 from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import ancestors, levels
@@ -53,6 +54,8 @@ class Plan:
         One by one, in nengo's order.
     graph : dict of (Operator, list of Operator)
         From each operator to those that depend on it directly.
+    steady : frozenset of Operator
+        Those that need to be carried out in the first step of a run only.
     groups : tuple of Group
         The same operators, merged, in an order in which they can run as well.
     runs : tuple of tuple of Signal
@@ -68,6 +71,7 @@ class Plan:
     time: Signal
     operators: tuple[Operator, ...]
     graph: Graph
+    steady: frozenset[Operator]
     groups: tuple[Group, ...]
     runs: Runs
     probes: tuple[ProbePlan, ...]
@@ -126,6 +130,7 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
         time=model.time,
         operators=tuple(order),
         graph=graph,
+        steady=steady(graph, order),
         groups=groups,
         runs=runs,
         probes=tuple(

@@ -101,6 +101,9 @@ class CpuEngine(Engine):
         """Kernels and callbacks by level, then by stage within the level."""
         for operator in self.plan.operators:  # learning rules are lowered with what comes before
             self._lowering.lower(operator)
+        steady = self.plan.steady
+        if any(self._lowering.lower(operator) is None for operator in steady):
+            steady = frozenset()  # callbacks run in every step
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         last = -1  # level on which a callback may raise
         for group in self.plan.groups:
@@ -112,6 +115,8 @@ class CpuEngine(Engine):
                     last = group.level
                     continue
                 for kernel, row in lowered:
+                    if operator in steady:
+                        kernel = replace(kernel, when="first")
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
         self._save_before(last)
