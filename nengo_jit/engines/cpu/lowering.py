@@ -129,14 +129,16 @@ class Lowering:
 
     def constant(self, values: Any, dtype: Any = None) -> int:
         """Address of a copy of an array, next to the constant that was made before it."""
-        array = np.ascontiguousarray(values, self.dtype if dtype is None else dtype)
-        start = align(self._used, array.itemsize)
-        if start + array.nbytes > self._chunk.size:
-            self._chunk = aligned_block(max(CHUNK, array.nbytes + ALIGNMENT))
+        array = np.asarray(values)
+        dtype = np.dtype(self.dtype if dtype is None else dtype)
+        start = align(self._used, dtype.itemsize)
+        n_bytes = array.size * dtype.itemsize
+        if start + n_bytes > self._chunk.size:
+            self._chunk = aligned_block(max(CHUNK, n_bytes + ALIGNMENT))
             self._kept.append(self._chunk)
             start = 0
-        self._used = start + array.nbytes
-        view = np.ndarray(array.shape, array.dtype, self._chunk, start)
+        self._used = start + n_bytes
+        view: np.ndarray = np.ndarray(array.shape, dtype, self._chunk, start)
         view[...] = array
         return address(view)
 
