@@ -25,7 +25,7 @@ from nengo_jit.engines.cpu.kernels.operator import (
     start,
 )
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import Kernel, helper, integers, kernel, vector
+from nengo_jit.engines.cpu.machine import Kernel, helper, integers, kernel, use_widest_vectors, vector
 
 # after a convolution, where copy_strided as such comes before it
 copy_result = Kernel(copy_strided.function, copy_strided.fields, stage=2)
@@ -137,6 +137,7 @@ def convolve(memory, table):
     A row has the address of the outputs to compute and of the first output of all, of the input,
     of the weights and of the geometry.
     """
+    use_widest_vectors()
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
         y, x, w, n = rows[r], rows[r + 2], rows[r + 3], rows[r + 5]
@@ -187,6 +188,7 @@ def convolve_transposed(memory, table):
 
     For the columns see `convolve`.
     """
+    use_widest_vectors()
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
         y, x, w, n = rows[r], rows[r + 2], rows[r + 3], rows[r + 5]
