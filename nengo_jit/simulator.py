@@ -169,6 +169,7 @@ class Simulator:
         return {
             "model": self.model,
             "signals": {s: array for s, array in signals.items() if not s.readonly},
+            "generators": {op: state.copy() for op, state in self._engine.generators.items()},
             "samples": {probe: self.data.raw[probe] for probe in self.model.probes},
             "seed": self.seed,
             "progress_bar": self.progress_bar,
@@ -191,6 +192,8 @@ class Simulator:
         )
         for signal, value in state["signals"].items():
             self._engine.signals[signal] = value
+        for operator, generator in state["generators"].items():
+            self._engine.generators[operator][:] = generator
         for probe, samples in state["samples"].items():
             self.data.raw[probe].extend(samples)
         if state["closed"]:

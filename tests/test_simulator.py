@@ -353,6 +353,25 @@ def test_pickling_in_mid_run_and_going_on_equals_not_stopping(network):
         assert np.array_equal(copy.data[loaded["probe"]], expected)
 
 
+def test_noise_goes_on_after_unpickling():
+    with nengo.Network(seed=0) as net:
+        noises = [
+            nengo.Node(nengo.processes.WhiteNoise(nengo.dists.Gaussian(0, 1)), size_out=3),
+            nengo.Node(nengo.processes.FilteredNoise(synapse=nengo.Alpha(0.01)), size_out=2),
+            nengo.Node(nengo.processes.WhiteSignal(0.05, high=100), size_out=1),
+        ]
+        probes = [nengo.Probe(node) for node in noises]
+    with nengo_jit.Simulator(net, engine="cpu", progress_bar=False) as sim:
+        sim.run_steps(7)
+        pickled = pickle.dumps({"sim": sim, "probes": probes})
+        sim.run_steps(9)
+    loaded = pickle.loads(pickled)
+    with loaded["sim"] as copy:
+        copy.run_steps(9)
+        for probe, its_copy in zip(probes, loaded["probes"]):
+            assert np.array_equal(sim.data[probe], copy.data[its_copy])
+
+
 def test_a_closed_simulator_pickles_as_closed(network):
     with nengo_jit.Simulator(network) as sim:
         sim.run(0.01)

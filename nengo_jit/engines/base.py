@@ -37,6 +37,8 @@ class Engine(ABC):
         What is run.
     signals : SignalDict
         The live memory, by signal. Writing to it changes the next step.
+    generators : dict of (Operator, numpy.ndarray)
+        Live states of generators of random numbers, as far as the engine has them.
     samples : dict of (nengo.Probe, Samples or list)
         What was recorded for each probe since the last reset or `clear_samples`; a list of
         matrices for a signal that is sparse.
@@ -48,6 +50,7 @@ class Engine(ABC):
     def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
         self.plan = plan
         self.samples: dict[Any, Any] = {}
+        self.generators: dict[Any, np.ndarray] = {}
         self.clear_samples()
 
     @classmethod

@@ -120,6 +120,7 @@ class CpuEngine(Engine):
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
         self._save_before(last)
+        self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
         recording = [recorder.row for recorder in self._recorders]
         return [

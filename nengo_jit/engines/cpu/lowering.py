@@ -15,6 +15,7 @@ import numpy as np
 from nengo_jit.builder.operator import DotInc
 from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
 from nengo_jit.engines.cpu.machine import Kernel, Row
+from nengo_jit.engines.cpu.random import Stream
 from nengo_jit.planner.plan import Plan
 
 Lowered = list[tuple[Kernel, Row]]
@@ -71,6 +72,8 @@ class Lowering:
         What to do for a lowered operator when the engine is reset, with the generator that
         processes without a seed draw theirs from: ``at_reset[operator](rng)``. Operators are
         taken in nengo's order.
+    streams : dict of (Operator, Stream)
+        Generators of random numbers that are begun anew at each reset, and go on from there.
     before_run, after_run : list of callable
         What to do before and after each run, such as loading the state of a generator that
         Python code shares.
@@ -83,6 +86,7 @@ class Lowering:
         self.events: dict[Signal, list[tuple[int, int, int]]] = {}
         self.lowered: dict[Any, Lowered | None] = {}
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
+        self.streams: dict[Any, Stream] = {}
         self.before_run: list[Callable[[], None]] = []
         self.after_run: list[Callable[[], None]] = []
         self._readers, self._writers = _users(plan)

@@ -265,7 +265,7 @@ def _noise_columns(
         return None
     if operator.input is not None or y.ndim != 1:
         return None
-    stream = Stream(lowering.buffer(Stream.size))
+    stream = lowering.streams[operator] = Stream(lowering.buffer(Stream.size))
     lowering.at_reset[operator] = lambda rng: stream.load(process.get_rng(rng))
     factor_of_both = 1.0 / np.sqrt(lowering.dt) if process.scale else 1.0
     parameters = lowering.constant([offset, factor, factor_of_both], np.float64)

@@ -25,7 +25,14 @@ from nengo_jit.engines.cpu.kernels.operator import (
     start,
 )
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import Kernel, helper, integers, kernel, use_widest_vectors, vector
+from nengo_jit.engines.cpu.machine import (
+    Kernel,
+    helper,
+    integers,
+    kernel,
+    use_widest_vectors,
+    vector,
+)
 
 # after a convolution, where copy_strided as such comes before it
 copy_result = Kernel(copy_strided.function, copy_strided.fields, stage=2)
