@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import nengo
@@ -17,11 +19,13 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_jit.builder import Builder, Model
+from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.samples import Samples
+from nengo_jit.engines.settle import settle_on
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
@@ -140,8 +144,10 @@ class Simulator:
             engine = engine_class("reference")
         use_our_build_functions(self.model, Builder())
         tracker = ProgressTracker(self.progress_bar, Progress("Building", "Build", 2))
-        with tracker:
+        with tracker, collector_paused():
             if network is not None:
+                if isinstance(self.model, Model):
+                    self.model.decoders = Decoders(self._threads, settle_on(engine, self._threads))
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
             plan = make_plan(self.model, engine.runs_python)
             with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
@@ -381,6 +387,22 @@ class Simulator:
         period = 1 if sample_every is None else sample_every / self.dt
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Context in which Python does not look for garbage in cycles.
+
+    Building makes many objects, all of which stay: to go through them again and again would take
+    longer and longer.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def n_threads(chosen: int | None) -> int | None:

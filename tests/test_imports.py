@@ -14,6 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PIPELINE = [
     "exceptions",
     "scalar",
+    "parallel",
     "neurons",
     "builder",
     "planner",

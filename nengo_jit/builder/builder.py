@@ -10,10 +10,12 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from nengo.cache import NoDecoderCache
 from nengo.exceptions import BuildError
-from nengo.rc import rc
+from nengo.params import FrozenObject
 
+from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import third_party_build_function
 from nengo_jit.builder.operator import Operator, TimeUpdate
+from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal, SignalDict
 
 BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
@@ -39,6 +41,8 @@ class Model:
         Called with each object once it has been built.
     config : nengo.Config or None
         The configuration of the network that is being built.
+    decoders : Decoders
+        Solves for decoders, sharing what connections have in common.
     operators : list of Operator
         Every operator, in the order in which they were added.
     params : dict
@@ -73,6 +77,7 @@ class Model:
         self.decoder_cache = NoDecoderCache() if decoder_cache is None else decoder_cache
         self.builder = Builder() if builder is None else builder
         self.build_callback: Callable[[Any], None] | None = None
+        self.decoders = Decoders()
 
         self.toplevel: Any = None
         self.config: Any = None
@@ -83,10 +88,14 @@ class Model:
         self.seeded: dict[Any, bool] = {}
 
         self.sig: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
-        self.sig["common"][0] = Signal(np.array(0, rc.float_dtype), name="ZERO", readonly=True)
-        self.sig["common"][1] = Signal(np.array(1, rc.float_dtype), name="ONE", readonly=True)
-        self.step = Signal(np.array(0, rc.int_dtype), name="step")
-        self.time = Signal(np.array(0, rc.float_dtype), name="time")
+        self.sig["common"][0] = Signal(
+            np.array(0, settings().float_dtype), name="ZERO", readonly=True
+        )
+        self.sig["common"][1] = Signal(
+            np.array(1, settings().float_dtype), name="ONE", readonly=True
+        )
+        self.step = Signal(np.array(0, settings().int_dtype), name="step")
+        self.time = Signal(np.array(0, settings().float_dtype), name="time")
         self.add_op(TimeUpdate(self.step, self.time))
 
     def __str__(self) -> str:
@@ -104,7 +113,7 @@ class Model:
             Ours, nengo's or anybody's.
         """
         self.operators.append(op)
-        if rc["nengo.Simulator"].getboolean("fail_fast"):
+        if settings().fail_fast:
             signals = SignalDict()
             op.init_signals(signals)
             op.make_step(signals, self.dt, np.random)
@@ -174,7 +183,8 @@ class Builder:
         BuildError
             If no build function is known for the object's type.
         """
-        if model.has_built(obj):
+        # Frozen objects, such as synapses, leave no entry; to look for one takes long.
+        if not isinstance(obj, FrozenObject) and model.has_built(obj):
             warnings.warn(f"Object {obj} has already been built.", stacklevel=2)
             return None
         for obj_class in type(obj).__mro__:

@@ -14,6 +14,7 @@ from nengo.transforms import Dense, NoTransform
 from nengo.utils.numpy import is_integer
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.generators import generator
 from nengo_jit.builder.operator import Copy, ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
 
@@ -82,7 +83,14 @@ def build_connection(model: Model, conn: Connection) -> None:
     ``["out"]``, ``["weights"]`` and ``["weighted"]``: where the connection begins and ends,
     its weights, and their filtered product with the input.
     """
-    rng = np.random.RandomState(model.seeds[conn])
+    with generator(model.seeds[conn]) as rng:
+        weights = _build_weighted(model, conn, rng)
+    if conn.learning_rule is not None:
+        _build_learning(model, conn, weights)
+
+
+def _build_weighted(model: Model, conn: Connection, rng: np.random.RandomState) -> Signal | None:
+    """Build all but the learning rules; returns the weights."""
     sig = model.sig[conn]
     sig["in"] = _end_signal(model, conn, conn.pre_obj, "pre", "out")
     sig["out"] = _end_signal(model, conn, conn.post_obj, "post", "in")
@@ -114,15 +122,13 @@ def build_connection(model: Model, conn: Connection) -> None:
     else:
         model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=f"{conn}"))
 
-    if conn.learning_rule is not None:
-        _build_learning(model, conn, weights)
-
     model.params[conn] = BuiltConnection(
         eval_points=decoded.eval_points,
         solver_info=decoded.solver_info,
         transform=conn.transform,
         weights=None if weights is None else weights.initial_value,
     )
+    return weights
 
 
 def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) -> Signal:

@@ -7,16 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Ensemble
-from nengo.dists import Distribution, get_samples
+from nengo.dists import Distribution
 from nengo.exceptions import BuildError, NengoWarning
 from nengo.neurons import Direct
-from nengo.rc import rc
 from nengo.utils.builder import default_n_eval_points
 from nengo.utils.numpy import array, norm
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.generators import generator
 from nengo_jit.builder.operator import Copy, DotInc, Reset
+from nengo_jit.builder.sampling import sample
+from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal
+from nengo_jit.neurons.rates import gain_bias, max_rates_intercepts, rates
 
 
 class BuiltEnsemble(NamedTuple):
@@ -75,12 +78,12 @@ def gen_eval_points(
     -------
     (n_eval_points, dimensions) numpy.ndarray
     """
-    dtype = rc.float_dtype if dtype is None else dtype
+    dtype = settings().float_dtype if dtype is None else dtype
     if isinstance(eval_points, Distribution):
         n_points = ens.n_eval_points
         if n_points is None:
             n_points = default_n_eval_points(ens.n_neurons, ens.dimensions)
-        points = eval_points.sample(n_points, ens.dimensions, rng).astype(dtype)
+        points = sample(eval_points, n_points, ens.dimensions, rng).astype(dtype)
     else:
         points = np.array(eval_points, dtype=dtype)
         if points.ndim != 2:
@@ -114,7 +117,7 @@ def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np
         Rates (hertz).
     """
     x = np.dot(eval_points, built_ens.encoders.T / ens.radius)
-    return ens.neuron_type.rates(x, built_ens.gain, built_ens.bias)
+    return rates(ens.neuron_type, x, built_ens.gain, built_ens.bias)
 
 
 def get_gain_bias(
@@ -143,16 +146,16 @@ def get_gain_bias(
     NotImplementedError
         If only one of gain and bias is set.
     """
-    dtype = rc.float_dtype if dtype is None else dtype
+    dtype = settings().float_dtype if dtype is None else dtype
     if (ens.gain is None) != (ens.bias is None):
         raise NotImplementedError(
             f"gain or bias set for {ens}, but not both. "
             "Solving for one given the other is not implemented yet."
         )
     if ens.gain is not None:
-        gain = get_samples(ens.gain, ens.n_neurons, rng=rng)
-        bias = get_samples(ens.bias, ens.n_neurons, rng=rng)
-        max_rates, intercepts = ens.neuron_type.max_rates_intercepts(gain, bias)
+        gain = sample(ens.gain, ens.n_neurons, rng=rng)
+        bias = sample(ens.bias, ens.n_neurons, rng=rng)
+        max_rates, intercepts = max_rates_intercepts(ens.neuron_type, gain, bias)
         defaults = Ensemble.max_rates.default, Ensemble.intercepts.default
         if ens.max_rates != defaults[0] or ens.intercepts != defaults[1]:
             warnings.warn(
@@ -164,9 +167,9 @@ def get_gain_bias(
                 stacklevel=2,
             )
     else:
-        max_rates = get_samples(ens.max_rates, ens.n_neurons, rng=rng)
-        intercepts = get_samples(ens.intercepts, ens.n_neurons, rng=rng)
-        gain, bias = ens.neuron_type.gain_bias(max_rates, intercepts)
+        max_rates = sample(ens.max_rates, ens.n_neurons, rng=rng)
+        intercepts = sample(ens.intercepts, ens.n_neurons, rng=rng)
+        gain, bias = gain_bias(ens.neuron_type, max_rates, intercepts)
         if gain is not None and not np.all(np.isfinite(gain) & (gain > 0)):
             raise BuildError(
                 f"The specified intercepts for {ens} lead to neurons with negative or "
@@ -174,11 +177,11 @@ def get_gain_bias(
                 "For most neuron types (e.g., LIF neurons) this is achieved by reducing the "
                 "maximum intercept value to below 1."
             )
-    gain, bias, max_rates, intercepts = (
-        None if value is None else value.astype(dtype)
-        for value in (gain, bias, max_rates, intercepts)
-    )
-    return gain, bias, max_rates, intercepts
+    return _cast(gain, dtype), _cast(bias, dtype), _cast(max_rates, dtype), _cast(intercepts, dtype)
+
+
+def _cast(values: Any, dtype: Any) -> Any:
+    return None if values is None else values.astype(dtype)
 
 
 def get_encoders(ens: Ensemble, rng: np.random.RandomState) -> np.ndarray:
@@ -200,11 +203,11 @@ def get_encoders(ens: Ensemble, rng: np.random.RandomState) -> np.ndarray:
     BuildError
         If an encoder is not a number, or has no length that it could be normalised by.
     """
-    dtype = rc.float_dtype
+    dtype = settings().float_dtype
     if isinstance(ens.neuron_type, Direct):
         encoders = np.identity(ens.dimensions, dtype=dtype)
     elif isinstance(ens.encoders, Distribution):
-        samples = get_samples(ens.encoders, ens.n_neurons, ens.dimensions, rng=rng)
+        samples = sample(ens.encoders, ens.n_neurons, ens.dimensions, rng)
         encoders = np.asarray(samples, dtype=dtype)
     else:
         encoders = array(ens.encoders, min_dims=2, dtype=dtype)
@@ -244,27 +247,27 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     Sets ``model.params[ens]`` to a `BuiltEnsemble`; ``model.sig[ens]["in"]``, ``["out"]`` and
     ``["encoders"]``; ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``.
     """
-    rng = np.random.RandomState(model.seeds[ens])
-    # The order of these three is the order in which they draw random numbers.
-    eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
-    encoders = get_encoders(ens, rng)
-    gain, bias, max_rates, intercepts = get_gain_bias(ens, rng)
+    with generator(model.seeds[ens]) as rng:
+        # The order of these three is the order in which they draw random numbers.
+        eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
+        encoders = get_encoders(ens, rng)
+        gain, bias, max_rates, intercepts = get_gain_bias(ens, rng)
 
-    sig = model.sig[ens]
-    sig["in"] = Signal(shape=ens.dimensions, name=f"{ens}.signal")
-    model.add_op(Reset(sig["in"], tag=f"{ens} input"))
+    sig, label = model.sig[ens], str(ens)
+    sig["in"] = Signal(shape=ens.dimensions, name=f"{label}.signal")
+    model.add_op(Reset(sig["in"], tag=f"{label} input"))
     if isinstance(ens.neuron_type, Direct):
         scaled_encoders = encoders
-        _build_direct(model, ens)
+        _build_direct(model, ens, label)
     else:
         scaled_encoders = encoders * (gain / ens.radius)[:, np.newaxis]
-        _build_neurons(model, ens, bias)
-    sig["encoders"] = Signal(scaled_encoders, name=f"{ens}.scaled_encoders", readonly=True)
+        _build_neurons(model, ens, label, bias)
+    sig["encoders"] = Signal(scaled_encoders, name=f"{label}.scaled_encoders", readonly=True)
 
     currents = model.sig[ens.neurons]["in"]
     if ens.noise is not None:
         model.build(ens.noise, sig_out=currents, mode="inc")
-    model.add_op(DotInc(sig["encoders"], sig["in"], currents, tag=f"{ens} encoding"))
+    model.add_op(DotInc(sig["encoders"], sig["in"], currents, tag=f"{label} encoding"))
     sig["out"] = model.sig[ens.neurons]["out"]
 
     model.params[ens] = BuiltEnsemble(
@@ -278,18 +281,18 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     )
 
 
-def _build_direct(model: Model, ens: Ensemble) -> None:
+def _build_direct(model: Model, ens: Ensemble, label: str) -> None:
     """Neurons whose output is their input."""
-    value = Signal(shape=ens.dimensions, name=f"{ens}.neuron_in")
+    value = Signal(shape=ens.dimensions, name=f"{label}.neuron_in")
     model.sig[ens.neurons]["in"] = model.sig[ens.neurons]["out"] = value
     model.add_op(Reset(value, tag=f"{ens.neurons} input"))
 
 
-def _build_neurons(model: Model, ens: Ensemble, bias: np.ndarray) -> None:
+def _build_neurons(model: Model, ens: Ensemble, label: str, bias: np.ndarray) -> None:
     """Neurons whose input begins with their bias in every step."""
     sig = model.sig[ens.neurons]
-    sig["in"] = Signal(shape=ens.n_neurons, name=f"{ens}.neuron_in")
-    sig["out"] = Signal(shape=ens.n_neurons, name=f"{ens}.neuron_out")
-    sig["bias"] = Signal(bias, name=f"{ens}.bias", readonly=True)
+    sig["in"] = Signal(shape=ens.n_neurons, name=f"{label}.neuron_in")
+    sig["out"] = Signal(shape=ens.n_neurons, name=f"{label}.neuron_out")
+    sig["bias"] = Signal(bias, name=f"{label}.bias", readonly=True)
     model.add_op(Copy(sig["bias"], sig["in"], tag=f"{ens.neurons} bias"))
     model.build(ens.neuron_type, ens.neurons)

@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Network, Node, Probe
+from nengo.params import FrozenObject
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.costs import build_cost, solve_cost
+from nengo_jit.builder.generators import generator
+from nengo_jit.builder.settings import settings_held
 from nengo_jit.exceptions import add_context
 
 # The order in which seeds are drawn: probes come last so as not to disturb what they look at.
@@ -42,35 +46,47 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
     if model.toplevel is None:
         model.toplevel = network
         seed_network(network, seeds=model.seeds, seeded=model.seeded)
+        if isinstance(model, Model):
+            model.decoders.expect(network)
         if progress is not None:
-            progress.max_steps = len(network.all_objects) + 1
-            model.build_callback = _progress_callback(network, progress)
+            _report(model, network, progress)
 
     outer_config, model.config = model.config, network.config
     try:
         if model.toplevel is network:
-            with model.decoder_cache, progress or contextlib.nullcontext():
+            with settings_held(), model.decoder_cache, progress or contextlib.nullcontext():
                 _build_objects(model, network)
                 model.decoder_cache.shrink()
-                if progress is not None:
-                    progress.step()
+                if progress is not None:  # what a cache had at hand has not been counted
+                    progress.step(progress.max_steps - progress.n_steps)
         else:
             _build_objects(model, network)
     finally:
         model.config = outer_config
         if model.toplevel is network:
             model.build_callback = None
+            if isinstance(model, Model):
+                model.decoders.forget()
+                model.decoders.solved = None
     model.params[network] = None
 
 
-def _progress_callback(network: Network, progress: Progress) -> Any:
-    counted = tuple(network.objects)  # the types of objects, as opposed to their parts
+def _report(model: Model, network: Network, progress: Progress) -> None:
+    """Let progress be counted, each object and each solution by about how long it takes."""
+    costs = {obj: build_cost(obj) for obj in network.all_objects}
 
-    def step_progress(obj: Any) -> None:
-        if isinstance(obj, counted):
-            progress.step()
+    def count_built(obj: Any) -> None:
+        if not isinstance(obj, FrozenObject) and obj in costs:  # as opposed to its parts
+            progress.step(costs[obj])
 
-    return step_progress
+    def count_solved(ensemble: Ensemble) -> None:
+        progress.step(solve_cost(ensemble))
+
+    progress.max_steps = sum(costs.values()) + 1
+    model.build_callback = count_built
+    if isinstance(model, Model):
+        progress.max_steps += sum(map(solve_cost, model.decoders.expected))
+        model.decoders.solved = count_solved
 
 
 def _build_objects(model: Model, network: Network) -> None:
@@ -121,10 +137,10 @@ def seed_network(
 
 
 def _seed_contents(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
-    rng = np.random.RandomState(seeds[network])
-    for object_type in SEEDING_ORDER:
-        for obj in network.objects[object_type]:
-            _seed(obj, rng, seeded[network], seeds, seeded)
+    with generator(seeds[network]) as rng:
+        for object_type in SEEDING_ORDER:
+            for obj in network.objects[object_type]:
+                _seed(obj, rng, seeded[network], seeds, seeded)
     for subnetwork in network.networks:
         _seed_contents(subnetwork, seeds, seeded)
 

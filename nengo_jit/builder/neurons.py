@@ -19,6 +19,7 @@ from nengo.neurons import (
 from nengo.utils.numpy import is_array_like
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.generators import generator
 from nengo_jit.builder.operator import Operator, Step, operand
 from nengo_jit.builder.signal import Signal, SignalDict
 
@@ -132,9 +133,11 @@ def build_neurons(
     """
     sig_in = model.sig[neurons]["in"] if input_sig is None else input_sig
     sig_out = model.sig[neurons]["out"] if output_sig is None else output_sig
-    rng = np.random.RandomState(model.seeds[neurons.ensemble] + 1)
+    with generator(model.seeds[neurons.ensemble] + 1) as rng:
+        initial = neurontype.make_state(neurons.size_in, rng=rng, dtype=sig_in.dtype)
     state: dict[str, Any] = {}
-    for name, value in neurontype.make_state(neurons.size_in, rng=rng, dtype=sig_in.dtype).items():
+    label = str(neurons)
+    for name, value in initial.items():
         if name in model.sig[neurons]:
             raise BuildError(
                 f"State name '{name}' overlaps with existing signal name ({neurontype})"
@@ -142,14 +145,14 @@ def build_neurons(
         if isinstance(value, np.random.RandomState):
             state[name] = value
         elif is_array_like(value):
-            state[name] = Signal(value, name=f"{neurons}.{name}")
+            state[name] = Signal(value, name=f"{label}.{name}")
             model.sig[neurons][name] = state[name]
         else:
             raise BuildError(
                 f"State '{name}' is of type '{type(value).__name__}'. Only array-likes and "
                 f"RandomStates are currently supported. ({neurontype})"
             )
-    model.add_op(SimNeurons(neurontype, sig_in, sig_out, state=state, tag=f"{neurons}"))
+    model.add_op(SimNeurons(neurontype, sig_in, sig_out, state=state, tag=label))
 
 
 @Builder.register(RatesToSpikesNeuronType)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from nengo import Node, Process
 from nengo.exceptions import BuildError
-from nengo.rc import rc
 from nengo.utils.numpy import is_array_like
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.operator import Reset, SimPyFunc
+from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal
 
 
@@ -44,7 +44,7 @@ def build_node(model: Model, node: Node) -> None:
 
     sig_out = None
     if constant:
-        sig_out = Signal(output.astype(rc.float_dtype), name=f"{node}.out")
+        sig_out = Signal(output.astype(settings().float_dtype), name=f"{node}.out")
     elif output is None:
         sig_out = sig_in
     elif node.size_out > 0 or isinstance(output, Process):

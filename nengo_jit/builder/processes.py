@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import nengo.builder.processes as reference
 import numpy as np
 from nengo import Process
 from nengo.exceptions import BuildError
-from nengo.synapses import Synapse
+from nengo.synapses import Alpha, LinearFilter, Lowpass, Synapse
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.operator import Operator, Step
@@ -160,12 +161,45 @@ def build_process(
             raise BuildError(f"{process} needs an input or an output signal")
         sig_out = Signal(shape=sig_in.shape, name=f"{sig_in.name}.{process}")
     shape_in = (0,) if sig_in is None else sig_in.shape
-    initial = process.make_state(shape_in, sig_out.shape, model.dt, dtype=sig_out.dtype)
-    state = {name: Signal(value, name=f"{process}.{name}") for name, value in initial.items()}
-    for name, signal in state.items():
-        model.sig[process]["_state_" + name] = signal
-    model.add_op(SimProcess(process, sig_in, sig_out, model.time, mode, state, tag=str(process)))
+    label = str(process)
+    initial = make_state(process, shape_in, sig_out.shape, model.dt, sig_out.dtype)
+    state = {name: Signal(value, name=f"{label}.{name}") for name, value in initial.items()}
+    if state:
+        model.sig[process].update((f"_state_{name}", signal) for name, signal in state.items())
+    model.add_op(SimProcess(process, sig_in, sig_out, model.time, mode, state, tag=label))
     return sig_out
+
+
+def make_state(
+    process: Process,
+    shape_in: tuple[int, ...],
+    shape_out: tuple[int, ...],
+    dt: float,
+    dtype: np.dtype,
+) -> dict[str, np.ndarray]:
+    """The state that a process begins with: ``process.make_state(...)``.
+
+    Parameters
+    ----------
+    process : nengo.Process
+        The process.
+    shape_in, shape_out : tuple of int
+        Shapes of its input and output.
+    dt : float
+        Length of a step (seconds).
+    dtype : numpy.dtype
+        Type of the state.
+    """
+    is_filter = type(process) in (Lowpass, Alpha, LinearFilter)
+    if is_filter and shape_in == shape_out and dtype.kind == "f":
+        return {"X": np.zeros((_filter_order(process, dt), *shape_out), dtype)}
+    return process.make_state(shape_in, shape_out, dt, dtype=dtype)
+
+
+@lru_cache(maxsize=256)
+def _filter_order(synapse: LinearFilter, dt: float) -> int:
+    """Number of states of a filter, for which nengo has to convert it to discrete time."""
+    return len(synapse.make_state((1,), (1,), dt)["X"])
 
 
 def build_synapse(

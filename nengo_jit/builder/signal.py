@@ -9,8 +9,9 @@ import nengo.builder.signal as reference
 import nengo.utils.numpy as npext
 import numpy as np
 from nengo.exceptions import SignalError
-from nengo.rc import rc
 from nengo.transforms import SparseMatrix
+
+from nengo_jit.builder.settings import settings
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
 
@@ -89,10 +90,14 @@ class Signal(reference.Signal):
         self._offset = int(offset)
         self._readonly = bool(readonly)
 
+        self._sparse = False
         if initial_value is None:
             if shape is None:
                 raise SignalError(f"Signal '{name}' needs an initial value or a shape")
-            initial_value = np.zeros(shape, dtype=rc.float_dtype)
+            self._initial_value: Any = np.zeros(shape, dtype=settings().float_dtype)
+            self._initial_value.setflags(write=False)
+            self._check_base()
+            return
         self._initial_value = self._freeze(initial_value)
         if shape is not None and self.shape != npext.as_shape(shape):
             raise SignalError(
@@ -102,7 +107,8 @@ class Signal(reference.Signal):
 
     def _freeze(self, value: Any) -> Any:
         """Check ``value`` and return it as something that nobody can write to."""
-        if is_sparse(value):
+        self._sparse = is_sparse(value)
+        if self._sparse:
             if self._base is not None or self._offset:
                 raise SignalError(f"Signal '{self.name}': a sparse signal cannot be a view")
             numbers = value.data
@@ -193,14 +199,15 @@ class Signal(reference.Signal):
         return self._view(view, f"{self.name}[{item}]")
 
     def _view(self, array: np.ndarray, name: str) -> Signal:
-        base = self.base
-        return Signal(
-            array,
-            name=name,
-            base=base,
-            readonly=self.readonly,
-            offset=address(array) - address(base.initial_value) if array.size else 0,
-        )
+        """Signal of a view of this one's initial value, of which nothing is to be checked."""
+        view = Signal.__new__(Signal)
+        view._name = name
+        view._base = base = self.base
+        view._offset = address(array) - address(base.initial_value) if array.size else 0
+        view._readonly = self._readonly
+        view._sparse = False
+        view._initial_value = array
+        return view
 
     def _check_dense(self, what: str) -> None:
         if self.sparse:
@@ -281,7 +288,8 @@ class Signal(reference.Signal):
     @property
     def shape(self) -> tuple[int, ...]:
         """Tuple of int: number of elements along each dimension."""
-        return tuple(self._initial_value.shape)
+        shape: tuple[int, ...] = self._initial_value.shape
+        return shape
 
     @property
     def size(self) -> int:
@@ -291,12 +299,12 @@ class Signal(reference.Signal):
     @property
     def sparse(self) -> bool:
         """bool: whether the value is a sparse matrix."""
-        return is_sparse(self._initial_value)
+        return self._sparse
 
     @property
     def strides(self) -> tuple[int, ...] | None:
         """Tuple of int or None: distances between neighbours, in bytes; None if sparse."""
-        return None if self.sparse else self._initial_value.strides
+        return None if self._sparse else self._initial_value.strides
 
     def may_share_memory(self, other: reference.Signal) -> bool:
         """Whether the byte ranges that two signals span overlap (`numpy.may_share_memory`)."""

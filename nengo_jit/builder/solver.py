@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble
+from nengo.cache import NoDecoderCache
 from nengo.exceptions import BuildError
-from nengo.rc import rc
 from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
+from nengo_jit.builder.settings import settings
+from nengo_jit.neurons.rates import rates
+from nengo_jit.parallel import one_thread_in_blas
+
+WORTH_BLAS_THREADS = 1e9  # products for a Gram matrix; threads would hold up smaller ones
 
 
 def get_eval_points(model: Model, conn: Connection, rng: np.random.RandomState) -> np.ndarray:
@@ -59,30 +66,38 @@ def get_targets(conn: Connection, eval_points: np.ndarray, dtype: Any = None) ->
     BuildError
         If the connection's function returns None.
     """
-    dtype = rc.float_dtype if dtype is None else dtype
+    dtype = settings().float_dtype if dtype is None else dtype
     if isinstance(conn.function, np.ndarray):
         return conn.function
     points = eval_points[:, conn.pre_slice]
     if conn.function is None:
         return points.astype(dtype)
+    function = conn.function
     targets = np.zeros((len(points), conn.size_mid), dtype=dtype)
-    for target, point in zip(targets, points):
-        value = conn.function(point)
+    if isinstance(function, np.ufunc) and function.nin == function.nout == 1:
+        targets[...] = function(points)
+        return targets
+    for i, point in enumerate(points):
+        value = function(point)
         if value is None:
             raise BuildError(
                 f"Building {conn}: Connection function returned None. Cannot solve for decoders."
             )
-        target[...] = np.hstack(value) if isinstance(value, (tuple, list)) else value
+        targets[i] = np.hstack(value) if isinstance(value, (tuple, list)) else value
     return targets
 
 
 def check_activities(activities: np.ndarray, conn: Connection) -> None:
     """Raise BuildError where no neuron fires at any evaluation point."""
     if not np.any(activities):
-        raise BuildError(
-            f"Building {conn}: 'activities' matrix is all zero for {conn.pre_obj}. This is "
-            "because no evaluation points fall in the firing ranges of any neurons."
-        )
+        raise _silent(conn)
+
+
+def _silent(conn: Connection) -> BuildError:
+    return BuildError(
+        f"Building {conn}: 'activities' matrix is all zero for {conn.pre_obj}. This is "
+        "because no evaluation points fall in the firing ranges of any neurons."
+    )
 
 
 def build_linear_system(
@@ -151,9 +166,12 @@ def solve_for_decoders(
     BuildError
         If no neuron fires at any of the points.
     """
-    activities = conn.pre_obj.neuron_type.rates(x, gain, bias)
+    activities = rates(conn.pre_obj.neuron_type, x, gain, bias)
     check_activities(activities, conn)
-    return conn.solver(activities, targets, rng=rng)
+    if activities.size * len(gain) > WORTH_BLAS_THREADS:
+        return conn.solver(activities, targets, rng=rng)
+    with one_thread_in_blas():
+        return conn.solver(activities, targets, rng=rng)
 
 
 def build_decoders(
@@ -185,17 +203,60 @@ def build_decoders(
         If no neuron fires at any of the points, or for a non-compositional solver on a
         transform that is not dense.
     """
-    built = model.params[conn.pre_obj]
     eval_points = get_eval_points(model, conn, rng)
-    targets = get_targets(conn, eval_points)
-    if conn.solver.weights and not conn.solver.compositional:
-        targets = _project_to_neurons(model, conn, targets, rng)
-    x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
-    solve = solve_for_decoders
-    if model.seeded[conn]:
-        solve = model.decoder_cache.wrap_solver(solve)
-    decoders, solver_info = solve(conn, built.gain, built.bias, x, targets, rng=rng)
+    solver = conn.solver
+    in_neuron_space = solver.weights and not solver.compositional
+    key = None
+    if isinstance(model, Model) and not in_neuron_space:  # a model of nengo's shares nothing
+        key = key_of(conn.pre_obj, conn.eval_points, solver)
+
+    def targets() -> np.ndarray:
+        values = get_targets(conn, eval_points)
+        return _project_to_neurons(model, conn, values, rng) if in_neuron_space else values
+
+    if key is not None and not _uses_cache(model, conn):
+        decoders, solver_info = _solve_shared(model, key, conn, targets)
+    else:
+        decoders, solver_info = _solve_alone(model, key, conn, eval_points, targets(), rng)
+    if key is not None:
+        model.decoders.used(key, conn)
     return eval_points, decoders.T, solver_info
+
+
+def _uses_cache(model: Model, conn: Connection) -> bool:
+    return bool(model.seeded[conn]) and not isinstance(model.decoder_cache, NoDecoderCache)
+
+
+def _solve_shared(
+    model: Model, key: Key, conn: Connection, targets: Callable[[], np.ndarray]
+) -> Solved:
+    """Take decoders, or the system that they come from, from other connections."""
+    solved = model.decoders.solve(key, conn, model.params, targets)
+    if solved is None:
+        raise _silent(conn)
+    return solved
+
+
+def _solve_alone(
+    model: Model,
+    key: Key | None,
+    conn: Connection,
+    eval_points: np.ndarray,
+    targets: np.ndarray,
+    rng: np.random.RandomState,
+) -> Solved:
+    """Ask the decoder cache, if there is one, then the solver."""
+    built = model.params[conn.pre_obj]
+    x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
+    solve: Callable[..., Solved] = solve_for_decoders
+    if _uses_cache(model, conn):
+        if key is not None:
+
+            def solve(conn: Connection, *args: Any, **kwargs: Any) -> Solved:
+                return _solve_shared(model, key, conn, lambda: targets)
+
+        solve = model.decoder_cache.wrap_solver(solve)
+    return solve(conn, built.gain, built.bias, x, targets, rng=rng)
 
 
 def _project_to_neurons(
@@ -226,7 +287,7 @@ def build_no_solver(
     model: Model, solver: NoSolver, conn: Connection, rng: np.random.RandomState
 ) -> tuple[None, np.ndarray, dict[str, Any]]:
     """Take the decoders that a `nengo.solvers.NoSolver` holds, without evaluating anything."""
-    activities = np.zeros((1, conn.pre_obj.n_neurons), dtype=rc.float_dtype)
-    targets = np.zeros((1, conn.size_mid), dtype=rc.float_dtype)
+    activities = np.zeros((1, conn.pre_obj.n_neurons), dtype=settings().float_dtype)
+    targets = np.zeros((1, conn.size_mid), dtype=settings().float_dtype)
     decoders, solver_info = solver(activities, targets, rng=rng)
     return None, decoders.T, solver_info

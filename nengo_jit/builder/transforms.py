@@ -7,7 +7,6 @@ from typing import Any
 import nengo.builder.transforms as reference
 import numpy as np
 from nengo.exceptions import BuildError
-from nengo.rc import rc
 from nengo.transforms import (
     Convolution,
     ConvolutionTranspose,
@@ -28,6 +27,7 @@ from nengo_jit.builder.operator import (
     Step,
     operand,
 )
+from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal, SignalDict
 
 Weighted = tuple[Signal, Signal | None]
@@ -81,12 +81,25 @@ def build_dense(
     weighted, weights : Signal
         The product and the weights.
     """
-    weights = transform.sample(rng=rng).astype(rc.float_dtype)
+    weights = transform.sample(rng=rng).astype(settings().float_dtype, copy=False)
+    return _build_matrix(model, transform, weights, sig_in, decoders, encoders)
+
+
+def _build_matrix(
+    model: Model,
+    transform: Dense | NoTransform,
+    weights: np.ndarray,
+    sig_in: Signal,
+    decoders: np.ndarray | None,
+    encoders: np.ndarray | None,
+) -> Weighted:
+    """Multiply decoders, transform and encoders, and build what applies the product."""
+    dtype = weights.dtype
     if decoders is not None:
-        weights = multiply(weights, decoders.astype(rc.float_dtype))
+        weights = multiply(weights, decoders.astype(dtype, copy=False))
     size_out = transform.size_out
     if encoders is not None:
-        weights = multiply(encoders.astype(rc.float_dtype).T, weights)
+        weights = multiply(encoders.astype(dtype, copy=False).T, weights)
         size_out = len(weights)
     operator = ElementwiseInc if weights.ndim < 2 else DotInc
     return _apply_weights(model, transform, weights, sig_in, size_out, operator)
@@ -110,7 +123,7 @@ def build_sparse(
     """
     _check_not_decoded(transform, decoders)
     weights = transform.sample(rng=rng)
-    dtype = rc.float_dtype
+    dtype = settings().float_dtype
     if dtype.itemsize >= 4:  # SciPy has no sparse matrices of half precision
         if isinstance(weights, SparseMatrix):
             weights = SparseMatrix(weights.indices, weights.data.astype(dtype), weights.shape)
@@ -139,7 +152,7 @@ def build_convolution(
     _check_not_decoded(transform, decoders)
     transposed = isinstance(transform, ConvolutionTranspose)
     operator = ConvTransposeInc if transposed else ConvInc
-    weights = transform.sample(rng=rng).astype(rc.float_dtype)
+    weights = transform.sample(rng=rng).astype(settings().float_dtype)
     return _apply_weights(
         model, transform, weights, sig_in, transform.size_out, operator, conv=transform
     )
@@ -160,8 +173,8 @@ def build_no_transform(
     """
     if decoders is None and encoders is None:
         return sig_in, None
-    dense = Dense((transform.size_out, transform.size_in), init=1.0)
-    return build_dense(model, dense, sig_in, decoders=decoders, encoders=encoders, rng=rng)
+    weights = np.ones((), settings().float_dtype)
+    return _build_matrix(model, transform, weights, sig_in, decoders, encoders)
 
 
 def _check_not_decoded(transform: Any, decoders: np.ndarray | None) -> None:
@@ -182,9 +195,10 @@ def _apply_weights(
     **options: Any,
 ) -> tuple[Signal, Signal]:
     """Make the signals of the weights and the product, and the operators that compute it."""
-    tag = f"{transform}.apply_weights"
-    weight_sig = Signal(weights, name=f"{transform}.weights", readonly=True)
-    weighted = Signal(shape=size_out, name=f"{transform}.weighted")
+    label = str(transform)
+    tag = f"{label}.apply_weights"
+    weight_sig = Signal(weights, name=f"{label}.weights", readonly=True)
+    weighted = Signal(shape=size_out, name=f"{label}.weighted")
     model.add_op(Reset(weighted, tag=tag))
     model.add_op(operator(weight_sig, sig_in, weighted, tag=tag, **options))
     return weighted, weight_sig

@@ -8,6 +8,7 @@ from nengo.neurons import AdaptiveLIF
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.lif import step as lif_step
+from nengo_jit.neurons.lif_rate import rate as lif_rate
 
 
 def step(
@@ -54,6 +55,13 @@ def step(
     return output, voltage, refractory_time, adaptation
 
 
+def rate(
+    J: Any, tau_n: Any, inc_n: Any, tau_rc: Any, tau_ref: Any, min_voltage: Any, amplitude: Any
+) -> Any:
+    """The rate before adaptation, from which nengo computes decoders."""
+    return lif_rate(J, tau_rc, tau_ref, amplitude)
+
+
 FORMULA = register(
     Formula(
         name="adaptive_lif",
@@ -62,5 +70,6 @@ FORMULA = register(
         states=("voltage", "refractory_time", "adaptation"),
         parameter_names=("tau_n", "inc_n", "tau_rc", "tau_ref", "min_voltage", "amplitude"),
         spiking=True,
+        rate=rate,
     )
 )

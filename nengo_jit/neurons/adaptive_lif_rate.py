@@ -7,6 +7,7 @@ from typing import Any
 from nengo.neurons import AdaptiveLIFRate
 
 from nengo_jit.neurons.base import Formula, register
+from nengo_jit.neurons.lif_rate import rate as lif_rate
 from nengo_jit.neurons.lif_rate import step as lif_rate_step
 
 
@@ -49,6 +50,11 @@ def step(
     return output, adaptation
 
 
+def rate(J: Any, tau_n: Any, inc_n: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> Any:
+    """The rate before adaptation, from which nengo computes decoders."""
+    return lif_rate(J, tau_rc, tau_ref, amplitude)
+
+
 FORMULA = register(
     Formula(
         name="adaptive_lif_rate",
@@ -56,5 +62,6 @@ FORMULA = register(
         step=step,
         states=("adaptation",),
         parameter_names=("tau_n", "inc_n", "tau_rc", "tau_ref", "amplitude"),
+        rate=rate,
     )
 )

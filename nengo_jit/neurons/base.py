@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,13 @@ class Formula:
         ``random(rng, J, dt, *parameters)`` draws an array of the shape of ``J`` from a
         `numpy.random.RandomState`, as nengo does: one call for the whole population in each
         step, `uniform` for example.
+    rate : function, optional
+        ``rate(J, *parameters) -> output``: the rate at a constant current that nengo computes
+        decoders from (hertz), elementwise like ``step``.
+    settling : tuple of int, optional
+        For types whose rate nengo finds by running them at a constant current, with a step of a
+        millisecond and all states zero to begin with: how many steps it lets pass, and over how
+        many it averages the output then.
     """
 
     name: str
@@ -45,6 +52,8 @@ class Formula:
     parameter_names: tuple[str, ...] = ()
     spiking: bool = False
     random: Callable[..., np.ndarray] | None = None
+    rate: Callable[..., Any] | None = None
+    settling: tuple[int, int] | None = None
 
     def parameters(self, neurons: NeuronType, dt: float) -> tuple[float, ...]:
         """Values of the parameters of ``neurons``, in the order of ``step``'s arguments.
@@ -60,21 +69,23 @@ class Formula:
         return tuple(float(getattr(neurons, name)) for name in self.parameter_names)
 
 
-_formulas: dict[type[NeuronType], tuple[Formula, tuple[Any, ...]]] = {}
+STEP = ("step",)  # the methods of a neuron type that a formula stands for
+RATES = ("step", "rates", "current", "gain_bias", "max_rates_intercepts")
 
+Definition = tuple[Mapping[str, Any], str, Any]  # the names in a class, one of them, what it means
 
-def _step_definitions(neuron_type: type[NeuronType]) -> tuple[Any, ...]:
-    """The ``step`` of a type and of all its bases, which it may call."""
-    return tuple(vars(cls).get("step") for cls in neuron_type.__mro__)
+_formulas: dict[type[NeuronType], tuple[Formula, tuple[Definition, ...]]] = {}
 
 
 def register(formula: Formula) -> Formula:
     """Make ``formula`` the one of its neuron type; returns it.
 
-    The formula stands for the ``step`` that the type has now: if that is replaced later, the
-    formula is no longer used.
+    The formula stands for the ``step`` and the ``rates`` that the type has now: if one of them
+    is replaced later, in the type or in one of its bases, the formula is no longer used for it.
     """
-    _formulas[formula.neuron_type] = formula, _step_definitions(formula.neuron_type)
+    classes = formula.neuron_type.__mro__
+    definitions = tuple((vars(cls), name, vars(cls).get(name)) for cls in classes for name in RATES)
+    _formulas[formula.neuron_type] = formula, definitions
     return formula
 
 
@@ -93,11 +104,50 @@ def formula_of(neurons: NeuronType) -> Formula | None:
         replaced after registration (in the class, in a base class or in the instance) is code
         that has to be run.
     """
-    neuron_type = type(neurons)
-    formula, steps = _formulas.get(neuron_type, (None, ()))
-    if steps != _step_definitions(neuron_type) or "step" in vars(neurons):
+    return _formula_of(neurons, STEP)
+
+
+def rate_formula_of(neurons: NeuronType) -> Formula | None:
+    """The formula with the ``rate`` or the ``settling`` that ``neurons.rates`` computes.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        An instance; its parameters do not matter.
+
+    Returns
+    -------
+    Formula or None
+        None if there is none, or if one of the type's methods for steady rates was replaced.
+    """
+    formula = _formula_of(neurons, RATES)
+    if formula is None or (formula.rate is None and formula.settling is None):
         return None
     return formula
+
+
+def _formula_of(neurons: NeuronType, methods: tuple[str, ...]) -> Formula | None:
+    return _formulas[type(neurons)][0] if is_unchanged(neurons, methods) else None
+
+
+def is_unchanged(neurons: NeuronType, methods: tuple[str, ...] = RATES) -> bool:
+    """Whether methods are those that the type had when its formula was registered.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        An instance. False if its type has no formula.
+    methods : tuple of str
+        Which methods to look at.
+    """
+    known = _formulas.get(type(neurons))
+    if known is None:
+        return False
+    own = vars(neurons)
+    for names, name, definition in known[1]:
+        if name in methods and (names.get(name) is not definition or name in own):
+            return False
+    return True
 
 
 def uniform(rng: np.random.RandomState, J: np.ndarray, dt: float, *parameters: float) -> np.ndarray:

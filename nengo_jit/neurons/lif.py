@@ -7,6 +7,7 @@ from typing import Any
 from nengo.neurons import LIF
 
 from nengo_jit.neurons.base import Formula, register
+from nengo_jit.neurons.lif_rate import rate as lif_rate
 from nengo_jit.scalar import clip, expm1, log1p, where
 
 
@@ -58,6 +59,11 @@ def step(
     return output, voltage, refractory_time
 
 
+def rate(J: Any, tau_rc: Any, tau_ref: Any, min_voltage: Any, amplitude: Any) -> Any:
+    """The steady rate: that of `nengo.LIFRate`."""
+    return lif_rate(J, tau_rc, tau_ref, amplitude)
+
+
 FORMULA = register(
     Formula(
         name="lif",
@@ -66,5 +72,6 @@ FORMULA = register(
         states=("voltage", "refractory_time"),
         parameter_names=("tau_rc", "tau_ref", "min_voltage", "amplitude"),
         spiking=True,
+        rate=rate,
     )
 )

@@ -7,7 +7,7 @@ from typing import Any
 from nengo.neurons import LIFRate
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import log1p, where
+from nengo_jit.scalar import log1p, maximum, where
 
 
 def step(J: Any, dt: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> tuple[Any]:
@@ -38,11 +38,20 @@ def step(J: Any, dt: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> tuple[An
     return (where(above_threshold > 0.0, rate, 0.0),)
 
 
+def rate(J: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> Any:
+    """The steady rate: the output, without logarithms of negative numbers, which take long."""
+    above_threshold = J - 1.0
+    positive = maximum(above_threshold, 1e-300)
+    rate = amplitude / (tau_ref + tau_rc * log1p(1.0 / positive))
+    return rate * (above_threshold > 0.0)
+
+
 FORMULA = register(
     Formula(
         name="lif_rate",
         neuron_type=LIFRate,
         step=step,
         parameter_names=("tau_rc", "tau_ref", "amplitude"),
+        rate=rate,
     )
 )

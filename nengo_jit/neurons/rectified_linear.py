@@ -33,11 +33,17 @@ def step(J: Any, dt: Any, amplitude: Any) -> tuple[Any]:
     return (amplitude * maximum(0.0, J),)
 
 
+def rate(J: Any, amplitude: Any) -> Any:
+    """The steady rate, which is the output itself."""
+    return step(J, 0.0, amplitude)[0]
+
+
 FORMULA = register(
     Formula(
         name="rectified_linear",
         neuron_type=RectifiedLinear,
         step=step,
         parameter_names=("amplitude",),
+        rate=rate,
     )
 )

@@ -7,6 +7,7 @@ from typing import Any
 from nengo.neurons import SpikingRectifiedLinear
 
 from nengo_jit.neurons.base import Formula, register
+from nengo_jit.neurons.rectified_linear import rate as rectified_linear
 from nengo_jit.scalar import floor, maximum
 
 
@@ -38,6 +39,11 @@ def step(J: Any, voltage: Any, dt: Any, amplitude: Any) -> tuple[Any, Any]:
     return (amplitude / dt) * n_spikes, voltage - n_spikes
 
 
+def rate(J: Any, amplitude: Any) -> Any:
+    """The steady rate: that of `nengo.RectifiedLinear`."""
+    return rectified_linear(J, amplitude)
+
+
 FORMULA = register(
     Formula(
         name="spiking_rectified_linear",
@@ -46,5 +52,6 @@ FORMULA = register(
         states=("voltage",),
         parameter_names=("amplitude",),
         spiking=True,
+        rate=rate,
     )
 )

@@ -34,4 +34,11 @@ def step(J: Any, dt: Any, tau_ref: Any) -> tuple[Any]:
     return ((1.0 / tau_ref) * tanh(J),)
 
 
-FORMULA = register(Formula(name="tanh", neuron_type=Tanh, step=step, parameter_names=("tau_ref",)))
+def rate(J: Any, tau_ref: Any) -> Any:
+    """The steady rate, which is the output itself."""
+    return step(J, 0.0, tau_ref)[0]
+
+
+FORMULA = register(
+    Formula(name="tanh", neuron_type=Tanh, step=step, parameter_names=("tau_ref",), rate=rate)
+)

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Where the time goes until a simulator has finished its first step.
+
+    build_stages.py                          # all models of models.py
+    build_stages.py many_ensembles noisy_mix --repeats 5
+
+For each model: seconds in each stage on one thread, their sum, and the seconds that it takes with
+all cores. Each row is the quickest of the repeats, in one process with the kernels loaded and
+nengo's decoder cache off. The stages:
+
+    sampling   evaluation points, encoders, gains and biases of ensembles
+    rates      of neurons, at evaluation points
+    solving    targets, systems of equations and their solution
+    objects    everything else that building does: signals, operators, synapses, transforms
+    planning   dependencies, order, groups, layout
+    engine     memory, lowering, the first step
+"""
+
+import argparse
+import time
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+from functools import wraps
+
+import nengo
+from models import MODELS
+
+import nengo_jit
+from nengo_jit import simulator
+from nengo_jit.builder import decoders, ensemble, network, solver
+
+STAGES = ("sampling", "rates", "solving", "objects", "planning", "engine")
+
+# What belongs to a stage, but for what it calls that belongs to another one.
+FUNCTIONS = (
+    ("sampling", ensemble, "gen_eval_points"),
+    ("sampling", ensemble, "get_encoders"),
+    ("sampling", ensemble, "get_gain_bias"),
+    ("rates", decoders, "rates"),
+    ("rates", solver, "rates"),
+    ("rates", ensemble, "gain_bias"),
+    ("solving", solver, "build_decoders"),
+    ("objects", network, "seed_network"),
+    ("planning", simulator, "make_plan"),
+)
+
+
+class Stopwatch:
+    """Seconds by stage; a stage within another one stops the outer one's clock."""
+
+    def __init__(self):
+        self.seconds = Counter()
+        self._stages = ["engine"]
+        self._since = time.perf_counter()
+
+    def _enter(self, stage):
+        now = time.perf_counter()
+        self.seconds[self._stages[-1]] += now - self._since
+        self._since = now
+        self._stages.append(stage)
+
+    def _leave(self):
+        self._enter(None)
+        del self._stages[-2:]
+
+    def timed(self, stage, function):
+        """The function, with its time on the stage's account."""
+
+        @wraps(function)
+        def call(*args, **kwargs):
+            self._enter(stage)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._leave()
+
+        return call
+
+
+@contextmanager
+def timed_stages():
+    """Context in which the stages' functions are timed; yields the stopwatch."""
+    stopwatch = Stopwatch()
+    before = [(module, name, getattr(module, name)) for _, module, name in FUNCTIONS]
+    build = simulator.Model.build
+    for stage, module, name in FUNCTIONS:
+        setattr(module, name, stopwatch.timed(stage, getattr(module, name)))
+    simulator.Model.build = stopwatch.timed("objects", build)
+    try:
+        yield stopwatch
+        stopwatch._enter(None)
+    finally:
+        simulator.Model.build = build
+        for module, name, function in before:
+            setattr(module, name, function)
+
+
+def make_ready(network, **options):
+    """Build a network and run one step; returns the seconds it took."""
+    start = time.perf_counter()
+    with nengo_jit.Simulator(network, progress_bar=False, **options) as sim:
+        sim.run_steps(1, progress_bar=False)
+        return time.perf_counter() - start
+
+
+def measure(model, repeats):
+    """Seconds by stage on one thread, and seconds with all cores, each of the quickest repeat."""
+    make_ready(model())  # loads kernels
+    rows = []
+    for _ in range(repeats):
+        net = model()
+        with timed_stages() as stopwatch:
+            make_ready(net, threads=1)
+        rows.append(stopwatch.seconds)
+    quickest = min(rows, key=lambda seconds: sum(seconds[stage] for stage in STAGES))
+    return quickest, min(make_ready(model()) for _ in range(repeats))
+
+
+def main():
+    """Measure the models that were asked for and print a row for each."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", nargs="*", help="default: all")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    nengo.rc.set("decoder_cache", "enabled", "False")
+    warnings.filterwarnings("ignore", category=UserWarning)
+    print(f"{'model':22s}" + "".join(f"{s:>10s}" for s in (*STAGES, "sum", "all cores")))
+    for name in args.models or MODELS:
+        seconds, ready = measure(MODELS[name], args.repeats)
+        figures = [seconds[stage] for stage in STAGES]
+        row = "".join(f"{figure:10.3f}" for figure in (*figures, sum(figures), ready))
+        print(f"{name:22s}{row}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

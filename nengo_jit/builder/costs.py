@@ -1,0 +1,36 @@
+"""About how long building takes, for progress bars to move evenly."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+from nengo import Ensemble
+from nengo.dists import Distribution
+from nengo.utils.builder import default_n_eval_points
+
+UNIT = 1e-4  # seconds: a step of the progress, about an object with nothing to compute
+
+
+def n_eval_points(ensemble: Ensemble) -> int:
+    """How many evaluation points an ensemble will have."""
+    if not isinstance(ensemble.eval_points, Distribution):
+        return len(ensemble.eval_points)
+    if ensemble.n_eval_points is not None:
+        return int(ensemble.n_eval_points)
+    return int(default_n_eval_points(ensemble.n_neurons, ensemble.dimensions))
+
+
+def build_cost(obj: Any) -> int:
+    """Steps of the progress that building an object is worth, solving for decoders apart."""
+    if not isinstance(obj, Ensemble):
+        return 1
+    numbers = (n_eval_points(obj) + obj.n_neurons) * obj.dimensions
+    return 2 + ceil(numbers * 1e-7 / UNIT)
+
+
+def solve_cost(ensemble: Ensemble) -> int:
+    """Steps of the progress that an ensemble's rates and their system of equations are worth."""
+    n = ensemble.n_neurons
+    rates, products = n_eval_points(ensemble) * n, n_eval_points(ensemble) * n**2
+    return ceil((rates * 1e-8 + products * 3e-11) / UNIT)

@@ -1,0 +1,393 @@
+"""Solve for the decoders of a network's ensembles, sharing what connections have in common.
+
+The connections from an ensemble mostly have the same evaluation points and the same solver. Their
+decoders then come from one system of equations, whose matrix is computed once. Where they decode
+the same dimensions of the represented value itself, even the decoders are the same.
+
+The arithmetic is nengo's, on as many threads as it takes; a linear algebra library may round
+differently when it runs on another number of threads.
+
+Systems are computed ahead of their use, several at a time, in threads. That draws no random
+numbers and calls no code of the user's, so that nobody can tell. Only what connections will still
+need is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from nengo import Connection, Ensemble, Network
+from nengo.solvers import LstsqL2, LstsqL2nz
+from nengo.utils.least_squares_solvers import Cholesky
+
+from nengo_jit.neurons.rates import Settle, known_rates, rates, settle_in_numpy
+from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
+
+BUDGET = 64 << 20  # bytes that are kept for connections to come
+WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below 1e-9
+LARGE = 256  # neurons from which on a Gram matrix is computed in threads
+ROWS = 1024  # evaluation points whose share of it is computed together
+
+_KNOWN = {solver: solver.__call__ for solver in (LstsqL2, LstsqL2nz, Cholesky)}
+
+Solved = tuple[np.ndarray, dict[str, Any]]
+
+
+class Key(NamedTuple):
+    """What connections that share a system have in common."""
+
+    ensemble: Ensemble
+    solver_type: type
+    reg: float
+    transpose: bool | None
+
+
+@dataclass
+class Uses:
+    """What connections will still need a system for.
+
+    Attributes
+    ----------
+    values : Counter
+        How many connections decode which dimensions of the value, as `dimensions_of` has them.
+    functions : int
+        How many decode functions of the value.
+    """
+
+    values: Counter[Hashable] = field(default_factory=Counter)
+    functions: int = 0
+
+
+def dimensions_of(chosen: Any) -> Hashable:
+    """A connection's ``pre_slice``, a slice or a list of integers, as something hashable."""
+    if isinstance(chosen, slice):
+        return chosen.start, chosen.stop, chosen.step, None
+    return tuple(chosen)
+
+
+def _selection(dimensions: Any) -> Any:
+    """What `dimensions_of` was given."""
+    return slice(*dimensions[:3]) if dimensions[-1:] == (None,) else list(dimensions)
+
+
+def key_of(ensemble: Any, eval_points: Any, solver: Any) -> Key | None:
+    """The key of the system that decoders come from.
+
+    Parameters
+    ----------
+    ensemble : object
+        Where the connection begins.
+    eval_points : object
+        The connection's own evaluation points; None for those of the ensemble.
+    solver : nengo.solvers.Solver
+        The connection's solver.
+
+    Returns
+    -------
+    Key or None
+        None if nengo's code has to be called: for evaluation points of the connection's own, for
+        solvers and neuron types that are not known exactly, and where so little regularisation
+        is asked for that rounding would matter.
+    """
+    if type(ensemble) is not Ensemble or eval_points is not None:
+        return None
+    if not _is_known(solver) or not _is_known(solver.solver):
+        return None
+    reg = solver.reg
+    if reg**2 * WELL_CONDITIONED < ensemble.n_neurons or known_rates(ensemble.neuron_type) is None:
+        return None
+    return Key(ensemble, type(solver), reg, solver.solver.transpose)
+
+
+def _is_known(solver: Any) -> bool:
+    """Whether a solver is one whose arithmetic is here, and was not replaced by other code."""
+    return _KNOWN.get(type(solver)) is type(solver).__call__
+
+
+def connections_in_order(network: Network) -> Iterator[tuple[Key, Hashable]]:
+    """Keys of a network's decoded connections in the order in which they will be built.
+
+    With each key comes which dimensions of the value are decoded, None for a function of it.
+    """
+    for subnetwork in network.networks:
+        yield from connections_in_order(subnetwork)
+    for conn in network.connections:
+        key = key_of(conn.pre_obj, conn.eval_points, conn.solver)
+        if key is not None:
+            yield key, dimensions_of(conn.pre_slice) if conn.function is None else None
+    for probe in network.probes:
+        key = key_of(probe.obj, None, probe.solver) if probe.attr == "decoded_output" else None
+        if key is not None:
+            yield key, dimensions_of(slice(None) if probe.slice is None else probe.slice)
+
+
+class System:
+    """The equations that an ensemble's decoders solve, and what they were solved for.
+
+    Parameters
+    ----------
+    key : Key
+        Which system.
+    built : BuiltEnsemble
+        The ensemble's parameters.
+    settle : callable
+        See `nengo_jit.neurons.rates.rates`.
+    threads : int
+        How many threads may be used.
+
+    Attributes
+    ----------
+    activities : (n_eval_points, n_neurons) numpy.ndarray or None
+        Firing rates (hertz); None where they are not kept.
+    is_silent : bool
+        Whether no neuron fires at any point.
+    """
+
+    def __init__(self, key: Key, built: Any, settle: Settle, threads: int):
+        self._key = key
+        self._built = built
+        self._compute = partial(_activities, key.ensemble, built, settle, threads)
+        self._matrix: np.ndarray | None = None
+        self._is_transposed = False
+        self._factor: Any = None
+        self._threads = threads
+        self._values: dict[Hashable, Solved] = {}
+        self.activities: np.ndarray | None = self._compute()
+        self.is_silent = not self.activities.max() > 0 and not self.activities.any()
+
+    @property
+    def nbytes(self) -> int:
+        """int: memory that is taken, but for the decoders."""
+        arrays = (self.activities, self._matrix)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    def decode_value(self, dimensions: Hashable) -> Solved:
+        """Decoders of some dimensions of the represented value, and the solver's info."""
+        if dimensions not in self._values:
+            points = self._built.eval_points[:, _selection(dimensions)]
+            self._values[dimensions] = self.decode(points.astype(points.dtype))
+        return self._values[dimensions]
+
+    def decode(self, targets: np.ndarray) -> Solved:
+        """Decoders of targets, given at the ensemble's evaluation points.
+
+        Parameters
+        ----------
+        targets : (n_eval_points, size) numpy.ndarray
+            What to decode.
+
+        Returns
+        -------
+        decoders : (n_neurons, size) numpy.ndarray
+        solver_info : dict
+        """
+        start = time.time()
+        if self.activities is None:
+            self.activities = self._compute()
+        activities = self.activities
+        if self._matrix is None:
+            self._matrix = self._make_matrix(activities)
+        if self._is_transposed:
+            decoders = np.dot(activities.T, self._solve(targets))
+        else:
+            decoders = self._solve(np.dot(activities.T, targets))
+        errors = np.dot(activities, decoders)
+        errors -= targets
+        rmses = np.sqrt(np.einsum("ij,ij->j", errors, errors) / len(errors))
+        return decoders, {"rmses": rmses, "time": time.time() - start}
+
+    def _make_matrix(self, activities: np.ndarray) -> np.ndarray:
+        """The regularised Gram matrix of neurons or, where those are more, of points."""
+        key, (m, n) = self._key, activities.shape
+        sigma: Any = key.reg * activities.max()
+        if key.solver_type is LstsqL2nz:
+            magnitudes = np.abs(activities)
+            sigma = key.reg * magnitudes.max() * np.sqrt((magnitudes > 0).mean(axis=0))
+            sigma[sigma == 0] = sigma.max()
+        transposed = key.transpose
+        if transposed is None:
+            transposed = m < n and np.size(sigma) == 1
+        self._is_transposed = transposed
+        matrix = gram(activities.T if transposed else activities, self._threads)
+        matrix.flat[:: len(matrix) + 1] += m * sigma**2
+        return matrix
+
+    def _solve(self, right: np.ndarray) -> np.ndarray:
+        matrix = self._matrix
+        assert matrix is not None
+        try:
+            from scipy.linalg import cho_factor, cho_solve
+        except ImportError:
+            return np.linalg.solve(matrix, right)
+        if self._factor is None:
+            self._factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
+        return cho_solve(self._factor, right, check_finite=False)
+
+    def forget_matrices(self) -> None:
+        """Free all but the decoders of values."""
+        self.activities = self._matrix = self._factor = None
+
+
+def _activities(ensemble: Ensemble, built: Any, settle: Settle, threads: int) -> np.ndarray:
+    x = np.dot(built.eval_points, built.encoders.T / ensemble.radius)
+    return rates(ensemble.neuron_type, x, built.gain, built.bias, settle, threads)
+
+
+def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
+    """``matrix.T @ matrix``, which does not depend on the number of threads.
+
+    Parameters
+    ----------
+    matrix : (m, n) numpy.ndarray
+        The matrix.
+    threads : int
+        How many threads to use at most.
+    """
+    m, n = matrix.shape
+    if n <= LARGE:
+        return np.dot(matrix.T, matrix)
+    blocks = [matrix[start : start + ROWS] for start in range(0, m, ROWS)]
+    with closing(parallel_map(lambda block: np.dot(block.T, block), blocks, threads)) as products:
+        total: np.ndarray = next(products)
+        for product in products:
+            total += product
+    return total
+
+
+class Decoders:
+    """Solves for the decoders of the connections of one model.
+
+    Parameters
+    ----------
+    threads : int, optional
+        How many threads to use at most; as many as there are cores by default. Results do not
+        depend on it.
+    settle : callable
+        See `nengo_jit.neurons.rates.rates`.
+
+    Attributes
+    ----------
+    settle : callable
+        As given.
+    solved : callable or None
+        Called with the ensemble of each expected system that is ready.
+    """
+
+    def __init__(self, threads: int | None = None, settle: Settle = settle_in_numpy):
+        self.threads = n_cores() if threads is None else threads
+        self.settle = settle
+        self.solved: Callable[[Ensemble], None] | None = None
+        self._uses: dict[Key, Uses] = {}
+        self._systems: dict[Key, System] = {}
+        self._latest: System | None = None
+
+    def expect(self, network: Network) -> None:
+        """Count the connections of a network that is going to be built."""
+        for key, dimensions in connections_in_order(network):
+            uses = self._uses.setdefault(key, Uses())
+            if dimensions is None:
+                uses.functions += 1
+            else:
+                uses.values[dimensions] += 1
+
+    @property
+    def expected(self) -> list[Ensemble]:
+        """List of Ensemble: one for each system that is going to be needed."""
+        return [key.ensemble for key in self._uses]
+
+    def forget(self) -> None:
+        """Forget all systems and what was expected."""
+        self._uses.clear()
+        self._systems.clear()
+        self._latest = None
+
+    def solve(
+        self, key: Key, conn: Connection, params: Mapping[Any, Any], targets: Any
+    ) -> Solved | None:
+        """Decoders of a connection, and the solver's info; None if no neuron ever fires.
+
+        Parameters
+        ----------
+        key : Key
+            From `key_of`.
+        conn : nengo.Connection
+            The connection.
+        params : mapping of (object, object)
+            What has been built, such as the connection's ensemble.
+        targets : callable
+            Returns what to decode at each evaluation point; called only if the connection is
+            not one of the represented value.
+        """
+        with one_thread_in_blas() as limited:
+            if key not in self._systems:
+                self._prepare(key, params, self.threads if limited else 1)
+            system = self._systems[key]
+            if system is not self._latest:  # most likely the one before is not needed soon
+                if self._latest is not None:
+                    self._latest.activities = None
+                self._latest = system
+            if system.is_silent:
+                return None
+            if conn.function is None:
+                decoders, info = system.decode_value(dimensions_of(conn.pre_slice))
+                return decoders, dict(info)
+        wanted = targets()  # by code of the user's
+        with one_thread_in_blas():
+            return system.decode(wanted)
+
+    def used(self, key: Key, conn: Connection) -> None:
+        """Note that a connection has its decoders, and forget what nobody else needs."""
+        uses = self._uses.get(key, Uses(functions=1))
+        if conn.function is None:
+            dimensions = dimensions_of(conn.pre_slice)
+            uses.values[dimensions] -= 1
+            if uses.values[dimensions] <= 0:
+                del uses.values[dimensions]
+        else:
+            uses.functions -= 1
+        if not uses.values and uses.functions <= 0:
+            self._systems.pop(key, None)
+            self._uses.pop(key, None)
+        elif uses.functions <= 0 and key in self._systems:
+            self._systems[key].forget_matrices()
+
+    def _prepare(self, key: Key, params: Mapping[Any, Any], threads: int) -> None:
+        """Compute a system and, as far as memory allows, those that will be needed soon."""
+        keys = list(self._ahead(key, params))
+        inner = threads if len(keys) < threads else 1
+
+        def make(key: Key) -> System:
+            system = System(key, params[key.ensemble], self.settle, inner)
+            uses = self._uses.get(key, Uses(functions=1))
+            if not system.is_silent:
+                for dimensions in uses.values:
+                    system.decode_value(dimensions)
+            if uses.functions == 0:
+                system.forget_matrices()
+            return system
+
+        with closing(parallel_map(make, keys, threads)) as systems:
+            for made, system in zip(keys, systems):
+                self._systems[made] = system
+                if self.solved is not None and made in self._uses:
+                    self.solved(made.ensemble)
+
+    def _ahead(self, key: Key, params: Mapping[Any, Any]) -> Iterator[Key]:
+        yield key
+        room = BUDGET - sum(system.nbytes for system in self._systems.values())
+        for other, uses in self._uses.items():
+            built = params.get(other.ensemble)
+            if built is None or other == key or other in self._systems:
+                continue
+            if uses.functions > 0:
+                room -= 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
+            if room < 0:
+                return
+            yield other

@@ -1,0 +1,101 @@
+"""Draw samples from nengo's distributions: the same numbers in the same order, sooner.
+
+Only distributions of exactly the types below are drawn here; all others draw by themselves.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from nengo.dists import QuasirandomSequence, ScatteredHypersphere, get_samples
+
+
+def sample(dist: Any, n: int, d: int | None = None, rng: Any = np.random) -> np.ndarray:
+    """Samples of a distribution, or a copy of those that are given.
+
+    Parameters
+    ----------
+    dist : nengo.dists.Distribution or array_like
+        Where the samples come from.
+    n : int
+        How many to draw.
+    d : int, optional
+        Number of dimensions; without it, the samples are numbers.
+    rng : numpy.random.RandomState
+        Source of randomness, which is left in the state in which nengo would leave it.
+
+    Returns
+    -------
+    (n, d) or (n,) numpy.ndarray
+        The very numbers that ``nengo.dists.get_samples`` would return.
+    """
+    if d is None or d < 1 or n < 2 or not isinstance(rng, np.random.RandomState):
+        return get_samples(dist, n, d, rng=rng)
+    if type(dist) is QuasirandomSequence:
+        return _quasirandom(n, d, rng)
+    if type(dist) is not ScatteredHypersphere or type(dist.base) is not QuasirandomSequence:
+        return get_samples(dist, n, d, rng=rng)
+    if dist.method != "sct-approx":
+        return get_samples(dist, n, d, rng=rng)
+    return _scattered(dist, n, d, rng)
+
+
+def shuffled(rows: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """What ``rng.shuffle(rows)`` makes of a matrix; it shuffles numbers far sooner than rows."""
+    order = np.arange(len(rows))
+    rng.shuffle(order)
+    return rows[order]
+
+
+@cache
+def _steps(d: int) -> np.ndarray:
+    """Distances in each dimension between neighbours of the quasirandom sequence."""
+    return (1.0 / QuasirandomSequence._phi(d)) ** np.arange(1, d + 1)
+
+
+def _quasirandom(n: int, d: int, rng: np.random.RandomState) -> np.ndarray:
+    start = rng.uniform(0, 1, size=d)
+    if d == 1:
+        points = start + (1 / n) * np.arange(n, dtype=np.float64)
+        points = points[:, np.newaxis]
+    else:
+        points = start + np.outer(np.arange(1, n + 1), _steps(d))
+    points -= np.floor(points)  # they are not negative
+    return shuffled(points, rng)
+
+
+def _scattered(
+    dist: ScatteredHypersphere, n: int, d: int, rng: np.random.RandomState
+) -> np.ndarray:
+    surface, min_magnitude = dist.surface, dist.min_magnitude
+    if d == 1:
+        return _scattered_on_line(surface, min_magnitude, n, rng)
+    if surface:
+        angles, radius = _quasirandom(n, d - 1, rng), None
+    else:
+        points = _quasirandom(n, d, rng)
+        angles, radius = points[:, :-1], points[:, -1:]
+        if min_magnitude != 0:
+            lowest = min_magnitude**d
+            radius *= 1 - lowest
+            radius += lowest
+        radius **= 1.0 / d
+    mapped = ScatteredHypersphere.spherical_transform_sct(angles, approx=True)
+    if radius is not None:
+        mapped *= radius
+    return np.dot(mapped, ScatteredHypersphere.random_orthogonal(d, rng=rng))
+
+
+def _scattered_on_line(
+    surface: bool, min_magnitude: float, n: int, rng: np.random.RandomState
+) -> np.ndarray:
+    if surface:
+        return np.sign(_quasirandom(n, 1, rng) - 0.5)
+    samples = np.concatenate([_quasirandom(n // 2, 1, rng), _quasirandom(n - n // 2, 1, rng)])
+    if min_magnitude > 0:
+        samples *= 1.0 - min_magnitude
+        samples += min_magnitude
+    samples[n // 2 :] *= -1
+    return shuffled(samples, rng)

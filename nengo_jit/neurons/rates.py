@@ -1,0 +1,210 @@
+"""Steady rates of neurons, as nengo computes them for decoders, by the types' formulas.
+
+The results are those of ``neurons.rates``, to the last bit where the formulas run in NumPy. They
+are computed block by block, so that what is computed on the way stays in a core's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nengo.neurons import (
+    NeuronType,
+    PoissonSpiking,
+    RatesToSpikesNeuronType,
+    RegularSpiking,
+    StochasticSpiking,
+)
+
+from nengo_jit.neurons.base import Formula, is_unchanged, rate_formula_of
+from nengo_jit.parallel import parallel_map
+
+Settle = Callable[[NeuronType, Formula, np.ndarray], np.ndarray]
+
+DT = 0.001  # seconds: the step with which nengo lets neurons settle
+BLOCK = 16384  # currents whose rates are computed together
+BLOCKS = 32  # how many of them are worth a thread
+RATES_OF_BASE = (RegularSpiking, StochasticSpiking, PoissonSpiking)
+
+
+def settle_in_numpy(neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
+    """Run neurons at constant currents, and count their spikes once they have settled.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        What to run.
+    formula : Formula
+        Its formula, with ``settling``.
+    J : (n,) numpy.ndarray
+        Currents (dimensionless).
+
+    Returns
+    -------
+    (n,) numpy.ndarray
+        Mean output (hertz).
+    """
+    if len(J) > BLOCK:
+        blocks = (J[start : start + BLOCK] for start in range(0, len(J), BLOCK))
+        return np.concatenate([settle_in_numpy(neurons, formula, block) for block in blocks])
+    assert formula.settling is not None
+    n_settle, n_count = formula.settling
+    parameters = formula.parameters(neurons, DT)
+    total = np.zeros_like(J)
+    states = [np.zeros_like(J) for _ in formula.states]
+    for k in range(n_settle + n_count):
+        output, *states = formula.step(J, *states, DT, *parameters)
+        if k >= n_settle:
+            total += output
+    return total / float(n_count)
+
+
+def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
+    """Whose formula gives the rates of a neuron type: its own or its base type's.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        The type, with its parameters.
+
+    Returns
+    -------
+    neurons : nengo.neurons.NeuronType
+        The type itself or, for types that turn rates into spikes, the one whose rates they are.
+    formula : Formula
+        Its formula.
+
+    None is returned in place of these if nengo's code has to be called.
+    """
+    while type(neurons) in RATES_OF_BASE and is_unchanged(neurons):
+        assert isinstance(neurons, RatesToSpikesNeuronType)
+        neurons = neurons.base_type
+    formula = rate_formula_of(neurons)
+    return None if formula is None else (neurons, formula)
+
+
+def rates(
+    neurons: NeuronType,
+    x: np.ndarray,
+    gain: np.ndarray,
+    bias: np.ndarray,
+    settle: Settle = settle_in_numpy,
+    threads: int = 1,
+) -> np.ndarray:
+    """Steady rates of neurons: ``neurons.rates(x, gain, bias)``.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        The neuron type. If it is not known exactly, its own method is called.
+    x : (n_points, n_neurons) numpy.ndarray
+        What is represented, as each neuron's encoder sees it (in radii).
+    gain, bias : (n_neurons,) numpy.ndarray
+        The neurons' tuning.
+    settle : callable
+        Runs types that have to settle; see `settle_in_numpy`.
+    threads : int
+        How many threads to use at most. Results do not depend on it.
+
+    Returns
+    -------
+    (n_points, n_neurons) numpy.ndarray
+        Rates (hertz).
+    """
+    known = known_rates(neurons)
+    if known is None or x.ndim != 2 or gain.shape != x.shape[1:] or bias.shape != gain.shape:
+        return neurons.rates(x, gain, bias)
+    neurons, formula = known
+    x, gain, bias = (array.astype(float, copy=False) for array in (x, gain, bias))
+    if formula.rate is None:
+        return settle(neurons, formula, (gain * x + bias).ravel()).reshape(x.shape)
+    rate, parameters = formula.rate, formula.parameters(neurons, DT)
+    result = np.empty(x.shape)
+    rows = max(1, BLOCK // max(1, gain.size))
+
+    def compute(part: slice) -> None:
+        with np.errstate(all="ignore"):
+            for start in range(part.start, part.stop, rows):
+                block = slice(start, min(start + rows, part.stop))
+                currents = gain * x[block]
+                currents += bias
+                result[block] = rate(currents, *parameters)
+
+    list(parallel_map(compute, parts(x, rows * BLOCKS), threads))
+    return result
+
+
+def parts(x: np.ndarray, rows: int) -> list[slice]:
+    """Slices of so many rows each, and the rest."""
+    return [slice(start, min(start + rows, len(x))) for start in range(0, len(x), rows)]
+
+
+class _Settling:
+    """Stands for neurons in nengo's methods that search for currents, which ask for rates only."""
+
+    def __init__(self, neurons: NeuronType, settle: Settle):
+        self.neurons = neurons
+        self.settle = settle
+
+    def rates(self, x: Any, gain: Any, bias: Any) -> np.ndarray:
+        x, gain, bias = (np.asarray(np.atleast_1d(a), dtype=float) for a in (x, gain, bias))
+        points = np.broadcast_to(x[:, np.newaxis], (len(x), len(gain)))
+        return rates(self.neurons, points, gain, bias, self.settle)
+
+
+def _searches_currents(neurons: NeuronType, formula: Formula) -> bool:
+    """Whether nengo finds the gains of settling neurons by trying currents."""
+    is_default = type(neurons).gain_bias is NeuronType.gain_bias
+    return formula.settling is not None and is_default
+
+
+def gain_bias(
+    neurons: NeuronType, max_rates: Any, intercepts: Any, settle: Settle = settle_in_numpy
+) -> tuple[Any, Any]:
+    """Gains and biases for the tuning asked for: ``neurons.gain_bias(max_rates, intercepts)``.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        The neuron type.
+    max_rates : (n_neurons,) array_like
+        Rates at the encoders (hertz).
+    intercepts : (n_neurons,) array_like
+        Where the neurons begin to fire (in radii).
+    settle : callable
+        Runs types that have to settle; see `settle_in_numpy`.
+
+    Returns
+    -------
+    gain, bias : (n_neurons,) numpy.ndarray or None
+    """
+    known = known_rates(neurons)
+    if known is None or not _searches_currents(*known):
+        return neurons.gain_bias(max_rates, intercepts)
+    return NeuronType.gain_bias(_Settling(known[0], settle), max_rates, intercepts)
+
+
+def max_rates_intercepts(
+    neurons: NeuronType, gain: Any, bias: Any, settle: Settle = settle_in_numpy
+) -> tuple[Any, Any]:
+    """What `gain_bias` inverts: ``neurons.max_rates_intercepts(gain, bias)``.
+
+    Parameters
+    ----------
+    neurons : nengo.neurons.NeuronType
+        The neuron type.
+    gain, bias : (n_neurons,) array_like
+        The neurons' tuning.
+    settle : callable
+        Runs types that have to settle; see `settle_in_numpy`.
+
+    Returns
+    -------
+    max_rates, intercepts : (n_neurons,) numpy.ndarray or None
+    """
+    known = known_rates(neurons)
+    if known is None or not _searches_currents(*known):
+        return neurons.max_rates_intercepts(gain, bias)
+    return NeuronType.max_rates_intercepts(_Settling(known[0], settle), gain, bias)

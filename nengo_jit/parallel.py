@@ -1,0 +1,88 @@
+"""Share work that NumPy does among threads.
+
+NumPy lets other threads run while it computes, so that plain threads use all cores. The linear
+algebra library behind it (OpenBLAS) starts threads of its own: they are kept from doing so while
+ours run, or there would be more threads than cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import islice
+from threading import Lock
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_limiting = Lock()
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    """The libraries of NumPy and SciPy."""
+    with suppress(ImportError):
+        import scipy.linalg  # noqa: F401
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def one_thread_in_blas() -> Iterator[bool]:
+    """Context in which linear algebra uses the calling thread only.
+
+    Yields whether that could be brought about: it cannot for unknown libraries, or while another
+    thread is in such a context.
+    """
+    if not _limiting.acquire(blocking=False):
+        yield False
+        return
+    try:
+        libraries = _linear_algebra()
+        with libraries.limit(limits=1):
+            yield bool(libraries.lib_controllers)
+    finally:
+        _limiting.release()
+
+
+def parallel_map(
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int
+) -> Generator[Result, None, None]:
+    """Results of a function for each item, in order, computed by threads ahead of their use.
+
+    If an error or Ctrl-C comes up, or if the generator is closed, calls that have not begun are
+    dropped, and those that have are waited for. Close it if it may not be used up.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one item. It must not depend on what else is running.
+    items : sequence
+        What to call it with.
+    threads : int
+        How many threads to use at most.
+    """
+    if threads < 2 or len(items) < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        waiting = iter(items)
+        futures: list[Any] = [pool.submit(function, item) for item in islice(waiting, 2 * threads)]
+        try:
+            while futures:
+                yield futures.pop(0).result()
+                futures.extend(pool.submit(function, item) for item in islice(waiting, 1))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,310 @@
+"""Decoders that connections share: nengo's results, whatever is shared and however many threads."""
+
+import gc
+import os
+import signal
+import threading
+
+import nengo
+import numpy as np
+import pytest
+from nengo.cache import DecoderCache
+from nengo.exceptions import BuildError
+from nengo.solvers import LstsqL2, LstsqL2nz
+from nengo.utils.least_squares_solvers import SVD, Cholesky
+
+import nengo_jit
+from nengo_jit.builder import Model, decoders
+from nengo_jit.builder.decoders import Decoders, gram, key_of
+from nengo_jit.parallel import one_thread_in_blas
+
+
+class MySolver(LstsqL2):
+    """Not exactly nengo's, whatever it does."""
+
+
+class MyNeurons(nengo.LIF):
+    """Not exactly nengo's, whatever they do."""
+
+
+def square(x):
+    return x**2
+
+
+def make_network(seed=0, n_ensembles=4, solver=None, **ensemble_arguments):
+    """Ensembles from which values, slices of them and functions are decoded, some repeatedly."""
+    arguments = {"solver": solver} if solver is not None else {}
+    with nengo.Network(seed=seed) as net:
+        net.ensembles_made = [
+            nengo.Ensemble(30, 3, n_eval_points=200, **ensemble_arguments)
+            for _ in range(n_ensembles)
+        ]
+        out = nengo.Node(size_in=3)
+        points = np.random.RandomState(seed).uniform(-1, 1, size=(200, 3))
+        for repeat in range(2):
+            for ens in net.ensembles_made:
+                nengo.Connection(ens, out, **arguments)
+                nengo.Connection(ens[:2], out[1:], **arguments)
+                nengo.Connection(ens[[2, 0]], out[:2], transform=0.5, **arguments)
+                nengo.Connection(ens, out, function=square, **arguments)
+                nengo.Connection(ens, out, eval_points=points, **arguments)
+        nengo.Probe(net.ensembles_made[0])
+        nengo.Probe(net.ensembles_made[1][1])
+    return net
+
+
+def built_weights(net, model=None):
+    model = Model() if model is None else model
+    model.build(net)
+    return [model.params[conn] for conn in net.all_connections]
+
+
+def assert_close(ours, theirs):
+    for mine, other in zip(ours, theirs):
+        scale = np.abs(other.weights).max()
+        assert np.abs(mine.weights - other.weights).max() <= 1e-9 * scale
+        np.testing.assert_allclose(
+            mine.solver_info["rmses"], other.solver_info["rmses"], rtol=1e-9, atol=1e-9
+        )
+
+
+SOLVERS = [
+    LstsqL2(),
+    LstsqL2(reg=0.02),
+    LstsqL2(reg=1e-4),
+    LstsqL2(solver=Cholesky(transpose=True)),
+    LstsqL2(solver=SVD()),
+    LstsqL2nz(),
+    LstsqL2nz(reg=0.05),
+    nengo.solvers.Lstsq(),
+    nengo.solvers.LstsqNoise(),
+    nengo.solvers.LstsqMultNoise(),
+    MySolver(),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("solver", SOLVERS, ids=str)
+def test_decoders_are_those_of_nengo(solver, threads):
+    net = make_network(solver=solver)
+    model = Model()
+    model.decoders = Decoders(threads)
+    assert_close(built_weights(net, model), built_weights(net, nengo.builder.Model()))
+
+
+def test_more_neurons_than_points_are_solved_the_other_way():
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(40, 1, n_eval_points=25)
+        for solver in (LstsqL2(), LstsqL2nz(), LstsqL2(solver=Cholesky(transpose=False))):
+            nengo.Connection(ens, nengo.Node(size_in=1), solver=solver)
+    assert_close(built_weights(net), built_weights(net, nengo.builder.Model()))
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    with nengo.Network(seed=0) as net:
+        for n_neurons in (300, 20, 50):
+            ens = nengo.Ensemble(n_neurons, 2, n_eval_points=2500)
+            nengo.Connection(ens, nengo.Node(size_in=2))
+            nengo.Connection(ens, nengo.Node(size_in=2), function=square)
+    results = []
+    for threads in (1, 2, 5):
+        model = Model()
+        model.decoders = Decoders(threads)
+        results.append([built.weights for built in built_weights(net, model)])
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_gram_matrix():
+    matrix = np.random.RandomState(0).randn(2500, 300)
+    np.testing.assert_allclose(gram(matrix, 2), matrix.T @ matrix, rtol=1e-12, atol=1e-9)
+    np.testing.assert_array_equal(gram(matrix, 1), gram(matrix, 3))
+
+
+# --- what is shared
+
+
+@pytest.fixture
+def systems_made(monkeypatch):
+    """A list that grows whenever a system of equations is set up."""
+    made = []
+
+    class Counted(decoders.System):
+        def __init__(self, key, *args):
+            made.append(key)
+            super().__init__(key, *args)
+
+    monkeypatch.setattr(decoders, "System", Counted)
+    return made
+
+
+def test_one_system_for_all_connections_from_an_ensemble(systems_made):
+    net = make_network()
+    built_weights(net)
+    assert [key.ensemble for key in systems_made] == net.ensembles_made
+
+
+def test_one_system_for_each_regularisation(systems_made):
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(10, 1)
+        for reg in (0.1, 0.2, 0.1):
+            nengo.Connection(ens, nengo.Node(size_in=1), solver=LstsqL2(reg=reg))
+    built_weights(net)
+    assert [key.reg for key in systems_made] == [0.1, 0.2]
+
+
+@pytest.mark.parametrize("budget", [0, 1 << 30])
+def test_results_do_not_depend_on_what_is_kept(monkeypatch, budget, systems_made):
+    expected = built_weights(make_network())
+    monkeypatch.setattr(decoders, "BUDGET", budget)
+    systems_made.clear()
+    for mine, other in zip(built_weights(make_network()), expected):
+        np.testing.assert_array_equal(mine.weights, other.weights)
+    assert len(systems_made) == 4
+
+
+def test_nothing_is_kept_after_building():
+    model = Model()
+    model.build(make_network())
+    assert model.decoders.expected == []
+    assert model.decoders._systems == {}
+
+
+def test_connections_that_were_not_expected_have_decoders(systems_made):
+    net = make_network()
+    model = Model()
+    model.build(net)
+    with net:
+        late = nengo.Connection(net.ensembles_made[0], net.ensembles_made[1], function=square)
+        value = nengo.Connection(net.ensembles_made[0], net.ensembles_made[1])
+    for conn in (late, value):
+        model.seeds[conn], model.seeded[conn] = 1, False
+        model.build(conn)
+    earlier = model.params[net.all_connections[0]].weights
+    np.testing.assert_array_equal(model.params[value].weights, earlier)
+
+
+def test_info_is_not_shared():
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(10, 1)
+        conns = [nengo.Connection(ens, nengo.Node(size_in=1)) for _ in range(2)]
+    model = Model()
+    model.build(net)
+    infos = [model.params[conn].solver_info for conn in conns]
+    infos[0]["mine"] = 1
+    assert "mine" not in infos[1]
+
+
+def test_a_cache_is_filled_from_shared_systems_and_hit(tmp_path, systems_made):
+    weights = []
+    for _ in range(2):
+        with nengo.Network(seed=0) as net:
+            ens = nengo.Ensemble(10, 1)
+            nengo.Connection(ens, nengo.Node(size_in=1))
+            nengo.Connection(ens, nengo.Node(size_in=1), function=square)
+        cache = DecoderCache(cache_dir=tmp_path)
+        weights.append([built.weights for built in built_weights(net, Model(decoder_cache=cache))])
+        assert len(systems_made) == 1
+    np.testing.assert_array_equal(weights[0], weights[1])
+
+
+# --- what is not
+
+
+def key(ens, eval_points=None, solver=None):
+    return key_of(ens, eval_points, LstsqL2() if solver is None else solver)
+
+
+def test_only_what_is_known_exactly_is_shared(monkeypatch):
+    with nengo.Network():
+        ens = nengo.Ensemble(10, 1)
+        mine = nengo.Ensemble(10, 1, neuron_type=MyNeurons())
+        node = nengo.Node(0)
+    assert key(ens) is not None
+    assert key(ens, solver=LstsqL2nz()) is not None
+    assert key(mine) is None
+    assert key(node) is None
+    assert key(ens, eval_points=np.zeros((3, 1))) is None
+    assert key(ens, solver=MySolver()) is None
+    assert key(ens, solver=nengo.solvers.NoSolver()) is None
+    assert key(ens, solver=LstsqL2(solver=SVD())) is None
+    assert key(ens, solver=LstsqL2(reg=0)) is None
+    assert key(ens, solver=LstsqL2(reg=1e-3)) is None
+    monkeypatch.setattr(LstsqL2, "__call__", lambda *args, **kwargs: None)
+    assert key(ens) is None
+    assert key(ens, solver=LstsqL2nz()) is not None
+
+
+@pytest.mark.parametrize("function", [None, square])
+def test_neurons_that_never_fire_are_an_error(function):
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(5, 1, gain=np.ones(5), bias=np.full(5, -10.0))
+        nengo.Connection(ens, nengo.Node(size_in=1), function=function)
+    with pytest.raises(BuildError, match="'activities' matrix is all zero"):
+        built_weights(net)
+
+
+# --- Ctrl-C
+
+
+with one_thread_in_blas() as can_limit:  # if the library is a known one
+    pass
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def assert_unharmed(net, enabled):
+    """Nothing is left of the build that was interrupted, and the next one gives the same."""
+    assert gc.isenabled() == enabled
+    assert threading.enumerate() == [threading.main_thread()]
+    with one_thread_in_blas() as first, one_thread_in_blas() as second:
+        assert not second
+        assert first == can_limit
+    with nengo_jit.Simulator(net, progress_bar=False, engine="reference") as sim:
+        reference = nengo.builder.Model()
+        reference.build(net)
+        for conn in net.all_connections:
+            np.testing.assert_array_equal(sim.data[conn].weights, reference.params[conn].weights)
+
+
+def test_ctrl_c_in_a_function_of_the_users(monkeypatch):
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        if len(calls) == 20:
+            interrupt()
+        return x
+
+    net = make_network(n_ensembles=2)
+    with net:
+        nengo.Connection(net.ensembles_made[0], nengo.Node(size_in=3), function=function)
+    calls.clear()
+    enabled = gc.isenabled()
+    with pytest.raises(KeyboardInterrupt):
+        nengo_jit.Simulator(net, progress_bar=False, engine="reference")
+    assert len(calls) <= 21
+    assert_unharmed(net, enabled)
+
+
+def test_ctrl_c_while_threads_are_at_work(monkeypatch):
+    calls, rates = [], decoders.rates
+    lock = threading.Lock()
+
+    def slow_rates(*args):
+        with lock:
+            calls.append(args)
+            if len(calls) == 6:  # both threads have started
+                interrupt()
+        return rates(*args)
+
+    net = make_network(n_ensembles=30)
+    enabled = gc.isenabled()
+    monkeypatch.setattr(decoders, "rates", slow_rates)
+    with pytest.raises(KeyboardInterrupt):
+        nengo_jit.Simulator(net, progress_bar=False, engine="reference", threads=2)
+    assert len(calls) < 20
+    assert_unharmed(net, enabled)
