@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
+from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import PRECISIONS
@@ -24,18 +24,12 @@ from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
+from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan, ProbePlan
 
 logger = logging.getLogger(__name__)
-
-
-def n_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class CpuEngine(Engine):
@@ -159,7 +153,7 @@ class CpuEngine(Engine):
             elif operator in self._lowering.at_reset:
                 self._lowering.at_reset[operator](rng)
             elif isinstance(operator, SimProcess):
-                operator.process.get_rng(rng)
+                draw_seed(operator.process, rng)
         self.clear_samples()
 
     def run(self, n_steps: int) -> None:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from nengo import Process
 from nengo.dists import Gaussian, Uniform
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
-from nengo.synapses import LinearFilter, Triangle
+from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
+from nengo.utils.numpy import maxint
 
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines.cpu.kernels.operator import contiguous, copy, copy_inc, pieces, start
@@ -36,6 +38,8 @@ LINEAR_STEPS: tuple[type, ...] = (
     LinearFilter.General,
 )
 
+
+SYNAPSES = (LinearFilter, Lowpass, Alpha)  # whose step depends on what they equal alone
 
 # ``y = values`` and ``y += values``, after all that is done in other ways on the same level
 store, store_inc = replace(copy, stage=1), replace(copy_inc, stage=1)
@@ -157,7 +161,10 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
     u, state = lowering.array(operator.input), lowering.array(operator.state["X"])
     if not contiguous(state):
         return None
-    step = operator.process.make_step(u.shape, y.shape, lowering.dt, None, {"X": state})
+    if type(operator.process) in SYNAPSES:
+        step = _linear_step(operator.process, lowering.dt, len(state))
+    else:
+        step = operator.process.make_step(u.shape, y.shape, lowering.dt, None, {"X": state})
     if type(step) not in LINEAR_STEPS:
         return None
     if isinstance(step, LinearFilter.NoX):
@@ -178,6 +185,12 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
         )
         for a, b, x, w in pieces(u, y, state[0], work[0])
     ]
+
+
+@lru_cache(maxsize=256)
+def _linear_step(synapse: LinearFilter, dt: float, order: int) -> Any:
+    """A step of a filter, for its matrices, which take nengo long to compute."""
+    return synapse.make_step((2,), (2,), dt, None, {"X": np.zeros((order, 2))})
 
 
 def _matrices(step: Any, lowering: Lowering) -> tuple[int, int]:
@@ -280,6 +293,14 @@ def _parameters(dist: Any) -> tuple[int | None, float, float]:
     if type(dist) is Uniform and _is(dist.sample, Uniform.sample) and not dist.integer:
         return UNIFORM, float(dist.low), float(dist.high) - float(dist.low)
     return None, 0.0, 0.0
+
+
+def draw_seed(process: Process, rng: np.random.RandomState) -> None:
+    """Draw what a process draws for its own generator, if that is not needed."""
+    if not _is(process.get_rng, Process.get_rng):
+        process.get_rng(rng)
+    elif process.seed is None:
+        rng.randint(maxint)
 
 
 def _is(method: Any, function: Any) -> bool:
@@ -411,7 +432,7 @@ def _filling(process: Process, table: Table, rows: Any) -> Callable[[Any], None]
     """What to do at a reset for a process that draws no numbers."""
 
     def fill(rng: np.random.RandomState) -> None:
-        process.get_rng(rng)
+        draw_seed(process, rng)
         table.fill(rows)
 
     return fill
