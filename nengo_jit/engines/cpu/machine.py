@@ -236,18 +236,22 @@ class Kernel:
 
     def fuse(self, rows: list[Row], itemsize: int) -> list[Row]:
         """Join rows that go on where the one before ends."""
-        if "n" not in self.fields:
+        if "n" not in self.fields or len(rows) < 2:
             return rows
-        fused: list[Row] = []
-        for row in rows:
-            if fused:
-                last = fused[-1]
-                end = self.advance(last, self.size(last), itemsize)
-                if self.resize(end, 0) == self.resize(row, 0):
-                    fused[-1] = self.resize(last, self.size(last) + self.size(row))
-                    continue
-            fused.append(row)
-        return fused
+        table = np.array(rows, dtype=np.int64)
+        column = self.fields.index("n")
+        sizes, ends = table[:, column], table[:-1].copy()
+        for i, kind in enumerate(self.fields):
+            if kind in "aw":
+                ends[:, i] += sizes[:-1] * itemsize
+            elif kind == "r":
+                ends[:, i] += sizes[:-1] * table[:-1, -1]
+        ends[:, column] = sizes[1:]
+        goes_on = (ends == table[1:]).all(axis=1)
+        firsts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+        fused = table[firsts]
+        fused[:, column] = np.add.reduceat(sizes, firsts)
+        return [tuple(row) for row in fused.tolist()]
 
 
 def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel]:

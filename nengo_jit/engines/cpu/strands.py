@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nengo_jit.engines.cpu.machine import Kernel, Row
@@ -41,7 +42,7 @@ class Piece:
     row: Row | None = None
     span: tuple[int, int] | None = None
 
-    @property
+    @cached_property
     def nanoseconds(self) -> float:
         """float: about how long it takes, if it is known."""
         return self.code.work(self.row) if self.row is not None else 0.0
