@@ -36,8 +36,12 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
     for operator, dependents in graph.items():
         for dependent in dependents:
             before[dependent].append(operator)
-    found = {operator for operator in order if type(operator) in STATELESS}
-    suspects = list(order)
+    found: set[Any] = set()
+    for operator in order:
+        is_stateless = type(operator) in STATELESS and not operator.updates
+        if is_stateless and all(each in found for each in before[operator]):
+            found.add(operator)
+    suspects = list(found)
     while suspects:
         operator = suspects.pop()
         if operator in found and not _is_steady(operator, before[operator], graph, found):
@@ -51,7 +55,7 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
 
 def _is_steady(operator: Any, before: Sequence[Any], graph: Graph, others: set[Any]) -> bool:
     """Whether an operator is steady if the others are."""
-    if operator.updates or not all(each in others for each in before):
+    if not all(each in others for each in before):
         return False
     written = (*operator.sets, *operator.incs)
     for dependent in graph[operator]:

@@ -146,6 +146,13 @@ class Lowering:
         view[...] = array
         return address(view)
 
+    def columns(self, matrix: np.ndarray) -> int:
+        """Address of a matrix that does not change, stored column by column."""
+        if matrix.T.flags.c_contiguous and matrix.nbytes >= CHUNK:
+            self._kept.append(matrix)
+            return address(matrix)
+        return self.constant(matrix.T)
+
     def parameters(self, values: Iterable[float]) -> int:
         """Address of a few numbers; the same address for the same numbers."""
         array = np.array(list(values), self.dtype)

@@ -446,7 +446,7 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
         return []
     if contiguous(x) and contiguous(y):
         if fixed and events is not None:
-            columns = lowering.constant(a.T)
+            columns = lowering.columns(a)
             size = n * a.itemsize  # of a column
             return [
                 (dot_events, (columns + first * size, start(x[first:]), start(y), n, count, n, at))
@@ -461,7 +461,7 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
                 for first, count, at in events
             ]
         if fixed and (m < WIDE or m < n // 4):
-            return [(dot_columns, (lowering.constant(a.T), start(x), start(y), n, m, n))]
+            return [(dot_columns, (lowering.columns(a), start(x), start(y), n, m, n))]
         if a.strides[1] == a.itemsize or m == 1:
             return [(dot_rows, (start(a), start(x), start(y), n, m, a.strides[0]))]
     matrix, strides = start(a), a.strides
