@@ -32,6 +32,9 @@ from nengo_jit.planner.plan import Plan, ProbePlan
 logger = logging.getLogger(__name__)
 
 
+WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
+
+
 class CpuEngine(Engine):
     """Runs a plan as a program of compiled kernels; see `Engine`.
 
@@ -74,8 +77,9 @@ class CpuEngine(Engine):
         load_kernels(codes.difference(self.callbacks), self._lowering.dtype, progress)
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
-        if any(code.when != "always" for code in codes):
+        if any(code.when == "first" for code in codes):
             self._first = self._program(levels, "always", "first")
+        if any(code.when == "after" for code in codes):
             self._after = self._program(levels, "after")
         in_python = tuple(callback.operator for callback in self.callbacks)
         self.plan = replace(plan, in_python=in_python)
@@ -95,9 +99,7 @@ class CpuEngine(Engine):
         """Kernels and callbacks by level, then by stage within the level."""
         for operator in self.plan.operators:  # learning rules are lowered with what comes before
             self._lowering.lower(operator)
-        steady = self.plan.steady
-        if any(self._lowering.lower(operator) is None for operator in steady):
-            steady = frozenset()  # callbacks run in every step
+        steady = self._steady()
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         last = -1  # level on which a callback may raise
         for group in self.plan.groups:
@@ -122,6 +124,17 @@ class CpuEngine(Engine):
             *(levels[key] for key in sorted(levels)),
             [Piece(None, kernels.probe.record, row) for row in recording],
         ]
+
+    def _steady(self) -> frozenset[Any]:
+        """Operators that are left out after the first step of a run, if that pays."""
+        steady = self.plan.steady
+        if any(self._lowering.lower(operator) is None for operator in steady):
+            return frozenset()  # callbacks run in every step
+        saved, whole = (
+            sum(kernel.work(row) for op in ops for kernel, row in self._lowering.lower(op) or ())
+            for ops in (steady, self.plan.operators)
+        )
+        return steady if saved > WORTH_FOLDING * whole else frozenset()
 
     def _span(self, operator: Any) -> tuple[int, int]:
         """Addresses that an operator may write to, as others on its level may."""
@@ -187,7 +200,7 @@ class CpuEngine(Engine):
 
     def _run_programs(self, n_steps: int) -> int:
         """Run the programs; returns zero, or what stopped them."""
-        if self._after is None:
+        if self._first is self._later:
             return self._later.run(n_steps)
         stopped = self._first.run(min(1, n_steps))
         return stopped or self._later.run(max(0, n_steps - 1))
