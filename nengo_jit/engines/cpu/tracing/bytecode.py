@@ -148,7 +148,6 @@ class Frame:
         self.namespace = function.namespace
         self.variables = variables
         self.closure = function.closure
-        self.cells: dict[str, Any] = {}
         self.stack: list[Any] = []
         self.yielded: list[Any] = []
         self.keywords: tuple[str, ...] = ()
@@ -190,8 +189,8 @@ class Frame:
     def _nothing(self, instruction: Any) -> None:
         pass
 
-    _resume = _nop = _cache = _precall = _copy_free_vars = _to_bool = _nothing
-    _jump_no_interrupt = _make_cell = _nothing
+    _resume = _nop = _cache = _precall = _to_bool = _extended_arg = _nothing
+    _jump_no_interrupt = _nothing
 
     # Variables and constants
 
@@ -253,19 +252,18 @@ class Frame:
         if isinstance(value, np.ndarray):
             self.tracer.watched.add_array(value)
 
-    def _load_closure(self, instruction: Any) -> None:
-        self.stack.append(self._cell(instruction.argval))
+    def _make_cell(self, instruction: Any) -> None:
+        name = instruction.argval
+        self.variables[name] = Cell(self.variables.get(name, MISSING))
 
-    def _cell(self, name: str) -> Any:
-        if name in self.code.co_freevars:
-            return self.closure[self.code.co_freevars.index(name)]
-        if name not in self.cells:
-            self.cells[name] = Cell(self.variables.get(name, MISSING))
-        return self.cells[name]
+    def _copy_free_vars(self, instruction: Any) -> None:
+        self.variables.update(zip(self.code.co_freevars, self.closure))
+
+    _load_closure = _load_fast
 
     def _load_deref(self, instruction: Any) -> None:
         name = instruction.argval
-        cell = self._cell(name)
+        cell = self.variables[name]
         if isinstance(cell, CellType):
             try:
                 value = cell.cell_contents
@@ -282,7 +280,7 @@ class Frame:
         self.stack.append(value)
 
     def _store_deref(self, instruction: Any) -> None:
-        cell = self._cell(instruction.argval)
+        cell = self.variables[instruction.argval]
         if isinstance(cell, CellType):
             raise Unsupported(f"assigns to `{instruction.argval}`, a variable around it")
         cell.cell_contents = self.stack.pop()

@@ -201,6 +201,33 @@ def careful(t, x):
         return -1.0
 
 
+@case(size_in=3, size_out=3)
+def nested(t, x):
+    """Functions inside of functions, which share variables, in comprehensions and loops."""
+    offset = t
+    shifts = [lambda v, i=i: v + i * offset for i in range(3)]
+    offset = 2 * t
+    i = 5
+    values = [shift(v) + i for shift, v in zip(shifts, x)]
+    total = sum(v * w for v in values for w in (1, 2) if w > i - 4)
+    return [total if k == 0 else values[k] for k in range(3)]
+
+
+@case(size_in=2)
+def with_locals(t, x):
+    """Tuples, conditions and loops that end early."""
+    a, b = (x[0], x[1]) if t > 0.5 else (x[1], 2)
+    best = None
+    for candidate in (a, b, a * b):
+        if best is None or candidate > best:
+            best = candidate
+        if best > 1.5:
+            break
+    else:
+        best += 1
+    return best if not best == 2 else -best
+
+
 @case(size_in=1)
 def dead_zone(t, x):
     """Nothing about zero."""
