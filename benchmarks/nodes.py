@@ -19,7 +19,7 @@ def rate_neurons(n_neurons=50):
     """A neuron type written by a user, in NumPy."""
 
     class Leaky(nengo.neurons.NeuronType):
-        state = {"voltage": nengo.dists.Choice([0])}
+        state = {"voltage": nengo.dists.Choice([0])}  # noqa: RUF012  as nengo has it
 
         def rates(self, x, gain, bias):
             return np.maximum(self.current(x, gain, bias), 0)
