@@ -78,6 +78,8 @@ NOT = 38
 SELECT = 39  # a if c else b
 SHORT = 40  # a, which must be finite in single precision
 
+MANY = 16  # elements from more than which on operands have their elements side by side
+
 
 @helper(inline="never")
 def remainder(a, b):
@@ -158,6 +160,39 @@ def compute(operation, a, b, c):
 
 
 @helper(inline="never")
+def compute_many(operation, result, a, b, c):
+    """Quicker loops for some operations on many elements; tells whether this is one of them."""
+    if operation == LESS:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] < b[i] else 0.0
+    elif operation == LESS_EQUAL:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] <= b[i] else 0.0
+    elif operation == EQUAL:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] == b[i] else 0.0
+    elif operation == NOT_EQUAL:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] != b[i] else 0.0
+    elif operation == AND:
+        for i in range(result.size):
+            result[i] = 1.0 if (a[i] != 0.0) & (b[i] != 0.0) else 0.0
+    elif operation == OR:
+        for i in range(result.size):
+            result[i] = 1.0 if (a[i] != 0.0) | (b[i] != 0.0) else 0.0
+    elif operation == NOT:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] == 0.0 else 0.0
+    elif operation == SELECT:
+        for i in range(result.size):
+            chosen, other = a[i], b[i]
+            result[i] = chosen if c[i] != 0.0 else other
+    else:
+        return False
+    return True
+
+
+@helper(inline="never")
 def are_finite(values):
     """Whether all numbers are finite."""
     n_finite = 0
@@ -194,8 +229,13 @@ def store(operation, n, address, source, step):
     """Numbers of any type to memory."""
     if operation == STORE:
         numbers = reals(address, n)
-        for i in range(n):
-            numbers[i] = reals(source + 8 * i * step, 1)[0]
+        if step == 1:
+            values = reals(source, n)
+            for i in range(n):
+                numbers[i] = values[i]
+        else:
+            for i in range(n):
+                numbers[i] = reals(source + 8 * i * step, 1)[0]
     elif operation == STORE_SHORT:
         shorts = short_reals(address, n)
         for i in range(n):
@@ -255,6 +295,8 @@ def perform(tape):
             store(operation, n, word[2], a, word[4])
             continue
         result = reals(word[2], n)
+        if n > MANY and compute_many(operation, result, reals(a, n), reals(b, n), reals(c, n)):
+            continue
         if operation >= MOVE:
             for i in range(n):
                 value = compute(

@@ -89,15 +89,15 @@ def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
         if len(kinds) > 1:
             raise Unsupported("selects from numbers of different types")
         table = np.array([tracer.register(each) for each in value])
-        first = tracer.contiguous(table)
-        register = tracer.compute(op.LOOKUP, (first, 1), (key.register, 0), len(value))
+        first = tracer.side_by_side(table)
+        register = tracer.compute(op.LOOKUP, first, (key.register, 0), len(value))
         return Number(register, kinds.pop())
     else:
         raise Unsupported(f"selects from {described(value)} by what it computes")
     rows, shape = len(table), table.shape[1:]
     n = int(np.prod(shape))
-    first = tracer.contiguous(table)
-    result = tracer.compute(op.LOOKUP, (first, 1), (key.register, 0), rows, n=n)
+    first = tracer.side_by_side(table)
+    result = tracer.compute(op.LOOKUP, first, (key.register, 0), rows, n=n)
     return wrapped(tracer, np.arange(result, result + n).reshape(shape), dtype, False)
 
 

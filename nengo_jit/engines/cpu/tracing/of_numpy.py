@@ -76,8 +76,8 @@ def _roll(tracer: Tracer, array: Array, shift: Number) -> Array:
     if shift.type not in INTEGERS or array.registers.size == 0:
         raise Unsupported("rolls an array by what is no integer")
     n = array.registers.size
-    first = tracer.contiguous(array.registers)
-    result = tracer.compute(op.ROLL, (first, 1), (shift.register, 0), n=n)
+    first = tracer.side_by_side(array.registers)
+    result = tracer.compute(op.ROLL, first, (shift.register, 0), n=n)
     return array.of(np.arange(result, result + n).reshape(array.registers.shape))
 
 

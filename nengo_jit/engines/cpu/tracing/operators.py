@@ -34,7 +34,6 @@ LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use thread
 MOST_ELEMENTS = 10_000  # that are gone through one by one
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
-SMALL = 16  # elements up to which the tape's own operations are quicker than NumPy's loops
 FLOAT64 = np.dtype(np.float64)
 
 # Python's operators, and what NumPy does for them on arrays
@@ -265,7 +264,7 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
         raise Unsupported("calculates with arrays of shapes that do not fit") from None
     operation = OPERATIONS.get(ufunc)
     is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if operation in TO_BOOLEANS or (operation is not None and is_float and n <= SMALL):
+    if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
         results = tracer.elementwise(operation, *registers)
     elif is_float:
         results = _loop(tracer, ufunc, registers)
@@ -377,7 +376,7 @@ def product(tracer: Tracer, a: Any, b: Any) -> Any:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
     if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
         raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
-    inputs = tracer.contiguous(first.registers), tracer.contiguous(second.registers)
+    inputs = [tracer.side_by_side(each.registers)[0] for each in (first, second)]
     m, n = (1, *shapes[0])[-2:]
     sizes = (1, m, n, 1)
     steps = (0, 0, 0, 8 * n, 8, 8, 8, 8, 8)

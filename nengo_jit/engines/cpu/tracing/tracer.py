@@ -21,6 +21,7 @@ from nengo_jit.engines.cpu.tracing.watched import Watched
 MOST_WAYS = 64
 MOST_BRANCHES = 64  # along one way
 MOST_INSTRUCTIONS = 20000
+MOST_NUMBERS = 10_000  # of an array; with more, it is not calling Python that takes long
 LOADS = {"float64": op.LOAD, "float32": op.LOAD_SHORT, "int64": op.LOAD_INTEGERS}
 LOADS["bool"] = op.LOAD_BOOLEANS
 STORES = {"float64": op.STORE, "float32": op.STORE_SHORT, "int64": op.STORE_INTEGERS}
@@ -144,7 +145,8 @@ class Tracer:
         """Compute on registers, element by element with broadcasting; returns the results'."""
         arrays = tuple(np.broadcast_arrays(*arrays))
         shape, n = arrays[0].shape, arrays[0].size
-        first = self.compute(operation, *(self.regular(array) for array in arrays), n=n)
+        arrange = self.regular if n <= op.MANY else self.side_by_side
+        first = self.compute(operation, *(arrange(array) for array in arrays), n=n)
         return np.arange(first, first + n).reshape(shape)
 
     def regular(self, registers: np.ndarray) -> tuple[int, int]:
@@ -161,12 +163,15 @@ class Tracer:
             return self.writer.constants([self.writer.constant(each) for each in flat]), 1
         return self.compute(op.GATHER, flat.tolist(), n=flat.size), 1
 
-    def contiguous(self, registers: np.ndarray) -> int:
-        """Have the numbers in registers side by side; returns the first."""
+    def side_by_side(self, registers: np.ndarray) -> tuple[int, int]:
+        """Have the numbers in registers side by side; returns the first, and one."""
         first, step = self.regular(registers)
         if step == 1 or registers.size <= 1:
-            return first
-        return self.compute(op.MOVE, (first, step), n=registers.size)
+            return first, 1
+        if step == 0 and first >= CONSTANTS:
+            value = self.writer.constant(first)
+            return self.writer.constants(np.full(registers.size, value)), 1
+        return self.compute(op.MOVE, (first, step), n=registers.size), 1
 
     def constant(self, value: Any) -> int:
         """A register that holds a number that is known.
@@ -220,6 +225,8 @@ class Tracer:
                 raise Unsupported(f"reads {name}, which overlaps with another array")
 
         def load() -> np.ndarray:
+            if array.size > MOST_NUMBERS:
+                raise Unsupported(f"reads {name}, an array of {array.size} numbers")
             first = self.compute(LOADS[array.dtype.name], Memory(array), n=array.size)
             return np.arange(first, first + array.size).reshape(array.shape)
 

@@ -225,7 +225,7 @@ def with_locals(t, x):
             break
     else:
         best += 1
-    return best if not best == 2 else -best
+    return best if best != 2 else -best
 
 
 @case(size_in=1)
