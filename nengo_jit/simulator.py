@@ -60,6 +60,10 @@ class Simulator:
         How many threads to use at most, on engines that have a choice. The default is the
         environment variable ``NENGO_JIT_THREADS`` or, if that is not set, the number of cores.
         Results do not depend on it.
+    compile_python : bool or "report"
+        Whether Python functions that only calculate, such as those of nodes, run without calling
+        Python, once a simulation has run for a hundred steps. Results do not depend on it. With
+        "report", what becomes of each function is printed when the simulator has been made.
 
     Attributes
     ----------
@@ -104,6 +108,7 @@ class Simulator:
         *,
         engine: str | None = None,
         threads: int | None = None,
+        compile_python: bool | str = True,
     ):
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
@@ -111,6 +116,11 @@ class Simulator:
         self.progress_bar = progress_bar
         self.optimize = optimize
         self._threads = n_threads(threads)
+        if compile_python not in (True, False, "report"):
+            raise ValidationError(
+                f"Must be True, False or 'report' (got {compile_python!r})", attr="compile_python"
+            )
+        self._compile_python = compile_python
         if model is None:
             model = Model(
                 dt=float(dt),
@@ -130,6 +140,8 @@ class Simulator:
         except BaseException:
             self.closed = True
             raise
+        if compile_python == "report":
+            print("\n".join(self.plan.functions() or ["no Python functions"]))
 
     def _build(self, network: nengo.Network | None, engine: type[Engine]) -> Engine:
         """Build the network, plan the model, and make an engine ready to run it."""
@@ -151,7 +163,7 @@ class Simulator:
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
             plan = make_plan(self.model, engine.runs_python)
             with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
-                return engine(plan, progress, self._threads)
+                return engine(plan, progress, self._threads, bool(self._compile_python))
 
     def __del__(self) -> None:
         if not self.closed:
@@ -182,6 +194,7 @@ class Simulator:
             "optimize": self.optimize,
             "engine": self._engine.name,
             "threads": self._threads,
+            "compile_python": self._compile_python,
             "closed": self.closed,
         }
 
@@ -195,6 +208,7 @@ class Simulator:
             optimize=state["optimize"],
             engine=state["engine"],
             threads=state["threads"],
+            compile_python=bool(state["compile_python"]),
         )
         for signal, value in state["signals"].items():
             self._engine.signals[signal] = value
@@ -232,7 +246,7 @@ class Simulator:
     @property
     def plan(self) -> Plan:
         """Plan: what is run; print it to read it."""
-        return self._engine.plan
+        return self._engine.explain()
 
     @property
     def signals(self) -> SignalDict | None:
@@ -242,7 +256,7 @@ class Simulator:
     @property
     def step_order(self) -> list[Operator]:
         """List of Operator: in the order in which they are carried out in a step."""
-        return list(self.plan.operators)
+        return list(self._engine.plan.operators)
 
     @property
     def time(self) -> float:

@@ -65,13 +65,14 @@ def named_defaults(function):
 
 
 def test_signature_is_nengos_and_more_by_keyword():
-    for name in ("engine", "threads"):
+    for name, default in (("engine", None), ("threads", None), ("compile_python", True)):
         extra = inspect.signature(nengo_jit.Simulator).parameters[name]
-        assert (extra.kind, extra.default) == (inspect.Parameter.KEYWORD_ONLY, None)
+        assert (extra.kind, extra.default) == (inspect.Parameter.KEYWORD_ONLY, default)
     assert named_defaults(nengo_jit.Simulator) == [
         *named_defaults(nengo.Simulator),
         ("engine", None),
         ("threads", None),
+        ("compile_python", True),
     ]
 
 

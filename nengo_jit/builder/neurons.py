@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import nengo.builder.neurons as reference
@@ -94,10 +95,7 @@ class SimNeurons(Operator, reference.SimNeurons):
         state = {name: signals[signal] for name, signal in self.state.items()}
         state.update(self.state_extra)
 
-        def step_simneurons() -> None:
-            neurons.step(dt, J, output, **state)
-
-        return step_simneurons
+        return partial(neurons.step, dt, J, output, **state)
 
 
 @Builder.register(NeuronType)

@@ -6,8 +6,8 @@ third-party code which looks for nengo's finds ours; nothing but the type is inh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import nengo.builder.operator as reference
@@ -555,19 +555,32 @@ class SimPyFunc(Operator, reference.SimPyFunc):
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
         fn = self.fn
         output = None if self.output is None else signals[self.output]
-        t = None if self.t is None else signals[self.t]
-        x = None if self.x is None else signals[self.x]
+        t: Any = None if self.t is None else signals[self.t]
+        x: Any = None if self.x is None else signals[self.x]
 
-        call: Callable[[], Any]
-        if t is None:
-            call = fn if x is None else lambda: fn(x.copy())
-        else:
-            call = (lambda: fn(t.item())) if x is None else lambda: fn(t.item(), x.copy())
+        # One function for each case, since they are called in every step.
+        def of_x() -> Any:
+            return fn(x.copy())
+
+        def of_t() -> Any:
+            return fn(t.item())
+
+        def of_both() -> Any:
+            return fn(t.item(), x.copy())
+
+        cases: dict[tuple[bool, bool], Callable[[], Any]]
+        cases = {(False, True): of_x, (True, False): of_t, (True, True): of_both}
+        call = cases.get((t is not None, x is not None), fn)
         if output is None:
             return call
+        fill = output.fill
 
         def step_simpyfunc() -> None:
-            store(call(), output, fn)
+            value = call()
+            if isinstance(value, float) and isfinite(value):  # by far the quickest check
+                fill(value)
+            else:
+                store(value, output, fn)
 
         return step_simpyfunc
 
@@ -589,20 +602,17 @@ def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
     SimulationError
         If ``value`` is None, not finite, not numeric or of the wrong shape.
     """
-    if isinstance(value, float) and math.isfinite(value):  # by far the quickest check
-        output[...] = value
-        return
     try:
-        # None must be caught by hand: NumPy would store it as NaN
-        finite = value is not None and np.isfinite(value).all()
-        if finite:
-            output[...] = value
+        if value is not None:  # which NumPy would store as NaN
+            array = np.asarray(value)
+            if np.count_nonzero(np.isfinite(array)) == array.size:  # quicker than all()
+                output[...] = array
+                return
     except (TypeError, ValueError) as error:
         raise SimulationError(
             f"Function '{function_name(fn)}' returned a value {value!r} of invalid type "
             f"{type(value)!r} or shape; numbers of shape {output.shape} are needed"
         ) from error
-    if not finite:
-        raise SimulationError(
-            f"Function '{function_name(fn)}' returned non-finite value (got {value!r})"
-        )
+    raise SimulationError(
+        f"Function '{function_name(fn)}' returned non-finite value (got {value!r})"
+    )

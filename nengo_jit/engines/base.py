@@ -28,6 +28,8 @@ class Engine(ABC):
         Is told how far getting ready is.
     threads : int, optional
         How many threads to use at most, for engines that have a choice.
+    compile_python : bool
+        Whether Python functions may be compiled, for engines that can.
 
     Attributes
     ----------
@@ -47,7 +49,13 @@ class Engine(ABC):
     name: ClassVar[str]
     signals: SignalDict
 
-    def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        progress: Any = None,
+        threads: int | None = None,
+        compile_python: bool = True,
+    ):
         self.plan = plan
         self.samples: dict[Any, Any] = {}
         self.generators: dict[Any, np.ndarray] = {}
@@ -65,6 +73,10 @@ class Engine(ABC):
     def supports(cls, dtype: np.dtype) -> bool:
         """Whether the engine can run models of this precision."""
         return True
+
+    def explain(self) -> Plan:
+        """The plan, with what becomes of Python functions in it."""
+        return self.plan
 
     def failed_in(self, operator: Any) -> str:
         """Say where a step failed, after going back to the state of the step before."""

@@ -28,11 +28,19 @@ class ReferenceEngine(Engine):
         Not used: there is nothing to wait for.
     threads : int, optional
         Not used: there is one.
+    compile_python : bool
+        Not used: nothing is compiled.
     """
 
     name: ClassVar[str] = "reference"
 
-    def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        progress: Any = None,
+        threads: int | None = None,
+        compile_python: bool = True,
+    ):
         super().__init__(plan)
         self.signals = SignalDict(
             signal for operator in plan.operators for signal in operator.all_signals

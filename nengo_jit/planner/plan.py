@@ -62,8 +62,12 @@ class Plan:
         Writable signals that should follow each other in memory.
     probes : tuple of ProbePlan
         What is recorded.
-    in_python : tuple of Operator
-        Those that the engine runs by calling Python. (The reference engine runs all so.)
+    in_python : tuple of (Operator, str)
+        Those that the engine runs by calling Python, and why, in words that go on from "it".
+        (The reference engine runs all so.)
+    compiled : tuple of (Operator, str)
+        Those that are written in Python but run without calling it, and why Python is called all
+        the same now and then, if it is.
     """
 
     dt: float
@@ -75,7 +79,8 @@ class Plan:
     groups: tuple[Group, ...]
     runs: Runs
     probes: tuple[ProbePlan, ...]
-    in_python: tuple[Operator, ...] = ()
+    in_python: tuple[tuple[Operator, str], ...] = ()
+    compiled: tuple[tuple[Operator, str], ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -91,8 +96,17 @@ class Plan:
                 f"{getattr(first, 'tag', None) or first}"
             )
         lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
-        lines += [f"in Python: {operator}" for operator in self.in_python]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.functions()])
+
+    def functions(self) -> list[str]:
+        """What becomes of each Python function, a line for each."""
+        return [
+            *(f"in Python: {operator}: it {reason}" for operator, reason in self.in_python),
+            *(
+                f"compiled: {operator}" + (f", except where it {reason}" if reason else "")
+                for operator, reason in self.compiled
+            ),
+        ]
 
 
 def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator: False) -> Plan:

@@ -109,7 +109,12 @@ def test_plan_prints_what_runs_in_python(model):
     plan = make_plan(model)
     (function,) = (op for op in plan.operators if type(op) is SimPyFunc)
     assert "in Python" not in str(plan)
-    assert str(replace(plan, in_python=(function,))).endswith(f"in Python: {function}")
+    plan = replace(plan, in_python=((function, "calls `print`"),), compiled=((function, ""),))
+    lines = [f"in Python: {function}: it calls `print`", f"compiled: {function}"]
+    assert plan.functions() == lines
+    assert str(plan).endswith("\n".join(lines))
+    plan = replace(plan, in_python=(), compiled=((function, "calls `print`"),))
+    assert plan.functions() == [f"compiled: {function}, except where it calls `print`"]
 
 
 PRINT_PLAN = """

@@ -1,16 +1,35 @@
-"""Python in programs: what cannot be lowered runs through its ``make_step``."""
+"""Python in programs: what cannot be lowered runs through its ``make_step``.
+
+What such a step computes is traced and performed as a tape, if that is the same thing (see
+`nengo_jit.engines.cpu.tracing`); otherwise the program calls Python.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import logging
+from collections.abc import Callable
 from typing import Any
 
-from nengo_jit.builder.operator import Step
-from nengo_jit.engines.cpu.machine import ENTRY
+import numpy as np
+
+from nengo_jit.builder.operator import SimPyFunc, Step
+from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.kernels.tape import perform_tapes
+from nengo_jit.engines.cpu.library import address_of
+from nengo_jit.engines.cpu.machine import ENTRY, table_of
+from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
+from nengo_jit.planner.merge import kind_of
+
+logger = logging.getLogger(__name__)
+
+FLOAT64 = np.dtype(np.float64)  # which tapes calculate in, whatever the precision of a model
+MOST_TRACES = 10  # of a function whose names are rebound again and again
+WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
 
 
 class Callback:
-    """An entry of a program that calls a Python function.
+    """An entry of a program that carries out a Python function.
 
     Parameters
     ----------
@@ -23,6 +42,14 @@ class Callback:
         What the function raised the last time, if it stopped the program.
     step : callable
         The function, from the operator's ``make_step``.
+    address : int
+        Address of the kernel that performs tapes.
+    table : int
+        Address of what the kernel is told: where the tape is, if any, and what calls Python.
+    traced : Traced or None
+        The tape, if the function is performed as one.
+    remark : str
+        Why the function is called in Python, or when it is; in words that go on from "it".
     """
 
     when = "always"  # in which steps it runs, see `Kernel`
@@ -31,21 +58,129 @@ class Callback:
         self.operator = operator
         self.step: Step = _not_ready
         self.error: BaseException | None = None
+        self.traced: Traced | None = None
+        self.remark = "is not compiled yet"
+        self.called: Callable[[], None] | None = None  # told after each call
+        self._n_traces = 0
         self._entry = ENTRY(self._call)
-
-    @property
-    def address(self) -> int:
-        """int: address of the entry's code."""
-        return int(ctypes.cast(self._entry, ctypes.c_void_p).value or 0)
+        entry = ctypes.cast(self._entry, ctypes.c_void_p).value or 0
+        self._task = np.array([0, entry], np.int64)
+        self._table = table_of([(start(self._task),)])
+        self.address, self.table = address_of(perform_tapes, FLOAT64), start(self._table)
 
     def _call(self, memory: Any, table: int) -> int:
         try:
             self.step()
+            if self.called is not None:
+                self.called()
         except BaseException as error:
             self.error = error
             return 1
         return 0
 
+    def trace(self) -> None:
+        """Perform the function as a tape from now on, if that is the same thing."""
+        self._n_traces += 1
+        try:
+            if self._n_traces > MOST_TRACES:
+                raise Unsupported("reads what is rebound again and again")
+            self.traced = trace(self.step)
+            self.remark = "; ".join(self.traced.reasons)
+        except Unsupported as reason:
+            self.traced, self.remark = None, str(reason)
+        self.switch(True)
+
+    def switch(self, on: bool) -> None:
+        """Perform the tape, if there is one, or call Python."""
+        self._task[0] = self.traced.tape.address if on and self.traced is not None else 0
+
 
 def _not_ready() -> None:
     raise RuntimeError("the engine has not been reset yet")
+
+
+class Tracing:
+    """Decides which callbacks of an engine are performed as tapes, and sees that it stays right.
+
+    Parameters
+    ----------
+    callbacks : list of Callback
+        All callbacks of the engine.
+    enabled : bool
+        Whether any are to be traced at all.
+    """
+
+    def __init__(self, callbacks: list[Callback], enabled: bool):
+        self._callbacks = callbacks
+        self._enabled = enabled
+        self._pending = True
+        self._n_steps = 0
+        self._is_on = True
+        self._traced: list[Callback] = []
+        self._watched = Watched()
+        self._logged: set[str] = set()
+
+    def reset(self) -> None:
+        """Forget all tapes, since the steps are new ones."""
+        for callback in self._callbacks:
+            callback.traced, callback.remark = None, "is not compiled yet"
+            callback.switch(False)
+        self._traced, self._pending = [], True
+
+    def trace(self) -> None:
+        """Trace what has not been traced since the last reset."""
+        if self._pending:
+            self._pending = False
+            for callback in self._callbacks:
+                if self._enabled:
+                    callback.trace()
+                else:
+                    callback.remark = "is not compiled since `compile_python` is off"
+            self._watch()
+            self._log()
+
+    def before_run(self, n_steps: int) -> None:
+        """See that tapes compute what the functions would, at the beginning of a run."""
+        self._n_steps += n_steps
+        if self._pending and self._n_steps >= WORTH_TRACING:
+            self.trace()
+        if not self._traced:
+            return
+        if self._watched.have_changed():
+            for callback in self._traced:
+                if callback.traced is not None and callback.traced.watched.have_changed():
+                    callback.trace()
+            self._watch()
+        is_on = np.geterr()["under"] == "ignore"  # of which tapes know nothing
+        if is_on != self._is_on:
+            self._is_on = is_on
+            for callback in self._traced:
+                callback.switch(is_on)
+
+    def _watch(self) -> None:
+        self._traced = [callback for callback in self._callbacks if callback.traced is not None]
+        self._watched = Watched()
+        for callback in self._traced:
+            assert callback.traced is not None
+            self._watched.update(callback.traced.watched)
+        for callback in self._callbacks:
+            callback.called = self._after_call if self._watched.has_names else None
+
+    def _after_call(self) -> None:
+        """Python has run: it may have rebound what tapes rely on."""
+        if self._watched.are_rebound():
+            self._is_on = False  # until the next run
+            for callback in self._traced:
+                if callback.traced is not None and callback.traced.watched.are_rebound():
+                    callback.switch(False)
+
+    def _log(self) -> None:
+        kinds = [
+            kind_of(callback.operator)
+            for callback in self._callbacks
+            if callback.traced is None and type(callback.operator) is not SimPyFunc
+        ]
+        for kind in dict.fromkeys(kinds):
+            if kind not in self._logged:
+                self._logged.add(kind)
+                logger.warning("%s has no compiled kernel and runs in Python", kind)

@@ -188,6 +188,11 @@ def _reals(address, size):
     return carray(_typed_pointer(address, np.float64(0)), size)
 
 
+@_define(machine.short_reals, inline="always")
+def _short_reals(address, size):
+    return carray(_typed_pointer(address, np.float32(0)), size)
+
+
 @_define(machine.tuple_of, inline="always")
 def _tuple_of(array, size):
     return to_fixed_tuple(array, size)
@@ -202,6 +207,38 @@ def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
         return builder.call(function, [ir.Constant(pointer, None), args[1]])
 
     return types.int64(types.int64, types.int64), codegen
+
+
+def _at_address(result: Any, parameters: list[Any]) -> Any:
+    """A function that calls the C function at an address: ``function(address, *parameters)``."""
+    c_types = {types.float64: ir.DoubleType(), types.int64: ir.IntType(64)}
+    c_type = ir.FunctionType(
+        c_types.get(result, ir.VoidType()), [c_types[each] for each in parameters]
+    )
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = builder.inttoptr(args[0], c_type.as_pointer())
+        value = builder.call(function, args[1:])
+        return context.get_dummy_value() if result is types.none else value
+
+    return result(types.int64, *parameters), codegen
+
+
+@intrinsic
+def _call_function(typingctx: Any, function: Any, x: Any) -> Any:
+    return _at_address(types.float64, [types.float64])
+
+
+@intrinsic
+def _call_function_of_two(typingctx: Any, function: Any, x: Any, y: Any) -> Any:
+    return _at_address(types.float64, [types.float64] * 2)
+
+
+@intrinsic
+def _call_loop(
+    typingctx: Any, function: Any, arguments: Any, sizes: Any, steps: Any, data: Any
+) -> Any:
+    return _at_address(types.none, [types.int64] * 4)
 
 
 @intrinsic
@@ -299,6 +336,15 @@ _log_of_c, _exp_of_c = _from_c_library("log"), _from_c_library("exp")
 _yield_processor = types.ExternalFunction("sched_yield", types.int32())
 
 _define(machine.call, "always")(lambda kernel, table: _call(kernel, table))
+_define(machine.call_function, "always")(lambda function, x: _call_function(function, x))
+_define(machine.call_function_of_two, "always")(
+    lambda function, x, y: _call_function_of_two(function, x, y)
+)
+_define(machine.call_loop, "always")(
+    lambda function, arguments, sizes, steps, data: _call_loop(
+        function, arguments, sizes, steps, data
+    )
+)
 _define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address, value))
 _define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
 _define(machine.yield_processor, "always")(lambda: _yield_processor())

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict, is_sparse
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
-from nengo_jit.engines.cpu.callbacks import Callback
+from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
@@ -26,10 +24,7 @@ from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
-from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan, ProbePlan
-
-logger = logging.getLogger(__name__)
 
 
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
@@ -50,18 +45,27 @@ class CpuEngine(Engine):
     threads : int, optional
         How many threads to use at most; as many as there are cores by default. Results do not
         depend on it.
+    compile_python : bool
+        Whether Python functions that only calculate are performed without calling Python. Results
+        do not depend on it.
 
     Attributes
     ----------
     threads : int
         How many threads are used at most.
     callbacks : list of Callback
-        What runs in Python.
+        What has no kernel.
     """
 
     name: ClassVar[str] = "cpu"
 
-    def __init__(self, plan: Plan, progress: Any = None, threads: int | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        progress: Any = None,
+        threads: int | None = None,
+        compile_python: bool = True,
+    ):
         super().__init__(plan)
         self.threads = threads or n_cores()
         self.signals = SignalDict()
@@ -81,10 +85,7 @@ class CpuEngine(Engine):
             self._first = self._program(levels, "always", "first")
         if any(code.when == "after" for code in codes):
             self._after = self._program(levels, "after")
-        in_python = tuple(callback.operator for callback in self.callbacks)
-        self.plan = replace(plan, in_python=in_python)
-        for kind in dict.fromkeys(kind_of(op) for op in in_python if type(op) is not SimPyFunc):
-            logger.warning("%s has no compiled kernel and runs in Python", kind)
+        self._tracing = Tracing(self.callbacks, compile_python)
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
@@ -167,7 +168,18 @@ class CpuEngine(Engine):
                 self._lowering.at_reset[operator](rng)
             elif isinstance(operator, SimProcess):
                 draw_seed(operator.process, rng)
+        self._tracing.reset()
         self.clear_samples()
+
+    def explain(self) -> Plan:
+        self._tracing.trace()
+        in_python = [each for each in self.callbacks if each.traced is None]
+        compiled = [each for each in self.callbacks if each.traced is not None]
+        return replace(
+            self.plan,
+            in_python=tuple((each.operator, each.remark) for each in in_python),
+            compiled=tuple((each.operator, each.remark) for each in compiled),
+        )
 
     def run(self, n_steps: int) -> None:
         for prepare in self._lowering.before_run:
@@ -177,6 +189,7 @@ class CpuEngine(Engine):
             recorder.begin(n_before, n_steps, self.samples[recorder.probe])
         try:
             if self.callbacks:
+                self._tracing.before_run(n_steps)
                 with np.errstate(invalid="raise", divide="ignore"):
                     stopped = self._run_programs(n_steps)
             else:

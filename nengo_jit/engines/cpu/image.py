@@ -69,7 +69,7 @@ def load_image(content: bytes) -> int:
     memory[:] = bytes(image.code)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     for name, place in image.imports.items():
-        _pointer(start + place).value = _in_c_library(name)
+        _pointer(start + place).value = in_c_library(name)
     for place in image.moved:
         _pointer(start + place).value += start
     status = _c_library().mprotect(
@@ -90,7 +90,8 @@ def _c_library() -> Any:
     return ctypes.CDLL(None)  # all that the Python interpreter was linked with
 
 
-def _in_c_library(name: str) -> int:
+def in_c_library(name: str) -> int:
+    """Address of a function of the C library; OSError if there is none of that name."""
     for library in (_c_library(), ctypes.CDLL("libm.so.6")):
         if hasattr(library, name):
             return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)

@@ -45,7 +45,8 @@ def directory() -> Path:
 def address_of(kernel: Kernel, dtype: np.dtype) -> int:
     """Address of a kernel's machine code for numbers of a type; compiles it if need be."""
     name = kernel.function.__name__
-    key = fingerprint(kernel.function, kernel.reassociate, kernel.contract, dtype, *_compiler())
+    flags = sorted(_fastmath(kernel))
+    key = fingerprint(kernel.function, tuple(flags), dtype, *_compiler())
     path = directory() / f"{name}-{key}"
     try:
         content = path.read_bytes()
@@ -76,13 +77,19 @@ def load_kernels(kernels: Iterable[Kernel], dtype: np.dtype, progress: Any = Non
             progress.step()
 
 
+def _fastmath(kernel: Kernel) -> set[str]:
+    """What LLVM may do with a kernel's arithmetic, by LLVM's names."""
+    if kernel.exact:
+        return set()
+    flags = {"nsz": True, "contract": kernel.contract, "reassoc": kernel.reassociate}
+    return {name for name, is_allowed in flags.items() if is_allowed}
+
+
 def _compile(kernel: Kernel, dtype: np.dtype) -> bytes:
     from nengo_jit.engines.cpu import compiler  # takes long to import
 
     logger.info("Compiling %s for %s", kernel.function.__name__, dtype)
-    flags = {"nsz": True, "contract": kernel.contract, "reassoc": kernel.reassociate}
-    fastmath = {name for name, is_allowed in flags.items() if is_allowed}
-    object_file = compiler.compile_kernel(kernel.function, dtype, fastmath)
+    object_file = compiler.compile_kernel(kernel.function, dtype, _fastmath(kernel))
     if not IS_LINKED_HERE:
         return object_file
     from nengo_jit.engines.cpu.linker import link

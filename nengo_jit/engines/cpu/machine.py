@@ -99,8 +99,28 @@ def reals(address: Any, size: Any) -> Any:
     return _only_in_kernels()
 
 
+def short_reals(address: Any, size: Any) -> Any:
+    """Numbers of single precision at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
 def call(kernel: Any, table: Any) -> Any:
     """Call the kernel at an address on the table at an address; for use in kernels."""
+    return _only_in_kernels()
+
+
+def call_function(function: Any, x: Any) -> Any:
+    """Call the C function at an address, of a number of double precision; for use in kernels."""
+    return _only_in_kernels()
+
+
+def call_function_of_two(function: Any, x: Any, y: Any) -> Any:
+    """Call the C function at an address, of two such numbers; for use in kernels."""
+    return _only_in_kernels()
+
+
+def call_loop(function: Any, arguments: Any, sizes: Any, steps: Any, data: Any) -> Any:
+    """Call the loop of a NumPy ufunc, all parameters being addresses; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -195,6 +215,8 @@ class Kernel:
     contract : bool
         Whether a product and a sum may be rounded at once. Where the same is computed by
         different kernels in the first and in later steps it must not be.
+    exact : bool
+        Whether every operation must be rounded as written, with the sign of each zero.
     """
 
     function: Callable[..., Any]
@@ -204,6 +226,7 @@ class Kernel:
     stage: int = 0
     when: str = "always"
     contract: bool = True
+    exact: bool = False
 
     @property
     def target(self) -> int | None:

@@ -66,17 +66,20 @@ def _name(code):
 def test_the_plan_says_what_runs_in_python(caplog):
     class Custom(nengo.Process):
         def make_step(self, shape_in, shape_out, dt, rng, state):
-            return lambda t: np.full(shape_out, t)
+            return lambda t: rng.uniform(size=shape_out)
 
     with nengo.Network() as net:
-        nengo.Node(lambda t: t, label="function")
+        nengo.Node(lambda t: t if t < 5 else print(t), label="function")
+        nengo.Node(lambda t: print(t), label="in Python", size_out=0)
         nengo.Node(Custom(), size_out=1, label="process")
     model = Model()
     model.build(net)
     engine = engine_for(model)
-    text = str(engine.plan)
+    engine.reset(0)
+    text = str(engine.explain())
     assert "in Python: SimPyFunc" in text
     assert "in Python: SimProcess" in text
+    assert "except where it calls `print`" in text
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ["SimProcess Custom set has no compiled kernel and runs in Python"]
 

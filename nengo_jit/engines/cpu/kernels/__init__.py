@@ -6,6 +6,7 @@ from nengo_jit.engines.cpu.kernels import (
     operator,
     probe,
     processes,
+    tape,
     transforms,
 )
 from nengo_jit.engines.cpu.library import load_kernels
@@ -24,4 +25,4 @@ def compile_all() -> None:
             load_kernels(found, dtype)
 
 
-__all__ = ["learning_rules", "neurons", "operator", "probe", "processes", "transforms"]
+__all__ = ["learning_rules", "neurons", "operator", "probe", "processes", "tape", "transforms"]

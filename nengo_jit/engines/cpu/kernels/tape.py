@@ -1,0 +1,339 @@
+"""The kernel that performs tapes: Python functions as lists of instructions.
+
+A tape (`nengo_jit.engines.cpu.tracing.tape`) works on registers, which are numbers of double
+precision, whatever their type in Python. Every instruction has `WIDTH` integers: the operation,
+the number n of elements, the address of the result, and for up to three operands the address and
+the distance of elements. Whatever is out of the ordinary (infinity, "not a number", a whole
+number that a register cannot hold, an index that does not exist) ends the tape before it has
+written to anything but registers, and the function is called in Python instead.
+"""
+
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nengo_jit.engines.cpu.machine import (
+    call,
+    call_function,
+    call_function_of_two,
+    call_loop,
+    helper,
+    integers,
+    kernel,
+    octets,
+    reals,
+    short_reals,
+)
+
+WIDTH = 9
+LARGEST = float(np.finfo(np.float64).max)
+LARGEST_SHORT = float(np.finfo(np.float32).max)
+LARGEST_INTEGER = 2.0**53  # below which all whole numbers are numbers of double precision
+
+# Operations: their result, then operands a, b and c
+RETURN = 0
+REDO = 1  # in Python
+BRANCH = 2  # go on at instruction n if a is zero
+FUNCTION = 3  # a C function of a; its address in place of b
+FUNCTION_OF_TWO = 4  # a C function of a and b; its address in place of c
+LOOP = 5  # of NumPy: in place of a to c, the addresses of function, arguments, sizes, steps, data
+LOAD = 6  # a is in memory
+LOAD_SHORT = 7
+LOAD_INTEGERS = 8
+LOAD_BOOLEANS = 9
+STORE = 10  # the result is in memory
+STORE_SHORT = 11
+STORE_INTEGERS = 12
+STORE_BOOLEANS = 13
+GATHER = 14  # from the addresses that are listed in place of a
+LOOKUP = 15  # row b of a table a of c rows with n elements
+ROLL = 16  # a, b elements further
+MOVE = 17
+ADD = 18
+SUBTRACT = 19
+MULTIPLY = 20
+DIVIDE = 21
+REMAINDER = 22
+FLOOR_DIVIDE = 23
+NEGATIVE = 24
+ABSOLUTE = 25
+SQRT = 26
+FLOOR = 27
+CEIL = 28
+TRUNC = 29
+RINT = 30
+INTEGER = 31  # a as a whole number, which has no negative zero
+LESS = 32
+LESS_EQUAL = 33
+EQUAL = 34
+NOT_EQUAL = 35
+AND = 36
+OR = 37
+NOT = 38
+SELECT = 39  # a if c else b
+SHORT = 40  # a, which must be finite in single precision
+
+MANY = 16  # elements from more than which on operands have their elements side by side
+
+
+@helper(inline="never")
+def remainder(a, b):
+    """``a % b`` as Python and NumPy compute it."""
+    rest = np.fmod(a, b)
+    if rest != 0.0:
+        return rest + b if (b < 0.0) != (rest < 0.0) else rest
+    return math.copysign(0.0, b)
+
+
+@helper(inline="never")
+def floor_divide(a, b):
+    """``a // b`` as Python and NumPy compute it."""
+    if b == 0.0:
+        return np.inf
+    rest = np.fmod(a, b)
+    quotient = (a - rest) / b
+    if rest != 0.0 and (b < 0.0) != (rest < 0.0):
+        quotient -= 1.0
+    if quotient == 0.0:
+        return math.copysign(0.0, a / b)
+    floor = np.floor(quotient)
+    return floor + 1.0 if quotient - floor > 0.5 else floor
+
+
+@helper(inline="never")
+def compute(operation, a, b, c):
+    """Operations on numbers."""
+    if operation == MOVE:
+        return a
+    if operation == ADD:
+        return a + b
+    if operation == SUBTRACT:
+        return a - b
+    if operation == MULTIPLY:
+        return a * b
+    if operation == DIVIDE:
+        return a / b
+    if operation == REMAINDER:
+        return remainder(a, b)
+    if operation == FLOOR_DIVIDE:
+        return floor_divide(a, b)
+    if operation == NEGATIVE:
+        return -a
+    if operation == ABSOLUTE:
+        return abs(a)
+    if operation == SQRT:
+        return math.sqrt(a)
+    if operation == FLOOR:
+        return np.floor(a)
+    if operation == CEIL:
+        return np.ceil(a)
+    if operation == TRUNC:
+        return np.trunc(a)
+    if operation == RINT:
+        return np.rint(a)
+    if operation == INTEGER:
+        return a + 0.0 if abs(a) < LARGEST_INTEGER else np.inf
+    if operation == LESS:
+        return 1.0 if a < b else 0.0
+    if operation == LESS_EQUAL:
+        return 1.0 if a <= b else 0.0
+    if operation == EQUAL:
+        return 1.0 if a == b else 0.0
+    if operation == NOT_EQUAL:
+        return 1.0 if a != b else 0.0
+    if operation == AND:
+        return 1.0 if a != 0.0 and b != 0.0 else 0.0
+    if operation == OR:
+        return 1.0 if a != 0.0 or b != 0.0 else 0.0
+    if operation == NOT:
+        return 1.0 if a == 0.0 else 0.0
+    if operation == SELECT:
+        return a if c != 0.0 else b
+    if operation == SHORT:
+        return a if abs(np.float32(a)) <= LARGEST_SHORT else np.inf
+    return np.inf
+
+
+@helper(inline="never")
+def compute_many(operation, result, a, b, c):
+    """Quicker loops for some operations on many elements; tells whether this is one of them."""
+    if operation == LESS:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] < b[i] else 0.0
+    elif operation == LESS_EQUAL:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] <= b[i] else 0.0
+    elif operation == EQUAL:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] == b[i] else 0.0
+    elif operation == NOT_EQUAL:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] != b[i] else 0.0
+    elif operation == AND:
+        for i in range(result.size):
+            result[i] = 1.0 if (a[i] != 0.0) & (b[i] != 0.0) else 0.0
+    elif operation == OR:
+        for i in range(result.size):
+            result[i] = 1.0 if (a[i] != 0.0) | (b[i] != 0.0) else 0.0
+    elif operation == NOT:
+        for i in range(result.size):
+            result[i] = 1.0 if a[i] == 0.0 else 0.0
+    elif operation == SELECT:
+        for i in range(result.size):
+            chosen, other = a[i], b[i]
+            result[i] = chosen if c[i] != 0.0 else other
+    else:
+        return False
+    return True
+
+
+@helper(inline="never")
+def are_finite(values):
+    """Whether all numbers are finite."""
+    n_finite = 0
+    for i in range(values.size):
+        n_finite += abs(values[i]) <= LARGEST
+    return n_finite == values.size
+
+
+@helper(inline="never")
+def load(operation, result, address):
+    """Numbers of any type from memory."""
+    n = result.size
+    if operation == LOAD:
+        values = reals(address, n)
+        for i in range(n):
+            result[i] = values[i]
+    elif operation == LOAD_SHORT:
+        shorts = short_reals(address, n)
+        for i in range(n):
+            result[i] = shorts[i]
+    elif operation == LOAD_INTEGERS:
+        numbers = integers(address, n)
+        for i in range(n):
+            is_exact = -LARGEST_INTEGER < numbers[i] < LARGEST_INTEGER
+            result[i] = np.float64(numbers[i]) if is_exact else np.inf
+    else:
+        booleans = octets(address, n)
+        for i in range(n):
+            result[i] = np.float64(booleans[i])
+
+
+@helper(inline="never")
+def store(operation, n, address, source, step):
+    """Numbers of any type to memory."""
+    if operation == STORE:
+        numbers = reals(address, n)
+        if step == 1:
+            values = reals(source, n)
+            for i in range(n):
+                numbers[i] = values[i]
+        else:
+            for i in range(n):
+                numbers[i] = reals(source + 8 * i * step, 1)[0]
+    elif operation == STORE_SHORT:
+        shorts = short_reals(address, n)
+        for i in range(n):
+            shorts[i] = np.float32(reals(source + 8 * i * step, 1)[0])
+    elif operation == STORE_INTEGERS:
+        wholes = integers(address, n)
+        for i in range(n):
+            wholes[i] = np.int64(reals(source + 8 * i * step, 1)[0])
+    else:
+        booleans = octets(address, n)
+        for i in range(n):
+            booleans[i] = np.uint8(reals(source + 8 * i * step, 1)[0])
+
+
+@helper(inline="never")
+def select(operation, result, a, b, c):
+    """Operations that take elements from elsewhere; tells whether that exists."""
+    n = result.size
+    if operation == GATHER:
+        sources = integers(a, n)
+        for i in range(n):
+            result[i] = reals(sources[i], 1)[0]
+        return True
+    index = np.int64(reals(b, 1)[0])
+    if operation == ROLL:
+        values = reals(a, n)
+        for i in range(n):
+            result[(i + index) % n] = values[i]
+        return True
+    if index < 0:
+        index += c
+    if not 0 <= index < c:
+        return False
+    values = reals(a + 8 * n * index, n)
+    for i in range(n):
+        result[i] = values[i]
+    return True
+
+
+@helper(inline="never")
+def perform(tape):
+    """Perform the tape at an address; tells whether nothing was out of the ordinary."""
+    start = tape
+    while True:
+        word = integers(tape, WIDTH)
+        tape += 8 * WIDTH
+        operation, n, a, b, c = word[0], word[1], word[3], word[5], word[7]
+        if operation == RETURN:
+            return True
+        if operation == REDO:
+            return False
+        if operation == BRANCH:
+            if reals(a, 1)[0] == 0.0:
+                tape = start + 8 * WIDTH * n
+            continue
+        if STORE <= operation <= STORE_BOOLEANS:
+            store(operation, n, word[2], a, word[4])
+            continue
+        result = reals(word[2], n)
+        if n > MANY and compute_many(operation, result, reals(a, n), reals(b, n), reals(c, n)):
+            continue
+        if operation >= MOVE:
+            for i in range(n):
+                value = compute(
+                    operation,
+                    reals(a + 8 * i * word[4], 1)[0],
+                    reals(b + 8 * i * word[6], 1)[0],
+                    reals(c + 8 * i * word[8], 1)[0],
+                )
+                result[i] = value
+                if not abs(value) <= LARGEST:
+                    return False
+            continue
+        if operation == FUNCTION:
+            result[0] = call_function(b, reals(a, 1)[0])
+        elif operation == FUNCTION_OF_TWO:
+            result[0] = call_function_of_two(c, reals(a, 1)[0], reals(b, 1)[0])
+        elif operation == LOOP:
+            call_loop(a, word[4], b, word[6], c)
+        elif operation <= LOAD_BOOLEANS:
+            load(operation, result, a)
+        elif not select(operation, result, a, b, c):
+            return False
+        if not are_finite(result):
+            return False
+
+
+@kernel("=", exact=True)
+def perform_tapes(memory, table):
+    """Perform tapes, or call Python.
+
+    A row has the address of two addresses: of a tape, or zero, and of a callback.
+    """
+    rows = integers(table, 1 + integers(table, 1)[0])
+    for r in range(1, rows.size):
+        task = integers(rows[r], 2)
+        if task[0] == 0 or not perform(task[0]):
+            status = call(task[1], 0)
+            if status != 0:
+                return status
+    return 0

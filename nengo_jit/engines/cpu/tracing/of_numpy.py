@@ -1,0 +1,362 @@
+"""What functions of NumPy, and methods of its arrays, do to traced values."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.tracing.addresses import loop_of
+from nengo_jit.engines.cpu.tracing.functions import (
+    FUNCTIONS,
+    METHODS,
+    Implementation,
+    method,
+    stands_for,
+)
+from nengo_jit.engines.cpu.tracing.indexing import cast, set_item
+from nengo_jit.engines.cpu.tracing.operators import (
+    FLOAT64,
+    apply,
+    array_of,
+    as_array,
+    call_ufunc,
+    is_constant,
+    known,
+    known_array,
+    product,
+    registers_of,
+)
+from nengo_jit.engines.cpu.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.tracing.values import (
+    INTEGERS,
+    SAMPLES,
+    Array,
+    Number,
+    Unsupported,
+    described,
+    is_known,
+    is_scalar,
+    type_of,
+)
+
+# What NumPy does to an array's registers as it would to its numbers
+STRUCTURAL = {
+    *(np.reshape, np.ravel, np.transpose, np.squeeze, np.roll, np.flip, np.tile, np.repeat),
+    *(np.atleast_1d, np.atleast_2d, np.expand_dims, np.fliplr, np.flipud, np.moveaxis),
+    *(np.swapaxes, np.diag, np.broadcast_to, np.take, np.delete, np.array_split, np.split),
+}
+JOINING = {np.concatenate, np.hstack, np.vstack, np.stack, np.column_stack, np.append}
+ATTRIBUTES = {"shape", "size", "ndim", "T", "dtype"}
+
+
+def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
+    array = array_of(tracer, args[0])
+    if function is np.roll and len(args) == 2 and isinstance(args[1], Number):
+        return _roll(tracer, array, args[1])
+    rest = [known_array(tracer, each) if isinstance(each, Array) else each for each in args[1:]]
+    if not is_known(tuple(rest)) or not is_known(tuple(kwargs.values())):
+        raise Unsupported(f"calls `np.{function.__name__}` with what it computes")
+    result = known(function, array.registers, *rest, **kwargs)
+    if isinstance(result, list):
+        return [array.of(each) for each in result]
+    return array.of(result)
+
+
+def _implemented_by(implementation: Implementation, function: Any) -> Implementation:
+    def call(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return implementation(tracer, function, args, kwargs)
+
+    return call
+
+
+def _roll(tracer: Tracer, array: Array, shift: Number) -> Array:
+    if shift.type not in INTEGERS or array.registers.size == 0:
+        raise Unsupported("rolls an array by what is no integer")
+    n = array.registers.size
+    first = tracer.side_by_side(array.registers)
+    result = tracer.compute(op.ROLL, first, (shift.register, 0), n=n)
+    return array.of(np.arange(result, result + n).reshape(array.registers.shape))
+
+
+def _join(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Array:
+    if function is np.append:
+        args = ((args[0], args[1]), *args[2:])
+        arrays = [array_of(tracer, each) for each in args[0]]
+        if len(args) > 1 or kwargs:
+            raise Unsupported("calls `np.append` along an axis")
+        arrays = [each.of(each.registers.ravel()) for each in arrays]
+        function, args = np.concatenate, (arrays,)
+    if not isinstance(args[0], (list, tuple)) or not is_known((*args[1:], *kwargs.values())):
+        raise Unsupported(f"calls `np.{function.__name__}` in a way that is not known")
+    arrays = [array_of(tracer, each) for each in args[0]]
+    registers = known(function, [each.registers for each in arrays], *args[1:], **kwargs)
+    return Array(registers, np.result_type(*(each.dtype for each in arrays)))
+
+
+FUNCTIONS.update({each: _implemented_by(_rearrange, each) for each in STRUCTURAL})
+FUNCTIONS.update({each: _implemented_by(_join, each) for each in JOINING})
+
+
+@stands_for(np.isfinite)
+def _isfinite(tracer: Tracer, value: Any) -> Any:
+    array = array_of(tracer, value)
+    if not array.registers.ndim:
+        return np.bool_(True)
+    return tracer.array(np.ones(array.registers.shape, bool))
+
+
+@stands_for(np.isnan, np.isinf)
+def _isnan(tracer: Tracer, value: Any) -> Any:
+    array = array_of(tracer, value)
+    if not array.registers.ndim:
+        return np.bool_(False)
+    return tracer.array(np.zeros(array.registers.shape, bool))
+
+
+@stands_for(np.array, np.copy)
+def _new_array(tracer: Tracer, value: Any, dtype: Any = None, copy: bool = True) -> Array:
+    array = as_array(tracer, value)
+    if not isinstance(array, Array):
+        array = Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))
+    return _astype(tracer, array, array.dtype if dtype is None else dtype)
+
+
+@stands_for(np.asarray)
+def _asarray(tracer: Tracer, value: Any, dtype: Any = None) -> Array:
+    if isinstance(value, Array) and (dtype is None or dtype_of(dtype) == value.dtype):
+        return value
+    return _new_array(tracer, value, dtype)
+
+
+def dtype_of(kind: Any) -> np.dtype:
+    """The type that is meant; Unsupported if it is none of those that are known."""
+    try:
+        return np.dtype(kind)
+    except TypeError:
+        raise Unsupported(f"makes an array of {kind}") from None
+
+
+@method("astype")
+def _astype(tracer: Tracer, array: Array, dtype: Any) -> Array:
+    target = dtype_of(dtype)
+    if target != array.dtype and target.name not in ("float64", "int64", "bool"):
+        raise Unsupported(f"makes an array of {target}")
+    return Array(cast(tracer, array.registers, array.dtype, target).copy(), target)
+
+
+@stands_for(np.zeros_like)
+def _zeros_like(tracer: Tracer, value: Any) -> Array:
+    array = array_of(tracer, value)
+    return tracer.array(np.zeros(array.registers.shape, array.dtype))
+
+
+@stands_for(np.ones_like)
+def _ones_like(tracer: Tracer, value: Any) -> Array:
+    array = array_of(tracer, value)
+    return tracer.array(np.ones(array.registers.shape, array.dtype))
+
+
+@stands_for(np.full)
+def _full(tracer: Tracer, shape: Any, value: Any) -> Array:
+    if not is_known(shape) or not is_scalar(value):
+        raise Unsupported("calls `np.full` in a way that is not known")
+    registers = known(np.full, shape, tracer.register(value))
+    return Array(registers, np.dtype(type(SAMPLES[type_of(value)])))
+
+
+@stands_for(np.where)
+def _where(tracer: Tracer, condition: Any, a: Any, b: Any) -> Any:
+    values = [as_array(tracer, each) for each in (a, b)]
+    samples = [v.sample if isinstance(v, Array) else SAMPLES[type_of(v)] for v in values]
+    dtype = known(np.where, True, *samples).dtype
+    registers = [registers_of(tracer, each) for each in (a, b, condition)]
+    try:
+        chosen = tracer.elementwise(op.SELECT, *registers)
+    except ValueError:
+        raise Unsupported("calculates with arrays of shapes that do not fit") from None
+    return Array(chosen, dtype)
+
+
+@stands_for(np.clip)
+def _clip(tracer: Tracer, value: Any, low: Any, high: Any) -> Any:
+    if low is None or high is None:
+        raise Unsupported("calls `np.clip` with one bound")
+    return call_ufunc(tracer, CLIP, value, low, high)
+
+
+_core: Any = getattr(np, "_core", None) or np.core  # which it was called before NumPy 2
+CLIP: np.ufunc = _core.umath.clip
+
+
+@stands_for(np.outer)
+def _outer(tracer: Tracer, a: Any, b: Any) -> Any:
+    first, second = array_of(tracer, a), array_of(tracer, b)
+    column = first.of(first.registers.ravel()[:, None])
+    return call_ufunc(tracer, np.multiply, column, second.of(second.registers.ravel()[None]))
+
+
+def _reduce(tracer: Tracer, ufunc: np.ufunc, value: Any, initial: float | None) -> Any:
+    """Add up, multiply, or find the largest of the numbers of a vector, by NumPy's own loop."""
+    array = array_of(tracer, value)
+    registers = array.registers
+    if registers.ndim != 1 or array.dtype != FLOAT64 or not registers.size:
+        raise Unsupported(f"reduces {described(array)} of shape {registers.shape}")
+    start = tracer.constant(initial) if initial is not None else int(registers[0])
+    rest = registers if initial is not None else registers[1:]
+    result = tracer.compute(op.MOVE, (start, 0))
+    if rest.size:
+        first, step = tracer.regular(rest)
+        loop = loop_of(ufunc, "dd->d")
+        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), result, first)
+    return Number(result, np.float64)
+
+
+@method("sum")
+@stands_for(np.sum)
+def _np_sum(tracer: Tracer, value: Any) -> Any:
+    return _reduce(tracer, np.add, value, 0.0)
+
+
+@method("prod")
+@stands_for(np.prod)
+def _np_prod(tracer: Tracer, value: Any) -> Any:
+    return _reduce(tracer, np.multiply, value, 1.0)
+
+
+@method("max")
+@stands_for(np.max)
+def _np_max(tracer: Tracer, value: Any) -> Any:
+    return _reduce(tracer, np.maximum, value, None)
+
+
+@method("min")
+@stands_for(np.min)
+def _np_min(tracer: Tracer, value: Any) -> Any:
+    return _reduce(tracer, np.minimum, value, None)
+
+
+@method("mean")
+@stands_for(np.mean)
+def _mean(tracer: Tracer, value: Any) -> Any:
+    total = _reduce(tracer, np.add, value, 0.0)
+    return apply(tracer, operator.truediv, total, len(array_of(tracer, value)))
+
+
+@stands_for(np.dot)
+@method("dot")
+def _dot(tracer: Tracer, a: Any, b: Any) -> Any:
+    if is_scalar(a) or is_scalar(b):
+        return call_ufunc(tracer, np.multiply, a, b)
+    return product(tracer, a, b)
+
+
+@stands_for(np.linalg.norm)
+def _norm(tracer: Tracer, value: Any) -> Any:
+    array = array_of(tracer, value)
+    if array.registers.ndim != 1:
+        raise Unsupported("computes the norm of a matrix")
+    return call_ufunc(tracer, np.sqrt, product(tracer, array, array))
+
+
+@stands_for(np.argmax)
+@method("argmax")
+def _argmax(tracer: Tracer, value: Any) -> Any:
+    return _place(tracer, value, False)
+
+
+@stands_for(np.argmin)
+@method("argmin")
+def _argmin(tracer: Tracer, value: Any) -> Any:
+    return _place(tracer, value, True)
+
+
+def _place(tracer: Tracer, value: Any, of_smallest: bool) -> Any:
+    """Where the first of the largest, or smallest, numbers of an array stands."""
+    flat = array_of(tracer, value).registers.ravel().tolist()
+    if not flat:
+        raise Unsupported("looks for the largest of no numbers")
+    best, place = flat[0], tracer.constant(0)
+    for i, register in enumerate(flat[1:], 1):
+        pair = ((register, 0), (best, 0)) if of_smallest else ((best, 0), (register, 0))
+        is_better = tracer.compute(op.LESS, *pair), 0
+        best = tracer.compute(op.SELECT, (register, 0), (best, 0), is_better)
+        place = tracer.compute(op.SELECT, (tracer.constant(i), 0), (place, 0), is_better)
+    return tracer.number(place, np.int64)
+
+
+@stands_for(np.any)
+@method("any")
+def _np_any(tracer: Tracer, value: Any) -> Any:
+    return _among(tracer, value, op.OR, False)
+
+
+@stands_for(np.all)
+@method("all")
+def _np_all(tracer: Tracer, value: Any) -> Any:
+    return _among(tracer, value, op.AND, True)
+
+
+def _among(tracer: Tracer, value: Any, operation: int, initial: bool) -> Any:
+    array = array_of(tracer, value)
+    if is_constant(array):
+        return np.bool_((np.any if operation == op.OR else np.all)(known_array(tracer, array)))
+    flat = array.registers.ravel()
+    result = tracer.constant(initial)
+    for register in flat.tolist():
+        result = tracer.compute(operation, (result, 0), (register, 0))
+    return tracer.number(result, np.bool_)
+
+
+# Methods of arrays and numbers
+
+
+@method("copy")
+def _copy(tracer: Tracer, array: Array) -> Array:
+    return Array(array.registers.copy(), array.dtype)
+
+
+@method("item")
+def _item(tracer: Tracer, value: Any) -> Any:
+    if isinstance(value, Array) and value.registers.size == 1:
+        kinds = {"f": float, "i": int, "b": bool}
+        return tracer.number(value.registers.item(), kinds[value.dtype.kind])
+    raise Unsupported(f"calls `item` of {described(value)}")
+
+
+@method("tolist")
+def _tolist(tracer: Tracer, array: Array) -> Any:
+    if array.registers.ndim != 1:
+        raise Unsupported("makes a list of a matrix")
+    return [_item(tracer, array.of(each)) for each in array.registers.reshape(-1, 1)]
+
+
+@method("fill")
+def _fill(tracer: Tracer, array: Array, value: Any) -> None:
+    set_item(tracer, array, ..., value)
+
+
+def _structural(name: str) -> Implementation:
+    def call(tracer: Tracer, array: Array, *args: Any, **kwargs: Any) -> Array:
+        if not is_known((*args, *kwargs.values())):
+            raise Unsupported(f"calls `{name}` with what it computes")
+        return array.of(known(getattr(array.registers, name), *args, **kwargs))
+
+    return call
+
+
+for _name in ("reshape", "ravel", "flatten", "transpose", "squeeze", "repeat", "swapaxes"):
+    METHODS[_name] = _structural(_name)
+
+
+def attribute_of(tracer: Tracer, array: Array, name: str) -> Any:
+    """An attribute of an array."""
+    if name == "T":
+        return array.of(array.registers.T)
+    if name == "dtype":
+        return array.dtype
+    if name in ATTRIBUTES:
+        return getattr(array.registers, name)
+    raise Unsupported(f"reads the attribute `{name}` of an array")

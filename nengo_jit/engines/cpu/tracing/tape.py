@@ -1,0 +1,148 @@
+"""Write tapes: lists of instructions for the kernel `nengo_jit.engines.cpu.kernels.tape`.
+
+Registers are numbered from zero, constants from `CONSTANTS`. Addresses are known when a tape is
+`finished <Writer.finish>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.builder.signal import address
+from nengo_jit.engines.cpu.kernels.tape import GATHER, LOOP, WIDTH
+
+CONSTANTS = 1 << 40
+Operand = tuple[int, int]  # the first register, and the distance to the next
+
+
+class Tape:
+    """Instructions in memory.
+
+    Parameters
+    ----------
+    arrays : sequence of numpy.ndarray
+        Instructions, registers, and whatever else they refer to.
+
+    Attributes
+    ----------
+    address : int
+        Of the first instruction.
+    """
+
+    def __init__(self, arrays: Sequence[np.ndarray]):
+        self.address = address(arrays[0])
+        self._arrays = arrays  # which must live as long as this does
+
+
+class Writer:
+    """Writes a tape.
+
+    Attributes
+    ----------
+    n_registers : int
+        How many registers are in use. Instructions along different branches may use the same.
+    """
+
+    def __init__(self) -> None:
+        self.n_registers = 0
+        self._most = 0
+        self._constants: list[float] = []
+        self._numbers: dict[bytes, int] = {}
+        self._instructions: list[list[Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._instructions)
+
+    def constants(self, values: Any) -> int:
+        """The first of the registers that hold constants."""
+        array = np.asarray(values, np.float64).ravel()
+        key = array.tobytes()
+        if key not in self._numbers:
+            self._numbers[key] = CONSTANTS + len(self._constants)
+            self._constants += array.tolist()
+        return self._numbers[key]
+
+    def constant(self, register: int) -> float:
+        """What a register from `constants` holds."""
+        return self._constants[register - CONSTANTS]
+
+    def allocate(self, n: int) -> int:
+        """The first of n registers that are not in use."""
+        first = self.n_registers
+        self.n_registers += n
+        self._most = max(self._most, self.n_registers)
+        return first
+
+    def write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
+        """Write an instruction.
+
+        Parameters
+        ----------
+        operation : int
+            Which one, see `nengo_jit.engines.cpu.kernels.tape`.
+        n : int
+            Number of elements.
+        result : int or Memory
+            The first register of the result.
+        *operands
+            Pairs of registers and distances, objects in memory, or plain integers. For a loop of
+            NumPy: addresses of the loop and its data, sizes, steps (bytes), and registers. For
+            gathering: the registers.
+        """
+        self._instructions.append([operation, n, result, *operands])
+
+    def set_target(self, instruction: int) -> None:
+        """Let a branch that has been written lead to the instruction that comes next."""
+        self._instructions[instruction][1] = len(self)
+
+    def finish(self) -> Tape:
+        """Put the tape into memory."""
+        registers = np.zeros(max(self._most, 1))
+        constants = np.array(self._constants or [0.0])
+        starts = address(registers), address(constants)
+        kept: list[np.ndarray] = []
+
+        def place(register: int) -> int:
+            if register >= CONSTANTS:
+                return starts[1] + 8 * (register - CONSTANTS)
+            return starts[0] + 8 * register
+
+        def words(*values: Any) -> int:
+            kept.append(np.array(values, np.int64))
+            return address(kept[-1])
+
+        code = np.zeros((len(self), WIDTH), np.int64)
+        for line, (operation, n, result, *operands) in zip(code, self._instructions):
+            line[0], line[1] = operation, n
+            line[2] = result.address if isinstance(result, Memory) else place(result)
+            if operation == LOOP:
+                (function, data), sizes, steps, *inputs = operands
+                arguments = words(*map(place, inputs), line[2])
+                line[3:8] = function, arguments, words(*sizes), words(*steps), data
+            elif operation == GATHER:
+                line[3] = words(*map(place, operands[0]))
+            else:
+                line[3:9:2] = starts[1]  # operands that are not used must exist, too
+                for i, operand in enumerate(operands):
+                    if isinstance(operand, tuple):
+                        line[3 + 2 * i : 5 + 2 * i] = place(operand[0]), operand[1]
+                    else:
+                        line[3 + 2 * i] = getattr(operand, "address", operand)
+        return Tape([code.ravel(), registers, constants, *kept])
+
+
+class Memory:
+    """An array outside of the registers.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Contiguous; it must stay where it is.
+    """
+
+    def __init__(self, array: np.ndarray):
+        self.address = address(array)
+        self._array = array

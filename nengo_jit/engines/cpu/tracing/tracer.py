@@ -1,0 +1,247 @@
+"""Trace a Python function: find out what it computes, without calling it, and write it on a tape.
+
+The function's bytecode is carried out (`bytecode`) on values of which some are known only when
+the function runs (`values`). Where it goes on depends on such a value, the function is traced
+once for each way. A way on which it does what only Python can do ends with a call of the function
+in Python: until then, a tape has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.tracing.tape import CONSTANTS, Memory, Tape, Writer
+from nengo_jit.engines.cpu.tracing.values import Array, LiveArray, Number, Unsupported
+from nengo_jit.engines.cpu.tracing.watched import Watched
+
+MOST_WAYS = 64
+MOST_BRANCHES = 64  # along one way
+MOST_INSTRUCTIONS = 20000
+MOST_NUMBERS = 10_000  # of an array; with more, it is not calling Python that takes long
+LOADS = {"float64": op.LOAD, "float32": op.LOAD_SHORT, "int64": op.LOAD_INTEGERS}
+LOADS["bool"] = op.LOAD_BOOLEANS
+STORES = {"float64": op.STORE, "float32": op.STORE_SHORT, "int64": op.STORE_INTEGERS}
+STORES["bool"] = op.STORE_BOOLEANS
+
+
+class Traced:
+    """What became of a function.
+
+    Attributes
+    ----------
+    tape : Tape
+        What it computes.
+    reasons : list of str
+        Why it is called in Python all the same, for some values that it may meet.
+    watched : Watched
+        What it reads that may be rebound.
+    """
+
+    def __init__(self, tape: Tape, reasons: list[str], watched: Watched):
+        self.tape = tape
+        self.reasons = reasons
+        self.watched = watched
+
+
+class Tracer:
+    """Carries out a function on values of which some are not known yet.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(tracer)`` carries it out along the way that `decide` chooses.
+
+    Attributes
+    ----------
+    writer : Writer
+        What the function computes.
+    watched : Watched
+        What it reads that may be rebound.
+    n_steps : int
+        Instructions of the function that have been carried out, along all ways.
+    """
+
+    def __init__(self, run: Callable[[Tracer], None]):
+        self._run = run
+        self.writer = Writer()
+        self.watched = Watched()
+        self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
+        self.n_steps = 0
+        self._n_taken = 0
+        self._live: dict[int, LiveArray] = {}
+
+    def trace(self) -> Traced:
+        """Trace the function along all ways.
+
+        Raises
+        ------
+        Unsupported
+            If all of them end in Python.
+        """
+        reasons: list[str] = []
+        n_ways = n_returned = 0
+        while True:
+            n_ways += 1
+            try:
+                self._trace_way(n_ways)
+                n_returned += 1
+            except Unsupported as reason:
+                self._write(op.REDO, 0, 0)
+                reasons.append(str(reason))
+            while self._ways and not self._ways[-1][0]:
+                self._ways.pop()
+            if not self._ways:
+                break
+            _, instruction = self._ways[-1]
+            self._ways[-1] = (False, instruction)
+            self.writer.set_target(instruction)
+        if not n_returned:
+            raise Unsupported(reasons[0])
+        return Traced(self.writer.finish(), list(dict.fromkeys(reasons)), self.watched)
+
+    def _trace_way(self, n_ways: int) -> None:
+        if n_ways > MOST_WAYS:
+            self._n_taken = len(self._ways)
+            raise Unsupported("has too many branches")
+        self._n_taken = 0
+        self._live = {}
+        self.writer.n_registers = 0
+        self._run(self)
+        self._store()
+        self._write(op.RETURN, 0, 0)
+
+    def _write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
+        if self._n_taken < len(self._ways):
+            return  # on the way to the last decision, which has been written before
+        if len(self.writer) > MOST_INSTRUCTIONS:
+            raise Unsupported("computes too much")
+        self.writer.write(operation, n, result, *operands)
+
+    def decide(self, register: int) -> bool:
+        """Which way to go on: as if a number were not zero, or as if it were."""
+        if self._n_taken == len(self._ways):
+            if self._n_taken >= MOST_BRANCHES:
+                raise Unsupported("has too many branches")
+            self._ways.append((True, len(self.writer)))
+            self.writer.write(op.BRANCH, 0, 0, (register, 0))
+        self._n_taken += 1
+        return self._ways[self._n_taken - 1][0]
+
+    def compute(self, operation: int, *operands: Any, n: int = 1) -> int:
+        """Write an instruction; returns the first register of the result."""
+        result = self.writer.allocate(n)
+        self._write(operation, n, result, *operands)
+        return result
+
+    def accumulate(self, result: int, *loop: Any) -> None:
+        """Let a loop of NumPy's write to a register that it also reads."""
+        self._write(op.LOOP, 1, result, *loop)
+
+    def elementwise(self, operation: int, *arrays: np.ndarray) -> np.ndarray:
+        """Compute on registers, element by element with broadcasting; returns the results'."""
+        arrays = tuple(np.broadcast_arrays(*arrays))
+        shape, n = arrays[0].shape, arrays[0].size
+        arrange = self.regular if n <= op.MANY else self.side_by_side
+        first = self.compute(operation, *(arrange(array) for array in arrays), n=n)
+        return np.arange(first, first + n).reshape(shape)
+
+    def regular(self, registers: np.ndarray) -> tuple[int, int]:
+        """Have the numbers in registers of equal distances; returns the first and the distance."""
+        flat = registers.ravel()
+        if flat.size == 0:
+            return 0, 0
+        if flat.size == 1:
+            return int(flat[0]), 1
+        steps, are_constants = np.diff(flat), flat >= CONSTANTS
+        if (steps == steps[0]).all() and (are_constants == are_constants[0]).all():
+            return int(flat[0]), int(steps[0])
+        if are_constants.all():
+            return self.writer.constants([self.writer.constant(each) for each in flat]), 1
+        return self.compute(op.GATHER, flat.tolist(), n=flat.size), 1
+
+    def side_by_side(self, registers: np.ndarray) -> tuple[int, int]:
+        """Have the numbers in registers side by side; returns the first, and one."""
+        first, step = self.regular(registers)
+        if step == 1 or registers.size <= 1:
+            return first, 1
+        if step == 0 and first >= CONSTANTS:
+            value = self.writer.constant(first)
+            return self.writer.constants(np.full(registers.size, value)), 1
+        return self.compute(op.MOVE, (first, step), n=registers.size), 1
+
+    def constant(self, value: Any) -> int:
+        """A register that holds a number that is known.
+
+        Raises
+        ------
+        Unsupported
+            If the number is infinite, or cannot be held.
+        """
+        is_exact = isinstance(value, (float, np.floating)) or abs(value) <= op.LARGEST_INTEGER
+        if not (is_exact and abs(value) <= op.LARGEST):
+            raise Unsupported(f"calculates with {value}")
+        return self.writer.constants(float(value))
+
+    def register(self, value: Any) -> int:
+        """The register of a number; one is taken if the number is known."""
+        return value.register if isinstance(value, Number) else self.constant(value)
+
+    def number(self, register: Any, kind: type) -> Any:
+        """The number in a register: itself, if it is known."""
+        if register >= CONSTANTS:
+            return kind(self.writer.constant(register))
+        return Number(int(register), kind)
+
+    def array(self, values: np.ndarray) -> Array:
+        """An array of numbers that are known."""
+        dtype = values.dtype
+        if dtype.name not in LOADS or not (np.abs(values) <= op.LARGEST).all():
+            raise Unsupported(f"has an array of {dtype}, or of numbers that are not finite")
+        if dtype == np.int64 and not (np.abs(values) <= op.LARGEST_INTEGER).all():
+            raise Unsupported("has an array of large integers")
+        first = self.writer.constants(values)
+        return Array(np.arange(first, first + values.size).reshape(values.shape), dtype)
+
+    def live(self, array: np.ndarray, name: str) -> LiveArray:
+        """An array that exists outside of the function.
+
+        Raises
+        ------
+        Unsupported
+            If it is of a kind that tapes cannot read, or overlaps with another one.
+        """
+        if id(array) in self._live:
+            return self._live[id(array)]
+        if type(array) is not np.ndarray or array.dtype.name not in LOADS:
+            raise Unsupported(f"reads {name}, an array of {array.dtype}")
+        if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
+            raise Unsupported(f"reads {name}, an array that is not contiguous")
+        for other in self._live.values():
+            if np.may_share_memory(other.memory, array):
+                raise Unsupported(f"reads {name}, which overlaps with another array")
+
+        def load() -> np.ndarray:
+            if array.size > MOST_NUMBERS:
+                raise Unsupported(f"reads {name}, an array of {array.size} numbers")
+            first = self.compute(LOADS[array.dtype.name], Memory(array), n=array.size)
+            return np.arange(first, first + array.size).reshape(array.shape)
+
+        self._live[id(array)] = LiveArray(array, load)
+        return self._live[id(array)]
+
+    def _store(self) -> None:
+        """Write the arrays that have changed, after everything that could be out of order."""
+        changed = [
+            (live.memory, live.registers) for live in self._live.values() if live.has_changed
+        ]
+        sources = []
+        for array, registers in changed:
+            if array.dtype == np.float32:
+                registers = self.elementwise(op.SHORT, registers)
+            sources.append(self.regular(registers))
+        for (array, _), source in zip(changed, sources):
+            self._write(STORES[array.dtype.name], array.size, Memory(array), source)

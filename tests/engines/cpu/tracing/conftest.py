@@ -1,0 +1,73 @@
+"""Running one function both ways: as a tape, and called in Python by the reference engine."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from nengo_jit.builder import Model
+from nengo_jit.builder.operator import SimPyFunc
+from nengo_jit.builder.signal import Signal
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.tracing.bytecode import IS_KNOWN_PYTHON
+from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.planner import make_plan
+
+# Elsewhere, functions stay in Python.
+collect_ignore_glob = [] if IS_KNOWN_PYTHON else ["test_*.py"]
+
+
+class Run:
+    """What came of a function: for each step its output or its error, and the warnings."""
+
+    def __init__(self, engine_class, function, inputs, size_out, pass_t, initial):
+        model = Model()
+        size_in = inputs.shape[1]
+        x = Signal(np.zeros(size_in)) if size_in else None
+        self.output = Signal(np.zeros(size_out))
+        model.add_op(SimPyFunc(self.output, function, t=model.time if pass_t else None, x=x))
+        self.engine = engine_class(make_plan(model, engine_class.runs_python))
+        self.engine.reset(1)
+        self.plan = self.engine.explain()
+        self.results = []
+        if initial is not None:
+            self.engine.signals[model.step][...] = initial
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for row in inputs:
+                if size_in:
+                    self.engine.signals[x] = row
+                self._step()
+        self.warnings = [(each.category, str(each.message)) for each in caught]
+
+    def _step(self):
+        try:
+            self.engine.run(1)
+        except Exception as error:
+            self.results.append((type(error), str(error)))
+        else:
+            self.results.append(self.engine.signals[self.output].tobytes())
+
+
+@pytest.fixture(scope="session")
+def run_function():
+    """Check that a function gives the same both ways: ``run_function(function, inputs, n_out)``.
+
+    With ``makes``, what is given makes the function. Returns the engine's remark on the function,
+    with "compiled" in front of it if it is.
+    """
+
+    def run(function, inputs=None, size_out=1, n_steps=10, pass_t=True, initial=None, makes=False):
+        inputs = np.zeros((n_steps, 0)) if inputs is None else np.asarray(inputs, float)
+        tape, python = (
+            Run(engine, function() if makes else function, inputs, size_out, pass_t, initial)
+            for engine in (CpuEngine, ReferenceEngine)
+        )
+        assert tape.results == python.results
+        assert tape.warnings == python.warnings
+        if tape.plan.compiled:
+            remark = tape.plan.compiled[0][1]
+            return f"compiled except {remark}" if remark else "compiled"
+        return tape.plan.in_python[0][1]
+
+    return run
