@@ -26,7 +26,6 @@ from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.plan import Plan, ProbePlan
 
-
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
 
