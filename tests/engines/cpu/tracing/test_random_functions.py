@@ -10,14 +10,16 @@ NUMBERS = ["0", "1", "2", "-3", "7", "True", "False", "0.0", "-0.0", "0.5", "-1.
 NUMBERS += ["1e-3", "1e155", "-1e300", "2**53", "np.float64(2.5)", "np.pi", "g", "np.int64(3)"]
 VALUES = ["t", "x[0]", "x[1]", "x[-1]", "int(x[0])", "(x[0] > t)", "round(t)", "x.sum()"]
 UNARY = ["-({})", "abs({})", "float({})", "int({})", "round({})", "(not {})", "bool({})", "+({})"]
+UNARY += ["({}) ** 2", "({}) ** 3", "2 ** bool({})"]
 UNARY += [f"math.{name}({{}})" for name in ("sin", "exp", "log", "sqrt", "floor", "ceil", "atan")]
 UNARY += [f"math.{name}({{}})" for name in ("tanh", "fabs", "degrees", "isnan", "log1p", "trunc")]
 UNARY += [f"np.{name}({{}})" for name in ("sin", "exp", "log", "sqrt", "abs", "sign", "tanh")]
 UNARY += [f"np.{name}({{}})" for name in ("square", "floor", "isfinite", "rint", "reciprocal")]
-BINARY = [f"(({{}}) {op} ({{}}))" for op in ["+", "-", "*", "/", "//", "%", "**", "+", "-", "*"]]
+BINARY = [f"(({{}}) {op} ({{}}))" for op in ["+", "-", "*", "/", "//", "%", "+", "-", "*"]]
+BINARY += ["(({}) ** float({}))"]  # powers of integers could take for ever
 BINARY += [f"(({{}}) {op} ({{}}))" for op in ["<", "<=", "==", "!=", ">", ">=", "and", "or"]]
 BINARY += ["min({}, {})", "max({}, {})", "math.atan2({}, {})", "math.fmod({}, {})"]
-BINARY += ["np.maximum({}, {})", "np.arctan2({}, {})", "np.mod({}, {})", "pow({}, {})"]
+BINARY += ["np.maximum({}, {})", "np.arctan2({}, {})", "np.mod({}, {})", "pow({}, float({}))"]
 BINARY += [
     "divmod({}, {})[0]",
     "math.copysign({}, {})",
