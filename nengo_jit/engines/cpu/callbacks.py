@@ -42,8 +42,6 @@ class Callback:
         What the function raised the last time, if it stopped the program.
     step : callable
         The function, from the operator's ``make_step``.
-    address : int
-        Address of the kernel that performs tapes.
     table : int
         Address of what the kernel is told: where the tape is, if any, and what calls Python.
     traced : Traced or None
@@ -53,6 +51,7 @@ class Callback:
     """
 
     when = "always"  # in which steps it runs, see `Kernel`
+    kernel = perform_tapes
 
     def __init__(self, operator: Any):
         self.operator = operator
@@ -66,7 +65,12 @@ class Callback:
         entry = ctypes.cast(self._entry, ctypes.c_void_p).value or 0
         self._task = np.array([0, entry], np.int64)
         self._table = table_of([(start(self._task),)])
-        self.address, self.table = address_of(perform_tapes, FLOAT64), start(self._table)
+        self.table = start(self._table)
+
+    @property
+    def address(self) -> int:
+        """int: address of the kernel that performs tapes."""
+        return address_of(self.kernel, FLOAT64)
 
     def _call(self, memory: Any, table: int) -> int:
         try:

@@ -12,12 +12,12 @@ from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict, is_sparse
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
-from nengo_jit.engines.cpu.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.callbacks import FLOAT64, Callback, Tracing
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
-from nengo_jit.engines.cpu.machine import PRECISIONS
+from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.samples import Samples
@@ -77,7 +77,10 @@ class CpuEngine(Engine):
         self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
         levels = self._lower()
         codes = {piece.code for level in levels for piece in level}
-        load_kernels(codes.difference(self.callbacks), self._lowering.dtype, progress)
+        used = [(code, self._lowering.dtype) for code in codes if isinstance(code, Kernel)]
+        if self.callbacks:
+            used.append((Callback.kernel, FLOAT64))
+        load_kernels(used, progress)
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
         if any(code.when == "first" for code in codes):

@@ -56,22 +56,20 @@ def address_of(kernel: Kernel, dtype: np.dtype) -> int:
     return _load(content)
 
 
-def load_kernels(kernels: Iterable[Kernel], dtype: np.dtype, progress: Any = None) -> None:
+def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
     """Get kernels ready: from the disk or, the first time on a machine, by compiling them.
 
     Parameters
     ----------
-    kernels : iterable of Kernel
-        What is needed.
-    dtype : numpy.dtype
-        Type of the numbers.
+    kernels : iterable of tuple of Kernel and numpy.dtype
+        What is needed, each with the type of its numbers.
     progress : nengo.utils.progress.Progress, optional
         Is told of each kernel that is ready.
     """
     kernels = list(kernels)
     if progress is not None:
         progress.max_steps = max(len(kernels), 1)
-    for kernel in kernels:
+    for kernel, dtype in kernels:
         address_of(kernel, np.dtype(dtype))
         if progress is not None:
             progress.step()

@@ -21,7 +21,7 @@ from nengo_jit.engines.cpu.machine import Kernel, Row, wait_for_all
 from nengo_jit.engines.cpu.strands import Phase, Piece
 
 END = 1 << 62  # beyond any address
-WORTHWHILE = 15000.0  # nanoseconds of work in a phase from which on it is shared
+WORTHWHILE = 8000.0  # nanoseconds of work in a phase from which on it is shared
 Strand = list[list[Piece]]
 
 

@@ -99,7 +99,7 @@ def test_a_kernel_is_compiled_once(cache, monkeypatch):
 
 def test_precisions_are_kept_apart(cache):
     for dtype in (np.float64, np.float32):
-        library.load_kernels([with_everything], dtype)
+        library.load_kernels([(with_everything, np.dtype(dtype))])
     assert len(list(cache.iterdir())) == 2
 
 
@@ -118,7 +118,7 @@ def test_progress_is_told_of_each_kernel(cache):
             self.n_steps += 1
 
     progress = Progress()
-    library.load_kernels([with_everything], FLOAT64, progress)
+    library.load_kernels([(with_everything, FLOAT64)], progress)
     assert (progress.max_steps, progress.n_steps) == (1, 1)
 
 

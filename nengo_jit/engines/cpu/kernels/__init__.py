@@ -22,7 +22,7 @@ def compile_all() -> None:
     for name in __all__:
         found = [value for value in vars(globals()[name]).values() if isinstance(value, Kernel)]
         for dtype in PRECISIONS:
-            load_kernels(found, dtype)
+            load_kernels((kernel, dtype) for kernel in found)
 
 
 __all__ = ["learning_rules", "neurons", "operator", "probe", "processes", "tape", "transforms"]
