@@ -30,7 +30,7 @@ from nengo.utils.least_squares_solvers import Cholesky
 from nengo_jit.neurons.rates import Settle, known_rates, rates, settle_in_numpy
 from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
 
-BUDGET = 64 << 20  # bytes that are kept for connections to come
+BUDGET = 16 << 20  # bytes that are kept for connections to come
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below 1e-9
 LARGE = 256  # neurons from which on a Gram matrix is computed in threads
 ROWS = 1024  # evaluation points whose share of it is computed together
