@@ -24,8 +24,8 @@ from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines import Engine, engine_class
+from nengo_jit.engines.rates import OnEngine
 from nengo_jit.engines.samples import Samples
-from nengo_jit.engines.settle import settle_on
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class Simulator:
         with tracker, collector_paused():
             if network is not None:
                 if isinstance(self.model, Model):
-                    self.model.decoders = Decoders(self._threads, settle_on(engine, self._threads))
+                    self.model.decoders = Decoders(self._threads, OnEngine(engine, self._threads))
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
             plan = make_plan(self.model, engine.runs_python)
             with tracker.next_stage("Loading kernels", "Loading kernels") as progress:

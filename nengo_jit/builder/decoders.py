@@ -27,7 +27,7 @@ from nengo import Connection, Ensemble, Network
 from nengo.solvers import LstsqL2, LstsqL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
-from nengo_jit.neurons.rates import Settle, known_rates, rates, settle_in_numpy
+from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates
 from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
 
 BUDGET = 16 << 20  # bytes that are kept for connections to come
@@ -137,7 +137,7 @@ class System:
         Which system.
     built : BuiltEnsemble
         The ensemble's parameters.
-    settle : callable
+    method : Method
         See `nengo_jit.neurons.rates.rates`.
     threads : int
         How many threads may be used.
@@ -150,10 +150,10 @@ class System:
         Whether no neuron fires at any point.
     """
 
-    def __init__(self, key: Key, built: Any, settle: Settle, threads: int):
+    def __init__(self, key: Key, built: Any, method: Method, threads: int):
         self._key = key
         self._built = built
-        self._compute = partial(_activities, key.ensemble, built, settle, threads)
+        self._compute = partial(_activities, key.ensemble, built, method, threads)
         self._matrix: np.ndarray | None = None
         self._is_transposed = False
         self._factor: Any = None
@@ -235,9 +235,9 @@ class System:
         self.activities = self._matrix = self._factor = None
 
 
-def _activities(ensemble: Ensemble, built: Any, settle: Settle, threads: int) -> np.ndarray:
+def _activities(ensemble: Ensemble, built: Any, method: Method, threads: int) -> np.ndarray:
     x = np.dot(built.eval_points, built.encoders.T / ensemble.radius)
-    return rates(ensemble.neuron_type, x, built.gain, built.bias, settle, threads)
+    return rates(ensemble.neuron_type, x, built.gain, built.bias, method, threads)
 
 
 def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
@@ -269,20 +269,20 @@ class Decoders:
     threads : int, optional
         How many threads to use at most; as many as there are cores by default. Results do not
         depend on it.
-    settle : callable
+    method : Method
         See `nengo_jit.neurons.rates.rates`.
 
     Attributes
     ----------
-    settle : callable
+    method : Method
         As given.
     solved : callable or None
         Called with the ensemble of each expected system that is ready.
     """
 
-    def __init__(self, threads: int | None = None, settle: Settle = settle_in_numpy):
+    def __init__(self, threads: int | None = None, method: Method = IN_NUMPY):
         self.threads = n_cores() if threads is None else threads
-        self.settle = settle
+        self.method = method
         self.solved: Callable[[Ensemble], None] | None = None
         self._uses: dict[Key, Uses] = {}
         self._systems: dict[Key, System] = {}
@@ -364,7 +364,7 @@ class Decoders:
         inner = threads if len(keys) < threads else 1
 
         def make(key: Key) -> System:
-            system = System(key, params[key.ensemble], self.settle, inner)
+            system = System(key, params[key.ensemble], self.method, inner)
             uses = self._uses.get(key, Uses(functions=1))
             if not system.is_silent:
                 for dimensions in uses.values:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines.samples import Samples
+from nengo_jit.neurons import Formula
 from nengo_jit.planner.plan import Plan
 
 
@@ -73,6 +75,15 @@ class Engine(ABC):
     def supports(cls, dtype: np.dtype) -> bool:
         """Whether the engine can run models of this precision."""
         return True
+
+    @classmethod
+    def rates_by(cls, formula: Formula) -> Callable[..., None] | None:
+        """What computes the rates of a formula natively; None if the engine has nothing.
+
+        It is called as ``compute(x, gain, bias, parameters, result)``, see
+        `nengo_jit.neurons.rates.Method.compute`, by any number of threads at the same time.
+        """
+        return None
 
     def explain(self) -> Plan:
         """The plan, with what becomes of Python functions in it."""

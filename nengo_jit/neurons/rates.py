@@ -6,7 +6,6 @@ are computed block by block, so that what is computed on the way stays in a core
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,44 +20,81 @@ from nengo.neurons import (
 from nengo_jit.neurons.base import Formula, is_unchanged, rate_formula_of
 from nengo_jit.parallel import parallel_map
 
-Settle = Callable[[NeuronType, Formula, np.ndarray], np.ndarray]
-
 DT = 0.001  # seconds: the step with which nengo lets neurons settle
 BLOCK = 16384  # currents whose rates are computed together
 BLOCKS = 32  # how many of them are worth a thread
 RATES_OF_BASE = (RegularSpiking, StochasticSpiking, PoissonSpiking)
 
 
-def settle_in_numpy(neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
-    """Run neurons at constant currents, and count their spikes once they have settled.
+class Method:
+    """How rates are computed: here in NumPy. Engines have methods of their own."""
 
-    Parameters
-    ----------
-    neurons : nengo.neurons.NeuronType
-        What to run.
-    formula : Formula
-        Its formula, with ``settling``.
-    J : (n,) numpy.ndarray
-        Currents (dimensionless).
+    def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
+        """Run neurons at constant currents, and count their spikes once they have settled.
 
-    Returns
-    -------
-    (n,) numpy.ndarray
-        Mean output (hertz).
-    """
-    if len(J) > BLOCK:
-        blocks = (J[start : start + BLOCK] for start in range(0, len(J), BLOCK))
-        return np.concatenate([settle_in_numpy(neurons, formula, block) for block in blocks])
-    assert formula.settling is not None
-    n_settle, n_count = formula.settling
-    parameters = formula.parameters(neurons, DT)
-    total = np.zeros_like(J)
-    states = [np.zeros_like(J) for _ in formula.states]
-    for k in range(n_settle + n_count):
-        output, *states = formula.step(J, *states, DT, *parameters)
-        if k >= n_settle:
-            total += output
-    return total / float(n_count)
+        Parameters
+        ----------
+        neurons : nengo.neurons.NeuronType
+            What to run.
+        formula : Formula
+            Its formula, with ``settling``.
+        J : (n,) numpy.ndarray
+            Currents (dimensionless).
+
+        Returns
+        -------
+        (n,) numpy.ndarray
+            Mean output (hertz).
+        """
+        if len(J) > BLOCK:
+            blocks = (J[start : start + BLOCK] for start in range(0, len(J), BLOCK))
+            return np.concatenate([self.settle(neurons, formula, block) for block in blocks])
+        assert formula.settling is not None
+        n_settle, n_count = formula.settling
+        parameters = formula.parameters(neurons, DT)
+        total = np.zeros_like(J)
+        states = [np.zeros_like(J) for _ in formula.states]
+        for k in range(n_settle + n_count):
+            output, *states = formula.step(J, *states, DT, *parameters)
+            if k >= n_settle:
+                total += output
+        return total / float(n_count)
+
+    def compute(
+        self,
+        formula: Formula,
+        x: np.ndarray,
+        gain: np.ndarray,
+        bias: np.ndarray,
+        parameters: tuple[float, ...],
+        result: np.ndarray,
+    ) -> None:
+        """Compute rates by a formula that tells them.
+
+        Parameters
+        ----------
+        formula : Formula
+            With ``rate``.
+        x : (n_points, n_neurons) numpy.ndarray
+            What each neuron's encoder sees (in radii).
+        gain, bias : (n_neurons,) numpy.ndarray
+            The neurons' tuning.
+        parameters : tuple of float
+            Of the formula.
+        result : (n_points, n_neurons) numpy.ndarray
+            Where to put the rates (hertz).
+        """
+        assert formula.rate is not None
+        rows = max(1, BLOCK // max(1, gain.size))
+        with np.errstate(all="ignore"):
+            for start in range(0, len(x), rows):
+                block = slice(start, start + rows)
+                currents = gain * x[block]
+                currents += bias
+                result[block] = formula.rate(currents, *parameters)
+
+
+IN_NUMPY = Method()
 
 
 def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
@@ -90,7 +126,7 @@ def rates(
     x: np.ndarray,
     gain: np.ndarray,
     bias: np.ndarray,
-    settle: Settle = settle_in_numpy,
+    method: Method = IN_NUMPY,
     threads: int = 1,
 ) -> np.ndarray:
     """Steady rates of neurons: ``neurons.rates(x, gain, bias)``.
@@ -103,8 +139,8 @@ def rates(
         What is represented, as each neuron's encoder sees it (in radii).
     gain, bias : (n_neurons,) numpy.ndarray
         The neurons' tuning.
-    settle : callable
-        Runs types that have to settle; see `settle_in_numpy`.
+    method : Method
+        How to compute.
     threads : int
         How many threads to use at most. Results do not depend on it.
 
@@ -119,18 +155,13 @@ def rates(
     neurons, formula = known
     x, gain, bias = (array.astype(float, copy=False) for array in (x, gain, bias))
     if formula.rate is None:
-        return settle(neurons, formula, (gain * x + bias).ravel()).reshape(x.shape)
-    rate, parameters = formula.rate, formula.parameters(neurons, DT)
+        return method.settle(neurons, formula, (gain * x + bias).ravel()).reshape(x.shape)
+    parameters = formula.parameters(neurons, DT)
     result = np.empty(x.shape)
     rows = max(1, BLOCK // max(1, gain.size))
 
     def compute(part: slice) -> None:
-        with np.errstate(all="ignore"):
-            for start in range(part.start, part.stop, rows):
-                block = slice(start, min(start + rows, part.stop))
-                currents = gain * x[block]
-                currents += bias
-                result[block] = rate(currents, *parameters)
+        method.compute(formula, x[part], gain, bias, parameters, result[part])
 
     list(parallel_map(compute, parts(x, rows * BLOCKS), threads))
     return result
@@ -144,14 +175,14 @@ def parts(x: np.ndarray, rows: int) -> list[slice]:
 class _Settling:
     """Stands for neurons in nengo's methods that search for currents, which ask for rates only."""
 
-    def __init__(self, neurons: NeuronType, settle: Settle):
+    def __init__(self, neurons: NeuronType, method: Method):
         self.neurons = neurons
-        self.settle = settle
+        self.method = method
 
     def rates(self, x: Any, gain: Any, bias: Any) -> np.ndarray:
         x, gain, bias = (np.asarray(np.atleast_1d(a), dtype=float) for a in (x, gain, bias))
         points = np.broadcast_to(x[:, np.newaxis], (len(x), len(gain)))
-        return rates(self.neurons, points, gain, bias, self.settle)
+        return rates(self.neurons, points, gain, bias, self.method)
 
 
 def _searches_currents(neurons: NeuronType, formula: Formula) -> bool:
@@ -161,7 +192,7 @@ def _searches_currents(neurons: NeuronType, formula: Formula) -> bool:
 
 
 def gain_bias(
-    neurons: NeuronType, max_rates: Any, intercepts: Any, settle: Settle = settle_in_numpy
+    neurons: NeuronType, max_rates: Any, intercepts: Any, method: Method = IN_NUMPY
 ) -> tuple[Any, Any]:
     """Gains and biases for the tuning asked for: ``neurons.gain_bias(max_rates, intercepts)``.
 
@@ -173,8 +204,8 @@ def gain_bias(
         Rates at the encoders (hertz).
     intercepts : (n_neurons,) array_like
         Where the neurons begin to fire (in radii).
-    settle : callable
-        Runs types that have to settle; see `settle_in_numpy`.
+    method : Method
+        How to compute.
 
     Returns
     -------
@@ -183,11 +214,11 @@ def gain_bias(
     known = known_rates(neurons)
     if known is None or not _searches_currents(*known):
         return neurons.gain_bias(max_rates, intercepts)
-    return NeuronType.gain_bias(_Settling(known[0], settle), max_rates, intercepts)
+    return NeuronType.gain_bias(_Settling(known[0], method), max_rates, intercepts)
 
 
 def max_rates_intercepts(
-    neurons: NeuronType, gain: Any, bias: Any, settle: Settle = settle_in_numpy
+    neurons: NeuronType, gain: Any, bias: Any, method: Method = IN_NUMPY
 ) -> tuple[Any, Any]:
     """What `gain_bias` inverts: ``neurons.max_rates_intercepts(gain, bias)``.
 
@@ -197,8 +228,8 @@ def max_rates_intercepts(
         The neuron type.
     gain, bias : (n_neurons,) array_like
         The neurons' tuning.
-    settle : callable
-        Runs types that have to settle; see `settle_in_numpy`.
+    method : Method
+        How to compute.
 
     Returns
     -------
@@ -207,4 +238,4 @@ def max_rates_intercepts(
     known = known_rates(neurons)
     if known is None or not _searches_currents(*known):
         return neurons.max_rates_intercepts(gain, bias)
-    return NeuronType.max_rates_intercepts(_Settling(known[0], settle), gain, bias)
+    return NeuronType.max_rates_intercepts(_Settling(known[0], method), gain, bias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
+from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.plan import Plan, ProbePlan
@@ -97,6 +99,10 @@ class CpuEngine(Engine):
     @classmethod
     def supports(cls, dtype: np.dtype) -> bool:
         return np.dtype(dtype) in PRECISIONS
+
+    @classmethod
+    def rates_by(cls, formula: Formula) -> Callable[..., None] | None:
+        return kernels.rates.rates_by(formula)
 
     def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level."""

@@ -6,6 +6,7 @@ from nengo_jit.engines.cpu.kernels import (
     operator,
     probe,
     processes,
+    rates,
     tape,
     transforms,
 )
@@ -25,4 +26,13 @@ def compile_all() -> None:
             load_kernels((kernel, dtype) for kernel in found)
 
 
-__all__ = ["learning_rules", "neurons", "operator", "probe", "processes", "tape", "transforms"]
+__all__ = [
+    "learning_rules",
+    "neurons",
+    "operator",
+    "probe",
+    "processes",
+    "rates",
+    "tape",
+    "transforms",
+]

@@ -1,8 +1,6 @@
-"""Find the rates of neurons that have to settle, by running them on an engine."""
+"""Find the steady rates of neurons on an engine, by running them if they have to settle."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 from nengo.neurons import NeuronType
@@ -13,15 +11,15 @@ from nengo_jit.builder.operator import Copy
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.base import Engine
 from nengo_jit.neurons import Formula
-from nengo_jit.neurons.rates import DT, Settle, settle_in_numpy
+from nengo_jit.neurons.rates import DT, Method
 from nengo_jit.parallel import n_cores, parallel_map
 from nengo_jit.planner.plan import make_plan
 
 POPULATION = 4096  # neurons that are run together: their state stays in a core's cache
 
 
-def settle_on(engine: type[Engine], threads: int | None = None) -> Settle:
-    """What finds rates as `nengo_jit.neurons.rates.settle_in_numpy` does, on an engine.
+class OnEngine(Method):
+    """Computes rates on the engine that will run the neurons.
 
     Parameters
     ----------
@@ -30,18 +28,32 @@ def settle_on(engine: type[Engine], threads: int | None = None) -> Settle:
     threads : int, optional
         How many threads to use at most; as many as there are cores by default.
     """
-    return partial(_settle, engine, n_cores() if threads is None else threads)
 
+    def __init__(self, engine: type[Engine], threads: int | None = None):
+        self.engine = engine
+        self.threads = n_cores() if threads is None else threads
 
-def _settle(
-    engine: type[Engine], threads: int, neurons: NeuronType, formula: Formula, J: np.ndarray
-) -> np.ndarray:
-    parts = np.array_split(J, min(threads, -(-len(J) // POPULATION)) or 1)
-    model = Model(dt=DT)
-    if model.time.dtype != J.dtype:  # engines have one precision at a time
-        return settle_in_numpy(neurons, formula, J)
-    populations = [Population(engine, neurons, formula, part) for part in parts]
-    return np.concatenate(list(parallel_map(Population.settle, populations, threads)))
+    def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
+        parts = np.array_split(J, min(self.threads, -(-len(J) // POPULATION)) or 1)
+        if Model(dt=DT).time.dtype != J.dtype:  # engines have one precision at a time
+            return super().settle(neurons, formula, J)
+        populations = [Population(self.engine, neurons, formula, part) for part in parts]
+        return np.concatenate(list(parallel_map(Population.settle, populations, self.threads)))
+
+    def compute(
+        self,
+        formula: Formula,
+        x: np.ndarray,
+        gain: np.ndarray,
+        bias: np.ndarray,
+        parameters: tuple[float, ...],
+        result: np.ndarray,
+    ) -> None:
+        compute = self.engine.rates_by(formula)
+        if compute is None:
+            super().compute(formula, x, gain, bias, parameters, result)
+        else:
+            compute(x, gain, bias, parameters, result)
 
 
 class Population:

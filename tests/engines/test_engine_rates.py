@@ -1,4 +1,4 @@
-"""Settling on an engine: the very rates that nengo finds, whatever the number of threads."""
+"""Steady rates on an engine: those that nengo finds, whatever the number of threads."""
 
 import nengo
 import numpy as np
@@ -6,13 +6,24 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines import ENGINES, engine_class
-from nengo_jit.engines.settle import POPULATION, settle_on
+from nengo_jit.engines.rates import POPULATION, OnEngine
 from nengo_jit.neurons.rates import rates
 
 NEURONS = [
     nengo.Izhikevich(),
     nengo.Izhikevich(tau_recovery=0.1, coupling=0.26, reset_voltage=-50, reset_recovery=2),
     nengo.Izhikevich(tau_recovery=0.02, coupling=0.25, reset_recovery=2),
+]
+BY_FORMULA = [
+    nengo.LIF(tau_rc=0.03),
+    nengo.LIFRate(tau_ref=0.001, amplitude=0.3),
+    nengo.AdaptiveLIF(),
+    nengo.AdaptiveLIFRate(inc_n=0.02),
+    nengo.RectifiedLinear(amplitude=2),
+    nengo.SpikingRectifiedLinear(),
+    nengo.Sigmoid(),
+    nengo.Tanh(),
+    nengo.PoissonSpiking(nengo.LIFRate()),
 ]
 
 
@@ -21,16 +32,30 @@ NEURONS = [
 def test_rates_are_nengos(engine, neurons):
     rng = np.random.RandomState(0)
     x, gain, bias = rng.randn(30, 20), 20 * rng.rand(20), 10 * rng.randn(20)
-    settle = settle_on(engine_class(engine), threads=1)
+    method = OnEngine(engine_class(engine), threads=1)
     expected = neurons.rates(x, gain, bias)
-    np.testing.assert_array_equal(rates(neurons, x, gain, bias, settle), expected)
+    np.testing.assert_array_equal(rates(neurons, x, gain, bias, method), expected)
+
+
+@pytest.mark.parametrize("neurons", BY_FORMULA, ids=str)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rates_by_formula(engine, neurons):
+    rng = np.random.RandomState(0)
+    x, gain, bias = rng.uniform(-1, 1, (300, 40)), 3 * rng.rand(40), 2 * rng.randn(40)
+    x[0], gain[0], bias[0] = 0.0, 1.0, 1.0  # at the threshold
+    with np.errstate(all="ignore"):
+        expected = neurons.rates(x, gain, bias)
+    method = OnEngine(engine_class(engine), threads=2)
+    ours = rates(neurons, x, gain, bias, method)
+    np.testing.assert_allclose(ours, expected, rtol=1e-13)
+    assert np.count_nonzero(ours) > 1000
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_many_neurons(threads):
     J = np.linspace(-40, 40, 2 * POPULATION + 10)[:, np.newaxis]
-    settle = settle_on(engine_class(None), threads)
-    ours = rates(nengo.Izhikevich(), J, np.ones(1), np.zeros(1), settle)
+    method = OnEngine(engine_class(None), threads)
+    ours = rates(nengo.Izhikevich(), J, np.ones(1), np.zeros(1), method)
     chosen = slice(None, None, 97)
     expected = nengo.Izhikevich().rates(J[chosen], np.ones(1), np.zeros(1))
     np.testing.assert_array_equal(ours[chosen], expected)
