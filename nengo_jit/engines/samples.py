@@ -1,4 +1,4 @@
-"""Samples of probes, one after the other in a growing array."""
+"""Samples of probes, in a few large arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from nengo_jit.builder.signal import address
 
 
 class Samples(MutableSequence[Any]):
-    """What was recorded for a probe: a list of arrays of one shape, kept in a single array.
+    """What was recorded for a probe: a list of arrays of one shape.
+
+    They are kept in blocks, of which a new one is as large as all before it, and which become one
+    when somebody looks at them.
 
     Parameters
     ----------
@@ -22,44 +25,49 @@ class Samples(MutableSequence[Any]):
         Type of the numbers.
     """
 
-    _buffer: np.ndarray
+    _block: np.ndarray
     _address: int
-    _size: int
+    _used: int
     _capacity: int
-    _n_bytes: int
 
     def __init__(self, shape: tuple[int, ...], dtype: Any):
-        self._replace(np.empty((0, *shape), dtype))
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._n_bytes = math.prod(shape) * self.dtype.itemsize
+        self._full: list[np.ndarray] = []
+        self._n_full = 0
+        self._begin(np.empty((0, *shape), dtype), 0)
 
-    @property
-    def dtype(self) -> np.dtype:
-        """numpy.dtype: type of the numbers."""
-        return self._buffer.dtype
+    def _begin(self, block: np.ndarray, used: int) -> None:
+        """Go on in a block, of which a part is used already."""
+        self._block, self._address = block, address(block)
+        self._used, self._capacity = used, len(block)
+
+    def _replace(self, array: np.ndarray) -> None:
+        """Take an array for all samples, since those that were handed out must not change."""
+        self._full, self._n_full = [], 0
+        self._begin(array, len(array))
 
     @property
     def array(self) -> np.ndarray:
         """(n_samples, *shape) numpy.ndarray: all samples, as they are now; not to be written to."""
-        array = self._buffer[: self._size]
+        if self._full:
+            self._replace(np.concatenate([*self._full, self._block[: self._used]]))
+        array = self._block[: self._used]
         array.setflags(write=False)
         return array
 
     def reserve(self, n: int) -> int:
-        """Address of room for ``n`` more samples, to be written to before `advance`.
-
-        Arrays that were handed out before stay as they are.
-        """
-        end = self._size + n
-        if end > self._capacity:
-            size = self._size
-            buffer: np.ndarray = np.empty((max(end, 2 * size), *self._buffer.shape[1:]), self.dtype)
-            buffer[:size] = self._buffer[:size]
-            self._replace(buffer)
-            self._size = size
-        return self._address + self._size * self._n_bytes
+        """Address of room for ``n`` more samples, to be written to before `advance`."""
+        if self._used + n > self._capacity:
+            if self._used:
+                self._full.append(self._block[: self._used])
+                self._n_full += self._used
+            self._begin(np.empty((max(n, self._n_full), *self.shape), self.dtype), 0)
+        return self._address + self._used * self._n_bytes
 
     def advance(self, n: int) -> None:
         """Count ``n`` samples that were written to where `reserve` said."""
-        self._size += n
+        self._used += n
 
     def append(self, value: Any) -> None:
         self.extend([value])
@@ -68,15 +76,15 @@ class Samples(MutableSequence[Any]):
         array = np.asarray(values if isinstance(values, (Samples, np.ndarray)) else list(values))
         if len(array):
             self.reserve(len(array))
-            self._buffer[self._size : self._size + len(array)] = array
-            self._size += len(array)
+            self._block[self._used : self._used + len(array)] = array
+            self._used += len(array)
 
     def insert(self, index: int, value: Any) -> None:
-        position = slice(index, None).indices(self._size)[0]  # lists accept any number
+        position = slice(index, None).indices(len(self))[0]  # lists accept any number
         self._replace(np.insert(self.array, position, value, axis=0))
 
     def __len__(self) -> int:
-        return self._size
+        return self._n_full + self._used
 
     def __getitem__(self, index: Any) -> Any:
         return self.array[index]
@@ -88,12 +96,6 @@ class Samples(MutableSequence[Any]):
 
     def __delitem__(self, index: Any) -> None:
         self._replace(np.delete(self.array, index, axis=0))
-
-    def _replace(self, array: np.ndarray) -> None:
-        """Take a new array, since those that were handed out must not change."""
-        self._buffer, self._address = array, address(array)
-        self._size = self._capacity = len(array)
-        self._n_bytes = math.prod(array.shape[1:]) * array.itemsize
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.array

@@ -55,7 +55,7 @@ def test_room_is_made_seldom():
     buffers = set()
     for i in range(1000):
         samples.append(np.full(3, i))
-        buffers.add(id(samples._buffer))
+        buffers.add(samples._address)
     assert len(buffers) < 15
     assert np.array_equal(samples[-1], np.full(3, 999))
     assert np.array_equal(np.array(samples)[:, 0], np.arange(1000))
