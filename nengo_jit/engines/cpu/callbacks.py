@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 FLOAT64 = np.dtype(np.float64)  # which tapes calculate in, whatever the precision of a model
 MOST_TRACES = 10  # of a function whose names are rebound again and again
+WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are still right
 WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
 
 
@@ -142,6 +143,8 @@ class Tracing:
                     callback.remark = "is not compiled since `compile_python` is off"
             self._watch()
             self._log()
+        else:
+            self._trace_anew()
 
     def before_run(self, n_steps: int) -> None:
         """See that tapes compute what the functions would, at the beginning of a run."""
@@ -150,25 +153,41 @@ class Tracing:
             self.trace()
         if not self._traced:
             return
+        if n_steps < WORTH_CHECKING:
+            self._switch(False)
+            return
+        self._trace_anew()
+        self._switch(np.geterr()["under"] == "ignore")  # of which tapes know nothing
+
+    def _trace_anew(self) -> None:
+        """Trace what reads something that has been rebound since."""
         if self._watched.have_changed():
             for callback in self._traced:
                 if callback.traced is not None and callback.traced.watched.have_changed():
                     callback.trace()
             self._watch()
-        is_on = np.geterr()["under"] == "ignore"  # of which tapes know nothing
-        if is_on != self._is_on:
-            self._is_on = is_on
+
+    def _switch(self, on: bool) -> None:
+        if on != self._is_on:
+            self._is_on = on
             for callback in self._traced:
-                callback.switch(is_on)
+                callback.switch(on)
+            self._listen()
+
+    def _listen(self) -> None:
+        """Be told of calls of Python after which tapes might be wrong."""
+        is_needed = self._is_on and self._watched.has_names
+        for callback in self._callbacks:
+            callback.called = self._after_call if is_needed else None
 
     def _watch(self) -> None:
         self._traced = [callback for callback in self._callbacks if callback.traced is not None]
         self._watched = Watched()
         for callback in self._traced:
             assert callback.traced is not None
+            callback.switch(self._is_on)
             self._watched.update(callback.traced.watched)
-        for callback in self._callbacks:
-            callback.called = self._after_call if self._watched.has_names else None
+        self._listen()
 
     def _after_call(self) -> None:
         """Python has run: it may have rebound what tapes rely on."""
