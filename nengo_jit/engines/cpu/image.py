@@ -92,7 +92,8 @@ def _c_library() -> Any:
 
 def in_c_library(name: str) -> int:
     """Address of a function of the C library; OSError if there is none of that name."""
-    for library in (_c_library(), ctypes.CDLL("libm.so.6")):
+    for path in (None, "libm.so.6"):  # all that the interpreter was linked with, then glibc's
+        library = ctypes.CDLL(path)
         if hasattr(library, name):
             return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)
     raise OSError(f"The C library has no function {name!r}")
