@@ -120,7 +120,7 @@ class Tracing:
         self._enabled = enabled
         self._pending = True
         self._n_steps = 0
-        self._is_on = True
+        self._is_on: bool | None = True  # None if some tapes are in use and some are not
         self._traced: list[Callback] = []
         self._watched = Watched()
         self._logged: set[str] = set()
@@ -168,7 +168,7 @@ class Tracing:
             self._watch()
 
     def _switch(self, on: bool) -> None:
-        if on != self._is_on:
+        if on is not self._is_on:
             self._is_on = on
             for callback in self._traced:
                 callback.switch(on)
@@ -176,7 +176,7 @@ class Tracing:
 
     def _listen(self) -> None:
         """Be told of calls of Python after which tapes might be wrong."""
-        is_needed = self._is_on and self._watched.has_names
+        is_needed = self._is_on is True and self._watched.has_names
         for callback in self._callbacks:
             callback.called = self._after_call if is_needed else None
 
@@ -185,14 +185,14 @@ class Tracing:
         self._watched = Watched()
         for callback in self._traced:
             assert callback.traced is not None
-            callback.switch(self._is_on)
+            callback.switch(self._is_on is True)
             self._watched.update(callback.traced.watched)
         self._listen()
 
     def _after_call(self) -> None:
         """Python has run: it may have rebound what tapes rely on."""
         if self._watched.are_rebound():
-            self._is_on = False  # until the next run
+            self._is_on = None  # until the next run
             for callback in self._traced:
                 if callback.traced is not None and callback.traced.watched.are_rebound():
                     callback.switch(False)

@@ -435,3 +435,24 @@ def test_threads_of_the_engine():
         return stimulus, node
 
     check(make, n_compiled=2, threads=3)
+
+
+def test_a_name_that_is_rebound_before_a_short_run_after_another_was_in_a_long_one():
+    first = second = 1.0
+
+    def rebind(t):
+        nonlocal first
+        if t > 0.2995:
+            first = 2.0
+            print(end="")  # what only Python can do
+        return first
+
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(lambda t: second), synapse=None)
+        nengo.Probe(nengo.Node(lambda t: first), synapse=None)
+        nengo.Node(rebind)
+    with nengo_jit.Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(300)
+        second = 5.0
+        sim.step()
+        assert sim.data[probe][-1] == 5.0
