@@ -35,7 +35,7 @@ def n_cores() -> int:
 def _linear_algebra() -> ThreadpoolController:
     """The libraries of NumPy and SciPy."""
     with suppress(ImportError):
-        import scipy.linalg  # noqa: F401
+        import scipy.linalg  # noqa: F401  loads the library, so that it is found
     return ThreadpoolController().select(user_api="blas")
 
 

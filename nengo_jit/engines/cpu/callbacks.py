@@ -17,13 +17,12 @@ from nengo_jit.builder.operator import SimPyFunc, Step
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels.tape import perform_tapes
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, table_of
+from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
 from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
 from nengo_jit.planner.merge import kind_of
 
 logger = logging.getLogger(__name__)
 
-FLOAT64 = np.dtype(np.float64)  # which tapes calculate in, whatever the precision of a model
 MOST_TRACES = 10  # of a function whose names are rebound again and again
 WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are still right
 WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
@@ -71,7 +70,7 @@ class Callback:
     @property
     def address(self) -> int:
         """int: address of the kernel that performs tapes."""
-        return address_of(self.kernel, FLOAT64)
+        return address_of(self.kernel, FLOAT64)  # whatever the precision of the model
 
     def _call(self, memory: Any, table: int) -> int:
         try:

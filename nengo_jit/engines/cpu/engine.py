@@ -13,12 +13,12 @@ from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict, is_sparse
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
-from nengo_jit.engines.cpu.callbacks import FLOAT64, Callback, Tracing
+from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
-from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
+from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.samples import Samples
@@ -283,11 +283,9 @@ class Recorder:
 
     def end(self, samples: Any) -> None:
         """Append what was recorded since `begin`."""
-        n_samples = int(self._state[2])
+        self._samples.advance(int(self._state[2]))
         if self._matrix is None:
-            self._samples.advance(n_samples)
             return
-        self._samples.advance(n_samples)
         for sample in self._samples:
             samples.append(self._matrix.copy())
             samples[-1].data[...] = sample

@@ -28,7 +28,8 @@ import numpy as np
 Row = tuple[int, ...]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
+FLOAT64 = np.dtype(np.float64)
+PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program or callback that cannot go on
 

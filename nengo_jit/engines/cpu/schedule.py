@@ -45,11 +45,6 @@ class Work:
     spans: list[tuple[int, int]] = field(default_factory=list)
 
     @property
-    def nanoseconds(self) -> float:
-        """float: about how long the kernel takes."""
-        return sum(self.code.work(row) for row in self.rows) if self.rows else 0.0
-
-    @property
     def can_be_shared(self) -> bool:
         """bool: whether it is known where the work is written to."""
         return isinstance(self.code, Kernel) and (
@@ -129,7 +124,7 @@ def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) 
 def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
     """What each thread does of a phase; of one thread only if it is not worth sharing."""
     work = sum(piece.nanoseconds for level in phase.levels for piece in level)
-    if n_threads == 1 or work <= WORTHWHILE:
+    if work <= WORTHWHILE:
         n_threads = 1
     if phase.strand_of:
         shares = _cut(phase.strands(), [work * (i + 1) / n_threads for i in range(n_threads)])

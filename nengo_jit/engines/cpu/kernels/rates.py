@@ -14,6 +14,7 @@ from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     ENTRY,
+    FLOAT64,
     Kernel,
     compilable,
     integers,
@@ -23,8 +24,6 @@ from nengo_jit.engines.cpu.machine import (
     vector,
 )
 from nengo_jit.neurons import Formula
-
-FLOAT64 = np.dtype(np.float64)
 
 
 def _at_points(rate, n_parameters):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.machine import FLOAT64
 from nengo_jit.engines.cpu.tracing.addresses import loop_of
 from nengo_jit.engines.cpu.tracing.functions import (
     FUNCTIONS,
@@ -18,7 +19,6 @@ from nengo_jit.engines.cpu.tracing.functions import (
 )
 from nengo_jit.engines.cpu.tracing.indexing import cast, set_item
 from nengo_jit.engines.cpu.tracing.operators import (
-    FLOAT64,
     apply,
     array_of,
     as_array,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.machine import FLOAT64
 from nengo_jit.engines.cpu.tracing.addresses import c_function, loop_of
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS
 from nengo_jit.engines.cpu.tracing.tracer import Tracer
@@ -34,7 +35,6 @@ LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use thread
 MOST_ELEMENTS = 10_000  # that are gone through one by one
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
-FLOAT64 = np.dtype(np.float64)
 
 # Python's operators, and what NumPy does for them on arrays
 UFUNCS: dict[Callable[..., Any], np.ufunc] = {
