@@ -24,6 +24,7 @@ conformance: .venv/test
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(BIN)/python -m compileall -q nengo_jit
 	touch $@
 
 clean:

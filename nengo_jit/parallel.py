@@ -8,9 +8,9 @@ ours run, or there would be more threads than cores.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import islice
 from threading import Lock
@@ -86,3 +86,18 @@ def parallel_map(
                 futures.extend(pool.submit(function, item) for item in islice(waiting, 1))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def for_each(function: Callable[[Item], None], items: Iterable[Item], threads: int) -> None:
+    """Call a function with each item, in threads.
+
+    Parameters
+    ----------
+    function, threads
+        As for `parallel_map`.
+    items : iterable
+        What to call it with.
+    """
+    with closing(parallel_map(function, list(items), threads)) as done:
+        for _ in done:
+            pass

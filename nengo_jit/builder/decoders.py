@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,13 +26,13 @@ from nengo import Connection, Ensemble, Network
 from nengo.solvers import LstsqL2, LstsqL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
-from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates
-from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
+from nengo_jit.builder.linalg import dot, gram, solver_of
+from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates, tells_rates
+from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_map
 
-BUDGET = 16 << 20  # bytes that are kept for connections to come
+BUDGET = 8 << 20  # bytes that are kept for connections to come
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below 1e-9
-LARGE = 256  # neurons from which on a Gram matrix is computed in threads
-ROWS = 1024  # evaluation points whose share of it is computed together
+POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
 
 _KNOWN = {solver: solver.__call__ for solver in (LstsqL2, LstsqL2nz, Cholesky)}
 
@@ -153,20 +152,43 @@ class System:
     def __init__(self, key: Key, built: Any, method: Method, threads: int):
         self._key = key
         self._built = built
-        self._compute = partial(_activities, key.ensemble, built, method, threads)
-        self._matrix: np.ndarray | None = None
-        self._is_transposed = False
-        self._factor: Any = None
+        self._method = method
         self._threads = threads
+        self._solve: Callable[[np.ndarray], np.ndarray] | None = None
+        self._is_transposed = False
         self._values: dict[Hashable, Solved] = {}
         self.activities: np.ndarray | None = self._compute()
-        self.is_silent = not self.activities.max() > 0 and not self.activities.any()
+        self._largest = self.activities.max()
+        self.is_silent = not self._largest > 0 and not self.activities.any()
 
     @property
     def nbytes(self) -> int:
         """int: memory that is taken, but for the decoders."""
-        arrays = (self.activities, self._matrix)
-        return sum(array.nbytes for array in arrays if array is not None)
+        m, n = len(self._built.eval_points), len(self._built.gain)
+        size = 0 if self.activities is None else m * n
+        if self._solve is not None:
+            size += m**2 if self._is_transposed else n**2
+        return 8 * size
+
+    def _compute(self) -> np.ndarray:
+        """Firing rates (hertz) of the neurons at all evaluation points."""
+        ensemble, built, method = self._key.ensemble, self._built, self._method
+        points, encoders = built.eval_points, built.encoders.T / ensemble.radius
+
+        def at(points: np.ndarray) -> np.ndarray:
+            x = np.dot(points, encoders)
+            return rates(ensemble.neuron_type, x, built.gain, built.bias, method)
+
+        step = -(-POINTS // len(built.gain))
+        if len(points) <= step or not tells_rates(ensemble.neuron_type):
+            return at(points)
+        activities = np.empty((len(points), len(built.gain)))
+
+        def fill(start: int) -> None:
+            activities[start : start + step] = at(points[start : start + step])
+
+        for_each(fill, range(0, len(points), step), self._threads)
+        return activities
 
     def decode_value(self, dimensions: Hashable) -> Solved:
         """Decoders of some dimensions of the represented value, and the solver's info."""
@@ -191,14 +213,14 @@ class System:
         start = time.time()
         if self.activities is None:
             self.activities = self._compute()
-        activities = self.activities
-        if self._matrix is None:
-            self._matrix = self._make_matrix(activities)
+        activities, threads = self.activities, self._threads
+        if self._solve is None:
+            self._solve = solver_of(self._make_matrix(activities))
         if self._is_transposed:
-            decoders = np.dot(activities.T, self._solve(targets))
+            decoders = dot(activities.T, self._solve(targets), threads)
         else:
-            decoders = self._solve(np.dot(activities.T, targets))
-        errors = np.dot(activities, decoders)
+            decoders = self._solve(dot(activities.T, targets, threads))
+        errors = dot(activities, decoders, threads)
         errors -= targets
         rmses = np.sqrt(np.einsum("ij,ij->j", errors, errors) / len(errors))
         return decoders, {"rmses": rmses, "time": time.time() - start}
@@ -206,7 +228,7 @@ class System:
     def _make_matrix(self, activities: np.ndarray) -> np.ndarray:
         """The regularised Gram matrix of neurons or, where those are more, of points."""
         key, (m, n) = self._key, activities.shape
-        sigma: Any = key.reg * activities.max()
+        sigma: Any = key.reg * self._largest
         if key.solver_type is LstsqL2nz:
             magnitudes = np.abs(activities)
             sigma = key.reg * magnitudes.max() * np.sqrt((magnitudes > 0).mean(axis=0))
@@ -219,46 +241,9 @@ class System:
         matrix.flat[:: len(matrix) + 1] += m * sigma**2
         return matrix
 
-    def _solve(self, right: np.ndarray) -> np.ndarray:
-        matrix = self._matrix
-        assert matrix is not None
-        try:
-            from scipy.linalg import cho_factor, cho_solve
-        except ImportError:
-            return np.linalg.solve(matrix, right)
-        if self._factor is None:
-            self._factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
-        return cho_solve(self._factor, right, check_finite=False)
-
     def forget_matrices(self) -> None:
         """Free all but the decoders of values."""
-        self.activities = self._matrix = self._factor = None
-
-
-def _activities(ensemble: Ensemble, built: Any, method: Method, threads: int) -> np.ndarray:
-    x = np.dot(built.eval_points, built.encoders.T / ensemble.radius)
-    return rates(ensemble.neuron_type, x, built.gain, built.bias, method, threads)
-
-
-def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
-    """``matrix.T @ matrix``, which does not depend on the number of threads.
-
-    Parameters
-    ----------
-    matrix : (m, n) numpy.ndarray
-        The matrix.
-    threads : int
-        How many threads to use at most.
-    """
-    m, n = matrix.shape
-    if n <= LARGE:
-        return np.dot(matrix.T, matrix)
-    blocks = [matrix[start : start + ROWS] for start in range(0, m, ROWS)]
-    with closing(parallel_map(lambda block: np.dot(block.T, block), blocks, threads)) as products:
-        total: np.ndarray = next(products)
-        for product in products:
-            total += product
-    return total
+        self.activities = self._solve = None
 
 
 class Decoders:
@@ -326,13 +311,12 @@ class Decoders:
             not one of the represented value.
         """
         with one_thread_in_blas() as limited:
-            if key not in self._systems:
-                self._prepare(key, params, self.threads if limited else 1)
-            system = self._systems[key]
-            if system is not self._latest:  # most likely the one before is not needed soon
-                if self._latest is not None:
-                    self._latest.activities = None
-                self._latest = system
+            latest, system = self._latest, self._systems.get(key)
+            if latest is not None and latest is not system:  # most likely not needed soon
+                latest.activities = None
+            if system is None:
+                system = self._prepare(key, params, self.threads if limited else 1)
+            self._latest = system
             if system.is_silent:
                 return None
             if conn.function is None:
@@ -353,12 +337,13 @@ class Decoders:
         else:
             uses.functions -= 1
         if not uses.values and uses.functions <= 0:
-            self._systems.pop(key, None)
+            if self._latest is self._systems.pop(key, None):
+                self._latest = None
             self._uses.pop(key, None)
         elif uses.functions <= 0 and key in self._systems:
             self._systems[key].forget_matrices()
 
-    def _prepare(self, key: Key, params: Mapping[Any, Any], threads: int) -> None:
+    def _prepare(self, key: Key, params: Mapping[Any, Any], threads: int) -> System:
         """Compute a system and, as far as memory allows, those that will be needed soon."""
         keys = list(self._ahead(key, params))
         inner = threads if len(keys) < threads else 1
@@ -378,6 +363,7 @@ class Decoders:
                 self._systems[made] = system
                 if self.solved is not None and made in self._uses:
                     self.solved(made.ensemble)
+        return self._systems[key]
 
     def _ahead(self, key: Key, params: Mapping[Any, Any]) -> Iterator[Key]:
         yield key
@@ -386,8 +372,9 @@ class Decoders:
             built = params.get(other.ensemble)
             if built is None or other == key or other in self._systems:
                 continue
-            if uses.functions > 0:
-                room -= 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
-            if room < 0:
+            size = 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
+            if size > room:
                 return
+            if uses.functions > 0:
+                room -= size
             yield other

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from nengo.exceptions import ValidationError
 
 from nengo_jit.engines.base import Engine
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.reference import ReferenceEngine
 
-# Where each engine is, the fastest first. An engine is imported when it is first used, since
-# its compiler takes time to import or may not be installed.
-ENGINES = {
-    "cpu": "nengo_jit.engines.cpu.engine.CpuEngine",
-    "reference": "nengo_jit.engines.reference.ReferenceEngine",
-}
+# The fastest first.
+ENGINES: dict[str, type[Engine]] = {"cpu": CpuEngine, "reference": ReferenceEngine}
 
 
 def engine_class(name: str | None) -> type[Engine]:
@@ -34,9 +30,7 @@ def engine_class(name: str | None) -> type[Engine]:
     if name not in ENGINES:
         known = ", ".join(f"'{known}'" for known in ENGINES)
         raise ValidationError(f"Unknown engine {name!r}; known engines: {known}", attr="engine")
-    module, _, class_name = ENGINES[name].rpartition(".")
-    found: type[Engine] = getattr(import_module(module), class_name)
-    return found
+    return ENGINES[name]
 
 
 __all__ = ["ENGINES", "Engine", "engine_class"]

@@ -18,11 +18,9 @@ from nengo.neurons import (
 )
 
 from nengo_jit.neurons.base import Formula, is_unchanged, rate_formula_of
-from nengo_jit.parallel import parallel_map
 
 DT = 0.001  # seconds: the step with which nengo lets neurons settle
 BLOCK = 16384  # currents whose rates are computed together
-BLOCKS = 32  # how many of them are worth a thread
 RATES_OF_BASE = (RegularSpiking, StochasticSpiking, PoissonSpiking)
 
 
@@ -121,13 +119,18 @@ def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
     return None if formula is None else (neurons, formula)
 
 
+def tells_rates(neurons: NeuronType) -> bool:
+    """Whether a formula tells the rates of a neuron type, so that it need not settle."""
+    known = known_rates(neurons)
+    return known is not None and known[1].rate is not None
+
+
 def rates(
     neurons: NeuronType,
     x: np.ndarray,
     gain: np.ndarray,
     bias: np.ndarray,
     method: Method = IN_NUMPY,
-    threads: int = 1,
 ) -> np.ndarray:
     """Steady rates of neurons: ``neurons.rates(x, gain, bias)``.
 
@@ -141,8 +144,6 @@ def rates(
         The neurons' tuning.
     method : Method
         How to compute.
-    threads : int
-        How many threads to use at most. Results do not depend on it.
 
     Returns
     -------
@@ -156,20 +157,9 @@ def rates(
     x, gain, bias = (array.astype(float, copy=False) for array in (x, gain, bias))
     if formula.rate is None:
         return method.settle(neurons, formula, (gain * x + bias).ravel()).reshape(x.shape)
-    parameters = formula.parameters(neurons, DT)
     result = np.empty(x.shape)
-    rows = max(1, BLOCK // max(1, gain.size))
-
-    def compute(part: slice) -> None:
-        method.compute(formula, x[part], gain, bias, parameters, result[part])
-
-    list(parallel_map(compute, parts(x, rows * BLOCKS), threads))
+    method.compute(formula, x, gain, bias, formula.parameters(neurons, DT), result)
     return result
-
-
-def parts(x: np.ndarray, rows: int) -> list[slice]:
-    """Slices of so many rows each, and the rest."""
-    return [slice(start, min(start + rows, len(x))) for start in range(0, len(x), rows)]
 
 
 class _Settling:

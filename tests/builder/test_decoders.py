@@ -15,7 +15,7 @@ from nengo.utils.least_squares_solvers import SVD, Cholesky
 
 import nengo_jit
 from nengo_jit.builder import Model, decoders
-from nengo_jit.builder.decoders import Decoders, gram, key_of
+from nengo_jit.builder.decoders import Decoders, key_of
 from nengo_jit.parallel import one_thread_in_blas
 
 
@@ -114,12 +114,6 @@ def test_results_do_not_depend_on_the_number_of_threads():
     for other in results[1:]:
         for a, b in zip(results[0], other):
             np.testing.assert_array_equal(a, b)
-
-
-def test_gram_matrix():
-    matrix = np.random.RandomState(0).randn(2500, 300)
-    np.testing.assert_allclose(gram(matrix, 2), matrix.T @ matrix, rtol=1e-12, atol=1e-9)
-    np.testing.assert_array_equal(gram(matrix, 1), gram(matrix, 3))
 
 
 # --- what is shared
