@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import cache
 from itertools import islice
 from threading import Lock
@@ -33,9 +33,7 @@ def n_cores() -> int:
 
 @cache
 def _linear_algebra() -> ThreadpoolController:
-    """The libraries of NumPy and SciPy."""
-    with suppress(ImportError):
-        import scipy.linalg  # noqa: F401  loads the library, so that it is found
+    """The libraries of NumPy and SciPy, once they are imported."""
     return ThreadpoolController().select(user_api="blas")
 
 

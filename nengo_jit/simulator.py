@@ -23,6 +23,7 @@ from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import SignalDict
+from nengo_jit.builder.targets import IN_PYTHON
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.rates import OnEngine
 from nengo_jit.engines.samples import Samples
@@ -159,7 +160,11 @@ class Simulator:
         with tracker, collector_paused():
             if network is not None:
                 if isinstance(self.model, Model):
-                    self.model.decoders = Decoders(self._threads, OnEngine(engine, self._threads))
+                    self.model.decoders = Decoders(
+                        self._threads,
+                        OnEngine(engine, self._threads),
+                        engine.evaluator() if self._compile_python else IN_PYTHON,
+                    )
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
             plan = make_plan(self.model, engine.runs_python)
             with tracker.next_stage("Loading kernels", "Loading kernels") as progress:

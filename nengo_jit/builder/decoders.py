@@ -8,8 +8,9 @@ The arithmetic is nengo's, on as many threads as it takes; a linear algebra libr
 differently when it runs on another number of threads.
 
 Systems are computed ahead of their use, several at a time, in threads. That draws no random
-numbers and calls no code of the user's, so that nobody can tell. Only what connections will still
-need is kept.
+numbers and calls no code of the user's, so that nobody can tell: functions are evaluated natively
+or not at all, and once more when their turn has come, to see that they still have these values.
+Only what connections will still need is kept.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection, Ensemble, Network
-from nengo.solvers import LstsqL2, LstsqL2nz
+from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
 from nengo_jit.builder.linalg import dot, gram, solver_of
+from nengo_jit.builder.targets import IN_PYTHON, Evaluator, targets_ahead
 from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates, tells_rates
 from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_map
 
@@ -34,9 +36,12 @@ BUDGET = 8 << 20  # bytes that are kept for connections to come
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below 1e-9
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
 
-_KNOWN = {solver: solver.__call__ for solver in (LstsqL2, LstsqL2nz, Cholesky)}
+NON_NEGATIVE = (NnlsL2, NnlsL2nz)  # solvers that are called as they are
+
+_KNOWN = {each: each.__call__ for each in (LstsqL2, LstsqL2nz, Cholesky, *NON_NEGATIVE)}
 
 Solved = tuple[np.ndarray, dict[str, Any]]
+Ahead = list[tuple[Connection, np.ndarray]]
 
 
 class Key(NamedTuple):
@@ -56,12 +61,12 @@ class Uses:
     ----------
     values : Counter
         How many connections decode which dimensions of the value, as `dimensions_of` has them.
-    functions : int
-        How many decode functions of the value.
+    functions : list of nengo.Connection
+        Those that decode functions of the value.
     """
 
     values: Counter[Hashable] = field(default_factory=Counter)
-    functions: int = 0
+    functions: list[Connection] = field(default_factory=list)
 
 
 def dimensions_of(chosen: Any) -> Hashable:
@@ -95,12 +100,14 @@ def key_of(ensemble: Any, eval_points: Any, solver: Any) -> Key | None:
         solvers and neuron types that are not known exactly, and where so little regularisation
         is asked for that rounding would matter.
     """
-    if type(ensemble) is not Ensemble or eval_points is not None:
+    if type(ensemble) is not Ensemble or eval_points is not None or not _is_known(solver):
         return None
-    if not _is_known(solver) or not _is_known(solver.solver):
+    if known_rates(ensemble.neuron_type) is None:
         return None
     reg = solver.reg
-    if reg**2 * WELL_CONDITIONED < ensemble.n_neurons or known_rates(ensemble.neuron_type) is None:
+    if type(solver) in NON_NEGATIVE:
+        return Key(ensemble, type(solver), reg, None)
+    if not _is_known(solver.solver) or reg**2 * WELL_CONDITIONED < ensemble.n_neurons:
         return None
     return Key(ensemble, type(solver), reg, solver.solver.transpose)
 
@@ -113,14 +120,14 @@ def _is_known(solver: Any) -> bool:
 def connections_in_order(network: Network) -> Iterator[tuple[Key, Hashable]]:
     """Keys of a network's decoded connections in the order in which they will be built.
 
-    With each key comes which dimensions of the value are decoded, None for a function of it.
+    With each key comes which dimensions of the value are decoded, or else the connection.
     """
     for subnetwork in network.networks:
         yield from connections_in_order(subnetwork)
     for conn in network.connections:
         key = key_of(conn.pre_obj, conn.eval_points, conn.solver)
         if key is not None:
-            yield key, dimensions_of(conn.pre_slice) if conn.function is None else None
+            yield key, dimensions_of(conn.pre_slice) if conn.function is None else conn
     for probe in network.probes:
         key = key_of(probe.obj, None, probe.solver) if probe.attr == "decoded_output" else None
         if key is not None:
@@ -157,6 +164,7 @@ class System:
         self._solve: Callable[[np.ndarray], np.ndarray] | None = None
         self._is_transposed = False
         self._values: dict[Hashable, Solved] = {}
+        self._functions: dict[int, tuple[np.ndarray, Solved]] = {}
         self.activities: np.ndarray | None = self._compute()
         self._largest = self.activities.max()
         self.is_silent = not self._largest > 0 and not self.activities.any()
@@ -197,6 +205,17 @@ class System:
             self._values[dimensions] = self.decode(points.astype(points.dtype))
         return self._values[dimensions]
 
+    def decode_ahead(self, conn: Connection, targets: np.ndarray) -> None:
+        """Find decoders of a function that a connection will ask for."""
+        self._functions[id(conn)] = targets, self.decode(targets)
+
+    def decode_function(self, conn: Connection, targets: np.ndarray) -> Solved:
+        """Decoders of a connection's function, given its values, and the solver's info."""
+        ahead = self._functions.pop(id(conn), None)
+        if ahead is not None and np.array_equal(ahead[0], targets):
+            return ahead[1]
+        return self.decode(targets)
+
     def decode(self, targets: np.ndarray) -> Solved:
         """Decoders of targets, given at the ensemble's evaluation points.
 
@@ -210,10 +229,17 @@ class System:
         decoders : (n_neurons, size) numpy.ndarray
         solver_info : dict
         """
-        start = time.time()
-        if self.activities is None:
-            self.activities = self._compute()
-        activities, threads = self.activities, self._threads
+        with one_thread_in_blas():
+            if self.activities is None:
+                self.activities = self._compute()
+            if self._key.solver_type in NON_NEGATIVE:
+                solver = self._key.solver_type(reg=self._key.reg)
+                solved: Solved = solver(self.activities, targets)
+                return solved
+            return self._least_squares(self.activities, targets)
+
+    def _least_squares(self, activities: np.ndarray, targets: np.ndarray) -> Solved:
+        start, threads = time.time(), self._threads
         if self._solve is None:
             self._solve = solver_of(self._make_matrix(activities))
         if self._is_transposed:
@@ -256,18 +282,26 @@ class Decoders:
         depend on it.
     method : Method
         See `nengo_jit.neurons.rates.rates`.
+    evaluator : Evaluator
+        How connections' functions are evaluated.
 
     Attributes
     ----------
-    method : Method
+    method, evaluator
         As given.
     solved : callable or None
         Called with the ensemble of each expected system that is ready.
     """
 
-    def __init__(self, threads: int | None = None, method: Method = IN_NUMPY):
+    def __init__(
+        self,
+        threads: int | None = None,
+        method: Method = IN_NUMPY,
+        evaluator: Evaluator = IN_PYTHON,
+    ):
         self.threads = n_cores() if threads is None else threads
         self.method = method
+        self.evaluator = evaluator
         self.solved: Callable[[Ensemble], None] | None = None
         self._uses: dict[Key, Uses] = {}
         self._systems: dict[Key, System] = {}
@@ -277,8 +311,8 @@ class Decoders:
         """Count the connections of a network that is going to be built."""
         for key, dimensions in connections_in_order(network):
             uses = self._uses.setdefault(key, Uses())
-            if dimensions is None:
-                uses.functions += 1
+            if isinstance(dimensions, Connection):
+                uses.functions.append(dimensions)
             else:
                 uses.values[dimensions] += 1
 
@@ -310,54 +344,57 @@ class Decoders:
             Returns what to decode at each evaluation point; called only if the connection is
             not one of the represented value.
         """
-        with one_thread_in_blas() as limited:
-            latest, system = self._latest, self._systems.get(key)
-            if latest is not None and latest is not system:  # most likely not needed soon
-                latest.activities = None
-            if system is None:
+        latest, system = self._latest, self._systems.get(key)
+        if latest is not None and latest is not system:  # most likely not needed soon
+            latest.activities = None
+        if system is None:
+            with one_thread_in_blas() as limited:
                 system = self._prepare(key, params, self.threads if limited else 1)
-            self._latest = system
-            if system.is_silent:
-                return None
-            if conn.function is None:
-                decoders, info = system.decode_value(dimensions_of(conn.pre_slice))
-                return decoders, dict(info)
-        wanted = targets()  # by code of the user's
-        with one_thread_in_blas():
-            return system.decode(wanted)
+        self._latest = system
+        if system.is_silent:
+            return None
+        if conn.function is None:
+            decoders, info = system.decode_value(dimensions_of(conn.pre_slice))
+            return decoders, dict(info)
+        return system.decode_function(conn, targets())
 
     def used(self, key: Key, conn: Connection) -> None:
         """Note that a connection has its decoders, and forget what nobody else needs."""
-        uses = self._uses.get(key, Uses(functions=1))
+        uses = self._uses.get(key, Uses())
         if conn.function is None:
             dimensions = dimensions_of(conn.pre_slice)
             uses.values[dimensions] -= 1
             if uses.values[dimensions] <= 0:
                 del uses.values[dimensions]
         else:
-            uses.functions -= 1
-        if not uses.values and uses.functions <= 0:
+            uses.functions = [other for other in uses.functions if other is not conn]
+        if not uses.values and not uses.functions:
             if self._latest is self._systems.pop(key, None):
                 self._latest = None
             self._uses.pop(key, None)
-        elif uses.functions <= 0 and key in self._systems:
+        elif not uses.functions and key in self._systems:
             self._systems[key].forget_matrices()
 
     def _prepare(self, key: Key, params: Mapping[Any, Any], threads: int) -> System:
         """Compute a system and, as far as memory allows, those that will be needed soon."""
-        keys = list(self._ahead(key, params))
-        inner = threads if len(keys) < threads else 1
+        jobs = dict(self._ahead(key, params))
+        inner = threads if len(jobs) < threads else 1
 
         def make(key: Key) -> System:
             system = System(key, params[key.ensemble], self.method, inner)
-            uses = self._uses.get(key, Uses(functions=1))
+            uses, ahead = self._uses.get(key), jobs[key]
+            if uses is None:
+                return system
             if not system.is_silent:
                 for dimensions in uses.values:
                     system.decode_value(dimensions)
-            if uses.functions == 0:
+                for conn, targets in ahead:
+                    system.decode_ahead(conn, targets)
+            if len(uses.functions) == len(ahead):
                 system.forget_matrices()
             return system
 
+        keys = list(jobs)
         with closing(parallel_map(make, keys, threads)) as systems:
             for made, system in zip(keys, systems):
                 self._systems[made] = system
@@ -365,8 +402,9 @@ class Decoders:
                     self.solved(made.ensemble)
         return self._systems[key]
 
-    def _ahead(self, key: Key, params: Mapping[Any, Any]) -> Iterator[Key]:
-        yield key
+    def _ahead(self, key: Key, params: Mapping[Any, Any]) -> Iterator[tuple[Key, Ahead]]:
+        """A system and those that may be computed with it, with functions to decode."""
+        yield key, self._functions_ahead(key, params)
         room = BUDGET - sum(system.nbytes for system in self._systems.values())
         for other, uses in self._uses.items():
             built = params.get(other.ensemble)
@@ -375,6 +413,18 @@ class Decoders:
             size = 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
             if size > room:
                 return
-            if uses.functions > 0:
+            ahead = self._functions_ahead(other, params)
+            room -= sum(targets.nbytes for _, targets in ahead)
+            if len(ahead) < len(uses.functions):
                 room -= size
-            yield other
+            yield other, ahead
+
+    def _functions_ahead(self, key: Key, params: Mapping[Any, Any]) -> Ahead:
+        """The connections whose functions can be evaluated natively, and their values."""
+        uses, ahead = self._uses.get(key, Uses()), []
+        for conn in uses.functions:
+            points = params[key.ensemble].eval_points
+            targets = targets_ahead(conn, points, self.evaluator)
+            if targets is not None:
+                ahead.append((conn, targets))
+        return ahead

@@ -13,6 +13,11 @@ import numpy as np
 
 from nengo_jit.parallel import for_each
 
+try:
+    import scipy.linalg
+except ImportError:
+    scipy = None
+
 PANEL = 400  # rows of a Gram matrix that are computed together
 LARGE = 256  # size from which on a Gram matrix is computed in panels
 ROWS = 1 << 18  # products that are computed together, where each element is read once
@@ -79,12 +84,10 @@ def solver_of(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     matrix : (n, n) numpy.ndarray
         The matrix on and below its diagonal. Its memory is taken for its Cholesky factor.
     """
-    try:
-        from scipy.linalg import cho_factor, cho_solve
-    except ImportError:
+    if scipy is None:
         symmetric = np.tril(matrix)
         symmetric += np.tril(matrix, -1).T
         return partial(np.linalg.solve, symmetric)
     # LAPACK, which reads by columns, finds in it the triangle on and above the diagonal
-    factor = cho_factor(matrix.T, overwrite_a=True, check_finite=False)
-    return partial(cho_solve, factor, check_finite=False)
+    factor = scipy.linalg.cho_factor(matrix.T, overwrite_a=True, check_finite=False)
+    return partial(scipy.linalg.cho_solve, factor, check_finite=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
 from nengo_jit.builder.settings import settings
-from nengo_jit.neurons.rates import rates
+from nengo_jit.builder.targets import IN_PYTHON, get_targets
+from nengo_jit.neurons.rates import IN_NUMPY, Method, rates
 from nengo_jit.parallel import one_thread_in_blas
 
 WORTH_BLAS_THREADS = 1e9  # products for a Gram matrix; threads would hold up smaller ones
@@ -43,48 +45,6 @@ def get_eval_points(model: Model, conn: Connection, rng: np.random.RandomState) 
     view = model.params[conn.pre_obj].eval_points.view()
     view.setflags(write=False)
     return view
-
-
-def get_targets(conn: Connection, eval_points: np.ndarray, dtype: Any = None) -> np.ndarray:
-    """What a connection should decode at each evaluation point.
-
-    Parameters
-    ----------
-    conn : nengo.Connection
-        A connection from an ensemble.
-    eval_points : (n_eval_points, dimensions) numpy.ndarray
-        The points.
-    dtype : numpy.dtype, optional
-        Type of the result; nengo's default precision where not given.
-
-    Returns
-    -------
-    (n_eval_points, size_mid) numpy.ndarray
-
-    Raises
-    ------
-    BuildError
-        If the connection's function returns None.
-    """
-    dtype = settings().float_dtype if dtype is None else dtype
-    if isinstance(conn.function, np.ndarray):
-        return conn.function
-    points = eval_points[:, conn.pre_slice]
-    if conn.function is None:
-        return points.astype(dtype)
-    function = conn.function
-    targets = np.zeros((len(points), conn.size_mid), dtype=dtype)
-    if isinstance(function, np.ufunc) and function.nin == function.nout == 1:
-        targets[...] = function(points)
-        return targets
-    for i, point in enumerate(points):
-        value = function(point)
-        if value is None:
-            raise BuildError(
-                f"Building {conn}: Connection function returned None. Cannot solve for decoders."
-            )
-        targets[i] = np.hstack(value) if isinstance(value, (tuple, list)) else value
-    return targets
 
 
 def check_activities(activities: np.ndarray, conn: Connection) -> None:
@@ -139,6 +99,7 @@ def solve_for_decoders(
     x: np.ndarray,
     targets: np.ndarray,
     rng: np.random.RandomState,
+    method: Method = IN_NUMPY,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Call a connection's solver; decoder caches wrap this function.
 
@@ -154,6 +115,8 @@ def solve_for_decoders(
         What to decode.
     rng : numpy.random.RandomState
         Source of randomness for the solver.
+    method : Method
+        How rates are computed.
 
     Returns
     -------
@@ -166,7 +129,7 @@ def solve_for_decoders(
     BuildError
         If no neuron fires at any of the points.
     """
-    activities = rates(conn.pre_obj.neuron_type, x, gain, bias)
+    activities = rates(conn.pre_obj.neuron_type, x, gain, bias, method)
     check_activities(activities, conn)
     if activities.size * len(gain) > WORTH_BLAS_THREADS:
         return conn.solver(activities, targets, rng=rng)
@@ -206,12 +169,14 @@ def build_decoders(
     eval_points = get_eval_points(model, conn, rng)
     solver = conn.solver
     in_neuron_space = solver.weights and not solver.compositional
-    key = None
-    if isinstance(model, Model) and not in_neuron_space:  # a model of nengo's shares nothing
-        key = key_of(conn.pre_obj, conn.eval_points, solver)
+    key, evaluator = None, IN_PYTHON
+    if isinstance(model, Model):  # a model of nengo's shares nothing
+        evaluator = model.decoders.evaluator
+        if not in_neuron_space:
+            key = key_of(conn.pre_obj, conn.eval_points, solver)
 
     def targets() -> np.ndarray:
-        values = get_targets(conn, eval_points)
+        values = get_targets(conn, eval_points, evaluator=evaluator)
         return _project_to_neurons(model, conn, values, rng) if in_neuron_space else values
 
     if key is not None and not _uses_cache(model, conn):
@@ -248,7 +213,8 @@ def _solve_alone(
     """Ask the decoder cache, if there is one, then the solver."""
     built = model.params[conn.pre_obj]
     x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
-    solve: Callable[..., Solved] = solve_for_decoders
+    method = model.decoders.method if isinstance(model, Model) else IN_NUMPY
+    solve: Callable[..., Solved] = partial(solve_for_decoders, method=method)
     if _uses_cache(model, conn):
         if key is not None:
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nengo_jit.builder.signal import SignalDict
+from nengo_jit.builder.targets import IN_PYTHON, Evaluator
 from nengo_jit.engines.samples import Samples
 from nengo_jit.neurons import Formula
 from nengo_jit.planner.plan import Plan
@@ -84,6 +85,11 @@ class Engine(ABC):
         `nengo_jit.neurons.rates.Method.compute`, by any number of threads at the same time.
         """
         return None
+
+    @classmethod
+    def evaluator(cls) -> Evaluator:
+        """What evaluates the functions of connections while a model is built."""
+        return IN_PYTHON
 
     def explain(self) -> Plan:
         """The plan, with what becomes of Python functions in it."""

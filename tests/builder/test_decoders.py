@@ -16,6 +16,8 @@ from nengo.utils.least_squares_solvers import SVD, Cholesky
 import nengo_jit
 from nengo_jit.builder import Model, decoders
 from nengo_jit.builder.decoders import Decoders, key_of
+from nengo_jit.engines.cpu.functions import Functions
+from nengo_jit.engines.cpu.tracing.bytecode import IS_KNOWN_PYTHON
 from nengo_jit.parallel import one_thread_in_blas
 
 
@@ -79,6 +81,8 @@ SOLVERS = [
     nengo.solvers.Lstsq(),
     nengo.solvers.LstsqNoise(),
     nengo.solvers.LstsqMultNoise(),
+    nengo.solvers.NnlsL2(),
+    nengo.solvers.NnlsL2nz(reg=0.05),
     MySolver(),
 ]
 
@@ -156,6 +160,72 @@ def test_results_do_not_depend_on_what_is_kept(monkeypatch, budget, systems_made
     for mine, other in zip(built_weights(make_network()), expected):
         np.testing.assert_array_equal(mine.weights, other.weights)
     assert len(systems_made) == 4
+
+
+# --- functions ahead
+
+
+class Counting(Functions):
+    """Counts the functions that are evaluated natively."""
+
+    n = 0
+
+    def natively(self, *args):
+        evaluate = super().natively(*args)
+        self.n += evaluate is not None
+        return evaluate
+
+
+@pytest.mark.parametrize("solver", [LstsqL2(), nengo.solvers.NnlsL2()], ids=str)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_decoders_of_functions_are_found_ahead(solver, threads, monkeypatch):
+    with nengo.Network(seed=0) as net:
+        for _ in range(3):
+            ens = nengo.Ensemble(30, 2)
+            for function in (square, lambda x: x[0] * x[1]):
+                post = nengo.Node(size_in=np.size(function(np.ones(2))))
+                nengo.Connection(ens, post, function=function, solver=solver)
+    expected = built_weights(net)
+    model = Model()
+    model.decoders = Decoders(threads, evaluator=Counting())
+    before = []
+    solve = decoders.System.decode
+    monkeypatch.setattr(
+        decoders.System,
+        "decode",
+        lambda self, targets: before.append(model.params.keys()) or solve(self, targets),
+    )
+    for mine, other in zip(built_weights(net, model), expected):
+        np.testing.assert_array_equal(mine.weights, other.weights)
+    assert len(before) == 6
+    assert model.decoders.evaluator.n == 12 if IS_KNOWN_PYTHON else True
+
+
+def test_decoders_found_ahead_are_not_taken_if_the_function_has_changed():
+    factor = np.ones(1)
+
+    def scaled(x):
+        return x * factor
+
+    def changes(x):
+        factor[...] = 3.0
+        return x
+
+    def network():
+        factor[...] = 1.0
+        with nengo.Network(seed=0) as net:
+            post = nengo.Node(size_in=1)
+            first, second = nengo.Ensemble(20, 1), nengo.Ensemble(20, 1)
+            nengo.Connection(first, post, function=changes)
+            nengo.Connection(second, post, function=scaled)
+        factor[...] = 1.0
+        return net
+
+    expected = built_weights(network())
+    model = Model()
+    model.decoders = Decoders(evaluator=Counting())
+    for mine, other in zip(built_weights(network(), model), expected):
+        np.testing.assert_array_equal(mine.weights, other.weights)
 
 
 def test_nothing_is_kept_after_building():

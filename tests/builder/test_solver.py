@@ -28,7 +28,6 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.solver import (
     build_linear_system,
     get_eval_points,
-    get_targets,
     solve_for_decoders,
 )
 
@@ -303,19 +302,6 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("form", FUNCTIONS)
-def test_targets_are_what_the_function_says(form):
-    function, expected = FUNCTIONS[form]
-    arguments = {} if form == "none" else {"function": function}
-    with nengo.Network(seed=0):
-        pre = nengo.Ensemble(N_NEURONS, 2)
-        post = nengo.Node(size_in=expected.shape[1])
-        conn = nengo.Connection(pre, post, eval_points=POINTS, **arguments)
-    targets = get_targets(conn, POINTS)
-    assert targets.shape == expected.shape
-    np.testing.assert_array_equal(targets, expected)
-
-
-@pytest.mark.parametrize("form", FUNCTIONS)
 def test_decoders_for_every_form_of_function_are_those_of_nengo(form):
     function, expected = FUNCTIONS[form]
     arguments = {} if form == "none" else {"function": function}
@@ -324,20 +310,6 @@ def test_decoders_for_every_form_of_function_are_those_of_nengo(form):
         post = nengo.Node(size_in=expected.shape[1])
         net.conn = nengo.Connection(pre, post, eval_points=POINTS / 8, **arguments)
     assert_same_connection(*build_both(net))
-
-
-@pytest.mark.parametrize("sl", [0, slice(None, None, -1), [1, 1, 0]], ids=str)
-def test_functions_are_given_the_slice(sl):
-    with nengo.Network(seed=0):
-        pre = nengo.Ensemble(N_NEURONS, 2)
-        conn = nengo.Connection(pre[sl], nengo.Node(size_in=1), function=np.sum)
-    expected = POINTS[:, [sl] if isinstance(sl, int) else sl].sum(axis=1, keepdims=True)
-    np.testing.assert_array_equal(get_targets(conn, POINTS), expected)
-
-
-def test_targets_can_have_another_type():
-    net = make_network()
-    assert get_targets(net.conn, POINTS, dtype=np.float32).dtype == np.float32
 
 
 def test_a_function_is_called_once_for_each_evaluation_point():

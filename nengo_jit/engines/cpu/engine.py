@@ -14,6 +14,7 @@ from nengo_jit.builder.signal import SignalDict, is_sparse
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
@@ -103,6 +104,10 @@ class CpuEngine(Engine):
     @classmethod
     def rates_by(cls, formula: Formula) -> Callable[..., None] | None:
         return kernels.rates.rates_by(formula)
+
+    @classmethod
+    def evaluator(cls) -> Functions:
+        return Functions()
 
     def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level."""

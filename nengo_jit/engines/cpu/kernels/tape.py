@@ -337,3 +337,26 @@ def perform_tapes(memory, table):
             if status != 0:
                 return status
     return 0
+
+
+@kernel("========", exact=True)
+def perform_at_points(memory, table):
+    """Perform a tape at one point after the other, for as long as Python is not needed.
+
+    A row has the addresses of the tape, the number of points, and for points and results where
+    they are, how many numbers each has, and where the tape expects one. The number of points that
+    have been dealt with is returned.
+    """
+    row = integers(table, 9)
+    n_in, n_out = row[4], row[7]
+    point, result = reals(row[5], n_in), reals(row[8], n_out)
+    for i in range(row[2]):
+        given = reals(row[3] + 8 * i * n_in, n_in)
+        for j in range(n_in):
+            point[j] = given[j]
+        if not perform(row[1]):
+            return i
+        kept = reals(row[6] + 8 * i * n_out, n_out)
+        for j in range(n_out):
+            kept[j] = result[j]
+    return row[2]

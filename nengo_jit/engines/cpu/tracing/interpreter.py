@@ -114,7 +114,7 @@ class Interpreter:
             owner = function.__self__
             if type(owner).__module__.startswith("numpy.random"):
                 raise Unsupported("uses numpy.random")
-            if not isinstance(owner, FrozenObject):
+            if not isinstance(owner, FrozenObject) and type(owner) is not type:
                 raise Unsupported(
                     f"calls `{function.__func__.__qualname__}`, a method of an object with a state"
                 )
@@ -196,6 +196,8 @@ class Interpreter:
             return self.lift(value, f"`{owner.__name__}.{name}`")
         if isinstance(owner, FrozenObject):
             return self._attribute_of_frozen(owner, name)
+        if type(owner) is type and not hasattr(type, name):
+            return self._attribute_of_class(owner, name)
         raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
 
     def _attribute_of_frozen(self, owner: Any, name: str) -> Any:
@@ -208,6 +210,21 @@ class Interpreter:
         if found is not MISSING and not hasattr(found, "__get__"):
             self.tracer.watched.add_name(vars(owner), name)
             return self.lift(found, where)
+        raise Unsupported(f"reads {where}")
+
+    def _attribute_of_class(self, owner: type, name: str) -> Any:
+        where = f"`{owner.__name__}.{name}`"
+        for base in owner.__mro__:
+            self.tracer.watched.add_name(vars(base), name)
+            if name in vars(base):
+                found = vars(base)[name]
+                if isinstance(found, classmethod):
+                    return MethodType(found.__func__, owner)
+                if isinstance(found, staticmethod):
+                    return self.lift(found.__func__, where)
+                if hasattr(found, "__get__") and not isinstance(found, FunctionType):
+                    break
+                return self.lift(found, where)
         raise Unsupported(f"reads {where}")
 
 

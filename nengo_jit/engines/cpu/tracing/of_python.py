@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.builder.operator import store
+from nengo_jit.builder.targets import assign
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing.addresses import c_function
 from nengo_jit.engines.cpu.tracing.functions import FUNCTIONS, Implementation, stands_for
@@ -64,6 +65,15 @@ def _store(tracer: Tracer, value: Any, output: Any, fn: Any) -> None:
     if value is None:
         raise Unsupported("returns None")
     set_item(tracer, output, ..., value)
+
+
+@stands_for(assign)
+def _assign(tracer: Tracer, value: Any, target: Any) -> None:
+    if value is None:
+        raise Unsupported("returns None")
+    if isinstance(value, (list, tuple)) and not all(map(is_scalar, value)):
+        raise Unsupported("returns a list of arrays")
+    set_item(tracer, target, ..., value)
 
 
 # Functions of Python

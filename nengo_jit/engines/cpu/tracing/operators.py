@@ -352,8 +352,10 @@ def compare(tracer: Tracer, symbol: str, a: Any, b: Any) -> Any:
     for value in (a, b):
         if not (is_known(value) or is_scalar(value) or isinstance(value, Array)):
             raise Unsupported(f"compares {described(value)}")
-    if (a is None or b is None or isinstance(a, str) or isinstance(b, str)) and symbol in "==!=":
-        return symbol == "!="
+    if any(value is None or isinstance(value, str) for value in (a, b)) and symbol in "==!=":
+        if isinstance(a, Array) or isinstance(b, Array):
+            raise Unsupported("compares an array with something else")
+        return known(operations[symbol], a, b)
     return apply(tracer, operations[symbol], a, b)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import CellType, FunctionType
 from typing import Any
 
@@ -17,12 +18,12 @@ class Watched:
     """
 
     def __init__(self) -> None:
-        self._names: dict[tuple[int, str], tuple[dict[str, Any], str, Any]] = {}
+        self._names: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._functions: dict[int, tuple[FunctionType, Any]] = {}
         self._arrays: dict[int, tuple[np.ndarray, Any]] = {}
 
-    def add_name(self, namespace: dict[str, Any], name: str) -> None:
+    def add_name(self, namespace: Mapping[str, Any], name: str) -> None:
         """Watch a name in a namespace, which need not have it."""
         self._names[id(namespace), name] = (namespace, name, namespace.get(name, MISSING))
 

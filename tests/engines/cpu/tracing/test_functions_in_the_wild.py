@@ -244,6 +244,34 @@ def with_message(t, x):
     return x * 2
 
 
+@case(size_in=1)
+def with_settings(t, x):
+    """Chooses by names, and by what is not there."""
+    shape, offset = "ramp", None
+    slope = 2.0 if shape == "ramp" else 1.0
+    start = 0.5 if offset == None else offset  # noqa: E711
+    return slope * x if shape != "step" and not offset != None else start  # noqa: E711
+
+
+class Limits:
+    """Constants in a class, and functions that read them."""
+
+    low, high = -0.5, 0.5
+
+    @classmethod
+    def clipped(cls, t, x):
+        return min(max(x[0], cls.low), cls.high)
+
+    @staticmethod
+    def inverted(t, x):
+        return -x
+
+
+case(size_in=1)(Limits.clipped)
+case(size_in=1)(Limits.inverted)
+case(size_in=1)(lambda t, x: Limits.high - Limits.inverted(t, x) * Limits.clipped(t, x))
+
+
 # What stays in Python, and why
 
 case("uses numpy.random")(lambda t: np.random.uniform(0.5, 0.5))

@@ -1,0 +1,120 @@
+"""What connections decode: their functions' values at evaluation points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nengo import Connection
+from nengo.exceptions import BuildError
+
+from nengo_jit.builder.settings import settings
+
+MOST_STOPS = 20  # of native evaluation, after which Python does the rest by itself
+
+Natively = Callable[[np.ndarray, np.ndarray], int]
+
+
+class Evaluator:
+    """How functions are evaluated at points: here by Python alone. Engines may know better."""
+
+    def natively(self, function: Any, points: np.ndarray, targets: np.ndarray) -> Natively | None:
+        """What evaluates a function natively; None if Python has to.
+
+        Parameters
+        ----------
+        function : callable
+            A connection's function.
+        points : (n_points, size_in) numpy.ndarray
+            Where it will be evaluated.
+        targets : (n_points, size_out) numpy.ndarray
+            Where its values will be put.
+
+        Returns
+        -------
+        callable or None
+            Takes the last rows of ``points`` and ``targets``, fills targets row by row, and
+            returns how many it has filled: it stops where Python is needed.
+        """
+        return None
+
+
+IN_PYTHON = Evaluator()
+
+
+def get_targets(
+    conn: Connection,
+    eval_points: np.ndarray,
+    dtype: Any = None,
+    evaluator: Evaluator = IN_PYTHON,
+) -> np.ndarray:
+    """What a connection should decode at each evaluation point.
+
+    Parameters
+    ----------
+    conn : nengo.Connection
+        A connection from an ensemble.
+    eval_points : (n_eval_points, dimensions) numpy.ndarray
+        The points.
+    dtype : numpy.dtype, optional
+        Type of the result; nengo's default precision where not given.
+    evaluator : Evaluator
+        How the connection's function is evaluated.
+
+    Returns
+    -------
+    (n_eval_points, size_mid) numpy.ndarray
+
+    Raises
+    ------
+    BuildError
+        If the connection's function returns None.
+    """
+    dtype = settings().float_dtype if dtype is None else dtype
+    if isinstance(conn.function, np.ndarray):
+        return conn.function
+    points = eval_points[:, conn.pre_slice]
+    if conn.function is None:
+        return points.astype(dtype)
+    function = conn.function
+    targets = np.zeros((len(points), conn.size_mid), dtype=dtype)
+    if isinstance(function, np.ufunc) and function.nin == function.nout == 1:
+        targets[...] = function(points)
+        return targets
+    natively = evaluator.natively(function, points, targets)
+    i = n_stops = 0
+    while i < len(points):
+        if natively is not None and n_stops < MOST_STOPS:
+            i += natively(points[i:], targets[i:])
+            n_stops += 1
+        if i < len(points):
+            value = function(points[i])
+            if value is None:
+                raise BuildError(
+                    f"Building {conn}: Connection function returned None. "
+                    "Cannot solve for decoders."
+                )
+            assign(value, targets[i])
+            i += 1
+    return targets
+
+
+def targets_ahead(
+    conn: Connection, eval_points: np.ndarray, evaluator: Evaluator
+) -> np.ndarray | None:
+    """What a connection's function is at evaluation points, if no Python is needed to know.
+
+    Parameters and result are those of `get_targets`.
+    """
+    points = eval_points[:, conn.pre_slice]
+    targets = np.zeros((len(points), conn.size_mid), dtype=settings().float_dtype)
+    natively = evaluator.natively(conn.function, points, targets)
+    if natively is None or natively(points, targets) < len(points):
+        return None
+    return targets
+
+
+def assign(value: Any, target: np.ndarray) -> None:
+    """Put what a function returned at a point into its row of the targets."""
+    target[...] = np.hstack(value) if isinstance(value, (tuple, list)) else value
