@@ -250,7 +250,7 @@ def with_settings(t, x):
     shape, offset = "ramp", None
     slope = 2.0 if shape == "ramp" else 1.0
     start = 0.5 if offset == None else offset  # noqa: E711
-    return slope * x if shape != "step" and not offset != None else start  # noqa: E711
+    return slope * x if shape != "step" else start
 
 
 class Limits:
