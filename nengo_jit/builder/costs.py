@@ -32,5 +32,5 @@ def build_cost(obj: Any) -> int:
 def solve_cost(ensemble: Ensemble) -> int:
     """Steps of the progress that an ensemble's rates and their system of equations are worth."""
     n = ensemble.n_neurons
-    rates, products = n_eval_points(ensemble) * n, n_eval_points(ensemble) * n**2
-    return ceil((rates * 1e-8 + products * 3e-11) / UNIT)
+    rates = n_eval_points(ensemble) * n
+    return ceil((rates * 1e-8 + rates * n * 3e-11) / UNIT)

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_m
 
 BUDGET = 8 << 20  # bytes that are kept for connections to come
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below 1e-9
+BATCH = 1 << 18  # rates that a thread is given to compute before it asks for more
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
 
 NON_NEGATIVE = (NnlsL2, NnlsL2nz)  # solvers that are called as they are
@@ -394,9 +396,9 @@ class Decoders:
                 system.forget_matrices()
             return system
 
-        keys = list(jobs)
-        with closing(parallel_map(make, keys, threads)) as systems:
-            for made, system in zip(keys, systems):
+        batches = list(_batches(jobs, params))
+        with closing(parallel_map(lambda keys: list(map(make, keys)), batches, threads)) as done:
+            for made, system in zip(jobs, chain.from_iterable(done)):
                 self._systems[made] = system
                 if self.solved is not None and made in self._uses:
                     self.solved(made.ensemble)
@@ -428,3 +430,18 @@ class Decoders:
             if targets is not None:
                 ahead.append((conn, targets))
         return ahead
+
+
+def _batches(keys: Iterable[Key], params: Mapping[Any, Any]) -> Iterator[list[Key]]:
+    """Keys of systems that are worth handing to a thread together."""
+    batch: list[Key] = []
+    size = 0
+    for key in keys:
+        batch.append(key)
+        built = params[key.ensemble]
+        size += len(built.eval_points) * len(built.gain)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

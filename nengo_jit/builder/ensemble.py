@@ -247,12 +247,7 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     Sets ``model.params[ens]`` to a `BuiltEnsemble`; ``model.sig[ens]["in"]``, ``["out"]`` and
     ``["encoders"]``; ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``.
     """
-    with generator(model.seeds[ens]) as rng:
-        # The order of these three is the order in which they draw random numbers.
-        eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
-        encoders = get_encoders(ens, rng)
-        gain, bias, max_rates, intercepts = get_gain_bias(ens, rng)
-
+    eval_points, encoders, gain, bias, max_rates, intercepts = _draw(ens, model.seeds[ens])
     sig, label = model.sig[ens], str(ens)
     sig["in"] = Signal(shape=ens.dimensions, name=f"{label}.signal")
     model.add_op(Reset(sig["in"], tag=f"{label} input"))
@@ -279,6 +274,15 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
         gain=gain,
         bias=bias,
     )
+
+
+def _draw(ens: Ensemble, seed: int) -> tuple[Any, ...]:
+    """Evaluation points, encoders, gains, biases, maximum rates and intercepts."""
+    with generator(seed) as rng:
+        # The order of these three is the order in which they draw random numbers.
+        eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
+        encoders = get_encoders(ens, rng)
+        return eval_points, encoders, *get_gain_bias(ens, rng)
 
 
 def _build_direct(model: Model, ens: Ensemble, label: str) -> None:

@@ -79,14 +79,13 @@ def _report(model: Model, network: Network, progress: Progress) -> None:
         if not isinstance(obj, FrozenObject) and obj in costs:  # as opposed to its parts
             progress.step(costs[obj])
 
-    def count_solved(ensemble: Ensemble) -> None:
-        progress.step(solve_cost(ensemble))
-
     progress.max_steps = sum(costs.values()) + 1
     model.build_callback = count_built
     if isinstance(model, Model):
-        progress.max_steps += sum(map(solve_cost, model.decoders.expected))
-        model.decoders.solved = count_solved
+        expected = model.decoders.expected
+        solve_costs = {ensemble: solve_cost(ensemble) for ensemble in expected}
+        progress.max_steps += sum(solve_costs[ensemble] for ensemble in expected)
+        model.decoders.solved = lambda ensemble: progress.step(solve_costs[ensemble])
 
 
 def _build_objects(model: Model, network: Network) -> None:
@@ -137,12 +136,16 @@ def seed_network(
 
 
 def _seed_contents(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
+    _seed_objects(network, seeds, seeded)
+    for subnetwork in network.networks:
+        _seed_contents(subnetwork, seeds, seeded)
+
+
+def _seed_objects(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
     with generator(seeds[network]) as rng:
         for object_type in SEEDING_ORDER:
             for obj in network.objects[object_type]:
                 _seed(obj, rng, seeded[network], seeds, seeded)
-    for subnetwork in network.networks:
-        _seed_contents(subnetwork, seeds, seeded)
 
 
 def _seed(

@@ -91,7 +91,6 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
     BuildError
         If an operator does not state its roles, or if two set or update the same memory.
     """
-    memory: dict[str, dict[Signal, Memory]] = {role: defaultdict(Memory) for role in ROLES}
     touching: dict[str, dict[Signal, list[Any]]] = {role: defaultdict(list) for role in ROLES}
     for operator in operators:
         for role in ROLES:
@@ -100,44 +99,62 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
                 raise BuildError(f"{operator!r} does not state its '{role}'")
             for signal in signals:
                 touching[role][signal].append(operator)
-    regions = {signal: region_of(signal) for role in ROLES for signal in touching[role]}
-    for role in ROLES:
-        for signal, touchers in touching[role].items():
-            for operator in touchers:
-                memory[role][signal.base].add(regions[signal], operator)
-        for block in memory[role].values():
-            block.index()
-    _check_single(memory["sets"], "set")
-    _check_single(memory["updates"], "updated")
+    divided = {s.base for role in ROLES for s in touching[role] if s.is_view}
+    memory = {role: _memory_of(touching[role], divided) for role in ROLES}
+    _check_single(touching["sets"], memory["sets"], "set")
+    _check_single(touching["updates"], memory["updates"], "updated")
 
     graph: dict[Any, dict[Any, None]] = {operator: {} for operator in operators}
     for i, role in enumerate(ROLES):
         for signal, waiting in touching[role].items():
+            is_divided, dependents = signal.base in divided, dict.fromkeys(waiting)
             for earlier_role in ROLES[:i]:
+                if not is_divided:
+                    for operator in touching[earlier_role].get(signal, ()):
+                        graph[operator].update(dependents)
+                    continue
                 earlier = memory[earlier_role].get(signal.base)
                 if earlier is None:
                     continue
-                for region in earlier.overlapping(regions[signal]):
+                for region in earlier.overlapping(region_of(signal)):
                     for operator in earlier.operators[region]:
-                        graph[operator].update(dict.fromkeys(waiting))
+                        graph[operator].update(dependents)
     return {operator: list(dependents) for operator, dependents in graph.items()}
 
 
-def _check_single(bases: dict[Signal, Memory], done: str) -> None:
+def _memory_of(touching: dict[Signal, list[Any]], divided: set[Signal]) -> dict[Signal, Memory]:
+    """The operators that touch parts of bases, for those bases that are not touched as a whole."""
+    memory: dict[Signal, Memory] = defaultdict(Memory)
+    for signal, touchers in touching.items():
+        if signal.base in divided:
+            region = region_of(signal)
+            for operator in touchers:
+                memory[signal.base].add(region, operator)
+    for block in memory.values():
+        block.index()
+    return memory
+
+
+def _check_single(
+    touching: dict[Signal, list[Any]], memory: dict[Signal, Memory], done: str
+) -> None:
     """Raise BuildError if two operators set, or update, overlapping memory."""
-    for base, block in bases.items():
+    candidates = [(signal.base, owners) for signal, owners in touching.items()]
+    for base, block in memory.items():
         furthest: Region | None = None
         for region in sorted(block.operators):
             owners = block.operators[region]
             if furthest is not None and region.start < min(furthest.stop, region.stop):
                 owners = [*block.operators[furthest], *owners]
-            if len(owners) > 1:
-                raise BuildError(
-                    f"Memory of Signal '{base.name}' is {done} by more than one operator in a "
-                    f"step: {owners[0]} and {owners[1]}"
-                )
+            candidates.append((base, owners))
             if furthest is None or region.stop > furthest.stop:
                 furthest = region
+    for base, owners in candidates:
+        if len(owners) > 1:
+            raise BuildError(
+                f"Memory of Signal '{base.name}' is {done} by more than one operator in a "
+                f"step: {owners[0]} and {owners[1]}"
+            )
 
 
 def topological_order(graph: Graph) -> list[Any]:

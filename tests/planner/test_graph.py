@@ -67,6 +67,13 @@ def test_setting_or_updating_twice_names_both_operators(role):
         dependency_graph([first, second])
 
 
+def test_setting_one_part_by_two_views_names_both_operators():
+    base = Signal(np.zeros(8), name="shared")
+    operators = [touch(name, sets=[base[2:4]]) for name in ("first", "second")]
+    with pytest.raises(BuildError, match=r"shared.*first.*second"):
+        dependency_graph(operators)
+
+
 def test_one_view_inside_another_is_found_beyond_a_third():
     signal = Signal(np.zeros(9), name="shared")
     whole = touch("whole", sets=[signal[0:9]])

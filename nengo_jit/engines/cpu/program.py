@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from threading import Thread
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import ENTRY, Kernel, run, table_of
-from nengo_jit.engines.cpu.schedule import Work, share
+from nengo_jit.engines.cpu.schedule import Work, alone, share
 from nengo_jit.engines.cpu.strands import Piece, phases
 from nengo_jit.planner.graph import Graph
 
@@ -31,28 +32,28 @@ class Program:
     dtype : numpy.dtype
         Type of the numbers.
 
-    Attributes
-    ----------
-    threads : list of tuple of numpy.ndarray and int
-        For each thread that is used, what the machine is told, and its address.
     """
 
     def __init__(
         self, levels: Sequence[Sequence[Piece]], graph: Graph, n_threads: int, dtype: np.dtype
     ):
+        self._levels = levels
+        self._graph = graph
+        self._n_threads = n_threads
         self._dtype = dtype
         self._kept: list[np.ndarray] = []
         self._machine = ENTRY(address_of(run, dtype))
         self._arrivals = np.zeros(2, np.int64)
-        barrier = (n_threads, start(self._arrivals))
-        parts = list(phases(levels, graph))
-        programs = share(parts, n_threads, barrier, dtype.itemsize)
-        self.threads = [self._assemble(program) for program in programs]
-        self._alone = self.threads[0]
-        if len(self.threads) > 1:
-            (alone,) = share(parts, 1, barrier, dtype.itemsize)
-            self._alone = self._assemble(alone)
+        self._alone = self._assemble(alone(levels, dtype.itemsize))
         self._seconds = 1e-9 * sum(piece.nanoseconds for level in levels for piece in level)
+
+    @cached_property
+    def threads(self) -> list[tuple[np.ndarray, int]]:
+        """For each thread that is used in long runs, what it is told, and where that is."""
+        barrier = (self._n_threads, start(self._arrivals))
+        parts = phases(self._levels, self._graph)
+        programs = share(parts, self._n_threads, barrier, self._dtype.itemsize)
+        return [self._assemble(program) for program in programs]
 
     def _assemble(self, entries: Sequence[Work]) -> tuple[np.ndarray, int]:
         program = []
@@ -80,7 +81,8 @@ class Program:
         int
             Zero, or the status of what stopped the program.
         """
-        if len(self.threads) == 1 or n_steps * self._seconds < WORTH_A_THREAD:
+        is_worth_it = self._n_threads > 1 and n_steps * self._seconds >= WORTH_A_THREAD
+        if not is_worth_it or len(self.threads) == 1:
             return self._run(self._alone, n_steps)
         self._arrivals[:] = 0
         threads = [Thread(target=self._run, args=(each, n_steps)) for each in self.threads[1:]]

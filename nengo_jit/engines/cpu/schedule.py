@@ -79,7 +79,7 @@ class Work:
 
 
 def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) -> list[list[Work]]:
-    """Make a program for each thread.
+    """Make a program for each of several threads.
 
     Parameters
     ----------
@@ -125,16 +125,20 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
     """What each thread does of a phase; of one thread only if it is not worth sharing."""
     work = sum(piece.nanoseconds for level in phase.levels for piece in level)
     if work <= WORTHWHILE:
-        n_threads = 1
+        return [alone(phase.levels, itemsize)]
     if phase.strand_of:
         shares = _cut(phase.strands(), [work * (i + 1) / n_threads for i in range(n_threads)])
         return [
-            [work for pieces in zip(*strands) for work in works(chain(*pieces), itemsize)]
+            [
+                work
+                for level, pieces in zip(phase.levels, zip(*strands))
+                for work in _in_order_of(level, works(chain(*pieces), itemsize))
+            ]
             for strands in shares
         ]
     (level,) = phase.levels
     whole = works(level, itemsize)
-    if n_threads == 1 or not all(each.can_be_shared for each in whole):
+    if not all(each.can_be_shared for each in whole):
         return [whole]
     return _split(whole, n_threads, itemsize)
 
@@ -152,16 +156,31 @@ def _cut(strands: Sequence[Strand], ends: Sequence[float]) -> list[list[Strand]]
     return parts
 
 
+def alone(levels: Iterable[Iterable[Piece]], itemsize: int) -> list[Work]:
+    """The program of a thread that does everything."""
+    return [work for level in levels for work in works(level, itemsize)]
+
+
 def works(level: Iterable[Piece], itemsize: int) -> list[Work]:
     """Pieces of one level by their code."""
     found: dict[Any, Work] = {}
     for piece in level:
-        work = found.setdefault(piece.code, Work(piece.code, []))
+        if piece.code not in found:
+            found[piece.code] = Work(piece.code, [])
+        work = found[piece.code]
         if piece.row is not None:
             work.rows.append(piece.row)
         if piece.span is not None:
             work.spans.append(piece.span)
     return [work.fused(itemsize) for work in found.values()]
+
+
+def _in_order_of(level: Iterable[Piece], some: list[Work]) -> list[Work]:
+    """What is done on a level by code, in the order in which one thread would do it."""
+    rank: dict[Any, int] = {}
+    for piece in level:
+        rank.setdefault(piece.code, len(rank))
+    return sorted(some, key=lambda work: rank[work.code])
 
 
 def _split(level: Sequence[Work], n_threads: int, itemsize: int) -> list[list[Work]]:

@@ -196,3 +196,14 @@ def test_a_failing_callback_stops_all_threads(network):
         assert engine.n_steps == 24
     finally:
         network.nodes.remove(node)
+
+
+def test_strands_keep_the_order_of_one_thread():
+    level = [
+        *(Piece(name, private, (i, 1000 * i)) for i, name in enumerate("abcdefgh") if name > "d"),
+        *(Piece(name, divisible, (0, 640 * i, 10)) for i, name in enumerate("abcdefgh")),
+    ]
+    phase = Phase([level], {name: i for i, name in enumerate("abcdefgh")})
+    for program in share([phase], 2, BARRIER, ITEMSIZE):
+        codes = [work.code for work in program if work.code is not wait_for_all]
+        assert codes == sorted(codes, key=[private, divisible].index)
