@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import nengo.builder.signal as reference
@@ -14,6 +16,7 @@ from nengo.transforms import SparseMatrix
 from nengo_jit.builder.settings import settings
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
+MOST_SHARED = 4096  # zeros that signals have in common as their initial value
 
 
 def is_sparse(value: Any) -> bool:
@@ -94,8 +97,9 @@ class Signal(reference.Signal):
         if initial_value is None:
             if shape is None:
                 raise SignalError(f"Signal '{name}' needs an initial value or a shape")
-            self._initial_value: Any = np.zeros(shape, dtype=settings().float_dtype)
-            self._initial_value.setflags(write=False)
+            sizes: tuple[int, ...] = npext.as_shape(shape)
+            zeros = _shared_zeros if math.prod(sizes) <= MOST_SHARED else _read_only_zeros
+            self._initial_value: Any = zeros(sizes, settings().float_dtype)
             self._check_base()
             return
         self._initial_value = self._freeze(initial_value)
@@ -483,6 +487,15 @@ class SignalDict(Mapping[reference.Signal, Any]):
         """Put back what `save` remembered."""
         for block, saved in zip(self._blocks, self._saved):
             np.copyto(block, saved)
+
+
+def _read_only_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    zeros = np.zeros(shape, dtype)
+    zeros.setflags(write=False)
+    return zeros
+
+
+_shared_zeros = lru_cache(maxsize=256)(_read_only_zeros)
 
 
 def align(position: int, alignment: int) -> int:

@@ -129,6 +129,7 @@ class CpuEngine(Engine):
                         kernel = replace(kernel, when="first")
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
+        self._lowering.finish()
         self._save_before(last)
         self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]

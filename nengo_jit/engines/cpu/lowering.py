@@ -96,6 +96,11 @@ class Lowering:
         self._kept: list[np.ndarray] = []
         self._parameters: dict[bytes, int] = {}
 
+    def finish(self) -> None:
+        """Forget what only lowering needs, since everything has been lowered."""
+        for known in (self.lowered, self._readers, self._writers, self.weighted):
+            known.clear()
+
     def lower(self, operator: Any) -> Lowered | None:
         """Kernels and rows for an operator; None if it must run in Python."""
         if operator not in self.lowered:

@@ -53,6 +53,7 @@ class Program:
         barrier = (self._n_threads, start(self._arrivals))
         parts = phases(self._levels, self._graph)
         programs = share(parts, self._n_threads, barrier, self._dtype.itemsize)
+        self._levels = ()
         return [self._assemble(program) for program in programs]
 
     def _assemble(self, entries: Sequence[Work]) -> tuple[np.ndarray, int]:

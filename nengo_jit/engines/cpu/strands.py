@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from nengo_jit.engines.cpu.machine import Kernel, Row
@@ -20,7 +19,7 @@ from nengo_jit.planner.graph import Graph, region_of
 FEWEST = 8  # strands of equal size that make a phase
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Piece:
     """A row for a kernel, or a callback, and the operator that it is a part of.
 
@@ -35,17 +34,19 @@ class Piece:
     span : tuple of int or None
         If the row itself does not tell where it writes to: the first address that it may write
         to, and the one after the last.
+    nanoseconds : float
+        About how long it takes, if it is known.
     """
 
     operator: Any
     code: Any
     row: Row | None = None
     span: tuple[int, int] | None = None
+    nanoseconds: float = field(init=False, default=0.0)
 
-    @cached_property
-    def nanoseconds(self) -> float:
-        """float: about how long it takes, if it is known."""
-        return self.code.work(self.row) if self.row is not None else 0.0
+    def __post_init__(self) -> None:
+        if self.row is not None:
+            self.nanoseconds = self.code.work(self.row)
 
 
 @dataclass(frozen=True)

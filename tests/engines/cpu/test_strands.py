@@ -101,7 +101,7 @@ def test_ensembles_of_an_array_are_strands():
     engine = CpuEngine(plan, threads=1)
     (phase,) = (
         phase
-        for phase in phases(engine._lower(), plan.graph)
+        for phase in phases(engine._later._levels, plan.graph)
         if any(piece.code.function.__name__ == "lif" for level in phase.levels for piece in level)
     )
     kinds = [{type(piece.operator).__name__ for piece in level} for level in phase.levels]

@@ -159,7 +159,8 @@ def test_deltas_are_what_they_would_be_if_they_were_always_written(learning):
 
 
 def kernels_of(engine):
-    return [work.code for level in engine._lower() for work in level]
+    programs = (engine._first, engine._later, engine._after)
+    return [piece.code for p in programs if p for level in p._levels for piece in level]
 
 
 def test_runs_in_parts_equal_one_run_bit_for_bit(learning):
