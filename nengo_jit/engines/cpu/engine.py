@@ -229,7 +229,9 @@ class CpuEngine(Engine):
         if self._first is self._later:
             return self._later.run(n_steps)
         stopped = self._first.run(min(1, n_steps))
-        return stopped or self._later.run(max(0, n_steps - 1))
+        if n_steps > 1 and not stopped:
+            stopped = self._later.run(n_steps - 1)
+        return stopped
 
     def _raise_error(self) -> None:
         for callback in self.callbacks:
