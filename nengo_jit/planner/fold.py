@@ -34,8 +34,7 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
     before = operators_before(graph)
     found: set[Any] = set()
     for operator in order:
-        is_stateless = type(operator) in STATELESS and not operator.updates
-        if is_stateless and all(each in found for each in before[operator]):
+        if is_stateless(operator) and all(each in found for each in before[operator]):
             found.add(operator)
     suspects = list(found)
     while suspects:
@@ -60,6 +59,11 @@ def _is_steady(operator: Any, before: Sequence[Any], graph: Graph, others: set[A
         if dependent not in others and overlap(dependent.incs, written):
             return False
     return all(any(sets_all(each, signal) for each in before) for signal in operator.incs)
+
+
+def is_stateless(operator: Any) -> bool:
+    """Whether all that an operator depends on is what it reads, and what is there to add to."""
+    return type(operator) in STATELESS and not operator.updates
 
 
 def sets_all(operator: Any, signal: Signal) -> bool:
