@@ -223,6 +223,27 @@ def test_signals_read_and_write_live_memory(network, sim):
     assert dict(sim.signals.items())[encoded] is sim.signals[encoded]
 
 
+def test_signals_that_nothing_reads_are_there_between_runs():
+    with nengo.Network(seed=0) as net:
+        array = nengo.networks.EnsembleArray(20, 4)
+        squares = array.add_output("square", np.square)
+        nengo.Connection(nengo.Node([0.5, 0.1, -0.7, 1]), array.input)
+        nengo.Probe(squares, synapse=0.01)
+    with nengo_jit.Simulator(net) as sim, nengo.Simulator(net, optimize=False) as reference:
+        output, expected = (each.model.sig[array.output]["out"] for each in (sim, reference))
+        for run in (lambda s: s.run(0.03), lambda s: s.step(), lambda s: s.reset()):
+            run(sim)
+            run(reference)
+            assert np.allclose(sim.signals[output], reference.signals[expected], rtol=1e-9)
+        sim.run(0.02)
+        pickled = pickle.dumps({"sim": sim, "output": output})
+        expected = sim.signals[output].copy()
+        assert np.any(expected != 0)
+    loaded = pickle.loads(pickled)
+    with loaded["sim"] as sim:
+        assert np.array_equal(sim.signals[loaded["output"]], expected)
+
+
 def test_data_has_every_object(network, sim):
     assert sim.data[network.ens].encoders.shape == (20, 1)
     assert sim.data[network.stim] is None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.planner.graph import Graph, region_of
+from nengo_jit.planner.graph import Graph, operators_before, overlap, region_of
 
 # What these compute depends on what they read, and on nothing else.
 STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
@@ -32,14 +31,10 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
     -------
     frozenset of Operator
     """
-    before: dict[Any, list[Any]] = defaultdict(list)
-    for operator, dependents in graph.items():
-        for dependent in dependents:
-            before[dependent].append(operator)
+    before = operators_before(graph)
     found: set[Any] = set()
     for operator in order:
-        is_stateless = type(operator) in STATELESS and not operator.updates
-        if is_stateless and all(each in found for each in before[operator]):
+        if is_stateless(operator) and all(each in found for each in before[operator]):
             found.add(operator)
     suspects = list(found)
     while suspects:
@@ -48,7 +43,7 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
             found.remove(operator)
             suspects += graph[operator]
             for earlier in before[operator]:
-                if _overlap(operator.incs, (*earlier.sets, *earlier.incs)):
+                if overlap(operator.incs, (*earlier.sets, *earlier.incs)):
                     suspects.append(earlier)
     return frozenset(found)
 
@@ -59,30 +54,26 @@ def _is_steady(operator: Any, before: Sequence[Any], graph: Graph, others: set[A
         return False
     written = (*operator.sets, *operator.incs)
     for dependent in graph[operator]:
-        if _overlap(dependent.updates, (*operator.reads, *written)):
+        if overlap(dependent.updates, (*operator.reads, *written)):
             return False
-        if dependent not in others and _overlap(dependent.incs, written):
+        if dependent not in others and overlap(dependent.incs, written):
             return False
-    return all(any(_covers(each.sets, signal) for each in before) for signal in operator.incs)
+    return all(any(sets_all(each, signal) for each in before) for signal in operator.incs)
 
 
-def _overlap(signals: Iterable[Signal], others: Iterable[Signal]) -> bool:
-    others = list(others)
-    return any(
-        signal.base is other.base
-        and region_of(signal).start < region_of(other).stop
-        and region_of(other).start < region_of(signal).stop
-        for signal in signals
-        for other in others
-    )
+def is_stateless(operator: Any) -> bool:
+    """Whether all that an operator depends on is what it reads, and what is there to add to."""
+    return type(operator) in STATELESS and not operator.updates
 
 
-def _covers(signals: Iterable[Signal], other: Signal) -> bool:
-    """Whether one of some signals has all the memory of another one."""
-    inner = region_of(other)
-    for signal in signals:
-        outer = region_of(signal)
-        has_no_gaps = outer.stop - outer.start == max(signal.nbytes, 1)
-        if signal.base is other.base and outer.start <= inner.start and inner.stop <= outer.stop:
+def sets_all(operator: Any, signal: Signal) -> bool:
+    """Whether a stateless operator sets all the memory of a signal, whatever was there."""
+    if getattr(operator, "dst_slice", None) is not None:
+        return False
+    inner = region_of(signal)
+    for each in operator.sets:
+        outer = region_of(each)
+        has_no_gaps = outer.stop - outer.start == max(each.nbytes, 1)
+        if each.base is signal.base and outer.start <= inner.start and inner.stop <= outer.stop:
             return has_no_gaps
     return False

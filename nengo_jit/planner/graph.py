@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from nengo.exceptions import BuildError
@@ -120,6 +120,27 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
                     for operator in earlier.operators[region]:
                         graph[operator].update(dependents)
     return {operator: list(dependents) for operator, dependents in graph.items()}
+
+
+def operators_before(graph: Graph) -> Graph:
+    """Map operators to those that they depend on directly, where there are any."""
+    before: Graph = defaultdict(list)
+    for operator, dependents in graph.items():
+        for dependent in dependents:
+            before[dependent].append(operator)
+    return before
+
+
+def overlap(signals: Iterable[Signal], others: Iterable[Signal]) -> bool:
+    """Whether one of some signals spans bytes that one of some others spans, too."""
+    others = list(others)
+    return any(
+        signal.base is other.base
+        and region_of(signal).start < region_of(other).stop
+        and region_of(other).start < region_of(signal).stop
+        for signal in signals
+        for other in others
+    )
 
 
 def _memory_of(touching: dict[Signal, list[Any]], divided: set[Signal]) -> dict[Signal, Memory]:

@@ -14,7 +14,10 @@ from nengo_jit.planner.graph import Graph, dependency_graph, topological_order
 from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import ancestors, levels
 from nengo_jit.planner.merge import Group, merge
+from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import verify_groups, verify_layout, verify_order
+
+NAMED = 3  # signals that are listed by name when a plan is printed
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ class Plan:
         From each operator to those that depend on it directly.
     steady : frozenset of Operator
         Those that need to be carried out in the first step of a run only.
+    unread : frozenset of Operator
+        Those that need to be carried out when a run has ended only.
+        (The reference engine carries out all operators in every step.)
     groups : tuple of Group
         The same operators, merged, in an order in which they can run as well.
     runs : tuple of tuple of Signal
@@ -76,6 +82,7 @@ class Plan:
     operators: tuple[Operator, ...]
     graph: Graph
     steady: frozenset[Operator]
+    unread: frozenset[Operator]
     groups: tuple[Group, ...]
     runs: Runs
     probes: tuple[ProbePlan, ...]
@@ -96,6 +103,19 @@ class Plan:
                 f"{getattr(first, 'tag', None) or first}"
             )
         lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
+        if self.unread:
+            written = [
+                signal.base.name
+                for operator in self.operators
+                if operator in self.unread
+                for signal in (*operator.sets, *operator.incs)
+            ]
+            names = list(dict.fromkeys(written))
+            more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+            lines.append(
+                f"at the end of a run only: {len(self.unread)} operators, since nothing else reads "
+                + ", ".join([*names[:NAMED], *more])
+            )
         return "\n".join([*lines, *self.functions()])
 
     def functions(self) -> list[str]:
@@ -138,6 +158,14 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
     verify_groups(graph, groups)
     runs = layout(groups)
     verify_layout(groups, runs)
+    probes = tuple(
+        ProbePlan(
+            probe=probe,
+            signal=model.sig[probe]["in"],
+            period=1 if probe.sample_every is None else probe.sample_every / model.dt,
+        )
+        for probe in model.probes
+    )
     return Plan(
         dt=model.dt,
         step=model.step,
@@ -145,14 +173,8 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
         operators=tuple(order),
         graph=graph,
         steady=steady(graph, order),
+        unread=unread(graph, order, [planned.signal for planned in probes]),
         groups=groups,
         runs=runs,
-        probes=tuple(
-            ProbePlan(
-                probe=probe,
-                signal=model.sig[probe]["in"],
-                period=1 if probe.sample_every is None else probe.sample_every / model.dt,
-            )
-            for probe in model.probes
-        ),
+        probes=probes,
     )

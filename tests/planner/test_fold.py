@@ -39,6 +39,7 @@ def test_sums_without_a_beginning_are_not_steady():
     assert found(Copy(a, b, inc=True)) == set()
     assert found(Reset(b[:2]), Copy(a, b, inc=True)) == set()
     assert found(Reset(b[::2]), Copy(a, b, inc=True)) == set()
+    assert found(Copy(a, b, [0, 2], [0, 2]), Copy(a, b, inc=True)) == set()
 
 
 def test_one_changing_term_makes_the_whole_sum_change():

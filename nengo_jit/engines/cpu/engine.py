@@ -113,7 +113,8 @@ class CpuEngine(Engine):
         """Kernels and callbacks by level, then by stage within the level."""
         for operator in self.plan.operators:  # learning rules are lowered with what comes before
             self._lowering.lower(operator)
-        steady = self._steady()
+        self._unread = self._find_unread()
+        when = {**dict.fromkeys(self._steady(), "first"), **dict.fromkeys(self._unread, "after")}
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         last = -1  # level on which a callback may raise
         for group in self.plan.groups:
@@ -125,8 +126,8 @@ class CpuEngine(Engine):
                     last = group.level
                     continue
                 for kernel, row in lowered:
-                    if operator in steady:
-                        kernel = replace(kernel, when="first")
+                    if operator in when:
+                        kernel = replace(kernel, when=when[operator])
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
         self._lowering.finish()
@@ -140,9 +141,14 @@ class CpuEngine(Engine):
             [Piece(None, kernels.probe.record, row) for row in recording],
         ]
 
+    def _find_unread(self) -> frozenset[Any]:
+        """Operators that are left out until a run ends: none if Python might look at signals."""
+        in_python = any(self._lowering.lower(operator) is None for operator in self.plan.operators)
+        return frozenset() if in_python else self.plan.unread
+
     def _steady(self) -> frozenset[Any]:
         """Operators that are left out after the first step of a run, if that pays."""
-        steady = self.plan.steady
+        steady = self.plan.steady - self._unread
         if any(self._lowering.lower(operator) is None for operator in steady):
             return frozenset()  # callbacks run in every step
         saved, whole = (
@@ -191,6 +197,7 @@ class CpuEngine(Engine):
         compiled = [each for each in self.callbacks if each.traced is not None]
         return replace(
             self.plan,
+            unread=self._unread,
             in_python=tuple((each.operator, each.remark) for each in in_python),
             compiled=tuple((each.operator, each.remark) for each in compiled),
         )
@@ -230,7 +237,9 @@ class CpuEngine(Engine):
         if self._first is self._later:
             return self._later.run(n_steps)
         stopped = self._first.run(min(1, n_steps))
-        return stopped or self._later.run(max(0, n_steps - 1))
+        if n_steps > 1 and not stopped:
+            stopped = self._later.run(n_steps - 1)
+        return stopped
 
     def _raise_error(self) -> None:
         for callback in self.callbacks:

@@ -1,5 +1,8 @@
 """What only the CPU engine does: merging what runs together, and undoing what came before."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import nengo
 import numpy as np
 import pytest
@@ -57,6 +60,51 @@ def test_an_ensemble_array_is_one_row():
     levels = engine_for(model)._lower()
     (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
+
+
+def array_network():
+    with nengo.Network(seed=0) as net:
+        net.array = nengo.networks.EnsembleArray(20, 8)
+        squares = net.array.add_output("square", np.square)
+        nengo.Connection(nengo.Node(np.linspace(-1, 1, 8)), net.array.input)
+        nengo.Probe(squares, synapse=0.01)
+    return net
+
+
+def test_what_nobody_reads_is_computed_when_a_run_has_ended():
+    net = array_network()
+    model = Model()
+    model.build(net)
+    output = model.sig[net.array.output]["out"]
+    engine = engine_for(model)
+    whole = CpuEngine(replace(engine.plan, unread=frozenset()), threads=1)
+    left_out = [p for level in engine._lower() for p in level if p.code.when == "after"]
+    assert {p.operator for p in left_out} == engine.plan.unread == engine.explain().unread
+    assert output in {signal for op in engine.plan.unread for signal in op.sets}
+    engines = [engine, whole]
+    for each in engines:
+        each.reset(0)
+    for n_steps in (1, 30, 1, 1, 5):
+        for each in engines:
+            each.run(n_steps)
+        for signal, array in engine.signals.items():
+            assert array.tobytes() == whole.signals[signal].tobytes(), signal
+    assert np.any(engine.signals[output] != 0)
+
+
+def test_nothing_is_left_out_where_python_might_look_at_it():
+    net = array_network()
+    seen = []
+    with net:
+        nengo.Node(lambda t: seen.append(view.copy()), size_in=0, size_out=0)
+    model = Model()
+    model.build(net)
+    engine = engine_for(model)
+    assert engine.plan.unread
+    assert engine.explain().unread == frozenset()
+    view = engine.signals[model.sig[net.array.output]["out"]]
+    engine.run(60)
+    assert sum(np.any(a != b) for a, b in pairwise(seen)) > 30
 
 
 def _name(code):

@@ -1,0 +1,67 @@
+"""Dead code: operators whose results nobody can see before a run has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nengo_jit.builder.signal import Signal
+from nengo_jit.planner.fold import is_stateless, sets_all
+from nengo_jit.planner.graph import Graph, operators_before, overlap
+
+
+def unread(graph: Graph, order: Sequence[Any], recorded: Iterable[Signal]) -> frozenset[Any]:
+    """Operators that an engine may carry out once, when a run has ended, instead of in each step.
+
+    Only other such operators read what they write; the decoders of a connection that leads
+    nowhere are an example. They compute from what the last step has left all that there would be
+    if they had been carried out in each: what they write has no past, and nothing updates what
+    they read at the end of a step. So whoever looks at signals between runs finds no difference.
+
+    Parameters
+    ----------
+    graph : dict of (Operator, list of Operator)
+        From each operator to those that depend on it directly.
+    order : sequence of Operator
+        A topological order of the graph.
+    recorded : iterable of Signal
+        What is recorded for probes.
+
+    Returns
+    -------
+    frozenset of Operator
+    """
+    bases = {signal.base for signal in recorded}
+    found: set[Any] = set()
+    for operator in reversed(order):
+        if (
+            is_stateless(operator)
+            and all(each in found for each in graph[operator])
+            and not any(signal.base in bases for signal in (*operator.sets, *operator.incs))
+        ):
+            found.add(operator)
+    if not found:
+        return frozenset()
+    before = operators_before(graph)
+    needed = [
+        operator
+        for operator in order
+        if operator in found and not _begins_anew(operator, before[operator], found)
+    ]
+    found.difference_update(needed)
+    while needed:
+        operator = needed.pop()
+        sums = (each for each in graph[operator] if overlap(each.incs, operator.sets))
+        for other in (*before[operator], *sums):
+            if other in found:
+                found.remove(other)
+                needed.append(other)
+    return frozenset(found)
+
+
+def _begins_anew(operator: Any, before: Sequence[Any], others: set[Any]) -> bool:
+    """Whether others set all that an operator adds to."""
+    return all(
+        any(each in others and sets_all(each, signal) for each in before)
+        for signal in operator.incs
+    )
