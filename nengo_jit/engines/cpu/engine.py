@@ -176,8 +176,7 @@ class CpuEngine(Engine):
         in_python = {callback.operator: callback for callback in self.callbacks}
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if operator in in_python:
-                callback = in_python[operator]
-                callback.step = operator.make_step(self.signals, self.plan.dt, rng)
+                in_python[operator].reset(self.signals, self.plan.dt, rng)
             elif operator in self._lowering.at_reset:
                 self._lowering.at_reset[operator](rng)
             elif isinstance(operator, SimProcess):
@@ -233,10 +232,10 @@ class CpuEngine(Engine):
         return stopped or self._later.run(max(0, n_steps - 1))
 
     def _raise_error(self) -> None:
-        for callback in self.callbacks:
-            error, callback.error = callback.error, None
+        errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
+        for operator, error in errors:
             if error is not None:
-                add_context(error, self.failed_in(callback.operator))
+                add_context(error, self.failed_in(operator))
                 raise error
 
 
