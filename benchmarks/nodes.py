@@ -1,7 +1,26 @@
-"""Models of Python nodes, for ``compare.py --file nodes.py``: what functions cost in the loop."""
+#!/usr/bin/env python3
+"""What Python functions cost in the loop.
+
+    nodes.py
+    nodes.py --engine reference
+
+prints how long a call of a node's function that stays in Python takes beside the function's own
+time: for functions of time or of an input, which return a number, a list or an array. The file
+also has models of Python nodes for ``compare.py --file nodes.py``.
+"""
+
+import argparse
+import time
 
 import nengo
 import numpy as np
+
+import nengo_jit
+from nengo_jit.engines import ENGINES
+
+N_NODES = 10
+N_STEPS = 500  # that are timed together
+N_REPEATS = 100
 
 
 def hundred_nodes():
@@ -43,3 +62,98 @@ def rate_neurons(n_neurons=50):
 
 
 MODELS = {f.__name__: f for f in (hundred_nodes, rate_neurons)}
+
+
+class OfTime:
+    """A function that stays in Python, as an object with a state does."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, t):
+        return self.value
+
+
+class OfInput(OfTime):
+    """Such a function with an input."""
+
+    def __call__(self, t, x):
+        return self.value
+
+
+def functions(n):
+    """Functions of each kind, by name, each with the size of its input."""
+    values = {
+        "a number": 0.5,
+        f"a list of {n}": [0.1] * n,
+        f"an array of {n}": np.full(n, 0.1),
+    }
+    for name, value in values.items():
+        yield f"(t) -> {name}", OfTime(value), 0
+    for name, value in values.items():
+        yield f"(t, x of {n}) -> {name}", OfInput(value), n
+
+
+def time_of(function, n):
+    """How long ``n`` runs of a function take together (seconds)."""
+    start = time.perf_counter()
+    function(n)
+    return time.perf_counter() - start
+
+
+def call_often(function, size_in):
+    """The function in a loop, as a function of how often it is called."""
+    x = np.ones(size_in)
+
+    def of_time(n):
+        for _ in range(n):
+            function(0.001)
+
+    def of_input(n):
+        for _ in range(n):
+            function(0.001, x)
+
+    return of_input if size_in else of_time
+
+
+def overheads(n, engine):
+    """For each kind of function the time of a call and that of the function alone (seconds)."""
+    kinds = list(functions(n))
+    simulators = []
+    for _, function, size_in in [*kinds, (None, None, 0)]:
+        with nengo.Network() as net:
+            nengo.Node([0.0])
+            for _ in range(N_NODES if function else 0):
+                nengo.Node(function, size_in=size_in)
+        simulators.append(
+            nengo_jit.Simulator(net, progress_bar=False, engine=engine, compile_python=False)
+        )
+        simulators[-1].run_steps(N_STEPS)
+    loops = [call_often(function, size_in) for _, function, size_in in kinds]
+    runs = [simulator.run_steps for simulator in simulators]
+    # In turn, since a shared machine is faster at some times than at others.
+    times = [[time_of(each, N_STEPS) for each in [*runs, *loops]] for _ in range(N_REPEATS)]
+    for simulator in simulators:
+        simulator.close()
+    best = np.min(times, axis=0) / N_STEPS
+    steps, without_nodes, alone = np.split(best, [len(kinds), len(kinds) + 1])
+    calls = (steps - without_nodes) / N_NODES
+    return [(name, *times) for (name, _, _), *times in zip(kinds, calls, alone)]
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", choices=list(ENGINES), help="default: the fastest there is")
+    parser.add_argument("--size", type=int, default=3, help="of inputs, lists and arrays")
+    args = parser.parse_args()
+    print("| function | a call (µs) | the function alone (µs) | overhead (µs) |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, call, alone in overheads(args.size, args.engine):
+        print(f"| {name} | {call * 1e6:.2f} | {alone * 1e6:.2f} | {(call - alone) * 1e6:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

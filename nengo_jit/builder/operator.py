@@ -552,9 +552,15 @@ class SimPyFunc(Operator, reference.SimPyFunc):
     def _descstr(self) -> str:
         return f"{self.x} -> {self.output}, fn='{function_name(self.fn)}'"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_call(self, signals: SignalDict) -> Callable[[], Any]:
+        """Return the function that calls ``fn`` with what is passed, and returns the result.
+
+        Parameters
+        ----------
+        signals : SignalDict
+            The live arrays.
+        """
         fn = self.fn
-        output = None if self.output is None else signals[self.output]
         t: Any = None if self.t is None else signals[self.t]
         x: Any = None if self.x is None else signals[self.x]
 
@@ -570,9 +576,13 @@ class SimPyFunc(Operator, reference.SimPyFunc):
 
         cases: dict[tuple[bool, bool], Callable[[], Any]]
         cases = {(False, True): of_x, (True, False): of_t, (True, True): of_both}
-        call = cases.get((t is not None, x is not None), fn)
-        if output is None:
+        return cases.get((t is not None, x is not None), fn)
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        fn, call = self.fn, self.make_call(signals)
+        if self.output is None:
             return call
+        output = signals[self.output]
         fill = output.fill
 
         def step_simpyfunc() -> None:

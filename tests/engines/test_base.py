@@ -145,6 +145,26 @@ def test_invalid_arithmetic_raises_and_division_by_zero_does_not(make_engine):
         make_engine(net).run(1)
 
 
+def test_settings_for_errors_of_numpy_are_put_back(make_engine):
+    with nengo.Network() as inner:
+        nengo.Node(lambda t: float(str(t)))
+    engines = [make_engine(inner)]
+
+    def run_another(t):
+        engines[0].run(2)
+        return np.geterr()["invalid"] == "raise" and t < 0.0035
+
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(run_another, size_out=1))
+        nengo.Node(lambda t: 1 / (t < 0.0035))
+    before = np.geterr()
+    engine = make_engine(net)
+    with pytest.raises(ZeroDivisionError):
+        engine.run(5)
+    assert np.geterr() == before
+    assert samples(engine, probe).ravel().tolist() == [1.0, 1.0, 1.0]
+
+
 def test_engines_are_found_by_name():
     assert [engine_class(name).name for name in ENGINES] == list(ENGINES)
     assert engine_class(None).name == next(iter(ENGINES))

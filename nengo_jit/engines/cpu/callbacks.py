@@ -9,15 +9,20 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.operator import SimPyFunc, Step
+from nengo_jit.builder.operator import SimPyFunc, Step, store
+from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.signal import address as start
-from nengo_jit.engines.cpu.kernels.tape import perform_tapes
+from nengo_jit.engines.cpu.kernels import python as task
+from nengo_jit.engines.cpu.kernels.operator import contiguous
+from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
+from nengo_jit.engines.cpu.machine import FLOAT64, table_of
+from nengo_jit.engines.cpu.objects import KINDS
 from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
 from nengo_jit.planner.merge import kind_of
 
@@ -31,6 +36,8 @@ WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond
 class Callback:
     """An entry of a program that carries out a Python function.
 
+    It must be `reset` before the program runs.
+
     Parameters
     ----------
     operator : Operator
@@ -38,12 +45,10 @@ class Callback:
 
     Attributes
     ----------
-    error : BaseException or None
-        What the function raised the last time, if it stopped the program.
     step : callable
         The function, from the operator's ``make_step``.
     table : int
-        Address of what the kernel is told: where the tape is, if any, and what calls Python.
+        Address of what the kernel is told: where the tape is, if any, and what is called.
     traced : Traced or None
         The tape, if the function is performed as one.
     remark : str
@@ -51,36 +56,58 @@ class Callback:
     """
 
     when = "always"  # in which steps it runs, see `Kernel`
-    kernel = perform_tapes
+    kernel = run_functions
 
     def __init__(self, operator: Any):
         self.operator = operator
-        self.step: Step = _not_ready
-        self.error: BaseException | None = None
         self.traced: Traced | None = None
         self.remark = "is not compiled yet"
-        self.called: Callable[[], None] | None = None  # told after each call
         self._n_traces = 0
-        self._entry = ENTRY(self._call)
-        entry = ctypes.cast(self._entry, ctypes.c_void_p).value or 0
-        self._task = np.array([0, entry], np.int64)
+        self._kept: dict[int, Any] = {}  # objects that the kernel has the addresses of
+        self._task = np.zeros(task.LENGTH, np.int64)
+        self._task[task.KINDS] = start(KINDS)
         self._table = table_of([(start(self._task),)])
         self.table = start(self._table)
 
     @property
     def address(self) -> int:
-        """int: address of the kernel that performs tapes."""
+        """int: address of the kernel that carries out functions."""
         return address_of(self.kernel, FLOAT64)  # whatever the precision of the model
 
-    def _call(self, memory: Any, table: int) -> int:
+    def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:
+        """Make the function anew, with the parameters of ``make_step``."""
+        self.step: Step = self.operator.make_step(signals, dt, rng)
+        self.traced, self.remark = None, "is not compiled yet"
+        self.switch(False)
+        self._tell(task.CALLED, self.step)
+        if type(self.operator) is SimPyFunc and self.operator.output is not None:
+            output = signals[self.operator.output]
+            if output.dtype == FLOAT64 and output.ndim == 1 and contiguous(output):
+                self._task[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
+                self._tell(task.CALLED, self.operator.make_call(signals))
+                self._tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
+
+    def listen(self, told: Callable[[], None] | None) -> None:
+        """Have a function called each time that Python has been called, or none."""
+        self._tell(task.TOLD, told)
+
+    def _tell(self, field: int, value: Any) -> None:
+        """Tell the kernel where an object is."""
+        self._task[field] = 0 if value is None else id(value)
+        self._kept[field] = value
+
+    def take_error(self) -> BaseException | None:
+        """What Python raised, if that stopped the program; it can be taken once."""
+        places = slice(task.ERROR, task.LENGTH)
+        parts = [ctypes.c_void_p(part) for part in self._task[places].tolist()]
+        if not parts[0]:
+            return None
+        self._task[places] = 0
         try:
-            self.step()
-            if self.called is not None:
-                self.called()
+            ctypes.pythonapi.PyErr_Restore(*parts)
         except BaseException as error:
-            self.error = error
-            return 1
-        return 0
+            return error
+        return None
 
     def trace(self) -> None:
         """Perform the function as a tape from now on, if that is the same thing."""
@@ -96,11 +123,7 @@ class Callback:
 
     def switch(self, on: bool) -> None:
         """Perform the tape, if there is one, or call Python."""
-        self._task[0] = self.traced.tape.address if on and self.traced is not None else 0
-
-
-def _not_ready() -> None:
-    raise RuntimeError("the engine has not been reset yet")
+        self._task[task.TAPE] = self.traced.tape.address if on and self.traced is not None else 0
 
 
 class Tracing:
@@ -126,9 +149,6 @@ class Tracing:
 
     def reset(self) -> None:
         """Forget all tapes, since the steps are new ones."""
-        for callback in self._callbacks:
-            callback.traced, callback.remark = None, "is not compiled yet"
-            callback.switch(False)
         self._traced, self._pending = [], True
 
     def trace(self) -> None:
@@ -177,7 +197,7 @@ class Tracing:
         """Be told of calls of Python after which tapes might be wrong."""
         is_needed = self._is_on is True and self._watched.has_names
         for callback in self._callbacks:
-            callback.called = self._after_call if is_needed else None
+            callback.listen(self._after_call if is_needed else None)
 
     def _watch(self) -> None:
         self._traced = [callback for callback in self._callbacks if callback.traced is not None]

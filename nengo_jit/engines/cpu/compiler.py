@@ -334,6 +334,17 @@ def _from_c_library(name: str) -> Any:
 
 _log_of_c, _exp_of_c = _from_c_library("log"), _from_c_library("exp")
 _yield_processor = types.ExternalFunction("sched_yield", types.int32())
+_lock_python = types.ExternalFunction("PyGILState_Ensure", types.int32())
+_unlock_python = types.ExternalFunction("PyGILState_Release", types.void(types.int32))
+_call_object = types.ExternalFunction("PyObject_CallNoArgs", types.int64(types.int64))
+_call_object_of_one = types.ExternalFunction(
+    "PyObject_CallOneArg", types.int64(types.int64, types.int64)
+)
+_drop_object = types.ExternalFunction("Py_DecRef", types.void(types.int64))
+_take_error = types.ExternalFunction("PyErr_Fetch", types.void(*[types.int64] * 3))
+_as_integer = types.ExternalFunction(
+    "PyLong_AsLongLongAndOverflow", types.int64(types.int64, types.int64)
+)
 
 _define(machine.call, "always")(lambda kernel, table: _call(kernel, table))
 _define(machine.call_function, "always")(lambda function, x: _call_function(function, x))
@@ -345,6 +356,17 @@ _define(machine.call_loop, "always")(
         function, arguments, sizes, steps, data
     )
 )
+_define(machine.lock_python, "always")(lambda: _lock_python())
+_define(machine.unlock_python, "always")(lambda state: _unlock_python(state))
+_define(machine.call_object, "always")(lambda function: _call_object(function))
+_define(machine.call_object_of_one, "always")(
+    lambda function, argument: _call_object_of_one(function, argument)
+)
+_define(machine.drop_object, "always")(lambda value: _drop_object(value))
+_define(machine.take_error, "always")(
+    lambda kind, value, traceback: _take_error(kind, value, traceback)
+)
+_define(machine.as_integer, "always")(lambda value, overflow: _as_integer(value, overflow))
 _define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address, value))
 _define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
 _define(machine.yield_processor, "always")(lambda: _yield_processor())

@@ -91,6 +91,8 @@ class CpuEngine(Engine):
         if any(code.when == "after" for code in codes):
             self._after = self._program(levels, "after")
         self._tracing = Tracing(self.callbacks, compile_python)
+        # Quicker than `with`. Each engine has its own: NumPy 1 remembers there what was before.
+        self._run_python = np.errstate(invalid="raise", divide="ignore")(CpuEngine._run_programs)
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
@@ -182,8 +184,7 @@ class CpuEngine(Engine):
         in_python = {callback.operator: callback for callback in self.callbacks}
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if operator in in_python:
-                callback = in_python[operator]
-                callback.step = operator.make_step(self.signals, self.plan.dt, rng)
+                in_python[operator].reset(self.signals, self.plan.dt, rng)
             elif operator in self._lowering.at_reset:
                 self._lowering.at_reset[operator](rng)
             elif isinstance(operator, SimProcess):
@@ -205,24 +206,23 @@ class CpuEngine(Engine):
     def run(self, n_steps: int) -> None:
         for prepare in self._lowering.before_run:
             prepare()
-        n_before = int(self._step)
+        n_before = self._step.item()
         for recorder in self._recorders:
             recorder.begin(n_before, n_steps, self.samples[recorder.probe])
         try:
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                with np.errstate(invalid="raise", divide="ignore"):
-                    stopped = self._run_programs(n_steps)
+                stopped = self._run_python(self, n_steps)
             else:
                 stopped = self._run_programs(n_steps)
             if stopped:
                 for array, saved in self._saved:
                     np.copyto(array, saved)
         finally:
-            if self._after is not None and int(self._step) > n_before:
+            if self._after is not None and self._step.item() > n_before:
                 self._after.run(1)
             for recorder in self._recorders:
-                recorder.end(self.samples[recorder.probe])
+                recorder.end()
             for finish in self._lowering.after_run:
                 finish()
         if stopped:
@@ -237,15 +237,13 @@ class CpuEngine(Engine):
         if self._first is self._later:
             return self._later.run(n_steps)
         stopped = self._first.run(min(1, n_steps))
-        if n_steps > 1 and not stopped:
-            stopped = self._later.run(n_steps - 1)
-        return stopped
+        return self._later.run(n_steps - 1) if n_steps > 1 and not stopped else stopped
 
     def _raise_error(self) -> None:
-        for callback in self.callbacks:
-            error, callback.error = callback.error, None
+        errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
+        for operator, error in errors:
             if error is not None:
-                add_context(error, self.failed_in(callback.operator))
+                add_context(error, self.failed_in(operator))
                 raise error
 
 
@@ -274,8 +272,9 @@ class Recorder:
         self._matrix: Any = None
         if is_sparse(self._source):  # of which only the stored numbers can change
             self._matrix, self._source = self._source, self._source.data
-        self._state = np.zeros(3, np.int64)
-        self._samples = Samples(self._source.shape, self._source.dtype)
+        state = np.zeros(3, np.int64)
+        self._state = state.data
+        self._samples: Any = Samples(self._source.shape, self._source.dtype)
         lowest, indices = start(self._source), 0
         if not contiguous(self._source):
             lowest, offsets = places(self._source)
@@ -285,23 +284,26 @@ class Recorder:
             self._source.nbytes,
             lowering.constant([planned.period], np.float64),
             indices,
-            start(self._state),
+            start(state),
             self._source.itemsize,
         )
 
     def begin(self, n_before: int, n_steps: int, samples: Any) -> None:
-        """Make room for the samples of ``n_steps`` steps after ``n_before``."""
+        """Make room in ``samples`` for those of ``n_steps`` steps after ``n_before``."""
         n_samples = n_steps if self._period <= 1 else int(n_steps / self._period) + 2
+        self._target = samples
         if self._matrix is None:
             self._samples = samples
-        self._state[:] = (self._samples.reserve(n_samples), n_before, 0)
+        self._state[0] = self._samples.reserve(n_samples)
+        self._state[1] = n_before
+        self._state[2] = 0
 
-    def end(self, samples: Any) -> None:
+    def end(self) -> None:
         """Append what was recorded since `begin`."""
-        self._samples.advance(int(self._state[2]))
+        self._samples.advance(self._state[2])
         if self._matrix is None:
             return
         for sample in self._samples:
-            samples.append(self._matrix.copy())
-            samples[-1].data[...] = sample
+            self._target.append(self._matrix.copy())
+            self._target[-1].data[...] = sample
         self._samples.clear()

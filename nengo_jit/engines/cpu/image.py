@@ -23,7 +23,8 @@ class Image:
     entry : int
         Where in the code the function begins.
     imports : dict of (str, int)
-        Functions of the C library: where in the code the address of each is to be written.
+        Functions of the C library, or of Python's: where in the code the address of each is to be
+        written.
     moved : list of int
         Where in the code the address of the code itself is to be added.
     """

@@ -4,9 +4,8 @@ A kernel is a function ``kernel(memory, table) -> status``. It is written in Pyt
 once (`nengo_jit.engines.cpu.compiler`), for either precision; the machine code is kept on disk
 (`nengo_jit.engines.cpu.library`). ``table`` is the address of 64-bit integers: the number of
 rows, then the rows, whose meaning is the kernel's own affair: mostly addresses and sizes.
-``memory`` is a null pointer that carries the type of the numbers, nothing else. Python callbacks
-have the same signature, so that they stand in programs like any kernel. A status other than zero
-stops the program.
+``memory`` is a null pointer that carries the type of the numbers, nothing else. A status other
+than zero stops the program.
 
 What kernels are written with, such as `vector`, is declared here and defined by the compiler.
 None of it can be called from Python, and nothing here needs the compiler: a process in which all
@@ -31,7 +30,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
-STOPPED = 1  # status of a program or callback that cannot go on
+STOPPED = 1  # status of a program that cannot go on
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
@@ -122,6 +121,44 @@ def call_function_of_two(function: Any, x: Any, y: Any) -> Any:
 
 def call_loop(function: Any, arguments: Any, sizes: Any, steps: Any, data: Any) -> Any:
     """Call the loop of a NumPy ufunc, all parameters being addresses; for use in kernels."""
+    return _only_in_kernels()
+
+
+def lock_python() -> Any:
+    """Take the lock that whoever runs Python has; returns what `unlock_python` wants."""
+    return _only_in_kernels()
+
+
+def unlock_python(state: Any) -> Any:
+    """Let others run Python; for use in kernels."""
+    return _only_in_kernels()
+
+
+def call_object(function: Any) -> Any:
+    """Call an object of Python's; returns the result, which is the caller's, or zero if it raised.
+
+    This and all that follows needs the lock. Objects are given by their addresses.
+    """
+    return _only_in_kernels()
+
+
+def call_object_of_one(function: Any, argument: Any) -> Any:
+    """Call an object of Python's with one argument; returns what `call_object` does."""
+    return _only_in_kernels()
+
+
+def drop_object(value: Any) -> Any:
+    """Give up an object that is the caller's; for use in kernels."""
+    return _only_in_kernels()
+
+
+def take_error(kind: Any, value: Any, traceback: Any) -> Any:
+    """Move what Python raised to three addresses; for use in kernels."""
+    return _only_in_kernels()
+
+
+def as_integer(value: Any, overflow: Any) -> Any:
+    """An ``int`` as an integer; the 32-bit integer at an address is not zero if it is too large."""
     return _only_in_kernels()
 
 

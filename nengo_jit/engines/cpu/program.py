@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from functools import cached_property
 from threading import Thread
@@ -31,7 +32,6 @@ class Program:
         How many threads to use at most.
     dtype : numpy.dtype
         Type of the numbers.
-
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Program:
         self._seconds = 1e-9 * sum(piece.nanoseconds for level in levels for piece in level)
 
     @cached_property
-    def threads(self) -> list[tuple[np.ndarray, int]]:
+    def threads(self) -> list[tuple[memoryview, ctypes.c_int64]]:
         """For each thread that is used in long runs, what it is told, and where that is."""
         barrier = (self._n_threads, start(self._arrivals))
         parts = phases(self._levels, self._graph)
@@ -56,7 +56,7 @@ class Program:
         self._levels = ()
         return [self._assemble(program) for program in programs]
 
-    def _assemble(self, entries: Sequence[Work]) -> tuple[np.ndarray, int]:
+    def _assemble(self, entries: Sequence[Work]) -> tuple[memoryview, ctypes.c_int64]:
         program = []
         for work in entries:
             if isinstance(work.code, Kernel):
@@ -67,7 +67,7 @@ class Program:
                 program += [work.code.address, work.code.table]
         self._kept.append(np.array(program, dtype=np.int64))
         told = table_of([(start(self._kept[-1]), len(program), 0)])
-        return told, start(told)
+        return told.data, ctypes.c_int64(start(told))
 
     def run(self, n_steps: int) -> int:
         """Run a number of times, in threads if that pays.
@@ -97,7 +97,8 @@ class Program:
                 thread.join()
         return stopped
 
-    def _run(self, program: tuple[np.ndarray, int], n_steps: int) -> int:
+    def _run(self, program: tuple[memoryview, ctypes.c_int64], n_steps: int) -> int:
         table, address = program
         table[-1] = n_steps
-        return int(self._machine(None, address))
+        stopped: int = self._machine(None, address)
+        return stopped

@@ -1,4 +1,4 @@
-"""The kernel that performs tapes: Python functions as lists of instructions.
+"""Performing tapes: Python functions as lists of instructions.
 
 A tape (`nengo_jit.engines.cpu.tracing.tape`) works on registers, which are numbers of double
 precision, whatever their type in Python. Every instruction has `WIDTH` integers: the operation,
@@ -18,7 +18,6 @@ import math
 import numpy as np
 
 from nengo_jit.engines.cpu.machine import (
-    call,
     call_function,
     call_function_of_two,
     call_loop,
@@ -321,22 +320,6 @@ def perform(tape):
             return False
         if not are_finite(result):
             return False
-
-
-@kernel("=", exact=True)
-def perform_tapes(memory, table):
-    """Perform tapes, or call Python.
-
-    A row has the address of two addresses: of a tape, or zero, and of a callback.
-    """
-    rows = integers(table, 1 + integers(table, 1)[0])
-    for r in range(1, rows.size):
-        task = integers(rows[r], 2)
-        if task[0] == 0 or not perform(task[0]):
-            status = call(task[1], 0)
-            if status != 0:
-                return status
-    return 0
 
 
 @kernel("========", exact=True)

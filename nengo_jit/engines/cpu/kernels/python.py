@@ -1,0 +1,170 @@
+"""The kernel that carries out Python functions: as tapes, or by calling Python.
+
+A task is a list of integers that says what is to be carried out. What Python returns is taken
+from where it lies in memory, which takes a few nanoseconds, if it is of a usual kind: a number, a
+list or a tuple of numbers, or an array. Whatever else is returned, or does not fit, or is not
+finite, is left to a function in Python.
+"""
+
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numpy as np
+
+from nengo_jit.engines.cpu.kernels.tape import LARGEST, are_finite, perform
+from nengo_jit.engines.cpu.machine import (
+    STOPPED,
+    as_integer,
+    call_object,
+    call_object_of_one,
+    drop_object,
+    helper,
+    integers,
+    kernel,
+    lock_python,
+    reals,
+    scratch,
+    short_integers,
+    take_error,
+    unlock_python,
+)
+from nengo_jit.engines.cpu.objects import (
+    ARRAY,
+    ARRAY_DATA,
+    ARRAY_DTYPE,
+    ARRAY_NDIM,
+    ARRAY_SHAPE,
+    ARRAY_STRIDES,
+    BOOL,
+    DOUBLE,
+    FLOAT,
+    FLOAT64,
+    FLOAT_VALUE,
+    INT,
+    LIST,
+    LIST_ITEMS,
+    N_KINDS,
+    SIZE,
+    TUPLE,
+    TUPLE_ITEMS,
+    TYPE,
+)
+
+# What a task says; objects are given by their addresses
+TAPE = 0  # address of what is performed; zero to call Python
+CALLED = 1  # what is called, without arguments
+STORE = 2  # what stores a result that is not stored here; zero if results are not wanted
+OUTPUT = 3  # where a result is stored: the address of numbers of double precision
+N_OUTPUTS = 4  # how many there are
+TOLD = 5  # what is called afterwards; zero if nothing is
+KINDS = 6  # address of `objects.KINDS`
+ERROR = 7  # type, value and traceback of what Python raised, for which there is room here
+LENGTH = 10
+
+
+@helper(inline="never")
+def number_in(value, kinds):
+    """The number that an object is; infinity if it is anything else."""
+    kind = integers(value + TYPE, 1)[0]
+    if kind == kinds[FLOAT] or kind == kinds[FLOAT64]:
+        return reals(value + FLOAT_VALUE, 1)[0]
+    if kind == kinds[INT] or kind == kinds[BOOL]:
+        overflow = scratch(8)
+        number = as_integer(value, overflow)
+        return np.float64(number) if short_integers(overflow, 1)[0] == 0 else np.inf
+    return np.inf
+
+
+@helper(inline="never")
+def store_array(value, n, output, double):
+    """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
+    if integers(value + ARRAY_DTYPE, 1)[0] != double:
+        return False
+    if short_integers(value + ARRAY_NDIM, 1)[0] != 1:
+        return False
+    size = integers(integers(value + ARRAY_SHAPE, 1)[0], 1)[0]
+    stride = integers(integers(value + ARRAY_STRIDES, 1)[0], 1)[0]
+    data = integers(value + ARRAY_DATA, 1)[0]
+    if size != n or stride != 8 or data % 8 != 0 or abs(data - output) < 8 * n:
+        return False
+    source, result = reals(data, n), reals(output, n)
+    if not are_finite(source):
+        return False
+    for i in range(n):
+        result[i] = source[i]
+    return True
+
+
+@helper(inline="never")
+def store_items(items, n, output, kinds):
+    """Store objects whose addresses stand at an address, if all are finite numbers."""
+    values, result = integers(items, n), reals(output, n)
+    for i in range(n):
+        if not abs(number_in(values[i], kinds)) <= LARGEST:
+            return False
+    for i in range(n):
+        result[i] = number_in(values[i], kinds)
+    return True
+
+
+@helper(inline="never")
+def store_value(value, n, output, kinds):
+    """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
+    kind = integers(value + TYPE, 1)[0]
+    if kind == kinds[ARRAY]:
+        return store_array(value, n, output, kinds[DOUBLE])
+    if kind == kinds[LIST] or kind == kinds[TUPLE]:
+        if integers(value + SIZE, 1)[0] != n:
+            return False
+        if kind == kinds[TUPLE]:
+            return store_items(value + TUPLE_ITEMS, n, output, kinds)
+        return store_items(integers(value + LIST_ITEMS, 1)[0], n, output, kinds)
+    number = number_in(value, kinds)
+    if not abs(number) <= LARGEST:
+        return False
+    result = reals(output, n)
+    for i in range(n):
+        result[i] = number
+    return True
+
+
+@helper(inline="never")
+def call_python(address):
+    """Carry out a task by calling Python; returns zero, or a status if it raised."""
+    task = integers(address, LENGTH)
+    state = lock_python()
+    value = call_object(task[CALLED])
+    if value != 0 and task[STORE] != 0:
+        kinds = integers(task[KINDS], N_KINDS)
+        if not store_value(value, task[N_OUTPUTS], task[OUTPUT], kinds):
+            stored = call_object_of_one(task[STORE], value)
+            drop_object(value)
+            value = stored
+    if value != 0 and task[TOLD] != 0:
+        drop_object(value)
+        value = call_object(task[TOLD])
+    if value == 0:
+        error = address + 8 * ERROR
+        take_error(error, error + 8, error + 16)
+    else:
+        drop_object(value)
+    unlock_python(state)
+    return STOPPED if value == 0 else 0
+
+
+@kernel("=", exact=True)
+def run_functions(memory, table):
+    """Carry out Python functions: perform their tapes, or call Python.
+
+    A row has the address of a task.
+    """
+    rows = integers(table, 1 + integers(table, 1)[0])
+    for r in range(1, rows.size):
+        tape = integers(rows[r], LENGTH)[TAPE]
+        if tape == 0 or not perform(tape):
+            status = call_python(rows[r])
+            if status != 0:
+                return status
+    return 0
