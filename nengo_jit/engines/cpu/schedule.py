@@ -13,8 +13,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from nengo_jit.builder.signal import ALIGNMENT, align
 from nengo_jit.engines.cpu.machine import Kernel, Row, wait_for_all
@@ -22,7 +24,6 @@ from nengo_jit.engines.cpu.strands import Phase, Piece
 
 END = 1 << 62  # beyond any address
 WORTHWHILE = 8000.0  # nanoseconds of work in a phase from which on it is shared
-Strand = list[list[Piece]]
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,13 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
     if work <= WORTHWHILE:
         return [alone(phase.levels, itemsize)]
     if phase.strand_of:
-        shares = _cut(phase.strands(), [work * (i + 1) / n_threads for i in range(n_threads)])
         return [
             [
                 work
-                for level, pieces in zip(phase.levels, zip(*strands))
-                for work in _in_order_of(level, works(chain(*pieces), itemsize))
+                for level, pieces in zip(phase.levels, mine)
+                for work in _in_order_of(level, works(pieces, itemsize))
             ]
-            for strands in shares
+            for mine in _divide(phase, n_threads)
         ]
     (level,) = phase.levels
     whole = works(level, itemsize)
@@ -143,16 +143,18 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
     return _split(whole, n_threads, itemsize)
 
 
-def _cut(strands: Sequence[Strand], ends: Sequence[float]) -> list[list[Strand]]:
-    """Divide strands where the sum of their work passes given values."""
-    parts: list[list[Strand]] = [[] for _ in ends]
-    number, done = 0, 0.0
-    for strand in strands:
-        work = sum(piece.nanoseconds for level in strand for piece in level)
-        while number + 1 < len(ends) and done + 0.5 * work > ends[number]:
-            number += 1
-        parts[number].append(strand)
-        done += work
+def _divide(phase: Phase, n_threads: int) -> list[list[list[Piece]]]:
+    """For each thread the pieces of its strands, level by level; all have about as much to do."""
+    costs = [0.0] * (1 + max(phase.strand_of.values()))
+    for level in phase.levels:
+        for piece in level:
+            costs[phase.strand_of[piece.operator]] += piece.nanoseconds
+    middles = np.cumsum(costs) - 0.5 * np.array(costs)
+    thread_of = np.minimum(middles / sum(costs) * n_threads, n_threads - 1).astype(int).tolist()
+    parts: list[list[list[Piece]]] = [[[] for _ in phase.levels] for _ in range(n_threads)]
+    for number, level in enumerate(phase.levels):
+        for piece in level:
+            parts[thread_of[phase.strand_of[piece.operator]]][number].append(piece)
     return parts
 
 

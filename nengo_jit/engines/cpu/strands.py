@@ -65,15 +65,6 @@ class Phase:
     levels: list[list[Piece]]
     strand_of: dict[Any, int] = field(default_factory=dict)
 
-    def strands(self) -> list[list[list[Piece]]]:
-        """For each strand its pieces, level by level."""
-        n_strands = 1 + max(self.strand_of.values())
-        parts: list[list[list[Piece]]] = [[[] for _ in self.levels] for _ in range(n_strands)]
-        for number, level in enumerate(self.levels):
-            for piece in level:
-                parts[self.strand_of[piece.operator]][number].append(piece)
-        return parts
-
 
 class Links:
     """Which operators must not be done side by side.
