@@ -337,14 +337,32 @@ _yield_processor = types.ExternalFunction("sched_yield", types.int32())
 _lock_python = types.ExternalFunction("PyGILState_Ensure", types.int32())
 _unlock_python = types.ExternalFunction("PyGILState_Release", types.void(types.int32))
 _call_object = types.ExternalFunction("PyObject_CallNoArgs", types.int64(types.int64))
-_call_object_of_one = types.ExternalFunction(
-    "PyObject_CallOneArg", types.int64(types.int64, types.int64)
+_call_object_of_tuple = types.ExternalFunction(
+    "PyObject_CallObject", types.int64(types.int64, types.int64)
 )
+_new_tuple = types.ExternalFunction("PyTuple_New", types.int64(types.int64))
+_give_to_tuple = types.ExternalFunction(
+    "PyTuple_SetItem", types.int32(types.int64, types.int64, types.int64)
+)
+_keep_object = types.ExternalFunction("Py_IncRef", types.void(types.int64))
 _drop_object = types.ExternalFunction("Py_DecRef", types.void(types.int64))
 _take_error = types.ExternalFunction("PyErr_Fetch", types.void(*[types.int64] * 3))
 _as_integer = types.ExternalFunction(
     "PyLong_AsLongLongAndOverflow", types.int64(types.int64, types.int64)
 )
+
+
+@_define(machine.call_object_of_one)
+def _call_object_of_one(function, argument):
+    arguments = _new_tuple(1)
+    if arguments == 0:
+        return 0
+    _keep_object(argument)
+    _give_to_tuple(arguments, 0, argument)
+    result = _call_object_of_tuple(function, arguments)
+    _drop_object(arguments)
+    return result
+
 
 _define(machine.call, "always")(lambda kernel, table: _call(kernel, table))
 _define(machine.call_function, "always")(lambda function, x: _call_function(function, x))
@@ -359,9 +377,6 @@ _define(machine.call_loop, "always")(
 _define(machine.lock_python, "always")(lambda: _lock_python())
 _define(machine.unlock_python, "always")(lambda state: _unlock_python(state))
 _define(machine.call_object, "always")(lambda function: _call_object(function))
-_define(machine.call_object_of_one, "always")(
-    lambda function, argument: _call_object_of_one(function, argument)
-)
 _define(machine.drop_object, "always")(lambda value: _drop_object(value))
 _define(machine.take_error, "always")(
     lambda kind, value, traceback: _take_error(kind, value, traceback)
