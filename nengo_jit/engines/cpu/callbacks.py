@@ -16,8 +16,7 @@ import numpy as np
 from nengo_jit.builder.operator import SimPyFunc, Step
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels.tape import perform_tapes
-from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
+from nengo_jit.engines.cpu.machine import ENTRY, table_of
 from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
 from nengo_jit.planner.merge import kind_of
 
@@ -66,11 +65,6 @@ class Callback:
         self._task = np.array([0, entry], np.int64)
         self._table = table_of([(start(self._task),)])
         self.table = start(self._table)
-
-    @property
-    def address(self) -> int:
-        """int: address of the kernel that performs tapes."""
-        return address_of(self.kernel, FLOAT64)  # whatever the precision of the model
 
     def _call(self, memory: Any, table: int) -> int:
         try:

@@ -32,6 +32,7 @@ FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program or callback that cannot go on
+SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
@@ -137,6 +138,16 @@ def atomic_load(address: Any) -> Any:
 
 def yield_processor() -> Any:
     """Let other processes have the core; for use in kernels."""
+    return _only_in_kernels()
+
+
+def arithmetic() -> Any:
+    """How this thread's processor computes, as the bits of x86's MXCSR register; 0 on others."""
+    return _only_in_kernels()
+
+
+def set_arithmetic(bits: Any) -> Any:
+    """Let this thread's processor compute as `arithmetic` says; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -283,15 +294,33 @@ def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel
     return lambda function: Kernel(function, fields, **options)
 
 
+@helper(inline="always")
+def is_single(memory):
+    """Whether a kernel's numbers are of single precision; for use in kernels."""
+    return vector(memory, 0, 1).itemsize == 4
+
+
 @kernel("====")
 def run(memory, table):
     """Run a program a number of times, or until one of its entries stops it.
 
     A row has the address of the program (kernel, table, kernel, table ...), its length, and how
-    often it is to be run.
+    often it is to be run. In single precision, subnormal numbers are zero meanwhile: processors
+    are slow with them, and what decays gets there soon.
     """
     row = integers(table, 4)
-    program, n_steps = integers(row[1], row[2]), row[3]
+    before = arithmetic()
+    if is_single(memory):
+        set_arithmetic(before | SUBNORMALS_ARE_ZERO)
+    status = _run_steps(integers(row[1], row[2]), row[3])
+    if is_single(memory):
+        set_arithmetic(before)
+    return status
+
+
+@helper()
+def _run_steps(program, n_steps):
+    """Run a program a number of times; returns the status of what stopped it, or zero."""
     for _ in range(n_steps):
         for i in range(0, program.size, 2):
             status = call(program[i], program[i + 1])

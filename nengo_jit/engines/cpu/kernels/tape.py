@@ -18,15 +18,19 @@ import math
 import numpy as np
 
 from nengo_jit.engines.cpu.machine import (
+    SUBNORMALS_ARE_ZERO,
+    arithmetic,
     call,
     call_function,
     call_function_of_two,
     call_loop,
     helper,
     integers,
+    is_single,
     kernel,
     octets,
     reals,
+    set_arithmetic,
     short_reals,
 )
 
@@ -327,13 +331,19 @@ def perform(tape):
 def perform_tapes(memory, table):
     """Perform tapes, or call Python.
 
-    A row has the address of two addresses: of a tape, or zero, and of a callback.
+    A row has the address of two addresses: of a tape, or zero, and of a callback. Python computes
+    with subnormal numbers, whatever kernels do (see `run`).
     """
     rows = integers(table, 1 + integers(table, 1)[0])
+    before, status = arithmetic(), 0
+    if is_single(memory):
+        set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
     for r in range(1, rows.size):
         task = integers(rows[r], 2)
         if task[0] == 0 or not perform(task[0]):
             status = call(task[1], 0)
             if status != 0:
-                return status
-    return 0
+                break
+    if is_single(memory):
+        set_arithmetic(before)
+    return status
