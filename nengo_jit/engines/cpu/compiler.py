@@ -287,7 +287,15 @@ def _bits_of(typingctx: Any, flags: Any) -> Any:
 @intrinsic
 def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _number_of_bits(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
 
     return types.int64(types.int64), codegen
 
@@ -394,6 +402,7 @@ _define(machine.set_arithmetic, "always")(lambda bits: _set_arithmetic(bits))
 _define(machine.use_widest_vectors, "always")(lambda: _use_widest_vectors())
 _define(machine.bits_of, "always")(lambda flags: _bits_of(flags))
 _define(machine.lowest_bit, "always")(lambda bits: _lowest_bit(bits))
+_define(machine.number_of_bits, "always")(lambda bits: _number_of_bits(bits))
 overload(machine.scratch, inline="always", prefer_literal=True)(
     lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
 )

@@ -191,7 +191,12 @@ def bits_of(flags: Any) -> Any:
 
 
 def lowest_bit(bits: Any) -> Any:
-    """The number of the lowest bit that is set, of 64; for use in kernels."""
+    """The number of the lowest bit that is set, of 64, or 64 if none is; for use in kernels."""
+    return _only_in_kernels()
+
+
+def number_of_bits(bits: Any) -> Any:
+    """How many of 64 bits are set; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -210,11 +215,12 @@ class Kernel:
         ``function(memory, table) -> status`` in the subset of Python that Numba compiles.
     fields : str
         What stands in each column of a row: "n" for the number of elements that are worked on,
-        "a" for the address of the first of them, "w" for such an address that is written to, "r"
-        for the address of the first of as many rows of a matrix, whose distance in bytes stands
-        in the last column; "m" for how much work an element is; "p" for the address of memory
-        that no other row writes to, and "=" for anything else. Rows that go on where the one
-        before ends, with the same in the other columns, are fused.
+        "a" for the address of the first of them, "w" for such an address that is written to, "b"
+        for the address of as many bytes, "r" for the address of the first of as many rows of a
+        matrix, whose distance in bytes stands in the last column; "m" for how much work an
+        element is; "p" for the address of memory that no other row writes to, and "=" for
+        anything else. Rows that go on where the one before ends, with the same in the other
+        columns, are fused.
     reassociate : bool
         Whether sums may be added up in any order, so that they can be vectorised.
     cost : float
@@ -253,7 +259,7 @@ class Kernel:
 
     def advance(self, row: Row, n: int, itemsize: int) -> Row:
         """The row without its first ``n`` elements."""
-        steps = {"a": n * itemsize, "w": n * itemsize, "r": n * row[-1], "n": -n}
+        steps = {"a": n * itemsize, "w": n * itemsize, "r": n * row[-1], "b": n, "n": -n}
         return tuple(value + steps.get(kind, 0) for kind, value in zip(self.fields, row))
 
     def resize(self, row: Row, n: int) -> Row:
@@ -281,6 +287,8 @@ class Kernel:
                 ends[:, i] += sizes[:-1] * itemsize
             elif kind == "r":
                 ends[:, i] += sizes[:-1] * table[:-1, -1]
+            elif kind == "b":
+                ends[:, i] += sizes[:-1]
         ends[:, column] = sizes[1:]
         goes_on = (ends == table[1:]).all(axis=1)
         firsts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
