@@ -20,7 +20,15 @@ from nengo_jit.builder.operator import (
 )
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import helper, integers, kernel, octets, one_by_one, vector
+from nengo_jit.engines.cpu.machine import (
+    helper,
+    integers,
+    kernel,
+    octets,
+    one_by_one,
+    use_widest_vectors,
+    vector,
+)
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
@@ -205,33 +213,73 @@ def dot_rows(memory, table):
     return 0
 
 
+@helper(forceinline=True)
+def add_few_columns(memory, a, x, y, distance, spikes):
+    """``y += A.dot(x)`` for a matrix with few rows: four sums at a time, spike by spike."""
+    last = y.size - 1
+    for i in range(0, y.size, 4):  # what would be beyond the last is the last one again
+        i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
+        y0, y1, y2, y3 = y[i], y[i1], y[i2], y[i3]
+        for k in range(spikes.size):
+            one_by_one()
+            height = x[np.uint64(spikes[k])]
+            column = vector(memory, a + spikes[k] * distance, y.size)
+            y0 += column[i] * height
+            y1 += column[i1] * height
+            y2 += column[i2] * height
+            y3 += column[i3] * height
+        y[i], y[i1], y[i2], y[i3] = y0, y1, y2, y3
+
+
+@helper(forceinline=True)
+def add_columns(memory, a, x, y, distance, spikes):
+    """``y += A.dot(x)`` for a matrix with many rows: four spikes at a time."""
+    fours = spikes.size - spikes.size % 4
+    for k in range(0, fours, 4):
+        k0, k1, k2, k3 = spikes[k], spikes[k + 1], spikes[k + 2], spikes[k + 3]
+        x0, x1, x2, x3 = x[np.uint64(k0)], x[np.uint64(k1)], x[np.uint64(k2)], x[np.uint64(k3)]
+        column0 = vector(memory, a + k0 * distance, y.size)
+        column1 = vector(memory, a + k1 * distance, y.size)
+        column2 = vector(memory, a + k2 * distance, y.size)
+        column3 = vector(memory, a + k3 * distance, y.size)
+        for i in range(y.size):
+            total = y[i] + column0[i] * x0
+            total += column1[i] * x1
+            total += column2[i] * x2
+            y[i] = total + column3[i] * x3
+    for k in range(fours, spikes.size):
+        height = x[np.uint64(spikes[k])]
+        column = vector(memory, a + spikes[k] * distance, y.size)
+        for i in range(y.size):
+            y[i] += column[i] * height
+
+
 @kernel("a=wnm==", cost=0.05)
 def dot_events(memory, table):
     """``y += A.dot(x)`` for a vector of spikes, mostly zero; the matrix is stored by column.
 
     After the sizes come the distance from column to column, in elements, and the events: a
-    count and the indices of the elements of x that are not zero.
+    count and the indices of the elements of x that are not zero. Whatever is done at a time, a
+    sum is added up in the order of the events.
     """
+    use_widest_vectors()
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
-        n, m, distance = rows[r + 3], rows[r + 4], rows[r + 5]
-        a, x = vector(memory, rows[r], distance * m), vector(memory, rows[r + 1], m)
-        y = vector(memory, rows[r + 2], n)
-        count = integers(rows[r + 6], 1)[0]
-        spikes = integers(rows[r + 6] + 8, count)
-        if n < WIDE:
-            for i in range(n):
-                total = y[i]
-                for k in range(count):
-                    one_by_one()
-                    total += a[spikes[k] * distance + i] * x[spikes[k]]
-                y[i] = total
+        n, m = rows[r + 3], rows[r + 4]
+        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
+        distance = rows[r + 5] * x.itemsize
+        spikes = integers(rows[r + 6] + 8, integers(rows[r + 6], 1)[0])
+        if n == 1:
+            total = y[0]
+            for k in range(spikes.size):
+                one_by_one()
+                weight = vector(memory, rows[r] + spikes[k] * distance, 1)[0]
+                total += weight * x[np.uint64(spikes[k])]
+            y[0] = total
+        elif n < WIDE:
+            add_few_columns(memory, rows[r], x, y, distance, spikes)
         else:
-            for k in range(count):
-                height = x[spikes[k]]
-                column = a[spikes[k] * distance : spikes[k] * distance + n]
-                for i in range(n):
-                    y[i] += column[i] * height
+            add_columns(memory, rows[r], x, y, distance, spikes)
     return 0
 
 
