@@ -25,17 +25,18 @@ from nengo_jit.engines.cpu.machine import (
 )
 from nengo_jit.scalar import expm1, log1p, where
 
-VECTORS = 32  # numbers that an elementary function is computed of at a time
+VECTOR = 64  # bytes of numbers that an elementary function is computed of at a time
 TOGETHER = 1024  # neurons of which some are listed before something is done with them
 
 
 @helper(inline="always")
-def fill_vectors(array, n):
+def fill_vector(array, n):
     """Repeat the first of ``n`` numbers after the last; returns how many there are then.
 
     They fill whole vectors, so that no instructions for single numbers are needed.
     """
-    n_filled = (n + VECTORS - 1) // VECTORS * VECTORS
+    width = VECTOR // array.itemsize
+    n_filled = (n + width - 1) // width * width
     rest, first = array[n:n_filled], array[0]
     for i in range(rest.size):
         rest[i] = first
@@ -89,9 +90,9 @@ def lif(memory, table):
                 i = np.uint64(listed[k])
                 times[k] = dt - refractory_time[i]
                 voltages[k], currents[k] = voltage[i], current[i]
-            fill_vectors(times, count)
-            fill_vectors(currents, count)
-            for k in range(fill_vectors(voltages, count)):
+            fill_vector(times, count)
+            fill_vector(currents, count)
+            for k in range(fill_vector(voltages, count)):
                 v = voltages[k] - (currents[k] - voltages[k]) * expm1(-times[k] / tau_rc)
                 voltages[k] = where(v < min_voltage, min_voltage, v)
             for k in range(count):
@@ -104,8 +105,8 @@ def lif(memory, table):
                 one_by_one()
                 i = np.uint64(listed[k])
                 voltages[k], currents[k] = voltage[i], current[i]
-            fill_vectors(currents, count)
-            for k in range(fill_vectors(voltages, count)):
+            fill_vector(currents, count)
+            for k in range(fill_vector(voltages, count)):
                 time = dt + tau_rc * log1p(-(voltages[k] - one) / (currents[k] - one))
                 times[k] = tau_ref + time
             for k in range(count):
