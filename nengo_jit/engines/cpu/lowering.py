@@ -133,6 +133,11 @@ class Lowering:
         """Whether no other operator writes to a signal, or to a part of it."""
         return self._writers[signal.base] == [operator]
 
+    def other_writer(self, operator: Any, signal: Signal) -> Any:
+        """The only other operator that writes to a signal, or to a part of it; None if none is."""
+        others = [each for each in self._writers[signal.base] if each is not operator]
+        return others[0] if len(others) == 1 else None
+
     def has_numbers(self, signal: Signal) -> bool:
         """Whether a signal is dense and has the engine's type of numbers."""
         return not signal.sparse and signal.dtype == self.dtype
