@@ -20,7 +20,6 @@ from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.operator import contiguous
 from nengo_jit.engines.cpu.kernels.python import run_functions
-from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import FLOAT64, table_of
 from nengo_jit.engines.cpu.objects import KINDS
 from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
@@ -68,11 +67,6 @@ class Callback:
         self._task[task.KINDS] = start(KINDS)
         self._table = table_of([(start(self._task),)])
         self.table = start(self._table)
-
-    @property
-    def address(self) -> int:
-        """int: address of the kernel that carries out functions."""
-        return address_of(self.kernel, FLOAT64)  # whatever the precision of the model
 
     def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:
         """Make the function anew, with the parameters of ``make_step``."""

@@ -287,9 +287,58 @@ def _bits_of(typingctx: Any, flags: Any) -> Any:
 @intrinsic
 def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _number_of_bits(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), codegen
+
+
+IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
+
+
+def _barrier(builder: Any) -> None:
+    """Keep LLVM from moving what reads or writes memory from one side of this to the other."""
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+
+
+def _call_for_mxcsr(builder: Any, name: str, place: Any) -> None:
+    """Load or store the register that says how x86 processors compute, from or to a place."""
+    function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    function = builder.module.declare_intrinsic(f"llvm.x86.sse.{name}", (), function_type)
+    _barrier(builder)
+    builder.call(function, [builder.bitcast(place, function_type.args[0])])
+    _barrier(builder)
+
+
+@intrinsic
+def _arithmetic(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not IS_X86:
+            return ir.Constant(ir.IntType(64), 0)
+        place = builder.alloca(ir.IntType(32))
+        _call_for_mxcsr(builder, "stmxcsr", place)
+        return builder.zext(builder.load(place), ir.IntType(64))
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if IS_X86:
+            place = builder.alloca(ir.IntType(32))
+            builder.store(builder.trunc(args[0], ir.IntType(32)), place)
+            _call_for_mxcsr(builder, "ldmxcsr", place)
+        return context.get_dummy_value()
+
+    return types.none(types.int64), codegen
 
 
 @intrinsic
@@ -385,9 +434,12 @@ _define(machine.as_integer, "always")(lambda value, overflow: _as_integer(value,
 _define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address, value))
 _define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
 _define(machine.yield_processor, "always")(lambda: _yield_processor())
+_define(machine.arithmetic, "always")(lambda: _arithmetic())
+_define(machine.set_arithmetic, "always")(lambda bits: _set_arithmetic(bits))
 _define(machine.use_widest_vectors, "always")(lambda: _use_widest_vectors())
 _define(machine.bits_of, "always")(lambda flags: _bits_of(flags))
 _define(machine.lowest_bit, "always")(lambda bits: _lowest_bit(bits))
+_define(machine.number_of_bits, "always")(lambda bits: _number_of_bits(bits))
 overload(machine.scratch, inline="always", prefer_literal=True)(
     lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
 )

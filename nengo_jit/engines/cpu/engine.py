@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
-from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel
+from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.samples import Samples
@@ -80,10 +80,8 @@ class CpuEngine(Engine):
         self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
         levels = self._lower()
         codes = {piece.code for level in levels for piece in level}
-        used = [(code, self._lowering.dtype) for code in codes if isinstance(code, Kernel)]
-        if self.callbacks:
-            used.append((Callback.kernel, FLOAT64))
-        load_kernels(used, progress)
+        used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
+        load_kernels(((code, self._lowering.dtype) for code in used), progress)
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
         if any(code.when == "first" for code in codes):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import DotInc
 from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
 from nengo_jit.engines.cpu.machine import Kernel, Row
@@ -24,6 +26,7 @@ LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 LOWERINGS: dict[type, LoweringFunction] = {}
 UNCHECKED: set[type] = set()  # operators that may have signals of any kind
 CHUNK = 1 << 20  # bytes
+SLACK = 64  # bytes after the last flag, which kernels may read
 
 
 def lowers(
@@ -64,6 +67,8 @@ class Lowering:
     events : dict of (Signal, list of tuple of int)
         For each signal of spikes, population by population: the first neuron, the number of
         neurons, and the address of a count and the indices of those that spiked in this step.
+    flags : dict of (Signal, int)
+        For each output of neurons, the address of a byte for each of them.
     weighted : set of Signal
         Signals that are multiplied by matrices, and so are worth finding spikes in.
     lowered : dict of (Operator, list or None)
@@ -95,6 +100,15 @@ class Lowering:
         self._used = 0
         self._kept: list[np.ndarray] = []
         self._parameters: dict[bytes, int] = {}
+        self.flags = self._make_flags(plan)
+
+    def _make_flags(self, plan: Plan) -> dict[Signal, int]:
+        """Flags lie in the order of the outputs, so that neighbours stay neighbours."""
+        outputs = [op.output for op in plan.operators if type(op) is SimNeurons]
+        outputs.sort(key=self.address)
+        ends = list(accumulate((output.size for output in outputs), initial=SLACK))
+        flags = address(self.buffer(ends[-1], np.uint8))
+        return {output: flags + end - SLACK for output, end in zip(outputs, ends)}
 
     def finish(self) -> None:
         """Forget what only lowering needs, since everything has been lowered."""
@@ -123,6 +137,11 @@ class Lowering:
     def is_only_writer(self, operator: Any, signal: Signal) -> bool:
         """Whether no other operator writes to a signal, or to a part of it."""
         return self._writers[signal.base] == [operator]
+
+    def other_writer(self, operator: Any, signal: Signal) -> Any:
+        """The only other operator that writes to a signal, or to a part of it; None if none is."""
+        others = [each for each in self._writers[signal.base] if each is not operator]
+        return others[0] if len(others) == 1 else None
 
     def has_numbers(self, signal: Signal) -> bool:
         """Whether a signal is dense and has the engine's type of numbers."""

@@ -31,6 +31,7 @@ FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
+SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
@@ -177,6 +178,16 @@ def yield_processor() -> Any:
     return _only_in_kernels()
 
 
+def arithmetic() -> Any:
+    """How this thread's processor computes, as the bits of x86's MXCSR register; 0 on others."""
+    return _only_in_kernels()
+
+
+def set_arithmetic(bits: Any) -> Any:
+    """Let this thread's processor compute as `arithmetic` says; for use in kernels."""
+    return _only_in_kernels()
+
+
 def use_widest_vectors() -> Any:
     """Let the compiler use vectors of 512 bits in the kernel that calls this, if the CPU has them.
 
@@ -217,7 +228,12 @@ def bits_of(flags: Any) -> Any:
 
 
 def lowest_bit(bits: Any) -> Any:
-    """The number of the lowest bit that is set, of 64; for use in kernels."""
+    """The number of the lowest bit that is set, of 64, or 64 if none is; for use in kernels."""
+    return _only_in_kernels()
+
+
+def number_of_bits(bits: Any) -> Any:
+    """How many of 64 bits are set; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -236,11 +252,12 @@ class Kernel:
         ``function(memory, table) -> status`` in the subset of Python that Numba compiles.
     fields : str
         What stands in each column of a row: "n" for the number of elements that are worked on,
-        "a" for the address of the first of them, "w" for such an address that is written to, "r"
-        for the address of the first of as many rows of a matrix, whose distance in bytes stands
-        in the last column; "m" for how much work an element is; "p" for the address of memory
-        that no other row writes to, and "=" for anything else. Rows that go on where the one
-        before ends, with the same in the other columns, are fused.
+        "a" for the address of the first of them, "w" for such an address that is written to, "b"
+        for the address of as many bytes, "r" for the address of the first of as many rows of a
+        matrix, whose distance in bytes stands in the last column; "m" for how much work an
+        element is; "p" for the address of memory that no other row writes to, and "=" for
+        anything else. Rows that go on where the one before ends, with the same in the other
+        columns, are fused.
     reassociate : bool
         Whether sums may be added up in any order, so that they can be vectorised.
     cost : float
@@ -279,7 +296,7 @@ class Kernel:
 
     def advance(self, row: Row, n: int, itemsize: int) -> Row:
         """The row without its first ``n`` elements."""
-        steps = {"a": n * itemsize, "w": n * itemsize, "r": n * row[-1], "n": -n}
+        steps = {"a": n * itemsize, "w": n * itemsize, "r": n * row[-1], "b": n, "n": -n}
         return tuple(value + steps.get(kind, 0) for kind, value in zip(self.fields, row))
 
     def resize(self, row: Row, n: int) -> Row:
@@ -307,6 +324,8 @@ class Kernel:
                 ends[:, i] += sizes[:-1] * itemsize
             elif kind == "r":
                 ends[:, i] += sizes[:-1] * table[:-1, -1]
+            elif kind == "b":
+                ends[:, i] += sizes[:-1]
         ends[:, column] = sizes[1:]
         goes_on = (ends == table[1:]).all(axis=1)
         firsts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
@@ -320,15 +339,33 @@ def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel
     return lambda function: Kernel(function, fields, **options)
 
 
+@helper(inline="always")
+def is_single(memory):
+    """Whether a kernel's numbers are of single precision; for use in kernels."""
+    return vector(memory, 0, 1).itemsize == 4
+
+
 @kernel("====")
 def run(memory, table):
     """Run a program a number of times, or until one of its entries stops it.
 
     A row has the address of the program (kernel, table, kernel, table ...), its length, and how
-    often it is to be run.
+    often it is to be run. In single precision, subnormal numbers are zero meanwhile: processors
+    are slow with them, and what decays gets there soon.
     """
     row = integers(table, 4)
-    program, n_steps = integers(row[1], row[2]), row[3]
+    before = arithmetic()
+    if is_single(memory):
+        set_arithmetic(before | SUBNORMALS_ARE_ZERO)
+    status = _run_steps(integers(row[1], row[2]), row[3])
+    if is_single(memory):
+        set_arithmetic(before)
+    return status
+
+
+@helper()
+def _run_steps(program, n_steps):
+    """Run a program a number of times; returns the status of what stopped it, or zero."""
     for _ in range(n_steps):
         for i in range(0, program.size, 2):
             status = call(program[i], program[i + 1])

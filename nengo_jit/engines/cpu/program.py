@@ -64,7 +64,7 @@ class Program:
                 self._kept.append(table)
                 program += [address_of(work.code, self._dtype), start(table)]
             else:
-                program += [work.code.address, work.code.table]
+                program += [address_of(work.code.kernel, self._dtype), work.code.table]
         self._kept.append(np.array(program, dtype=np.int64))
         told = table_of([(start(self._kept[-1]), len(program), 0)])
         return told.data, ctypes.c_int64(start(told))

@@ -18,8 +18,8 @@ function       error (units in the last       exact for
 ``tanh``       2.7, 2.4                       zeros with their sign, infinities, NaN
 =============  =============================  ==================================================
 
-These are the largest errors found in millions of numbers. Arguments and results may be denormal.
-All other functions are exact.
+These are the largest errors found in millions of numbers. Arguments and results may be denormal
+if the processor computes with such numbers. All other functions are exact.
 
 Each function is compiled with flags of its own and inlined by LLVM, not by Numba: rounding by
 adding and subtracting a large number would not survive a caller's ``fastmath``.

@@ -139,6 +139,13 @@ def test_rows_that_follow_each_other_are_fused():
     assert copying.fuse(copying.fuse(rows, 8), 8) == copying.fuse(rows, 8)
 
 
+def test_addresses_of_bytes_go_on_by_bytes():
+    flagging = kernel("wbn")(lambda memory, table: 0)
+    rows = [(0, 800, 10), (80, 810, 5), (120, 820, 3)]
+    assert flagging.fuse(rows, 8) == [(0, 800, 15), (120, 820, 3)]
+    assert flagging.advance(rows[0], 4, 8) == (32, 804, 6)
+
+
 def test_rows_without_a_size_stay_apart():
     whole = kernel("==")(lambda memory, table: 0)
     assert whole.fuse([(0, 8), (8, 16)], 8) == [(0, 8), (8, 16)]

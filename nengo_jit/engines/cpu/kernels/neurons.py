@@ -17,8 +17,9 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.engines.cpu.kernels.lif import lif, lif_spikes
+from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.operator import contiguous, start
+from nengo_jit.engines.cpu.kernels.spikes import AT_ONCE, flag_spikes, list_spikes
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     Kernel,
@@ -39,7 +40,7 @@ from nengo_jit.neurons.stochastic_spiking import FORMULA as STOCHASTIC_SPIKING
 from nengo_jit.neurons.stochastic_spiking import step as stochastic_spiking_step
 
 NEURON_COST = 3.0  # nanoseconds
-POPULATION = 2048  # neurons of one signal that are advanced, and whose spikes are listed, together
+POPULATION = 2048  # neurons of one signal whose spikes are listed together
 
 
 def _without_state(step, n_parameters):
@@ -161,22 +162,6 @@ def poisson_spiking(memory, table):
 RANDOM = {STOCHASTIC_SPIKING: stochastic_spiking, POISSON_SPIKING: poisson_spiking}
 
 
-@kernel_with("=mp", stage=1)
-def find_spikes(memory, table):
-    """List the elements of an output that are not zero."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        n = rows[r + 1]
-        output = vector(memory, rows[r], n)
-        events = integers(rows[r + 2], 1 + n)
-        count = 0
-        for i in range(n):
-            events[1 + count] = i  # the next one overwrites it if there is no spike
-            count += output[i] != 0
-        events[0] = count
-    return 0
-
-
 def _generator(operator: SimNeurons, lowering: Lowering) -> int | None:
     """Address of the generator that a model's neurons keep, for as long as a run lasts.
 
@@ -224,28 +209,25 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
         drawing = (generator, start(lowering.buffer(n, np.float64)))
     parameters: Any = formula.parameters(operator.neurons, lowering.dt)
     address = lowering.parameters([lowering.dt, *parameters])
+    output, flags = start(arrays[1]), lowering.flags[operator.output]
     if formula is LIF:
-        lowered = [(lif, (*map(start, arrays), address, n))]
-        return lowered + _populations(
-            lif_spikes, (arrays[0], *arrays[2:], arrays[1]), (address,), operator, lowering
-        )
-    lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
+        lowered = [(lif, (*map(start, arrays), flags, address, n))]
+    else:
+        lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
     if formula.spiking and operator.output in lowering.weighted:
-        lowered += _populations(find_spikes, arrays[1:2], (), operator, lowering)
+        if formula is not LIF:
+            lowered.append((flag_spikes, (output, flags, n)))
+        lowered += _list_spikes(operator, flags, lowering)
     return lowered
 
 
-def _populations(
-    kernel: Kernel, arrays: Any, parameters: Any, operator: SimNeurons, lowering: Lowering
-) -> Lowered:
-    """Rows of a kernel that lists spikes, for so many neurons at a time that caches hold them."""
+def _list_spikes(operator: SimNeurons, flags: int, lowering: Lowering) -> Lowered:
+    """Rows that list spikes, for so many neurons at a time that caches hold their columns."""
     lowered: Lowered = []
-    listed = []
+    events = lowering.events[operator.output] = []
     for first in range(0, operator.output.size, POPULATION):
-        some = [array[first : first + POPULATION] for array in arrays]
-        n = some[0].size
-        events = start(lowering.buffer(1 + n))
-        lowered.append((kernel, (*map(start, some), *parameters, n, events)))
-        listed.append((first, n, events))
-    lowering.events[operator.output] = listed
+        n = min(POPULATION, operator.output.size - first)
+        listed = start(lowering.buffer(1 + n + AT_ONCE))
+        lowered.append((list_spikes, (flags + first, n, listed)))
+        events.append((first, n, listed))
     return lowered

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,15 @@ from nengo_jit.builder.operator import (
 )
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import helper, integers, kernel, octets, one_by_one, vector
+from nengo_jit.engines.cpu.machine import (
+    helper,
+    integers,
+    kernel,
+    octets,
+    one_by_one,
+    use_widest_vectors,
+    vector,
+)
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
@@ -167,22 +176,52 @@ def scale_inc(memory, table):
     return 0
 
 
-@kernel("a=wnm=")
-def dot_columns(memory, table):
-    """``y += A.dot(x)`` for a matrix with few columns, stored column by column.
+@helper(forceinline=True)
+def add_four_columns(y, a0, x0, a1, x1, a2, x2, a3, x3):
+    """``y += a0 * x0``, then ``y += a1 * x1`` and so on, in one pass over y."""
+    for i in range(y.size):
+        total = y[i] + a0[i] * x0
+        total += a1[i] * x1
+        total += a2[i] * x2
+        y[i] = total + a3[i] * x3
 
-    The last number in a row is the distance from column to column, in elements.
+
+@kernel("aa=wnm=")
+def dot_columns(memory, table):
+    """``y = b + A.dot(x)`` for a matrix with few columns, stored column by column; b may be y.
+
+    A row has the addresses of A, b, x and y, the sizes, and the distance from column to column,
+    in bytes.
     """
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n, m = rows[r + 3], rows[r + 4]
-        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
-        a = vector(memory, rows[r], rows[r + 5] * m)
-        for j in range(m):
-            column = a[j * rows[r + 5] : j * rows[r + 5] + n]
-            factor = x[j]
+    use_widest_vectors()
+    rows = integers(table, 1 + 7 * integers(table, 1)[0])
+    for r in range(1, rows.size, 7):
+        a, n, m, distance = rows[r], rows[r + 4], rows[r + 5], rows[r + 6]
+        x, y = vector(memory, rows[r + 2], m), vector(memory, rows[r + 3], n)
+        j = 0
+        if rows[r + 1] != rows[r + 3]:
+            b, column, factor = vector(memory, rows[r + 1], n), vector(memory, a, n), x[0]
+            for i in range(n):
+                y[i] = b[i] + column[i] * factor
+            j = 1
+        while j + 4 <= m:
+            add_four_columns(
+                y,
+                vector(memory, a + j * distance, n),
+                x[j],
+                vector(memory, a + (j + 1) * distance, n),
+                x[j + 1],
+                vector(memory, a + (j + 2) * distance, n),
+                x[j + 2],
+                vector(memory, a + (j + 3) * distance, n),
+                x[j + 3],
+            )
+            j += 4
+        while j < m:
+            column, factor = vector(memory, a + j * distance, n), x[j]
             for i in range(n):
                 y[i] += column[i] * factor
+            j += 1
     return 0
 
 
@@ -205,33 +244,78 @@ def dot_rows(memory, table):
     return 0
 
 
-@kernel("a=wnm==", cost=0.05)
-def dot_events(memory, table):
-    """``y += A.dot(x)`` for a vector of spikes, mostly zero; the matrix is stored by column.
+@helper(forceinline=True)
+def add_few_columns(memory, a, x, y, distance, spikes):
+    """``y += A.dot(x)`` for a matrix with few rows: four sums at a time, spike by spike."""
+    last = y.size - 1
+    for i in range(0, y.size, 4):  # what would be beyond the last is the last one again
+        i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
+        y0, y1, y2, y3 = y[i], y[i1], y[i2], y[i3]
+        for k in range(spikes.size):
+            one_by_one()
+            height = x[np.uint64(spikes[k])]
+            column = vector(memory, a + spikes[k] * distance, y.size)
+            y0 += column[i] * height
+            y1 += column[i1] * height
+            y2 += column[i2] * height
+            y3 += column[i3] * height
+        y[i], y[i1], y[i2], y[i3] = y0, y1, y2, y3
 
-    After the sizes come the distance from column to column, in elements, and the events: a
-    count and the indices of the elements of x that are not zero.
+
+@helper(forceinline=True)
+def add_columns(memory, a, x, y, distance, spikes):
+    """``y += A.dot(x)`` for a matrix with many rows: four spikes at a time."""
+    fours = spikes.size - spikes.size % 4
+    for k in range(0, fours, 4):
+        k0, k1, k2, k3 = spikes[k], spikes[k + 1], spikes[k + 2], spikes[k + 3]
+        add_four_columns(
+            y,
+            vector(memory, a + k0 * distance, y.size),
+            x[np.uint64(k0)],
+            vector(memory, a + k1 * distance, y.size),
+            x[np.uint64(k1)],
+            vector(memory, a + k2 * distance, y.size),
+            x[np.uint64(k2)],
+            vector(memory, a + k3 * distance, y.size),
+            x[np.uint64(k3)],
+        )
+    for k in range(fours, spikes.size):
+        height = x[np.uint64(spikes[k])]
+        column = vector(memory, a + spikes[k] * distance, y.size)
+        for i in range(y.size):
+            y[i] += column[i] * height
+
+
+@kernel("aa=wnm==", cost=0.05)
+def dot_events(memory, table):
+    """``y = b + A.dot(x)`` for a vector of spikes, mostly zero; b may be y.
+
+    The columns are those of `dot_columns`, and the address of the events: a count and the indices
+    of the elements of x that are not zero. Whatever is done at a time, a sum is added up in the
+    order of the events.
     """
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        n, m, distance = rows[r + 3], rows[r + 4], rows[r + 5]
-        a, x = vector(memory, rows[r], distance * m), vector(memory, rows[r + 1], m)
-        y = vector(memory, rows[r + 2], n)
-        count = integers(rows[r + 6], 1)[0]
-        spikes = integers(rows[r + 6] + 8, count)
-        if n < WIDE:
+    use_widest_vectors()
+    rows = integers(table, 1 + 8 * integers(table, 1)[0])
+    for r in range(1, rows.size, 8):
+        a, n, m, distance = rows[r], rows[r + 4], rows[r + 5], rows[r + 6]
+        b, x = vector(memory, rows[r + 1], n), vector(memory, rows[r + 2], m)
+        y = vector(memory, rows[r + 3], n)
+        spikes = integers(rows[r + 7] + 8, integers(rows[r + 7], 1)[0])
+        if n == 1:
+            total = b[0]
+            for k in range(spikes.size):
+                one_by_one()
+                weight = vector(memory, a + spikes[k] * distance, 1)[0]
+                total += weight * x[np.uint64(spikes[k])]
+            y[0] = total
+            continue
+        if rows[r + 1] != rows[r + 3]:
             for i in range(n):
-                total = y[i]
-                for k in range(count):
-                    one_by_one()
-                    total += a[spikes[k] * distance + i] * x[spikes[k]]
-                y[i] = total
+                y[i] = b[i]
+        if n < WIDE:
+            add_few_columns(memory, a, x, y, distance, spikes)
         else:
-            for k in range(count):
-                height = x[spikes[k]]
-                column = a[spikes[k] * distance : spikes[k] * distance + n]
-                for i in range(n):
-                    y[i] += column[i] * height
+            add_columns(memory, a, x, y, distance, spikes)
     return 0
 
 
@@ -446,11 +530,15 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
         return []
     if contiguous(x) and contiguous(y):
         if fixed and events is not None:
-            columns = lowering.columns(a)
+            columns, begin = lowering.columns(a), _beginning(operator, y, lowering)
+            begins = [begin, *repeat(start(y), len(events) - 1)]
             size = n * a.itemsize  # of a column
             return [
-                (dot_events, (columns + first * size, start(x[first:]), start(y), n, count, n, at))
-                for first, count, at in events
+                (
+                    dot_events,
+                    (columns + first * size, b, start(x[first:]), start(y), n, count, size, at),
+                )
+                for b, (first, count, at) in zip(begins, events)
             ]
         if events is not None and not fixed and a.strides[1] == a.itemsize:
             return [
@@ -461,7 +549,8 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
                 for first, count, at in events
             ]
         if fixed and (m < WIDE or m < n // 4):
-            return [(dot_columns, (lowering.columns(a), start(x), start(y), n, m, n))]
+            columns, begin = lowering.columns(a), _beginning(operator, y, lowering)
+            return [(dot_columns, (columns, begin, start(x), start(y), n, m, n * a.itemsize))]
         if a.strides[1] == a.itemsize or m == 1:
             return [(dot_rows, (start(a), start(x), start(y), n, m, a.strides[0]))]
     matrix, strides = start(a), a.strides
@@ -470,3 +559,21 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
     work = start(lowering.buffer(m, lowering.dtype))
     row = (matrix, start(x), start(y), n, m, *strides, *x.strides, *y.strides, work)
     return [(dot_strided, row)]
+
+
+def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> int:
+    """Address of what y is set to in each step before the operator, and nobody else, adds to it.
+
+    What sets it is left out then. Otherwise it is the address of y itself.
+    """
+    setter = lowering.other_writer(operator, operator.Y)
+    lowered = lowering.lower(setter) if type(setter) in (Copy, Reset) else None
+    if lowered and len(lowered) == 1:
+        kernel, row = lowered[0]
+        if kernel is fill and row[0] == start(y) and row[2] == y.size:
+            lowering.lowered[setter] = []
+            return lowering.constant(np.full(y.size, setter.value))
+        if kernel is copy and row[1:] == (start(y), y.size) and setter.src.base.readonly:
+            lowering.lowered[setter] = []
+            return row[0]
+    return start(y)

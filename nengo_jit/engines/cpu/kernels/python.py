@@ -16,16 +16,20 @@ import numpy as np
 from nengo_jit.engines.cpu.kernels.tape import LARGEST, are_finite, perform
 from nengo_jit.engines.cpu.machine import (
     STOPPED,
+    SUBNORMALS_ARE_ZERO,
+    arithmetic,
     as_integer,
     call_object,
     call_object_of_one,
     drop_object,
     helper,
     integers,
+    is_single,
     kernel,
     lock_python,
     reals,
     scratch,
+    set_arithmetic,
     short_integers,
     take_error,
     unlock_python,
@@ -158,13 +162,19 @@ def call_python(address):
 def run_functions(memory, table):
     """Carry out Python functions: perform their tapes, or call Python.
 
-    A row has the address of a task.
+    A row has the address of a task. Python computes with subnormal numbers, whatever kernels do
+    (see `run`).
     """
     rows = integers(table, 1 + integers(table, 1)[0])
+    before, status = arithmetic(), 0
+    if is_single(memory):
+        set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
     for r in range(1, rows.size):
         tape = integers(rows[r], LENGTH)[TAPE]
         if tape == 0 or not perform(tape):
             status = call_python(rows[r])
             if status != 0:
-                return status
-    return 0
+                break
+    if is_single(memory):
+        set_arithmetic(before)
+    return status

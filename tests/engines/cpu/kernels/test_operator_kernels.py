@@ -134,6 +134,33 @@ def test_dot_inc_of_vectors_and_scalars(check, maker, a, x, y, bits, readonly):
     check([DotInc(make.signal(*a, readonly=readonly), make.signal(*x), make.signal(*y))])
 
 
+@by_example
+@given(
+    seed=seeds,
+    bits=precisions,
+    n=st.integers(1, 20),
+    m=st.integers(1, 7),
+    setter=st.sampled_from(["reset", "constant", "variable"]),
+    others=st.sampled_from(["none", "copied", "part"]),
+)
+def test_dot_inc_after_what_sets_the_sum(check, maker, seed, bits, n, m, setter, others):
+    """Which is left out if the products can begin with it."""
+    make = maker(seed, bits)
+    y, x = make.signal(n), make.signal(m)
+    operators = [
+        Reset(y, value=0.3)
+        if setter == "reset"
+        else Copy(make.signal(n, readonly=setter == "constant"), y),
+        DotInc(make.signal(n, m, readonly=True), x, y),
+        Copy(y, make.signal(n)),
+    ]
+    if others == "copied":
+        operators.append(Copy(make.signal(n), y, inc=True))
+    if others == "part":
+        operators.append(DotInc(make.signal(1, m, readonly=True), x, y[:1]))
+    check(operators)
+
+
 def test_operators_of_one_group_do_not_mix(check, maker):
     make = maker(0, 64)
     operators = []

@@ -1,0 +1,78 @@
+"""Kernels for spikes as events: which neurons spiked in a step, as flags and as lists.
+
+What reads the output of spiking neurons need not look at those that did not spike. The neurons'
+kernel, or `flag_spikes`, sets a flag for each neuron, and `list_spikes` makes lists of them, one
+for each population.
+"""
+
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numpy as np
+
+from nengo_jit.engines.cpu.machine import (
+    bits_of,
+    helper,
+    integers,
+    kernel,
+    lowest_bit,
+    number_of_bits,
+    octets,
+    use_widest_vectors,
+    vector,
+)
+
+BLOCK = 64  # flags that make one integer
+AT_ONCE = 4  # flags that are listed before looking whether there are as many
+
+
+@helper(forceinline=True)
+def list_flags(flags, n, listed):
+    """List which of ``n`` flags, bytes at an address, are set; returns how many.
+
+    The flags must be followed by `BLOCK` bytes that can be read, and the list must have room for
+    `AT_ONCE` numbers more than are set.
+    """
+    count = 0
+    for block in range(0, n, BLOCK):
+        bits = bits_of(flags + block)
+        if n - block < BLOCK:
+            bits &= (1 << (n - block)) - 1
+        end = count + number_of_bits(bits)
+        while count < end:
+            for k in range(AT_ONCE):
+                listed[np.uint64(count + k)] = block + lowest_bit(bits)
+                bits &= bits - 1
+            count += AT_ONCE
+        count = end
+    return count
+
+
+@kernel("wbn", stage=1)
+def flag_spikes(memory, table):
+    """Flag the elements of an output that are not zero."""
+    use_widest_vectors()
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        n = rows[r + 2]
+        output, flags = vector(memory, rows[r], n), octets(rows[r + 1], n)
+        for i in range(n):
+            flags[i] = output[i] != 0
+    return 0
+
+
+@kernel("=mp", cost=0.2, stage=2)
+def list_spikes(memory, table):
+    """List the neurons that spiked.
+
+    A row has the address of the flags, the number of neurons, and the address of the events: a
+    count and the numbers of the neurons.
+    """
+    rows = integers(table, 1 + 3 * integers(table, 1)[0])
+    for r in range(1, rows.size, 3):
+        n = rows[r + 1]
+        events = integers(rows[r + 2], 1 + n + AT_ONCE)
+        events[0] = list_flags(rows[r], n, events[1:])
+    return 0

@@ -1,0 +1,44 @@
+"""Spikes as lists: for outputs of any size, with any number of spikes."""
+
+import numpy as np
+import pytest
+
+from nengo_jit.builder.signal import address, aligned_block
+from nengo_jit.engines.cpu.kernels.spikes import AT_ONCE, BLOCK, flag_spikes, list_spikes
+from nengo_jit.engines.cpu.library import address_of
+from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, table_of
+
+either_precision = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+
+
+def run(kernel, row, dtype):
+    table = table_of([row])
+    assert ENTRY(address_of(kernel, dtype))(None, address(table)) == 0
+
+
+def listed(output):
+    """What both kernels together say of an output."""
+    n = output.size
+    flags = aligned_block(n + BLOCK)
+    flags[...] = 1  # those that come after the last must not count
+    run(flag_spikes, (address(output), address(flags), n), output.dtype)
+    events = np.full(1 + n + AT_ONCE, -1, np.int64)
+    run(list_spikes, (address(flags), n, address(events)), output.dtype)
+    return events[1 : 1 + events[0]]
+
+
+@either_precision
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 300])
+def test_lists_what_is_not_zero(n, share, dtype):
+    rng = np.random.RandomState(n)
+    output = np.where(rng.uniform(size=n) < share, rng.choice([-1.0, 1000.0], n), 0.0)
+    output = output.astype(dtype)
+    np.testing.assert_array_equal(listed(output), np.flatnonzero(output))
+
+
+@either_precision
+def test_what_is_not_a_number_counts(dtype):
+    output = np.zeros(70, dtype)
+    output[[3, 69]] = np.nan, np.inf
+    np.testing.assert_array_equal(listed(output), [3, 69])
