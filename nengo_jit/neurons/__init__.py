@@ -3,9 +3,9 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from nengo_jit.neurons.base import Formula, formula_of, register
+from nengo_jit.neurons.base import Formula, formula_of, formulas, register
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Formula", "formula_of", "register"]
+__all__ = ["Formula", "formula_of", "formulas", "register"]

@@ -89,6 +89,11 @@ def register(formula: Formula) -> Formula:
     return formula
 
 
+def formulas() -> list[Formula]:
+    """Every formula that is registered."""
+    return [formula for formula, _ in _formulas.values()]
+
+
 def formula_of(neurons: NeuronType) -> Formula | None:
     """The formula that computes what ``neurons.step`` computes.
 

@@ -13,6 +13,7 @@ from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import Kernel, kernel
 from nengo_jit.engines.cpu.schedule import works
+from nengo_jit.neurons import formulas
 from nengo_jit.planner import make_plan
 
 
@@ -158,3 +159,7 @@ def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
     for dtype in ("float64", "float32"):
         names = {k.function.__name__ for k, each in asked if each == dtype}
         assert {"lif", "copy", "outer", "convolve", "filter_first_order", "record"} <= names
+        assert {"run", "wait_for_all", "run_functions", "perform_at_points"} <= names
+    n_rates = sum(k.function.__name__ == "compute_rates" for k, _ in asked)
+    assert n_rates == sum(formula.rate is not None for formula in formulas())
+    assert set(filter(None, map(kernels.neurons.kernel_of, formulas()))) <= {k for k, _ in asked}

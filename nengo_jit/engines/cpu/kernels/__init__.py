@@ -12,7 +12,8 @@ from nengo_jit.engines.cpu.kernels import (
     transforms,
 )
 from nengo_jit.engines.cpu.library import load_kernels
-from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
+from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel, run, wait_for_all
+from nengo_jit.neurons import formulas
 
 
 def compile_all() -> None:
@@ -21,10 +22,16 @@ def compile_all() -> None:
     That happens by itself, kernel by kernel, when one is first needed. Calling this after an
     installation saves the users of a machine the wait.
     """
-    for name in __all__:
-        found = [value for value in vars(globals()[name]).values() if isinstance(value, Kernel)]
-        for dtype in PRECISIONS:
-            load_kernels((kernel, dtype) for kernel in found)
+    values = [value for name in __all__ for value in vars(globals()[name]).values()]
+    values += [run, wait_for_all, *map(neurons.kernel_of, formulas())]
+    found = dict.fromkeys(value for value in values if isinstance(value, Kernel))
+    computing_rates = filter(None, map(rates.kernel_of, formulas()))
+    load_kernels(
+        [
+            *((kernel, dtype) for dtype in PRECISIONS for kernel in found),
+            *((kernel, FLOAT64) for kernel in computing_rates),
+        ]
+    )
 
 
 __all__ = [

@@ -44,12 +44,21 @@ def _at_points(rate, n_parameters):
 
 
 @cache
-def rates_by(formula: Formula) -> Callable[..., None] | None:
-    """What computes the rates of a formula, see `nengo_jit.engines.base.Engine.rates_by`."""
+def kernel_of(formula: Formula) -> Kernel | None:
+    """The kernel that computes the rates of a formula; None if the neurons have to settle."""
     if formula.rate is None:
         return None
     loop = _at_points(compilable(formula.rate), len(formula.parameter_names))
-    entry = ENTRY(address_of(Kernel(loop, "=======", contract=False), FLOAT64))
+    return Kernel(loop, "=======", contract=False)
+
+
+@cache
+def rates_by(formula: Formula) -> Callable[..., None] | None:
+    """What computes the rates of a formula, see `nengo_jit.engines.base.Engine.rates_by`."""
+    kernel = kernel_of(formula)
+    if kernel is None:
+        return None
+    entry = ENTRY(address_of(kernel, FLOAT64))
 
     def compute(
         x: np.ndarray, gain: np.ndarray, bias: np.ndarray, parameters: object, result: np.ndarray
