@@ -154,12 +154,12 @@ def convolve(memory, table):
         groups, skip = g[12], g[14]
         per_group, inputs = filters // groups, channels // groups
         single = groups > 1 and per_group == 1 and inputs == 1  # a filter has its own channel
-        first = (y - rows[r + 1]) // itemsize
+        pixel, f = divmod((y - rows[r + 1]) // itemsize, filters)
+        i, j = divmod(pixel, out_width)
         done = 0
         while done < n:
-            pixel, f = divmod(first + done, filters)
-            i, j = divmod(pixel, out_width)
-            count = min(filters - f if single else per_group - f % per_group, n - done)
+            group = f // per_group if groups > 1 else 0
+            count = min(filters - f if single else (group + 1) * per_group - f, n - done)
             top, left = i * g[8] - g[10], j * g[9] - g[11]
             q_first, q_last = max(0, -left), min(g[7], width - left)
             length, n_runs = inputs, q_last - q_first
@@ -167,7 +167,7 @@ def convolve(memory, table):
                 length, n_runs = inputs * n_runs, min(n_runs, 1)
             target = y + done * itemsize
             for k in range(max(0, -top), min(g[6], height - top)):
-                place = ((top + k) * width + left + q_first) * channels + f // per_group * inputs
+                place = ((top + k) * width + left + q_first) * channels + group * inputs
                 source = x + place * itemsize
                 weights = w + ((k * g[7] + q_first) * inputs * filters + f) * itemsize
                 for _ in range(n_runs):
@@ -186,6 +186,11 @@ def convolve(memory, table):
                     source += channels * itemsize
                     weights += inputs * filters * itemsize
             done += count
+            f += count
+            if f == filters:  # the next pixel
+                f, j = 0, j + 1
+                if j == out_width:
+                    i, j = i + 1, 0
     return 0
 
 
