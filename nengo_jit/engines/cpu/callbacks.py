@@ -20,7 +20,7 @@ from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.operator import contiguous
 from nengo_jit.engines.cpu.kernels.python import run_functions
-from nengo_jit.engines.cpu.machine import FLOAT64, table_of
+from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
 from nengo_jit.engines.cpu.objects import KINDS
 from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
 from nengo_jit.planner.merge import kind_of
@@ -76,8 +76,9 @@ class Callback:
         self._tell(task.CALLED, self.step)
         if type(self.operator) is SimPyFunc and self.operator.output is not None:
             output = signals[self.operator.output]
-            if output.dtype == FLOAT64 and output.ndim == 1 and contiguous(output):
+            if output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output):
                 self._task[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
+                self._task[task.ITEMSIZE] = output.itemsize
                 self._tell(task.CALLED, self.operator.make_call(signals))
                 self._tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
 

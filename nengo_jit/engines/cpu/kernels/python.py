@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.tape import LARGEST, are_finite, perform
+from nengo_jit.engines.cpu.kernels.tape import LARGEST, LARGEST_INTEGER, LARGEST_SHORT, perform
 from nengo_jit.engines.cpu.machine import (
     STOPPED,
     SUBNORMALS_ARE_ZERO,
@@ -31,6 +31,7 @@ from nengo_jit.engines.cpu.machine import (
     scratch,
     set_arithmetic,
     short_integers,
+    short_reals,
     take_error,
     unlock_python,
 )
@@ -60,12 +61,13 @@ from nengo_jit.engines.cpu.objects import (
 TAPE = 0  # address of what is performed; zero to call Python
 CALLED = 1  # what is called, without arguments
 STORE = 2  # what stores a result that is not stored here; zero if results are not wanted
-OUTPUT = 3  # where a result is stored: the address of numbers of double precision
+OUTPUT = 3  # where a result is stored: the address of numbers of either precision
 N_OUTPUTS = 4  # how many there are
-TOLD = 5  # what is called afterwards; zero if nothing is
-KINDS = 6  # address of `objects.KINDS`
-ERROR = 7  # type, value and traceback of what Python raised, for which there is room here
-LENGTH = 10
+ITEMSIZE = 5  # bytes of each
+TOLD = 6  # what is called afterwards; zero if nothing is
+KINDS = 7  # address of `objects.KINDS`
+ERROR = 8  # type, value and traceback of what Python raised, for which there is room here
+LENGTH = 11
 
 
 @helper(inline="never")
@@ -77,12 +79,30 @@ def number_in(value, kinds):
     if kind == kinds[INT] or kind == kinds[BOOL]:
         overflow = scratch(8)
         number = as_integer(value, overflow)
-        return np.float64(number) if short_integers(overflow, 1)[0] == 0 else np.inf
+        is_exact = short_integers(overflow, 1)[0] == 0 and abs(number) <= LARGEST_INTEGER
+        return np.float64(number) if is_exact else np.inf
     return np.inf
 
 
 @helper(inline="never")
-def store_array(value, n, output, double):
+def put(number, address, itemsize):
+    """Write a number in the precision that an output has."""
+    if itemsize == 8:
+        double = reals(address, 1)
+        double[0] = number
+    else:
+        single = short_reals(address, 1)
+        single[0] = np.float32(number)
+
+
+@helper(inline="never")
+def largest(itemsize):
+    """The largest number of either precision."""
+    return LARGEST if itemsize == 8 else LARGEST_SHORT
+
+
+@helper(inline="never")
+def store_array(value, n, output, itemsize, double):
     """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
     if integers(value + ARRAY_DTYPE, 1)[0] != double:
         return False
@@ -93,44 +113,44 @@ def store_array(value, n, output, double):
     data = integers(value + ARRAY_DATA, 1)[0]
     if size != n or stride != 8 or data % 8 != 0 or abs(data - output) < 8 * n:
         return False
-    source, result = reals(data, n), reals(output, n)
-    if not are_finite(source):
-        return False
+    source, most = reals(data, n), largest(itemsize)
     for i in range(n):
-        result[i] = source[i]
-    return True
-
-
-@helper(inline="never")
-def store_items(items, n, output, kinds):
-    """Store objects whose addresses stand at an address, if all are finite numbers."""
-    values, result = integers(items, n), reals(output, n)
-    for i in range(n):
-        if not abs(number_in(values[i], kinds)) <= LARGEST:
+        if not abs(source[i]) <= most:
             return False
     for i in range(n):
-        result[i] = number_in(values[i], kinds)
+        put(source[i], output + i * itemsize, itemsize)
     return True
 
 
 @helper(inline="never")
-def store_value(value, n, output, kinds):
+def store_items(items, n, output, itemsize, kinds):
+    """Store objects whose addresses stand at an address, if all are finite numbers."""
+    values, most = integers(items, n), largest(itemsize)
+    for i in range(n):
+        if not abs(number_in(values[i], kinds)) <= most:
+            return False
+    for i in range(n):
+        put(number_in(values[i], kinds), output + i * itemsize, itemsize)
+    return True
+
+
+@helper(inline="never")
+def store_value(value, n, output, itemsize, kinds):
     """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
     kind = integers(value + TYPE, 1)[0]
     if kind == kinds[ARRAY]:
-        return store_array(value, n, output, kinds[DOUBLE])
+        return store_array(value, n, output, itemsize, kinds[DOUBLE])
     if kind == kinds[LIST] or kind == kinds[TUPLE]:
         if integers(value + SIZE, 1)[0] != n:
             return False
         if kind == kinds[TUPLE]:
-            return store_items(value + TUPLE_ITEMS, n, output, kinds)
-        return store_items(integers(value + LIST_ITEMS, 1)[0], n, output, kinds)
+            return store_items(value + TUPLE_ITEMS, n, output, itemsize, kinds)
+        return store_items(integers(value + LIST_ITEMS, 1)[0], n, output, itemsize, kinds)
     number = number_in(value, kinds)
-    if not abs(number) <= LARGEST:
+    if not abs(number) <= largest(itemsize):
         return False
-    result = reals(output, n)
     for i in range(n):
-        result[i] = number
+        put(number, output + i * itemsize, itemsize)
     return True
 
 
@@ -142,7 +162,7 @@ def call_python(address):
     value = call_object(task[CALLED])
     if value != 0 and task[STORE] != 0:
         kinds = integers(task[KINDS], N_KINDS)
-        if not store_value(value, task[N_OUTPUTS], task[OUTPUT], kinds):
+        if not store_value(value, task[N_OUTPUTS], task[OUTPUT], task[ITEMSIZE], kinds):
             stored = call_object_of_one(task[STORE], value)
             drop_object(value)
             value = stored
