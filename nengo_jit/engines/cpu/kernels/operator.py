@@ -319,6 +319,28 @@ def dot_events(memory, table):
     return 0
 
 
+@helper(forceinline=True)
+def add_rows_of_events(memory, a, x, y, distance, spikes):
+    """``y += A.dot(x)`` for a matrix that is stored by row: four rows at a time, spike by spike."""
+    last, zero = y.size - 1, x[0] - x[0]
+    for i in range(0, y.size, 4):  # what would be beyond the last is the last one again
+        i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
+        row0, row1 = vector(memory, a + i * distance, 1), vector(memory, a + i1 * distance, 1)
+        row2, row3 = vector(memory, a + i2 * distance, 1), vector(memory, a + i3 * distance, 1)
+        total0, total1, total2, total3 = zero, zero, zero, zero
+        for k in range(spikes.size):
+            one_by_one()
+            j = np.uint64(spikes[k])
+            height = x[j]
+            total0 += row0[j] * height
+            total1 += row1[j] * height
+            total2 += row2[j] * height
+            total3 += row3[j] * height
+        total0, total1 = y[i] + total0, y[i1] + total1
+        total2, total3 = y[i2] + total2, y[i3] + total3
+        y[i], y[i1], y[i2], y[i3] = total0, total1, total2, total3
+
+
 @kernel("r=wnm==", reassociate=True, cost=0.1)
 def dot_rows_events(memory, table):
     """``y += A.dot(x)`` for a vector of spikes and a matrix that changes, stored by row.
@@ -328,20 +350,17 @@ def dot_rows_events(memory, table):
     """
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
-        n, m = rows[r + 3], rows[r + 4]
+        n, m, distance = rows[r + 3], rows[r + 4], rows[r + 6]
         x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
-        count = integers(rows[r + 5], 1)[0]
-        spikes = integers(rows[r + 5] + 8, count)
+        spikes = integers(rows[r + 5] + 8, integers(rows[r + 5], 1)[0])
+        if spikes.size * WIDE <= m:
+            add_rows_of_events(memory, rows[r], x, y, distance, spikes)
+            continue
         for i in range(n):
-            a = vector(memory, rows[r] + i * rows[r + 6], m)
+            a = vector(memory, rows[r] + i * distance, m)
             total = x[0] - x[0]
-            if count * WIDE > m:
-                for j in range(m):
-                    total += a[j] * x[j]
-            else:
-                for k in range(count):
-                    one_by_one()
-                    total += a[spikes[k]] * x[spikes[k]]
+            for j in range(m):
+                total += a[j] * x[j]
             y[i] += total
     return 0
 

@@ -1,3 +1,4 @@
+import nengo
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +7,9 @@ from hypothesis.extra.numpy import array_shapes
 from nengo.exceptions import BuildError
 
 from nengo_jit.builder import Model
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.planner import make_plan
 
@@ -159,6 +162,25 @@ def test_dot_inc_after_what_sets_the_sum(check, maker, seed, bits, n, m, setter,
     if others == "part":
         operators.append(DotInc(make.signal(1, m, readonly=True), x, y[:1]))
     check(operators)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 1.0])  # of neurons that spike
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 9, 40])
+def test_dot_inc_of_spikes(check, maker, n, share, readonly, bits):
+    """More neurons than are listed together, and as few rows as are added up side by side."""
+    make, m = maker(n, bits), 2100
+    J, output, voltage = make.signal(m), make.signal(m), make.signal(m)
+    currents = np.where(make.rng.uniform(size=m) < share, 600.0, 0.0)
+    neurons = SimNeurons(nengo.SpikingRectifiedLinear(), J, output, {"voltage": voltage})
+    check(
+        [
+            Copy(Signal(currents.astype(J.dtype), readonly=True), J),
+            neurons,
+            DotInc(make.signal(n, m, readonly=readonly), output, make.signal(n)),
+        ]
+    )
 
 
 def test_operators_of_one_group_do_not_mix(check, maker):
