@@ -25,7 +25,7 @@ from nengo_jit.engines.cpu.machine import (
 )
 
 BLOCK = 64  # flags that make one integer
-AT_ONCE = 4  # flags that are listed before looking whether there are as many
+AT_ONCE = 8  # flags that are listed before looking whether there are as many
 
 
 @helper(forceinline=True)
