@@ -22,6 +22,7 @@ from nengo.solvers import (
     Solver,
 )
 from nengo.utils.least_squares_solvers import SVD, BlockConjgrad, ConjgradScipy
+from test_targets import FUNCTIONS, POINTS
 
 import nengo_jit
 from nengo_jit.builder import Model
@@ -286,19 +287,6 @@ def test_decoders_for_own_evaluation_points_are_those_of_nengo(arguments):
 
 
 # --- functions
-
-POINTS = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-FUNCTIONS = {
-    "none": (None, POINTS),
-    "array": (lambda x: x + 1, POINTS + 1),
-    "list": (lambda x: [x[1], x[0]], POINTS[:, ::-1]),
-    "tuple": (lambda x: (x[0], 0), POINTS * [1, 0]),
-    "list of arrays": (lambda x: [x[:1], x[1:]], POINTS),
-    "scalar": (lambda x: x[0] * x[1], np.array([[2.0], [12.0], [30.0]])),
-    "array of no dimensions": (lambda x: np.sum(x), np.array([[3.0], [7.0], [11.0]])),
-    "integers": (lambda x: [1, 2, 3], np.tile([1.0, 2.0, 3.0], (3, 1))),
-    "points": (POINTS * 2, POINTS * 2),
-}
 
 
 @pytest.mark.parametrize("form", FUNCTIONS)
