@@ -35,7 +35,7 @@ from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_m
 
 BUDGET = 8 << 20  # bytes that are kept for connections to come
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below 1e-9
-BATCH = 1 << 18  # rates that a thread is given to compute before it asks for more
+BATCH = 1 << 17  # rates that a thread is given to compute before it asks for more
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
 
 NON_NEGATIVE = (NnlsL2, NnlsL2nz)  # solvers that are called as they are
