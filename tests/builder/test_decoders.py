@@ -368,6 +368,7 @@ def test_ctrl_c_while_threads_are_at_work(monkeypatch):
     net = make_network(n_ensembles=30)
     enabled = gc.isenabled()
     monkeypatch.setattr(decoders, "rates", slow_rates)
+    monkeypatch.setattr(decoders, "BATCH", 1)  # one system at a time for each thread
     with pytest.raises(KeyboardInterrupt):
         nengo_jit.Simulator(net, progress_bar=False, engine="reference", threads=2)
     assert len(calls) < 20
