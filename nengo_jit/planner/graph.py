@@ -99,25 +99,27 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
                 raise BuildError(f"{operator!r} does not state its '{role}'")
             for signal in signals:
                 touching[role][signal].append(operator)
-    divided = {s.base for role in ROLES for s in touching[role] if s.is_view}
-    memory = {role: _memory_of(touching[role], divided) for role in ROLES}
+    signals = {signal: signal.base for role in ROLES for signal in touching[role]}
+    divided = {base for signal, base in signals.items() if signal.is_view}
+    regions = {signal: region_of(signal) for signal, base in signals.items() if base in divided}
+    memory = {role: _memory_of(touching[role], regions) for role in ROLES}
     _check_single(touching["sets"], memory["sets"], "set")
     _check_single(touching["updates"], memory["updates"], "updated")
 
     graph: dict[Any, dict[Any, None]] = {operator: {} for operator in operators}
     for i, role in enumerate(ROLES):
         for signal, waiting in touching[role].items():
-            is_divided, dependents = signal.base in divided, dict.fromkeys(waiting)
+            region, dependents = regions.get(signal), dict.fromkeys(waiting)
             for earlier_role in ROLES[:i]:
-                if not is_divided:
+                if region is None:  # the base is touched as a whole only
                     for operator in touching[earlier_role].get(signal, ()):
                         graph[operator].update(dependents)
                     continue
-                earlier = memory[earlier_role].get(signal.base)
+                earlier = memory[earlier_role].get(signals[signal])
                 if earlier is None:
                     continue
-                for region in earlier.overlapping(region_of(signal)):
-                    for operator in earlier.operators[region]:
+                for other in earlier.overlapping(region):
+                    for operator in earlier.operators[other]:
                         graph[operator].update(dependents)
     return {operator: list(dependents) for operator, dependents in graph.items()}
 
@@ -143,14 +145,16 @@ def overlap(signals: Iterable[Signal], others: Iterable[Signal]) -> bool:
     )
 
 
-def _memory_of(touching: dict[Signal, list[Any]], divided: set[Signal]) -> dict[Signal, Memory]:
-    """The operators that touch parts of bases, for those bases that are not touched as a whole."""
+def _memory_of(
+    touching: dict[Signal, list[Any]], regions: dict[Signal, Region]
+) -> dict[Signal, Memory]:
+    """The operators that touch parts of bases, for those signals that have a region."""
     memory: dict[Signal, Memory] = defaultdict(Memory)
     for signal, touchers in touching.items():
-        if signal.base in divided:
-            region = region_of(signal)
+        if signal in regions:
+            block = memory[signal.base]
             for operator in touchers:
-                memory[signal.base].add(region, operator)
+                block.add(regions[signal], operator)
     for block in memory.values():
         block.index()
     return memory
