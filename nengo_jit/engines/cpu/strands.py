@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nengo_jit.engines.cpu.machine import Kernel, Row
-from nengo_jit.planner.graph import Graph, region_of
+from nengo_jit.planner.graph import Graph, operators_before, region_of
 
 FEWEST = 8  # strands of equal size that make a phase
 
@@ -76,10 +76,7 @@ class Links:
     """
 
     def __init__(self, graph: Graph):
-        self.before: dict[Any, list[Any]] = defaultdict(list)
-        for operator, dependents in graph.items():
-            for dependent in dependents:
-                self.before[dependent].append(operator)
+        self.before = operators_before(graph)
         self._add_common_targets(list(graph))
 
     def _add_common_targets(self, operators: Sequence[Any]) -> None:
