@@ -28,7 +28,7 @@ from nengo import Connection, Ensemble, Network
 from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
-from nengo_jit.builder.linalg import dot, gram, solver_of
+from nengo_jit.builder.linalg import Solve, dot, gram, solve_nonnegative, solver_of
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator, targets_ahead
 from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates, tells_rates
 from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_map
@@ -38,7 +38,7 @@ WELL_CONDITIONED = 1e6  # neurons / reg²: up to there, rounding stays far below
 BATCH = 1 << 17  # rates that a thread is given to compute before it asks for more
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
 
-NON_NEGATIVE = (NnlsL2, NnlsL2nz)  # solvers that are called as they are
+NON_NEGATIVE = (NnlsL2, NnlsL2nz)
 
 _KNOWN = {each: each.__call__ for each in (LstsqL2, LstsqL2nz, Cholesky, *NON_NEGATIVE)}
 
@@ -107,9 +107,11 @@ def key_of(ensemble: Any, eval_points: Any, solver: Any) -> Key | None:
     if known_rates(ensemble.neuron_type) is None:
         return None
     reg = solver.reg
+    if reg**2 * WELL_CONDITIONED < ensemble.n_neurons:
+        return None
     if type(solver) in NON_NEGATIVE:
-        return Key(ensemble, type(solver), reg, None)
-    if not _is_known(solver.solver) or reg**2 * WELL_CONDITIONED < ensemble.n_neurons:
+        return Key(ensemble, type(solver), reg, False)
+    if not _is_known(solver.solver):
         return None
     return Key(ensemble, type(solver), reg, solver.solver.transpose)
 
@@ -163,7 +165,7 @@ class System:
         self._built = built
         self._method = method
         self._threads = threads
-        self._solve: Callable[[np.ndarray], np.ndarray] | None = None
+        self._solve: Solve | None = None
         self._is_transposed = False
         self._values: dict[Hashable, Solved] = {}
         self._functions: dict[int, tuple[np.ndarray, Solved]] = {}
@@ -231,27 +233,47 @@ class System:
         decoders : (n_neurons, size) numpy.ndarray
         solver_info : dict
         """
+        start = time.time()
         with one_thread_in_blas():
             if self.activities is None:
                 self.activities = self._compute()
+            if self._solve is None:
+                self._solve = solver_of(self._make_matrix(self.activities))
             if self._key.solver_type in NON_NEGATIVE:
-                solver = self._key.solver_type(reg=self._key.reg)
-                solved: Solved = solver(self.activities, targets)
-                return solved
-            return self._least_squares(self.activities, targets)
+                solved = self._non_negative(self.activities, self._solve, targets)
+            else:
+                solved = self._least_squares(self.activities, self._solve, targets)
+        decoders, info = solved
+        return decoders, {**info, "time": time.time() - start}
 
-    def _least_squares(self, activities: np.ndarray, targets: np.ndarray) -> Solved:
-        start, threads = time.time(), self._threads
-        if self._solve is None:
-            self._solve = solver_of(self._make_matrix(activities))
+    def _least_squares(self, activities: np.ndarray, solve: Solve, targets: np.ndarray) -> Solved:
+        threads = self._threads
         if self._is_transposed:
-            decoders = dot(activities.T, self._solve(targets), threads)
+            decoders = dot(activities.T, solve(targets), threads)
         else:
-            decoders = self._solve(dot(activities.T, targets, threads))
-        errors = dot(activities, decoders, threads)
+            decoders = solve(dot(activities.T, targets, threads))
+        return decoders, {"rmses": self._rmses(activities, decoders, targets)}
+
+    def _non_negative(self, activities: np.ndarray, solve: Solve, targets: np.ndarray) -> Solved:
+        """As nengo has it: the regularised system, of clipped targets, is solved as it stands."""
+        right = dot(activities.T, np.maximum(targets, 0), self._threads)
+        solutions = [solve_nonnegative(solve, column) for column in right.T]
+        known = [solution for solution in solutions if solution is not None]
+        if len(known) < len(solutions):
+            solver = self._key.solver_type(reg=self._key.reg)
+            solved: Solved = solver(activities, targets)
+            return solved
+        decoders = np.stack([x for x, _ in known], axis=1)
+        residuals = np.array([np.linalg.norm(error) for _, error in known])
+        rmses = self._rmses(activities, decoders, targets)
+        return decoders, {"rmses": rmses, "residuals": residuals}
+
+    def _rmses(
+        self, activities: np.ndarray, decoders: np.ndarray, targets: np.ndarray
+    ) -> np.ndarray:
+        errors = dot(activities, decoders, self._threads)
         errors -= targets
-        rmses = np.sqrt(np.einsum("ij,ij->j", errors, errors) / len(errors))
-        return decoders, {"rmses": rmses, "time": time.time() - start}
+        return np.sqrt(np.einsum("ij,ij->j", errors, errors) / len(errors))
 
     def _make_matrix(self, activities: np.ndarray) -> np.ndarray:
         """The regularised Gram matrix of neurons or, where those are more, of points."""
@@ -261,6 +283,9 @@ class System:
             magnitudes = np.abs(activities)
             sigma = key.reg * magnitudes.max() * np.sqrt((magnitudes > 0).mean(axis=0))
             sigma[sigma == 0] = sigma.max()
+        elif key.solver_type is NnlsL2nz:
+            sigma = sigma * np.sqrt((activities > 0).mean(axis=0))
+            sigma[sigma == 0] = 1
         transposed = key.transpose
         if transposed is None:
             transposed = m < n and np.size(sigma) == 1

@@ -1,6 +1,6 @@
-"""Products and solutions with large matrices, in threads.
+"""Products with large matrices, in threads, and solutions of systems of equations.
 
-Each thread computes rows of the result, in one call to the linear algebra library. Rows are cut
+Of a product each thread computes rows, in one call to the linear algebra library. Rows are cut
 by the matrices' sizes alone, so that results do not depend on the number of threads.
 """
 
@@ -14,13 +14,18 @@ import numpy as np
 from nengo_jit.parallel import for_each
 
 try:
-    import scipy.linalg
+    from scipy.linalg import lapack
 except ImportError:
-    scipy = None
+    lapack = None
 
 PANEL = 400  # rows of a Gram matrix that are computed together
 LARGE = 256  # size from which on a Gram matrix is computed in panels
 ROWS = 1 << 18  # products that are computed together, where each element is read once
+NEGLIGIBLE = 1e-13  # of the largest element of a solution: from there on, rounding tells the sign
+PATIENCE = 3  # exchanges that may make things worse before one at a time is made
+MOST_EXCHANGES = 50
+
+Solve = Callable[[np.ndarray], np.ndarray]
 
 
 def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
@@ -76,18 +81,86 @@ def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
     return result
 
 
-def solver_of(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def solver_of(matrix: np.ndarray) -> Solve:
     """Function that solves systems of equations with a symmetric positive definite matrix.
 
     Parameters
     ----------
     matrix : (n, n) numpy.ndarray
         The matrix on and below its diagonal. Its memory is taken for its Cholesky factor.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is not positive definite.
     """
-    if scipy is None:
+    if lapack is None:
         symmetric = np.tril(matrix)
         symmetric += np.tril(matrix, -1).T
         return partial(np.linalg.solve, symmetric)
     # LAPACK, which reads by columns, finds in it the triangle on and above the diagonal
-    factor = scipy.linalg.cho_factor(matrix.T, overwrite_a=True, check_finite=False)
-    return partial(scipy.linalg.cho_solve, factor, check_finite=False)
+    factor, failed = lapack.dpotrf(matrix.T, clean=False, overwrite_a=True)
+    if failed:
+        raise np.linalg.LinAlgError("The matrix is not positive definite")
+    return lambda right: lapack.dpotrs(factor, right)[0]
+
+
+def solve_nonnegative(solve: Solve, right: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The vector without negative elements whose product with a matrix is nearest to another one.
+
+    Where its elements A are held at zero, the solution of ``M x = b`` has an error
+    ``r = M x - b = C y``, where C are the columns A of the inverse of M, and
+    ``y = -inv(C.T C) inv(M) b [A]`` is the slope towards larger elements A. The set A is
+    right if no element of x and y is negative. Those that are change sides, all at once or, if that
+    does not lead on, one by one.
+
+    Parameters
+    ----------
+    solve : callable
+        From `solver_of`, for the matrix M. SciPy is needed.
+    right : (n,) numpy.ndarray
+        The vector b.
+
+    Returns
+    -------
+    x, r : (n,) numpy.ndarray
+        None in place of both if another method is likely to be quicker, which it is where most
+        elements are zero, or if the set is not found.
+
+    Notes
+    -----
+    Source: block principal pivoting (Júdice & Pires, "A block principal pivoting algorithm for
+    large-scale strictly monotone linear complementarity problems", 1994), with the products in the
+    space of the inverse, so that errors grow with the condition of M and not with its square.
+    """
+    n = len(right)
+    unbounded = x = solve(right)
+    least = -NEGLIGIBLE * np.abs(x).max()
+    is_held, slope, error = np.zeros(n, bool), np.zeros(n), np.zeros(n)
+    fewest, patience = n // 2 + 1, PATIENCE
+    for _ in range(MOST_EXCHANGES):
+        is_wrong = np.where(is_held, slope < 0, x < least)
+        n_wrong = int(np.count_nonzero(is_wrong))
+        if n_wrong == 0:
+            return np.maximum(x, 0), error
+        if n_wrong < fewest:
+            fewest, patience = n_wrong, PATIENCE
+        elif not is_held.any():
+            return None
+        elif patience > 0:
+            patience -= 1
+        else:
+            is_wrong[: np.flatnonzero(is_wrong)[-1]] = False
+        is_held ^= is_wrong
+        held = np.flatnonzero(is_held)
+        units = np.zeros((n, held.size), order="F")
+        units[held, np.arange(held.size)] = 1
+        columns = solve(units)
+        triangle = lapack.dgeqrf(columns)[0][: held.size]
+        half_solved, _ = lapack.dtrtrs(triangle, -unbounded[held], trans=1)
+        slope = np.zeros(n)
+        slope[held], _ = lapack.dtrtrs(triangle, half_solved)
+        error = columns @ slope[held]
+        x = unbounded + solve(error)
+        x[held] = 0
+    return None

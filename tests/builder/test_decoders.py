@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from nengo.cache import DecoderCache
 from nengo.exceptions import BuildError
-from nengo.solvers import LstsqL2, LstsqL2nz
+from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
 from nengo.utils.least_squares_solvers import SVD, Cholesky
 
 import nengo_jit
@@ -81,8 +81,9 @@ SOLVERS = [
     nengo.solvers.Lstsq(),
     nengo.solvers.LstsqNoise(),
     nengo.solvers.LstsqMultNoise(),
-    nengo.solvers.NnlsL2(),
-    nengo.solvers.NnlsL2nz(reg=0.05),
+    NnlsL2(),
+    NnlsL2nz(reg=0.05),
+    NnlsL2nz(reg=1e-4),
     MySolver(),
 ]
 
@@ -102,6 +103,32 @@ def test_more_neurons_than_points_are_solved_the_other_way():
         for solver in (LstsqL2(), LstsqL2nz(), LstsqL2(solver=Cholesky(transpose=False))):
             nengo.Connection(ens, nengo.Node(size_in=1), solver=solver)
     assert_close(built_weights(net), built_weights(net, nengo.builder.Model()))
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+@pytest.mark.parametrize("solver", [NnlsL2(), NnlsL2nz(), NnlsL2nz(reg=0.02)], ids=str)
+def test_non_negative_decoders_are_those_of_nengo(solver, is_found, monkeypatch):
+    """Those of neurons that are silent, too, and where SciPy has to find which are zero."""
+    if not is_found:
+        monkeypatch.setattr("nengo_jit.builder.linalg.MOST_EXCHANGES", 0)
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(
+            40,
+            1,
+            intercepts=np.linspace(-1, 0.98, 40),
+            encoders=np.ones((40, 1)),
+            eval_points=np.linspace(-1, 0.5, 100)[:, np.newaxis],
+        )
+        for function in (lambda x: max(0, x), lambda x: [1 - x, x], lambda x: -1):
+            size = np.size(function(0.5))
+            nengo.Connection(ens, nengo.Node(size_in=size), function=function, solver=solver)
+    ours, theirs = built_weights(net), built_weights(net, nengo.builder.Model())
+    assert_close(ours, theirs)
+    for mine, other in zip(ours, theirs):
+        assert set(mine.solver_info) == set(other.solver_info)
+        scale = max(1, np.abs(other.solver_info["residuals"]).max())
+        difference = mine.solver_info["residuals"] - other.solver_info["residuals"]
+        assert np.abs(difference).max() <= 1e-9 * scale
 
 
 def test_results_do_not_depend_on_the_number_of_threads():
@@ -176,7 +203,7 @@ class Counting(Functions):
         return evaluate
 
 
-@pytest.mark.parametrize("solver", [LstsqL2(), nengo.solvers.NnlsL2()], ids=str)
+@pytest.mark.parametrize("solver", [LstsqL2(), NnlsL2()], ids=str)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_decoders_of_functions_are_found_ahead(solver, threads, monkeypatch):
     with nengo.Network(seed=0) as net:
