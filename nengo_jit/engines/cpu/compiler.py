@@ -300,7 +300,71 @@ def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
+@intrinsic
+def _can_compress(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(1), llvm.get_host_cpu_features().get("avx512vbmi2", False))
+
+    return types.boolean(), codegen
+
+
+LISTED_AT_ONCE = 16  # bits of 64: mostly no more are set
+
+
+@intrinsic
+def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
+    octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
+    integers = ir.VectorType(ir.IntType(64), LISTED_AT_ONCE)
+
+    def lanes(numbers: Any) -> Any:
+        return ir.Constant(ir.VectorType(ir.IntType(32), LISTED_AT_ONCE), list(numbers))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        compress = builder.module.declare_intrinsic(
+            "llvm.experimental.vector.compress.v64i8",
+            (),
+            ir.FunctionType(octets, [octets, mask, octets]),
+        )
+        numbers = ir.Constant(octets, list(range(64)))
+        set_bits = builder.bitcast(args[0], mask)
+        listed = builder.call(compress, [numbers, set_bits, ir.Constant(octets, ir.Undefined)])
+        single = builder.insert_element(
+            ir.Constant(integers, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
+        )
+        firsts = builder.shuffle_vector(single, single, lanes([0] * LISTED_AT_ONCE))
+        place = builder.inttoptr(args[2], integers.as_pointer())
+
+        def store(k: int) -> None:
+            some = builder.shuffle_vector(
+                listed, listed, lanes(range(k * LISTED_AT_ONCE, (k + 1) * LISTED_AT_ONCE))
+            )
+            target = builder.gep(place, [ir.Constant(ir.IntType(64), k)])
+            builder.store(builder.add(builder.zext(some, integers), firsts), target, align=8)
+
+        store(0)
+        are_more = builder.icmp_unsigned(
+            ">", builder.ctpop(args[0]), ir.Constant(ir.IntType(64), LISTED_AT_ONCE)
+        )
+        with builder.if_then(are_more, likely=False):
+            for k in range(1, 64 // LISTED_AT_ONCE):
+                store(k)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), codegen
+
+
 IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
+
+
+@intrinsic
+def _relax(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if IS_X86:
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), nothing), [])
+        return context.get_dummy_value()
+
+    return types.none(), codegen
 
 
 def _barrier(builder: Any) -> None:
@@ -434,11 +498,14 @@ _define(machine.as_integer, "always")(lambda value, overflow: _as_integer(value,
 _define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address, value))
 _define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
 _define(machine.yield_processor, "always")(lambda: _yield_processor())
+_define(machine.relax, "always")(lambda: _relax())
 _define(machine.arithmetic, "always")(lambda: _arithmetic())
 _define(machine.set_arithmetic, "always")(lambda bits: _set_arithmetic(bits))
 _define(machine.use_widest_vectors, "always")(lambda: _use_widest_vectors())
 _define(machine.bits_of, "always")(lambda flags: _bits_of(flags))
 _define(machine.lowest_bit, "always")(lambda bits: _lowest_bit(bits))
+_define(machine.can_compress, "always")(lambda: _can_compress())
+_define(machine.list_bits, "always")(lambda bits, first, address: _list_bits(bits, first, address))
 _define(machine.number_of_bits, "always")(lambda bits: _number_of_bits(bits))
 overload(machine.scratch, inline="always", prefer_literal=True)(
     lambda n_bytes: lambda n_bytes: _scratch(n_bytes)

@@ -228,7 +228,12 @@ class CpuEngine(Engine):
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
-        return Program(chosen, self.plan.graph, self.threads, self._lowering.dtype)
+        together = self._lowering.together
+        graph = {
+            operator: [together.get(each, each) for each in dependents]
+            for operator, dependents in self.plan.graph.items()
+        }
+        return Program(chosen, graph, self.threads, self._lowering.dtype)
 
     def _run_programs(self, n_steps: int) -> int:
         """Run the programs; returns zero, or what stopped them."""

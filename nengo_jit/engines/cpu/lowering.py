@@ -6,6 +6,7 @@ Each file in ``kernels/`` has the kernels for the operators in the file of the s
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import accumulate
@@ -73,6 +74,8 @@ class Lowering:
         Signals that are multiplied by matrices, and so are worth finding spikes in.
     lowered : dict of (Operator, list or None)
         What was lowered so far. An operator may be lowered together with another one.
+    together : dict of (Operator, Operator)
+        From operators that are carried out later than their turn to those with which they are.
     at_reset : dict of (Operator, callable)
         What to do for a lowered operator when the engine is reset, with the generator that
         processes without a seed draw theirs from: ``at_reset[operator](rng)``. Operators are
@@ -90,16 +93,20 @@ class Lowering:
         self.dt = plan.dt
         self.events: dict[Signal, list[tuple[int, int, int]]] = {}
         self.lowered: dict[Any, Lowered | None] = {}
+        self.together: dict[Any, Any] = {}
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
         self.streams: dict[Any, Stream] = {}
         self.before_run: list[Callable[[], None]] = []
         self.after_run: list[Callable[[], None]] = []
+        self._steady = plan.steady
+        self._updated = {signal.base for op in plan.operators for signal in op.updates}
         self._readers, self._writers = _users(plan)
         self.weighted = {op.X for op in plan.operators if type(op) is DotInc}
         self._chunk = np.empty(0, np.uint8)
         self._used = 0
         self._kept: list[np.ndarray] = []
         self._parameters: dict[bytes, int] = {}
+        self._matrices: dict[tuple[Any, bytes], int] = {}
         self.flags = self._make_flags(plan)
 
     def _make_flags(self, plan: Plan) -> dict[Signal, int]:
@@ -112,7 +119,9 @@ class Lowering:
 
     def finish(self) -> None:
         """Forget what only lowering needs, since everything has been lowered."""
-        for known in (self.lowered, self._readers, self._writers, self.weighted):
+        self._updated.clear()
+        self.weighted.clear()
+        for known in (self.lowered, self._readers, self._writers, self._matrices):
             known.clear()
 
     def lower(self, operator: Any) -> Lowered | None:
@@ -143,6 +152,25 @@ class Lowering:
         others = [each for each in self._writers[signal.base] if each is not operator]
         return others[0] if len(others) == 1 else None
 
+    def writers_of(self, signal: Signal) -> list[Any]:
+        """All operators that write to a signal, or to another part of what it is a part of."""
+        return self._writers[signal.base]
+
+    def can_wait(self, operator: Any) -> bool:
+        """Whether an operator may be carried out later than its turn, for its only reader.
+
+        Nothing that it reads is changed once it has been read. It is not one of those whose
+        results do not change from step to step, either.
+        """
+        return operator not in self._steady and not any(
+            signal.base in self._updated for signal in operator.reads
+        )
+
+    def do_together(self, operator: Any, reader: Any) -> None:
+        """Note that an operator is carried out by kernels of its only reader."""
+        self.lowered[operator] = []
+        self.together[operator] = reader
+
     def has_numbers(self, signal: Signal) -> bool:
         """Whether a signal is dense and has the engine's type of numbers."""
         return not signal.sparse and signal.dtype == self.dtype
@@ -171,11 +199,17 @@ class Lowering:
         return address(view)
 
     def columns(self, matrix: np.ndarray) -> int:
-        """Address of a matrix that does not change, stored column by column."""
+        """Address of a matrix that does not change, stored column by column.
+
+        Connections that decode the same have the same matrix.
+        """
         if matrix.T.flags.c_contiguous and matrix.nbytes >= CHUNK:
             self._kept.append(matrix)
             return address(matrix)
-        return self.constant(matrix.T)
+        content = matrix.shape, hashlib.blake2b(matrix.tobytes()).digest()
+        if content not in self._matrices:
+            self._matrices[content] = self.constant(matrix.T)
+        return self._matrices[content]
 
     def parameters(self, values: Iterable[float]) -> int:
         """Address of a few numbers; the same address for the same numbers."""

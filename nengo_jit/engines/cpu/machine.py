@@ -178,6 +178,11 @@ def yield_processor() -> Any:
     return _only_in_kernels()
 
 
+def relax() -> Any:
+    """Tell the processor that a loop waits: what shares its core gets the more; for kernels."""
+    return _only_in_kernels()
+
+
 def arithmetic() -> Any:
     """How this thread's processor computes, as the bits of x86's MXCSR register; 0 on others."""
     return _only_in_kernels()
@@ -234,6 +239,19 @@ def lowest_bit(bits: Any) -> Any:
 
 def number_of_bits(bits: Any) -> Any:
     """How many of 64 bits are set; for use in kernels."""
+    return _only_in_kernels()
+
+
+def can_compress() -> Any:
+    """Whether the processor has instructions for `list_bits`; the compiler knows it."""
+    return _only_in_kernels()
+
+
+def list_bits(bits: Any, first: Any, address: Any) -> Any:
+    """Write ``first`` plus the number of each bit that is set, of 64, to integers at an address.
+
+    The lowest bit comes first. As many as 64 integers may be overwritten.
+    """
     return _only_in_kernels()
 
 
@@ -374,7 +392,7 @@ def _run_steps(program, n_steps):
     return 0
 
 
-SPINS = 4000  # looks at a barrier before letting other processes have the core
+SPINS = 500  # looks at a barrier before letting other processes have the core
 
 
 @kernel("==")
@@ -391,6 +409,7 @@ def wait_for_all(memory, table):
     while atomic_load(arrivals) < target:
         if atomic_load(arrivals + 8) != 0:
             return 1
+        relax()
         spins += 1
         if spins > SPINS:
             yield_processor()

@@ -17,12 +17,14 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.builder.operator import DotInc
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.kernels.operator import contiguous, start
-from nengo_jit.engines.cpu.kernels.spikes import AT_ONCE, flag_spikes, list_spikes
+from nengo_jit.engines.cpu.kernels.operator import contiguous, dot_columns, start
+from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_spikes
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     Kernel,
+    Row,
     compilable,
     integers,
     reals,
@@ -211,7 +213,8 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
     address = lowering.parameters([lowering.dt, *parameters])
     output, flags = start(arrays[1]), lowering.flags[operator.output]
     if formula is LIF:
-        lowered = [(lif, (*map(start, arrays), flags, address, n))]
+        product = _product(operator, lowering)
+        lowered = [(lif, (*product, *map(start, arrays), flags, address, n))]
     else:
         lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
     if formula.spiking and operator.output in lowering.weighted:
@@ -221,13 +224,31 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
     return lowered
 
 
+def _product(operator: SimNeurons, lowering: Lowering) -> Row:
+    """What makes the currents, for `lif`: the only product that is added to them, if it can be."""
+    J = start(lowering.array(operator.J))
+    nothing = (J, J, 0, 0, 0)
+    products = [each for each in lowering.writers_of(operator.J) if type(each) is DotInc]
+    if len(products) != 1 or lowering.only_reader_of(operator.J) is not operator:
+        return nothing
+    (product,) = products
+    lowered = lowering.lower(product)
+    if not lowered or lowered[0][0] is not dot_columns or not lowering.can_wait(product):
+        return nothing
+    columns, begin, x, y, n, m, distance = lowered[0][1]
+    if begin == y or (y, n) != (J, operator.J.size):  # there is something else to be added
+        return nothing
+    lowering.do_together(product, operator)
+    return columns, begin, x, m, distance
+
+
 def _list_spikes(operator: SimNeurons, flags: int, lowering: Lowering) -> Lowered:
     """Rows that list spikes, for so many neurons at a time that caches hold their columns."""
     lowered: Lowered = []
     events = lowering.events[operator.output] = []
     for first in range(0, operator.output.size, POPULATION):
         n = min(POPULATION, operator.output.size - first)
-        listed = start(lowering.buffer(1 + n + AT_ONCE))
+        listed = start(lowering.buffer(1 + n + BLOCK))
         lowered.append((list_spikes, (flags + first, n, listed)))
         events.append((first, n, listed))
     return lowered

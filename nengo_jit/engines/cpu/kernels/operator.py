@@ -186,6 +186,36 @@ def add_four_columns(y, a0, x0, a1, x1, a2, x2, a3, x3):
         y[i] = total + a3[i] * x3
 
 
+@helper(forceinline=True)
+def multiply_columns(memory, a, b, x, y, n, m, distance):
+    """What `dot_columns` does with a row, whose columns these are in another order."""
+    factors, total = vector(memory, x, m), vector(memory, y, n)
+    j = 0
+    if b != y:
+        begin, column, factor = vector(memory, b, n), vector(memory, a, n), factors[0]
+        for i in range(n):
+            total[i] = begin[i] + column[i] * factor
+        j = 1
+    while j + 4 <= m:
+        add_four_columns(
+            total,
+            vector(memory, a + j * distance, n),
+            factors[j],
+            vector(memory, a + (j + 1) * distance, n),
+            factors[j + 1],
+            vector(memory, a + (j + 2) * distance, n),
+            factors[j + 2],
+            vector(memory, a + (j + 3) * distance, n),
+            factors[j + 3],
+        )
+        j += 4
+    while j < m:
+        column, factor = vector(memory, a + j * distance, n), factors[j]
+        for i in range(n):
+            total[i] += column[i] * factor
+        j += 1
+
+
 @kernel("aa=wnm=")
 def dot_columns(memory, table):
     """``y = b + A.dot(x)`` for a matrix with few columns, stored column by column; b may be y.
@@ -196,32 +226,16 @@ def dot_columns(memory, table):
     use_widest_vectors()
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
-        a, n, m, distance = rows[r], rows[r + 4], rows[r + 5], rows[r + 6]
-        x, y = vector(memory, rows[r + 2], m), vector(memory, rows[r + 3], n)
-        j = 0
-        if rows[r + 1] != rows[r + 3]:
-            b, column, factor = vector(memory, rows[r + 1], n), vector(memory, a, n), x[0]
-            for i in range(n):
-                y[i] = b[i] + column[i] * factor
-            j = 1
-        while j + 4 <= m:
-            add_four_columns(
-                y,
-                vector(memory, a + j * distance, n),
-                x[j],
-                vector(memory, a + (j + 1) * distance, n),
-                x[j + 1],
-                vector(memory, a + (j + 2) * distance, n),
-                x[j + 2],
-                vector(memory, a + (j + 3) * distance, n),
-                x[j + 3],
-            )
-            j += 4
-        while j < m:
-            column, factor = vector(memory, a + j * distance, n), x[j]
-            for i in range(n):
-                y[i] += column[i] * factor
-            j += 1
+        multiply_columns(
+            memory,
+            rows[r],
+            rows[r + 1],
+            rows[r + 2],
+            rows[r + 3],
+            rows[r + 4],
+            rows[r + 5],
+            rows[r + 6],
+        )
     return 0
 
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from nengo_jit.engines.cpu.machine import (
     bits_of,
+    can_compress,
     helper,
     integers,
     kernel,
+    list_bits,
     lowest_bit,
     number_of_bits,
     octets,
@@ -32,22 +34,32 @@ AT_ONCE = 8  # flags that are listed before looking whether there are as many
 def list_flags(flags, n, listed):
     """List which of ``n`` flags, bytes at an address, are set; returns how many.
 
-    The flags must be followed by `BLOCK` bytes that can be read, and the list must have room for
-    `AT_ONCE` numbers more than are set.
+    The flags must be followed by `BLOCK` bytes that can be read, and the list, at an address, by
+    as many numbers that can be overwritten.
     """
     count = 0
     for block in range(0, n, BLOCK):
         bits = bits_of(flags + block)
         if n - block < BLOCK:
             bits &= (1 << (n - block)) - 1
-        end = count + number_of_bits(bits)
-        while count < end:
-            for k in range(AT_ONCE):
-                listed[np.uint64(count + k)] = block + lowest_bit(bits)
-                bits &= bits - 1
-            count += AT_ONCE
-        count = end
+        if can_compress():
+            list_bits(bits, block, listed + 8 * count)
+        else:
+            list_bits_in_turn(bits, block, listed + 8 * count)
+        count += number_of_bits(bits)
     return count
+
+
+@helper(forceinline=True)
+def list_bits_in_turn(bits, first, address):
+    """What `list_bits` does, for processors that cannot compress vectors."""
+    listed = integers(address, BLOCK)
+    k = 0
+    while bits != 0:
+        for i in range(k, k + AT_ONCE):
+            listed[np.uint64(i)] = first + lowest_bit(bits)
+            bits &= bits - 1
+        k += AT_ONCE
 
 
 @kernel("wbn", stage=1)
@@ -73,6 +85,5 @@ def list_spikes(memory, table):
     rows = integers(table, 1 + 3 * integers(table, 1)[0])
     for r in range(1, rows.size, 3):
         n = rows[r + 1]
-        events = integers(rows[r + 2], 1 + n + AT_ONCE)
-        events[0] = list_flags(rows[r], n, events[1:])
+        integers(rows[r + 2], 1)[0] = list_flags(rows[r], n, rows[r + 2] + 8)
     return 0

@@ -16,6 +16,7 @@ N_STEPS = 300
 TYPES = [
     nengo.LIF(),
     nengo.LIF(tau_rc=0.05, tau_ref=0.004, min_voltage=-1, amplitude=0.1),
+    nengo.LIF(tau_rc=0.003),  # for which a step is long
     nengo.LIFRate(),
     nengo.AdaptiveLIF(),
     nengo.AdaptiveLIF(tau_n=0.2, inc_n=0.05, amplitude=0.5),

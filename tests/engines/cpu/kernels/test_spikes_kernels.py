@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from nengo_jit.builder.signal import address, aligned_block
-from nengo_jit.engines.cpu.kernels.spikes import AT_ONCE, BLOCK, flag_spikes, list_spikes
+from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_bits_in_turn, list_spikes
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, table_of
+from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, integers, list_bits, table_of
+from nengo_jit.engines.cpu.machine import kernel as kernel_with
 
 either_precision = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 
@@ -22,7 +23,7 @@ def listed(output):
     flags = aligned_block(n + BLOCK)
     flags[...] = 1  # those that come after the last must not count
     run(flag_spikes, (address(output), address(flags), n), output.dtype)
-    events = np.full(1 + n + AT_ONCE, -1, np.int64)
+    events = np.full(1 + n + BLOCK, -1, np.int64)
     run(list_spikes, (address(flags), n, address(events)), output.dtype)
     return events[1 : 1 + events[0]]
 
@@ -42,3 +43,26 @@ def test_what_is_not_a_number_counts(dtype):
     output = np.zeros(70, dtype)
     output[[3, 69]] = np.nan, np.inf
     np.testing.assert_array_equal(listed(output), [3, 69])
+
+
+@kernel_with("====")
+def list_both_ways(memory, table):
+    """A row has bits, what to add to their numbers, and two addresses for the lists."""
+    row = integers(table + 8, 4)
+    list_bits(row[0], row[1], row[2])
+    list_bits_in_turn(row[0], row[1], row[3])
+    return 0
+
+
+@pytest.mark.parametrize("n_bits", [0, 1, 8, 9, 16, 17, 40, 63, 64])
+def test_bits_are_listed_on_any_processor(n_bits):
+    """By compressing vectors and in turn, which are two ways to the same list."""
+    rng = np.random.RandomState(n_bits)
+    expected = np.sort(rng.permutation(64)[:n_bits]) + 320
+    flags = np.zeros(64, np.uint8)
+    flags[expected - 320] = 1
+    (bits,) = np.packbits(flags, bitorder="little").view(np.int64)
+    lists = np.full((2, 64), -1)
+    run(list_both_ways, (int(bits), 320, *map(address, lists)), np.dtype(np.float64))
+    for each in lists:
+        np.testing.assert_array_equal(each[:n_bits], expected)
