@@ -201,9 +201,11 @@ class Lowering:
     def columns(self, matrix: np.ndarray) -> int:
         """Address of a matrix that does not change, stored column by column.
 
-        Connections that decode the same have the same matrix.
+        Small matrices are shared: connections that decode the same have the same one.
         """
-        if matrix.T.flags.c_contiguous and matrix.nbytes >= CHUNK:
+        if matrix.nbytes >= CHUNK:
+            if not matrix.T.flags.c_contiguous:
+                return self.constant(matrix.T)
             self._kept.append(matrix)
             return address(matrix)
         content = matrix.shape, hashlib.blake2b(matrix.tobytes()).digest()
