@@ -300,10 +300,15 @@ def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
+def has_vbmi2() -> bool:
+    """Whether the processor compresses vectors of bytes, as x86 does from Ice Lake and Zen 4 on."""
+    return bool(llvm.get_host_cpu_features().get("avx512vbmi2", False))
+
+
 @intrinsic
 def _can_compress(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(ir.IntType(1), llvm.get_host_cpu_features().get("avx512vbmi2", False))
+        return ir.Constant(ir.IntType(1), has_vbmi2())
 
     return types.boolean(), codegen
 
@@ -415,14 +420,20 @@ def _use_widest_vectors(typingctx: Any) -> Any:
     return types.none(), codegen
 
 
-@intrinsic
-def _one_by_one(typingctx: Any) -> Any:
+def _without_vectors(is_needed: Callable[[], bool]) -> Any:
+    """A function that keeps the loop that calls it from becoming vector instructions."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        nothing = ir.FunctionType(ir.VoidType(), [])
-        builder.asm(nothing, "", "", [], side_effect=True)
+        if is_needed():
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.asm(nothing, "", "", [], side_effect=True)
         return context.get_dummy_value()
 
-    return types.none(), codegen
+    return intrinsic(lambda typingctx: (types.none(), codegen))
+
+
+_one_by_one = _without_vectors(lambda: True)
+_gather_if_fast = _without_vectors(lambda: not has_vbmi2())  # what has it gathers fast, too
 
 
 def _from_c_library(name: str) -> Any:
@@ -511,5 +522,6 @@ overload(machine.scratch, inline="always", prefer_literal=True)(
     lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
 )
 _define(machine.one_by_one, "always")(lambda: _one_by_one())
+_define(machine.gather_if_fast, "always")(lambda: _gather_if_fast())
 _define(machine.log_of_c)(lambda x: _log_of_c(x))
 _define(machine.exp_of_c)(lambda x: _exp_of_c(x))

@@ -17,6 +17,7 @@ from nengo_jit.engines.cpu.kernels.operator import multiply_columns
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
 from nengo_jit.engines.cpu.machine import (
     compilable,
+    gather_if_fast,
     helper,
     integers,
     kernel,
@@ -132,7 +133,7 @@ def lif(memory, table):
         dt, tau_rc, tau_ref, min_voltage = p[0], p[1], p[2], p[3]
         zero, one, height = dt - dt, dt / dt, p[4] / dt
         factor, rate = expm1(-dt / tau_rc), -one / tau_rc
-        is_fine = dt <= FINE * tau_rc
+        is_fine, near = dt <= FINE * tau_rc, p.dtype.type(NEAR)
         current, output = vector(memory, first[0], n), vector(memory, first[1], n)
         voltage, refractory_time = vector(memory, first[2], n), vector(memory, first[3], n)
         spikes = octets(first[4], n)
@@ -151,7 +152,7 @@ def lif(memory, table):
 
         count = list_flags(partial_flags, n, list_of_some)
         for k in range(count):
-            one_by_one()
+            gather_if_fast()
             i = np.uint64(listed[k])
             times[k] = dt - refractory_time[i]
             voltages[k], currents[k] = voltage[i], current[i]
@@ -175,7 +176,7 @@ def lif(memory, table):
 
         count = list_flags(first[4], n, list_of_some)
         for k in range(count):
-            one_by_one()
+            gather_if_fast()
             i = np.uint64(listed[k])
             voltages[k], currents[k] = voltage[i], current[i]
         fill_vector(currents, count)
@@ -184,7 +185,7 @@ def lif(memory, table):
         for k in range(n_filled):
             rest, drive = one - voltages[k], currents[k] - one
             s = rest / (drive + drive + rest)  # log_near_one(s) = log1p(rest / drive)
-            is_near &= abs(s) <= NEAR
+            is_near &= abs(s) <= near
             times[k] = tau_ref + (dt + tau_rc * log_near_one(s))
         if not is_near:  # the step is long, or somebody has set the voltage
             for k in range(n_filled):
