@@ -82,6 +82,11 @@ class CpuEngine(Engine):
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
         load_kernels(((code, self._lowering.dtype) for code in used), progress)
+        together = self._lowering.together
+        self._graph = {
+            operator: [together.get(each, each) for each in dependents]
+            for operator, dependents in plan.graph.items()
+        }
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
         if any(code.when == "first" for code in codes):
@@ -228,12 +233,7 @@ class CpuEngine(Engine):
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
-        together = self._lowering.together
-        graph = {
-            operator: [together.get(each, each) for each in dependents]
-            for operator, dependents in self.plan.graph.items()
-        }
-        return Program(chosen, graph, self.threads, self._lowering.dtype)
+        return Program(chosen, self._graph, self.threads, self._lowering.dtype)
 
     def _run_programs(self, n_steps: int) -> int:
         """Run the programs; returns zero, or what stopped them."""
