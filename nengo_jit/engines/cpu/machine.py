@@ -260,6 +260,30 @@ def list_bits(bits: Any, first: Any, address: Any) -> Any:
     return _only_in_kernels()
 
 
+def n_lanes(memory: Any) -> Any:
+    """How many numbers the processor's widest vectors hold; the compiler knows it."""
+    return _only_in_kernels()
+
+
+def load_lanes(memory: Any, address: Any, n: Any) -> Any:
+    """The first n of `n_lanes` numbers at an address, and zeros after them; for use in kernels.
+
+    They are kept in a register of the processor. Others are not read; n may be too large or
+    negative.
+    """
+    return _only_in_kernels()
+
+
+def store_lanes(address: Any, n: Any, lanes: Any) -> Any:
+    """Write the first n of `n_lanes` numbers to an address; for use in kernels."""
+    return _only_in_kernels()
+
+
+def add_product(lanes: Any, factor: Any, others: Any) -> Any:
+    """``lanes + factor * others``, each number of it rounded once or twice; for use in kernels."""
+    return _only_in_kernels()
+
+
 def tuple_of(array: Any, size: Any) -> Any:
     """The elements of an array as a tuple of a size that the compiler knows; for use in kernels."""
     return _only_in_kernels()

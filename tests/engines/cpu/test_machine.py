@@ -1,4 +1,4 @@
-"""The machine: with subnormal numbers, which are zero in kernels of single precision alone."""
+"""The machine: subnormal numbers, which are zero in single precision alone; and lanes."""
 
 import nengo
 import numpy as np
@@ -9,6 +9,19 @@ from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.compiler import IS_X86
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.library import address_of
+from nengo_jit.engines.cpu.machine import (
+    ENTRY,
+    PRECISIONS,
+    add_product,
+    integers,
+    kernel,
+    load_lanes,
+    n_lanes,
+    store_lanes,
+    table_of,
+    vector,
+)
 from nengo_jit.planner import make_plan
 
 N = 1000
@@ -93,3 +106,34 @@ def test_computed_after_a_run_even_if_it_failed(bits):
     with pytest.raises(ValueError, match="no more"):
         run_function(fail)
     assert is_computed(1.0)
+
+
+@kernel("======")
+def add_multiple(memory, table):
+    """Add to some of the numbers at y those at x, times a factor; returns how many lanes there are.
+
+    A row has the addresses of y, x and the factor, and how many numbers to load of x and of y and
+    how many to store.
+    """
+    row = integers(table, 7)
+    lanes = load_lanes(memory, row[1], row[5])
+    lanes = add_product(lanes, vector(memory, row[3], 1)[0], load_lanes(memory, row[2], row[4]))
+    store_lanes(row[1], row[6], lanes)
+    return n_lanes(memory)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("counts", [(100, 100, 100), (3, 2, 100), (100, 1, 3), (0, -5, 2)])
+def test_lanes(dtype, counts):
+    rng = np.random.RandomState(0)
+    y, x, factor = (rng.randn(n).astype(dtype) for n in (20, 20, 1))
+    addresses = [array.ctypes.data for array in (y, x, factor)]
+    n_x, n_y, n_stored = counts
+    want = y.copy()
+    table = table_of([(*addresses, n_x, n_y, n_stored)])
+    n = ENTRY(address_of(add_multiple, dtype))(None, table.ctypes.data)
+    assert n * dtype.itemsize in (32, 64)
+    places = np.arange(min(n_stored, n))
+    loaded = [np.where(places < m, v[places], 0) for v, m in ((want, n_y), (x, n_x))]
+    want[places] = loaded[0] + factor * loaded[1]
+    np.testing.assert_allclose(y, want, rtol=10 * np.finfo(dtype).eps)

@@ -27,9 +27,15 @@ from nengo_jit.engines.cpu.kernels.operator import (
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     Kernel,
+    add_product,
     helper,
     integers,
+    is_single,
     kernel,
+    load_lanes,
+    n_lanes,
+    short_integers,
+    store_lanes,
     use_widest_vectors,
     vector,
 )
@@ -137,60 +143,123 @@ def add_products(
             result[f] += x0 * w0[f]
 
 
-@kernel("w====nm", cost=0.15, stage=1)
-def convolve(memory, table):
-    """`nengo_jit.builder.transforms.ConvInc` on images with channels last.
+AT_ONCE = 4  # pixels that `correlate_windows` computes
 
-    A row has the address of the outputs to compute and of the first output of all, of the input,
-    of the weights and of the geometry.
+
+@helper(inline="always")
+def are_zero(memory: Any, x0: int, x1: int, x2: int, x3: int) -> bool:
+    """Whether the numbers at four addresses are zeros without a sign."""
+    if is_single(memory):
+        bits = short_integers(x0, 1)[0] | short_integers(x1, 1)[0]
+        return (bits | short_integers(x2, 1)[0] | short_integers(x3, 1)[0]) == 0
+    bits = integers(x0, 1)[0] | integers(x1, 1)[0]
+    return (bits | integers(x2, 1)[0] | integers(x3, 1)[0]) == 0
+
+
+@helper(inline="always")
+def correlate_windows(
+    memory: Any, y: int, n: int, x0: int, x1: int, x2: int, x3: int, w: int, geometry: Any
+) -> None:
+    """Add to n filters of the pixels at y what their four windows contribute.
+
+    Sums are kept in registers, two for each pixel: so a weight is loaded once for four pixels and
+    a number of the image once for two registers. A window that is the same as the one before
+    belongs to no pixel.
+    """
+    itemsize, m = vector(memory, y, 1).itemsize, n_lanes(memory)
+    pixel, block = geometry[0] * itemsize, m * itemsize
+    height, width, length = geometry[3], geometry[4], geometry[5] * itemsize
+    to_row, to_column, skip = geometry[6], geometry[7], geometry[8]
+    for first in range(0, n, 2 * m):
+        # how many filters are left, for each pixel
+        n0 = n - first
+        n1, n2, n3 = n0 * (x1 != x0), n0 * (x2 != x1), n0 * (x3 != x2)
+        y0 = y + first * itemsize
+        y1, y2, y3 = y0 + pixel, y0 + 2 * pixel, y0 + 3 * pixel
+        a0, b0 = load_lanes(memory, y0, n0), load_lanes(memory, y0 + block, n0 - m)
+        a1, b1 = load_lanes(memory, y1, n1), load_lanes(memory, y1 + block, n1 - m)
+        a2, b2 = load_lanes(memory, y2, n2), load_lanes(memory, y2 + block, n2 - m)
+        a3, b3 = load_lanes(memory, y3, n3), load_lanes(memory, y3 + block, n3 - m)
+        v = w + first * itemsize
+        for k in range(height):
+            for q in range(width):
+                start = k * to_row + q * to_column
+                for u in range(start, start + length, itemsize):
+                    if not (skip and are_zero(memory, x0 + u, x1 + u, x2 + u, x3 + u)):
+                        c, d = load_lanes(memory, v, n0), load_lanes(memory, v + block, n0 - m)
+                        u0, u1 = vector(memory, x0 + u, 1)[0], vector(memory, x1 + u, 1)[0]
+                        u2, u3 = vector(memory, x2 + u, 1)[0], vector(memory, x3 + u, 1)[0]
+                        a0, b0 = add_product(a0, u0, c), add_product(b0, u0, d)
+                        a1, b1 = add_product(a1, u1, c), add_product(b1, u1, d)
+                        a2, b2 = add_product(a2, u2, c), add_product(b2, u2, d)
+                        a3, b3 = add_product(a3, u3, c), add_product(b3, u3, d)
+                    v += pixel
+        store_lanes(y0, n0, a0)
+        store_lanes(y1, n1, a1)
+        store_lanes(y2, n2, a2)
+        store_lanes(y3, n3, a3)
+        if n0 > m:
+            store_lanes(y0 + block, n0 - m, b0)
+            store_lanes(y1 + block, n1 - m, b1)
+            store_lanes(y2 + block, n2 - m, b2)
+            store_lanes(y3 + block, n3 - m, b3)
+
+
+@helper(inline="always")
+def correlate_channels(memory: Any, y: int, n: int, x: int, w: int, geometry: Any) -> None:
+    """Add to n filters of the pixel at y what their window contributes, a channel to each."""
+    result = vector(memory, y, n)
+    for k in range(geometry[3]):
+        for q in range(geometry[4]):
+            channels = vector(memory, x + k * geometry[6] + q * geometry[7], n)
+            tap = (k * geometry[4] + q) * geometry[0]
+            weights = vector(memory, w + tap * result.itemsize, n)
+            for f in range(n):
+                result[f] += channels[f] * weights[f]
+
+
+@kernel("w====nm", cost=0.06, stage=1)
+def convolve(memory, table):
+    """`nengo_jit.builder.transforms.ConvInc` on images with channels last, and with their margins.
+
+    A row has the address of the outputs to compute and of the first output of all, of the
+    addresses of what each pixel sees of the input, of the weights, and of the geometry: filters,
+    groups, channels in a group; rows and columns of the kernel, and how many numbers lie together
+    in each; how many bytes it is from a row of the input to the next, and from a column to the
+    next; whether zeros may be left out.
     """
     use_widest_vectors()
     rows = integers(table, 1 + 7 * integers(table, 1)[0])
     for r in range(1, rows.size, 7):
-        y, x, w, n = rows[r], rows[r + 2], rows[r + 3], rows[r + 5]
+        y, w, n, g = rows[r], rows[r + 3], rows[r + 5], integers(rows[r + 4], 9)
         itemsize = vector(memory, y, 1).itemsize
-        g = integers(rows[r + 4], 15)
-        height, width, channels, out_width, filters = g[0], g[1], g[2], g[4], g[5]
-        groups, skip = g[12], g[14]
-        per_group, inputs = filters // groups, channels // groups
-        single = groups > 1 and per_group == 1 and inputs == 1  # a filter has its own channel
+        filters, groups, inputs = g[0], g[1], g[2]
+        per_group = filters // groups
         pixel, f = divmod((y - rows[r + 1]) // itemsize, filters)
-        i, j = divmod(pixel, out_width)
+        windows = integers(rows[r + 2], pixel + n)
         done = 0
         while done < n:
-            group = f // per_group if groups > 1 else 0
-            count = min(filters - f if single else (group + 1) * per_group - f, n - done)
-            top, left = i * g[8] - g[10], j * g[9] - g[11]
-            q_first, q_last = max(0, -left), min(g[7], width - left)
-            length, n_runs = inputs, q_last - q_first
-            if groups == 1:
-                length, n_runs = inputs * n_runs, min(n_runs, 1)
-            target = y + done * itemsize
-            for k in range(max(0, -top), min(g[6], height - top)):
-                place = ((top + k) * width + left + q_first) * channels + group * inputs
-                source = x + place * itemsize
-                weights = w + ((k * g[7] + q_first) * inputs * filters + f) * itemsize
-                for _ in range(n_runs):
-                    if single:
-                        result, factors = (
-                            vector(memory, target, count),
-                            vector(memory, source, count),
-                        )
-                        taps = vector(memory, weights, count)
-                        for c in range(count):
-                            result[c] += factors[c] * taps[c]
-                    else:
-                        add_products(
-                            memory, target, source, weights, count, length, filters * itemsize, skip
-                        )
-                    source += channels * itemsize
-                    weights += inputs * filters * itemsize
-            done += count
-            f += count
-            if f == filters:  # the next pixel
-                f, j = 0, j + 1
-                if j == out_width:
-                    i, j = i + 1, 0
+            target, f_end = y + done * itemsize, min(filters, f + n - done)
+            n_pixels = 1
+            if groups > 1 and per_group == 1 and inputs == 1:
+                source = windows[pixel] + f * itemsize
+                correlate_channels(memory, target, f_end - f, source, w + f * itemsize, g)
+                done += f_end - f
+            else:
+                if f == 0 and f_end == filters:
+                    n_pixels = min(AT_ONCE, (n - done) // filters)
+                last = pixel + n_pixels - 1
+                x0, x1 = windows[pixel], windows[min(pixel + 1, last)]
+                x2, x3 = windows[min(pixel + 2, last)], windows[last]
+                while f < f_end:  # group by group
+                    group = f // per_group if groups > 1 else 0
+                    n_here = min((group + 1) * per_group, f_end) - f
+                    u, v = group * inputs * itemsize, w + f * itemsize
+                    correlate_windows(memory, target, n_here, x0 + u, x1 + u, x2 + u, x3 + u, v, g)
+                    target += n_here * itemsize
+                    done += n_here * n_pixels
+                    f += n_here
+            pixel, f = pixel + n_pixels, 0
     return 0
 
 
@@ -205,7 +274,7 @@ def convolve_transposed(memory, table):
     for r in range(1, rows.size, 7):
         y, x, w, n = rows[r], rows[r + 2], rows[r + 3], rows[r + 5]
         itemsize = vector(memory, y, 1).itemsize
-        g = integers(rows[r + 4], 15)
+        g = integers(rows[r + 4], 13)
         height, width, channels, out_width, filters = g[0], g[1], g[2], g[4], g[5]
         first = (y - rows[r + 1]) // itemsize
         done = 0
@@ -230,7 +299,7 @@ def convolve_transposed(memory, table):
                         count,
                         channels,
                         filters * itemsize,
-                        g[14],
+                        g[12],
                     )
             done += count
     return 0
@@ -246,35 +315,57 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered | No
     W, X, Y = operator._images(lowering.signals)
     if not contiguous(W) or W.size * X.size * Y.size == 0:
         return None
-    padding, strides = paddings(operator, W, X, Y), operator._strides
-    groups = X.shape[2] // W.shape[2]
-    skip = operator.W.base.readonly and bool(np.isfinite(W).all())
-    geometry = [*X.shape, *Y.shape, *W.shape[:2], *strides, *padding, groups, 0, int(skip)]
     before: Lowered = []
     after: Lowered = []
-    if not contiguous(X):
-        image = lowering.buffer(X.size, lowering.dtype).reshape(X.shape)
-        before += copy_planes(X, image, inc=False)
+    margins = [(0, 0)] * 2 if operator.is_transpose else paddings(operator, W, X, Y)
+    if not contiguous(X) or np.any(margins):
+        height, width = (size + sum(margin) for size, margin in zip(X.shape, margins))
+        image = lowering.buffer(height * width * X.shape[2], lowering.dtype)
+        image = image.reshape(height, width, X.shape[2])
+        (top, _), (left, _) = margins
+        before += copy_planes(X, image[top : top + len(X), left : left + X.shape[1]], inc=False)
         X = image
     if not contiguous(Y):
         image = lowering.buffer(Y.size, lowering.dtype).reshape(Y.shape)
         before.append((fill, (start(image), lowering.parameters([0.0]), image.size)))
         after += [(copy_result, row) for _, row in copy_planes(image, Y, inc=True)]
         Y = image
-    used = convolve_transposed if operator.is_transpose else convolve
-    work = W[..., 0].size // (int(np.prod(strides)) if operator.is_transpose else 1)
-    address = lowering.constant(geometry, np.int64)
-    row = (start(Y), start(Y), start(X), start(W), address, Y.size, max(work, 1))
+    skip = operator.W.base.readonly and bool(np.isfinite(W).all())
+    if operator.is_transpose:
+        used, source = convolve_transposed, start(X)
+        geometry = transposed_geometry(operator, W, X, Y)
+        work = W[..., 0].size // int(np.prod(operator._strides))
+    else:
+        used, geometry, work = convolve, correlation_geometry(W, X), W[..., 0].size
+        down, right = (stride * step for stride, step in zip(operator._strides, X.strides))
+        rows, columns = np.ogrid[: Y.shape[0], : Y.shape[1]]
+        source = lowering.constant(start(X) + down * rows + right * columns, np.int64)
+    address = lowering.constant([*geometry, int(skip)], np.int64)
+    row = (start(Y), start(Y), source, start(W), address, Y.size, max(work, 1))
     return [*before, (used, row), *after]
 
 
-def paddings(operator: GeneralConvInc, W: Any, X: Any, Y: Any) -> tuple[int, int]:
-    """How many rows and columns the kernel's first places are before the image's."""
+def correlation_geometry(W: Any, X: Any) -> list[int]:
+    """Geometry for `convolve`, without the last."""
+    (height, width, inputs, filters), groups = W.shape, X.shape[2] // W.shape[2]
+    length = inputs
+    if groups == 1:  # what a window sees of a row of the image lies together
+        width, length = 1, width * inputs
+    return [filters, groups, inputs, height, width, length, *X.strides[:2]]
+
+
+def transposed_geometry(operator: GeneralConvInc, W: Any, X: Any, Y: Any) -> list[int]:
+    """Geometry for `convolve_transposed`, without the last."""
+    (top, _), (left, _) = paddings(operator, W, X, Y)
+    return [*X.shape, *Y.shape, *W.shape[:2], *operator._strides, top, left]
+
+
+def paddings(operator: GeneralConvInc, W: Any, X: Any, Y: Any) -> list[tuple[int, int]]:
+    """How many rows and columns that are not there the kernel sees before and after the image."""
     if operator.conv.padding != "same":
-        return 0, 0
+        return [(0, 0)] * 2
     small, large = (X, Y) if operator.is_transpose else (Y, X)
-    before = [
-        same_padding(large.shape[axis], small.shape[axis], W.shape[axis], stride)[0]
+    return [
+        same_padding(large.shape[axis], small.shape[axis], W.shape[axis], stride)
         for axis, stride in enumerate(operator._strides)
     ]
-    return before[0], before[1]
