@@ -11,13 +11,16 @@ in them is the formula's own step.
 from __future__ import annotations
 
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
+import nengo_jit.scalar as vocabulary
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import DotInc
+from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.operator import contiguous, dot_columns, start
 from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_spikes
@@ -41,7 +44,9 @@ from nengo_jit.neurons.poisson_spiking import step as poisson_spiking_step
 from nengo_jit.neurons.stochastic_spiking import FORMULA as STOCHASTIC_SPIKING
 from nengo_jit.neurons.stochastic_spiking import step as stochastic_spiking_step
 
-NEURON_COST = 3.0  # nanoseconds
+# nanoseconds for a neuron, and for each elementary function of its formula
+NEURON_COST, FUNCTION_COST = 0.3, 2.0
+ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
 POPULATION = 2048  # neurons of one signal whose spikes are listed together
 
 
@@ -124,7 +129,15 @@ def kernel_of(formula: Formula) -> Kernel | None:
         return None
     make_loop = LOOPS[len(formula.states)]
     loop = make_loop(compilable(formula.step), 1 + len(formula.parameter_names))
-    return Kernel(loop, f"aw{'a' * len(formula.states)}=n", cost=NEURON_COST)
+    return Kernel(loop, f"aw{'a' * len(formula.states)}=n", cost=_cost(formula.step))
+
+
+def _cost(step: Any) -> float:
+    """About how long a step takes for a neuron (nanoseconds)."""
+    called = [each for each in referred(step).values() if isinstance(each, FunctionType)]
+    elementary = sum(each in ELEMENTARY for each in called)
+    others = [each for each in called if each.__module__ != vocabulary.__name__]
+    return max([NEURON_COST, *map(_cost, others)]) + FUNCTION_COST * elementary
 
 
 @kernel_with("=p=m==", cost=4.0)

@@ -218,7 +218,7 @@ def correlate_channels(memory: Any, y: int, n: int, x: int, w: int, geometry: An
                 result[f] += channels[f] * weights[f]
 
 
-@kernel("w====nm", cost=0.06, stage=1)
+@kernel("w====nm", cost=0.04, stage=1)
 def convolve(memory, table):
     """`nengo_jit.builder.transforms.ConvInc` on images with channels last, and with their margins.
 

@@ -7,8 +7,9 @@ from nengo.dists import Uniform
 
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.kernels.neurons import kernel_of
 from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.neurons.base import _formulas
+from nengo_jit.neurons.base import _formulas, formula_of
 from nengo_jit.planner import make_plan
 
 N_STEPS = 300
@@ -186,3 +187,9 @@ def test_a_generator_of_another_kind_runs_in_python():
 def test_every_formula_is_tested():
     ours = {each for each in _formulas if each.__module__.startswith("nengo.")}
     assert {type(each) for each in TYPES} == ours
+
+
+def test_what_a_neuron_costs_depends_on_the_elementary_functions_of_its_formula():
+    neurons = nengo.RectifiedLinear(), nengo.Sigmoid(), nengo.LIF(), nengo.AdaptiveLIF()
+    cheap, with_exp, lif, with_lif_inside = (kernel_of(formula_of(each)).cost for each in neurons)
+    assert cheap < with_exp < lif <= with_lif_inside
