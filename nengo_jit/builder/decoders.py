@@ -28,7 +28,7 @@ from nengo import Connection, Ensemble, Network
 from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
-from nengo_jit.builder.linalg import Solve, dot, gram, solve_nonnegative, solver_of
+from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator, targets_ahead
 from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates, tells_rates
 from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_map
@@ -249,14 +249,14 @@ class System:
     def _least_squares(self, activities: np.ndarray, solve: Solve, targets: np.ndarray) -> Solved:
         threads = self._threads
         if self._is_transposed:
-            decoders = dot(activities.T, solve(targets), threads)
+            decoders = dot_transposed(activities, solve(targets), threads)
         else:
-            decoders = solve(dot(activities.T, targets, threads))
+            decoders = solve(dot_transposed(activities, targets, threads))
         return decoders, {"rmses": self._rmses(activities, decoders, targets)}
 
     def _non_negative(self, activities: np.ndarray, solve: Solve, targets: np.ndarray) -> Solved:
         """As nengo has it: the regularised system, of clipped targets, is solved as it stands."""
-        right = dot(activities.T, np.maximum(targets, 0), self._threads)
+        right = dot_transposed(activities, np.maximum(targets, 0), self._threads)
         solutions = [solve_nonnegative(solve, column) for column in right.T]
         known = [solution for solution in solutions if solution is not None]
         if len(known) < len(solutions):

@@ -1,25 +1,27 @@
 """Products with large matrices, in threads, and solutions of systems of equations.
 
-Of a product each thread computes rows, in one call to the linear algebra library. Rows are cut
-by the matrices' sizes alone, so that results do not depend on the number of threads.
+Of a product each thread computes rows, in one call to the linear algebra library, or a part of
+the sum. Rows are cut by the matrices' sizes alone, so that results do not depend on the number of
+threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from contextlib import closing
+from functools import partial, reduce
 
 import numpy as np
 
-from nengo_jit.parallel import for_each
+from nengo_jit.parallel import for_each, parallel_map
 
 try:
     from scipy.linalg import lapack
 except ImportError:
     lapack = None
 
-PANEL = 400  # rows of a Gram matrix that are computed together
-LARGE = 256  # size from which on a Gram matrix is computed in panels
+PANEL = 250  # rows of a Gram matrix that are computed together
+LARGE = 400  # size from which on a Gram matrix is computed in panels
 ROWS = 1 << 18  # products that are computed together, where each element is read once
 NEGLIGIBLE = 1e-13  # of the largest element of a solution: from there on, rounding tells the sign
 PATIENCE = 3  # exchanges that may make things worse before one at a time is made
@@ -48,12 +50,17 @@ def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
         return np.dot(matrix.T, matrix)
     result = np.empty((n, n))
 
-    def fill(start: int) -> None:
-        stop = min(start + PANEL, n)
-        rows = result[start:stop, :stop]
-        np.matmul(matrix[:, start:stop].T, matrix[:, :stop], out=rows)
+    def fill(panel: tuple[int, int, int]) -> None:
+        start, first, last = panel
+        rows = slice(start, min(start + PANEL, n))
+        columns = slice(first, min(last, n))
+        np.matmul(matrix[:, rows].T, matrix[:, columns], out=result[rows, columns])
 
-    for_each(fill, reversed(range(0, n, PANEL)), threads)  # the largest first
+    starts = range(0, n, PANEL)
+    below = [(start, 0, start) for start in reversed(starts[1:])]  # the largest first
+    # NumPy sees the symmetry, which halves the work
+    on_diagonal = [(start, start, start + PANEL) for start in starts]
+    for_each(fill, below + on_diagonal, threads)
     return result
 
 
@@ -79,6 +86,29 @@ def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
 
     for_each(fill, range(0, len(a), step), threads)
     return result
+
+
+def dot_transposed(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
+    """``np.dot(a.T, b)``: the sum of the products of some rows of a with those of b.
+
+    Parameters
+    ----------
+    a : (m, k) numpy.ndarray
+        The larger matrix.
+    b : (m, n) numpy.ndarray
+        The smaller one.
+    threads : int
+        How many threads to use at most.
+    """
+    if a.size <= ROWS:
+        return np.dot(a.T, b)
+    step = -(-ROWS // a.shape[1])
+
+    def product(start: int) -> np.ndarray:
+        return np.dot(a[start : start + step].T, b[start : start + step])
+
+    with closing(parallel_map(product, range(0, len(a), step), threads)) as products:
+        return reduce(np.add, products)
 
 
 def solver_of(matrix: np.ndarray) -> Solve:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from nengo_jit.builder import linalg
-from nengo_jit.builder.linalg import dot, gram, solve_nonnegative, solver_of
+from nengo_jit.builder.linalg import dot, dot_transposed, gram, solve_nonnegative, solver_of
 
 
 @pytest.fixture
@@ -26,12 +26,15 @@ def test_gram_matrix(n, rng):
 
 @pytest.mark.parametrize("shape", [(3, 2), (4000, 500), (500, 4000)])
 @pytest.mark.parametrize("size", [1, 3])
-def test_dot(shape, size, rng):
-    a, b = rng.randn(*shape), rng.randn(shape[1], size)
-    for left, right in ((a, b), (np.ascontiguousarray(a.T).T, b)):
-        result = dot(left, right, 2)
-        np.testing.assert_allclose(result, left @ right, rtol=1e-12, atol=1e-10)
-        np.testing.assert_array_equal(dot(left, right, 1), result)
+def test_products_with_few_columns(shape, size, rng):
+    a = rng.randn(*shape)
+    for product, left, b in (
+        (dot, a, rng.randn(shape[1], size)),
+        (dot_transposed, a.T, rng.randn(shape[0], size)),
+    ):
+        result = product(a, b, 2)
+        np.testing.assert_allclose(result, left @ b, rtol=1e-12, atol=1e-10)
+        np.testing.assert_array_equal(product(a, b, 1), result)
 
 
 @pytest.mark.parametrize("n", [3, 700])
