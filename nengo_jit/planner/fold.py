@@ -7,13 +7,13 @@ from typing import Any
 
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.planner.graph import Graph, operators_before, overlap, region_of
+from nengo_jit.planner.graph import Graph, overlap, region_of
 
 # What these compute depends on what they read, and on nothing else.
 STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 
 
-def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
+def steady(graph: Graph, before: Graph, order: Sequence[Any]) -> frozenset[Any]:
     """Operators that an engine may carry out in the first step of a run only.
 
     They read what never changes, such as the output of a constant node, or what other such
@@ -24,6 +24,8 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
     ----------
     graph : dict of (Operator, list of Operator)
         From each operator to those that depend on it directly.
+    before : dict of (Operator, list of Operator)
+        From `operators_before`.
     order : sequence of Operator
         A topological order of the graph.
 
@@ -31,7 +33,6 @@ def steady(graph: Graph, order: Sequence[Any]) -> frozenset[Any]:
     -------
     frozenset of Operator
     """
-    before = operators_before(graph)
     found: set[Any] = set()
     for operator in order:
         if is_stateless(operator) and all(each in found for each in before[operator]):
@@ -70,6 +71,8 @@ def sets_all(operator: Any, signal: Signal) -> bool:
     """Whether a stateless operator sets all the memory of a signal, whatever was there."""
     if getattr(operator, "dst_slice", None) is not None:
         return False
+    if not signal.is_view and signal in operator.sets:
+        return True
     inner = region_of(signal)
     for each in operator.sets:
         outer = region_of(each)

@@ -125,7 +125,7 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
 
 
 def operators_before(graph: Graph) -> Graph:
-    """Map operators to those that they depend on directly, where there are any."""
+    """Map operators to those that they depend on directly: a default dict."""
     before: Graph = defaultdict(list)
     for operator, dependents in graph.items():
         for dependent in dependents:
@@ -137,9 +137,12 @@ def overlap(signals: Iterable[Signal], others: Iterable[Signal]) -> bool:
     """Whether one of some signals spans bytes that one of some others spans, too."""
     others = list(others)
     return any(
-        signal.base is other.base
-        and region_of(signal).start < region_of(other).stop
-        and region_of(other).start < region_of(signal).stop
+        signal is other
+        or (
+            signal.base is other.base
+            and region_of(signal).start < region_of(other).stop
+            and region_of(other).start < region_of(signal).stop
+        )
         for signal in signals
         for other in others
     )

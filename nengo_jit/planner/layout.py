@@ -7,6 +7,7 @@ one loop. That is an optimisation only: any layout is right.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from nengo_jit.builder.signal import Signal
@@ -36,14 +37,9 @@ def layout(groups: Sequence[Group]) -> Runs:
     placed: set[Signal] = set()
     runs = []
     for group in sorted(groups, key=_elements, reverse=True):
-        columns = max(len(_operands(member)) for member in group.members)
-        for column in range(columns):
-            bases = (
-                _operands(member)[column].base
-                for member in group.members
-                if column < len(_operands(member))
-            )
-            run = tuple(_unplaced(bases, placed))
+        operands = [_operands(member) for member in group.members]
+        for column in zip_longest(*operands):
+            run = tuple(_unplaced((each.base for each in column if each is not None), placed))
             if run:
                 runs.append(run)
     return tuple(runs)

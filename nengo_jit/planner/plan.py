@@ -10,7 +10,7 @@ from nengo_jit.builder.builder import Model
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.fold import steady
-from nengo_jit.planner.graph import Graph, dependency_graph, topological_order
+from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
 from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import ancestors, levels
 from nengo_jit.planner.merge import Group, merge
@@ -166,14 +166,15 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
         )
         for probe in model.probes
     )
+    before = operators_before(graph)
     return Plan(
         dt=model.dt,
         step=model.step,
         time=model.time,
         operators=tuple(order),
         graph=graph,
-        steady=steady(graph, order),
-        unread=unread(graph, order, [planned.signal for planned in probes]),
+        steady=steady(graph, before, order),
+        unread=unread(graph, before, order, [planned.signal for planned in probes]),
         groups=groups,
         runs=runs,
         probes=probes,

@@ -7,10 +7,12 @@ from typing import Any
 
 from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.fold import is_stateless, sets_all
-from nengo_jit.planner.graph import Graph, operators_before, overlap
+from nengo_jit.planner.graph import Graph, overlap
 
 
-def unread(graph: Graph, order: Sequence[Any], recorded: Iterable[Signal]) -> frozenset[Any]:
+def unread(
+    graph: Graph, before: Graph, order: Sequence[Any], recorded: Iterable[Signal]
+) -> frozenset[Any]:
     """Operators that an engine may carry out once, when a run has ended, instead of in each step.
 
     Only other such operators read what they write; the decoders of a connection that leads
@@ -22,6 +24,8 @@ def unread(graph: Graph, order: Sequence[Any], recorded: Iterable[Signal]) -> fr
     ----------
     graph : dict of (Operator, list of Operator)
         From each operator to those that depend on it directly.
+    before : dict of (Operator, list of Operator)
+        From `operators_before`.
     order : sequence of Operator
         A topological order of the graph.
     recorded : iterable of Signal
@@ -40,9 +44,6 @@ def unread(graph: Graph, order: Sequence[Any], recorded: Iterable[Signal]) -> fr
             and not any(signal.base in bases for signal in (*operator.sets, *operator.incs))
         ):
             found.add(operator)
-    if not found:
-        return frozenset()
-    before = operators_before(graph)
     needed = [
         operator
         for operator in order

@@ -10,12 +10,12 @@ from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.fold import steady
-from nengo_jit.planner.graph import dependency_graph, topological_order
+from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
 
 
 def found(*operators):
     graph = dependency_graph(operators)
-    return steady(graph, topological_order(graph))
+    return steady(graph, operators_before(graph), topological_order(graph))
 
 
 def signals(n, shape=3):

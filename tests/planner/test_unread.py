@@ -17,7 +17,7 @@ from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.planner import make_plan
-from nengo_jit.planner.graph import dependency_graph, topological_order
+from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
 from nengo_jit.planner.unread import unread
 
 DT = 0.001
@@ -27,7 +27,7 @@ TIME = Signal(np.zeros(()), name="time")
 
 def found(*operators, recorded=()):
     graph = dependency_graph(operators)
-    return unread(graph, topological_order(graph), recorded)
+    return unread(graph, operators_before(graph), topological_order(graph), recorded)
 
 
 def signals(n, shape=SIZE):
