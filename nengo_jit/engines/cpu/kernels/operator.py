@@ -22,11 +22,15 @@ from nengo_jit.builder.operator import (
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
+    add_product,
     helper,
     integers,
     kernel,
+    load_lanes,
+    n_lanes,
     octets,
     one_by_one,
+    store_lanes,
     use_widest_vectors,
     vector,
 )
@@ -258,22 +262,17 @@ def dot_rows(memory, table):
     return 0
 
 
-@helper(forceinline=True)
-def add_few_columns(memory, a, x, y, distance, spikes):
-    """``y += A.dot(x)`` for a matrix with few rows: four sums at a time, spike by spike."""
-    last = y.size - 1
-    for i in range(0, y.size, 4):  # what would be beyond the last is the last one again
-        i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
-        y0, y1, y2, y3 = y[i], y[i1], y[i2], y[i3]
+@helper(inline="always")
+def add_few_columns(memory, a, b, x, y, n, distance, spikes):
+    """``y = b + A.dot(x)`` for a matrix with few rows: sums are kept in a register."""
+    itemsize = x.itemsize
+    for i in range(0, n, n_lanes(memory)):
+        total = load_lanes(memory, b + i * itemsize, n - i)
         for k in range(spikes.size):
-            one_by_one()
+            column = a + spikes[k] * distance + i * itemsize
             height = x[np.uint64(spikes[k])]
-            column = vector(memory, a + spikes[k] * distance, y.size)
-            y0 += column[i] * height
-            y1 += column[i1] * height
-            y2 += column[i2] * height
-            y3 += column[i3] * height
-        y[i], y[i1], y[i2], y[i3] = y0, y1, y2, y3
+            total = add_product(total, height, load_lanes(memory, column, n - i))
+        store_lanes(y + i * itemsize, n - i, total)
 
 
 @helper(forceinline=True)
@@ -312,24 +311,24 @@ def dot_events(memory, table):
     rows = integers(table, 1 + 8 * integers(table, 1)[0])
     for r in range(1, rows.size, 8):
         a, n, m, distance = rows[r], rows[r + 4], rows[r + 5], rows[r + 6]
-        b, x = vector(memory, rows[r + 1], n), vector(memory, rows[r + 2], m)
-        y = vector(memory, rows[r + 3], n)
+        x = vector(memory, rows[r + 2], m)
         spikes = integers(rows[r + 7] + 8, integers(rows[r + 7], 1)[0])
         if n == 1:
-            total = b[0]
+            total = vector(memory, rows[r + 1], 1)[0]
             for k in range(spikes.size):
                 one_by_one()
                 weight = vector(memory, a + spikes[k] * distance, 1)[0]
                 total += weight * x[np.uint64(spikes[k])]
-            y[0] = total
+            vector(memory, rows[r + 3], 1)[0] = total
             continue
+        if n <= 2 * n_lanes(memory):
+            add_few_columns(memory, a, rows[r + 1], x, rows[r + 3], n, distance, spikes)
+            continue
+        b, y = vector(memory, rows[r + 1], n), vector(memory, rows[r + 3], n)
         if rows[r + 1] != rows[r + 3]:
             for i in range(n):
                 y[i] = b[i]
-        if n < WIDE:
-            add_few_columns(memory, a, x, y, distance, spikes)
-        else:
-            add_columns(memory, a, x, y, distance, spikes)
+        add_columns(memory, a, x, y, distance, spikes)
     return 0
 
 
