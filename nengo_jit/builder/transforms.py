@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import nengo.builder.transforms as reference
@@ -195,13 +196,19 @@ def _apply_weights(
     **options: Any,
 ) -> tuple[Signal, Signal]:
     """Make the signals of the weights and the product, and the operators that compute it."""
-    label = str(transform)
+    label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)
     tag = f"{label}.apply_weights"
     weight_sig = Signal(weights, name=f"{label}.weights", readonly=True)
     weighted = Signal(shape=size_out, name=f"{label}.weighted")
     model.add_op(Reset(weighted, tag=tag))
     model.add_op(operator(weight_sig, sig_in, weighted, tag=tag, **options))
     return weighted, weight_sig
+
+
+@lru_cache
+def _pass_on(size: int) -> str:
+    """No transform as a text, which nengo takes long to make."""
+    return str(NoTransform(size))
 
 
 class GeneralConvInc(Operator, reference.GeneralConvInc):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from nengo.exceptions import BuildError
@@ -133,10 +133,9 @@ def operators_before(graph: Graph) -> Graph:
     return before
 
 
-def overlap(signals: Iterable[Signal], others: Iterable[Signal]) -> bool:
+def overlap(signals: Sequence[Signal], others: Sequence[Signal]) -> bool:
     """Whether one of some signals spans bytes that one of some others spans, too."""
-    others = list(others)
-    return any(
+    return bool(signals) and any(
         signal is other
         or (
             signal.base is other.base

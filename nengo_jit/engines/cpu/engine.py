@@ -72,7 +72,8 @@ class CpuEngine(Engine):
         self.threads = threads or n_cores()
         self.signals = SignalDict()
         self.signals.allocate_runs(plan.runs)
-        for operator in plan.operators:
+        self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
+        for operator in plan.operators:  # third-party operators may ask for buffers
             operator.init_signals(self.signals)
         self._lowering = Lowering(plan, self.signals)
         self.callbacks: list[Callback] = []

@@ -101,6 +101,7 @@ class Lowering:
         self._steady = plan.steady
         self._updated = {signal.base for op in plan.operators for signal in op.updates}
         self._readers, self._writers = _users(plan)
+        self._others = {signal for signal in signals if not self.has_numbers(signal)}
         self.weighted = {op.X for op in plan.operators if type(op) is DotInc}
         self._chunk = np.empty(0, np.uint8)
         self._used = 0
@@ -134,7 +135,7 @@ class Lowering:
         function = LOWERINGS.get(type(operator))
         if function is None:
             return None
-        if type(operator) not in UNCHECKED and not all(map(self.has_numbers, operator.all_signals)):
+        if type(operator) not in UNCHECKED and not self._others.isdisjoint(operator.all_signals):
             return None
         return function(operator, self)
 
