@@ -129,18 +129,24 @@ def _define_formula(step: Any) -> None:
             _define_formula(each)
 
 
-def _define(
-    function: Callable[..., Any], inline: Any = "never", **options: Any
-) -> Callable[..., Any]:
-    """Decorator: the implementation of a function that is only declared in Python."""
+def _define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Decorator: the implementation of a function that is only declared in Python.
+
+    LLVM inlines it sooner than Numba, which infers all types anew wherever it inlines something.
+    """
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
         jit_options: Any = options
-        declare = overload(function, inline=inline, strict=False, jit_options=jit_options)
+        declare = overload(function, strict=False, jit_options=jit_options)
         declare(lambda *arguments: implementation)
         return implementation
 
     return register
+
+
+def _define_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `_define`, where a call would take longer than what is called."""
+    return _define(function, forceinline=True)
 
 
 @intrinsic
@@ -163,37 +169,37 @@ def _typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
     return types.CPointer(example)(types.int64, example), codegen
 
 
-@_define(machine.vector, inline="always")
+@_define_inlined(machine.vector)
 def _vector(memory, address, size):
     return carray(_pointer(memory, address), size)
 
 
-@_define(machine.integers, inline="always")
+@_define_inlined(machine.integers)
 def _integers(address, size):
     return carray(_typed_pointer(address, np.int64(0)), size)
 
 
-@_define(machine.short_integers, inline="always")
+@_define_inlined(machine.short_integers)
 def _short_integers(address, size):
     return carray(_typed_pointer(address, np.int32(0)), size)
 
 
-@_define(machine.octets, inline="always")
+@_define_inlined(machine.octets)
 def _octets(address, size):
     return carray(_typed_pointer(address, np.uint8(0)), size)
 
 
-@_define(machine.reals, inline="always")
+@_define_inlined(machine.reals)
 def _reals(address, size):
     return carray(_typed_pointer(address, np.float64(0)), size)
 
 
-@_define(machine.short_reals, inline="always")
+@_define_inlined(machine.short_reals)
 def _short_reals(address, size):
     return carray(_typed_pointer(address, np.float32(0)), size)
 
 
-@_define(machine.tuple_of, inline="always")
+@_define_inlined(machine.tuple_of)
 def _tuple_of(array, size):
     return to_fixed_tuple(array, size)
 
@@ -581,46 +587,48 @@ def _call_object_of_one(function, argument):
     return result
 
 
-_define(machine.call, "always")(lambda kernel, table: _call(kernel, table))
-_define(machine.call_function, "always")(lambda function, x: _call_function(function, x))
-_define(machine.call_function_of_two, "always")(
+_define_inlined(machine.call)(lambda kernel, table: _call(kernel, table))
+_define_inlined(machine.call_function)(lambda function, x: _call_function(function, x))
+_define_inlined(machine.call_function_of_two)(
     lambda function, x, y: _call_function_of_two(function, x, y)
 )
-_define(machine.call_loop, "always")(
+_define_inlined(machine.call_loop)(
     lambda function, arguments, sizes, steps, data: _call_loop(
         function, arguments, sizes, steps, data
     )
 )
-_define(machine.lock_python, "always")(lambda: _lock_python())
-_define(machine.unlock_python, "always")(lambda state: _unlock_python(state))
-_define(machine.call_object, "always")(lambda function: _call_object(function))
-_define(machine.drop_object, "always")(lambda value: _drop_object(value))
-_define(machine.take_error, "always")(
+_define_inlined(machine.lock_python)(lambda: _lock_python())
+_define_inlined(machine.unlock_python)(lambda state: _unlock_python(state))
+_define_inlined(machine.call_object)(lambda function: _call_object(function))
+_define_inlined(machine.drop_object)(lambda value: _drop_object(value))
+_define_inlined(machine.take_error)(
     lambda kind, value, traceback: _take_error(kind, value, traceback)
 )
-_define(machine.as_integer, "always")(lambda value, overflow: _as_integer(value, overflow))
-_define(machine.atomic_add, "always")(lambda address, value: _atomic_add(address, value))
-_define(machine.atomic_load, "always")(lambda address: _atomic_load(address))
-_define(machine.yield_processor, "always")(lambda: _yield_processor())
-_define(machine.relax, "always")(lambda: _relax())
-_define(machine.arithmetic, "always")(lambda: _arithmetic())
-_define(machine.set_arithmetic, "always")(lambda bits: _set_arithmetic(bits))
-_define(machine.use_widest_vectors, "always")(lambda: _use_widest_vectors())
-_define(machine.bits_of, "always")(lambda flags: _bits_of(flags))
-_define(machine.lowest_bit, "always")(lambda bits: _lowest_bit(bits))
-_define(machine.can_compress, "always")(lambda: _can_compress())
-_define(machine.list_bits, "always")(lambda bits, first, address: _list_bits(bits, first, address))
-_define(machine.n_lanes, "always")(lambda memory: _n_lanes(memory))
-_define(machine.load_lanes, "always")(lambda memory, address, n: _load_lanes(memory, address, n))
-_define(machine.store_lanes, "always")(lambda address, n, lanes: _store_lanes(address, n, lanes))
-_define(machine.add_product, "always")(
+_define_inlined(machine.as_integer)(lambda value, overflow: _as_integer(value, overflow))
+_define_inlined(machine.atomic_add)(lambda address, value: _atomic_add(address, value))
+_define_inlined(machine.atomic_load)(lambda address: _atomic_load(address))
+_define_inlined(machine.yield_processor)(lambda: _yield_processor())
+_define_inlined(machine.relax)(lambda: _relax())
+_define_inlined(machine.arithmetic)(lambda: _arithmetic())
+_define_inlined(machine.set_arithmetic)(lambda bits: _set_arithmetic(bits))
+_define_inlined(machine.bits_of)(lambda flags: _bits_of(flags))
+_define_inlined(machine.lowest_bit)(lambda bits: _lowest_bit(bits))
+_define_inlined(machine.can_compress)(lambda: _can_compress())
+_define_inlined(machine.list_bits)(lambda bits, first, address: _list_bits(bits, first, address))
+_define_inlined(machine.n_lanes)(lambda memory: _n_lanes(memory))
+_define_inlined(machine.load_lanes)(lambda memory, address, n: _load_lanes(memory, address, n))
+_define_inlined(machine.store_lanes)(lambda address, n, lanes: _store_lanes(address, n, lanes))
+_define_inlined(machine.add_product)(
     lambda lanes, factor, others: _add_product(lanes, factor, others)
 )
-_define(machine.number_of_bits, "always")(lambda bits: _number_of_bits(bits))
+_define_inlined(machine.number_of_bits)(lambda bits: _number_of_bits(bits))
+_define_inlined(machine.one_by_one)(lambda: _one_by_one())
+_define_inlined(machine.gather_if_fast)(lambda: _gather_if_fast())
+_define(machine.log_of_c)(lambda x: _log_of_c(x))
+_define(machine.exp_of_c)(lambda x: _exp_of_c(x))
+
+# These two are about the function that calls them.
+overload(machine.use_widest_vectors, inline="always")(lambda: lambda: _use_widest_vectors())
 overload(machine.scratch, inline="always", prefer_literal=True)(
     lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
 )
-_define(machine.one_by_one, "always")(lambda: _one_by_one())
-_define(machine.gather_if_fast, "always")(lambda: _gather_if_fast())
-_define(machine.log_of_c)(lambda x: _log_of_c(x))
-_define(machine.exp_of_c)(lambda x: _exp_of_c(x))

@@ -45,8 +45,8 @@ def helper(**options: Any) -> Callable[[Function], Function]:
     Parameters
     ----------
     **options
-        For the compiler: ``inline`` of `numba.extending.overload`, and others of `numba.njit`.
-        Without ``fastmath``, that of the calling kernel applies.
+        For the compiler, see `numba.njit`. Without ``fastmath``, that of the calling kernel
+        applies.
     """
 
     def register(function: Function) -> Function:
@@ -386,7 +386,7 @@ def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel
     return lambda function: Kernel(function, fields, **options)
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def is_single(memory):
     """Whether a kernel's numbers are of single precision; for use in kernels."""
     return vector(memory, 0, 1).itemsize == 4

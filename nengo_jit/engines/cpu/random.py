@@ -105,7 +105,7 @@ def is_legacy(rng: Any) -> bool:
     return bool(state["bit_generator"] == "MT19937")
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def _words(generator):
     return short_integers(generator + 8 * WORDS, N_WORDS).view(np.uint32)
 

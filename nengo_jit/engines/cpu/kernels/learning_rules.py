@@ -165,7 +165,7 @@ def rls_product(memory, table):
     return 0
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def gain(memory: Any, pre: int, product: int, n: int) -> Any:
     """``1 / (1 + pre.dot(product))``."""
     activities, values = vector(memory, pre, n), vector(memory, product, n)

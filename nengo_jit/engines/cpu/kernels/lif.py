@@ -53,7 +53,7 @@ def log_near_one(s):
     return s * 2.0 + s * (square * (low + (square * square) * high))
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def fill_vector(array, n):
     """Repeat the first of ``n`` numbers after the last; returns how many there are then.
 
@@ -67,7 +67,7 @@ def fill_vector(array, n):
     return n_filled
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def follows(rows, r, first, n, itemsize):
     """Whether row r is about the neurons that come after ``n`` of those of another row."""
     return (

@@ -38,13 +38,13 @@ from nengo_jit.engines.cpu.machine import (
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def element(memory: Any, address: int, stride: int, i: int) -> Any:
     """One number of a vector with gaps of some bytes; for use in kernels."""
     return vector(memory, address + i * stride, 1)[0]
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def packed(memory: Any, address: int, stride: int, n: int, work: int) -> Any:
     """A vector with gaps, as an array without any: itself or a copy; for use in kernels."""
     array = vector(memory, address, n)
@@ -262,7 +262,7 @@ def dot_rows(memory, table):
     return 0
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def add_few_columns(memory, a, b, x, y, n, distance, spikes):
     """``y = b + A.dot(x)`` for a matrix with few rows: sums are kept in a register."""
     itemsize = x.itemsize

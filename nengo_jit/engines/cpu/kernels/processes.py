@@ -352,14 +352,14 @@ class Table:
         self.buffer[:] = start(self._rows), len(self._rows)
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def _row(table, i, n):
     """Row ``i`` of a table, begun anew at its end."""
     place = integers(table, 2)
     return reals(place[0] + 8 * n * (i % place[1]), n)
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def _time(memory, address):
     """The time as a number of double precision, as processes get it."""
     return np.float64(vector(memory, address, 1)[0])

@@ -70,7 +70,7 @@ ERROR = 8  # type, value and traceback of what Python raised, for which there is
 LENGTH = 11
 
 
-@helper(inline="never")
+@helper()
 def number_in(value, kinds):
     """The number that an object is; infinity if it is anything else."""
     kind = integers(value + TYPE, 1)[0]
@@ -84,7 +84,7 @@ def number_in(value, kinds):
     return np.inf
 
 
-@helper(inline="never")
+@helper()
 def put(number, address, itemsize):
     """Write a number in the precision that an output has."""
     if itemsize == 8:
@@ -95,13 +95,13 @@ def put(number, address, itemsize):
         single[0] = np.float32(number)
 
 
-@helper(inline="never")
+@helper()
 def largest(itemsize):
     """The largest number of either precision."""
     return LARGEST if itemsize == 8 else LARGEST_SHORT
 
 
-@helper(inline="never")
+@helper()
 def store_array(value, n, output, itemsize, double):
     """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
     if integers(value + ARRAY_DTYPE, 1)[0] != double:
@@ -122,7 +122,7 @@ def store_array(value, n, output, itemsize, double):
     return True
 
 
-@helper(inline="never")
+@helper()
 def store_items(items, n, output, itemsize, kinds):
     """Store objects whose addresses stand at an address, if all are finite numbers."""
     values, most = integers(items, n), largest(itemsize)
@@ -134,7 +134,7 @@ def store_items(items, n, output, itemsize, kinds):
     return True
 
 
-@helper(inline="never")
+@helper()
 def store_value(value, n, output, itemsize, kinds):
     """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
     kind = integers(value + TYPE, 1)[0]
@@ -154,7 +154,7 @@ def store_value(value, n, output, itemsize, kinds):
     return True
 
 
-@helper(inline="never")
+@helper()
 def call_python(address):
     """Carry out a task by calling Python; returns zero, or a status if it raised."""
     task = integers(address, LENGTH)

@@ -80,7 +80,7 @@ SHORT = 40  # a, which must be finite in single precision
 MANY = 16  # elements from more than which on operands have their elements side by side
 
 
-@helper(inline="never")
+@helper()
 def remainder(a, b):
     """``a % b`` as Python and NumPy compute it."""
     rest = np.fmod(a, b)
@@ -89,7 +89,7 @@ def remainder(a, b):
     return math.copysign(0.0, b)
 
 
-@helper(inline="never")
+@helper()
 def floor_divide(a, b):
     """``a // b`` as Python and NumPy compute it."""
     if b == 0.0:
@@ -104,7 +104,7 @@ def floor_divide(a, b):
     return floor + 1.0 if quotient - floor > 0.5 else floor
 
 
-@helper(inline="never")
+@helper()
 def compute(operation, a, b, c):
     """Operations on numbers."""
     if operation == MOVE:
@@ -158,7 +158,7 @@ def compute(operation, a, b, c):
     return np.inf
 
 
-@helper(inline="never")
+@helper()
 def compute_many(operation, result, a, b, c):
     """Quicker loops for some operations on many elements; tells whether this is one of them."""
     if operation == LESS:
@@ -191,7 +191,7 @@ def compute_many(operation, result, a, b, c):
     return True
 
 
-@helper(inline="never")
+@helper()
 def are_finite(values):
     """Whether all numbers are finite."""
     n_finite = 0
@@ -200,7 +200,7 @@ def are_finite(values):
     return n_finite == values.size
 
 
-@helper(inline="never")
+@helper()
 def load(operation, result, address):
     """Numbers of any type from memory."""
     n = result.size
@@ -223,7 +223,7 @@ def load(operation, result, address):
             result[i] = np.float64(booleans[i])
 
 
-@helper(inline="never")
+@helper()
 def store(operation, n, address, source, step):
     """Numbers of any type to memory."""
     if operation == STORE:
@@ -249,7 +249,7 @@ def store(operation, n, address, source, step):
             booleans[i] = np.uint8(reals(source + 8 * i * step, 1)[0])
 
 
-@helper(inline="never")
+@helper()
 def select(operation, result, a, b, c):
     """Operations that take elements from elsewhere; tells whether that exists."""
     n = result.size
@@ -274,7 +274,7 @@ def select(operation, result, a, b, c):
     return True
 
 
-@helper(inline="never")
+@helper()
 def perform(tape):
     """Perform the tape at an address; tells whether nothing was out of the ordinary."""
     start = tape

@@ -113,7 +113,7 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     return [(sparse_dot_triplets, (start(data), targets, sources, x_start, y_start, data.size))]
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def add_products(
     memory: Any, y: int, x: int, w: int, n: int, length: int, distance: int, skip: int
 ) -> None:
@@ -146,7 +146,7 @@ def add_products(
 AT_ONCE = 4  # pixels that `correlate_windows` computes
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def are_zero(memory: Any, x0: int, x1: int, x2: int, x3: int) -> bool:
     """Whether the numbers at four addresses are zeros without a sign."""
     if is_single(memory):
@@ -156,7 +156,7 @@ def are_zero(memory: Any, x0: int, x1: int, x2: int, x3: int) -> bool:
     return (bits | integers(x2, 1)[0] | integers(x3, 1)[0]) == 0
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def correlate_windows(
     memory: Any, y: int, n: int, x0: int, x1: int, x2: int, x3: int, w: int, geometry: Any
 ) -> None:
@@ -205,7 +205,7 @@ def correlate_windows(
             store_lanes(y3 + block, n3 - m, b3)
 
 
-@helper(inline="always")
+@helper(forceinline=True)
 def correlate_channels(memory: Any, y: int, n: int, x: int, w: int, geometry: Any) -> None:
     """Add to n filters of the pixel at y what their window contributes, a channel to each."""
     result = vector(memory, y, n)
