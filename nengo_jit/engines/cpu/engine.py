@@ -88,6 +88,8 @@ class CpuEngine(Engine):
             operator: [together.get(each, each) for each in dependents]
             for operator, dependents in plan.graph.items()
         }
+        for operator, other in self._lowering.repeated.items():
+            self._graph[other].append(operator)
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
         if any(code.when == "first" for code in codes):
@@ -117,8 +119,9 @@ class CpuEngine(Engine):
 
     def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level."""
-        for operator in self.plan.operators:  # learning rules are lowered with what comes before
-            self._lowering.lower(operator)
+        for group in self.plan.groups:  # learning rules are lowered with what comes before
+            for operator in group.members:
+                self._lowering.lower(operator)
         self._unread = self._find_unread()
         when = {**dict.fromkeys(self._steady(), "first"), **dict.fromkeys(self._unread, "after")}
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)

@@ -76,6 +76,8 @@ class Lowering:
         What was lowered so far. An operator may be lowered together with another one.
     together : dict of (Operator, Operator)
         From operators that are carried out later than their turn to those with which they are.
+    repeated : dict of (Operator, Operator)
+        From operators that copy the result of another one to that one.
     at_reset : dict of (Operator, callable)
         What to do for a lowered operator when the engine is reset, with the generator that
         processes without a seed draw theirs from: ``at_reset[operator](rng)``. Operators are
@@ -94,11 +96,14 @@ class Lowering:
         self.events: dict[Signal, list[tuple[int, int, int]]] = {}
         self.lowered: dict[Any, Lowered | None] = {}
         self.together: dict[Any, Any] = {}
+        self.repeated: dict[Any, Any] = {}
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
         self.streams: dict[Any, Stream] = {}
         self.before_run: list[Callable[[], None]] = []
         self.after_run: list[Callable[[], None]] = []
-        self._steady = plan.steady
+        self._steady, self._unread = plan.steady, plan.unread
+        self._level = {op: group.level for group in plan.groups for op in group.members}
+        self._products: dict[Any, Any] = {}
         self._updated = {signal.base for op in plan.operators for signal in op.updates}
         self._readers, self._writers = _users(plan)
         self._others = {signal for signal in signals if not self.has_numbers(signal)}
@@ -122,8 +127,9 @@ class Lowering:
         """Forget what only lowering needs, since everything has been lowered."""
         self._updated.clear()
         self.weighted.clear()
-        for known in (self.lowered, self._readers, self._writers, self._matrices):
+        for known in (self.lowered, self._readers, self._writers, self._matrices, self._products):
             known.clear()
+        self._level.clear()
 
     def lower(self, operator: Any) -> Lowered | None:
         """Kernels and rows for an operator; None if it must run in Python."""
@@ -171,6 +177,20 @@ class Lowering:
         """Note that an operator is carried out by kernels of its only reader."""
         self.lowered[operator] = []
         self.together[operator] = reader
+
+    def known_product(self, operator: Any, content: tuple[int, ...]) -> Any:
+        """The operator that has made the same product, if its result can be copied; else None.
+
+        The content is what tells products apart: addresses of what is multiplied and added, and
+        sizes. Connections from one ensemble that decode the same have the same.
+        """
+        if operator in self._unread:
+            return None
+        other = self._products.setdefault(content, operator)
+        if other is operator or self._level[other] > self._level[operator]:
+            return None
+        self.repeated[operator] = other
+        return other
 
     def has_numbers(self, signal: Signal) -> bool:
         """Whether a signal is dense and has the engine's type of numbers."""

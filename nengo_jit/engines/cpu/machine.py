@@ -307,8 +307,9 @@ class Kernel:
         columns, are fused.
     reassociate : bool
         Whether sums may be added up in any order, so that they can be vectorised.
-    cost : float
-        About how long an element takes (nanoseconds; per "m", if there is one).
+    cost, cost_of_row : float
+        About how long an element takes (nanoseconds; per "m", if there is one), and a row besides
+        its elements.
     stage : int
         Kernels of a higher stage read what others wrote on the same level.
     when : str
@@ -329,6 +330,7 @@ class Kernel:
     when: str = "always"
     contract: bool = True
     exact: bool = False
+    cost_of_row: float = 0.0
 
     @property
     def target(self) -> int | None:
@@ -357,7 +359,7 @@ class Kernel:
     def work(self, row: Row) -> float:
         """About how long a row takes (nanoseconds)."""
         factor = row[self.fields.index("m")] if "m" in self.fields else 1
-        return self.cost * self.size(row) * factor
+        return self.cost_of_row + self.cost * self.size(row) * factor
 
     def fuse(self, rows: list[Row], itemsize: int) -> list[Row]:
         """Join rows that go on where the one before ends."""

@@ -10,6 +10,7 @@ import scipy.sparse
 from nengo_jit.builder import Model
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
 
@@ -38,6 +39,21 @@ def run_both():
         return cpu, reference
 
     return run
+
+
+@pytest.fixture
+def kernels_of(monkeypatch):
+    """What engines that are made run, by name, the latest engine last."""
+    lower, made = CpuEngine._lower, []
+
+    def noting(self):
+        levels = lower(self)
+        codes = [piece.code for level in levels for piece in level]
+        made.append([code for code in codes if isinstance(code, Kernel)])
+        return levels
+
+    monkeypatch.setattr(CpuEngine, "_lower", noting)
+    return lambda name: [code for code in made[-1] if code.function.__name__ == name]
 
 
 def numbers(engine, signal):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -77,6 +78,9 @@ def copy(memory, table):
         for i in range(dst.size):
             dst[i] = src[i]
     return 0
+
+
+copy_product = replace(copy, stage=1)  # after what makes the product
 
 
 @kernel("===")
@@ -299,7 +303,7 @@ def add_columns(memory, a, x, y, distance, spikes):
             y[i] += column[i] * height
 
 
-@kernel("aa=wnm==", cost=0.05)
+@kernel("aa=wnm==", cost=0.05, cost_of_row=25.0)
 def dot_events(memory, table):
     """``y = b + A.dot(x)`` for a vector of spikes, mostly zero; b may be y.
 
@@ -563,6 +567,10 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
     if contiguous(x) and contiguous(y):
         if fixed and events is not None:
             columns, begin = lowering.columns(a), _beginning(operator, y, lowering)
+            if begin != start(y):
+                other = lowering.known_product(operator, (columns, begin, start(x), n))
+                if other is not None:
+                    return [(copy_product, (start(lowering.array(other.Y)), start(y), n))]
             begins = [begin, *repeat(start(y), len(events) - 1)]
             size = n * a.itemsize  # of a column
             return [
@@ -604,7 +612,7 @@ def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> int:
         kernel, row = lowered[0]
         if kernel is fill and row[0] == start(y) and row[2] == y.size:
             lowering.lowered[setter] = []
-            return lowering.constant(np.full(y.size, setter.value))
+            return lowering.parameters(np.full(y.size, setter.value))
         if kernel is copy and row[1:] == (start(y), y.size) and setter.src.base.readonly:
             lowering.lowered[setter] = []
             return row[0]

@@ -8,7 +8,6 @@ from nengo.dists import Choice, Uniform
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernels.lif import FINE, NEAR, TOGETHER, expm1_near_zero, log_near_one
-from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.planner import make_plan
 
 
@@ -34,21 +33,6 @@ def build(net):
     model = Model()
     model.build(net)
     return model
-
-
-@pytest.fixture
-def kernels_of(monkeypatch):
-    """What engines that are made run, by name, the latest engine last."""
-    lower, made = CpuEngine._lower, []
-
-    def noting(self):
-        levels = lower(self)
-        codes = [piece.code for level in levels for piece in level]
-        made.append([code for code in codes if isinstance(code, Kernel)])
-        return levels
-
-    monkeypatch.setattr(CpuEngine, "_lower", noting)
-    return lambda name: [code for code in made[-1] if code.function.__name__ == name]
 
 
 def driven(**arguments):

@@ -1,0 +1,71 @@
+"""Lowering: products that several operators make are made once."""
+
+import nengo
+import numpy as np
+import pytest
+
+from nengo_jit.builder import Model
+
+
+@pytest.fixture
+def net():
+    """An ensemble that is decoded four times in one way, and in three others."""
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(lambda t: [np.sin(30 * t), 1])
+        ensemble = nengo.Ensemble(60, 2)
+        nengo.Connection(stim, ensemble)
+        targets = [nengo.Ensemble(20, 2) for _ in range(3)]
+        nengo.Connection(ensemble, targets[0])
+        nengo.Connection(ensemble, targets[1], synapse=0.02)
+        nengo.Connection(ensemble, targets[2], function=np.square)
+        nengo.Connection(ensemble[0], targets[2][1])
+        nengo.Connection(ensemble, targets[2], transform=2)
+        nengo.Connection(ensemble, nengo.Node(size_in=2), synapse=None)
+        nengo.Probe(ensemble, synapse=None)
+    return net
+
+
+def compare(net, run_both, n_steps=50, threads=1):
+    """Check that everything is the same on both engines."""
+    model = Model()
+    model.build(net)
+    cpu, reference = run_both(model, n_steps, threads)
+    for signal in reference.signals:
+        actual, expected = cpu.signals[signal], reference.signals[signal]
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9, err_msg=str(signal))
+    for probe in net.all_probes:
+        np.testing.assert_allclose(cpu.samples[probe], reference.samples[probe], rtol=1e-9)
+
+
+def number_of_copies(kernels_of):
+    return sum(code.stage == 1 for code in kernels_of("copy"))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_equal_products_are_made_once(net, run_both, kernels_of, threads):
+    compare(net, run_both, threads=threads)
+    # the probe's, those of two ensembles, and one that nothing reads: made when a run has ended
+    assert number_of_copies(kernels_of) == 2
+    assert len(kernels_of("dot_events")) == 5
+
+
+def test_products_that_are_added_to_others_are_made(run_both, kernels_of):
+    """Two connections to one place, without a synapse: neither sets what it adds to."""
+    with nengo.Network(seed=0) as net:
+        ensemble, out = nengo.Ensemble(30, 1), nengo.Node(size_in=1)
+        for _ in range(2):
+            weights = np.full((1, 30), 0.01)
+            nengo.Connection(ensemble.neurons, out, transform=weights, synapse=None)
+        nengo.Probe(out)
+    compare(net, run_both)
+
+
+def test_learned_weights_make_products_of_their_own(run_both):
+    with nengo.Network(seed=0) as net:
+        ensemble = nengo.Ensemble(30, 1)
+        targets = [nengo.Ensemble(20, 1) for _ in range(3)]
+        conns = [nengo.Connection(ensemble, target) for target in targets]
+        for conn in conns[:2]:
+            conn.learning_rule_type = nengo.PES(1e-3)
+            nengo.Connection(nengo.Node(0.3), conn.learning_rule)
+    compare(net, run_both)
