@@ -31,7 +31,13 @@ from nengo_jit.engines.cpu.machine import Kernel
 logger = logging.getLogger(__name__)
 
 IS_LINKED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
-COMPILER = ("compiler.py", "scalar.py", "linker.py")  # files that machine code depends on
+COMPILER = (
+    "compiler.py",
+    "intrinsics.py",
+    "lanes.py",
+    "scalar.py",
+    "linker.py",
+)  # files that machine code depends on
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 

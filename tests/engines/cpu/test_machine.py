@@ -7,8 +7,8 @@ import pytest
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.compiler import IS_X86
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.intrinsics import IS_X86
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     ENTRY,

@@ -1,0 +1,436 @@
+"""What kernels are written with, for Numba: see `nengo_jit.engines.cpu.machine`.
+
+Each is a few instructions in LLVM's language, or a function of the C library or of Python's.
+"""
+
+# Intrinsics take one argument less when they are called than when they are defined.
+# mypy: disable-error-code="call-arg, no-untyped-def"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.core import errors
+from numba.extending import intrinsic, overload
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from nengo_jit.engines.cpu import machine
+
+
+def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Decorator: the implementation of a function that is only declared in Python.
+
+    Inlining is left to LLVM: wherever Numba inlines something it infers all types anew, which
+    takes far longer.
+
+    Parameters
+    ----------
+    function : callable
+        What is declared.
+    **options
+        For the compiler, see `numba.njit`.
+    """
+
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        jit_options: Any = options
+        declare = overload(function, strict=False, jit_options=jit_options)
+        declare(lambda *arguments: implementation)
+        return implementation
+
+    return register
+
+
+def define_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `define`, where a call would take longer than what is called."""
+    return define(function, forceinline=True)
+
+
+@intrinsic
+def _pointer(typingctx: Any, memory: Any, address: Any) -> Any:
+    """Pointer to an address, of the type of ``memory``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[1], context.get_value_type(signature.return_type))
+
+    return memory(memory, types.int64), codegen
+
+
+@intrinsic
+def _typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
+    """Pointer to an address, of numbers of the type of ``example``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(example)(types.int64, example), codegen
+
+
+@define_inlined(machine.vector)
+def _vector(memory, address, size):
+    return carray(_pointer(memory, address), size)
+
+
+@define_inlined(machine.integers)
+def _integers(address, size):
+    return carray(_typed_pointer(address, np.int64(0)), size)
+
+
+@define_inlined(machine.short_integers)
+def _short_integers(address, size):
+    return carray(_typed_pointer(address, np.int32(0)), size)
+
+
+@define_inlined(machine.octets)
+def _octets(address, size):
+    return carray(_typed_pointer(address, np.uint8(0)), size)
+
+
+@define_inlined(machine.reals)
+def _reals(address, size):
+    return carray(_typed_pointer(address, np.float64(0)), size)
+
+
+@define_inlined(machine.short_reals)
+def _short_reals(address, size):
+    return carray(_typed_pointer(address, np.float32(0)), size)
+
+
+@define_inlined(machine.tuple_of)
+def _tuple_of(array, size):
+    return to_fixed_tuple(array, size)
+
+
+@intrinsic
+def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        kernel_type = ir.FunctionType(ir.IntType(64), [pointer, ir.IntType(64)])
+        function = builder.inttoptr(args[0], kernel_type.as_pointer())
+        return builder.call(function, [ir.Constant(pointer, None), args[1]])
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+def _at_address(result: Any, parameters: list[Any]) -> Any:
+    """A function that calls the C function at an address: ``function(address, *parameters)``."""
+    c_types = {types.float64: ir.DoubleType(), types.int64: ir.IntType(64)}
+    c_type = ir.FunctionType(
+        c_types.get(result, ir.VoidType()), [c_types[each] for each in parameters]
+    )
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = builder.inttoptr(args[0], c_type.as_pointer())
+        value = builder.call(function, args[1:])
+        return context.get_dummy_value() if result is types.none else value
+
+    return result(types.int64, *parameters), codegen
+
+
+@intrinsic
+def _call_function(typingctx: Any, function: Any, x: Any) -> Any:
+    return _at_address(types.float64, [types.float64])
+
+
+@intrinsic
+def _call_function_of_two(typingctx: Any, function: Any, x: Any, y: Any) -> Any:
+    return _at_address(types.float64, [types.float64] * 2)
+
+
+@intrinsic
+def _call_loop(
+    typingctx: Any, function: Any, arguments: Any, sizes: Any, steps: Any, data: Any
+) -> Any:
+    return _at_address(types.none, [types.int64] * 4)
+
+
+@intrinsic
+def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, args[1], "acq_rel")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def _atomic_load(typingctx: Any, address: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _scratch(typingctx: Any, n_bytes: Any) -> Any:
+    if not isinstance(n_bytes, types.IntegerLiteral):
+        raise errors.RequireLiteralValue("The size must be a literal number")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with builder.goto_entry_block():
+            pointer = builder.alloca(ir.ArrayType(ir.IntType(8), n_bytes.literal_value))
+            pointer.align = 64
+        return builder.ptrtoint(pointer, ir.IntType(64))
+
+    return types.int64(n_bytes), codegen
+
+
+@intrinsic
+def _bits_of(typingctx: Any, flags: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        octets = ir.VectorType(ir.IntType(8), 64)
+        values = builder.load(builder.inttoptr(args[0], octets.as_pointer()), align=1)
+        are_set = builder.icmp_unsigned("!=", values, ir.Constant(octets, None))
+        return builder.bitcast(are_set, ir.IntType(64))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _lowest_bit(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def _number_of_bits(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), codegen
+
+
+def has_vbmi2() -> bool:
+    """Whether the processor compresses vectors of bytes, as x86 does from Ice Lake and Zen 4 on."""
+    return bool(llvm.get_host_cpu_features().get("avx512vbmi2", False))
+
+
+@intrinsic
+def _can_compress(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(1), has_vbmi2())
+
+    return types.boolean(), codegen
+
+
+LISTED_AT_ONCE = 16  # bits of 64: mostly no more are set
+
+
+@intrinsic
+def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
+    octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
+    integers = ir.VectorType(ir.IntType(64), LISTED_AT_ONCE)
+
+    def lanes(numbers: Any) -> Any:
+        return ir.Constant(ir.VectorType(ir.IntType(32), LISTED_AT_ONCE), list(numbers))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        compress = builder.module.declare_intrinsic(
+            "llvm.experimental.vector.compress.v64i8",
+            (),
+            ir.FunctionType(octets, [octets, mask, octets]),
+        )
+        numbers = ir.Constant(octets, list(range(64)))
+        set_bits = builder.bitcast(args[0], mask)
+        listed = builder.call(compress, [numbers, set_bits, ir.Constant(octets, ir.Undefined)])
+        single = builder.insert_element(
+            ir.Constant(integers, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
+        )
+        firsts = builder.shuffle_vector(single, single, lanes([0] * LISTED_AT_ONCE))
+        place = builder.inttoptr(args[2], integers.as_pointer())
+
+        def store(k: int) -> None:
+            some = builder.shuffle_vector(
+                listed, listed, lanes(range(k * LISTED_AT_ONCE, (k + 1) * LISTED_AT_ONCE))
+            )
+            target = builder.gep(place, [ir.Constant(ir.IntType(64), k)])
+            builder.store(builder.add(builder.zext(some, integers), firsts), target, align=8)
+
+        store(0)
+        are_more = builder.icmp_unsigned(
+            ">", builder.ctpop(args[0]), ir.Constant(ir.IntType(64), LISTED_AT_ONCE)
+        )
+        with builder.if_then(are_more, likely=False):
+            for k in range(1, 64 // LISTED_AT_ONCE):
+                store(k)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), codegen
+
+
+IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
+
+
+@intrinsic
+def _relax(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if IS_X86:
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), nothing), [])
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+def _barrier(builder: Any) -> None:
+    """Keep LLVM from moving what reads or writes memory from one side of this to the other."""
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+
+
+def _call_for_mxcsr(builder: Any, name: str, place: Any) -> None:
+    """Load or store the register that says how x86 processors compute, from or to a place."""
+    function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    function = builder.module.declare_intrinsic(f"llvm.x86.sse.{name}", (), function_type)
+    _barrier(builder)
+    builder.call(function, [builder.bitcast(place, function_type.args[0])])
+    _barrier(builder)
+
+
+@intrinsic
+def _arithmetic(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not IS_X86:
+            return ir.Constant(ir.IntType(64), 0)
+        place = builder.alloca(ir.IntType(32))
+        _call_for_mxcsr(builder, "stmxcsr", place)
+        return builder.zext(builder.load(place), ir.IntType(64))
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if IS_X86:
+            place = builder.alloca(ir.IntType(32))
+            builder.store(builder.trunc(args[0], ir.IntType(32)), place)
+            _call_for_mxcsr(builder, "ldmxcsr", place)
+        return context.get_dummy_value()
+
+    return types.none(types.int64), codegen
+
+
+@intrinsic
+def _use_widest_vectors(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # llvmlite's own `add` refuses attributes that it does not know.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+def _without_vectors(is_needed: Callable[[], bool]) -> Any:
+    """A function that keeps the loop that calls it from becoming vector instructions."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if is_needed():
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.asm(nothing, "", "", [], side_effect=True)
+        return context.get_dummy_value()
+
+    return intrinsic(lambda typingctx: (types.none(), codegen))
+
+
+_one_by_one = _without_vectors(lambda: True)
+_gather_if_fast = _without_vectors(lambda: not has_vbmi2())  # what has it gathers fast, too
+
+
+def _from_c_library(name: str) -> Any:
+    """A function of one number from the C library, never a substitute for it."""
+
+    @intrinsic
+    def function(typingctx: Any, x: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            number = ir.DoubleType()
+            declared = builder.module.globals.get(name) or ir.Function(
+                builder.module, ir.FunctionType(number, [number]), name
+            )
+            result = builder.call(declared, args)
+            # llvmlite's own `add` refuses attributes that it does not know.
+            set.add(result.attributes, "nobuiltin")
+            return result
+
+        return types.float64(types.float64), codegen
+
+    return function
+
+
+_log_of_c, _exp_of_c = _from_c_library("log"), _from_c_library("exp")
+_yield_processor = types.ExternalFunction("sched_yield", types.int32())
+_lock_python = types.ExternalFunction("PyGILState_Ensure", types.int32())
+_unlock_python = types.ExternalFunction("PyGILState_Release", types.void(types.int32))
+_call_object = types.ExternalFunction("PyObject_CallNoArgs", types.int64(types.int64))
+_call_object_of_tuple = types.ExternalFunction(
+    "PyObject_CallObject", types.int64(types.int64, types.int64)
+)
+_new_tuple = types.ExternalFunction("PyTuple_New", types.int64(types.int64))
+_give_to_tuple = types.ExternalFunction(
+    "PyTuple_SetItem", types.int32(types.int64, types.int64, types.int64)
+)
+_keep_object = types.ExternalFunction("Py_IncRef", types.void(types.int64))
+_drop_object = types.ExternalFunction("Py_DecRef", types.void(types.int64))
+_take_error = types.ExternalFunction("PyErr_Fetch", types.void(*[types.int64] * 3))
+_as_integer = types.ExternalFunction(
+    "PyLong_AsLongLongAndOverflow", types.int64(types.int64, types.int64)
+)
+
+
+@define(machine.call_object_of_one)
+def _call_object_of_one(function, argument):
+    arguments = _new_tuple(1)
+    if arguments == 0:
+        return 0
+    _keep_object(argument)
+    _give_to_tuple(arguments, 0, argument)
+    result = _call_object_of_tuple(function, arguments)
+    _drop_object(arguments)
+    return result
+
+
+define_inlined(machine.call)(lambda kernel, table: _call(kernel, table))
+define_inlined(machine.call_function)(lambda function, x: _call_function(function, x))
+define_inlined(machine.call_function_of_two)(
+    lambda function, x, y: _call_function_of_two(function, x, y)
+)
+define_inlined(machine.call_loop)(
+    lambda function, arguments, sizes, steps, data: _call_loop(
+        function, arguments, sizes, steps, data
+    )
+)
+define_inlined(machine.lock_python)(lambda: _lock_python())
+define_inlined(machine.unlock_python)(lambda state: _unlock_python(state))
+define_inlined(machine.call_object)(lambda function: _call_object(function))
+define_inlined(machine.drop_object)(lambda value: _drop_object(value))
+define_inlined(machine.take_error)(
+    lambda kind, value, traceback: _take_error(kind, value, traceback)
+)
+define_inlined(machine.as_integer)(lambda value, overflow: _as_integer(value, overflow))
+define_inlined(machine.atomic_add)(lambda address, value: _atomic_add(address, value))
+define_inlined(machine.atomic_load)(lambda address: _atomic_load(address))
+define_inlined(machine.yield_processor)(lambda: _yield_processor())
+define_inlined(machine.relax)(lambda: _relax())
+define_inlined(machine.arithmetic)(lambda: _arithmetic())
+define_inlined(machine.set_arithmetic)(lambda bits: _set_arithmetic(bits))
+define_inlined(machine.bits_of)(lambda flags: _bits_of(flags))
+define_inlined(machine.lowest_bit)(lambda bits: _lowest_bit(bits))
+define_inlined(machine.can_compress)(lambda: _can_compress())
+define_inlined(machine.list_bits)(lambda bits, first, address: _list_bits(bits, first, address))
+define_inlined(machine.number_of_bits)(lambda bits: _number_of_bits(bits))
+define_inlined(machine.one_by_one)(lambda: _one_by_one())
+define_inlined(machine.gather_if_fast)(lambda: _gather_if_fast())
+define(machine.log_of_c)(lambda x: _log_of_c(x))
+define(machine.exp_of_c)(lambda x: _exp_of_c(x))
+
+# These two are about the function that calls them.
+overload(machine.use_widest_vectors, inline="always")(lambda: lambda: _use_widest_vectors())
+overload(machine.scratch, inline="always", prefer_literal=True)(
+    lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
+)

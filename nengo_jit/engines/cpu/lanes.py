@@ -1,0 +1,117 @@
+"""Lanes, the vector registers that kernels name themselves, for Numba: see `machine.load_lanes`."""
+
+# Intrinsics take one argument less when they are called than when they are defined.
+# mypy: disable-error-code="call-arg"
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, models, register_model
+
+from nengo_jit.engines.cpu import machine
+from nengo_jit.engines.cpu.intrinsics import define_inlined
+
+
+class Lanes(types.Type):
+    """As many numbers as the processor's widest vectors hold, in a register.
+
+    Parameters
+    ----------
+    number : numba.types.Float
+        Type of each of them.
+    """
+
+    def __init__(self, number: Any):
+        n_bytes = 64 if llvm.get_host_cpu_features().get("avx512f", False) else 32
+        self.number, self.size = number, n_bytes * 8 // number.bitwidth
+        self.suffix = f"v{self.size}f{number.bitwidth}"  # of LLVM's intrinsics
+        super().__init__(f"Lanes({number}, {self.size})")
+
+
+@register_model(Lanes)
+class LanesModel(models.PrimitiveModel):
+    """How `Lanes` are represented: as a vector in LLVM's sense."""
+
+    def __init__(self, manager: Any, lanes: Any):
+        number = manager.lookup(lanes.number).get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(number, lanes.size))
+
+
+def _spread(builder: Any, value: Any, size: int) -> Any:
+    """A vector all of whose elements are the same."""
+    one = builder.insert_element(
+        ir.Constant(ir.VectorType(value.type, size), ir.Undefined), value, ir.IntType(32)(0)
+    )
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), size), None))
+
+
+def _first_lanes(builder: Any, n: Any, size: int) -> Any:
+    """Which of as many lanes are the first n."""
+    places = ir.Constant(ir.VectorType(n.type, size), list(range(size)))
+    return builder.icmp_signed("<", places, _spread(builder, n, size))
+
+
+def _access_lanes(builder: Any, lanes: Any, vector: Any, args: Any) -> Any:
+    """Load lanes, or store them if that is what the last argument is."""
+    address, n, *values = args
+    alignment = ir.IntType(32)(lanes.number.bitwidth // 8)
+    pointer = builder.inttoptr(address, vector.as_pointer())
+    mask = _first_lanes(builder, n, lanes.size)
+    kind = "store" if values else "load"
+    others = [] if values else [ir.Constant(vector, None)]
+    given = [*values, pointer, alignment, mask, *others]
+    function = builder.module.declare_intrinsic(
+        f"llvm.masked.{kind}.{lanes.suffix}.p0",
+        (),
+        ir.FunctionType(ir.VoidType() if values else vector, [each.type for each in given]),
+    )
+    return builder.call(function, given)
+
+
+@intrinsic
+def _n_lanes(typingctx: Any, memory: Any) -> Any:
+    size = Lanes(memory.dtype).size
+    return types.int64(memory), lambda context, builder, signature, args: ir.IntType(64)(size)
+
+
+@intrinsic
+def _load_lanes(typingctx: Any, memory: Any, address: Any, n: Any) -> Any:
+    lanes = Lanes(memory.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _access_lanes(builder, lanes, context.get_value_type(lanes), args[1:])
+
+    return lanes(memory, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _access_lanes(builder, lanes, context.get_value_type(lanes), args)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, lanes), codegen
+
+
+@intrinsic
+def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = context.get_value_type(lanes)
+        function = builder.module.declare_intrinsic(
+            f"llvm.fmuladd.{lanes.suffix}", (), ir.FunctionType(vector, [vector] * 3)
+        )
+        return builder.call(function, [_spread(builder, args[1], lanes.size), args[2], args[0]])
+
+    return lanes(lanes, lanes.number, lanes), codegen
+
+
+define_inlined(machine.n_lanes)(lambda memory: _n_lanes(memory))
+define_inlined(machine.load_lanes)(lambda memory, address, n: _load_lanes(memory, address, n))
+define_inlined(machine.store_lanes)(lambda address, n, lanes: _store_lanes(address, n, lanes))
+define_inlined(machine.add_product)(
+    lambda lanes, factor, others: _add_product(lanes, factor, others)
+)
