@@ -49,12 +49,15 @@ def floor(x: Any) -> Any:
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """The larger of ``a`` and ``b``; NaN if one of them is."""
+    """The larger of ``a`` and ``b``; NaN if one of them is.
+
+    A constant should come first: that takes one instruction.
+    """
     return np.maximum(a, b)
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller of ``a`` and ``b``; NaN if one of them is."""
+    """The smaller of ``a`` and ``b``; NaN if one of them is. A constant should come first."""
     return np.minimum(a, b)
 
 

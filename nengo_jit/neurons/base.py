@@ -43,6 +43,9 @@ class Formula:
         For types whose rate nengo finds by running them at a constant current, with a step of a
         millisecond and all states zero to begin with: how many steps it lets pass, and over how
         many it averages the output then.
+    contract : bool
+        Whether engines may round a product and a sum at once, which is faster and more precise.
+        Not for types that make a different spike train of the smallest difference.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Formula:
     random: Callable[..., np.ndarray] | None = None
     rate: Callable[..., Any] | None = None
     settling: tuple[int, int] | None = None
+    contract: bool = True
 
     def parameters(self, neurons: NeuronType, dt: float) -> tuple[float, ...]:
         """Values of the parameters of ``neurons``, in the order of ``step``'s arguments.

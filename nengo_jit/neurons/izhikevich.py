@@ -9,11 +9,6 @@ from nengo.neurons import Izhikevich
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.scalar import maximum, where
 
-# No product is as low. Where one is compared with it before it is added to, it is rounded as
-# NumPy rounds it: else compilers would multiply and add in one, and some of these neurons make a
-# different spike train of the smallest difference.
-LOWEST = -1e38
-
 
 def step(
     J: Any,
@@ -56,14 +51,14 @@ def step(
     Transactions on Neural Networks 14 (2003).
     """
     J = maximum(-30.0, J)
-    curve = maximum(0.04 * (voltage * voltage), LOWEST) + maximum(5.0 * voltage, LOWEST)
+    curve = 0.04 * (voltage * voltage) + 5.0 * voltage
     voltage_slope = (curve + 140.0 - recovery + J) * 1000.0
-    voltage = voltage + maximum(voltage_slope * dt, LOWEST)
+    voltage = voltage + voltage_slope * dt
     spiked = voltage >= 30.0
     output = where(spiked, 1.0 / dt, 0.0)
     voltage = where(spiked, reset_voltage, voltage)
-    recovery_slope = (tau_recovery * (maximum(coupling * voltage, LOWEST) - recovery)) * 1000.0
-    recovery = recovery + maximum(recovery_slope * dt, LOWEST)
+    recovery_slope = (tau_recovery * (coupling * voltage - recovery)) * 1000.0
+    recovery = recovery + recovery_slope * dt
     recovery = where(spiked, recovery + reset_recovery, recovery)
     return output, voltage, recovery
 
@@ -77,5 +72,6 @@ FORMULA = register(
         parameter_names=("tau_recovery", "coupling", "reset_voltage", "reset_recovery"),
         spiking=True,
         settling=(1, 1000),
+        contract=False,
     )
 )

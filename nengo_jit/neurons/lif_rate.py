@@ -41,7 +41,7 @@ def step(J: Any, dt: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> tuple[An
 def rate(J: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> Any:
     """The steady rate: the output, without logarithms of negative numbers, which take long."""
     above_threshold = J - 1.0
-    positive = maximum(above_threshold, 1e-300)
+    positive = maximum(1e-300, above_threshold)
     rate = amplitude / (tau_ref + tau_rc * log1p(1.0 / positive))
     return rate * (above_threshold > 0.0)
 

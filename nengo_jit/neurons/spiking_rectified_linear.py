@@ -34,7 +34,7 @@ def step(J: Any, voltage: Any, dt: Any, amplitude: Any) -> tuple[Any, Any]:
     -----
     Source: `nengo.SpikingRectifiedLinear.step`.
     """
-    voltage = voltage + maximum(J, 0.0) * dt
+    voltage = voltage + maximum(0.0, J) * dt
     n_spikes = floor(voltage)
     return (amplitude / dt) * n_spikes, voltage - n_spikes
 

@@ -106,7 +106,7 @@ def apply({", ".join(arrays)}, dt, {parameters}):
         {results}, = step({elements}, dt, {parameters})
     return results
 """
-    namespace = {"step": compilable(formula.step), "np": np}
+    namespace = {"step": compilable(formula.step, formula.contract), "np": np}
     exec(source, namespace)
     define_helpers()
     return njit(error_model="numpy", fastmath={"contract", "nsz"})(namespace["apply"])

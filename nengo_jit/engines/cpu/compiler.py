@@ -107,16 +107,16 @@ def define_helpers() -> None:
         if function not in _defined:
             intrinsics.define(function, **options)(function)
     _defined.update(machine.HELPERS)
-    for step in machine.FORMULAS:
-        _define_formula(step)
+    for step, contract in machine.FORMULAS.items():
+        _define_formula(step, contract)
 
 
-def _define_formula(step: Any) -> None:
+def _define_formula(step: Any, contract: bool) -> None:
     """Make a formula known to Numba, and those that it calls."""
     if step in _defined or step in vars(vocabulary).values():
         return
     _defined.add(step)
-    scalar.define_formula(step)
+    scalar.define_formula(step, contract)
     for each in referred(step).values():
         if isinstance(each, FunctionType):
-            _define_formula(each)
+            _define_formula(each, machine.FORMULAS.get(each, contract))

@@ -35,8 +35,9 @@ SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `ari
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
-# Formulas: helpers that are compiled for the precision of their arguments.
-FORMULAS: set[Callable[..., Any]] = set()
+# Formulas: helpers that are compiled for the precision of their arguments, and whether a product
+# and a sum may be rounded at once in them.
+FORMULAS: dict[Callable[..., Any], bool] = {}
 
 
 def helper(**options: Any) -> Callable[[Function], Function]:
@@ -56,7 +57,7 @@ def helper(**options: Any) -> Callable[[Function], Function]:
     return register
 
 
-def compilable(step: Function) -> Function:
+def compilable(step: Function, contract: bool = True) -> Function:
     """Make a formula's ``step`` callable from kernels; returns it as it is.
 
     The step is compiled for the precision of its arguments: if all of them are float32, so is
@@ -66,8 +67,10 @@ def compilable(step: Function) -> Function:
     ----------
     step : function
         See `nengo_jit.neurons.base.Formula`.
+    contract : bool
+        Whether a product and a sum may be rounded at once.
     """
-    FORMULAS.add(step)
+    FORMULAS[step] = contract
     return step
 
 

@@ -79,13 +79,14 @@ def _precision(*arguments: Any) -> type:
     return np.float32 if is_single else np.float64
 
 
-def define_formula(step: Callable[..., Any]) -> None:
+def define_formula(step: Callable[..., Any], contract: bool) -> None:
     """Make a formula's ``step`` known to Numba, see `nengo_jit.engines.cpu.machine.compilable`."""
 
     def compiled_step(*arguments):
         return with_precision(step, _precision(*arguments))
 
-    overload(step, strict=False, jit_options=OPTIONS)(compiled_step)
+    options: Any = OPTIONS if contract else {**OPTIONS, "fastmath": {"nsz"}}
+    overload(step, strict=False, jit_options=options)(compiled_step)
 
 
 # Instructions that Python has no words for

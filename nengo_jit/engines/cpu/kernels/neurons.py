@@ -128,8 +128,10 @@ def kernel_of(formula: Formula) -> Kernel | None:
     if len(formula.states) >= len(LOOPS):
         return None
     make_loop = LOOPS[len(formula.states)]
-    loop = make_loop(compilable(formula.step), 1 + len(formula.parameter_names))
-    return Kernel(loop, f"aw{'a' * len(formula.states)}=n", cost=_cost(formula.step))
+    step = compilable(formula.step, formula.contract)
+    loop = make_loop(step, 1 + len(formula.parameter_names))
+    fields = f"aw{'a' * len(formula.states)}=n"
+    return Kernel(loop, fields, cost=_cost(step), contract=formula.contract)
 
 
 def _cost(step: Any) -> float:
