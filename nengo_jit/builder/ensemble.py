@@ -19,7 +19,7 @@ from nengo_jit.builder.operator import Copy, DotInc, Reset
 from nengo_jit.builder.sampling import sample
 from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal
-from nengo_jit.neurons.rates import gain_bias, max_rates_intercepts, rates
+from nengo_jit.neurons.rates import IN_NUMPY, Method, gain_bias, max_rates_intercepts, rates
 
 
 class BuiltEnsemble(NamedTuple):
@@ -121,7 +121,7 @@ def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np
 
 
 def get_gain_bias(
-    ens: Ensemble, rng: Any = np.random, dtype: Any = None
+    ens: Ensemble, rng: Any = np.random, dtype: Any = None, method: Method = IN_NUMPY
 ) -> tuple[Any, Any, Any, Any]:
     """Sample what an ensemble specifies of its tuning curves and compute the rest.
 
@@ -133,6 +133,8 @@ def get_gain_bias(
         Source of randomness.
     dtype : numpy.dtype, optional
         Type of the results; nengo's default precision where not given.
+    method : Method
+        How rates are computed, of neurons that have to settle.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def get_gain_bias(
     if ens.gain is not None:
         gain = sample(ens.gain, ens.n_neurons, rng=rng)
         bias = sample(ens.bias, ens.n_neurons, rng=rng)
-        max_rates, intercepts = max_rates_intercepts(ens.neuron_type, gain, bias)
+        max_rates, intercepts = max_rates_intercepts(ens.neuron_type, gain, bias, method)
         defaults = Ensemble.max_rates.default, Ensemble.intercepts.default
         if ens.max_rates != defaults[0] or ens.intercepts != defaults[1]:
             warnings.warn(
@@ -169,7 +171,7 @@ def get_gain_bias(
     else:
         max_rates = sample(ens.max_rates, ens.n_neurons, rng=rng)
         intercepts = sample(ens.intercepts, ens.n_neurons, rng=rng)
-        gain, bias = gain_bias(ens.neuron_type, max_rates, intercepts)
+        gain, bias = gain_bias(ens.neuron_type, max_rates, intercepts, method)
         if gain is not None and not np.all(np.isfinite(gain) & (gain > 0)):
             raise BuildError(
                 f"The specified intercepts for {ens} lead to neurons with negative or "
@@ -247,7 +249,9 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     Sets ``model.params[ens]`` to a `BuiltEnsemble`; ``model.sig[ens]["in"]``, ``["out"]`` and
     ``["encoders"]``; ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``.
     """
-    eval_points, encoders, gain, bias, max_rates, intercepts = _draw(ens, model.seeds[ens])
+    method = model.decoders.method if isinstance(model, Model) else IN_NUMPY
+    drawn = _draw(ens, model.seeds[ens], method)
+    eval_points, encoders, gain, bias, max_rates, intercepts = drawn
     sig, label = model.sig[ens], str(ens)
     sig["in"] = Signal(shape=ens.dimensions, name=f"{label}.signal")
     model.add_op(Reset(sig["in"], tag=f"{label} input"))
@@ -276,13 +280,13 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     )
 
 
-def _draw(ens: Ensemble, seed: int) -> tuple[Any, ...]:
+def _draw(ens: Ensemble, seed: int, method: Method) -> tuple[Any, ...]:
     """Evaluation points, encoders, gains, biases, maximum rates and intercepts."""
     with generator(seed) as rng:
         # The order of these three is the order in which they draw random numbers.
         eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
         encoders = get_encoders(ens, rng)
-        return eval_points, encoders, *get_gain_bias(ens, rng)
+        return eval_points, encoders, *get_gain_bias(ens, rng, method=method)
 
 
 def _build_direct(model: Model, ens: Ensemble, label: str) -> None:
