@@ -50,18 +50,21 @@ def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
         return np.dot(matrix.T, matrix)
     result = np.empty((n, n))
 
-    def fill(panel: tuple[int, int, int]) -> None:
-        start, first, last = panel
-        rows = slice(start, min(start + PANEL, n))
-        columns = slice(first, min(last, n))
+    def fill(panel: tuple[slice, slice]) -> None:
+        rows, columns = panel
         np.matmul(matrix[:, rows].T, matrix[:, columns], out=result[rows, columns])
 
-    starts = range(0, n, PANEL)
-    below = [(start, 0, start) for start in reversed(starts[1:])]  # the largest first
-    # NumPy sees the symmetry, which halves the work
-    on_diagonal = [(start, start, start + PANEL) for start in starts]
+    panels = [slice(start, start + PANEL) for start in range(0, n, PANEL)]
+    below = [(rows, slice(rows.start)) for rows in reversed(panels[1:])]  # the largest first
+    on_diagonal = [(rows, rows) for rows in panels]  # NumPy sees the symmetry
     for_each(fill, below + on_diagonal, threads)
     return result
+
+
+def _blocks(matrix: np.ndarray) -> list[slice]:
+    """Rows that are worked on together, see `ROWS`."""
+    step = -(-ROWS // matrix.shape[1])
+    return [slice(start, start + step) for start in range(0, len(matrix), step)]
 
 
 def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
@@ -79,12 +82,11 @@ def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
     if a.size <= ROWS:
         return np.dot(a, b)
     result = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    step = -(-ROWS // a.shape[1])
 
-    def fill(start: int) -> None:
-        np.dot(a[start : start + step], b, out=result[start : start + step])
+    def fill(rows: slice) -> None:
+        np.dot(a[rows], b, out=result[rows])
 
-    for_each(fill, range(0, len(a), step), threads)
+    for_each(fill, _blocks(a), threads)
     return result
 
 
@@ -102,12 +104,11 @@ def dot_transposed(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
     """
     if a.size <= ROWS:
         return np.dot(a.T, b)
-    step = -(-ROWS // a.shape[1])
 
-    def product(start: int) -> np.ndarray:
-        return np.dot(a[start : start + step].T, b[start : start + step])
+    def product(rows: slice) -> np.ndarray:
+        return np.dot(a[rows].T, b[rows])
 
-    with closing(parallel_map(product, range(0, len(a), step), threads)) as products:
+    with closing(parallel_map(product, _blocks(a), threads)) as products:
         return reduce(np.add, products)
 
 

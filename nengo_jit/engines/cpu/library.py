@@ -31,13 +31,8 @@ from nengo_jit.engines.cpu.machine import Kernel
 logger = logging.getLogger(__name__)
 
 IS_LINKED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
-COMPILER = (
-    "compiler.py",
-    "intrinsics.py",
-    "lanes.py",
-    "scalar.py",
-    "linker.py",
-)  # files that machine code depends on
+# files that machine code depends on
+COMPILER = ("compiler.py", "intrinsics.py", "lanes.py", "scalar.py", "linker.py")
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 
