@@ -17,6 +17,7 @@ from nengo_jit.builder.interop import third_party_build_function
 from nengo_jit.builder.operator import Operator, TimeUpdate
 from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal, SignalDict
+from nengo_jit.neurons.rates import IN_NUMPY, Method
 
 BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
 
@@ -215,3 +216,8 @@ class Builder:
             return function
 
         return register_function
+
+
+def method_of(model: Any) -> Method:
+    """How rates are computed for a model; in NumPy for one of nengo's, which has no say in it."""
+    return model.decoders.method if isinstance(model, Model) else IN_NUMPY

@@ -13,7 +13,7 @@ from nengo.neurons import Direct
 from nengo.utils.builder import default_n_eval_points
 from nengo.utils.numpy import array, norm
 
-from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.operator import Copy, DotInc, Reset
 from nengo_jit.builder.sampling import sample
@@ -249,8 +249,7 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     Sets ``model.params[ens]`` to a `BuiltEnsemble`; ``model.sig[ens]["in"]``, ``["out"]`` and
     ``["encoders"]``; ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``.
     """
-    method = model.decoders.method if isinstance(model, Model) else IN_NUMPY
-    drawn = _draw(ens, model.seeds[ens], method)
+    drawn = _draw(ens, model.seeds[ens], method_of(model))
     eval_points, encoders, gain, bias, max_rates, intercepts = drawn
     sig, label = model.sig[ens], str(ens)
     sig["in"] = Signal(shape=ens.dimensions, name=f"{label}.signal")

@@ -13,7 +13,7 @@ from nengo.exceptions import BuildError
 from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
-from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
 from nengo_jit.builder.settings import settings
@@ -213,8 +213,7 @@ def _solve_alone(
     """Ask the decoder cache, if there is one, then the solver."""
     built = model.params[conn.pre_obj]
     x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
-    method = model.decoders.method if isinstance(model, Model) else IN_NUMPY
-    solve: Callable[..., Solved] = partial(solve_for_decoders, method=method)
+    solve: Callable[..., Solved] = partial(solve_for_decoders, method=method_of(model))
     if _uses_cache(model, conn):
         if key is not None:
 

@@ -40,6 +40,8 @@ from nengo_jit.engines.cpu.machine import (
     vector,
 )
 
+AT_ONCE = 4  # pixels that `correlate_windows` computes
+
 # after a convolution, where copy_strided as such comes before it
 copy_result = Kernel(copy_strided.function, copy_strided.fields, stage=2)
 
@@ -141,9 +143,6 @@ def add_products(
         w0 = vector(memory, w + i * distance, n)
         for f in range(n):
             result[f] += x0 * w0[f]
-
-
-AT_ONCE = 4  # pixels that `correlate_windows` computes
 
 
 @helper(forceinline=True)
