@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -25,10 +26,50 @@ _limiting = Lock()
 
 
 def n_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use: by its affinity, and by the quota of its containers."""
+    allowed = int(quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
+    has_affinity = hasattr(os, "sched_getaffinity")
+    n = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, min(n, allowed))
+
+
+def quota(membership: Path, mounted: Path) -> float:
+    """How many cores' time the control groups of a process allow it; 2**31 if they do not say.
+
+    Parameters
+    ----------
+    membership : Path
+        File that says which groups a process is in, see cgroups(7).
+    mounted : Path
+        Folder in which the control groups are.
+    """
+    cores = [float(2**31)]
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return cores[0]
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = mounted if not controllers else mounted / "cpu"
+        folder = root / group.lstrip("/")
+        for each in (folder, *folder.parents):  # what holds for a group holds for those in it
+            cores += _quota_of(each)
+            if each == root:
+                break
+    return min(cores)
+
+
+def _quota_of(group: Path) -> list[float]:
+    """The cores that one control group allows, of version 2 or 1; nothing if it does not say."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            time, period = " ".join((group / name).read_text() for name in names).split()
+            return [int(time) / int(period)] if int(time) > 0 else []
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return []
 
 
 @cache

@@ -1,11 +1,12 @@
 """Threads: results in order, errors where they belong, and linear algebra on one thread."""
 
+import os
 import threading
 import time
 
 import pytest
 
-from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
+from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map, quota
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -48,3 +49,47 @@ def test_one_thread_in_blas():
 
 def test_there_is_a_core():
     assert n_cores() >= 1
+
+
+def groups(tmp_path, membership, files):
+    """Files as cgroups(7) has them, for a process that is in some groups."""
+    (tmp_path / "membership").write_text(membership)
+    for name, content in files.items():
+        path = tmp_path / "mounted" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return quota(tmp_path / "membership", tmp_path / "mounted")
+
+
+@pytest.mark.parametrize(
+    "membership, files, cores",
+    [
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 2**31),
+        ("0::/a/b\n", {"a/cpu.max": "50000 100000\n", "a/b/cpu.max": "max 100000\n"}, 0.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "400000 100000\n", "a/cpu.max": "300000 100000\n"}, 3.0),
+        ("0::/elsewhere\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        (
+            "3:cpu,cpuacct:/docker/1\n1:memory:/docker/1\n",
+            {
+                "cpu/docker/1/cpu.cfs_quota_us": "250000\n",
+                "cpu/docker/1/cpu.cfs_period_us": "100000\n",
+            },
+            2.5,
+        ),
+        (
+            "3:cpu,cpuacct:/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            2**31,
+        ),
+        ("1:memory:/docker/1\n", {}, 2**31),
+        ("", {}, 2**31),
+    ],
+)
+def test_quotas_of_control_groups_are_known(tmp_path, membership, files, cores):
+    assert groups(tmp_path, membership, files) == cores
+
+
+def test_where_there_are_no_control_groups_all_cores_may_be_used(tmp_path):
+    assert quota(tmp_path / "nothing", tmp_path) == 2**31
+    assert 1 <= n_cores() <= (os.cpu_count() or 1)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict, is_sparse
@@ -22,6 +23,7 @@ from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.strands import Piece
+from nengo_jit.engines.cpu.team import MOST_MEMBERS
 from nengo_jit.engines.samples import Samples
 from nengo_jit.exceptions import add_context
 from nengo_jit.neurons import Formula
@@ -69,7 +71,9 @@ class CpuEngine(Engine):
         compile_python: bool = True,
     ):
         super().__init__(plan)
-        self.threads = threads or n_cores()
+        self._unsettled_since: int | None = None  # number of steps before the run
+        self._broken: str | None = None  # why signals may be wrong
+        self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
         self.signals = SignalDict()
         self.signals.allocate_runs(plan.runs)
         self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
@@ -198,6 +202,7 @@ class CpuEngine(Engine):
                 draw_seed(operator.process, rng)
         self._tracing.reset()
         self.clear_samples()
+        self._unsettled_since, self._broken = None, None
 
     def explain(self) -> Plan:
         self._tracing.trace()
@@ -211,47 +216,64 @@ class CpuEngine(Engine):
         )
 
     def run(self, n_steps: int) -> None:
-        for prepare in self._lowering.before_run:
-            prepare()
+        self.settle()
+        if self._broken is not None:
+            raise SimulationError(f"{self._broken} Reset the simulator to go on.")
         n_before = self._step.item()
         for recorder in self._recorders:
             recorder.begin(n_before, n_steps, self.samples[recorder.probe])
+        self._unsettled_since = n_before
         try:
+            for prepare in self._lowering.before_run:
+                prepare()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                stopped = self._run_python(self, n_steps)
+                failed = self._run_python(self, n_steps)
             else:
-                stopped = self._run_programs(n_steps)
-            if stopped:
-                for array, saved in self._saved:
-                    np.copyto(array, saved)
+                failed = self._run_programs(n_steps)
         finally:
-            if self._after is not None and self._step.item() > n_before:
-                self._after.run(1)
-            for recorder in self._recorders:
-                recorder.end()
-            for finish in self._lowering.after_run:
-                finish()
-        if stopped:
-            self._raise_error()
+            self.settle()
+        if failed is not None:
+            self._raise_error(failed)
+
+    def settle(self) -> None:
+        """Finish what a run leaves to be done after its last step.
+
+        That is done at the end of each run. If it is interrupted there, it is done again, as a
+        whole, before the next run, or before anybody looks at signals.
+        """
+        if self._unsettled_since is None:
+            return
+        if self._after is not None and self._step.item() > self._unsettled_since:
+            self._after.run(1)
+        for recorder in self._recorders:
+            recorder.end()
+        for finish in self._lowering.after_run:
+            finish()
+        self._unsettled_since = None
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
-        return Program(chosen, self._graph, self.threads, self._lowering.dtype)
+        undo = [(start(copy), start(array), array.nbytes) for array, copy in self._saved]
+        return Program(chosen, self._graph, self.threads, self._lowering.dtype, undo)
 
-    def _run_programs(self, n_steps: int) -> int:
-        """Run the programs; returns zero, or what stopped them."""
-        if self._first is self._later:
-            return self._later.run(n_steps)
-        stopped = self._first.run(min(1, n_steps))
-        return self._later.run(n_steps - 1) if n_steps > 1 and not stopped else stopped
+    def _run_programs(self, n_steps: int) -> Program | None:
+        """Run the programs; returns the one that has failed, if any."""
+        if self._first is not self._later:
+            if self._first.run(min(1, n_steps)):
+                return self._first
+            n_steps -= 1
+        return self._later if n_steps > 0 and self._later.run(n_steps) else None
 
-    def _raise_error(self) -> None:
+    def _raise_error(self, failed: Program) -> None:
+        """Raise what Python raised in a callback, or an error for a kernel that failed."""
         errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
         for operator, error in errors:
             if error is not None:
                 add_context(error, self.failed_in(operator))
                 raise error
+        self._broken = f"{failed.why_it_failed()}; step {self.n_steps + 1} is not complete."
+        raise SimulationError(f"{self._broken} Reset the simulator to go on.")
 
 
 class Recorder:

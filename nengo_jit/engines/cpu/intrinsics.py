@@ -8,6 +8,8 @@ Each is a few instructions in LLVM's language, or a function of the C library or
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -152,7 +154,7 @@ def _call_loop(
 def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", pointer, args[1], "acq_rel")
+        return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), codegen
 
@@ -269,7 +271,7 @@ IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 
 
 @intrinsic
-def _relax(typingctx: Any) -> Any:
+def _spin_hint(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
             nothing = ir.FunctionType(ir.VoidType(), [])
@@ -364,7 +366,6 @@ def _from_c_library(name: str) -> Any:
 
 
 _log_of_c, _exp_of_c = _from_c_library("log"), _from_c_library("exp")
-_yield_processor = types.ExternalFunction("sched_yield", types.int32())
 _lock_python = types.ExternalFunction("PyGILState_Ensure", types.int32())
 _unlock_python = types.ExternalFunction("PyGILState_Release", types.void(types.int32))
 _call_object = types.ExternalFunction("PyObject_CallNoArgs", types.int64(types.int64))
@@ -381,6 +382,37 @@ _take_error = types.ExternalFunction("PyErr_Fetch", types.void(*[types.int64] * 
 _as_integer = types.ExternalFunction(
     "PyLong_AsLongLongAndOverflow", types.int64(types.int64, types.int64)
 )
+
+
+IS_LINUX = sys.platform == "linux"
+MONOTONIC = 1 if IS_LINUX else 6  # number of the clock, as in <time.h>
+_clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.int64))
+
+
+@define(machine.nanoseconds)
+def _nanoseconds():
+    place = _scratch(16)
+    _clock_gettime(MONOTONIC, place)
+    parts = machine.integers(place, 2)
+    return parts[0] * 1_000_000_000 + parts[1]
+
+
+# Linux has the system call futex(2) for threads that sleep until a number changes. Elsewhere they
+# look at it from time to time.
+FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if IS_LINUX else None
+WAIT, WAKE = 128, 129  # operations, for threads of one process
+NAP = 50  # microseconds
+
+if FUTEX is not None:
+    _system_call: Any = types.ExternalFunction("syscall", types.int64(*[types.int64] * 5))
+    define(machine.sleep_while)(
+        lambda address, value: _system_call(FUTEX, address, WAIT, value & 0xFFFFFFFF, 0)
+    )
+    define(machine.wake_sleepers)(lambda address: _system_call(FUTEX, address, WAKE, 1 << 30, 0))
+else:
+    _nap: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
+    define(machine.sleep_while)(lambda address, value: _nap(NAP))
+    define(machine.wake_sleepers)(lambda address: 0)
 
 
 @define(machine.call_object_of_one)
@@ -415,8 +447,7 @@ define_inlined(machine.take_error)(
 define_inlined(machine.as_integer)(lambda value, overflow: _as_integer(value, overflow))
 define_inlined(machine.atomic_add)(lambda address, value: _atomic_add(address, value))
 define_inlined(machine.atomic_load)(lambda address: _atomic_load(address))
-define_inlined(machine.yield_processor)(lambda: _yield_processor())
-define_inlined(machine.relax)(lambda: _relax())
+define_inlined(machine.spin_hint)(lambda: _spin_hint())
 define_inlined(machine.arithmetic)(lambda: _arithmetic())
 define_inlined(machine.set_arithmetic)(lambda bits: _set_arithmetic(bits))
 define_inlined(machine.bits_of)(lambda flags: _bits_of(flags))

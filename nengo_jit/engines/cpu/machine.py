@@ -1,4 +1,4 @@
-"""The machine: runs a program, which is a list of kernels and of tables for them to work on.
+"""The machine: what a kernel is, and what kernels are written with.
 
 A kernel is a function ``kernel(memory, table) -> status``. It is written in Python and compiled
 once (`nengo_jit.engines.cpu.compiler`), for either precision; the machine code is kept on disk
@@ -31,6 +31,8 @@ FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
+PAUSED = -1  # status of a program that stopped after a whole step since it waited too long
+BUSY = -2  # status of a run that has not begun: the threads are not free
 SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
 
 # Functions that kernels call, with options for the compiler.
@@ -176,13 +178,26 @@ def atomic_load(address: Any) -> Any:
     return _only_in_kernels()
 
 
-def yield_processor() -> Any:
-    """Let other processes have the core; for use in kernels."""
+def sleep_while(address: Any, value: Any) -> Any:
+    """Sleep while the 64-bit integer at an address has a value; may wake early; for kernels.
+
+    Only its lower 32 bits are compared.
+    """
     return _only_in_kernels()
 
 
-def relax() -> Any:
-    """Tell the processor that a loop waits: what shares its core gets the more; for kernels."""
+def wake_sleepers(address: Any) -> Any:
+    """Wake all threads that sleep by `sleep_while` at an address; for use in kernels."""
+    return _only_in_kernels()
+
+
+def nanoseconds() -> Any:
+    """The time of a clock that never goes back (nanoseconds); for use in kernels."""
+    return _only_in_kernels()
+
+
+def spin_hint() -> Any:
+    """Tell the processor that this is a spin-wait loop; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -395,59 +410,6 @@ def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel
 def is_single(memory):
     """Whether a kernel's numbers are of single precision; for use in kernels."""
     return vector(memory, 0, 1).itemsize == 4
-
-
-@kernel("====")
-def run(memory, table):
-    """Run a program a number of times, or until one of its entries stops it.
-
-    A row has the address of the program (kernel, table, kernel, table ...), its length, and how
-    often it is to be run. In single precision, subnormal numbers are zero meanwhile: processors
-    are slow with them, and what decays gets there soon.
-    """
-    row = integers(table, 4)
-    before = arithmetic()
-    if is_single(memory):
-        set_arithmetic(before | SUBNORMALS_ARE_ZERO)
-    status = _run_steps(integers(row[1], row[2]), row[3])
-    if is_single(memory):
-        set_arithmetic(before)
-    return status
-
-
-@helper()
-def _run_steps(program, n_steps):
-    """Run a program a number of times; returns the status of what stopped it, or zero."""
-    for _ in range(n_steps):
-        for i in range(0, program.size, 2):
-            status = call(program[i], program[i + 1])
-            if status != 0:
-                return status
-    return 0
-
-
-SPINS = 500  # looks at a barrier before letting other processes have the core
-
-
-@kernel("==")
-def wait_for_all(memory, table):
-    """Barrier: wait until as many threads have come as there are.
-
-    A row has the number of threads and the address of two integers: how many have come, ever, and
-    whether the program is to be stopped.
-    """
-    row = integers(table, 3)
-    n_threads, arrivals = row[1], row[2]
-    target = (atomic_add(arrivals, 1) // n_threads + 1) * n_threads
-    spins = 0
-    while atomic_load(arrivals) < target:
-        if atomic_load(arrivals + 8) != 0:
-            return 1
-        relax()
-        spins += 1
-        if spins > SPINS:
-            yield_processor()
-    return atomic_load(arrivals + 8)
 
 
 def table_of(rows: list[Row]) -> np.ndarray:

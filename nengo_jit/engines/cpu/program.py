@@ -4,19 +4,115 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import cached_property
-from threading import Thread
 
 import numpy as np
 
 from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, Kernel, run, table_of
+from nengo_jit.engines.cpu.machine import BUSY, ENTRY, FLOAT64, Kernel, Row, table_of
+from nengo_jit.engines.cpu.pace import Pace
 from nengo_jit.engines.cpu.schedule import Work, alone, share
 from nengo_jit.engines.cpu.strands import Piece, phases
+from nengo_jit.engines.cpu.team import (
+    DONE,
+    ENTRY_NUMBER,
+    N_STEPS,
+    STATUS,
+    TEAM,
+    lead,
+    run,
+    wait_for_all,
+)
 from nengo_jit.planner.graph import Graph
 
-WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are started for it
+
+class Crew:
+    """A program in memory, as one part for each thread.
+
+    Parameters
+    ----------
+    parts : sequence of sequence of Work
+        What each thread does in a step.
+    dtype : numpy.dtype
+        Type of the numbers.
+    undo : list of tuple of int
+        Rows for `copy_bytes`, which put back what a failed step has written.
+
+    Attributes
+    ----------
+    n_threads : int
+        How many threads there are.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[Work]], dtype: np.dtype, undo: Sequence[Row]):
+        self.n_threads = len(parts)
+        self._kept: list[np.ndarray] = []
+        self._codes = [[work.code for work in part] for part in parts]
+        self._tables = [self._assemble(part, dtype) for part in parts]
+        kernels = address_of(run, dtype), address_of(copy_bytes, FLOAT64)
+        head = (TEAM.address, 0, *kernels, self._keep(table_of(list(undo))), self.n_threads)
+        self._table = table_of([(*head, *map(start, self._tables))])
+        self._address = ctypes.c_int64(start(self._table))
+        self._lead = ENTRY(address_of(lead, FLOAT64))
+        self._first = self._tables[0].data  # writing to it is quicker than to the array
+
+    def _assemble(self, part: Sequence[Work], dtype: np.dtype) -> np.ndarray:
+        """Table for `run`."""
+        program = []
+        for work in part:
+            if isinstance(work.code, Kernel):
+                program += [address_of(work.code, dtype), self._keep(table_of(work.rows))]
+            else:
+                program += [address_of(work.code.kernel, dtype), work.code.table]
+        address = self._keep(np.array(program, dtype=np.int64))
+        return table_of([(address, len(program), 0, 0, 0, 0)])
+
+    def _keep(self, array: np.ndarray) -> int:
+        """Keep an array for as long as this lives; returns its address."""
+        self._kept.append(array)
+        return start(array)
+
+    def run(self, n_steps: int, patience: int = 0) -> int:
+        """Carry out a number of steps.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many.
+        patience : int
+            How long the first thread may wait for others in a step (nanoseconds). After a step in
+            which it has waited longer the run is paused.
+
+        Returns
+        -------
+        int
+            Zero if all steps are done; `BUSY` if none has begun since the threads are not free;
+            `PAUSED` after a whole step; else the status of the kernel that failed.
+        """
+        self._first[N_STEPS] = n_steps
+        if self.n_threads > 1:
+            if not TEAM.is_ready(self.n_threads):
+                return BUSY
+            for table in self._tables:
+                table[N_STEPS], table[STATUS] = n_steps, 0
+            self._table[2] = patience
+        status: int = self._lead(None, self._address)
+        return status
+
+    @property
+    def n_done(self) -> int:
+        """int: how many steps the latest run has completed."""
+        return self._first[DONE]
+
+    def why_it_failed(self) -> str:
+        """What made the latest run fail, if it was not an exception of Python's."""
+        for codes, table in zip(self._codes, self._tables):
+            code, status = codes[table[ENTRY_NUMBER] // 2], table[STATUS]
+            if status > 0 and code is not wait_for_all:
+                name = code.function.__name__ if isinstance(code, Kernel) else code.operator
+                return f"The kernel '{name}' has failed with status {status} (a bug in nengo_jit)"
+        return "This process was forked in the middle of a run, and has no threads to go on with"
 
 
 class Program:
@@ -32,45 +128,39 @@ class Program:
         How many threads to use at most.
     dtype : numpy.dtype
         Type of the numbers.
+    undo : list of tuple of int
+        Rows for `copy_bytes`, which put back what a failed step has written.
     """
 
     def __init__(
-        self, levels: Sequence[Sequence[Piece]], graph: Graph, n_threads: int, dtype: np.dtype
+        self,
+        levels: Sequence[Sequence[Piece]],
+        graph: Graph,
+        n_threads: int,
+        dtype: np.dtype,
+        undo: Sequence[Row] = (),
     ):
-        self._levels = levels
-        self._graph = graph
-        self._n_threads = n_threads
-        self._dtype = dtype
-        self._kept: list[np.ndarray] = []
-        self._machine = ENTRY(address_of(run, dtype))
-        self._arrivals = np.zeros(2, np.int64)
-        self._alone = self._assemble(alone(levels, dtype.itemsize))
-        self._seconds = 1e-9 * sum(piece.nanoseconds for level in levels for piece in level)
+        self._levels, self._graph = levels, graph
+        self._n_threads, self._dtype, self._undo = n_threads, dtype, undo
+        self._pace = Pace(1e-9 * sum(piece.nanoseconds for level in levels for piece in level))
+        self._alone = Crew([alone(levels, dtype.itemsize)], dtype, undo)
+        self._shared = self._alone if n_threads == 1 else None
+        self._latest = self._alone
 
-    @cached_property
-    def threads(self) -> list[tuple[memoryview, ctypes.c_int64]]:
-        """For each thread that is used in long runs, what it is told, and where that is."""
-        barrier = (self._n_threads, start(self._arrivals))
-        parts = phases(self._levels, self._graph)
-        programs = share(parts, self._n_threads, barrier, self._dtype.itemsize)
+    @property
+    def shared(self) -> Crew:
+        """Crew: the program shared among threads, worked out when it is first needed."""
+        if self._shared is None:
+            barrier = (self._n_threads, TEAM.address)
+            levels = phases(self._levels, self._graph)
+            parts = share(levels, self._n_threads, barrier, self._dtype.itemsize)
+            is_worth_it = len(parts) > 1
+            self._shared = Crew(parts, self._dtype, self._undo) if is_worth_it else self._alone
         self._levels = ()
-        return [self._assemble(program) for program in programs]
-
-    def _assemble(self, entries: Sequence[Work]) -> tuple[memoryview, ctypes.c_int64]:
-        program = []
-        for work in entries:
-            if isinstance(work.code, Kernel):
-                table = table_of(work.rows)
-                self._kept.append(table)
-                program += [address_of(work.code, self._dtype), start(table)]
-            else:
-                program += [address_of(work.code.kernel, self._dtype), work.code.table]
-        self._kept.append(np.array(program, dtype=np.int64))
-        told = table_of([(start(self._kept[-1]), len(program), 0)])
-        return told.data, ctypes.c_int64(start(told))
+        return self._shared
 
     def run(self, n_steps: int) -> int:
-        """Run a number of times, in threads if that pays.
+        """Run a number of times, on several threads for as long as that pays.
 
         Parameters
         ----------
@@ -80,25 +170,25 @@ class Program:
         Returns
         -------
         int
-            Zero, or the status of what stopped the program.
+            Zero, or the status of the kernel that failed.
         """
-        is_worth_it = self._n_threads > 1 and n_steps * self._seconds >= WORTH_A_THREAD
-        if not is_worth_it or len(self.threads) == 1:
-            return self._run(self._alone, n_steps)
-        self._arrivals[:] = 0
-        threads = [Thread(target=self._run, args=(each, n_steps)) for each in self.threads[1:]]
-        for thread in threads:
-            thread.start()
-        try:
-            stopped = self._run(self.threads[0], n_steps)
-        finally:
-            self._arrivals[1] = 1  # whoever still waits would wait for ever
-            for thread in threads:
-                thread.join()
-        return stopped
+        self._latest = self._alone
+        if self._shared is self._alone or not self._pace.is_worth_it(n_steps):
+            return self._alone.run(n_steps)
+        while n_steps > 0:
+            todo = self._pace.next(n_steps)
+            self._latest = crew = self.shared if todo.is_shared else self._alone
+            begin = self._pace.clock()
+            status = crew.run(todo.n_steps, self._pace.patience)
+            if status == BUSY:
+                self._pace.give_up()
+                continue
+            self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
+            if status > 0:
+                return status
+            n_steps -= crew.n_done
+        return 0
 
-    def _run(self, program: tuple[memoryview, ctypes.c_int64], n_steps: int) -> int:
-        table, address = program
-        table[-1] = n_steps
-        stopped: int = self._machine(None, address)
-        return stopped
+    def why_it_failed(self) -> str:
+        """What made the latest run fail, if it was not an exception of Python's."""
+        return self._latest.why_it_failed()

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.builder.signal import ALIGNMENT, align
-from nengo_jit.engines.cpu.machine import Kernel, Row, wait_for_all
+from nengo_jit.engines.cpu.machine import Kernel, Row
 from nengo_jit.engines.cpu.strands import Phase, Piece
+from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
 
 END = 1 << 62  # beyond any address
 WORTHWHILE = 8000.0  # nanoseconds of work in a phase from which on it is shared
@@ -89,7 +90,7 @@ def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) 
     n_threads : int
         How many programs to make. The first one has everything that is not shared.
     barrier : tuple of int
-        For the kernel that waits for all threads.
+        For the kernel that waits for all threads: their number and the team's memory.
     itemsize : int
         Bytes of a number.
 
@@ -101,10 +102,10 @@ def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) 
     programs: list[list[Work]] = [[] for _ in range(n_threads)]
     pending = False  # has any thread done something since the last barrier?
 
-    def synchronise() -> None:
+    def synchronise(role: int = 0) -> None:
         nonlocal pending
-        for program in programs:
-            program.append(Work(wait_for_all, [barrier]))
+        for number, program in enumerate(programs):
+            program.append(Work(wait_for_all, [(*barrier, role | (LEADS if number == 0 else 0))]))
         pending = False
 
     shared_before = False
@@ -118,7 +119,7 @@ def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) 
         pending, shared_before = True, shared
     if not any(programs[1:]):
         return programs[:1]
-    synchronise()
+    synchronise(IS_LAST)
     return programs
 
 

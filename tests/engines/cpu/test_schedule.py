@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.machine import kernel, wait_for_all
+from nengo_jit.engines.cpu.machine import kernel
 from nengo_jit.engines.cpu.schedule import Work, share, works
 from nengo_jit.engines.cpu.strands import Phase, Piece
+from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.planner import make_plan
 
 ITEMSIZE = 8
@@ -117,6 +118,8 @@ def test_barriers_surround_shared_levels():
     first, second = share([alone, shared, shared, alone], 2, BARRIER, ITEMSIZE)
     assert kinds(first) == ["work", "wait"] * 4
     assert kinds(second) == ["wait", "work", "wait", "work", "wait", "wait"]
+    roles = [[work.rows[0][2] for work in p if work.code is wait_for_all] for p in (first, second)]
+    assert roles == [[LEADS] * 3 + [LEADS | IS_LAST], [0] * 3 + [IS_LAST]]
 
 
 def test_threads_wait_once_for_a_phase_of_strands():
@@ -165,9 +168,9 @@ def engine_with(network, threads):
     return engine
 
 
-def test_results_do_not_depend_on_the_number_of_threads(network):
+def test_results_do_not_depend_on_the_number_of_threads(network, always_shared):
     engines = [engine_with(network, threads) for threads in (1, 2, 3)]
-    assert [len(engine._later.threads) for engine in engines] == [1, 2, 3]
+    assert [engine._later.shared.n_threads for engine in engines] == [1, 2, 3]
     for engine in engines:
         engine.run(60)
     for probe in network.probes_:
@@ -176,7 +179,7 @@ def test_results_do_not_depend_on_the_number_of_threads(network):
         assert np.array_equal(samples[0], samples[2])
 
 
-def test_a_failing_callback_stops_all_threads(network):
+def test_a_failing_callback_stops_all_threads(network, always_shared):
     failures = [0.02]
 
     def fail(t):

@@ -121,7 +121,7 @@ def test_what_is_linked_has_one_representative():
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_strands_change_no_results(threads, monkeypatch):
+def test_strands_change_no_results(threads, always_shared):
     with nengo.Network(seed=1) as net:
         a = nengo.networks.EnsembleArray(30, 12)
         b = nengo.networks.EnsembleArray(30, 12)
@@ -130,8 +130,6 @@ def test_strands_change_no_results(threads, monkeypatch):
         nengo.Connection(b.output, a.input, synapse=0.002)
     model = Model()
     model.build(net)
-    monkeypatch.setattr("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0)
-    monkeypatch.setattr("nengo_jit.engines.cpu.program.WORTH_A_THREAD", 0.0)
     engines = [CpuEngine(make_plan(model, CpuEngine.runs_python), threads=n) for n in (1, threads)]
     for engine in engines:
         engine.reset(0)

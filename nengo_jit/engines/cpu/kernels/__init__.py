@@ -1,5 +1,6 @@
 """Kernels, one file for each file of operators in the builder; importing registers them."""
 
+from nengo_jit.engines.cpu import team
 from nengo_jit.engines.cpu.kernels import (
     learning_rules,
     neurons,
@@ -12,7 +13,7 @@ from nengo_jit.engines.cpu.kernels import (
     transforms,
 )
 from nengo_jit.engines.cpu.library import load_kernels
-from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel, run, wait_for_all
+from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel
 from nengo_jit.neurons import formulas
 
 
@@ -23,7 +24,7 @@ def compile_all() -> None:
     installation saves the users of a machine the wait.
     """
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
-    values += [run, wait_for_all, *map(neurons.kernel_of, formulas())]
+    values += [*vars(team).values(), *map(neurons.kernel_of, formulas())]
     found = dict.fromkeys(value for value in values if isinstance(value, Kernel))
     computing_rates = filter(None, map(rates.kernel_of, formulas()))
     load_kernels(

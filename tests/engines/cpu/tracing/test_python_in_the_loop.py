@@ -427,7 +427,7 @@ def test_chunks_from_another_thread():
         assert got.tobytes() == wanted.tobytes()
 
 
-def test_threads_of_the_engine():
+def test_threads_of_the_engine(always_shared):
     def make():
         stimulus = nengo.Node(lambda t: np.sin(t + np.arange(50)))
         node = nengo.Node(lambda t, x: np.tanh(x), size_in=50)

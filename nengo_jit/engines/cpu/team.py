@@ -1,0 +1,294 @@
+"""The team: threads that carry out a program together, and the kernels that they are in.
+
+One thread, the leader, is the one that Python called. The others, the members, are started when
+they are first needed, stay in compiled code, and sleep between runs. A run is a single call of
+`lead`: it hands out the programs, carries out its own, waits until all members have finished
+theirs, and puts back what a failed step has written. No exception of Python's can come in
+between, so that a run cannot be left half-way.
+
+All that the threads know of each other stands in one block of memory that lives as long as the
+process. Waiting threads spin for some microseconds, then sleep.
+"""
+
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import _thread
+import os
+
+import numpy as np
+
+from nengo_jit.builder.signal import address as start
+from nengo_jit.builder.signal import aligned_block
+from nengo_jit.engines.cpu.library import address_of
+from nengo_jit.engines.cpu.machine import (
+    BUSY,
+    ENTRY,
+    FLOAT64,
+    PAUSED,
+    STOPPED,
+    SUBNORMALS_ARE_ZERO,
+    arithmetic,
+    atomic_add,
+    atomic_load,
+    call,
+    helper,
+    integers,
+    is_single,
+    kernel,
+    nanoseconds,
+    set_arithmetic,
+    sleep_while,
+    spin_hint,
+    table_of,
+    wake_sleepers,
+)
+
+# What stands where in a team's memory (bytes): each on a cache line of its own
+LINE = 64
+RUNS = 0 * LINE  # runs in progress, of which there is one at most
+MEMBERS = 1 * LINE  # threads besides the leader
+ARRIVALS = 2 * LINE  # at the barriers of this run, of all threads together
+SLEEPERS = 3 * LINE  # threads that sleep at a barrier
+ABORTS = 4 * LINE  # how many threads have ended the run
+FINISHED = 5 * LINE  # members that have finished their program
+LEADER_SLEEPS = 6 * LINE
+WAITED = 7 * LINE  # how long the leader has waited in this step (nanoseconds)
+PATIENCE = 7 * LINE + 8  # how long it may
+IS_PAUSED = 8 * LINE  # whether the run is to be ended after this step
+INBOXES = 9 * LINE  # one for each member
+# What stands where in an inbox
+IS_FULL = 0  # whether there is a program to carry out
+MEMBER_SLEEPS = 8
+RUN = 16  # address of `run`
+TABLE = 24  # address of its table
+
+MOST_MEMBERS = 255
+LEADS = 1  # of the role at a barrier: whether it is the leader who waits there
+IS_LAST = 2  # and whether it is the end of a step
+MANY = 1 << 30  # is added to the arrivals to end a run
+
+LOOKS = 64  # at a number before looking at the clock
+SPIN = 20_000  # nanoseconds of spinning before a thread sleeps
+
+# What a table of `run` says, after the number of rows
+PROGRAM = 1  # address of the program: kernel, table, kernel, table ...
+LENGTH = 2  # of the program
+N_STEPS = 3  # how often it is carried out
+DONE = 4  # how many steps are complete
+STATUS = 5  # zero, or what ended it
+ENTRY_NUMBER = 6  # index, in the program, of what ended it
+
+
+@kernel("======")
+def run(memory, table):
+    """Carry out a program a number of times, or until an entry stops it; see `N_STEPS` etc.
+
+    In single precision, subnormal numbers are zero meanwhile: processors are slow with them, and
+    what decays gets there soon.
+    """
+    before = arithmetic()
+    if is_single(memory):
+        set_arithmetic(before | SUBNORMALS_ARE_ZERO)
+    status = run_steps(integers(table, ENTRY_NUMBER + 1))
+    if is_single(memory):
+        set_arithmetic(before)
+    return status
+
+
+@helper()
+def run_steps(row):
+    """Carry out a program, for `run`."""
+    program = integers(row[PROGRAM], row[LENGTH])
+    for step in range(row[N_STEPS]):
+        for i in range(0, program.size, 2):
+            status = call(program[i], program[i + 1])
+            if status != 0:
+                row[DONE] = step + (status == PAUSED)
+                row[STATUS], row[ENTRY_NUMBER] = status, i
+                return status
+    row[DONE], row[STATUS] = row[N_STEPS], 0
+    return 0
+
+
+@helper()
+def wait_while(address, value, sleepers):
+    """Wait while the integer at an address has a value; returns how long, in nanoseconds.
+
+    ``sleepers`` is where threads are counted that sleep, and so have to be woken.
+    """
+    for _ in range(LOOKS):
+        if atomic_load(address) != value:
+            return 0
+        spin_hint()
+    begin = nanoseconds()
+    while nanoseconds() - begin < SPIN:
+        for _ in range(LOOKS):
+            if atomic_load(address) != value:
+                return nanoseconds() - begin
+            spin_hint()
+    atomic_add(sleepers, 1)
+    while atomic_load(address) == value:
+        sleep_while(address, value)
+    atomic_add(sleepers, -1)
+    return nanoseconds() - begin
+
+
+@helper()
+def add_and_wake(address, number, sleepers):
+    """Add to the integer at an address, and wake those who wait for that; returns the sum."""
+    total = atomic_add(address, number) + number
+    if atomic_add(sleepers, 0) != 0:
+        wake_sleepers(address)
+    return total
+
+
+@helper()
+def abort(team):
+    """Let all threads leave the run, at the first barrier that not all of them have come to."""
+    if atomic_add(team + ABORTS, 1) == 0:
+        add_and_wake(team + ARRIVALS, MANY, team + SLEEPERS)
+
+
+@kernel("===")
+def wait_for_all(memory, table):
+    """Barrier: wait until all threads have come.
+
+    A row has the number of threads, the address of the team's memory, and the thread's role:
+    `LEADS`, `IS_LAST`, both or none. If the leader has had to wait for too long in a step, the
+    run is paused at the end of it.
+    """
+    row = integers(table, 4)
+    n_threads, team, role = row[1], row[2], row[3]
+    if role == LEADS | IS_LAST:
+        waited = integers(team + WAITED, 2)
+        integers(team + IS_PAUSED, 1)[0] = waited[0] > waited[1]
+        waited[0] = 0
+    arrivals = atomic_add(team + ARRIVALS, 1) + 1
+    target = (arrivals % MANY + n_threads - 1) // n_threads * n_threads
+    if arrivals == target and atomic_add(team + SLEEPERS, 0) != 0:
+        wake_sleepers(team + ARRIVALS)
+    waited = 0
+    while arrivals < target:
+        waited += wait_while(team + ARRIVALS, arrivals, team + SLEEPERS)
+        arrivals = atomic_load(team + ARRIVALS)
+    if role & LEADS:
+        integers(team + WAITED, 1)[0] += waited
+    if arrivals % MANY < target:
+        return STOPPED
+    if role & IS_LAST and integers(team + IS_PAUSED, 1)[0] != 0:
+        return PAUSED
+    return 0
+
+
+@kernel("=")
+def serve(memory, table):
+    """Be a member of a team for ever: carry out what comes into the inbox, sleep in between.
+
+    A row has the address of the team's memory.
+    """
+    team = integers(table, 2)[1]
+    inbox = team + INBOXES + LINE * atomic_add(team + MEMBERS, 1)
+    while True:
+        wait_while(inbox + IS_FULL, 0, inbox + MEMBER_SLEEPS)
+        status = call(integers(inbox + RUN, 1)[0], integers(inbox + TABLE, 1)[0])
+        if status > 0:
+            abort(team)
+        atomic_add(inbox + IS_FULL, -1)
+        add_and_wake(team + FINISHED, 1, team + LEADER_SLEEPS)
+    return 0
+
+
+@helper()
+def hand_out(team, n_threads, patience, run_kernel, tables):
+    """Begin a run of several threads; returns whether the members are free."""
+    if atomic_add(team + RUNS, 1) != 0 or atomic_load(team + MEMBERS) < n_threads - 1:
+        atomic_add(team + RUNS, -1)
+        return False
+    for place in (ARRIVALS, ABORTS, FINISHED, WAITED, IS_PAUSED):
+        integers(team + place, 1)[0] = 0
+    integers(team + PATIENCE, 1)[0] = patience
+    for i in range(1, n_threads):
+        inbox = team + INBOXES + LINE * (i - 1)
+        integers(inbox + RUN, 1)[0] = run_kernel
+        integers(inbox + TABLE, 1)[0] = tables[i]
+        add_and_wake(inbox + IS_FULL, 1, inbox + MEMBER_SLEEPS)
+    return True
+
+
+@kernel("======")
+def lead(memory, table):
+    """Carry out programs, one in each thread, and put back what a failed step has written.
+
+    A row has the address of the team's memory, how long the leader may wait in a step
+    (nanoseconds), the addresses of `run`, of the kernel and table that put back, and the number
+    of threads; then the addresses of the tables for `run`, the leader's first.
+    """
+    row = integers(table, 7)
+    team, run_kernel, n_threads = row[1], row[3], row[6]
+    tables = integers(table + 8 * row.size, n_threads)
+    if n_threads > 1 and not hand_out(team, n_threads, row[2], run_kernel, tables):
+        return BUSY
+    status = call(run_kernel, tables[0])
+    if n_threads > 1:
+        if status > 0:
+            abort(team)
+        finished = atomic_load(team + FINISHED)
+        while finished < n_threads - 1:
+            wait_while(team + FINISHED, finished, team + LEADER_SLEEPS)
+            finished = atomic_load(team + FINISHED)
+        atomic_add(team + RUNS, -1)
+    if status > 0:
+        call(row[4], row[5])
+    return status
+
+
+class Team:
+    """The threads of this process that carry out programs besides those that Python has.
+
+    There is one, `TEAM`; a second one is of use to tests only.
+
+    Attributes
+    ----------
+    address : int
+        Of the memory in which the threads meet.
+    """
+
+    def __init__(self) -> None:
+        block = aligned_block(INBOXES + LINE * MOST_MEMBERS)
+        self._memory = block.view(np.int64)
+        self._memory[:] = 0
+        self.address = start(block)
+        self._table = table_of([(self.address,)])
+        self._n_started = 0
+        os.register_at_fork(after_in_child=self._lose_members)
+
+    def is_ready(self, n_threads: int) -> bool:
+        """Start threads if there are fewer than ``n_threads``; returns whether all are there.
+
+        A thread that was started a moment ago may not be there yet. An interrupt at a bad moment
+        leaves one thread too many, asleep.
+        """
+        while self._n_started < n_threads - 1:
+            serving = ENTRY(address_of(serve, FLOAT64))
+            try:
+                _thread.start_new_thread(serving, (None, start(self._table)))
+            except RuntimeError:  # the system has no thread left, or Python is about to end
+                return False
+            self._n_started += 1
+        return int(self._memory[MEMBERS // 8]) >= n_threads - 1
+
+    def _lose_members(self) -> None:
+        """A forked process has the thread that forked it and no other."""
+        self._n_started = 0
+        self._memory[MEMBERS // 8] = 0
+        self._memory[INBOXES // 8 :] = 0
+        if self._memory[RUNS // 8]:  # a function that is called in the middle of a run has forked
+            self._memory[ABORTS // 8] = 1
+            self._memory[ARRIVALS // 8] += MANY
+            self._memory[FINISHED // 8] += MANY
+
+
+TEAM = Team()
