@@ -190,8 +190,9 @@ def serve(memory, table):
     A row has the address of the team's memory.
     """
     team = integers(table, 2)[1]
-    inbox = team + INBOXES + LINE * atomic_add(team + MEMBERS, 1)
-    while True:
+    number = atomic_add(team + MEMBERS, 1)
+    inbox = team + INBOXES + LINE * number
+    while number < MOST_MEMBERS:
         wait_while(inbox + IS_FULL, 0, inbox + MEMBER_SLEEPS)
         status = call(integers(inbox + RUN, 1)[0], integers(inbox + TABLE, 1)[0])
         if status > 0:

@@ -4,6 +4,7 @@ import _thread
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import nengo
@@ -174,6 +175,20 @@ def test_where_no_thread_can_be_started_one_does_everything(expected, monkeypatc
         sim.run_steps(N_STEPS)
         assert data_of(sim) == expected
     assert tried
+
+
+def test_threads_sleep_while_python_runs(always_shared):
+    seen = []
+
+    def wait_until_all_sleep(t):
+        while TEAM._memory[team.SLEEPERS // 8] < 2:
+            time.sleep(0.001)
+        seen.append(t)
+        return 0.5
+
+    with simulator(network(wait_until_all_sleep), threads=3) as sim:
+        sim.run_steps(5)
+    assert len(seen) == 5
 
 
 class Counter(Operator):
