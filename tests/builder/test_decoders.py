@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import threading
+from functools import partial
 
 import nengo
 import numpy as np
@@ -353,10 +354,15 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def assert_unharmed(net, enabled):
-    """Nothing is left of the build that was interrupted, and the next one gives the same."""
-    assert gc.isenabled() == enabled
-    assert threading.enumerate() == [threading.main_thread()]
+@pytest.fixture
+def assert_unharmed(ctrl_c):
+    """Check that nothing is left of a build that was interrupted, and what the next one gives."""
+    return partial(_assert_unharmed, gc.isenabled(), threading.enumerate())
+
+
+def _assert_unharmed(collects, threads, net):
+    assert gc.isenabled() == collects
+    assert threading.enumerate() == threads
     with one_thread_in_blas() as first, one_thread_in_blas() as second:
         assert not second
         assert first == can_limit
@@ -365,7 +371,7 @@ def assert_unharmed(net, enabled):
     assert_close(net, ours, nengos_weights(net))
 
 
-def test_ctrl_c_in_a_function_of_the_users(monkeypatch):
+def test_ctrl_c_in_a_function_of_the_users(assert_unharmed):
     calls = []
 
     def function(x):
@@ -378,14 +384,13 @@ def test_ctrl_c_in_a_function_of_the_users(monkeypatch):
     with net:
         nengo.Connection(net.ensembles_made[0], nengo.Node(size_in=3), function=function)
     calls.clear()
-    enabled = gc.isenabled()
     with pytest.raises(KeyboardInterrupt):
         nengo_jit.Simulator(net, progress_bar=False, engine="reference")
     assert len(calls) <= 21
-    assert_unharmed(net, enabled)
+    assert_unharmed(net)
 
 
-def test_ctrl_c_while_threads_are_at_work(monkeypatch):
+def test_ctrl_c_while_threads_are_at_work(monkeypatch, assert_unharmed):
     calls, rates = [], decoders.rates
     lock = threading.Lock()
 
@@ -397,10 +402,9 @@ def test_ctrl_c_while_threads_are_at_work(monkeypatch):
         return rates(*args)
 
     net = make_network(n_ensembles=30)
-    enabled = gc.isenabled()
     monkeypatch.setattr(decoders, "rates", slow_rates)
     monkeypatch.setattr(decoders, "BATCH", 1)  # one system at a time for each thread
     with pytest.raises(KeyboardInterrupt):
         nengo_jit.Simulator(net, progress_bar=False, engine="reference", threads=2)
     assert len(calls) < 20
-    assert_unharmed(net, enabled)
+    assert_unharmed(net)
