@@ -10,7 +10,6 @@ became of it. The exit status is zero if all is well.
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -67,42 +66,31 @@ def count_tests(log: str) -> dict[str, int]:
 def run(python: Path, targets: list[str], log_path: Path) -> tuple[bool, str]:
     """Run targets on one version; tells whether all is well, and how it went."""
     start = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="nengo-jit-"))
-    clone = folder / "clone"
-    environment = dict(os.environ, NENGO_JIT_CACHE_DIR=str(folder / "library"))
-    environment.pop("VIRTUAL_ENV", None)
-    environment.pop("PYTHONPATH", None)
-    results = []
-    try:
-        with log_path.open("w") as log:
-
-            def call(*command: str | Path, where: Path = folder) -> bool:
-                finished = subprocess.run(
-                    command, cwd=where, env=environment, stdout=log, stderr=log, check=False
-                )
-                return finished.returncode == 0
-
-            call("git", "clone", "--no-checkout", ROOT, clone)
-            call(
-                "git",
-                "checkout",
-                "--detach",
-                output_of("git", "-C", ROOT, "rev-parse", "HEAD"),
-                where=clone,
+    with tempfile.TemporaryDirectory(prefix="nengo-jit-") as folder, log_path.open("w") as log:
+        clone = Path(folder) / "clone"
+        head = output_of("git", "-C", ROOT, "rev-parse", "HEAD")
+        subprocess.run(["git", "clone", "--quiet", "--no-checkout", ROOT, clone], check=True)
+        subprocess.run(["git", "-C", clone, "checkout", "--quiet", head], check=True)
+        environment = {**os.environ, "NENGO_JIT_CACHE_DIR": str(Path(folder) / "library")}
+        environment.pop("PYTHONPATH", None)
+        is_ok = {}
+        for target in targets:
+            command = ["make", "--keep-going", target, f"PYTHON={python}"]
+            finished = subprocess.run(
+                command, cwd=clone, env=environment, stdout=log, stderr=log, check=False
             )
-            for target in targets:
-                results.append(
-                    call("make", "--keep-going", target, f"PYTHON={python}", where=clone)
-                )
+            is_ok[target] = finished.returncode == 0
         numpy, scipy = (output_of(clone / ".venv/bin/python", "-c", VERSIONS) or "? ?").split()
-    finally:
-        shutil.rmtree(folder)
     counts = count_tests(log_path.read_text(errors="replace"))
-    failed = counts["failed"] + counts["error"]
-    told = [f"{target} {'ok' if is_ok else 'failed'}" for target, is_ok in zip(targets, results)]
-    tests = f"{counts['passed']} tests passed, {failed} failed"
-    minutes = f"{(time.monotonic() - start) / 60:.1f} min"
-    return all(results), ", ".join([f"NumPy {numpy}", f"SciPy {scipy}", *told, tests, minutes])
+    told = [
+        f"NumPy {numpy}",
+        f"SciPy {scipy}",
+        *(f"{target} {'ok' if ok else 'failed'}" for target, ok in is_ok.items()),
+        f"{counts['passed']} tests passed",
+        f"{counts['failed'] + counts['error']} failed",
+        f"{(time.monotonic() - start) / 60:.1f} min",
+    ]
+    return all(is_ok.values()), ", ".join(told)
 
 
 def main() -> int:
