@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance clean
+.PHONY: demo test lint unit conformance test-pythons clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -20,6 +20,10 @@ unit: .venv/test
 
 conformance: .venv/test
 	$(BIN)/python tests/conformance/run_nengo_suite.py -n $(WORKERS) --dist worksteal
+
+# Both README commands from a clean clone, on every version of Python that is found.
+test-pythons:
+	$(PYTHON) tests/pythons.py
 
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

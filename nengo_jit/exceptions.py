@@ -4,16 +4,11 @@ nengo-jit raises the exception types of :mod:`nengo.exceptions`, and lets those 
 pass through unchanged, so that ``except`` clauses written for nengo keep working.
 """
 
-import logging
-
-logger = logging.getLogger(__name__)
-
 
 def add_context(error: BaseException, context: str) -> None:
     """Attach to ``error`` a sentence that says what was being done when it was raised.
 
-    The sentence is printed below the error's own message (PEP 678). Python 3.10 has no such
-    notes and prints nothing there, so the sentence is logged as an error instead.
+    The sentence is printed below the error's own message (PEP 678).
 
     Parameters
     ----------
@@ -22,7 +17,4 @@ def add_context(error: BaseException, context: str) -> None:
     context : str
         One sentence that names the object concerned.
     """
-    if hasattr(error, "add_note"):
-        error.add_note(context)
-    else:
-        logger.error("%s: %s (%s)", type(error).__name__, error, context)
+    error.add_note(context)

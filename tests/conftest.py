@@ -1,5 +1,6 @@
 """Settings that every test runs under: nengo's defaults, quietly and without files."""
 
+import signal
 from collections.abc import Iterator
 
 import nengo
@@ -13,3 +14,11 @@ def nengo_settings() -> Iterator[None]:
     nengo.rc.set("progress", "progress_bar", "False")
     yield
     nengo.rc.reload_rc([])
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt, also in a job that a shell has told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -1,6 +1,5 @@
 import inspect
 import pickle
-import sys
 import threading
 import warnings
 
@@ -416,9 +415,8 @@ def test_a_failing_step_names_itself_and_leaves_the_last_whole_step():
             sim.run(1.0)
         assert (sim.n_steps, sim.time) == (3, 0.003)
         assert sim.data[probe].shape == (3, 1)
-        if sys.version_info >= (3, 11):
-            assert "step 4" in info.value.__notes__[0]
-            assert "sensor" in info.value.__notes__[0]
+        assert "step 4" in info.value.__notes__[0]
+        assert "sensor" in info.value.__notes__[0]
         sim.reset()
         sim.run(0.002)
         assert sim.data[probe].shape == (2, 1)

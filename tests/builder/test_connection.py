@@ -3,6 +3,7 @@
 import nengo
 import numpy as np
 import pytest
+from comparing import simulators
 from nengo.dists import Choice, Uniform
 from nengo.exceptions import BuildError
 from nengo.solvers import LstsqDrop, LstsqL2, LstsqNoise, NoSolver
@@ -397,10 +398,6 @@ def our_simulator(net, **arguments):
     return nengo_jit.Simulator(net, progress_bar=False, engine="reference", **arguments)
 
 
-def nengos_simulator(net):
-    return nengo.Simulator(net, progress_bar=False, optimize=False)
-
-
 def dense(weights):
     return weights.toarray() if hasattr(weights, "toarray") else weights
 
@@ -411,7 +408,8 @@ def dense(weights):
 @each_kind
 def test_parameters_are_those_of_nengo(kind):
     net = make_network(kind)
-    with our_simulator(net) as ours, nengos_simulator(net) as nengos:
+    ours, nengos = simulators(net)
+    with ours, nengos:
         built, expected = ours.data[net.conn], nengos.data[net.conn]
     assert isinstance(built, BuiltConnection)
     assert built._fields == expected._fields
@@ -439,7 +437,8 @@ def shapes(op):
 @each_kind
 def test_operators_are_those_of_nengo_in_the_same_order(kind):
     net = make_network(kind)
-    with our_simulator(net) as ours, nengos_simulator(net) as nengos:
+    ours, nengos = simulators(net)
+    with ours, nengos:
         assert [shapes(op) for op in ours.step_order] == [shapes(op) for op in nengos.step_order]
 
 
@@ -455,7 +454,8 @@ def test_operators_are_added_in_nengos_order(kind):
 @each_kind
 def test_results_are_those_of_nengo(kind):
     net = make_network(kind)
-    with our_simulator(net) as ours, nengos_simulator(net) as nengos:
+    ours, nengos = simulators(net)
+    with ours, nengos:
         ours.run_steps(N_STEPS)
         nengos.run_steps(N_STEPS)
     for probe in net.all_probes:

@@ -4,10 +4,12 @@ import gc
 import os
 import signal
 import threading
+from functools import partial
 
 import nengo
 import numpy as np
 import pytest
+from comparing import assert_same_decoders
 from nengo.cache import DecoderCache
 from nengo.exceptions import BuildError
 from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
@@ -61,10 +63,15 @@ def built_weights(net, model=None):
     return [model.params[conn] for conn in net.all_connections]
 
 
-def assert_close(ours, theirs):
-    for mine, other in zip(ours, theirs):
-        scale = np.abs(other.weights).max()
-        assert np.abs(mine.weights - other.weights).max() <= 1e-9 * scale
+def nengos_weights(net):
+    """What nengo builds on one thread: its own solvers are called on one by us, too."""
+    with one_thread_in_blas():
+        return built_weights(net, nengo.builder.Model())
+
+
+def assert_close(net, ours, theirs):
+    for conn, mine, other in zip(net.all_connections, ours, theirs, strict=True):
+        assert_same_decoders(conn, mine.weights, other.weights)
         np.testing.assert_allclose(
             mine.solver_info["rmses"], other.solver_info["rmses"], rtol=1e-9, atol=1e-9
         )
@@ -94,7 +101,7 @@ def test_decoders_are_those_of_nengo(solver, threads):
     net = make_network(solver=solver)
     model = Model()
     model.decoders = Decoders(threads)
-    assert_close(built_weights(net, model), built_weights(net, nengo.builder.Model()))
+    assert_close(net, built_weights(net, model), nengos_weights(net))
 
 
 def test_more_neurons_than_points_are_solved_the_other_way():
@@ -102,7 +109,7 @@ def test_more_neurons_than_points_are_solved_the_other_way():
         ens = nengo.Ensemble(40, 1, n_eval_points=25)
         for solver in (LstsqL2(), LstsqL2nz(), LstsqL2(solver=Cholesky(transpose=False))):
             nengo.Connection(ens, nengo.Node(size_in=1), solver=solver)
-    assert_close(built_weights(net), built_weights(net, nengo.builder.Model()))
+    assert_close(net, built_weights(net), nengos_weights(net))
 
 
 @pytest.mark.parametrize("is_found", [True, False])
@@ -122,8 +129,8 @@ def test_non_negative_decoders_are_those_of_nengo(solver, is_found, monkeypatch)
         for function in (lambda x: max(0, x), lambda x: [1 - x, x], lambda x: -1):
             size = np.size(function(0.5))
             nengo.Connection(ens, nengo.Node(size_in=size), function=function, solver=solver)
-    ours, theirs = built_weights(net), built_weights(net, nengo.builder.Model())
-    assert_close(ours, theirs)
+    ours, theirs = built_weights(net), nengos_weights(net)
+    assert_close(net, ours, theirs)
     for mine, other in zip(ours, theirs):
         assert set(mine.solver_info) == set(other.solver_info)
         scale = max(1, np.abs(other.solver_info["residuals"]).max())
@@ -347,21 +354,24 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def assert_unharmed(net, enabled):
-    """Nothing is left of the build that was interrupted, and the next one gives the same."""
-    assert gc.isenabled() == enabled
-    assert threading.enumerate() == [threading.main_thread()]
+@pytest.fixture
+def assert_unharmed(ctrl_c):
+    """Check that nothing is left of a build that was interrupted, and what the next one gives."""
+    return partial(_assert_unharmed, gc.isenabled(), threading.enumerate())
+
+
+def _assert_unharmed(collects, threads, net):
+    assert gc.isenabled() == collects
+    assert threading.enumerate() == threads
     with one_thread_in_blas() as first, one_thread_in_blas() as second:
         assert not second
         assert first == can_limit
     with nengo_jit.Simulator(net, progress_bar=False, engine="reference") as sim:
-        reference = nengo.builder.Model()
-        reference.build(net)
-        for conn in net.all_connections:
-            np.testing.assert_array_equal(sim.data[conn].weights, reference.params[conn].weights)
+        ours = [sim.data[conn] for conn in net.all_connections]
+    assert_close(net, ours, nengos_weights(net))
 
 
-def test_ctrl_c_in_a_function_of_the_users(monkeypatch):
+def test_ctrl_c_in_a_function_of_the_users(assert_unharmed):
     calls = []
 
     def function(x):
@@ -374,14 +384,13 @@ def test_ctrl_c_in_a_function_of_the_users(monkeypatch):
     with net:
         nengo.Connection(net.ensembles_made[0], nengo.Node(size_in=3), function=function)
     calls.clear()
-    enabled = gc.isenabled()
     with pytest.raises(KeyboardInterrupt):
         nengo_jit.Simulator(net, progress_bar=False, engine="reference")
     assert len(calls) <= 21
-    assert_unharmed(net, enabled)
+    assert_unharmed(net)
 
 
-def test_ctrl_c_while_threads_are_at_work(monkeypatch):
+def test_ctrl_c_while_threads_are_at_work(monkeypatch, assert_unharmed):
     calls, rates = [], decoders.rates
     lock = threading.Lock()
 
@@ -393,10 +402,9 @@ def test_ctrl_c_while_threads_are_at_work(monkeypatch):
         return rates(*args)
 
     net = make_network(n_ensembles=30)
-    enabled = gc.isenabled()
     monkeypatch.setattr(decoders, "rates", slow_rates)
     monkeypatch.setattr(decoders, "BATCH", 1)  # one system at a time for each thread
     with pytest.raises(KeyboardInterrupt):
         nengo_jit.Simulator(net, progress_bar=False, engine="reference", threads=2)
     assert len(calls) < 20
-    assert_unharmed(net, enabled)
+    assert_unharmed(net)

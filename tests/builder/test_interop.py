@@ -5,6 +5,7 @@ import importlib
 import nengo
 import numpy as np
 import pytest
+from comparing import simulators
 from nengo.builder.operator import Copy, DotInc, ElementwiseInc, Reset, SimPyFunc
 from nengo.solvers import LstsqL2
 
@@ -53,7 +54,7 @@ def assert_same_data(ours, nengos, probes):
 
 
 def assert_same_run(net):
-    ours, nengos = run(our_simulator(net)), run(nengos_simulator(net))
+    ours, nengos = map(run, simulators(net))
     assert_same_data(ours, nengos, net.all_probes)
     return ours
 

@@ -5,6 +5,7 @@ import types
 import nengo
 import numpy as np
 import pytest
+from comparing import simulators
 from nengo.exceptions import BuildError
 from nengo.solvers import LstsqL2, LstsqNoise, NoSolver
 
@@ -76,14 +77,11 @@ def add_probe(net, *args, **kwargs):
 
 def run_both(net, n_steps=N_STEPS):
     """Run the network for some steps, with us and with nengo."""
-    simulators = (
-        nengo_jit.Simulator(net, progress_bar=False, engine="reference"),
-        nengo.Simulator(net, progress_bar=False, optimize=False),
-    )
-    for sim in simulators:
+    ours, nengos = simulators(net)
+    for sim in (ours, nengos):
         with sim:
             sim.run_steps(n_steps)
-    return simulators
+    return ours, nengos
 
 
 def data_of(net, probe):

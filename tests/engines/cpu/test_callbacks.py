@@ -238,8 +238,8 @@ def test_an_error_has_the_cause_that_it_was_raised_from():
 
 
 @kernel("==")
-def raise_signal(memory, table):
-    """Have a signal sent by the C library: its ``raise``, and the number."""
+def interrupt(memory, table):
+    """Tell Python of a signal: the address of ``PyErr_SetInterruptEx``, and the number."""
     row = integers(table, 3)
     call_loop(row[1], row[2], 0, 0, 0)
     return 0
@@ -252,9 +252,9 @@ class Interrupt(Operator):
         super().__init__(sets=[output], incs=[], reads=[], updates=[])
 
 
-def test_ctrl_c_between_two_functions(monkeypatch):
-    row = in_c_library("raise"), int(signal.SIGINT)
-    monkeypatch.setitem(LOWERINGS, Interrupt, lambda *_: [(raise_signal, row)])
+def test_ctrl_c_between_two_functions(monkeypatch, ctrl_c):
+    row = in_c_library("PyErr_SetInterruptEx"), int(signal.SIGINT)
+    monkeypatch.setitem(LOWERINGS, Interrupt, lambda *_: [(interrupt, row)])
     interrupted = Signal([0.0])
     calls = []
     model = Model()

@@ -24,7 +24,7 @@ from nengo_jit.engines.cpu.tracing.operators import apply, compare, truth
 from nengo_jit.engines.cpu.tracing.values import Array, Unknown, Unsupported, described, is_known
 from nengo_jit.engines.cpu.tracing.watched import MISSING
 
-IS_KNOWN_PYTHON = (3, 11) <= sys.version_info[:2] <= (3, 13)
+IS_KNOWN_PYTHON = sys.version_info < (3, 14)
 IS_312, IS_313 = sys.version_info >= (3, 12), sys.version_info >= (3, 13)
 MOST_STEPS = 50_000  # instructions along all ways: some 50 ms
 NULL = object()
@@ -176,7 +176,7 @@ class Frame:
     def _skip_end(listed: list[dis.Instruction], i: int) -> int:
         """Where a loop that has come to its end goes on: Python 3.12 and 3.13 clean up there."""
         if listed[i].opname == "END_FOR":
-            return i + (2 if sys.version_info >= (3, 13) else 1)
+            return i + (2 if IS_313 else 1)
         return i
 
     def _pop(self, n: int) -> list[Any]:
