@@ -17,8 +17,8 @@ import numpy as np
 from nengo_jit.builder.operator import SimPyFunc, Step, store
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels import python as task
-from nengo_jit.engines.cpu.kernels.operator import contiguous
 from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
 from nengo_jit.engines.cpu.objects import KINDS
@@ -76,7 +76,8 @@ class Callback:
         self._tell(task.CALLED, self.step)
         if type(self.operator) is SimPyFunc and self.operator.output is not None:
             output = signals[self.operator.output]
-            if output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output):
+            fits = output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output)
+            if fits and output.flags.writeable:
                 self._task[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
                 self._task[task.ITEMSIZE] = output.itemsize
                 self._tell(task.CALLED, self.operator.make_call(signals))
@@ -85,10 +86,12 @@ class Callback:
     def listen(self, told: Callable[[], None] | None) -> None:
         """Have a function called each time that Python has been called, or none."""
         self._tell(task.TOLD, told)
+        if told is None:
+            self._task[task.TOLD] = 0
 
     def _tell(self, field: int, value: Any) -> None:
         """Tell the kernel where an object is."""
-        self._task[field] = 0 if value is None else id(value)
+        self._task[field] = id(value)
         self._kept[field] = value
 
     def take_error(self) -> BaseException | None:

@@ -15,8 +15,8 @@ import numpy as np
 
 from nengo_jit.builder.operator import SparseDotInc
 from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
+from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels.operator import (
-    contiguous,
     copy_planes,
     copy_strided,
     fill,
@@ -84,17 +84,13 @@ def sparse_dot_triplets(memory, table):
     return 0
 
 
-@lowers(SparseDotInc, checked=False)
+@lowers(SparseDotInc)
 def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered | None:
     """Multiply by the data where they are, since they may be changed; copy the indices."""
     matrix: Any = lowering.array(operator.A)
     x, y = lowering.array(operator.X), lowering.array(operator.Y)
-    if not matrix.dtype == x.dtype == y.dtype == lowering.dtype:
-        return None
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return lower_dot_inc(operator, lowering)
-    if matrix.shape[1] != len(x) or (matrix.shape[0], *x.shape[1:]) != y.shape:
-        return None
     (x_start, x_places), (y_start, y_places) = places(x.reshape(-1)), places(y.reshape(-1))
     if matrix.format == "csr" and contiguous(y):
         ends = lowering.constant(matrix.indptr, np.int64)
@@ -307,13 +303,9 @@ def convolve_transposed(memory, table):
 @lowers(ConvInc)
 @lowers(ConvTransposeInc)
 @lowers(GeneralConvInc)
-def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered | None:
+def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
     """Convolve; images that do not have their channels last, or have gaps, are copied."""
-    if operator.conv.dimensions > 2:
-        return None
     W, X, Y = operator._images(lowering.signals)
-    if not contiguous(W) or W.size * X.size * Y.size == 0:
-        return None
     before: Lowered = []
     after: Lowered = []
     margins = [(0, 0)] * 2 if operator.is_transpose else paddings(operator, W, X, Y)
