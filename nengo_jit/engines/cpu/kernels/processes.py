@@ -147,8 +147,8 @@ def triangle(memory, table):
             row = recent[k * n : (k + 1) * n]
             for i in range(n):
                 total[i] -= row[i]
-        tap = (int(place[0]) + 1) % n_taps
-        place[0] = tap
+        place[0] = (place[0] + 1) % n_taps
+        tap = int(place[0]) % n_taps  # whatever somebody has set it to
         row = recent[tap * n : (tap + 1) * n]
         for i in range(n):
             row[i] = difference * u[i]
@@ -164,6 +164,8 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
         step = _step_of(operator.process, y.shape, lowering.dt, state)
     if type(step) not in LINEAR_STEPS:
         return None
+    if operator.mode == "inc" and type(step) is LinearFilter.General:
+        return None  # whose result has a dimension too many to be added
     if isinstance(step, LinearFilter.NoX):
         d = lowering.parameters([step.d])
         return [(scale, (start(a), start(b), d, a.size)) for a, b in pieces(u, y)]
