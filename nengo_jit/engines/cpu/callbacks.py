@@ -178,9 +178,10 @@ class Tracing:
 
     def _trace_anew(self) -> None:
         """Trace what reads something that has been rebound since."""
-        if self._watched.have_changed():
-            for callback in self._traced:
-                if callback.traced is not None and callback.traced.watched.have_changed():
+        traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
+        if self._watched.have_changed() or any(each.tape.has_moved for _, each in traced):
+            for callback, each in traced:
+                if not each.is_right:
                     callback.trace()
             self._watch()
 

@@ -63,7 +63,7 @@ class _Function:
 
     def update(self) -> None:
         """Trace the function, unless the tape is still right."""
-        if self._is_traced and (self.traced is None or not self.traced.watched.have_changed()):
+        if self._is_traced and (self.traced is None or self.traced.is_right):
             return
         function, point, target = self._function, self._point, self._target
 

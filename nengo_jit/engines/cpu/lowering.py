@@ -109,7 +109,7 @@ class Lowering:
         self.weighted = {op.X for op in plan.operators if type(op) is DotInc}
         self._chunk = np.empty(0, np.uint8)
         self._used = 0
-        self._kept: list[np.ndarray] = []
+        self._kept: list[Any] = []
         self._parameters: dict[bytes, int] = {}
         self._matrices: dict[tuple[Any, bytes], int] = {}
         self.flags = self._make_flags(plan)
@@ -235,6 +235,10 @@ class Lowering:
         if key not in self._parameters:
             self._parameters[key] = self.constant(array)
         return self._parameters[key]
+
+    def keep(self, *objects: Any) -> None:
+        """Keep what kernels have the address of, for as long as they may run."""
+        self._kept.extend(objects)
 
     def buffer(self, size: int, dtype: Any = np.int64) -> np.ndarray:
         """Zeros that kernels may write to, at ``start(buffer)``; they stay where they are."""

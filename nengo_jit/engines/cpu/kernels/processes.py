@@ -22,6 +22,7 @@ from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, 
 from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo.utils.numpy import maxint
 
+from nengo_jit.builder.memory import hold
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces, start
@@ -354,6 +355,9 @@ class Table:
     def fill(self, rows: Any) -> None:
         """Make these the rows of the table."""
         self._rows = np.ascontiguousarray(rows, np.float64)
+        self._held = hold(self._rows)  # which may be the user's
+        if self._held is None:
+            self._rows = self._rows.copy()
         self.buffer[:] = start(self._rows), len(self._rows)
 
 

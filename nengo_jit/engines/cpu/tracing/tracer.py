@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.memory import hold
 from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.objects import ARRAY, KINDS
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS, Memory, Tape, Writer
 from nengo_jit.engines.cpu.tracing.values import Array, LiveArray, Number, Unsupported
 from nengo_jit.engines.cpu.tracing.watched import Watched
@@ -45,6 +47,11 @@ class Traced:
         self.tape = tape
         self.reasons = reasons
         self.watched = watched
+
+    @property
+    def is_right(self) -> bool:
+        """bool: whether nothing has been found to have changed since the function was traced."""
+        return not (self.tape.has_moved or self.watched.have_changed())
 
 
 class Tracer:
@@ -223,6 +230,10 @@ class Tracer:
         for other in self._live.values():
             if np.may_share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
+        held = [] if array.flags.owndata else hold(array)
+        if held is None or not KINDS[ARRAY]:
+            raise Unsupported(f"reads {name}, an array whose memory might be moved")
+        self.writer.rely_on(array, held)
 
         def load() -> np.ndarray:
             if array.size > MOST_NUMBERS:
