@@ -41,6 +41,7 @@ FILTERS = [
     lambda: nengo.LinearFilter([0.5, 0.1], [1, 0.2, 0.3]),
     lambda: nengo.LinearFilter([1, 0.2], [0.3, 1.0]),
 ]
+FEEDTHROUGH = FILTERS[-1]()  # whose result NumPy cannot add to anything, while kernels do
 SOURCES = [
     lambda: nengo.processes.WhiteNoise(seed=0),
     lambda: nengo.processes.FilteredNoise(seed=0),
@@ -218,13 +219,14 @@ class RandomOperators:
         except (AssertionError, IndexError):
             state = {}
         state = {name: self.signal(*self.shape(*v.shape, p=0.9)) for name, v in state.items()}
+        mode = self.pick("set", "inc", "update")
         has_input = is_filter == self.chance(0.95)
         return SimProcess(
             process,
             self.signal(*self.shape(*shape, p=0.9)) if has_input else None,
             self.signal(*self.shape(*shape, p=0.95)),
             self.time if self.chance(0.95) else self.signal(*self.shape(1)),
-            self.pick("set", "inc", "update"),
+            "set" if process == FEEDTHROUGH else mode,
             self.spoiled(state),
         )
 

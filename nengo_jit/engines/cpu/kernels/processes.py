@@ -165,8 +165,6 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
         step = _step_of(operator.process, y.shape, lowering.dt, state)
     if type(step) not in LINEAR_STEPS:
         return None
-    if operator.mode == "inc" and type(step) is LinearFilter.General:
-        return None  # whose result has a dimension too many to be added
     if isinstance(step, LinearFilter.NoX):
         d = lowering.parameters([step.d])
         return [(scale, (start(a), start(b), d, a.size)) for a, b in pieces(u, y)]
