@@ -36,8 +36,14 @@ def a_memory_map():
 
 
 def a_memoryview():
-    view = np.frombuffer(bytearray(80))
-    return None, view, view.base.release, BufferError
+    owner = bytearray(80)
+    view = np.frombuffer(owner)
+
+    def move():
+        view.base.release()  # of which there is no harm as such
+        owner.extend(bytes(10**6))
+
+    return owner, view, move, BufferError
 
 
 def a_memoryview_of_an_array():
