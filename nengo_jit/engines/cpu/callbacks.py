@@ -71,6 +71,7 @@ class Callback:
     def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:
         """Make the function anew, with the parameters of ``make_step``."""
         self.step: Step = self.operator.make_step(signals, dt, rng)
+        self._own = [signals[signal] for signal in self.operator.all_signals]
         self.traced, self.remark = None, "is not compiled yet"
         self.switch(False)
         self._tell(task.CALLED, self.step)
@@ -113,7 +114,7 @@ class Callback:
         try:
             if self._n_traces > MOST_TRACES:
                 raise Unsupported("reads what is rebound again and again")
-            self.traced = trace(self.step)
+            self.traced = trace(self.step, self._own)
             self.remark = "; ".join(self.traced.reasons)
         except Unsupported as reason:
             self.traced, self.remark = None, str(reason)

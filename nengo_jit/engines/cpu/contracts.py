@@ -7,7 +7,7 @@ types and places in memory that its kernels are written for. Whatever does not r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import nengo.utils.numpy as npext
@@ -35,7 +35,8 @@ from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvI
 from nengo_jit.planner.graph import overlap
 
 Shape = tuple[int, ...]
-Contract = Callable[[Any, SignalDict], bool]
+Arrays = dict[Signal, Any]
+Contract = Callable[[Any, Arrays], bool]
 
 CONTRACTS: dict[type, Contract] = {}
 EXEMPT: dict[type, str] = {}  # the operand that need not have the engine's type of numbers
@@ -72,7 +73,7 @@ class Contracts:
     """
 
     def __init__(self, signals: SignalDict, dtype: np.dtype):
-        self._signals = signals
+        self._arrays = dict(signals)
         self._dtype = dtype
         self._others = {signal for signal in signals if not self._has_numbers(signal)}
         self._protected = {signal for signal, array in signals.items() if not _is_writable(array)}
@@ -82,29 +83,27 @@ class Contracts:
 
     def are_met(self, operator: Any) -> bool:
         """Whether kernels may work on the operands of an operator."""
-        kind, read = type(operator), operator.reads
+        kind = type(operator)
         written = [*operator.sets, *operator.incs, *operator.updates]
-        if not self._protected.isdisjoint(written) or not _are_apart(written, read):
+        if not self._protected.isdisjoint(written) or not _are_apart(written, operator.reads):
             return False
+        signals = [*written, *operator.reads]
         if kind in EXEMPT:
-            exempt = getattr(operator, EXEMPT[kind])
-            read = [signal for signal in (*written, *read) if signal is not exempt]
-        elif not self._others.isdisjoint(written):
+            signals.remove(getattr(operator, EXEMPT[kind]))
+        if not self._others.isdisjoint(signals):
             return False
-        if not self._others.isdisjoint(read):
-            return False
-        return kind not in CONTRACTS or CONTRACTS[kind](operator, self._signals)
+        return kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
 
 
 def _is_writable(array: Any) -> bool:
     return bool((array.data if npext.is_spmatrix(array) else array).flags.writeable)
 
 
-def _are_apart(written: list[Signal], read: list[Signal]) -> bool:
+def _are_apart(written: Sequence[Signal], read: Sequence[Signal]) -> bool:
     """Whether no written signal shares memory with another operand."""
     for i, signal in enumerate(written):
         base = signal.base
-        for other in (*written[i + 1 :], *read):
+        for other in (*read, *written[i + 1 :]):
             if other.base is base and overlap([signal], [other]):
                 return False
     return True
@@ -132,18 +131,18 @@ def are_numbers(*values: Any) -> bool:
 
 
 @requires(TimeUpdate, exempt="step")
-def _time_update(operator: TimeUpdate, signals: SignalDict) -> bool:
+def _time_update(operator: TimeUpdate, signals: Arrays) -> bool:
     step, time = signals[operator.step], signals[operator.time]
     return step.shape == time.shape == () and step.dtype in (np.int64, np.int32)
 
 
 @requires(Reset)
-def _reset(operator: Reset, signals: SignalDict) -> bool:
+def _reset(operator: Reset, signals: Arrays) -> bool:
     return are_numbers(operator.value)
 
 
 @requires(Copy)
-def _copy(operator: Copy, signals: SignalDict) -> bool:
+def _copy(operator: Copy, signals: Arrays) -> bool:
     src, dst = signals[operator.src].shape, signals[operator.dst].shape
     if operator.src_slice is None and operator.dst_slice is None:
         return reaches(src, dst)
@@ -159,14 +158,14 @@ def _selects(selection: Any, shape: Shape) -> bool:
 
 
 @requires(ElementwiseInc)
-def _elementwise_inc(operator: ElementwiseInc, signals: SignalDict) -> bool:
-    a, x, y = (signals[signal].shape for signal in (operator.A, operator.X, operator.Y))
+def _elementwise_inc(operator: ElementwiseInc, signals: Arrays) -> bool:
+    a, x, y = (signals[signal].shape for signal in (*operator.reads, operator.Y))
     return (x == y and a in ((), x)) or broadcasts(a, x, y)
 
 
 @requires(DotInc)
-def _dot_inc(operator: DotInc, signals: SignalDict) -> bool:
-    a, x, y = (signals[signal].shape for signal in (operator.A, operator.X, operator.Y))
+def _dot_inc(operator: DotInc, signals: Arrays) -> bool:
+    a, x, y = (signals[signal].shape for signal in (*operator.reads, operator.Y))
     return multiplies(a, x, y, operator.reshape)
 
 
@@ -180,6 +179,8 @@ def multiplies(a: Shape, x: Shape, y: Shape, reshape: bool) -> bool:
     reshape : bool
         Whether the product takes the shape of the result.
     """
+    if len(a) == 2 and len(x) == len(y) == 1:  # the usual case
+        return a == (y[0], x[0])
     if x[1:] not in COLUMN or any(n != 1 for n in y[1:]) or len(a) > 2:
         return False
     size = y[0] if y else 1
@@ -193,7 +194,7 @@ def multiplies(a: Shape, x: Shape, y: Shape, reshape: bool) -> bool:
 
 
 @requires(SparseDotInc, exempt="A")
-def _sparse_dot_inc(operator: SparseDotInc, signals: SignalDict) -> bool:
+def _sparse_dot_inc(operator: SparseDotInc, signals: Arrays) -> bool:
     matrix, x, y = signals[operator.A], signals[operator.X], signals[operator.Y]
     if matrix.dtype != x.dtype or matrix.ndim != 2 or x.ndim == 0:
         return False
@@ -208,7 +209,7 @@ def _sparse_dot_inc(operator: SparseDotInc, signals: SignalDict) -> bool:
 
 
 @requires(SimProbe)
-def _sim_probe(operator: SimProbe, signals: SignalDict) -> bool:
+def _sim_probe(operator: SimProbe, signals: Arrays) -> bool:
     return True
 
 
@@ -216,16 +217,19 @@ def _sim_probe(operator: SimProbe, signals: SignalDict) -> bool:
 
 
 @requires(SimNeurons)
-def _sim_neurons(operator: SimNeurons, signals: SignalDict) -> bool:
-    J, output = signals[operator.J], signals[operator.output]
-    return J.ndim == 1 and J.size > 0 and all(
-        array.shape == J.shape and contiguous(array)
-        for array in (J, output, *(signals[state] for state in operator.state.values()))
-    )  # fmt: skip
+def _sim_neurons(operator: SimNeurons, signals: Arrays) -> bool:
+    """Currents, output and states are vectors of one length."""
+    arrays = [signals[signal] for signal in (operator.J, *operator.sets)]
+    shape = arrays[0].shape
+    return (
+        len(shape) == 1
+        and shape[0] > 0
+        and all(array.shape == shape and array.flags.c_contiguous for array in arrays)
+    )
 
 
 @requires(SimProcess)
-def _sim_process(operator: SimProcess, signals: SignalDict) -> bool:
+def _sim_process(operator: SimProcess, signals: Arrays) -> bool:
     make_step = getattr(operator.process.make_step, "__func__", None)
     shape = signals[operator.output].shape
     state = {name: signals[signal] for name, signal in operator.state.items()}
@@ -293,7 +297,7 @@ PROCESSES: dict[Any, Callable[[Any, Shape, State], bool]] = {
 
 
 @requires(SimPES, SimRLS)
-def _supervised(operator: SimPES | SimRLS, signals: SignalDict) -> bool:
+def _supervised(operator: SimPES | SimRLS, signals: Arrays) -> bool:
     pre, error = signals[operator.pre_filtered], signals[operator.error]
     if not _has_factors(signals[operator.delta], error, pre):
         return False
@@ -303,7 +307,7 @@ def _supervised(operator: SimPES | SimRLS, signals: SignalDict) -> bool:
 
 
 @requires(SimBCM)
-def _bcm(operator: SimBCM, signals: SignalDict) -> bool:
+def _bcm(operator: SimBCM, signals: Arrays) -> bool:
     pre, post = signals[operator.pre_filtered], signals[operator.post_filtered]
     theta, delta = signals[operator.theta], signals[operator.delta]
     return (
@@ -314,7 +318,7 @@ def _bcm(operator: SimBCM, signals: SignalDict) -> bool:
 
 
 @requires(SimOja)
-def _oja(operator: SimOja, signals: SignalDict) -> bool:
+def _oja(operator: SimOja, signals: Arrays) -> bool:
     pre, post = signals[operator.pre_filtered], signals[operator.post_filtered]
     weights, delta = signals[operator.weights], signals[operator.delta]
     return (
@@ -325,7 +329,7 @@ def _oja(operator: SimOja, signals: SignalDict) -> bool:
 
 
 @requires(SimVoja)
-def _voja(operator: SimVoja, signals: SignalDict) -> bool:
+def _voja(operator: SimVoja, signals: Arrays) -> bool:
     pre, post = signals[operator.pre_decoded], signals[operator.post_filtered]
     encoders, delta = signals[operator.scaled_encoders], signals[operator.delta]
     learning = signals[operator.learning_signal]
@@ -354,7 +358,7 @@ def _has_factors(matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> b
 
 
 @requires(ConvInc, ConvTransposeInc, GeneralConvInc)
-def _conv_inc(operator: GeneralConvInc, signals: SignalDict) -> bool:
+def _conv_inc(operator: GeneralConvInc, signals: Arrays) -> bool:
     """Images and kernel fit; selecting their parts and joining dimensions copies nothing."""
     conv = operator.conv
     n = conv.dimensions

@@ -72,7 +72,7 @@ class _Function:
 
         self._is_traced = True
         try:
-            self.traced = trace(step)
+            self.traced = trace(step, (point, target))
         except Unsupported:
             self.traced = None
 

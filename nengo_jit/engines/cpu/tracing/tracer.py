@@ -8,7 +8,7 @@ in Python: until then, a tape has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,8 @@ class Tracer:
     ----------
     run : callable
         ``run(tracer)`` carries it out along the way that `decide` chooses.
+    own : sequence of numpy.ndarray
+        Arrays that are known to stay as they are.
 
     Attributes
     ----------
@@ -72,8 +74,9 @@ class Tracer:
         Instructions of the function that have been carried out, along all ways.
     """
 
-    def __init__(self, run: Callable[[Tracer], None]):
+    def __init__(self, run: Callable[[Tracer], None], own: Sequence[np.ndarray] = ()):
         self._run = run
+        self._own = {id(array): array for array in own}
         self.writer = Writer()
         self.watched = Watched()
         self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
@@ -230,10 +233,11 @@ class Tracer:
         for other in self._live.values():
             if np.may_share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
-        held = [] if array.flags.owndata else hold(array)
-        if held is None or not KINDS[ARRAY]:
-            raise Unsupported(f"reads {name}, an array whose memory might be moved")
-        self.writer.rely_on(array, held)
+        if id(array) not in self._own:
+            held = [] if array.flags.owndata else hold(array)
+            if held is None or not KINDS[ARRAY]:
+                raise Unsupported(f"reads {name}, an array whose memory might be moved")
+            self.writer.rely_on(array, held)
 
         def load() -> np.ndarray:
             if array.size > MOST_NUMBERS:
