@@ -280,6 +280,36 @@ class RandomOperators:
             self.signal(*self.shape(self.n)) if self.chance(0.6) else None,
         )
 
+    def circuit(self):
+        """What is lowered together in a population: currents, spikes, products, learned weights."""
+        n, m, right = self.n, self.m, 0.97
+
+        def make(*shape):
+            return self.signal(*self.shape(*shape, p=right))
+
+        def fixed(*shape):
+            return Signal(self.numbers(self.shape(*shape, p=right), self.dtype), readonly=True)
+
+        x, J, spikes, bias = make(m), make(n), make(n), fixed(n)
+        state = {name: make(n) for name in nengo.LIF.state}
+        operators = [self.pick(Reset(J, 1.5), Copy(bias, J), Copy(fixed(n), J))]
+        operators += [DotInc(self.pick(fixed, fixed, make)(n, m), x, J)]
+        operators += [SimNeurons(nengo.LIF(), J, spikes, state)]
+        decoders = fixed(m, n)
+        for _ in range(self.rng.randint(1, 4)):
+            y = make(m)
+            operators += [Reset(y), DotInc(self.pick(decoders, fixed(m, n)), spikes, y)]
+        if self.chance(0.5):
+            weights, delta, y = make(m, n), make(m, n), make(m)
+            factors = spikes, make(m), delta
+            rule = self.pick(
+                SimPES(*factors, 0.1),
+                SimOja(spikes, make(m), self.pick(weights, make(m, n)), delta, 0.1, 0.5),
+            )
+            operators += [rule, Copy(delta, self.pick(weights, weights, make(m, n)), inc=True)]
+            operators += [Reset(y), DotInc(weights, spikes, y)]
+        return operators[: self.rng.randint(3, len(operators) + 1)]
+
 
 KINDS = [
     "reset",
@@ -292,4 +322,5 @@ KINDS = [
     "rule",
     "convolution",
     "function",
+    "circuit",
 ]

@@ -33,7 +33,9 @@ def outcome(engine_class, kind, seed, bits):
     """How a model of random operators ends: the error, if any, and what is in memory then."""
     nengo.rc.set("precision", "bits", str(bits))
     model = Model(dt=0.001)
-    model.add_op(getattr(RandomOperators(seed, model.time), kind)())
+    made = getattr(RandomOperators(seed, model.time), kind)()
+    for operator in made if isinstance(made, list) else [made]:
+        model.add_op(operator)
     try:
         engine = engine_class(make_plan(model, engine_class.runs_python), threads=1)
         engine.reset(0)
@@ -61,7 +63,9 @@ def test_random_operators(kind, bits):
             continue
         n_made += 1
         stage, error, arrays = outcome(CpuEngine, kind, seed, bits)
-        assert (stage, type(error)) == (expected[0], type(expected[1])), seed
+        assert (stage, error is None) == (expected[0], expected[1] is None), seed
+        if kind != "circuit":  # of which several parts may be wrong
+            assert type(error) is type(expected[1]), seed
         for actual, right in zip(arrays, expected[2], strict=True):
             scale = np.abs(right.astype(float)).max(initial=1e-30)
             np.testing.assert_allclose(actual, right, tolerance, tolerance * scale, str(seed))
