@@ -15,7 +15,7 @@ import numpy as np
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError, SimulationError
 from nengo.utils.functions import function_name
-from nengo.utils.numpy import is_array_like
+from nengo.utils.numpy import is_array_like, is_spmatrix
 
 from nengo_jit.builder.signal import SignalDict
 
@@ -482,6 +482,40 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
             raise BuildError(f"{tag or 'SparseDotInc'}: A must be a sparse Signal, not {A}")
         DotInc.__init__(self, A, X, Y, reshape=False, tag=tag)
 
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        matrix = signals[self.A]
+        if is_spmatrix(matrix) and not has_valid_indices(matrix):
+            raise BuildError(f"{self}: the indices of {self.A} do not fit its shape")
+        return DotInc.make_step(self, signals, dt, rng)
+
+
+def has_valid_indices(matrix: Any) -> bool:
+    """Whether the indices of a SciPy matrix point to elements of it: SciPy does not look.
+
+    Formats other than CSR, CSC and COO are not looked at, either.
+    """
+    if matrix.format in ("csr", "csc"):
+        n, m = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
+        ends, indices = matrix.indptr, matrix.indices
+        return (
+            ends.shape == (n + 1,)
+            and ends[0] == 0
+            and bool((ends[1:] >= ends[:-1]).all())
+            and ends[-1] <= min(matrix.data.size, indices.size)
+            and _are_below(indices, m)
+        )
+    if matrix.format == "coo":
+        return (
+            matrix.row.shape == matrix.col.shape == matrix.data.shape
+            and _are_below(matrix.row, matrix.shape[0])
+            and _are_below(matrix.col, matrix.shape[1])
+        )
+    return True
+
+
+def _are_below(indices: np.ndarray, n: int) -> bool:
+    return indices.size == 0 or bool(indices.min() >= 0 and indices.max() < n)
+
 
 class SimPyFunc(Operator, reference.SimPyFunc):
     """Call a Python function, once in every step.
@@ -583,6 +617,8 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         if self.output is None:
             return call
         output = signals[self.output]
+        if not output.flags.writeable:
+            return lambda: store(call(), output, fn)  # which says so, as nengo does
         fill = output.fill
 
         def step_simpyfunc() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from nengo.exceptions import SignalError
 from nengo.transforms import SparseMatrix
 
+from nengo_jit.builder.memory import hold
 from nengo_jit.builder.settings import settings
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
@@ -359,13 +360,15 @@ class SignalDict(Mapping[reference.Signal, Any]):
 
     Writable signals that are allocated together lie in one block, each on a cache line of its
     own; a view's array is a view of its base's array; a read-only signal's array is its initial
-    value itself. Assigning to a key writes through into that memory.
+    value itself, which nobody can resize meanwhile. Assigning to a key writes through into that
+    memory.
     """
 
     def __init__(self, signals: Iterable[reference.Signal] = ()):
         self._arrays: dict[reference.Signal, Any] = {}
         self._blocks: list[np.ndarray] = []
         self._saved: list[np.ndarray] = []
+        self._held: list[Any] = []
         self.allocate(signals)
 
     def __getitem__(self, signal: reference.Signal) -> Any:
@@ -437,7 +440,7 @@ class SignalDict(Mapping[reference.Signal, Any]):
                 if base.sparse:
                     self._add_sparse(base)
                 elif base.readonly:
-                    self._arrays[base] = base.initial_value
+                    self._arrays[base] = self._hold(base.initial_value)
                 else:
                     starts[base] = align(size, base.itemsize)
                     size = starts[base] + base.nbytes
@@ -450,6 +453,16 @@ class SignalDict(Mapping[reference.Signal, Any]):
             else:
                 self._arrays[base] = np.ndarray(base.shape, base.dtype, block, start)
             self._arrays[base][...] = base.initial_value
+
+    def _hold(self, value: np.ndarray) -> np.ndarray:
+        """A read-only array with memory that stays where it is: itself, if possible."""
+        held = hold(value)
+        if held is None:  # it belongs to a library that may do with it what it likes
+            value = value.copy()
+            value.setflags(write=False)
+        else:
+            self._held.append(held)
+        return value
 
     def _add_view(self, view: reference.Signal) -> None:
         array = np.ndarray(

@@ -103,6 +103,11 @@ class Engine(ABC):
             "The simulator is in the state of the step before."
         )
 
+    @staticmethod
+    def not_ready(operator: Any) -> str:
+        """Say for which operator making a step failed."""
+        return f"This happened while the step of {operator} was made, before the first step."
+
     @abstractmethod
     def reset(self, seed: int) -> None:
         """Go back to the state before the first step, and forget all samples.

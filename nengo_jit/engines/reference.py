@@ -53,11 +53,15 @@ class ReferenceEngine(Engine):
         for signal in list(self.signals):
             self.signals.reset(signal)
         rng = np.random.RandomState(seed)
-        # Processes draw their seeds from rng here, in this order.
-        self._steps = [
-            (operator, operator.make_step(self.signals, self.plan.dt, rng))
-            for operator in self.plan.operators
-        ]
+        self._steps = []
+        operator = None
+        try:
+            for operator in self.plan.operators:  # processes draw their seeds here, in this order
+                step = operator.make_step(self.signals, self.plan.dt, rng)
+                self._steps.append((operator, step))
+        except Exception as error:
+            add_context(error, self.not_ready(operator))
+            raise
         self.clear_samples()
 
     def run(self, n_steps: int) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 from nengo_jit.builder.operator import SimPyFunc, Step, store
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels import python as task
-from nengo_jit.engines.cpu.kernels.operator import contiguous
 from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
 from nengo_jit.engines.cpu.objects import KINDS
@@ -71,12 +71,14 @@ class Callback:
     def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:
         """Make the function anew, with the parameters of ``make_step``."""
         self.step: Step = self.operator.make_step(signals, dt, rng)
+        self._own = [signals[signal] for signal in self.operator.all_signals]
         self.traced, self.remark = None, "is not compiled yet"
         self.switch(False)
         self._tell(task.CALLED, self.step)
         if type(self.operator) is SimPyFunc and self.operator.output is not None:
             output = signals[self.operator.output]
-            if output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output):
+            fits = output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output)
+            if fits and output.flags.writeable:
                 self._task[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
                 self._task[task.ITEMSIZE] = output.itemsize
                 self._tell(task.CALLED, self.operator.make_call(signals))
@@ -85,10 +87,12 @@ class Callback:
     def listen(self, told: Callable[[], None] | None) -> None:
         """Have a function called each time that Python has been called, or none."""
         self._tell(task.TOLD, told)
+        if told is None:
+            self._task[task.TOLD] = 0
 
     def _tell(self, field: int, value: Any) -> None:
         """Tell the kernel where an object is."""
-        self._task[field] = 0 if value is None else id(value)
+        self._task[field] = id(value)
         self._kept[field] = value
 
     def take_error(self) -> BaseException | None:
@@ -110,7 +114,7 @@ class Callback:
         try:
             if self._n_traces > MOST_TRACES:
                 raise Unsupported("reads what is rebound again and again")
-            self.traced = trace(self.step)
+            self.traced = trace(self.step, self._own)
             self.remark = "; ".join(self.traced.reasons)
         except Unsupported as reason:
             self.traced, self.remark = None, str(reason)
@@ -175,9 +179,10 @@ class Tracing:
 
     def _trace_anew(self) -> None:
         """Trace what reads something that has been rebound since."""
-        if self._watched.have_changed():
-            for callback in self._traced:
-                if callback.traced is not None and callback.traced.watched.have_changed():
+        traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
+        if self._watched.have_changed() or any(each.tape.has_moved for _, each in traced):
+            for callback, each in traced:
+                if not each.is_right:
                     callback.trace()
             self._watch()
 

@@ -15,8 +15,9 @@ from nengo_jit.builder.signal import SignalDict, is_sparse
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.functions import Functions
-from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
+from nengo_jit.engines.cpu.kernels.operator import places, start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
@@ -186,20 +187,25 @@ class CpuEngine(Engine):
             signal.base for op in operators for signal in (*op.sets, *op.incs, *op.updates)
         )
         arrays = [self.signals[base] for base in bases if not base.sparse and base.size]
-        self._saved = [(array, array.copy()) for array in arrays]
+        self._saved = [(array, array.copy()) for array in arrays if array.flags.writeable]
 
     def reset(self, seed: int) -> None:
         for signal in list(self.signals):
             self.signals.reset(signal)
         rng = np.random.RandomState(seed)
         in_python = {callback.operator: callback for callback in self.callbacks}
-        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-            if operator in in_python:
-                in_python[operator].reset(self.signals, self.plan.dt, rng)
-            elif operator in self._lowering.at_reset:
-                self._lowering.at_reset[operator](rng)
-            elif isinstance(operator, SimProcess):
-                draw_seed(operator.process, rng)
+        operator = None
+        try:
+            for operator in self.plan.operators:  # in nengo's order, since they draw from rng
+                if operator in in_python:
+                    in_python[operator].reset(self.signals, self.plan.dt, rng)
+                elif operator in self._lowering.at_reset:
+                    self._lowering.at_reset[operator](rng)
+                elif isinstance(operator, SimProcess):
+                    draw_seed(operator.process, rng)
+        except Exception as error:
+            add_context(error, self.not_ready(operator))
+            raise
         self._tracing.reset()
         self.clear_samples()
         self._unsettled_since, self._broken = None, None

@@ -63,7 +63,7 @@ class _Function:
 
     def update(self) -> None:
         """Trace the function, unless the tape is still right."""
-        if self._is_traced and (self.traced is None or not self.traced.watched.have_changed()):
+        if self._is_traced and (self.traced is None or self.traced.is_right):
             return
         function, point, target = self._function, self._point, self._target
 
@@ -72,7 +72,7 @@ class _Function:
 
         self._is_traced = True
         try:
-            self.traced = trace(step)
+            self.traced = trace(step, (point, target))
         except Unsupported:
             self.traced = None
 

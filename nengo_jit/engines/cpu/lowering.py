@@ -17,6 +17,7 @@ import numpy as np
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import DotInc
 from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
+from nengo_jit.engines.cpu.contracts import CONTRACTS, Contracts
 from nengo_jit.engines.cpu.machine import Kernel, Row
 from nengo_jit.engines.cpu.random import Stream
 from nengo_jit.planner.plan import Plan
@@ -25,25 +26,21 @@ Lowered = list[tuple[Kernel, Row]]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
-UNCHECKED: set[type] = set()  # operators that may have signals of any kind
 CHUNK = 1 << 20  # bytes
 SLACK = 64  # bytes after the last flag, which kernels may read
 
 
-def lowers(
-    operator_type: type, checked: bool = True
-) -> Callable[[LoweringFunction], LoweringFunction]:
+def lowers(operator_type: type) -> Callable[[LoweringFunction], LoweringFunction]:
     """Decorator that makes a function the one that lowers operators of exactly one type.
 
     The function gets the operator and a `Lowering`. It returns kernels with a row for each, or
-    None for an operator that must run in Python. It is only asked if all signals are dense and
-    of the engine's type, unless ``checked`` is false.
+    None for an operator that must run in Python. It is only asked if the operator meets the
+    contract of its type, see `nengo_jit.engines.cpu.contracts`.
     """
+    assert operator_type in CONTRACTS, f"{operator_type} has no contract"
 
     def register(function: LoweringFunction) -> LoweringFunction:
         LOWERINGS[operator_type] = function
-        if not checked:
-            UNCHECKED.add(operator_type)
         return function
 
     return register
@@ -65,6 +62,8 @@ class Lowering:
         Length of a step (seconds).
     dtype : numpy.dtype
         Type of the numbers.
+    contracts : Contracts
+        What operators must meet to be lowered.
     events : dict of (Signal, list of tuple of int)
         For each signal of spikes, population by population: the first neuron, the number of
         neurons, and the address of a count and the indices of those that spiked in this step.
@@ -106,18 +105,19 @@ class Lowering:
         self._products: dict[Any, Any] = {}
         self._updated = {signal.base for op in plan.operators for signal in op.updates}
         self._readers, self._writers = _users(plan)
-        self._others = {signal for signal in signals if not self.has_numbers(signal)}
+        self.contracts = Contracts(signals, self.dtype)
         self.weighted = {op.X for op in plan.operators if type(op) is DotInc}
         self._chunk = np.empty(0, np.uint8)
         self._used = 0
-        self._kept: list[np.ndarray] = []
+        self._kept: list[Any] = []
         self._parameters: dict[bytes, int] = {}
         self._matrices: dict[tuple[Any, bytes], int] = {}
         self.flags = self._make_flags(plan)
 
     def _make_flags(self, plan: Plan) -> dict[Signal, int]:
         """Flags lie in the order of the outputs, so that neighbours stay neighbours."""
-        outputs = [op.output for op in plan.operators if type(op) is SimNeurons]
+        neurons = [op for op in plan.operators if type(op) is SimNeurons]
+        outputs = [op.output for op in neurons if not op.output.sparse]
         outputs.sort(key=self.address)
         ends = list(accumulate((output.size for output in outputs), initial=SLACK))
         flags = address(self.buffer(ends[-1], np.uint8))
@@ -139,9 +139,7 @@ class Lowering:
 
     def _lower(self, operator: Any) -> Lowered | None:
         function = LOWERINGS.get(type(operator))
-        if function is None:
-            return None
-        if type(operator) not in UNCHECKED and not self._others.isdisjoint(operator.all_signals):
+        if function is None or not self.contracts.are_met(operator):
             return None
         return function(operator, self)
 
@@ -192,10 +190,6 @@ class Lowering:
         self.repeated[operator] = other
         return other
 
-    def has_numbers(self, signal: Signal) -> bool:
-        """Whether a signal is dense and has the engine's type of numbers."""
-        return not signal.sparse and signal.dtype == self.dtype
-
     def array(self, signal: Signal) -> np.ndarray:
         """Live array of a signal."""
         return self.signals[signal]
@@ -241,6 +235,10 @@ class Lowering:
         if key not in self._parameters:
             self._parameters[key] = self.constant(array)
         return self._parameters[key]
+
+    def keep(self, *objects: Any) -> None:
+        """Keep what kernels have the address of, for as long as they may run."""
+        self._kept.extend(objects)
 
     def buffer(self, size: int, dtype: Any = np.int64) -> np.ndarray:
         """Zeros that kernels may write to, at ``start(buffer)``; they stay where they are."""

@@ -50,6 +50,7 @@ class _Array(ctypes.Structure):
         ("strides", ctypes.c_void_p),
         ("base", ctypes.c_void_p),
         ("dtype", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
     )
 
 
@@ -64,6 +65,7 @@ ARRAY_NDIM = _Array.ndim.offset
 ARRAY_SHAPE = _Array.shape.offset
 ARRAY_STRIDES = _Array.strides.offset
 ARRAY_DTYPE = _Array.dtype.offset
+ARRAY_FLAGS = _Array.flags.offset
 
 # What stands where in `KINDS`
 FLOAT = 0
@@ -104,7 +106,30 @@ def _array_is_known() -> bool:
         and _pointers(described.strides, 2) == list(value.strides)
         and described.base == id(value.base)
         and described.dtype == id(value.dtype)
+        and described.flags == value.flags.num
     )
+
+
+def header_of(array: np.ndarray) -> list[tuple[int, int]]:
+    """Where it stands what an array is, and what stands there now.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Its data, shape, strides, type and flags can all be replaced.
+
+    Returns
+    -------
+    list of tuple of int
+        Addresses of 64-bit integers, and their values. Those of pointers come before what they
+        point to.
+    """
+    fields = ARRAY_DATA, ARRAY_NDIM, ARRAY_SHAPE, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS
+    places = [id(array) + field for field in fields]
+    described = _Array.from_address(id(array))
+    for start in (described.shape, described.strides):
+        places += [start + 8 * axis for axis in range(array.ndim)]
+    return [(place, _pointers(place, 1)[0]) for place in places]
 
 
 def _pointers(address: int, n: int) -> list[int]:

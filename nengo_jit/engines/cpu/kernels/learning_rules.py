@@ -19,7 +19,8 @@ import numpy as np
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.builder.operator import Copy
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.kernels.operator import contiguous, copy, copy_inc, start
+from nengo_jit.engines.cpu.contracts import contiguous
+from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import Kernel, Row, helper, integers, kernel, vector
 
@@ -210,16 +211,6 @@ def rls_inverse(memory, table):
     return 0
 
 
-def fits(matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Whether a matrix has an element for each pair of elements of two vectors, without gaps."""
-    return (
-        rows.ndim == columns.ndim == 1
-        and matrix.shape == (rows.size, columns.size)
-        and matrix.size > 0
-        and all(map(contiguous, (matrix, rows, columns)))
-    )
-
-
 @dataclass(frozen=True)
 class Change:
     """How a rule changes weights in a step: ``outer(gain, pre) - loss * weights``.
@@ -264,46 +255,35 @@ class Change:
         return outer_with_loss_inc, (*addresses, n, m, weights.strides[0])
 
 
-def _pes(operator: SimPES, lowering: Lowering) -> Change | None:
+def _pes(operator: SimPES, lowering: Lowering) -> Change:
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
     delta = lowering.array(operator.delta)
-    if not fits(delta, error, pre):
-        return None
     alpha = lowering.parameters([-operator.learning_rate * lowering.dt / pre.size])
     gain = start(lowering.buffer(error.size, lowering.dtype))
     return Change(pre, delta, (pes_factors, (start(error), gain, error.size, alpha)), gain)
 
 
-def _bcm(operator: SimBCM, lowering: Lowering) -> Change | None:
+def _bcm(operator: SimBCM, lowering: Lowering) -> Change:
     pre, post = lowering.array(operator.pre_filtered), lowering.array(operator.post_filtered)
     theta, delta = lowering.array(operator.theta), lowering.array(operator.delta)
-    if not (fits(delta, post, pre) and fits(delta, theta, pre)):
-        return None
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
     gain = start(lowering.buffer(post.size, lowering.dtype))
     row = (start(post), start(theta), gain, post.size, alpha)
     return Change(pre, delta, (bcm_factors, row), gain)
 
 
-def _oja(operator: SimOja, lowering: Lowering) -> Change | None:
+def _oja(operator: SimOja, lowering: Lowering) -> Change:
     pre, post = lowering.array(operator.pre_filtered), lowering.array(operator.post_filtered)
-    weights, delta = lowering.array(operator.weights), lowering.array(operator.delta)
-    if not (fits(delta, post, pre) and fits(weights, post, pre)):
-        return None
+    delta = lowering.array(operator.delta)
     parameters = lowering.parameters([operator.learning_rate * lowering.dt, operator.beta])
     gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
     row = (start(post), gain, loss, post.size, parameters)
     return Change(pre, delta, (oja_factors, row), gain, loss, operator.weights)
 
 
-def _voja(operator: SimVoja, lowering: Lowering) -> Change | None:
+def _voja(operator: SimVoja, lowering: Lowering) -> Change:
     pre, post = lowering.array(operator.pre_decoded), lowering.array(operator.post_filtered)
-    encoders, delta = lowering.array(operator.scaled_encoders), lowering.array(operator.delta)
-    learning = lowering.array(operator.learning_signal)
-    if not (fits(delta, post, pre) and fits(encoders, post, pre)):
-        return None
-    if learning.size != 1 or learning.ndim > 2 or np.shape(operator.scale) != post.shape:
-        return None
+    delta, learning = lowering.array(operator.delta), lowering.array(operator.learning_signal)
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
     gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
     scale = lowering.constant(operator.scale)
@@ -311,7 +291,7 @@ def _voja(operator: SimVoja, lowering: Lowering) -> Change | None:
     return Change(pre, delta, (voja_factors, row), gain, loss, operator.scaled_encoders)
 
 
-CHANGES: dict[type, Callable[[Any, Lowering], Change | None]] = {
+CHANGES: dict[type, Callable[[Any, Lowering], Change]] = {
     SimPES: _pes,
     SimBCM: _bcm,
     SimOja: _oja,
@@ -323,16 +303,14 @@ CHANGES: dict[type, Callable[[Any, Lowering], Change | None]] = {
 @lowers(SimBCM)
 @lowers(SimOja)
 @lowers(SimVoja)
-def lower_rule(operator: Any, lowering: Lowering) -> Lowered | None:
-    """Compute the factors, then delta; what are not vectors, or have gaps, run in Python.
+def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
+    """Compute the factors, then delta.
 
     Where nothing but the next step's weights depends on delta, those are changed by the factors
     themselves, so that delta, which is as large as they are, need not be written and read again.
     Only the first step of a run adds the delta that it finds, and delta is set when a run ends.
     """
     change = CHANGES[type(operator)](operator, lowering)
-    if change is None:
-        return None
     inc = lowering.only_reader_of(operator.delta)
     if inc is None or not _is_added(inc, change, lowering):
         return [change.factors, change.set_delta(lowering, start(change.pre))]
@@ -357,19 +335,17 @@ def _is_added(operator: Any, change: Change, lowering: Lowering) -> bool:
     return (
         lowering.is_only_writer(operator, weights)
         and change.weights in (None, weights)
-        and lowering.has_numbers(weights)
+        and lowering.contracts.are_met(operator)
         and contiguous(lowering.array(weights))
         and weights.shape == change.delta.shape
     )
 
 
 @lowers(SimRLS)
-def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered | None:
-    """Lower; an error or activities that are not vectors, or have gaps, run in Python."""
+def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
+    """Compute the product of P and the activities, then what depends on it."""
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
     delta, inverse = lowering.array(operator.delta), lowering.array(operator.inv_gamma)
-    if not (fits(delta, error, pre) and fits(inverse, pre, pre)):
-        return None
     product = start(lowering.buffer(pre.size, lowering.dtype))
     n, distance = pre.size, inverse.strides[0]
     changing = (start(pre), product, start(error), product, start(delta))

@@ -22,7 +22,7 @@ from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import DotInc
 from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.kernels.operator import contiguous, dot_columns, start
+from nengo_jit.engines.cpu.kernels.operator import dot_columns, start
 from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_spikes
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
@@ -194,11 +194,16 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> int | None:
     return stream.address
 
 
-def _may_be_refused(neurons: Any) -> bool:
-    """Whether the base type may have rates for which NumPy refuses to draw Poisson numbers."""
-    base = neurons.base_type
+def _may_be_refused(operator: SimNeurons, lowering: Lowering) -> bool:
+    """Whether there may be negative rates, for which NumPy refuses to draw Poisson numbers."""
+    if operator.neurons.negative:
+        return False  # there are negative spikes
+    writers = lowering.writers_of(operator.J)
+    if len(writers) != 1 or type(writers[0]) is not SimNeurons:
+        return True
+    base = writers[0].neurons
     is_known = formula_of(base) is not None and not isinstance(base, RatesToSpikesNeuronType)
-    return not (is_known or neurons.negative)
+    return base.negative or not is_known or writers[0].output is not operator.J
 
 
 @lowers(SimNeurons)
@@ -207,18 +212,18 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
     formula = formula_of(operator.neurons)
     if formula is None or set(operator.state) != set(formula.states):
         return None
+    if formula.random is None and operator.state_extra:
+        return None
     kernel = kernel_of(formula)
     if kernel is None:
         return None
     signals = [operator.J, operator.output, *(operator.state[name] for name in formula.states)]
     arrays = [lowering.array(signal) for signal in signals]
-    if not all(map(contiguous, arrays)):
-        return None
     lowered: Lowered
     n = operator.output.size
     drawing: tuple[int, ...] = ()
     if formula.random is not None:
-        if formula is POISSON_SPIKING and _may_be_refused(operator.neurons):
+        if formula is POISSON_SPIKING and _may_be_refused(operator, lowering):
             return None
         generator = _generator(operator, lowering)
         if generator is None:
@@ -232,7 +237,8 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
         lowered = [(lif, (*product, *map(start, arrays), flags, address, n))]
     else:
         lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
-    if formula.spiking and operator.output in lowering.weighted:
+    is_weighted = operator.output in lowering.weighted
+    if formula.spiking and is_weighted and lowering.is_only_writer(operator, operator.output):
         if formula is not LIF:
             lowered.append((flag_spikes, (output, flags, n)))
         lowered += _list_spikes(operator, flags, lowering)

@@ -17,10 +17,10 @@ from nengo_jit.builder.operator import (
     ElementwiseInc,
     Reset,
     as_selection,
-    broadcasts,
     has_repeats,
 )
 from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.contracts import contiguous, reaches
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     add_product,
@@ -403,11 +403,6 @@ def dot_strided(memory, table):
     return 0
 
 
-def contiguous(array: np.ndarray) -> bool:
-    """Whether the elements follow each other in memory, in C order."""
-    return bool(array.flags.c_contiguous)
-
-
 def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """Corresponding contiguous parts of arrays of one shape, row by row if need be."""
     if all(map(contiguous, arrays)):
@@ -445,12 +440,10 @@ def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
 
 @lowers(Copy)
 def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
-    """Copy contiguous parts, or with gaps, or gather by indices; what would raise is left."""
+    """Copy contiguous parts, or with gaps, or gather by indices."""
     src, dst = lowering.array(operator.src), lowering.array(operator.dst)
     if operator.src_slice is not None or operator.dst_slice is not None:
         return _gather(operator, src, dst, lowering)
-    if not reaches(src.shape, dst.shape):
-        return None
     if contiguous(dst) and operator.src.base.readonly and not operator.inc:
         src_start = lowering.constant(np.broadcast_to(src, dst.shape))
         return [(copy, (src_start, start(dst), dst.size))]
@@ -477,13 +470,6 @@ def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered |
     indices = np.concatenate([src_places.ravel(), dst_places.ravel()])
     address = lowering.constant(indices, np.int64)
     return [(gather, (src_start, dst_start, address, dst_places.size, int(operator.inc)))]
-
-
-def reaches(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether one shape broadcasts to another."""
-    return len(shape) <= len(target) and all(
-        n in (1, m) for n, m in zip(reversed(shape), reversed(target))
-    )
 
 
 def wide(*arrays: np.ndarray) -> bool:
@@ -518,10 +504,9 @@ def copy_planes(src: np.ndarray, dst: np.ndarray, inc: bool) -> Lowered:
 
 
 @lowers(ElementwiseInc)
-def lower_elementwise_inc(operator: ElementwiseInc, lowering: Lowering) -> Lowered | None:
-    """Multiply by a vector or by a scalar; what would raise is left."""
-    a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
-    return multiply(a, x, y) if broadcasts(a.shape, x.shape, y.shape) else None
+def lower_elementwise_inc(operator: ElementwiseInc, lowering: Lowering) -> Lowered:
+    """Multiply by a vector or by a scalar."""
+    return multiply(*(lowering.array(signal) for signal in (operator.A, operator.X, operator.Y)))
 
 
 def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
@@ -546,17 +531,13 @@ def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
 
 
 @lowers(DotInc)
-def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered | None:
+def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     """Multiply by columns, by rows or by spikes, whichever does the least work."""
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
-    scalar = a.ndim == 0 or x.ndim == 0
-    if not scalar and (a.ndim > 2 or x.ndim > 2 or a.shape[-1] != x.shape[0]):
-        return None
-    product = a.shape + x.shape if scalar else a.shape[:-1] + x.shape[1:]
-    if not (int(np.prod(product)) == y.size if operator.reshape else product in ((), y.shape)):
-        return None
-    if scalar:
-        return multiply(a, x.reshape(y.shape) if operator.reshape and x.ndim else x, y)
+    if a.ndim == 0 or x.ndim == 0:
+        if operator.reshape:  # of one element
+            a, x = a.reshape(()), x.reshape(())
+        return multiply(a, x, y)
     x, y = x.reshape(-1), y.reshape(-1)
     a = np.broadcast_to(a, (y.size, x.size))
     n, m = a.shape

@@ -29,7 +29,7 @@ def advance_time(memory, table):
     return 0
 
 
-@lowers(TimeUpdate, checked=False)
+@lowers(TimeUpdate)
 def lower_time_update(operator: TimeUpdate, lowering: Lowering) -> Lowered:
     """Advance."""
     dt = lowering.constant([lowering.dt], np.float64)

@@ -22,8 +22,10 @@ from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, 
 from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo.utils.numpy import maxint
 
+from nengo_jit.builder.memory import hold
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.engines.cpu.kernels.operator import contiguous, copy, copy_inc, pieces, start
+from nengo_jit.engines.cpu.contracts import contiguous
+from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import helper, integers, kernel, reals, vector
 from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
@@ -146,8 +148,8 @@ def triangle(memory, table):
             row = recent[k * n : (k + 1) * n]
             for i in range(n):
                 total[i] -= row[i]
-        tap = (int(place[0]) + 1) % n_taps
-        place[0] = tap
+        place[0] = (place[0] + 1) % n_taps
+        tap = int(place[0]) % n_taps  # whatever somebody has set it to
         row = recent[tap * n : (tap + 1) * n]
         for i in range(n):
             row[i] = difference * u[i]
@@ -156,15 +158,11 @@ def triangle(memory, table):
 
 
 def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
-    if operator.input is None or list(operator.state) != ["X"]:
-        return None
-    u, state = lowering.array(operator.input), lowering.array(operator.state["X"])
-    if not contiguous(state):
-        return None
+    u, state = lowering.array(operator.reads[1]), lowering.array(operator.state["X"])
     if type(operator.process) in SYNAPSES:
         step = _linear_step(operator.process, lowering.dt, len(state))
     else:
-        step = operator.process.make_step(u.shape, y.shape, lowering.dt, None, {"X": state})
+        step = _step_of(operator.process, y.shape, lowering.dt, state)
     if type(step) not in LINEAR_STEPS:
         return None
     if isinstance(step, LinearFilter.NoX):
@@ -190,21 +188,29 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
 @lru_cache(maxsize=256)
 def _linear_step(synapse: LinearFilter, dt: float, order: int) -> Any:
     """A step of a filter, for its matrices, which take nengo long to compute."""
-    return synapse.make_step((2,), (2,), dt, None, {"X": np.zeros((order, 2))})
+    return _step_of(synapse, (2,), dt, np.zeros((order, 2)))
+
+
+def _step_of(synapse: LinearFilter, shape: tuple[int, ...], dt: float, state: np.ndarray) -> Any:
+    """The step that a filter makes; None if it refuses to, as it then will in Python."""
+    try:
+        return synapse.make_step(shape, shape, dt, None, {"X": state})
+    except Exception:
+        return None
 
 
 def _matrices(step: Any, lowering: Lowering) -> tuple[int, int]:
-    """Order of a linear filter, and the address of its matrices."""
+    """Order of a linear filter, and the address of its matrices, for the state that nengo keeps."""
+    if isinstance(step, LinearFilter.OneX):  # whose state is its output
+        return 1, lowering.parameters([step.a, step.b, 1.0, 0.0])
     matrices = [np.ravel(matrix) for matrix in (step.A, step.B, step.C, step.D)]
     return len(step.A), lowering.parameters(np.concatenate(matrices))
 
 
 def _lower_triangle(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
-    if operator.input is None or list(operator.state) != ["Y", "X", "Xi"]:
-        return None
-    u = lowering.array(operator.input)
+    u = lowering.array(operator.reads[1])
     total, recent, place = (lowering.array(signal) for signal in operator.state.values())
-    if u.shape != y.shape or not all(map(contiguous, (u, total, recent, place))):
+    if not contiguous(u):
         return None
     n_taps, newest, difference = operator.process._get_coefficients(lowering.dt, lowering.dtype)
     if n_taps != len(recent):
@@ -276,8 +282,6 @@ def _noise_columns(
     kind, offset, factor = _parameters(process.dist)
     if kind is None or not np.isfinite(factor) or not _is(process.get_rng, Process.get_rng):
         return None
-    if operator.input is not None or y.ndim != 1:
-        return None
     stream = lowering.streams[operator] = Stream(lowering.buffer(Stream.size))
     lowering.at_reset[operator] = lambda rng: stream.load(process.get_rng(rng))
     factor_of_both = 1.0 / np.sqrt(lowering.dt) if process.scale else 1.0
@@ -310,18 +314,18 @@ def _is(method: Any, function: Any) -> bool:
 
 def _lower_white_noise(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
     columns = _noise_columns(operator, y, lowering)
-    return None if columns is None or operator.state else [(noise, columns)]
+    return None if columns is None else [(noise, columns)]
 
 
 def _lower_filtered_noise(
     operator: SimProcess, y: np.ndarray, lowering: Lowering
 ) -> Lowered | None:
     synapse = operator.process.synapse
-    if not _is(synapse.make_step, LinearFilter.make_step) or list(operator.state) != ["X"]:
+    if not _is(synapse.make_step, LinearFilter.make_step):
         return None
     state = lowering.array(operator.state["X"])
-    step = synapse.make_step(y.shape, y.shape, lowering.dt, None, {"X": state})
-    if type(step) not in LINEAR_STEPS or not contiguous(state):
+    step = _step_of(synapse, y.shape, lowering.dt, state)
+    if type(step) not in LINEAR_STEPS:
         return None
     columns = _noise_columns(operator, y, lowering)
     if columns is None:
@@ -349,6 +353,9 @@ class Table:
     def fill(self, rows: Any) -> None:
         """Make these the rows of the table."""
         self._rows = np.ascontiguousarray(rows, np.float64)
+        self._held = hold(self._rows)  # which may be the user's
+        if self._held is None:
+            self._rows = self._rows.copy()
         self.buffer[:] = start(self._rows), len(self._rows)
 
 
@@ -442,8 +449,6 @@ def _lower_white_signal(operator: SimProcess, y: np.ndarray, lowering: Lowering)
     # The signal is made by the process itself, in a variable that its step refers to.
     if "signal" not in WhiteSignal.make_step.__code__.co_cellvars:
         return None
-    if operator.input is not None or operator.state:
-        return None
     process, table = operator.process, Table(lowering.buffer(2))
 
     def make_signal(rng: np.random.RandomState) -> None:
@@ -455,11 +460,9 @@ def _lower_white_signal(operator: SimProcess, y: np.ndarray, lowering: Lowering)
     return [(white_signal, _table_columns(operator, y, lowering, table, [lowering.dt]))]
 
 
-def _lower_present_input(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
+def _lower_present_input(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered:
     process = operator.process
     inputs = process.inputs.reshape(len(process.inputs), -1)
-    if operator.input is not None or operator.state or y.shape != inputs.shape[1:]:
-        return None
     table = Table(lowering.buffer(2))
     lowering.at_reset[operator] = _filling(process, table, inputs)
     parameters = [lowering.dt, float(process.presentation_time)]
@@ -471,8 +474,6 @@ def _lower_piecewise(operator: SimProcess, y: np.ndarray, lowering: Lowering) ->
     if process.interpolation != "zero" or any(map(callable, process.data.values())):
         return None
     times, values = zip(*sorted(process.data.items()))
-    if operator.input is not None or operator.state or y.shape != values[0].shape:
-        return None
     table = Table(lowering.buffer(2))
     rows = [np.zeros(y.shape), *values]
     lowering.at_reset[operator] = _filling(process, table, rows)

@@ -6,6 +6,10 @@ the number n of elements, the address of the result, and for up to three operand
 the distance of elements. Whatever is out of the ordinary (infinity, "not a number", a whole
 number that a register cannot hold, an index that does not exist) ends the tape before it has
 written to anything but registers, and the function is called in Python instead.
+
+Before the first instruction stands what must be as it was when the tape was made: the number of
+integers, the address of a list of their addresses, that of a list of their values, and that of an
+integer which is set if they are not.
 """
 
 # Kernels have no types in Python's sense.
@@ -275,8 +279,23 @@ def select(operation, result, a, b, c):
 
 
 @helper()
+def is_right(header):
+    """Whether what a tape relies on is as it was when it was made."""
+    n = header[0]
+    places, values = integers(header[1], n), integers(header[2], n)
+    for i in range(n):
+        if integers(places[i], 1)[0] != values[i]:
+            integers(header[3], 1)[0] = 1
+            return False
+    return True
+
+
+@helper()
 def perform(tape):
     """Perform the tape at an address; tells whether nothing was out of the ordinary."""
+    if not is_right(integers(tape, WIDTH)):
+        return False
+    tape += 8 * WIDTH
     start = tape
     while True:
         word = integers(tape, WIDTH)

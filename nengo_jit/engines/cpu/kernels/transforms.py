@@ -12,11 +12,13 @@ from typing import Any
 
 import nengo.utils.numpy as npext
 import numpy as np
+from nengo.exceptions import SimulationError
 
+from nengo_jit.builder.memory import hold
 from nengo_jit.builder.operator import SparseDotInc
 from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
+from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels.operator import (
-    contiguous,
     copy_planes,
     copy_strided,
     fill,
@@ -40,6 +42,12 @@ from nengo_jit.engines.cpu.machine import (
     vector,
 )
 
+# Arrays of which SciPy's matrices consist, by format
+PARTS = {
+    "csr": ("data", "indices", "indptr"),
+    "csc": ("data", "indices", "indptr"),
+    "coo": ("data", "row", "col"),
+}
 AT_ONCE = 4  # pixels that `correlate_windows` computes
 
 # after a convolution, where copy_strided as such comes before it
@@ -84,16 +92,14 @@ def sparse_dot_triplets(memory, table):
     return 0
 
 
-@lowers(SparseDotInc, checked=False)
+@lowers(SparseDotInc)
 def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered | None:
     """Multiply by the data where they are, since they may be changed; copy the indices."""
     matrix: Any = lowering.array(operator.A)
     x, y = lowering.array(operator.X), lowering.array(operator.Y)
-    if not matrix.dtype == x.dtype == y.dtype == lowering.dtype:
-        return None
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return lower_dot_inc(operator, lowering)
-    if matrix.shape[1] != len(x) or (matrix.shape[0], *x.shape[1:]) != y.shape:
+    if matrix.format not in PARTS or not _keep(matrix, operator, lowering):
         return None
     (x_start, x_places), (y_start, y_places) = places(x.reshape(-1)), places(y.reshape(-1))
     if matrix.format == "csr" and contiguous(y):
@@ -106,13 +112,36 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
                 (ends, start(matrix.data), columns, x_start, y_start, y.size, work, 8),
             )
         ]
-    if matrix.format not in ("csr", "csc", "coo"):
-        return None
     triplets = matrix.tocoo()  # in the same order
     targets = lowering.constant(y_places[triplets.row], np.int64)
     sources = lowering.constant(x_places[triplets.col], np.int64)
     data = matrix.data
     return [(sparse_dot_triplets, (start(data), targets, sources, x_start, y_start, data.size))]
+
+
+def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
+    """See that a matrix goes on using the arrays that it has; False if their memory might move.
+
+    SciPy lets anybody replace them.
+    """
+    data, *indices = arrays = [getattr(matrix, name) for name in PARTS[matrix.format]]
+    held = hold(data)
+    if held is None:
+        return False
+
+    def check() -> None:
+        now, *others = (getattr(matrix, name) for name in PARTS[matrix.format])
+        if any(other is not index for other, index in zip(others, indices)):
+            raise SimulationError(f"The indices of {operator.A} have been replaced")
+        if now is not data:
+            if not data.flags.writeable or now.shape != data.shape:
+                raise SimulationError(f"The numbers of {operator.A} have been replaced")
+            data[...] = now
+            matrix.data = data
+
+    lowering.keep(arrays, held)
+    lowering.before_run.append(check)
+    return True
 
 
 @helper(forceinline=True)
@@ -307,13 +336,9 @@ def convolve_transposed(memory, table):
 @lowers(ConvInc)
 @lowers(ConvTransposeInc)
 @lowers(GeneralConvInc)
-def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered | None:
+def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
     """Convolve; images that do not have their channels last, or have gaps, are copied."""
-    if operator.conv.dimensions > 2:
-        return None
     W, X, Y = operator._images(lowering.signals)
-    if not contiguous(W) or W.size * X.size * Y.size == 0:
-        return None
     before: Lowered = []
     after: Lowered = []
     margins = [(0, 0)] * 2 if operator.is_transpose else paddings(operator, W, X, Y)

@@ -16,8 +16,6 @@ from functools import cache
 from types import CellType, CodeType
 from typing import Any
 
-import numpy as np
-
 from nengo_jit.engines.cpu.tracing.indexing import get_item, set_item
 from nengo_jit.engines.cpu.tracing.of_python import elements
 from nengo_jit.engines.cpu.tracing.operators import apply, compare, truth
@@ -234,7 +232,6 @@ class Frame:
         value = self.namespace.get(name, MISSING)
         if not is_ours(self.namespace):
             self.tracer.watched.add_name(self.namespace, name)
-            self._watch_array(value)
         where = f"the global `{name}`"
         if value is MISSING:
             names: Any = self.namespace.get("__builtins__", builtins)
@@ -247,10 +244,6 @@ class Frame:
         value = self.interpreter.lift(value, where)
         has_null = instruction.arg & 1
         self.stack += [value, NULL] if has_null and IS_313 else [NULL] * has_null + [value]
-
-    def _watch_array(self, value: Any) -> None:
-        if isinstance(value, np.ndarray):
-            self.tracer.watched.add_array(value)
 
     def _make_cell(self, instruction: Any) -> None:
         name = instruction.argval
@@ -271,7 +264,6 @@ class Frame:
                 raise Unsupported(f"reads `{name}` before it is assigned") from None
             if not is_ours(self.namespace):
                 self.tracer.watched.add_cell(cell)
-                self._watch_array(value)
             value = self.interpreter.lift(value, f"the variable `{name}` around it")
         else:
             value = cell.cell_contents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -228,13 +228,16 @@ class Interpreter:
         raise Unsupported(f"reads {where}")
 
 
-def trace(step: Callable[[], Any]) -> Traced:
+def trace(step: Callable[[], Any], own: Sequence[np.ndarray] = ()) -> Traced:
     """Trace a function of no arguments; it is not called.
 
     Parameters
     ----------
     step : callable
         Such as what an operator's ``make_step`` returns.
+    own : sequence of numpy.ndarray
+        Arrays that are known to stay as they are, such as those of the operator's signals. Of
+        others the tape makes sure each time.
 
     Returns
     -------
@@ -252,4 +255,4 @@ def trace(step: Callable[[], Any]) -> Traced:
         interpreter = Interpreter(tracer)
         interpreter.call(interpreter.lift(step, "the function"), (), {})
 
-    return Tracer(run).trace()
+    return Tracer(run, own).trace()

@@ -13,6 +13,7 @@ import numpy as np
 
 from nengo_jit.builder.signal import address
 from nengo_jit.engines.cpu.kernels.tape import GATHER, LOOP, WIDTH
+from nengo_jit.engines.cpu.objects import header_of
 
 CONSTANTS = 1 << 40
 Operand = tuple[int, int]  # the first register, and the distance to the next
@@ -24,17 +25,26 @@ class Tape:
     Parameters
     ----------
     arrays : sequence of numpy.ndarray
-        Instructions, registers, and whatever else they refer to.
+        Instructions, a number that is set if an array is not what it was, and whatever else the
+        instructions refer to.
+    held : list
+        What keeps other memory where it is.
 
     Attributes
     ----------
     address : int
-        Of the first instruction.
+        Of the beginning.
     """
 
-    def __init__(self, arrays: Sequence[np.ndarray]):
+    def __init__(self, arrays: Sequence[np.ndarray], held: list[Any]):
         self.address = address(arrays[0])
-        self._arrays = arrays  # which must live as long as this does
+        self._has_moved = arrays[1].data
+        self._kept = arrays, held  # which must live as long as this does
+
+    @property
+    def has_moved(self) -> bool:
+        """bool: whether an array has been found to be in another place or of another shape."""
+        return bool(self._has_moved[0])
 
 
 class Writer:
@@ -51,6 +61,8 @@ class Writer:
         self._most = 0
         self._constants: list[float] = []
         self._numbers: dict[bytes, int] = {}
+        self._headers: list[tuple[int, int]] = []
+        self._held: list[Any] = []
         self._instructions: list[list[Any]] = []
 
     def __len__(self) -> int:
@@ -75,6 +87,20 @@ class Writer:
         self.n_registers += n
         self._most = max(self._most, self.n_registers)
         return first
+
+    def rely_on(self, array: np.ndarray, held: list[Any]) -> None:
+        """Note that an array is used where it lies.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            Which one; the tape ends at once if its memory or its shape have been replaced.
+        held : list
+            What keeps the memory of other arrays, that it is a view of, where it is.
+        """
+        if not any(array is each for each in self._held):
+            self._headers += header_of(array)
+            self._held += [array, *held]
 
     def write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
         """Write an instruction.
@@ -114,8 +140,11 @@ class Writer:
             kept.append(np.array(values, np.int64))
             return address(kept[-1])
 
-        code = np.zeros((len(self), WIDTH), np.int64)
-        for line, (operation, n, result, *operands) in zip(code, self._instructions):
+        has_moved = np.zeros(1, np.int64)
+        code = np.zeros((1 + len(self), WIDTH), np.int64)
+        places, values = zip(*self._headers) if self._headers else ((), ())
+        code[0, :4] = len(places), words(*places), words(*values), address(has_moved)
+        for line, (operation, n, result, *operands) in zip(code[1:], self._instructions):
             line[0], line[1] = operation, n
             line[2] = result.address if isinstance(result, Memory) else place(result)
             if operation == LOOP:
@@ -131,7 +160,7 @@ class Writer:
                         line[3 + 2 * i : 5 + 2 * i] = place(operand[0]), operand[1]
                     else:
                         line[3 + 2 * i] = getattr(operand, "address", operand)
-        return Tape([code.ravel(), registers, constants, *kept])
+        return Tape([code.ravel(), has_moved, registers, constants, *kept], self._held)
 
 
 class Memory:
@@ -140,9 +169,8 @@ class Memory:
     Parameters
     ----------
     array : numpy.ndarray
-        Contiguous; it must stay where it is.
+        Contiguous; see `Writer.rely_on`.
     """
 
     def __init__(self, array: np.ndarray):
         self.address = address(array)
-        self._array = array

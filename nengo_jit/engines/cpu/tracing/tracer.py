@@ -8,12 +8,14 @@ in Python: until then, a tape has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.memory import hold
 from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.objects import ARRAY, KINDS
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS, Memory, Tape, Writer
 from nengo_jit.engines.cpu.tracing.values import Array, LiveArray, Number, Unsupported
 from nengo_jit.engines.cpu.tracing.watched import Watched
@@ -46,6 +48,11 @@ class Traced:
         self.reasons = reasons
         self.watched = watched
 
+    @property
+    def is_right(self) -> bool:
+        """bool: whether nothing has been found to have changed since the function was traced."""
+        return not (self.tape.has_moved or self.watched.have_changed())
+
 
 class Tracer:
     """Carries out a function on values of which some are not known yet.
@@ -54,6 +61,8 @@ class Tracer:
     ----------
     run : callable
         ``run(tracer)`` carries it out along the way that `decide` chooses.
+    own : sequence of numpy.ndarray
+        Arrays that are known to stay as they are.
 
     Attributes
     ----------
@@ -65,8 +74,9 @@ class Tracer:
         Instructions of the function that have been carried out, along all ways.
     """
 
-    def __init__(self, run: Callable[[Tracer], None]):
+    def __init__(self, run: Callable[[Tracer], None], own: Sequence[np.ndarray] = ()):
         self._run = run
+        self._own = {id(array): array for array in own}
         self.writer = Writer()
         self.watched = Watched()
         self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
@@ -223,6 +233,11 @@ class Tracer:
         for other in self._live.values():
             if np.may_share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
+        if id(array) not in self._own:
+            held = [] if array.flags.owndata else hold(array)
+            if held is None or not KINDS[ARRAY]:
+                raise Unsupported(f"reads {name}, an array whose memory might be moved")
+            self.writer.rely_on(array, held)
 
         def load() -> np.ndarray:
             if array.size > MOST_NUMBERS:

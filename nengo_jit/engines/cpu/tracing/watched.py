@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from types import CellType, FunctionType
 from typing import Any
 
-import numpy as np
-
 MISSING = object()
 
 
 class Watched:
     """Names, variables and functions, with what they were when they were added.
 
-    The numbers in arrays need not be watched: they are read where they are, in every step.
+    Arrays need not be watched: tapes read them where they are, and see for themselves that they
+    are still there (`nengo_jit.engines.cpu.tracing.tape.Writer.rely_on`).
     """
 
     def __init__(self) -> None:
         self._names: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._functions: dict[int, tuple[FunctionType, Any]] = {}
-        self._arrays: dict[int, tuple[np.ndarray, Any]] = {}
 
     def add_name(self, namespace: Mapping[str, Any], name: str) -> None:
         """Watch a name in a namespace, which need not have it."""
@@ -29,22 +27,17 @@ class Watched:
 
     def add_cell(self, cell: CellType) -> None:
         """Watch a variable of a function that functions inside of it use."""
-        self._cells[id(cell)] = (cell, cell.cell_contents)
+        self._cells[id(cell)] = (cell, _contents(cell))
 
     def add_function(self, function: FunctionType) -> None:
         """Watch a function's code and defaults."""
         self._functions[id(function)] = (function, _parts(function))
-
-    def add_array(self, array: np.ndarray) -> None:
-        """Watch an array's shape."""
-        self._arrays[id(array)] = (array, (array.shape, array.strides))
 
     def update(self, other: Watched) -> None:
         """Watch all that another one watches, too."""
         self._names.update(other._names)
         self._cells.update(other._cells)
         self._functions.update(other._functions)
-        self._arrays.update(other._arrays)
 
     @property
     def has_names(self) -> bool:
@@ -56,16 +49,26 @@ class Watched:
         for namespace, name, value in self._names.values():
             if namespace.get(name, MISSING) is not value:
                 return True
-        return any(cell.cell_contents is not value for cell, value in self._cells.values())
+        return any(_contents(cell) is not value for cell, value in self._cells.values())
 
     def have_changed(self) -> bool:
         """Whether anything is not what it was."""
-        return (
-            self.are_rebound()
-            or any(_parts(function) != parts for function, parts in self._functions.values())
-            or any((each.shape, each.strides) != was for each, was in self._arrays.values())
+        return self.are_rebound() or any(
+            not _are_same(_parts(function), parts) for function, parts in self._functions.values()
         )
 
 
+def _are_same(parts: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    return len(parts) == len(others) and all(a is b for a, b in zip(parts, others))
+
+
+def _contents(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it has been deleted
+        return MISSING
+
+
 def _parts(function: FunctionType) -> tuple[Any, ...]:
-    return id(function.__code__), id(function.__defaults__), id(function.__kwdefaults__)
+    keywords = function.__kwdefaults__ or {}
+    return function.__code__, function.__defaults__, *keywords, *keywords.values()

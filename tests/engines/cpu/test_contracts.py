@@ -1,0 +1,360 @@
+"""Operands that do not fit: on either engine the same results, or the same errors."""
+
+from functools import partial
+
+import nengo
+import numpy as np
+import pytest
+import scipy.sparse
+from nengo.exceptions import BuildError, NengoException
+from random_operators import KINDS, RandomOperators
+
+import nengo_jit
+from nengo_jit.builder import Model, Operator, Signal
+from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, SimPyFunc, SparseDotInc
+from nengo_jit.builder.processes import SimProcess
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.planner import make_plan
+
+ENGINES = ReferenceEngine, CpuEngine
+N_MODELS = 120
+
+
+def memory(engine):
+    """All that operators could write to, and what is next to it."""
+    signals = [signal for op in engine.plan.operators for signal in op.all_signals]
+    arrays = [engine.signals[base] for base in dict.fromkeys(signal.base for signal in signals)]
+    return [np.array(each.data if scipy.sparse.issparse(each) else each) for each in arrays]
+
+
+def outcome(engine_class, kind, seed, bits):
+    """How a model of random operators ends: the error, if any, and what is in memory then."""
+    nengo.rc.set("precision", "bits", str(bits))
+    model = Model(dt=0.001)
+    made = getattr(RandomOperators(seed, model.time), kind)()
+    for operator in made if isinstance(made, list) else [made]:
+        model.add_op(operator)
+    try:
+        engine = engine_class(make_plan(model, engine_class.runs_python), threads=1)
+        engine.reset(0)
+    except Exception as error:
+        return "not made", error, []
+    error = None
+    for _ in range(3):
+        try:
+            engine.run(1)
+        except Exception as raised:
+            error = raised
+    return "made", error, memory(engine)
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore")
+def test_random_operators(kind, bits):
+    tolerance = 1e-9 if bits == 64 else 1e-4
+    n_made = 0
+    for seed in range(N_MODELS):
+        try:
+            expected = outcome(ReferenceEngine, kind, seed, bits)
+        except BuildError:  # by the operator itself
+            continue
+        n_made += 1
+        stage, error, arrays = outcome(CpuEngine, kind, seed, bits)
+        assert (stage, error is None) == (expected[0], expected[1] is None), seed
+        if kind != "circuit":  # of which several parts may be wrong
+            assert type(error) is type(expected[1]), seed
+        for actual, right in zip(arrays, expected[2], strict=True):
+            scale = np.abs(right.astype(float)).max(initial=1e-30)
+            np.testing.assert_allclose(actual, right, tolerance, tolerance * scale, str(seed))
+    assert n_made > N_MODELS / 4
+
+
+def results(net, n_steps=20):
+    """What nengo and each engine make of a network: probe data, or the type of the error."""
+    found = {}
+    simulators = {
+        "nengo": partial(nengo.Simulator, net, optimize=False),
+        "reference": partial(nengo_jit.Simulator, net, engine="reference"),
+        "cpu": partial(nengo_jit.Simulator, net, engine="cpu"),
+    }
+    for name, simulator in simulators.items():
+        try:
+            with simulator(progress_bar=False) as sim:
+                sim.run_steps(n_steps)
+                found[name] = [np.array(sim.data[probe]) for probe in net.all_probes]
+        except Exception as error:
+            found[name] = type(error)
+    return found
+
+
+def check_like_nengo(net):
+    found = results(net)
+    for engine in ("reference", "cpu"):
+        if isinstance(found["nengo"], type):
+            assert found[engine] is found["nengo"]
+        else:
+            for actual, expected in zip(found[engine], found["nengo"], strict=True):
+                np.testing.assert_allclose(actual, expected, 1e-9, 1e-9, err_msg=engine)
+    return found["nengo"]
+
+
+STATEFUL = [
+    (neurons, name)
+    for neurons in (
+        nengo.LIF,
+        nengo.AdaptiveLIF,
+        nengo.AdaptiveLIFRate,
+        nengo.Izhikevich,
+        nengo.SpikingRectifiedLinear,
+        lambda **options: nengo.RegularSpiking(nengo.LIFRate(), **options),
+    )
+    for name in neurons().state
+]
+STATES = {
+    "too short": np.full(3, 0.5),
+    "too long": np.full(300, 0.5),
+    "one": np.full(1, 0.5),
+    "column": np.full((40, 1), 0.5),
+    "matrix": np.full((40, 40), 0.5),
+    "whole numbers": np.zeros(40, int),
+    "strided": np.linspace(0, 0.9, 80)[::2],
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("neurons, name", STATEFUL)
+def test_initial_states(neurons, name, value):
+    with nengo.Network(seed=3) as net:
+        other = nengo.Ensemble(50, 1)
+        nengo.Probe(other.neurons, "voltage")
+        neuron_type = neurons(initial_state={name: value})
+        ones = {"gain": np.ones(40), "bias": np.full(40, 2.0), "encoders": np.ones((40, 1))}
+        ensemble = nengo.Ensemble(40, 1, neuron_type=neuron_type, **ones)
+        nengo.Probe(ensemble.neurons)
+    check_like_nengo(net)
+
+
+class Forgetful(Operator):
+    """An operator whose ``make_step`` does not return what it should."""
+
+    def __init__(self, time, step):
+        super().__init__(sets=[], incs=[], reads=[time], updates=[])
+        self.step = step
+
+    def make_step(self, signals, dt, rng):
+        return self.step
+
+
+@pytest.mark.parametrize("step", [None, 3, "step", np.zeros(2), lambda x: None])
+@pytest.mark.parametrize("engine", ["reference", "cpu"])
+def test_steps_that_cannot_be_called(step, engine):
+    for make in (lambda time: Forgetful(time, step), lambda _: SimPyFunc(None, step, None, None)):
+        model = Model(dt=0.001)
+        operator = make(model.time)
+        model.add_op(operator)
+        with nengo_jit.Simulator(None, model=model, engine=engine) as sim:
+            for _ in range(2):
+                with pytest.raises(TypeError, match=r"not callable|missing 1") as caught:
+                    sim.run_steps(150)
+                assert "in step 1 " in caught.value.__notes__[0]
+                assert str(operator) in caught.value.__notes__[0]
+                assert sim.n_steps == 0
+
+
+class NoStep(nengo.Process):
+    def make_step(self, shape_in, shape_out, dt, rng, state):
+        pass
+
+
+class NoFilter(nengo.Lowpass):
+    def make_step(self, shape_in, shape_out, dt, rng, state):
+        pass
+
+
+class Stateful(nengo.Lowpass):
+    """A filter whose state has another shape, or is of another type, than it says."""
+
+    def __init__(self, state):
+        super().__init__(0.01)
+        self.state = state
+
+    def make_state(self, shape_in, shape_out, dt, dtype=None, y0=0):
+        return self.state
+
+
+class StatefulTriangle(nengo.synapses.Triangle):
+    def __init__(self, state):
+        super().__init__(0.003)
+        self.state = state
+
+    make_state = Stateful.make_state
+
+
+class StatefulNoise(nengo.processes.FilteredNoise):
+    def __init__(self, state):
+        super().__init__(seed=1)
+        self.state = state
+
+    def make_state(self, shape_in, shape_out, dt, dtype=None):
+        return self.state
+
+
+def a_filter(synapse):
+    def add():
+        stim = nengo.Node([1.0, -1.0])
+        nengo.Probe(stim, synapse=synapse)
+
+    return add
+
+
+def a_node(process, size_out=2):
+    return lambda: nengo.Probe(nengo.Node(process, size_out=size_out))
+
+
+TRIANGLE = {"Y": np.zeros(2), "X": np.zeros((4, 2)), "Xi": np.zeros(1)}
+PROCESSES = {
+    "no step": a_node(NoStep()),
+    "no filter": a_filter(NoFilter(0.1)),
+    "state without dimensions": a_filter(Stateful({"X": np.zeros(())})),
+    "state of too few": a_filter(Stateful({"X": np.zeros((1, 1))})),
+    "state of too many": a_filter(Stateful({"X": np.zeros((1, 3))})),
+    "state of a higher order": a_filter(Stateful({"X": np.zeros((2, 2))})),
+    "empty state": a_filter(Stateful({"X": np.zeros((0, 2))})),
+    "no state": a_filter(Stateful({})),
+    "state of another name": a_filter(Stateful({"Y": np.zeros((1, 2))})),
+    "two states": a_filter(Stateful({"X": np.zeros((1, 2)), "Y": np.zeros(1)})),
+    "state of whole numbers": a_filter(Stateful({"X": np.zeros((1, 2), int)})),
+    "state of single precision": a_filter(Stateful({"X": np.zeros((1, 2), np.float32)})),
+    "state in Fortran's order": a_filter(Stateful({"X": np.zeros((1, 2), order="F") + 0.5})),
+    "state with a value": a_filter(Stateful({"X": np.array([[0.5, 0.25]])})),
+    "triangle": a_filter(StatefulTriangle(TRIANGLE)),
+    "triangle of few taps": a_filter(StatefulTriangle({**TRIANGLE, "X": np.zeros((2, 2))})),
+    "triangle of many taps": a_filter(StatefulTriangle({**TRIANGLE, "X": np.zeros((9, 2))})),
+    "triangle of one": a_filter(StatefulTriangle({**TRIANGLE, "Y": np.zeros(1)})),
+    "triangle far away": a_filter(StatefulTriangle({**TRIANGLE, "Xi": np.array([1e6])})),
+    "triangle between": a_filter(StatefulTriangle({**TRIANGLE, "Xi": np.array([1.5])})),
+    "triangle before": a_filter(StatefulTriangle({**TRIANGLE, "Xi": np.array([-3.0])})),
+    "noise": a_node(StatefulNoise({"X": np.zeros((1, 2))})),
+    "noise of one": a_node(StatefulNoise({"X": np.zeros((1, 1))})),
+    "noise of a higher order": a_node(StatefulNoise({"X": np.zeros((2, 2))})),
+    "noise with a value": a_node(StatefulNoise({"X": np.array([[0.5, 0.25]])})),
+    "noise of one that has a value": a_node(StatefulNoise({"X": np.array([[0.5]])}), 1),
+    "too many inputs": a_node(nengo.processes.PresentInput(np.zeros((2, 3)), 0.1)),
+    "too few inputs": a_node(nengo.processes.PresentInput(np.zeros((2, 1)), 0.1)),
+    "too few pieces": a_node(nengo.processes.Piecewise({0.001: [1.0]})),
+    "too many pieces": a_node(nengo.processes.Piecewise({0.001: [1.0, 2.0, 3.0]})),
+}
+
+
+@pytest.mark.parametrize("add", PROCESSES.values(), ids=PROCESSES)
+def test_processes(add):
+    with nengo.Network(seed=1) as net:
+        nengo.Probe(nengo.Node([0.5]), synapse=nengo.Alpha(0.01))
+        add()
+    check_like_nengo(net)
+
+
+def broken(how, format):
+    matrix = scipy.sparse.random(4, 5, 0.5, format=format, random_state=0)
+    how(matrix)
+    return matrix
+
+
+def set_first(name, value):
+    return lambda matrix: getattr(matrix, name).__setitem__(0, value)
+
+
+def set_last(name, value):
+    return lambda matrix: getattr(matrix, name).__setitem__(-1, value)
+
+
+@pytest.mark.parametrize(
+    "how, format",
+    [
+        (set_first("indices", 5), "csr"),
+        (set_first("indices", -1), "csr"),
+        (set_first("indptr", 1), "csr"),
+        (set_last("indptr", 99), "csr"),
+        (set_last("indptr", 1), "csr"),
+        (set_first("indices", 4), "csc"),
+        (set_first("row", 4), "coo"),
+        (set_last("col", -2), "coo"),
+    ],
+)
+@pytest.mark.parametrize("engine_class", ENGINES)
+def test_indices_of_sparse_matrices(engine_class, how, format):
+    """SciPy does not look at them."""
+    model = Model()
+    weights = Signal(broken(how, format), readonly=True)
+    model.add_op(SparseDotInc(weights, Signal(np.ones(5)), Signal(np.zeros(4))))
+    with pytest.raises(BuildError, match="indices") as caught:
+        engine_class(make_plan(model)).reset(0)
+    assert "SparseDotInc" in caught.value.__notes__[0]
+
+
+def test_sparse_matrices_whose_indices_are_not_sorted(run_both):
+    matrix = scipy.sparse.random(4, 5, 0.5, format="csr", random_state=0)
+    matrix.indices[:3] = matrix.indices[:3][::-1].copy()
+    model, y = Model(), Signal(np.zeros(4))
+    model.add_op(SparseDotInc(Signal(matrix, readonly=True), Signal(np.arange(5.0)), y))
+    cpu, reference = run_both(model, 1)
+    assert cpu.callbacks == []
+    np.testing.assert_allclose(cpu.signals[y], reference.signals[y])
+    np.testing.assert_allclose(cpu.signals[y], matrix.toarray().dot(np.arange(5.0)))
+
+
+@pytest.mark.parametrize("engine_class", ENGINES)
+def test_errors_before_the_first_step_say_whose_they_are(engine_class):
+    model = Model()
+    operator = ElementwiseInc(Signal(np.ones(2)), Signal(np.ones(3)), Signal(np.ones(3)))
+    model.add_op(operator)
+    with pytest.raises(BuildError, match="shapes") as caught:
+        engine_class(make_plan(model)).reset(0)
+    assert caught.value.__notes__ == [engine_class.not_ready(operator)]
+
+
+def test_what_is_read_only_is_not_written_to(run_both):
+    values = np.arange(3.0)
+    signal = Signal(values, readonly=True)
+    for operator in (
+        Copy(Signal(np.ones(3)), signal),
+        DotInc(Signal(np.eye(3)), Signal(np.ones(3)), signal),
+        SimPyFunc(signal, lambda: [3.0, 4.0, 5.0], None, None),
+        SimNeurons(nengo.RectifiedLinear(), Signal(np.ones(3)), signal),
+        SimProcess(nengo.processes.WhiteNoise(), None, signal, Model().time),
+    ):
+        model = Model()
+        model.add_op(operator)
+        for engine_class in ENGINES:
+            engine = engine_class(make_plan(model))
+            engine.reset(0)
+            with pytest.raises((ValueError, NengoException), match=r"read-only|invalid type"):
+                engine.run(1)
+            assert values.tolist() == [0.0, 1.0, 2.0]
+
+
+def test_spikes_that_something_else_is_added_to(run_both):
+    """What is listed as spikes would not have it."""
+    model = Model()
+    J, spikes, y = Signal(np.full(4, 3.0)), Signal(np.zeros(4)), Signal(np.zeros(2))
+    state = {"voltage": Signal(np.zeros(4)), "refractory_time": Signal(np.zeros(4))}
+    model.add_op(SimNeurons(nengo.LIF(), J, spikes, state))
+    model.add_op(Copy(Signal(np.arange(4.0)), spikes, inc=True))
+    model.add_op(DotInc(Signal(np.ones((2, 4)), readonly=True), spikes, y))
+    cpu, reference = run_both(model, 20)
+    assert reference.signals[y].tolist() != [0.0, 0.0]
+    np.testing.assert_allclose(cpu.signals[y], reference.signals[y])
+
+
+def test_rates_that_are_negative(run_both):
+    """NumPy refuses to draw Poisson numbers for them."""
+    model = Model()
+    neurons = nengo.PoissonSpiking(nengo.RectifiedLinear())
+    state = {"rng": np.random.RandomState(0)}
+    model.add_op(SimNeurons(neurons, Signal(np.full(3, -5.0)), Signal(np.zeros(3)), state))
+    with pytest.raises(ValueError, match="lam"):
+        run_both(model, 1)
