@@ -82,6 +82,10 @@ class Callback:
                 self._tell(task.CALLED, self.operator.make_call(signals))
                 self._tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
 
+    def kept(self) -> tuple[Any, ...]:
+        """What a program may be using: it must be kept until the program has ended."""
+        return (self.traced, *self._kept.values())
+
     def listen(self, told: Callable[[], None] | None) -> None:
         """Have a function called each time that Python has been called, or none."""
         self._tell(task.TOLD, told)
@@ -93,16 +97,7 @@ class Callback:
 
     def take_error(self) -> BaseException | None:
         """What Python raised, if that stopped the program; it can be taken once."""
-        places = slice(task.ERROR, task.LENGTH)
-        parts = [ctypes.c_void_p(part) for part in self._task[places].tolist()]
-        if not parts[0]:
-            return None
-        self._task[places] = 0
-        try:
-            ctypes.pythonapi.PyErr_Restore(*parts)
-        except BaseException as error:
-            return error
-        return None
+        return take_error(self._task)
 
     def trace(self) -> None:
         """Perform the function as a tape from now on, if that is the same thing."""
@@ -119,6 +114,20 @@ class Callback:
     def switch(self, on: bool) -> None:
         """Perform the tape, if there is one, or call Python."""
         self._task[task.TAPE] = self.traced.tape.address if on and self.traced is not None else 0
+
+
+def take_error(told: np.ndarray) -> BaseException | None:
+    """What Python raised in a task, as an exception that can be taken once; None if nothing."""
+    places = slice(task.ERROR, task.LENGTH)
+    parts = [ctypes.c_void_p(part) for part in told[places].tolist()]
+    if not parts[0]:
+        return None
+    told[places] = 0
+    try:
+        ctypes.pythonapi.PyErr_Restore(*parts)
+    except BaseException as error:
+        return error
+    return None
 
 
 class Tracing:

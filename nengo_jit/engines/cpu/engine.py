@@ -10,24 +10,25 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.builder.signal import SignalDict, is_sparse
+from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.functions import Functions
-from nengo_jit.engines.cpu.kernels.operator import contiguous, places, start
+from nengo_jit.engines.cpu.kernels.operator import start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
+from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.strands import Piece
-from nengo_jit.engines.samples import Samples
+from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
-from nengo_jit.planner.plan import Plan, ProbePlan
+from nengo_jit.planner.plan import Plan
 
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
@@ -78,7 +79,10 @@ class CpuEngine(Engine):
         self._lowering = Lowering(plan, self.signals)
         self.callbacks: list[Callback] = []
         self._step = self.signals[plan.step]
-        self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
+        self.recording = Recording(plan.probes, self.signals)
+        self._recorders = KernelRecording(self.recording, self._step, self._lowering)
+        self._is_running = False
+        self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
         levels = self._lower()
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
@@ -143,11 +147,10 @@ class CpuEngine(Engine):
         self._save_before(last)
         self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
-        recording = [recorder.row for recorder in self._recorders]
         return [
             [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
             *(levels[key] for key in sorted(levels)),
-            [Piece(None, kernels.probe.record, row) for row in recording],
+            *self._recorders.levels,
         ]
 
     def _find_unread(self) -> frozenset[Any]:
@@ -185,6 +188,8 @@ class CpuEngine(Engine):
         self._saved = [(array, array.copy()) for array in arrays]
 
     def reset(self, seed: int) -> None:
+        if self._is_running:
+            self._outlived += [callback.kept() for callback in self.callbacks]
         for signal in list(self.signals):
             self.signals.reset(signal)
         rng = np.random.RandomState(seed)
@@ -197,6 +202,7 @@ class CpuEngine(Engine):
             elif isinstance(operator, SimProcess):
                 draw_seed(operator.process, rng)
         self._tracing.reset()
+        self.read_clock()
         self.clear_samples()
 
     def explain(self) -> Plan:
@@ -213,25 +219,33 @@ class CpuEngine(Engine):
     def run(self, n_steps: int) -> None:
         for prepare in self._lowering.before_run:
             prepare()
-        n_before = self._step.item()
-        for recorder in self._recorders:
-            recorder.begin(n_before, n_steps, self.samples[recorder.probe])
+        ticks, within = self.recording.clock.ticks, self._is_running
+        self._recorders.begin(n_steps, within)
+        late = None  # what was raised after a step was complete
         try:
+            self._is_running = True
             if self.callbacks:
                 self._tracing.before_run(n_steps)
                 stopped = self._run_python(self, n_steps)
             else:
                 stopped = self._run_programs(n_steps)
             if stopped:
+                late = self._recorders.take_error()
+            if stopped and late is None:
                 for array, saved in self._saved:
                     np.copyto(array, saved)
         finally:
-            if self._after is not None and self._step.item() > n_before:
+            self._is_running = within
+            if not within:
+                self._outlived.clear()
+            if self._after is not None and self.recording.clock.ticks > ticks:
                 self._after.run(1)
-            for recorder in self._recorders:
-                recorder.end()
+            if self.recording.clock.calls:
+                self.recording.deliver()
             for finish in self._lowering.after_run:
                 finish()
+        if late is not None:
+            raise late
         if stopped:
             self._raise_error()
 
@@ -252,65 +266,3 @@ class CpuEngine(Engine):
             if error is not None:
                 add_context(error, self.failed_in(operator))
                 raise error
-
-
-class Recorder:
-    """Keeps the samples of one probe while a program runs.
-
-    Parameters
-    ----------
-    planned : ProbePlan
-        What is recorded.
-    lowering : Lowering
-        The program's memory.
-
-    Attributes
-    ----------
-    probe : nengo.Probe
-        Whom the samples are for.
-    row : tuple of int
-        For the kernel that records.
-    """
-
-    def __init__(self, planned: ProbePlan, lowering: Lowering):
-        self.probe = planned.probe
-        self._period = planned.period
-        self._source: Any = lowering.array(planned.signal)
-        self._matrix: Any = None
-        if is_sparse(self._source):  # of which only the stored numbers can change
-            self._matrix, self._source = self._source, self._source.data
-        state = np.zeros(3, np.int64)
-        self._state = state.data
-        self._samples: Any = Samples(self._source.shape, self._source.dtype)
-        lowest, indices = start(self._source), 0
-        if not contiguous(self._source):
-            lowest, offsets = places(self._source)
-            indices = lowering.constant(offsets.ravel(), np.int64)
-        self.row = (
-            lowest,
-            self._source.nbytes,
-            lowering.constant([planned.period], np.float64),
-            indices,
-            start(state),
-            self._source.itemsize,
-        )
-
-    def begin(self, n_before: int, n_steps: int, samples: Any) -> None:
-        """Make room in ``samples`` for those of ``n_steps`` steps after ``n_before``."""
-        n_samples = n_steps if self._period <= 1 else int(n_steps / self._period) + 2
-        self._target = samples
-        if self._matrix is None:
-            self._samples = samples
-        self._state[0] = self._samples.reserve(n_samples)
-        self._state[1] = n_before
-        self._state[2] = 0
-
-    def end(self) -> None:
-        """Append what was recorded since `begin`."""
-        self._samples.advance(self._state[2])
-        if self._matrix is None:
-            return
-        for sample in self._samples:
-            self._target.append(self._matrix.copy())
-            self._target[-1].data[...] = sample
-        self._samples.clear()

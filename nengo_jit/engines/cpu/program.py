@@ -45,6 +45,7 @@ class Program:
         self._machine = ENTRY(address_of(run, dtype))
         self._arrivals = np.zeros(2, np.int64)
         self._alone = self._assemble(alone(levels, dtype.itemsize))
+        self._is_shared = False  # whether threads are running it now
         self._seconds = 1e-9 * sum(piece.nanoseconds for level in levels for piece in level)
 
     @cached_property
@@ -83,8 +84,9 @@ class Program:
             Zero, or the status of what stopped the program.
         """
         is_worth_it = self._n_threads > 1 and n_steps * self._seconds >= WORTH_A_THREAD
-        if not is_worth_it or len(self.threads) == 1:
+        if self._is_shared or not is_worth_it or len(self.threads) == 1:
             return self._run(self._alone, n_steps)
+        self._is_shared = True  # a run within this one has to do without
         self._arrivals[:] = 0
         threads = [Thread(target=self._run, args=(each, n_steps)) for each in self.threads[1:]]
         for thread in threads:
@@ -95,6 +97,7 @@ class Program:
             self._arrivals[1] = 1  # whoever still waits would wait for ever
             for thread in threads:
                 thread.join()
+            self._is_shared = False
         return stopped
 
     def _run(self, program: tuple[memoryview, ctypes.c_int64], n_steps: int) -> int:
