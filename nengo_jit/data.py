@@ -44,7 +44,7 @@ class RawData(MutableMapping[Any, Any]):
         if key not in self._recording.recorders:
             return self._parameters[key]
         samples = self._recording.latest(key)
-        if isinstance(samples, Nowhere):
+        if type(samples) is Nowhere:
             raise KeyError(key)
         return samples
 

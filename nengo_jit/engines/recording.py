@@ -61,6 +61,7 @@ class Recording:
         self._targets = {
             probe: self._make(recorder, 0) for probe, recorder in self.recorders.items()
         }
+        self._set_calls()
 
     def _make(self, recorder: Recorder, first: int, samples: Any = OURS) -> Target:
         """A target for samples from one on; of a kind that suits the recorder by default."""
@@ -78,10 +79,15 @@ class Recording:
             target = target.span.next[0]
             yield target
 
+    def _latest(self, probe: Any) -> Target:
+        target = self._targets[probe]
+        while target.span.next:
+            target = target.span.next[0]
+        return target
+
     def latest(self, probe: Any) -> Any:
         """What the samples of a probe go to: `Samples`, or what somebody else has put there."""
-        *_, target = self._chain(probe)
-        return target.samples
+        return self._latest(probe).samples
 
     def redirect(self, probe: Any, samples: Any = OURS, ticks: int | None = None) -> None:
         """Let the samples of a probe go to something else from now on.
@@ -99,14 +105,14 @@ class Recording:
         """
         recorder = self.recorders[probe]
         while True:
-            *_, before = self._chain(probe)
+            before = self._latest(probe)
             first = max(_next_of(before), recorder.count(ticks))
             target = self._make(recorder, first, samples)
             if target.position is not None:
                 self.clock.calls = 1
             if before.span.next.setdefault(0, target) is target:
                 break
-        if target.position is not None:  # `deliver` may just have found that nobody wants it
+        if target.position is not None:  # the run may just have found that there are no lists
             self.clock.calls = 1
         self._forget(probe)
 
@@ -118,13 +124,16 @@ class Recording:
 
     def deliver(self) -> None:
         """Append what is to be appended; to be called when a step is complete, by who runs it."""
-        self.clock.calls = int(self._has_lists())
-        if not self.clock.calls and self._has_lists():
-            self.clock.calls = 1
         for probe in self.recorders:
             for target in self._chain(probe):
                 _append_to(target)
             self._targets[probe] = target
+        self._set_calls()
+
+    def _set_calls(self) -> None:
+        self.clock.calls = int(self._has_lists())
+        if self._has_lists():  # another thread may have brought one meanwhile
+            self.clock.calls = 1
 
     def _has_lists(self) -> bool:
         return any(
@@ -153,6 +162,8 @@ def _append_to(target: Target) -> None:
     if target.position is None:
         return
     first, end = _next_of(target), target.span.end()
+    if first >= end:
+        return
     copies = [target.span.recorder.copy(row) for row in target.span.recorder.rows(first, end)]
     taken = map(itemgetter(0), zip(copies, target.position))
     append = getattr(target.samples, "append", None)

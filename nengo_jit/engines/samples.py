@@ -10,56 +10,34 @@ import numpy as np
 from nengo_jit.engines.recorder import Block, Span
 
 
-class State:
-    """What a list of samples contains. It is never changed, but followed by another one.
+class Contents:
+    """Samples, which are never changed, and how far they go.
 
     Attributes
     ----------
     parts : tuple of numpy.ndarray
         The samples, in order, not to be written to.
-    span : Span or None
-        Where more of them come from.
     seen : int
-        The number of the sample of the span that comes next.
+        The number of the recorded sample that comes next.
     block : Block or None
         Where that sample is, or one of the blocks before.
     since : int
         The number of the sample that the last part begins with, if it lies in ``block``; else -1.
-    fresh : int
-        How many of the last samples have come from the span since anything else was changed.
-    next : dict
-        The state that follows, once there is one; see `Span.next`.
     """
 
-    __slots__ = ("block", "fresh", "next", "parts", "seen", "since", "span")
+    __slots__ = ("block", "parts", "seen", "since")
 
     def __init__(
-        self,
-        parts: tuple[np.ndarray, ...],
-        span: Span | None = None,
-        seen: int = 0,
-        block: Block | None = None,
-        since: int = -1,
-        fresh: int = 0,
+        self, parts: tuple[np.ndarray, ...], seen: int, block: Block | None, since: int = -1
     ):
-        self.parts, self.span, self.seen = parts, span, seen
-        self.block, self.since, self.fresh = block, since, fresh
-        self.next: dict[int, State] = {}
+        self.parts, self.seen, self.block, self.since = parts, seen, block, since
 
-    def with_parts(self, *parts: np.ndarray, fresh: int = 0) -> State:
-        """The state with other samples."""
-        return State(parts, self.span, self.seen, self.block, fresh=fresh)
+    def with_parts(self, *parts: np.ndarray) -> Contents:
+        """Other samples that go as far."""
+        return Contents(parts, self.seen, self.block)
 
-    def up_to_date(self) -> State:
-        """The state with what has been recorded since; itself if that is nothing."""
-        span = self.span
-        if span is None:
-            return self
-        is_over, end = bool(span.next), span.end()
-        if end == self.seen and not is_over:
-            return self
-        if end < self.seen:  # the next span begins with what came after somebody looked here
-            return self._without(self.seen - end)
+    def up_to(self, end: int) -> Contents:
+        """The same samples and more, up to the one with a number."""
         parts, block = list(self.parts), self.block
         seen, since = self.seen, self.since
         while seen < end:
@@ -74,16 +52,43 @@ class State:
                 parts.pop()
             parts.append(_read_only(block.rows[since - block.first : stop - block.first]))
             seen = stop
-        fresh = self.fresh + end - self.seen
-        if is_over:
-            return State(tuple(parts), fresh=fresh)
-        return State(tuple(parts), span, seen, block, since, fresh)
+        return Contents(tuple(parts), seen, block, since)
 
-    def _without(self, n: int) -> State:
-        """The state with ``n`` samples of the span less, as far as they are still there."""
-        array = _whole(self.parts)
-        kept = array[: len(array) - min(n, self.fresh)].copy()
-        return State((kept,))
+
+class Version:
+    """What a list of samples is from one change to the next.
+
+    Attributes
+    ----------
+    span : Span or None
+        Where more samples come from.
+    changed : Contents
+        What the change has made.
+    recent : Contents
+        The same and, so far as anybody has looked, what has been recorded since.
+    next : dict
+        The next version, once there is one; see `Span.next`.
+    """
+
+    __slots__ = ("changed", "next", "recent", "span")
+
+    def __init__(self, span: Span | None, contents: Contents):
+        self.span, self.changed, self.recent = span, contents, contents
+        self.next: dict[int, Version] = {}
+
+    def contents(self) -> Contents:
+        """What the list contains now."""
+        recent, span = self.recent, self.span
+        if span is None:
+            return recent
+        end = span.end()
+        if recent.seen > end:  # the next span begins with what came after somebody looked here
+            recent = self.changed
+        if recent.seen < end:
+            recent = self.recent = recent.up_to(end)
+        if span.next and recent.seen == span.end():  # do not keep the span for nothing
+            self.next.setdefault(0, Version(None, recent))
+        return recent
 
 
 class Samples(MutableSequence[Any]):
@@ -91,8 +96,8 @@ class Samples(MutableSequence[Any]):
 
     Any thread may read it and change it at any time. Whoever looks sees all samples up to the last
     completed step; arrays that were handed out never change. A change is made at once or, if it is
-    interrupted, not at all, and nobody ever waits for anybody: the contents are states of which
-    each follows another one, by one operation that Python cannot interrupt.
+    interrupted, not at all, and nobody ever waits for anybody: each change makes a version that
+    follows the one before, by one operation that Python cannot interrupt.
 
     Parameters
     ----------
@@ -106,50 +111,39 @@ class Samples(MutableSequence[Any]):
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, span: Span | None = None):
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
-        self._state = State(())
-        if span is not None:
-            self._state = State((), span, span.first, span.recorder.block)
+        block, first = (None, 0) if span is None else (span.recorder.block, span.first)
+        self._version = Version(span, Contents((), first, block))
 
-    def _latest(self) -> State:
-        """The contents, with all that has been recorded."""
-        while True:
-            state = self._state
-            while state.next:
-                state = state.next[0]
-            recent = state.up_to_date()
-            if recent is state or state.next.setdefault(0, recent) is recent:
-                self._state = recent
-                return recent
+    def _latest(self) -> Version:
+        while self._version.next:
+            self._version = self._version.next[0]
+        return self._version
 
-    def _change(self, make: Callable[[State], State]) -> None:
-        """Let a state follow that is made of the latest one."""
+    def _change(self, make: Callable[[Contents], Contents]) -> None:
+        """Change the contents into what is made of them, unless that raises."""
         while True:
-            state = self._latest()
-            changed = make(state)
-            if state.next.setdefault(0, changed) is changed:
-                self._state = changed
+            version = self._latest()
+            changed = Version(version.span, make(version.contents()))
+            if version.next.setdefault(0, changed) is changed:
                 return
 
     def _edit(self, make: Callable[[np.ndarray], np.ndarray]) -> None:
         """Change the array of all samples into another one, which nobody else has."""
-        self._change(lambda state: state.with_parts(_read_only(make(self._array(state)))))
+        self._change(lambda old: old.with_parts(_read_only(make(self._array(old)))))
 
-    def _array(self, state: State) -> np.ndarray:
-        if not state.parts:
-            return np.empty((0, *self.shape), self.dtype)
-        return _whole(state.parts)
+    def _array(self, contents: Contents) -> np.ndarray:
+        if not contents.parts:
+            return _read_only(np.empty((0, *self.shape), self.dtype))
+        return contents.parts[0] if len(contents.parts) == 1 else np.concatenate(contents.parts)
 
     @property
     def array(self) -> np.ndarray:
         """(n_samples, *shape) numpy.ndarray: all samples, as they are now; not to be written to."""
-        state = self._latest()
-        array = self._array(state)
-        if len(state.parts) > 1:  # next time there is less to join
-            joined = state.with_parts(_read_only(array), fresh=state.fresh)
-            if state.next.setdefault(0, joined) is joined:
-                self._state = joined
-        array = array.view()
-        array.setflags(write=False)
+        version = self._latest()
+        contents = version.contents()
+        array = self._array(contents)
+        if len(contents.parts) > 1:  # next time there is less to join
+            version.recent = contents.with_parts(_read_only(array))
         return array
 
     def append(self, value: Any) -> None:
@@ -158,11 +152,11 @@ class Samples(MutableSequence[Any]):
     def extend(self, values: Iterable[Any]) -> None:
         added = self._rows(values)
 
-        def make(state: State) -> State:
-            parts = [*state.parts, added]
+        def make(old: Contents) -> Contents:
+            parts = [*old.parts, added]
             while len(parts) > 1 and len(parts[-1]) >= len(parts[-2]):
                 parts[-2:] = [_read_only(np.concatenate(parts[-2:]))]
-            return state.with_parts(*parts)
+            return old.with_parts(*parts)
 
         if len(added):
             self._change(make)
@@ -185,7 +179,7 @@ class Samples(MutableSequence[Any]):
         return popped[-1]
 
     def clear(self) -> None:
-        self._change(lambda state: state.with_parts())
+        self._change(lambda old: old.with_parts())
 
     def reverse(self) -> None:
         self._edit(lambda array: array[::-1].copy())
@@ -199,23 +193,23 @@ class Samples(MutableSequence[Any]):
         return _read_only(rows)
 
     def __len__(self) -> int:
-        return sum(map(len, self._latest().parts))
+        return sum(map(len, self._latest().contents().parts))
 
     def __getitem__(self, index: Any) -> Any:
         return self.array[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        value = _array_of(value)
-        are_rows = value.ndim > len(self.shape) or value.shape == (0,)
+        new = _array_of(value)
+        if isinstance(index, slice) and (new.ndim > len(self.shape) or new.shape == (0,)):
+            new = self._rows(new)
 
         def make(array: np.ndarray) -> np.ndarray:
-            if isinstance(index, slice) and are_rows:
+            if isinstance(index, slice) and new.ndim > len(self.shape):
                 first, last, step = index.indices(len(array))
-                if step == 1 and len(value) != max(0, last - first):  # as in lists
-                    rest = array[max(first, last) :]
-                    return np.concatenate([array[:first], self._rows(value), rest])
+                if step == 1:  # as in lists, there may be more or less than before
+                    return np.concatenate([array[:first], new, array[max(first, last) :]])
             changed = array.copy()
-            changed[index] = value
+            changed[index] = new
             return changed
 
         self._edit(make)
@@ -248,7 +242,3 @@ def _array_of(values: Any) -> np.ndarray:
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.setflags(write=False)
     return array
-
-
-def _whole(parts: tuple[np.ndarray, ...]) -> np.ndarray:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -127,7 +127,10 @@ class CpuEngine(Engine):
             for operator in group.members:
                 self._lowering.lower(operator)
         self._unread = self._find_unread()
-        when = {**dict.fromkeys(self._steady(), "first"), **dict.fromkeys(self._unread, "after")}
+        steady = self._steady()
+        # Within a run these are not computed again, even if the engine is reset.
+        self._constant = {signal.base for op in steady for signal in (*op.sets, *op.incs)}
+        when = {**dict.fromkeys(steady, "first"), **dict.fromkeys(self._unread, "after")}
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         last = -1  # level on which a callback may raise
         for group in self.plan.groups:
@@ -191,7 +194,8 @@ class CpuEngine(Engine):
         if self._is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
         for signal in list(self.signals):
-            self.signals.reset(signal)
+            if not (self._is_running and signal.base in self._constant):
+                self.signals.reset(signal)
         rng = np.random.RandomState(seed)
         in_python = {callback.operator: callback for callback in self.callbacks}
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
