@@ -139,7 +139,10 @@ class Recorder:
         return self._block
 
     def count(self, ticks: int | None = None) -> int:
-        """How many samples there have been, after as many ticks as given, or up to now."""
+        """How many samples there have been, after as many ticks as given, or up to now.
+
+        A number of ticks must not be from before the latest block.
+        """
         ticks = self.clock.ticks if ticks is None else ticks
         block = self.block
         if block.ticks is None:

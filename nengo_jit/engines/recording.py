@@ -80,9 +80,13 @@ class Recording:
             yield target
 
     def _latest(self, probe: Any) -> Target:
+        """The latest target. Those before are forgotten, unless something is to be appended."""
         target = self._targets[probe]
         while target.span.next:
-            target = target.span.next[0]
+            following = target.span.next[0]
+            if target.position is None and target is self._targets[probe]:
+                self._targets[probe] = following
+            target = following
         return target
 
     def latest(self, probe: Any) -> Any:
@@ -114,7 +118,7 @@ class Recording:
                 break
         if target.position is not None:  # the run may just have found that there are no lists
             self.clock.calls = 1
-        self._forget(probe)
+        self._latest(probe)
 
     def clear(self) -> None:
         """Begin anew for each probe, after the same step; what was there before stays as it is."""
@@ -139,13 +143,6 @@ class Recording:
         return any(
             target.position is not None for probe in self.recorders for target in self._chain(probe)
         )
-
-    def _forget(self, probe: Any) -> None:
-        """Forget targets that have been replaced, unless something is to be appended to them."""
-        target = self._targets[probe]
-        while target.position is None and target.span.next:
-            target = target.span.next[0]
-        self._targets[probe] = target
 
 
 def _next_of(target: Target) -> int:
