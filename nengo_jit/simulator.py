@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,9 +25,9 @@ from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.targets import IN_PYTHON
+from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.rates import OnEngine
-from nengo_jit.engines.samples import Samples
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,10 @@ class Simulator:
     then those of the step before, probe data up to there is kept, and the simulator can be
     stepped on, reset or closed. State that Python objects keep to themselves, such as that of
     a node's function or a random number generator, cannot be taken back.
+
+    All that a simulator offers may be used from any thread, while it runs, too. Data and the clock
+    are those of the last completed step. A thread that wants to run or reset the simulator, or to
+    pickle or print it, waits until the run that goes on has ended; `close` ends it.
     """
 
     closed = True  # until the constructor has succeeded
@@ -117,6 +122,7 @@ class Simulator:
         self.progress_bar = progress_bar
         self.optimize = optimize
         self._threads = n_threads(threads)
+        self._turn = threading.RLock()  # held by the thread that runs or resets
         if compile_python not in (True, False, "report"):
             raise ValidationError(
                 f"Must be True, False or 'report' (got {compile_python!r})", attr="compile_python"
@@ -131,7 +137,7 @@ class Simulator:
         self.model = model
         self._engine = self._build(network, chosen_engine)
         self._signals: SignalDict | None = self._engine.signals
-        self.data = SimulationData(dict(self.model.params))
+        self.data = SimulationData(RawData(self.model.params, self._engine))
 
         if seed is None and network is not None and network.seed is not None:
             seed = network.seed + 1
@@ -188,6 +194,10 @@ class Simulator:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        with self._turn:
+            return self._state()
+
+    def _state(self) -> dict[str, Any]:
         signals: Mapping[Any, Any] = self.signals or {}
         return {
             "model": self.model,
@@ -217,6 +227,7 @@ class Simulator:
         )
         for signal, value in state["signals"].items():
             self._engine.signals[signal] = value
+        self._engine.read_clock()
         for operator, generator in state["generators"].items():
             self._engine.generators[operator][:] = generator
         for probe, samples in state["samples"].items():
@@ -251,11 +262,13 @@ class Simulator:
     @property
     def plan(self) -> Plan:
         """Plan: what is run; print it to read it."""
-        return self._engine.explain()
+        with self._turn:
+            return self._engine.explain()
 
     @property
     def signals(self) -> SignalDict | None:
         """SignalDict or None: live memory by signal, to read and to write; None once closed."""
+        self._engine.settle()
         return self._signals
 
     @property
@@ -269,15 +282,23 @@ class Simulator:
         return self._engine.time
 
     def clear_probes(self) -> None:
-        """Forget all probe data."""
+        """Forget all probe data.
+
+        While the simulator runs, samples of later steps are kept, for all probes from the same
+        step on.
+        """
         self._engine.clear_samples()
-        self.data.raw.update(self._engine.samples)
         self.data.reset()
 
     def close(self) -> None:
-        """Close the simulator: its data stays, but it cannot run any more."""
+        """Close the simulator: its data stays, but it cannot run any more.
+
+        A run that goes on in another thread is stopped, which may take a twentieth of a second,
+        and raises `SimulatorClosed`. When `close` returns, nothing runs any more.
+        """
         self.closed = True
-        self._signals = None
+        with self._turn:
+            self._signals = None
 
     def _check_open(self, what: str) -> None:
         if self.closed:
@@ -296,11 +317,12 @@ class Simulator:
         SimulatorClosed
             If the simulator is closed.
         """
-        self._check_open("be reset")
-        if seed is not None:
-            self.seed = seed
-        self._engine.reset(self.seed)
-        self.clear_probes()
+        with self._turn:
+            self._check_open("be reset")
+            if seed is not None:
+                self.seed = seed
+            self._engine.reset(self.seed)
+            self.data.reset()
 
     def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
         """Simulate for a given time, rounded to the nearest step.
@@ -317,7 +339,7 @@ class Simulator:
         SimulationError
             If a function returns None or something that is not a finite number.
         SimulatorClosed
-            If the simulator is closed.
+            If the simulator is closed, also if another thread closes it meanwhile.
         ValidationError
             If the time is negative.
         """
@@ -353,24 +375,30 @@ class Simulator:
         SimulationError, SimulatorClosed
             See `run`.
         """
-        self._check_open("run")
         bar = self.progress_bar if progress_bar is None else progress_bar
-        with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-            done, chunk = 0, 1
-            while done < steps:
-                chunk = min(chunk, steps - done)
-                start = time.perf_counter()
-                self._engine.run(chunk)
-                seconds = time.perf_counter() - start
-                done += chunk
-                tracker.total_progress.step(chunk)
-                # at most tenfold, since the first steps may not be typical
-                chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-9))))
+        with self._turn:
+            self._check_open("run")
+            with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
+                self._run_chunks(steps, tracker)
+
+    def _run_chunks(self, steps: int, tracker: ProgressTracker) -> None:
+        done, chunk = 0, 1
+        while done < steps:
+            self._check_open("run")  # somebody may have closed it meanwhile
+            chunk = min(chunk, steps - done)
+            start = time.perf_counter()
+            self._engine.run(chunk)
+            seconds = time.perf_counter() - start
+            done += chunk
+            tracker.total_progress.step(chunk)
+            # at most tenfold, since the first steps may not be typical
+            chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-9))))
 
     def step(self) -> None:
         """Simulate one step; for errors see `run`."""
-        self._check_open("run")
-        self._engine.run(1)
+        with self._turn:
+            self._check_open("run")
+            self._engine.run(1)
 
     def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
         """Times at which probes took samples, the first one being ``dt``.
@@ -442,57 +470,3 @@ def n_threads(chosen: int | None) -> int | None:
     if number < 1:
         raise ValidationError(f"Must be a positive whole number (got {value!r})", attr="threads")
     return number
-
-
-class SimulationData(Mapping[Any, Any]):
-    """What a simulation has to tell about each object.
-
-    Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to
-    the parameters that were built for them (`BuiltEnsemble`, `BuiltConnection`); objects about
-    which there is nothing to tell, such as nodes, to None.
-
-    Parameters
-    ----------
-    raw : dict
-        What is kept for each object; `Samples`, or a list, for a probe.
-
-    Attributes
-    ----------
-    raw : dict
-        As given. A probe's list grows while the simulation runs and may be emptied.
-    """
-
-    def __init__(self, raw: dict[Any, Any]):
-        self.raw = raw
-        # each array with what tells whether its list has changed since
-        self._cache: dict[Any, tuple[tuple[int, ...], np.ndarray]] = {}
-
-    def __getitem__(self, key: Any) -> Any:
-        """Data of an object; a probe's samples as a read-only array."""
-        value = self.raw[key]
-        if isinstance(value, Samples):
-            return value.array if value else np.zeros(0)  # as in nengo
-        if not isinstance(value, list):
-            return value
-        mark = (len(value), *map(id, value[:1] + value[-1:]))
-        if key not in self._cache or self._cache[key][0] != mark:
-            array = np.asarray(value)
-            array.setflags(write=False)
-            self._cache[key] = (mark, array)
-        return self._cache[key][1]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.raw)
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __repr__(self) -> str:
-        return repr(self.raw)
-
-    def __str__(self) -> str:
-        return str(self.raw)
-
-    def reset(self) -> None:
-        """Forget the arrays that were made of lists."""
-        self._cache.clear()

@@ -19,6 +19,7 @@ PIPELINE = [
     "builder",
     "planner",
     "engines",
+    "data",
     "simulator",
     "__init__",
 ]

@@ -18,7 +18,6 @@ from nengo.utils.progress import ProgressBar
 import nengo_jit
 from nengo_jit.builder import Model
 from nengo_jit.engines import ENGINES
-from nengo_jit.simulator import SimulationData
 
 
 @pytest.fixture
@@ -468,32 +467,3 @@ def test_raw_probe_data_is_a_list_that_may_be_emptied(network, sim):
     assert sim.data.raw[network.probe] is raw
     assert sim.data[network.probe].shape == (3, 1)
     assert not np.array_equal(sim.data[network.probe][-1], last)
-
-
-# --- SimulationData
-
-
-def test_simulation_data_shows_lists_as_readonly_arrays():
-    data = SimulationData({"list": [1, 2], "number": 5, "nothing": None})
-    assert isinstance(data["list"], np.ndarray)
-    assert (data["number"], data["nothing"]) == (5, None)
-    with pytest.raises(ValueError, match="read-only"):
-        data["list"][0] = 3
-    assert list(data) == ["list", "number", "nothing"]
-    assert len(data) == 3
-    assert str(data) == repr(data) == str(data.raw)
-
-
-def test_simulation_data_keeps_arrays_until_lists_change():
-    raw = {"list": [np.zeros(1), np.ones(1)]}
-    data = SimulationData(raw)
-    first = data["list"]
-    assert data["list"] is first
-    raw["list"].append(np.ones(1))
-    assert data["list"].shape == (3, 1)
-    replaced = data["list"]
-    raw["list"][:] = [np.full(1, 7.0) for _ in range(3)]
-    assert data["list"] is not replaced
-    assert data["list"][0] == 7
-    data.reset()
-    assert data["list"] is not replaced

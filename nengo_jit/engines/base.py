@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator
-from nengo_jit.engines.samples import Samples
+from nengo_jit.engines.recording import Recording
 from nengo_jit.neurons import Formula
 from nengo_jit.planner.plan import Plan
+
+RESET_INTERRUPTED = "The latest reset has not come to its end."
 
 
 class Engine(ABC):
@@ -44,13 +47,15 @@ class Engine(ABC):
         The live memory, by signal. Writing to it changes the next step.
     generators : dict of (Operator, numpy.ndarray)
         Live states of generators of random numbers, as far as the engine has them.
-    samples : dict of (nengo.Probe, Samples or list)
-        What was recorded for each probe since the last reset or `clear_samples`; a list of
-        matrices for a signal that is sparse.
+    recording : Recording
+        What counts the steps and owns the samples.
+    broken : str or None
+        A sentence that says why the engine cannot run before it is reset, if it cannot.
     """
 
     name: ClassVar[str]
     signals: SignalDict
+    recording: Recording
 
     def __init__(
         self,
@@ -60,9 +65,8 @@ class Engine(ABC):
         compile_python: bool = True,
     ):
         self.plan = plan
-        self.samples: dict[Any, Any] = {}
         self.generators: dict[Any, np.ndarray] = {}
-        self.clear_samples()
+        self.broken: str | None = RESET_INTERRUPTED
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
@@ -122,21 +126,46 @@ class Engine(ABC):
     def run(self, n_steps: int) -> None:
         """Carry out ``n_steps`` steps."""
 
+    def check_usable(self) -> None:
+        """Raise an error if the state is not that of a completed step.
+
+        Raises
+        ------
+        SimulationError
+            That says why.
+        """
+        if self.broken is not None:
+            raise SimulationError(f"{self.broken} Reset the simulator to go on.")
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Finish what a run leaves to be done, if an interrupt has kept it from doing so.
+
+        Must be called before signals are looked at from outside.
+        """
+
+    @property
+    def samples(self) -> dict[Any, Any]:
+        """Dict of (nengo.Probe, Samples or Any): where the samples of each probe go to.
+
+        A list of matrices for a signal that is sparse, by default.
+        """
+        return {probe: self.recording.latest(probe) for probe in self.recording.recorders}
+
     def clear_samples(self) -> None:
         """Begin a new list of samples for each probe; lists handed out before stay as they are."""
-        self.samples = {
-            planned.probe: []
-            if planned.signal.sparse
-            else Samples(planned.signal.shape, planned.signal.dtype)
-            for planned in self.plan.probes
-        }
+        self.recording.clear()
+
+    def read_clock(self) -> None:
+        """Take the number of completed steps from the signal that counts them."""
+        self.recording.clock.n_steps = self.signals[self.plan.step].item()
 
     @property
     def n_steps(self) -> int:
         """int: number of completed steps since the last reset."""
-        return int(self.signals[self.plan.step].item())
+        return self.recording.clock.n_steps
 
     @property
     def time(self) -> float:
-        """float: simulated time (seconds)."""
-        return float(self.signals[self.plan.time].item())
+        """float: simulated time after the last completed step (seconds)."""
+        return self.plan.time.dtype.type(self.n_steps * self.plan.dt).item()

@@ -12,7 +12,8 @@ import numpy as np
 
 from nengo_jit.builder.operator import Operator, Step
 from nengo_jit.builder.signal import SignalDict
-from nengo_jit.engines.base import Engine
+from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
+from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.planner.plan import Plan
 
@@ -47,9 +48,11 @@ class ReferenceEngine(Engine):
         )
         for operator in plan.operators:  # third-party operators may ask for buffers
             operator.init_signals(self.signals)
+        self.recording = Recording(plan.probes, self.signals)
         self._steps: list[tuple[Operator, Step]] = []
 
     def reset(self, seed: int) -> None:
+        self.broken = RESET_INTERRUPTED
         for signal in list(self.signals):
             self.signals.reset(signal)
         rng = np.random.RandomState(seed)
@@ -62,27 +65,45 @@ class ReferenceEngine(Engine):
         except Exception as error:
             add_context(error, self.not_ready(operator))
             raise
+        self.read_clock()
         self.clear_samples()
+        self.broken = None
 
     def run(self, n_steps: int) -> None:
-        with np.errstate(invalid="raise", divide="ignore"):
-            for _ in range(n_steps):
-                self._run_step()
+        self.check_usable()
+        clock = self.recording.clock
+        try:
+            with np.errstate(invalid="raise", divide="ignore"):
+                for _ in range(n_steps):
+                    self._run_step()
+                    if clock.calls:
+                        self.recording.deliver()
+        finally:
+            if clock.calls:
+                self.recording.deliver()
+
+    def settle(self) -> None:
+        """Nothing: when a step is complete, so is everything."""
 
     def _run_step(self) -> None:
+        ticks = self.recording.clock.ticks
         self.signals.save()
         operator = None
         try:
             for operator, step in self._steps:
                 step()
+            self._complete_step()
         except BaseException as error:  # Ctrl-C too, which may come between two operators
-            self.signals.restore()
-            add_context(error, self.failed_in(operator))
+            if self.recording.clock.ticks == ticks:
+                self.signals.restore()
+                add_context(error, self.failed_in(operator))
             raise
-        self._record()
 
-    def _record(self) -> None:
-        n_steps = self.n_steps
-        for planned in self.plan.probes:
+    def _complete_step(self) -> None:
+        n_steps = self.signals[self.plan.step].item()
+        for planned, recorder in zip(self.plan.probes, self.recording.recorders.values()):
             if planned.is_due(n_steps):
-                self.samples[planned.probe].append(self.signals[planned.signal].copy())
+                recorder.write()
+            else:
+                recorder.skip()
+        self.recording.clock.complete(n_steps)

@@ -1,21 +1,103 @@
-"""Samples of probes, in a few large arrays."""
+"""Samples of a probe, as a list that grows while a simulation runs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence
 from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import address
+from nengo_jit.engines.recorder import Block, Span
+
+
+class Contents:
+    """Samples, which are never changed, and how far they go.
+
+    Attributes
+    ----------
+    parts : tuple of numpy.ndarray
+        The samples, in order, not to be written to.
+    seen : int
+        The number of the recorded sample that comes next.
+    block : Block or None
+        Where that sample is, or one of the blocks before.
+    since : int
+        The number of the sample that the last part begins with, if it lies in ``block``; else -1.
+    """
+
+    __slots__ = ("block", "parts", "seen", "since")
+
+    def __init__(
+        self, parts: tuple[np.ndarray, ...], seen: int, block: Block | None, since: int = -1
+    ):
+        self.parts, self.seen, self.block, self.since = parts, seen, block, since
+
+    def with_parts(self, *parts: np.ndarray) -> Contents:
+        """Other samples that go as far."""
+        return Contents(parts, self.seen, self.block)
+
+    def up_to(self, end: int) -> Contents:
+        """The same samples and more, up to the one with a number."""
+        parts, block = list(self.parts), self.block
+        seen, since = self.seen, self.since
+        while seen < end:
+            assert block is not None
+            stop = end if block.next is None else min(end, block.next.first)
+            if seen == stop:
+                block, since = block.next, -1
+                continue
+            if since < 0:
+                since = seen
+            else:
+                parts.pop()
+            parts.append(_read_only(block.rows[since - block.first : stop - block.first]))
+            seen = stop
+        return Contents(tuple(parts), seen, block, since)
+
+
+class Version:
+    """What a list of samples is from one change to the next.
+
+    Attributes
+    ----------
+    span : Span or None
+        Where more samples come from.
+    changed : Contents
+        What the change has made.
+    recent : Contents
+        The same and, so far as anybody has looked, what has been recorded since.
+    next : dict
+        The next version, once there is one; see `Span.next`.
+    """
+
+    __slots__ = ("changed", "next", "recent", "span")
+
+    def __init__(self, span: Span | None, contents: Contents):
+        self.span, self.changed, self.recent = span, contents, contents
+        self.next: dict[int, Version] = {}
+
+    def contents(self) -> Contents:
+        """What the list contains now."""
+        recent, span = self.recent, self.span
+        if span is None:
+            return recent
+        end = span.end()
+        if recent.seen > end:  # the next span begins with what came after somebody looked here
+            recent = self.changed
+        if recent.seen < end:
+            recent = self.recent = recent.up_to(end)
+        if span.next and recent.seen == span.end():  # do not keep the span for nothing
+            self.next.setdefault(0, Version(None, recent))
+        return recent
 
 
 class Samples(MutableSequence[Any]):
     """What was recorded for a probe: a list of arrays of one shape.
 
-    They are kept in blocks, of which a new one is as large as all before it, and which become one
-    when somebody looks at them.
+    Any thread may read it and change it at any time. Whoever looks sees all samples up to the last
+    completed step; arrays that were handed out never change. A change is made at once or, if it is
+    interrupted, not at all, and nobody ever waits for anybody: each change makes a version that
+    follows the one before, by one operation that Python cannot interrupt.
 
     Parameters
     ----------
@@ -23,83 +105,140 @@ class Samples(MutableSequence[Any]):
         Of a sample.
     dtype : numpy.dtype
         Type of the numbers.
+    span : Span, optional
+        Where samples come from; from nowhere by default.
     """
 
-    _block: np.ndarray
-    _address: int
-    _used: int
-    _capacity: int
+    def __init__(self, shape: tuple[int, ...], dtype: Any, span: Span | None = None):
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        block, first = (None, 0) if span is None else (span.recorder.block, span.first)
+        self._version = Version(span, Contents((), first, block))
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any):
-        self.shape, self.dtype = shape, np.dtype(dtype)
-        self._n_bytes = math.prod(shape) * self.dtype.itemsize
-        self._full: list[np.ndarray] = []
-        self._n_full = 0
-        self._begin(np.empty((0, *shape), dtype), 0)
+    def _latest(self) -> Version:
+        while self._version.next:
+            self._version = self._version.next[0]
+        return self._version
 
-    def _begin(self, block: np.ndarray, used: int) -> None:
-        """Go on in a block, of which a part is used already."""
-        self._block, self._address = block, address(block)
-        self._used, self._capacity = used, len(block)
+    def _change(self, make: Callable[[Contents], Contents]) -> None:
+        """Change the contents into what is made of them, unless that raises."""
+        while True:
+            version = self._latest()
+            changed = Version(version.span, make(version.contents()))
+            if version.next.setdefault(0, changed) is changed:
+                return
 
-    def _replace(self, array: np.ndarray) -> None:
-        """Take an array for all samples, since those that were handed out must not change."""
-        self._full, self._n_full = [], 0
-        self._begin(array, len(array))
+    def _edit(self, make: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Change the array of all samples into another one, which nobody else has."""
+        self._change(lambda old: old.with_parts(_read_only(make(self._array(old)))))
+
+    def _array(self, contents: Contents) -> np.ndarray:
+        if not contents.parts:
+            return _read_only(np.empty((0, *self.shape), self.dtype))
+        return contents.parts[0] if len(contents.parts) == 1 else np.concatenate(contents.parts)
 
     @property
     def array(self) -> np.ndarray:
         """(n_samples, *shape) numpy.ndarray: all samples, as they are now; not to be written to."""
-        if self._full:
-            self._replace(np.concatenate([*self._full, self._block[: self._used]]))
-        array = self._block[: self._used]
-        array.setflags(write=False)
+        version = self._latest()
+        contents = version.contents()
+        array = self._array(contents)
+        if len(contents.parts) > 1:  # next time there is less to join
+            version.recent = contents.with_parts(_read_only(array))
         return array
-
-    def reserve(self, n: int) -> int:
-        """Address of room for ``n`` more samples, to be written to before `advance`."""
-        if self._used + n > self._capacity:
-            if self._used:
-                self._full.append(self._block[: self._used])
-                self._n_full += self._used
-            self._begin(np.empty((max(n, self._n_full), *self.shape), self.dtype), 0)
-        return self._address + self._used * self._n_bytes
-
-    def advance(self, n: int) -> None:
-        """Count ``n`` samples that were written to where `reserve` said."""
-        self._used += n
 
     def append(self, value: Any) -> None:
         self.extend([value])
 
     def extend(self, values: Iterable[Any]) -> None:
-        array = np.asarray(values if isinstance(values, (Samples, np.ndarray)) else list(values))
-        if len(array):
-            self.reserve(len(array))
-            self._block[self._used : self._used + len(array)] = array
-            self._used += len(array)
+        added = self._rows(values)
+
+        def make(old: Contents) -> Contents:
+            parts = [*old.parts, added]
+            while len(parts) > 1 and len(parts[-1]) >= len(parts[-2]):
+                parts[-2:] = [_read_only(np.concatenate(parts[-2:]))]
+            return old.with_parts(*parts)
+
+        if len(added):
+            self._change(make)
 
     def insert(self, index: int, value: Any) -> None:
-        position = slice(index, None).indices(len(self))[0]  # lists accept any number
-        self._replace(np.insert(self.array, position, value, axis=0))
+        def make(array: np.ndarray) -> np.ndarray:
+            position = slice(index, None).indices(len(array))[0]  # lists accept any number
+            return np.insert(array, position, value, axis=0)
+
+        self._edit(make)
+
+    def pop(self, index: int = -1) -> Any:
+        popped = []
+
+        def make(array: np.ndarray) -> np.ndarray:
+            popped.append(array[index])
+            return np.delete(array, index, axis=0)
+
+        self._edit(make)
+        return popped[-1]
+
+    def clear(self) -> None:
+        self._change(lambda old: old.with_parts())
+
+    def reverse(self) -> None:
+        self._edit(lambda array: array[::-1].copy())
+
+    def _rows(self, values: Any) -> np.ndarray:
+        """Values as samples."""
+        array = _array_of(values)
+        rows: np.ndarray = np.empty((len(array), *self.shape), self.dtype)
+        if len(array):
+            rows[...] = array
+        return _read_only(rows)
 
     def __len__(self) -> int:
-        return self._n_full + self._used
+        return sum(map(len, self._latest().contents().parts))
 
     def __getitem__(self, index: Any) -> Any:
         return self.array[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        changed = self.array.copy()
-        changed[index] = value
-        self._replace(changed)
+        new = _array_of(value)
+        if isinstance(index, slice) and (new.ndim > len(self.shape) or new.shape == (0,)):
+            new = self._rows(new)
+
+        def make(array: np.ndarray) -> np.ndarray:
+            if isinstance(index, slice) and new.ndim > len(self.shape):
+                first, last, step = index.indices(len(array))
+                if step == 1:  # as in lists, there may be more or less than before
+                    return np.concatenate([array[:first], new, array[max(first, last) :]])
+            changed = array.copy()
+            changed[index] = new
+            return changed
+
+        self._edit(make)
 
     def __delitem__(self, index: Any) -> None:
-        self._replace(np.delete(self.array, index, axis=0))
+        self._edit(lambda array: np.delete(array, index, axis=0))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.array
         return array.astype(dtype or array.dtype, copy=bool(copy) or copy is None)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.shape, self.dtype, np.array(self))
+
     def __repr__(self) -> str:
         return f"Samples({self.array!r})"
+
+
+def _restored(shape: tuple[int, ...], dtype: np.dtype, array: np.ndarray) -> Samples:
+    samples = Samples(shape, dtype)
+    samples.extend(array)
+    return samples
+
+
+def _array_of(values: Any) -> np.ndarray:
+    is_one = isinstance(values, (Samples, np.ndarray)) or not isinstance(values, Iterable)
+    return np.asarray(values if is_one else list(values))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array

@@ -84,6 +84,10 @@ class Callback:
                 self._tell(task.CALLED, self.operator.make_call(signals))
                 self._tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
 
+    def kept(self) -> tuple[Any, ...]:
+        """What a program may be using: it must be kept until the program has ended."""
+        return (self.traced, *self._kept.values())
+
     def listen(self, told: Callable[[], None] | None) -> None:
         """Have a function called each time that Python has been called, or none."""
         self._tell(task.TOLD, told)
@@ -97,19 +101,11 @@ class Callback:
 
     def take_error(self) -> BaseException | None:
         """What Python raised, if that stopped the program; it can be taken once."""
-        places = slice(task.ERROR, task.LENGTH)
-        parts = [ctypes.c_void_p(part) for part in self._task[places].tolist()]
-        if not parts[0]:
-            return None
-        self._task[places] = 0
-        try:
-            ctypes.pythonapi.PyErr_Restore(*parts)
-        except BaseException as error:
-            return error
-        return None
+        return take_error(self._task)
 
     def trace(self) -> None:
-        """Perform the function as a tape from now on, if that is the same thing."""
+        """Make a tape for the function, if that is the same thing; `switch` puts it to use."""
+        self.switch(False)
         self._n_traces += 1
         try:
             if self._n_traces > MOST_TRACES:
@@ -118,11 +114,24 @@ class Callback:
             self.remark = "; ".join(self.traced.reasons)
         except Unsupported as reason:
             self.traced, self.remark = None, str(reason)
-        self.switch(True)
 
     def switch(self, on: bool) -> None:
         """Perform the tape, if there is one, or call Python."""
         self._task[task.TAPE] = self.traced.tape.address if on and self.traced is not None else 0
+
+
+def take_error(told: np.ndarray) -> BaseException | None:
+    """What Python raised in a task, as an exception that can be taken once; None if nothing."""
+    places = slice(task.ERROR, task.LENGTH)
+    parts = [ctypes.c_void_p(part) for part in told[places].tolist()]
+    if not parts[0]:
+        return None
+    told[places] = 0
+    try:
+        ctypes.pythonapi.PyErr_Restore(*parts)
+    except BaseException as error:
+        return error
+    return None
 
 
 class Tracing:
@@ -144,6 +153,7 @@ class Tracing:
         self._is_on: bool | None = True  # None if some tapes are in use and some are not
         self._traced: list[Callback] = []
         self._watched = Watched()
+        self._is_watched = True  # whether it holds what all tapes rely on
         self._logged: set[str] = set()
 
     def reset(self) -> None:
@@ -153,13 +163,14 @@ class Tracing:
     def trace(self) -> None:
         """Trace what has not been traced since the last reset."""
         if self._pending:
-            self._pending = False
+            self._is_watched = False
             for callback in self._callbacks:
                 if self._enabled:
                     callback.trace()
                 else:
                     callback.remark = "is not compiled since `compile_python` is off"
             self._watch()
+            self._pending = False
             self._log()
         else:
             self._trace_anew()
@@ -180,7 +191,9 @@ class Tracing:
     def _trace_anew(self) -> None:
         """Trace what reads something that has been rebound since."""
         traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
-        if self._watched.have_changed() or any(each.tape.has_moved for _, each in traced):
+        has_moved = any(each.tape.has_moved for _, each in traced)
+        if not self._is_watched or has_moved or self._watched.have_changed():
+            self._is_watched = False
             for callback, each in traced:
                 if not each.is_right:
                     callback.trace()
@@ -188,25 +201,27 @@ class Tracing:
 
     def _switch(self, on: bool) -> None:
         if on is not self._is_on:
-            self._is_on = on
+            self._is_on = None  # whatever interrupts this
+            self._listen(on)
             for callback in self._traced:
                 callback.switch(on)
-            self._listen()
+            self._is_on = on
 
-    def _listen(self) -> None:
+    def _listen(self, on: bool) -> None:
         """Be told of calls of Python after which tapes might be wrong."""
-        is_needed = self._is_on is True and self._watched.has_names
+        is_needed = on and self._watched.has_names
         for callback in self._callbacks:
             callback.listen(self._after_call if is_needed else None)
 
     def _watch(self) -> None:
-        self._traced = [callback for callback in self._callbacks if callback.traced is not None]
-        self._watched = Watched()
-        for callback in self._traced:
+        """Watch what the tapes rely on, before any of them is put to use."""
+        traced = [callback for callback in self._callbacks if callback.traced is not None]
+        watched = Watched()
+        for callback in traced:
             assert callback.traced is not None
-            callback.switch(self._is_on is True)
-            self._watched.update(callback.traced.watched)
-        self._listen()
+            watched.update(callback.traced.watched)
+        self._traced, self._watched, self._is_on = traced, watched, None
+        self._is_watched = True
 
     def _after_call(self) -> None:
         """Python has run: it may have rebound what tapes rely on."""

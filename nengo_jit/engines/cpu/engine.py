@@ -8,29 +8,28 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.builder.signal import SignalDict, is_sparse
-from nengo_jit.engines.base import Engine
+from nengo_jit.builder.signal import SignalDict
+from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
-from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.functions import Functions
-from nengo_jit.engines.cpu.kernels.operator import places, start
+from nengo_jit.engines.cpu.kernels.operator import start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
+from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.strands import Piece
-from nengo_jit.engines.cpu.team import MOST_MEMBERS
-from nengo_jit.engines.samples import Samples
+from nengo_jit.engines.cpu.team import FAILED, MOST_MEMBERS, RUNNING
+from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
-from nengo_jit.planner.plan import Plan, ProbePlan
+from nengo_jit.planner.plan import Plan
 
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
@@ -72,8 +71,7 @@ class CpuEngine(Engine):
         compile_python: bool = True,
     ):
         super().__init__(plan)
-        self._unsettled_since: int | None = None  # number of steps before the run
-        self._broken: str | None = None  # why signals may be wrong
+        self._unsettled_since: int | None = None  # ticks before the run
         self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
         self.signals = SignalDict()
         self.signals.allocate_runs(plan.runs)
@@ -83,7 +81,10 @@ class CpuEngine(Engine):
         self._lowering = Lowering(plan, self.signals)
         self.callbacks: list[Callback] = []
         self._step = self.signals[plan.step]
-        self._recorders = [Recorder(planned, self._lowering) for planned in plan.probes]
+        self.recording = Recording(plan.probes, self.signals)
+        self._recorders = KernelRecording(self.recording, self._step, self._lowering)
+        self._status = np.zeros(2, np.int64)  # see `RUNNING`
+        self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
         levels = self._lower()
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
@@ -128,7 +129,10 @@ class CpuEngine(Engine):
             for operator in group.members:
                 self._lowering.lower(operator)
         self._unread = self._find_unread()
-        when = {**dict.fromkeys(self._steady(), "first"), **dict.fromkeys(self._unread, "after")}
+        steady = self._steady()
+        # Within a run these are not computed again, even if the engine is reset.
+        self._constant = {signal.base for op in steady for signal in (*op.sets, *op.incs)}
+        when = {**dict.fromkeys(steady, "first"), **dict.fromkeys(self._unread, "after")}
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         last = -1  # level on which a callback may raise
         for group in self.plan.groups:
@@ -148,11 +152,10 @@ class CpuEngine(Engine):
         self._save_before(last)
         self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
-        recording = [recorder.row for recorder in self._recorders]
         return [
             [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
             *(levels[key] for key in sorted(levels)),
-            [Piece(None, kernels.probe.record, row) for row in recording],
+            *self._recorders.levels,
         ]
 
     def _find_unread(self) -> frozenset[Any]:
@@ -190,8 +193,13 @@ class CpuEngine(Engine):
         self._saved = [(array, array.copy()) for array in arrays if array.flags.writeable]
 
     def reset(self, seed: int) -> None:
+        self.settle()
+        self.broken = RESET_INTERRUPTED
+        if self.is_running:
+            self._outlived += [callback.kept() for callback in self.callbacks]
         for signal in list(self.signals):
-            self.signals.reset(signal)
+            if not (self.is_running and signal.base in self._constant):
+                self.signals.reset(signal)
         rng = np.random.RandomState(seed)
         in_python = {callback.operator: callback for callback in self.callbacks}
         operator = None
@@ -207,8 +215,9 @@ class CpuEngine(Engine):
             add_context(error, self.not_ready(operator))
             raise
         self._tracing.reset()
+        self.read_clock()
         self.clear_samples()
-        self._unsettled_since, self._broken = None, None
+        self.broken = None
 
     def explain(self) -> Plan:
         self._tracing.trace()
@@ -222,25 +231,38 @@ class CpuEngine(Engine):
         )
 
     def run(self, n_steps: int) -> None:
-        self.settle()
-        if self._broken is not None:
-            raise SimulationError(f"{self._broken} Reset the simulator to go on.")
-        n_before = self._step.item()
-        for recorder in self._recorders:
-            recorder.begin(n_before, n_steps, self.samples[recorder.probe])
-        self._unsettled_since = n_before
+        is_within = self.is_running  # a function that is called in a step of another run
+        if not is_within:
+            self.settle()
+        if self._status[FAILED]:  # an interrupt has come before the error could be raised
+            self._take_errors()
+        self.check_usable()
+        self._recorders.begin(n_steps, is_within)
+        if not is_within:
+            self._unsettled_since = self.recording.clock.ticks
         try:
-            for prepare in self._lowering.before_run:
-                prepare()
+            if not is_within:
+                for prepare in self._lowering.before_run:
+                    prepare()
+                for loan in self._lowering.loans:
+                    loan.take()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
                 failed = self._run_python(self, n_steps)
             else:
                 failed = self._run_programs(n_steps)
         finally:
-            self.settle()
+            if not is_within:
+                self.settle()
+            if self.recording.clock.calls:
+                self.recording.deliver()
         if failed is not None:
             self._raise_error(failed)
+
+    @property
+    def is_running(self) -> bool:
+        """bool: whether a program is being carried out."""
+        return bool(self._status[RUNNING])
 
     def settle(self) -> None:
         """Finish what a run leaves to be done after its last step.
@@ -248,20 +270,20 @@ class CpuEngine(Engine):
         That is done at the end of each run. If it is interrupted there, it is done again, as a
         whole, before the next run, or before anybody looks at signals.
         """
-        if self._unsettled_since is None:
+        if self._unsettled_since is None or self.is_running:
             return
-        if self._after is not None and self._step.item() > self._unsettled_since:
+        if self._after is not None and self.recording.clock.ticks > self._unsettled_since:
             self._after.run(1)
-        for recorder in self._recorders:
-            recorder.end()
-        for finish in self._lowering.after_run:
-            finish()
+        for loan in self._lowering.loans:
+            loan.give_back()
+        self._outlived.clear()
         self._unsettled_since = None
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
         undo = [(start(copy), start(array), array.nbytes) for array, copy in self._saved]
-        return Program(chosen, self._graph, self.threads, self._lowering.dtype, undo)
+        dtype = self._lowering.dtype
+        return Program(chosen, self._graph, self.threads, dtype, self._status, undo)
 
     def _run_programs(self, n_steps: int) -> Program | None:
         """Run the programs; returns the one that has failed, if any."""
@@ -271,74 +293,18 @@ class CpuEngine(Engine):
             n_steps -= 1
         return self._later if n_steps > 0 and self._later.run(n_steps) else None
 
+    def _take_errors(self) -> list[tuple[Any, BaseException]]:
+        """What Python raised in callbacks, or else when a step was complete."""
+        self._status[FAILED] = 0
+        errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
+        errors.append((None, self._recorders.take_error()))
+        return [(operator, error) for operator, error in errors if error is not None]
+
     def _raise_error(self, failed: Program) -> None:
         """Raise what Python raised in a callback, or an error for a kernel that failed."""
-        errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
-        for operator, error in errors:
-            if error is not None:
+        for operator, error in self._take_errors():
+            if operator is not None:  # else it was raised after the step was complete
                 add_context(error, self.failed_in(operator))
-                raise error
-        self._broken = f"{failed.why_it_failed()}; step {self.n_steps + 1} is not complete."
-        raise SimulationError(f"{self._broken} Reset the simulator to go on.")
-
-
-class Recorder:
-    """Keeps the samples of one probe while a program runs.
-
-    Parameters
-    ----------
-    planned : ProbePlan
-        What is recorded.
-    lowering : Lowering
-        The program's memory.
-
-    Attributes
-    ----------
-    probe : nengo.Probe
-        Whom the samples are for.
-    row : tuple of int
-        For the kernel that records.
-    """
-
-    def __init__(self, planned: ProbePlan, lowering: Lowering):
-        self.probe = planned.probe
-        self._period = planned.period
-        self._source: Any = lowering.array(planned.signal)
-        self._matrix: Any = None
-        if is_sparse(self._source):  # of which only the stored numbers can change
-            self._matrix, self._source = self._source, self._source.data
-        state = np.zeros(3, np.int64)
-        self._state = state.data
-        self._samples: Any = Samples(self._source.shape, self._source.dtype)
-        lowest, indices = start(self._source), 0
-        if not contiguous(self._source):
-            lowest, offsets = places(self._source)
-            indices = lowering.constant(offsets.ravel(), np.int64)
-        self.row = (
-            lowest,
-            self._source.nbytes,
-            lowering.constant([planned.period], np.float64),
-            indices,
-            start(state),
-            self._source.itemsize,
-        )
-
-    def begin(self, n_before: int, n_steps: int, samples: Any) -> None:
-        """Make room in ``samples`` for those of ``n_steps`` steps after ``n_before``."""
-        n_samples = n_steps if self._period <= 1 else int(n_steps / self._period) + 2
-        self._target = samples
-        if self._matrix is None:
-            self._samples = samples
-        self._state[0] = self._samples.reserve(n_samples)
-        self._state[1] = n_before
-        self._state[2] = 0
-
-    def end(self) -> None:
-        """Append what was recorded since `begin`."""
-        self._samples.advance(self._state[2])
-        if self._matrix is None:
-            return
-        for sample in self._samples:
-            self._target.append(self._matrix.copy())
-            self._target[-1].data[...] = sample
-        self._samples.clear()
+            raise error
+        self.broken = f"{failed.why_it_failed()}; step {self.n_steps + 1} is not complete."
+        self.check_usable()

@@ -19,7 +19,7 @@ from nengo_jit.builder.operator import DotInc
 from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
 from nengo_jit.engines.cpu.contracts import CONTRACTS, Contracts
 from nengo_jit.engines.cpu.machine import Kernel, Row
-from nengo_jit.engines.cpu.random import Stream
+from nengo_jit.engines.cpu.random import Loan, Stream
 from nengo_jit.planner.plan import Plan
 
 Lowered = list[tuple[Kernel, Row]]
@@ -83,9 +83,10 @@ class Lowering:
         taken in nengo's order.
     streams : dict of (Operator, Stream)
         Generators of random numbers that are begun anew at each reset, and go on from there.
-    before_run, after_run : list of callable
-        What to do before and after each run, such as loading the state of a generator that
-        Python code shares.
+    before_run : list of callable
+        What to do before each run, such as a check of what users may have changed.
+    loans : list of Loan
+        Generators that kernels take over for as long as a run lasts.
     """
 
     def __init__(self, plan: Plan, signals: SignalDict):
@@ -99,7 +100,7 @@ class Lowering:
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
         self.streams: dict[Any, Stream] = {}
         self.before_run: list[Callable[[], None]] = []
-        self.after_run: list[Callable[[], None]] = []
+        self.loans: list[Loan] = []
         self._steady, self._unread = plan.steady, plan.unread
         self._level = {op: group.level for group in plan.groups for op in group.members}
         self._products: dict[Any, Any] = {}

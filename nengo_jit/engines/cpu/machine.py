@@ -31,8 +31,10 @@ FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
-PAUSED = -1  # status of a program that stopped after a whole step since it waited too long
-BUSY = -2  # status of a run that has not begun: the threads are not free
+# A negative status says that the step is complete
+PAUSED = -1  # since the leading thread had to wait for too long
+LATE = -2  # since Python has raised after it
+BUSY = -3  # since nothing has begun: the threads are not free
 SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
 
 # Functions that kernels call, with options for the compiler.

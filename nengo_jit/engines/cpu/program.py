@@ -10,7 +10,7 @@ import numpy as np
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import BUSY, ENTRY, FLOAT64, Kernel, Row, table_of
+from nengo_jit.engines.cpu.machine import BUSY, ENTRY, FLOAT64, PAUSED, Kernel, Row, table_of
 from nengo_jit.engines.cpu.pace import Pace
 from nengo_jit.engines.cpu.schedule import Work, alone, share
 from nengo_jit.engines.cpu.strands import Piece, phases
@@ -36,6 +36,8 @@ class Crew:
         What each thread does in a step.
     dtype : numpy.dtype
         Type of the numbers.
+    status : (2,) numpy.ndarray of int64
+        The engine's, see `nengo_jit.engines.cpu.team.RUNNING`.
     undo : list of tuple of int
         Rows for `copy_bytes`, which put back what a failed step has written.
 
@@ -45,13 +47,26 @@ class Crew:
         How many threads there are.
     """
 
-    def __init__(self, parts: Sequence[Sequence[Work]], dtype: np.dtype, undo: Sequence[Row]):
+    def __init__(
+        self,
+        parts: Sequence[Sequence[Work]],
+        dtype: np.dtype,
+        status: np.ndarray,
+        undo: Sequence[Row],
+    ):
         self.n_threads = len(parts)
         self._kept: list[np.ndarray] = []
         self._codes = [[work.code for work in part] for part in parts]
         self._tables = [self._assemble(part, dtype) for part in parts]
         kernels = address_of(run, dtype), address_of(copy_bytes, FLOAT64)
-        head = (TEAM.address, 0, *kernels, self._keep(table_of(list(undo))), self.n_threads)
+        head = (
+            self._keep(status),
+            TEAM.address,
+            0,
+            *kernels,
+            self._keep(table_of(list(undo))),
+            self.n_threads,
+        )
         self._table = table_of([(*head, *map(start, self._tables))])
         self._address = ctypes.c_int64(start(self._table))
         self._lead = ENTRY(address_of(lead, FLOAT64))
@@ -88,7 +103,7 @@ class Crew:
         -------
         int
             Zero if all steps are done; `BUSY` if none has begun since the threads are not free;
-            `PAUSED` after a whole step; else the status of the kernel that failed.
+            `PAUSED` or `LATE` after a whole step; else the status of the kernel that failed.
         """
         self._first[N_STEPS] = n_steps
         if self.n_threads > 1:
@@ -96,7 +111,7 @@ class Crew:
                 return BUSY
             for table in self._tables:
                 table[N_STEPS], table[STATUS] = n_steps, 0
-            self._table[2] = patience
+            self._table[3] = patience
         status: int = self._lead(None, self._address)
         return status
 
@@ -128,6 +143,8 @@ class Program:
         How many threads to use at most.
     dtype : numpy.dtype
         Type of the numbers.
+    status : (2,) numpy.ndarray of int64
+        The engine's, see `nengo_jit.engines.cpu.team.RUNNING`.
     undo : list of tuple of int
         Rows for `copy_bytes`, which put back what a failed step has written.
     """
@@ -138,12 +155,14 @@ class Program:
         graph: Graph,
         n_threads: int,
         dtype: np.dtype,
-        undo: Sequence[Row] = (),
+        status: np.ndarray,
+        undo: Sequence[Row],
     ):
         self._levels, self._graph = levels, graph
-        self._n_threads, self._dtype, self._undo = n_threads, dtype, undo
+        self._n_threads = n_threads
+        self._given = dtype, status, undo
         self._pace = Pace(1e-9 * sum(piece.nanoseconds for level in levels for piece in level))
-        self._alone = Crew([alone(levels, dtype.itemsize)], dtype, undo)
+        self._alone = Crew([alone(levels, dtype.itemsize)], *self._given)
         self._shared = self._alone if n_threads == 1 else None
         self._latest = self._alone
 
@@ -153,9 +172,8 @@ class Program:
         if self._shared is None:
             barrier = (self._n_threads, TEAM.address)
             levels = phases(self._levels, self._graph)
-            parts = share(levels, self._n_threads, barrier, self._dtype.itemsize)
-            is_worth_it = len(parts) > 1
-            self._shared = Crew(parts, self._dtype, self._undo) if is_worth_it else self._alone
+            parts = share(levels, self._n_threads, barrier, self._given[0].itemsize)
+            self._shared = Crew(parts, *self._given) if len(parts) > 1 else self._alone
         self._levels = ()
         return self._shared
 
@@ -182,9 +200,11 @@ class Program:
             status = crew.run(todo.n_steps, self._pace.patience)
             if status == BUSY:
                 self._pace.give_up()
-                continue
-            self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
-            if status > 0:
+                self._latest = crew = self._alone
+                status = crew.run(todo.n_steps)
+            else:
+                self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
+            if status not in (0, PAUSED):
                 return status
             n_steps -= crew.n_done
         return 0

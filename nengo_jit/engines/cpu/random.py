@@ -84,7 +84,8 @@ class Stream:
 
     def load(self, rng: np.random.RandomState) -> None:
         """Go on from the state of ``rng``."""
-        _, words, position, has_normal, normal = rng.get_state()
+        state: Any = rng.get_state()
+        _, words, position, has_normal, normal = state
         if not 0 <= position <= N_WORDS:  # NumPy lets anybody set it
             raise ValueError(f"{rng} is at position {position} of {N_WORDS}")
         self.buffer[POSITION], self.buffer[HAS_NORMAL] = position, has_normal
@@ -97,6 +98,36 @@ class Stream:
         normal = float(self.buffer[NORMAL : NORMAL + 1].view(np.float64)[0])
         words = self.buffer[WORDS:RADII].view(np.uint32)
         rng.set_state(("MT19937", words, position, has_normal, normal))
+
+
+class Loan:
+    """A generator whose numbers kernels draw during a run, and Python before and after it.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        The generator.
+    stream : Stream
+        What kernels draw from.
+    """
+
+    def __init__(self, rng: np.random.RandomState, stream: Stream):
+        self._rng, self._stream = rng, stream
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Let kernels go on from where the generator is."""
+        self._stream.load(self._rng)
+        self._is_taken = True
+
+    def give_back(self) -> None:
+        """Let the generator go on from where the kernels are, if they have had it.
+
+        It may be called again if it was interrupted.
+        """
+        if self._is_taken:
+            self._stream.store(self._rng)
+            self._is_taken = False
 
 
 def is_legacy(rng: Any) -> bool:

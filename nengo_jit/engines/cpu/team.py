@@ -73,6 +73,10 @@ MANY = 1 << 30  # is added to the arrivals to end a run
 LOOKS = 64  # at a number before looking at the clock
 SPIN = 20_000  # nanoseconds of spinning before a thread sleeps
 
+# What the status of an engine says
+RUNNING = 0  # how many runs are in progress, of which each but the first is within another one
+FAILED = 1  # status of the latest run that has failed, until its error is taken
+
 # What a table of `run` says, after the number of rows
 PROGRAM = 1  # address of the program: kernel, table, kernel, table ...
 LENGTH = 2  # of the program
@@ -106,7 +110,7 @@ def run_steps(row):
         for i in range(0, program.size, 2):
             status = call(program[i], program[i + 1])
             if status != 0:
-                row[DONE] = step + (status == PAUSED)
+                row[DONE] = step + (status < 0)
                 row[STATUS], row[ENTRY_NUMBER] = status, i
                 return status
     row[DONE], row[STATUS] = row[N_STEPS], 0
@@ -219,22 +223,24 @@ def hand_out(team, n_threads, patience, run_kernel, tables):
     return True
 
 
-@kernel("======")
+@kernel("=======")
 def lead(memory, table):
     """Carry out programs, one in each thread, and put back what a failed step has written.
 
-    A row has the address of the team's memory, how long the leader may wait in a step
-    (nanoseconds), the addresses of `run`, of the kernel and table that put back, and the number
-    of threads; then the addresses of the tables for `run`, the leader's first.
+    A row has the address of the engine's status (see `RUNNING`), that of the team's memory, how
+    long the leader may wait in a step (nanoseconds), the addresses of `run` and of the kernel and
+    the table that put back, and the number of threads; then the addresses of the tables for `run`,
+    the leader's first.
     """
-    row = integers(table, 7)
-    team, run_kernel, n_threads = row[1], row[3], row[6]
+    row = integers(table, 8)
+    engine, team, run_kernel, n_threads = row[1], row[2], row[4], row[7]
     tables = integers(table + 8 * row.size, n_threads)
-    if n_threads > 1 and not hand_out(team, n_threads, row[2], run_kernel, tables):
+    if n_threads > 1 and not hand_out(team, n_threads, row[3], run_kernel, tables):
         return BUSY
+    atomic_add(engine + RUNNING * 8, 1)
     status = call(run_kernel, tables[0])
     if n_threads > 1:
-        if status > 0:
+        if status != 0 and status != PAUSED:
             abort(team)
         finished = atomic_load(team + FINISHED)
         while finished < n_threads - 1:
@@ -242,7 +248,10 @@ def lead(memory, table):
             finished = atomic_load(team + FINISHED)
         atomic_add(team + RUNS, -1)
     if status > 0:
-        call(row[4], row[5])
+        call(row[5], row[6])
+    if status != 0 and status != PAUSED:
+        integers(engine + FAILED * 8, 1)[0] = status
+    atomic_add(engine + RUNNING * 8, -1)
     return status
 
 

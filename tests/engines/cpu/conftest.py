@@ -13,6 +13,7 @@ from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.pace import Pace, Slice
+from nengo_jit.engines.cpu.team import TEAM
 from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
 
@@ -20,6 +21,8 @@ from nengo_jit.planner import make_plan
 @contextmanager
 def sharing():
     """Context in which programs share all that can be shared, always, whether it pays or not."""
+    while not TEAM.is_ready(4):
+        pass
     with (
         mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
         mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),

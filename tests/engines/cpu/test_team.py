@@ -111,7 +111,7 @@ def crew_of_two(counters, barriers, undo=()):
                 Work(wait_for_all, [(2, TEAM.address, role | IS_LAST)]),
             ]
         )
-    return Crew(parts, FLOAT64, undo)
+    return Crew(parts, FLOAT64, np.zeros(2, np.int64), undo)
 
 
 def run_when_ready(crew, n_steps, patience=1 << 62):

@@ -36,7 +36,7 @@ from nengo_jit.engines.cpu.machine import (
     vector,
 )
 from nengo_jit.engines.cpu.machine import kernel as kernel_with
-from nengo_jit.engines.cpu.random import Stream, fill_uniform, is_legacy, next_poisson
+from nengo_jit.engines.cpu.random import Loan, Stream, fill_uniform, is_legacy, next_poisson
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import FORMULA as POISSON_SPIKING
@@ -189,8 +189,7 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> int | None:
     if len(operator.state_extra) != 1 or not is_legacy(rng):
         return None
     stream = Stream(lowering.buffer(Stream.size))
-    lowering.before_run.append(lambda: stream.load(rng))
-    lowering.after_run.append(lambda: stream.store(rng))
+    lowering.loans.append(Loan(rng, stream))
     return stream.address
 
 

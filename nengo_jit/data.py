@@ -1,0 +1,130 @@
+"""What a simulation has to tell about each object: probe data, and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines import Engine
+from nengo_jit.engines.samples import Samples
+
+
+class Nowhere:
+    """Where samples go of a probe that has been deleted."""
+
+    def __init__(self, probe: Any):
+        self.probe = probe
+
+    def append(self, sample: Any) -> None:
+        """Refuse, as a dictionary does."""
+        raise KeyError(self.probe)
+
+
+class RawData(MutableMapping[Any, Any]):
+    """What is kept for each object: for a probe, the list that its samples go to.
+
+    Assigning to a probe lets its samples go to something else from then on, to which they are
+    appended one by one.
+
+    Parameters
+    ----------
+    parameters : dict
+        What was built, by object.
+    engine : Engine
+        What records.
+    """
+
+    def __init__(self, parameters: dict[Any, Any], engine: Engine):
+        self._parameters = parameters.copy()
+        self._recording = engine.recording
+
+    def __getitem__(self, key: Any) -> Any:
+        if key not in self._recording.recorders:
+            return self._parameters[key]
+        samples = self._recording.latest(key)
+        if type(samples) is Nowhere:
+            raise KeyError(key)
+        return samples
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if key not in self._recording.recorders:
+            self._parameters[key] = value
+        elif self._recording.latest(key) is not value:
+            self._recording.redirect(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        if key in self._recording.recorders:
+            if key not in self:
+                raise KeyError(key)
+            self[key] = Nowhere(key)
+        else:
+            del self._parameters[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (key for key in list(self._parameters) if key in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class SimulationData(Mapping[Any, Any]):
+    """What a simulation has to tell about each object.
+
+    Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to
+    the parameters that were built for them (`BuiltEnsemble`, `BuiltConnection`); objects about
+    which there is nothing to tell, such as nodes, to None.
+
+    Parameters
+    ----------
+    raw : RawData or dict
+        What is kept for each object; `Samples`, or a list, for a probe.
+
+    Attributes
+    ----------
+    raw : RawData or dict
+        As given. A probe's list grows while the simulation runs. It may be read, emptied, changed
+        and replaced at any time, by any thread, while the simulation runs, too.
+    """
+
+    def __init__(self, raw: Mapping[Any, Any]):
+        self.raw = raw
+        # each array with what tells whether its list has changed since
+        self._cache: dict[Any, tuple[tuple[int, ...], np.ndarray]] = {}
+
+    def __getitem__(self, key: Any) -> Any:
+        """Data of an object; a probe's samples as a read-only array."""
+        value = self.raw[key]
+        if isinstance(value, Samples):
+            array = value.array
+            return array if len(array) else np.zeros(0)  # as in nengo
+        if not isinstance(value, list):
+            return value
+        value = value.copy()  # which may grow meanwhile
+        mark = (len(value), *map(id, value[:1] + value[-1:]))
+        known = self._cache.get(key)
+        if known is None or known[0] != mark:
+            array = np.asarray(value)
+            array.setflags(write=False)
+            known = self._cache[key] = (mark, array)
+        return known[1]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return repr(self.raw)
+
+    def __str__(self) -> str:
+        return str(self.raw)
+
+    def reset(self) -> None:
+        """Forget the arrays that were made of lists."""
+        self._cache.clear()

@@ -1,0 +1,107 @@
+"""Recording by kernels: where they write samples to, and that there is always room."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.callbacks import take_error
+from nengo_jit.engines.cpu.kernels import python as task
+from nengo_jit.engines.cpu.kernels.operator import contiguous, places
+from nengo_jit.engines.cpu.kernels.probe import complete_step, record
+from nengo_jit.engines.cpu.lowering import Lowering
+from nengo_jit.engines.cpu.strands import Piece
+from nengo_jit.engines.recorder import Recorder
+from nengo_jit.engines.recording import Recording
+
+
+class KernelRecording:
+    """Has kernels record the samples of a recording.
+
+    Nothing need be done after a run: what the kernels have recorded is what the clock counts.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to record.
+    step : numpy.ndarray
+        Live memory of the step counter.
+    lowering : Lowering
+        The program's memory.
+
+    Attributes
+    ----------
+    levels : list of list of Piece
+        What kernels do at the end of a step.
+    """
+
+    def __init__(self, recording: Recording, step: np.ndarray, lowering: Lowering):
+        self._recording = recording
+        self._clock = recording.clock
+        self._room = self._promised = 0
+        self._states = [
+            (recorder, lowering.buffer(3, np.int64)) for recorder in recording.recorders.values()
+        ]
+        self._deliver = recording.deliver
+        self._task = lowering.buffer(task.LENGTH, np.int64)
+        self._task[task.CALLED] = id(self._deliver)
+        clock, counter = start(self._clock.words), (start(step), step.itemsize)
+        rows = []
+        for recorder, state in self._states:
+            state[2] = clock
+            source = recorder.source
+            lowest, indices = start(source), 0
+            if not contiguous(source):
+                lowest, offsets = places(source)
+                indices = lowering.constant(offsets.ravel(), np.int64)
+            period = lowering.constant([recorder.period], np.float64)
+            row = lowest, source.nbytes, period, indices, start(state), source.itemsize
+            rows.append((*row, *counter))
+        self.levels = [
+            [Piece(None, record, row) for row in rows],
+            [Piece(None, complete_step, (clock, *counter, start(self._task)))],
+        ]
+
+    def begin(self, n_steps: int, within: bool) -> None:
+        """See that there is room for the samples of a run.
+
+        Parameters
+        ----------
+        n_steps : int
+            Of the run.
+        within : bool
+            Whether another run is not over yet, which will need its room.
+        """
+        ticks = self._clock.ticks
+        self._promised = n_steps + (max(ticks, self._promised) if within else ticks)
+        if self._promised > self._room:
+            self._make_room(self._promised - ticks)
+
+    def _make_room(self, n_steps: int) -> None:
+        self._room = 0  # until all of this has been done
+        if self._clock.calls:
+            self._recording.deliver()
+        room = sys.maxsize - self._clock.ticks
+        for recorder, state in self._states:
+            block, used = recorder.reserve(_most_samples(recorder, n_steps))
+            n_bytes = block.rows[:1].nbytes
+            state[0] = start(block.rows) + used * n_bytes
+            state[1] = 0 if block.ticks is None else start(block.ticks) + used * 8
+            room = min(room, _fewest_steps(recorder, len(block.rows) - used))
+        self._room = self._clock.ticks + room
+
+    def take_error(self) -> BaseException | None:
+        """What Python raised after a step was complete, if it did; it can be taken once."""
+        return take_error(self._task)
+
+
+def _most_samples(recorder: Recorder, n_steps: int) -> int:
+    """How many samples are taken in some steps at most."""
+    return n_steps if recorder.always else int(n_steps / recorder.period) + 3
+
+
+def _fewest_steps(recorder: Recorder, n_samples: int) -> int:
+    """For how many steps there is room if there is room for some samples."""
+    return n_samples if recorder.always else int((n_samples - 2) * recorder.period)

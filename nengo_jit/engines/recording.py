@@ -1,0 +1,170 @@
+"""Recording: which lists the samples of all probes go to, and since when."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from operator import itemgetter, length_hint
+from typing import Any, NamedTuple
+
+from nengo_jit.engines.recorder import Clock, Recorder, Span
+from nengo_jit.engines.samples import Samples
+from nengo_jit.planner.plan import ProbePlan
+
+END = sys.maxsize
+OURS: Any = object()  # stands for a list of the recording's own
+
+
+class Target(NamedTuple):
+    """What the samples of a span go to.
+
+    Attributes
+    ----------
+    span : Span
+        Which samples.
+    samples : Samples or list or Any
+        `Samples` take them from the span themselves. To anything else, each one is appended.
+    position : iterator or None
+        The numbers of the samples that have not been appended yet; None for `Samples`.
+    """
+
+    span: Span
+    samples: Any
+    position: Iterator[int] | None = None
+
+
+class Recording:
+    """Where samples go, and the clock that says which of them count.
+
+    Parameters
+    ----------
+    probes : iterable of ProbePlan
+        What is recorded.
+    signals : Mapping of (Signal, numpy.ndarray or scipy.sparse matrix)
+        Live memory.
+
+    Attributes
+    ----------
+    clock : Clock
+        How many steps are complete.
+    recorders : dict of (nengo.Probe, Recorder)
+        What owns the samples of each probe.
+    """
+
+    def __init__(self, probes: Iterable[ProbePlan], signals: Any):
+        self.clock = Clock()
+        self.recorders = {
+            planned.probe: Recorder(signals[planned.signal], planned.period, self.clock)
+            for planned in probes
+        }
+        self._targets = {
+            probe: self._make(recorder, 0) for probe, recorder in self.recorders.items()
+        }
+        self._set_calls()
+
+    def _make(self, recorder: Recorder, first: int, samples: Any = OURS) -> Target:
+        """A target for samples from one on; of a kind that suits the recorder by default."""
+        span = Span(recorder, first)
+        if samples is OURS and not recorder.is_sparse:
+            source = recorder.source
+            return Target(span, Samples(source.shape, source.dtype, span))
+        return Target(span, [] if samples is OURS else samples, iter(range(first, END)))
+
+    def _chain(self, probe: Any) -> Iterator[Target]:
+        """Targets that may not have all their samples yet, up to the latest one."""
+        target = self._targets[probe]
+        yield target
+        while target.span.next:
+            target = target.span.next[0]
+            yield target
+
+    def _latest(self, probe: Any) -> Target:
+        """The latest target. Those before are forgotten, unless something is to be appended."""
+        target = self._targets[probe]
+        while target.span.next:
+            following = target.span.next[0]
+            if target.position is None and target is self._targets[probe]:
+                self._targets[probe] = following
+            target = following
+        return target
+
+    def latest(self, probe: Any) -> Any:
+        """What the samples of a probe go to: `Samples`, or what somebody else has put there."""
+        return self._latest(probe).samples
+
+    def redirect(self, probe: Any, samples: Any = OURS, ticks: int | None = None) -> None:
+        """Let the samples of a probe go to something else from now on.
+
+        Parameters
+        ----------
+        probe : nengo.Probe
+            Whose.
+        samples : Any, optional
+            To what they will be appended, step by step. By default to new `Samples`, or to a new
+            list of matrices if they are sparse.
+        ticks : int, optional
+            The last tick whose sample still goes to where it went before; the latest one by
+            default.
+        """
+        recorder = self.recorders[probe]
+        while True:
+            before = self._latest(probe)
+            first = max(_next_of(before), recorder.count(ticks))
+            target = self._make(recorder, first, samples)
+            if target.position is not None:
+                self.clock.calls = 1
+            if before.span.next.setdefault(0, target) is target:
+                break
+        if target.position is not None:  # the run may just have found that there are no lists
+            self.clock.calls = 1
+        self._latest(probe)
+
+    def clear(self) -> None:
+        """Begin anew for each probe, after the same step; what was there before stays as it is."""
+        ticks = self.clock.ticks
+        for probe in self.recorders:
+            self.redirect(probe, ticks=ticks)
+
+    def deliver(self) -> None:
+        """Append what is to be appended; to be called when a step is complete, by who runs it."""
+        for probe in self.recorders:
+            for target in self._chain(probe):
+                _append_to(target)
+            self._targets[probe] = target
+        self._set_calls()
+
+    def _set_calls(self) -> None:
+        self.clock.calls = int(self._has_lists())
+        if self._has_lists():  # another thread may have brought one meanwhile
+            self.clock.calls = 1
+
+    def _has_lists(self) -> bool:
+        return any(
+            target.position is not None for probe in self.recorders for target in self._chain(probe)
+        )
+
+
+def _next_of(target: Target) -> int:
+    """The number of the first sample that a target need not keep."""
+    return target.span.first if target.position is None else END - length_hint(target.position)
+
+
+def _append_to(target: Target) -> None:
+    """Append samples, each of them once, whatever comes in between.
+
+    What is taken from ``position`` has been appended. Both are done by one call, within which
+    Python runs nothing else if the samples go to a list.
+    """
+    if target.position is None:
+        return
+    first, end = _next_of(target), target.span.end()
+    if first >= end:
+        return
+    copies = [target.span.recorder.copy(row) for row in target.span.recorder.rows(first, end)]
+    taken = map(itemgetter(0), zip(copies, target.position))
+    append = getattr(target.samples, "append", None)
+    if append is None:
+        deque(taken, 0)
+        raise AttributeError(f"Samples of a probe cannot be appended to {target.samples!r}")
+    deque(map(append, taken), 0)
