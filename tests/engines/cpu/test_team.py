@@ -23,7 +23,7 @@ from nengo_jit.engines.cpu.program import Crew
 from nengo_jit.engines.cpu.schedule import Work
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, TEAM, wait_for_all
 
-N_STEPS = 40
+N_STEPS = 12
 
 
 def network(function=lambda t: np.sin(20 * t)):
@@ -45,7 +45,7 @@ def network(function=lambda t: np.sin(20 * t)):
             nengo.Probe(array.ea_ensembles[0].neurons),
             nengo.Probe(poisson.neurons),
             nengo.Probe(target),
-            nengo.Probe(learned, "weights", sample_every=0.004),
+            nengo.Probe(learned, "weights", sample_every=0.003),
         ]
     return net
 
@@ -216,7 +216,7 @@ def test_a_kernel_that_fails_is_an_error_until_the_simulator_is_reset(
 
 
 def forks(t):
-    if abs(t - 0.01) < 1e-9:
+    if abs(t - 0.005) < 1e-9:
         child = os.fork()
         if child == 0:
             return 0.5
@@ -295,7 +295,7 @@ def test_a_run_can_be_interrupted_anywhere(expected, always_shared, monkeypatch)
     monkeypatch.setattr(callbacks, "WORTH_TRACING", 0)
     monkeypatch.setattr(callbacks, "WORTH_CHECKING", 0)
     number, is_over = 0, False
-    with simulator(network()) as sim:
+    with simulator(network(), threads=2) as sim:
         neurons = [op for op in sim.step_order if isinstance(op, SimNeurons)]
         generators = [rng for op in neurons for rng in op.state_extra.values()]
         states = [rng.get_state() for rng in generators]
@@ -322,7 +322,7 @@ def test_the_first_run_can_be_interrupted_anywhere(expected, always_shared, monk
         fresh = team.Team()
         monkeypatch.setattr(program, "TEAM", fresh)
         with simulator(net, threads=2) as sim:
-            number += 1 if number < 200 else 17
+            number += 1 if number < 100 else 23
             is_over = not interrupted_at(sim, 5, number)
             sim.run_steps(N_STEPS - sim.n_steps)
             assert data_of(sim) == expected, number
