@@ -29,7 +29,7 @@ def test_a_clock_counts_steps_and_never_takes_a_tick_back(clock):
 def test_samples_count_when_their_step_is_complete(clock, period):
     source = np.zeros(2)
     recorder = Recorder(source, period, clock)
-    expected = []
+    first, expected = recorder.block, []
     for n_steps in range(1, 1000):
         source[:] = n_steps
         for attempt in range(2):  # the first one is interrupted
@@ -45,7 +45,10 @@ def test_samples_count_when_their_step_is_complete(clock, period):
         if expected:
             row = recorder.rows(len(expected) - 1, len(expected))
             assert row.tolist() == [[expected[-1]] * 2]
-    assert recorder.count(ticks=990) == sum(step <= 990 for step in expected)
+    for ticks in (0, 100, 990, 999):
+        count, block = recorder.find(first, ticks)
+        assert count == sum(step <= ticks for step in expected)
+        assert block.next is None or block.next.first > count
 
 
 def test_what_was_written_for_a_step_that_did_not_happen_does_not_count(clock):
