@@ -160,11 +160,6 @@ class Recorder:
                 return count, block
             block = block.next
 
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Samples of the latest block, by their numbers."""
-        block = self.block
-        return block.rows[first - block.first : last - block.first]
-
     def reserve(self, n: int) -> tuple[Block, int]:
         """Make room for ``n`` more samples.
 

@@ -9,7 +9,7 @@ from operator import itemgetter, length_hint
 from typing import Any, NamedTuple
 
 from nengo_jit.engines.recorder import Block, Clock, Recorder, Span
-from nengo_jit.engines.samples import Samples
+from nengo_jit.engines.samples import Contents, Samples
 from nengo_jit.planner.plan import ProbePlan
 
 END = sys.maxsize
@@ -25,12 +25,15 @@ class Target(NamedTuple):
         Which samples.
     samples : Samples or list or Any
         `Samples` take them from the span themselves. To anything else, each one is appended.
+    blocks : list of Block or None
+        One: where the next sample to be appended is, or one of the blocks before.
     position : iterator or None
         The numbers of the samples that have not been appended yet; None for `Samples`.
     """
 
     span: Span
     samples: Any
+    blocks: list[Block | None]
     position: Iterator[int] | None = None
 
 
@@ -69,8 +72,8 @@ class Recording:
         span = Span(recorder, first)
         if samples is OURS and not recorder.is_sparse:
             source = recorder.source
-            return Target(span, Samples(source.shape, source.dtype, span, block))
-        return Target(span, [] if samples is OURS else samples, iter(range(first, END)))
+            return Target(span, Samples(source.shape, source.dtype, span, block), [])
+        return Target(span, [] if samples is OURS else samples, [block], iter(range(first, END)))
 
     def _chain(self, probe: Any) -> Iterator[Target]:
         """Targets that may not have all their samples yet, up to the latest one."""
@@ -165,10 +168,12 @@ def _append_to(target: Target) -> None:
     first, end = _next_of(target), target.span.end()
     if first >= end:
         return
-    copies = [target.span.recorder.copy(row) for row in target.span.recorder.rows(first, end)]
+    found = Contents((), first, target.blocks[0]).up_to(end)
+    copies = [target.span.recorder.copy(row) for part in found.parts for row in part]
     taken = map(itemgetter(0), zip(copies, target.position))
     append = getattr(target.samples, "append", None)
     if append is None:
         deque(taken, 0)
         raise AttributeError(f"Samples of a probe cannot be appended to {target.samples!r}")
     deque(map(append, taken), 0)
+    target.blocks[:] = [found.block]

@@ -52,10 +52,11 @@ class Contents:
         seen, since = self.seen, self.since
         while seen < end:
             assert block is not None
-            stop = end if block.next is None else min(end, block.next.first)
-            if seen == stop:
-                block, since = block.next, -1
+            following = block.next
+            if following is not None and seen >= following.first:
+                block, since = following, -1
                 continue
+            stop = end if following is None else min(end, following.first)
             if since < 0:
                 since = seen
             else:

@@ -43,8 +43,8 @@ def test_samples_count_when_their_step_is_complete(clock, period):
             expected.append(n_steps)
         assert recorder.count() == len(expected)
         if expected:
-            row = recorder.rows(len(expected) - 1, len(expected))
-            assert row.tolist() == [[expected[-1]] * 2]
+            block = recorder.block
+            assert block.rows[len(expected) - 1 - block.first].tolist() == [expected[-1]] * 2
     for ticks in (0, 100, 990, 999):
         count, block = recorder.find(first, ticks)
         assert count == sum(step <= ticks for step in expected)
@@ -112,5 +112,4 @@ def test_of_a_sparse_matrix_the_stored_numbers_are_recorded(clock):
     recorder.write()
     clock.complete(1)
     matrix.data[:] = 0
-    (row,) = recorder.rows(0, 1)
-    assert recorder.copy(row).toarray().tolist() == [[0, 1], [2, 0]]
+    assert recorder.copy(recorder.block.rows[0]).toarray().tolist() == [[0, 1], [2, 0]]

@@ -101,6 +101,18 @@ def test_samples_are_appended_to_what_somebody_puts_there(run, make):
     assert not run.recording.clock.calls
 
 
+@pytest.mark.parametrize("n", [2, 3000])
+def test_a_list_gets_what_was_recorded_while_it_was_brought(run, n):
+    run.steps(5)
+    block, ticks = run.recording.recorders["p"].block, run.recording.clock.ticks
+    old, mine = run.recording.latest("p"), []
+    run.steps(n)
+    run.recording._redirect("p", block, ticks, mine)
+    run.steps(2)
+    assert numbers(old) == [1, 2, 3, 4, 5]
+    assert numbers(mine) == list(range(6, 8 + n))
+
+
 def test_one_list_for_two_probes_gets_the_samples_of_both(run):
     both = []
     run.recording.redirect("p", both)
