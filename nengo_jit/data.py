@@ -37,8 +37,8 @@ class RawData(MutableMapping[Any, Any]):
     """
 
     def __init__(self, parameters: dict[Any, Any], engine: Engine):
-        self._parameters = parameters.copy()
         self._recording = engine.recording
+        self._parameters = {**parameters, **dict.fromkeys(self._recording.recorders)}
 
     def __getitem__(self, key: Any) -> Any:
         if key not in self._recording.recorders:

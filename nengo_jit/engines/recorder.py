@@ -138,21 +138,27 @@ class Recorder:
             self._block = self._block.next
         return self._block
 
-    def count(self, ticks: int | None = None) -> int:
-        """How many samples there have been, after as many ticks as given, or up to now.
+    def count(self) -> int:
+        """How many samples there have been, up to now."""
+        return self.find(self.block, self.clock.ticks)[0]
 
-        A number of ticks must not be from before the latest block.
+    def find(self, block: Block, ticks: int) -> tuple[int, Block]:
+        """How many samples there had been at a tick, and where the next one is.
+
+        Parameters
+        ----------
+        block : Block
+            Where to begin: one in which samples went at that tick, or before.
+        ticks : int
+            The tick.
         """
-        ticks = self.clock.ticks if ticks is None else ticks
-        block = self.block
-        if block.ticks is None:
-            return ticks
-        return block.first + int(np.searchsorted(block.ticks, ticks, side="right"))
-
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Samples of the latest block, by their numbers."""
-        block = self.block
-        return block.rows[first - block.first : last - block.first]
+        while True:
+            count = ticks
+            if block.ticks is not None:
+                count = block.first + int(np.searchsorted(block.ticks, ticks, side="right"))
+            if block.next is None or count < block.next.first:
+                return count, block
+            block = block.next
 
     def reserve(self, n: int) -> tuple[Block, int]:
         """Make room for ``n`` more samples.

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter, length_hint
 from typing import Any, NamedTuple
 
-from nengo_jit.engines.recorder import Clock, Recorder, Span
-from nengo_jit.engines.samples import Samples
+from nengo_jit.engines.recorder import Block, Clock, Recorder, Span
+from nengo_jit.engines.samples import Contents, Samples
 from nengo_jit.planner.plan import ProbePlan
 
 END = sys.maxsize
@@ -25,12 +25,15 @@ class Target(NamedTuple):
         Which samples.
     samples : Samples or list or Any
         `Samples` take them from the span themselves. To anything else, each one is appended.
+    blocks : list of Block or None
+        One: where the next sample to be appended is, or one of the blocks before.
     position : iterator or None
         The numbers of the samples that have not been appended yet; None for `Samples`.
     """
 
     span: Span
     samples: Any
+    blocks: list[Block | None]
     position: Iterator[int] | None = None
 
 
@@ -59,17 +62,18 @@ class Recording:
             for planned in probes
         }
         self._targets = {
-            probe: self._make(recorder, 0) for probe, recorder in self.recorders.items()
+            probe: self._make(recorder, 0, recorder.block)
+            for probe, recorder in self.recorders.items()
         }
         self._set_calls()
 
-    def _make(self, recorder: Recorder, first: int, samples: Any = OURS) -> Target:
-        """A target for samples from one on; of a kind that suits the recorder by default."""
+    def _make(self, recorder: Recorder, first: int, block: Block, samples: Any = OURS) -> Target:
+        """A target for samples from one on, which is in a block or in one that comes later."""
         span = Span(recorder, first)
         if samples is OURS and not recorder.is_sparse:
             source = recorder.source
-            return Target(span, Samples(source.shape, source.dtype, span))
-        return Target(span, [] if samples is OURS else samples, iter(range(first, END)))
+            return Target(span, Samples(source.shape, source.dtype, span, block), [])
+        return Target(span, [] if samples is OURS else samples, [block], iter(range(first, END)))
 
     def _chain(self, probe: Any) -> Iterator[Target]:
         """Targets that may not have all their samples yet, up to the latest one."""
@@ -93,7 +97,7 @@ class Recording:
         """What the samples of a probe go to: `Samples`, or what somebody else has put there."""
         return self._latest(probe).samples
 
-    def redirect(self, probe: Any, samples: Any = OURS, ticks: int | None = None) -> None:
+    def redirect(self, probe: Any, samples: Any = OURS) -> None:
         """Let the samples of a probe go to something else from now on.
 
         Parameters
@@ -103,15 +107,17 @@ class Recording:
         samples : Any, optional
             To what they will be appended, step by step. By default to new `Samples`, or to a new
             list of matrices if they are sparse.
-        ticks : int, optional
-            The last tick whose sample still goes to where it went before; the latest one by
-            default.
         """
+        block = self.recorders[probe].block
+        self._redirect(probe, block, self.clock.ticks, samples)
+
+    def _redirect(self, probe: Any, block: Block, ticks: int, samples: Any = OURS) -> None:
+        """Let samples go to something else after a tick."""
         recorder = self.recorders[probe]
+        count, block = recorder.find(block, ticks)
         while True:
             before = self._latest(probe)
-            first = max(_next_of(before), recorder.count(ticks))
-            target = self._make(recorder, first, samples)
+            target = self._make(recorder, max(_next_of(before), count), block, samples)
             if target.position is not None:
                 self.clock.calls = 1
             if before.span.next.setdefault(0, target) is target:
@@ -122,9 +128,10 @@ class Recording:
 
     def clear(self) -> None:
         """Begin anew for each probe, after the same step; what was there before stays as it is."""
+        blocks = {probe: recorder.block for probe, recorder in self.recorders.items()}
         ticks = self.clock.ticks
-        for probe in self.recorders:
-            self.redirect(probe, ticks=ticks)
+        for probe, block in blocks.items():
+            self._redirect(probe, block, ticks)
 
     def deliver(self) -> None:
         """Append what is to be appended; to be called when a step is complete, by who runs it."""
@@ -161,10 +168,12 @@ def _append_to(target: Target) -> None:
     first, end = _next_of(target), target.span.end()
     if first >= end:
         return
-    copies = [target.span.recorder.copy(row) for row in target.span.recorder.rows(first, end)]
+    found = Contents((), first, target.blocks[0]).up_to(end)
+    copies = [target.span.recorder.copy(row) for part in found.parts for row in part]
     taken = map(itemgetter(0), zip(copies, target.position))
     append = getattr(target.samples, "append", None)
     if append is None:
         deque(taken, 0)
         raise AttributeError(f"Samples of a probe cannot be appended to {target.samples!r}")
     deque(map(append, taken), 0)
+    target.blocks[:] = [found.block]

@@ -23,36 +23,57 @@ class Contents:
         Where that sample is, or one of the blocks before.
     since : int
         The number of the sample that the last part begins with, if it lies in ``block``; else -1.
+    fresh : int
+        How many of the last samples are as they were recorded, one after the other.
     """
 
-    __slots__ = ("block", "parts", "seen", "since")
+    __slots__ = ("block", "fresh", "parts", "seen", "since")
 
     def __init__(
-        self, parts: tuple[np.ndarray, ...], seen: int, block: Block | None, since: int = -1
+        self,
+        parts: tuple[np.ndarray, ...],
+        seen: int,
+        block: Block | None,
+        since: int = -1,
+        fresh: int = 0,
     ):
-        self.parts, self.seen, self.block, self.since = parts, seen, block, since
+        self.parts, self.seen, self.fresh = parts, seen, fresh
+        self.block, self.since = block, since
 
-    def with_parts(self, *parts: np.ndarray) -> Contents:
+    def with_parts(self, *parts: np.ndarray, fresh: int = 0) -> Contents:
         """Other samples that go as far."""
-        return Contents(parts, self.seen, self.block)
+        return Contents(parts, self.seen, self.block, fresh=fresh)
 
     def up_to(self, end: int) -> Contents:
-        """The same samples and more, up to the one with a number."""
+        """The same samples and more, or less, up to the one with a number."""
+        if end < self.seen:
+            return self._down_to(end)
         parts, block = list(self.parts), self.block
         seen, since = self.seen, self.since
         while seen < end:
             assert block is not None
-            stop = end if block.next is None else min(end, block.next.first)
-            if seen == stop:
-                block, since = block.next, -1
+            following = block.next
+            if following is not None and seen >= following.first:
+                block, since = following, -1
                 continue
+            stop = end if following is None else min(end, following.first)
             if since < 0:
                 since = seen
             else:
                 parts.pop()
             parts.append(_read_only(block.rows[since - block.first : stop - block.first]))
             seen = stop
-        return Contents(tuple(parts), seen, block, since)
+        return Contents(tuple(parts), seen, block, since, self.fresh + end - self.seen)
+
+    def _down_to(self, end: int) -> Contents:
+        parts, n = list(self.parts), min(self.seen - end, self.fresh)
+        fresh = self.fresh - n
+        while n > 0:
+            last = parts.pop()
+            if len(last) > n:
+                parts.append(last[: len(last) - n])
+            n -= len(last)
+        return Contents(tuple(parts), end, None, fresh=fresh)
 
 
 class Version:
@@ -62,18 +83,16 @@ class Version:
     ----------
     span : Span or None
         Where more samples come from.
-    changed : Contents
-        What the change has made.
     recent : Contents
-        The same and, so far as anybody has looked, what has been recorded since.
+        What the change has made and, so far as anybody has looked, what was recorded since.
     next : dict
         The next version, once there is one; see `Span.next`.
     """
 
-    __slots__ = ("changed", "next", "recent", "span")
+    __slots__ = ("next", "recent", "span")
 
     def __init__(self, span: Span | None, contents: Contents):
-        self.span, self.changed, self.recent = span, contents, contents
+        self.span, self.recent = span, contents
         self.next: dict[int, Version] = {}
 
     def contents(self) -> Contents:
@@ -82,11 +101,9 @@ class Version:
         if span is None:
             return recent
         end = span.end()
-        if recent.seen > end:  # the next span begins with what came after somebody looked here
-            recent = self.changed
-        if recent.seen < end:
+        if recent.seen != end:  # more if the next span begins with what somebody has seen here
             recent = self.recent = recent.up_to(end)
-        if span.next and recent.seen == span.end():  # do not keep the span for nothing
+        if span.next and end == span.end():  # what is complete need not keep the span
             self.next.setdefault(0, Version(None, recent))
         return recent
 
@@ -107,12 +124,19 @@ class Samples(MutableSequence[Any]):
         Type of the numbers.
     span : Span, optional
         Where samples come from; from nowhere by default.
+    block : Block, optional
+        Where the first of them is, or one of the blocks before.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any, span: Span | None = None):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: Any,
+        span: Span | None = None,
+        block: Block | None = None,
+    ):
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
-        block, first = (None, 0) if span is None else (span.recorder.block, span.first)
-        self._version = Version(span, Contents((), first, block))
+        self._version = Version(span, Contents((), 0 if span is None else span.first, block))
 
     def _latest(self) -> Version:
         while self._version.next:
@@ -143,7 +167,7 @@ class Samples(MutableSequence[Any]):
         contents = version.contents()
         array = self._array(contents)
         if len(contents.parts) > 1:  # next time there is less to join
-            version.recent = contents.with_parts(_read_only(array))
+            version.recent = contents.with_parts(_read_only(array), fresh=contents.fresh)
         return array
 
     def append(self, value: Any) -> None:

@@ -29,7 +29,7 @@ def test_a_clock_counts_steps_and_never_takes_a_tick_back(clock):
 def test_samples_count_when_their_step_is_complete(clock, period):
     source = np.zeros(2)
     recorder = Recorder(source, period, clock)
-    expected = []
+    first, expected = recorder.block, []
     for n_steps in range(1, 1000):
         source[:] = n_steps
         for attempt in range(2):  # the first one is interrupted
@@ -43,9 +43,12 @@ def test_samples_count_when_their_step_is_complete(clock, period):
             expected.append(n_steps)
         assert recorder.count() == len(expected)
         if expected:
-            row = recorder.rows(len(expected) - 1, len(expected))
-            assert row.tolist() == [[expected[-1]] * 2]
-    assert recorder.count(ticks=990) == sum(step <= 990 for step in expected)
+            block = recorder.block
+            assert block.rows[len(expected) - 1 - block.first].tolist() == [expected[-1]] * 2
+    for ticks in (0, 100, 990, 999):
+        count, block = recorder.find(first, ticks)
+        assert count == sum(step <= ticks for step in expected)
+        assert block.next is None or block.next.first > count
 
 
 def test_what_was_written_for_a_step_that_did_not_happen_does_not_count(clock):
@@ -109,5 +112,4 @@ def test_of_a_sparse_matrix_the_stored_numbers_are_recorded(clock):
     recorder.write()
     clock.complete(1)
     matrix.data[:] = 0
-    (row,) = recorder.rows(0, 1)
-    assert recorder.copy(row).toarray().tolist() == [[0, 1], [2, 0]]
+    assert recorder.copy(recorder.block.rows[0]).toarray().tolist() == [[0, 1], [2, 0]]

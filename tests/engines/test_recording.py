@@ -71,16 +71,17 @@ def test_old_lists_keep_what_nobody_has_looked_at(run):
     assert numbers(old) == [1, 2, 3, 4, 5]
 
 
-def test_a_list_ends_where_the_next_begins_even_if_somebody_saw_more(run):
+@pytest.mark.parametrize("n", [2, 3000])
+def test_a_list_ends_where_the_next_begins_even_if_somebody_saw_more(run, n):
     old = run.recording.latest("p")
     run.steps(5)
-    ticks = run.recording.clock.ticks
-    run.steps(2)
+    block, ticks = run.recording.recorders["p"].block, run.recording.clock.ticks
+    run.steps(n)
     seen = old.array
-    run.recording.redirect("p", ticks=ticks)
+    run.recording._redirect("p", block, ticks)  # as if all that had come in between
     assert numbers(old) == [1, 2, 3, 4, 5]
-    assert numbers(run.recording.latest("p")) == [6, 7]
-    assert numbers(seen) == [1, 2, 3, 4, 5, 6, 7]
+    assert numbers(run.recording.latest("p")) == list(range(6, 6 + n))
+    assert numbers(seen) == list(range(1, 6 + n))
 
 
 @pytest.mark.parametrize("make", [list, lambda: deque(maxlen=9), lambda: Samples((2,), float)])
@@ -98,6 +99,18 @@ def test_samples_are_appended_to_what_somebody_puts_there(run, make):
     run.steps(1)
     assert (numbers(second), numbers(run.recording.latest("p"))) == ([6], [7])
     assert not run.recording.clock.calls
+
+
+@pytest.mark.parametrize("n", [2, 3000])
+def test_a_list_gets_what_was_recorded_while_it_was_brought(run, n):
+    run.steps(5)
+    block, ticks = run.recording.recorders["p"].block, run.recording.clock.ticks
+    old, mine = run.recording.latest("p"), []
+    run.steps(n)
+    run.recording._redirect("p", block, ticks, mine)
+    run.steps(2)
+    assert numbers(old) == [1, 2, 3, 4, 5]
+    assert numbers(mine) == list(range(6, 8 + n))
 
 
 def test_one_list_for_two_probes_gets_the_samples_of_both(run):

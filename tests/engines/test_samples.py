@@ -97,7 +97,7 @@ def recorded():
             recorder.write()
             clock.complete(clock.n_steps + 1)
 
-    return Samples((1,), float, Span(recorder, 0)), record
+    return Samples((1,), float, Span(recorder, 0), recorder.block), record
 
 
 @given(st.lists(st.integers(0, 300) | st.slices(400), max_size=8))
@@ -105,7 +105,7 @@ def recorded():
 def test_what_is_recorded_is_appended_whatever_was_deleted(steps):
     source, clock = np.zeros(1), Clock()
     recorder = Recorder(source, 1, clock)
-    samples, expected, seen = Samples((1,), float, Span(recorder, 0)), [], []
+    samples, expected, seen = Samples((1,), float, Span(recorder, 0), recorder.block), [], []
     for step in steps:
         if isinstance(step, slice):
             del samples[step], expected[step]
