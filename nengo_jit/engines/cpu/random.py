@@ -84,7 +84,8 @@ class Stream:
 
     def load(self, rng: np.random.RandomState) -> None:
         """Go on from the state of ``rng``."""
-        _, words, position, has_normal, normal = rng.get_state()
+        _, words, at, has_normal, normal = rng.get_state()
+        position = int(at)
         if not 0 <= position <= N_WORDS:  # NumPy lets anybody set it
             raise ValueError(f"{rng} is at position {position} of {N_WORDS}")
         self.buffer[POSITION], self.buffer[HAS_NORMAL] = position, has_normal
