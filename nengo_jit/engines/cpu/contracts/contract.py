@@ -68,7 +68,10 @@ class Contracts:
             signals.remove(getattr(operator, EXEMPT[kind]))
         if not self._others.isdisjoint(signals):
             return False
-        return kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
+        try:
+            return kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
+        except Exception:  # an operand is not even there, or a parameter of another kind
+            return False
 
 
 def _is_writable(array: Any) -> bool:
