@@ -105,6 +105,7 @@ def _sparse_dot_inc(operator: SparseDotInc, signals: Arrays) -> bool:
         x.shape[1:] in COLUMN
         and (matrix.shape[1], y.shape) == (x.shape[0], (matrix.shape[0], *x.shape[1:]))
         and contiguous(matrix.data)
+        and matrix.data.flags.aligned
         and has_valid_indices(matrix)
     )
 
