@@ -95,7 +95,10 @@ class SimNeurons(Operator, reference.SimNeurons):
         state = {name: signals[signal] for name, signal in self.state.items()}
         state.update(self.state_extra)
 
-        return partial(neurons.step, dt, J, output, **state)
+        step: Any = neurons.step
+        if not callable(step):
+            return lambda: step(dt, J, output, **state)  # which raises in the first step
+        return partial(step, dt, J, output, **state)
 
 
 @Builder.register(NeuronType)

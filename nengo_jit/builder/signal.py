@@ -455,9 +455,9 @@ class SignalDict(Mapping[reference.Signal, Any]):
             self._arrays[base][...] = base.initial_value
 
     def _hold(self, value: np.ndarray) -> np.ndarray:
-        """A read-only array with memory that stays where it is: itself, if possible."""
-        held = hold(value)
-        if held is None:  # it belongs to a library that may do with it what it likes
+        """A read-only array with memory that stays where it is, aligned: itself, if possible."""
+        held = hold(value) if value.flags.aligned else None
+        if held is None:  # or it belongs to a library that may do with it what it likes
             value = value.copy()
             value.setflags(write=False)
         else:

@@ -25,6 +25,9 @@ class Functions(Evaluator):
     def __init__(self) -> None:
         self._known: dict[tuple[int, int, int], _Function] = {}
 
+    def __reduce__(self) -> Any:
+        return Functions, ()  # tapes are full of addresses, which are those of one process
+
     def natively(self, function: Any, points: np.ndarray, targets: np.ndarray) -> Natively | None:
         if len(points) < WORTH_TRACING or not points.dtype == targets.dtype == FLOAT64:
             return None

@@ -1,6 +1,7 @@
 """Functions of connections, evaluated natively: what Python returns, to the last bit."""
 
 import math
+import pickle
 import warnings
 
 import nengo
@@ -155,3 +156,13 @@ def test_models_have_the_same_decoders_either_way():
     assert n_calls[0] == n_calls[1] == len(sim.data[ens].eval_points)
     for compiled, in_python in zip(*weights):
         np.testing.assert_array_equal(compiled, in_python)
+
+
+def test_what_has_been_traced_is_not_pickled():
+    """Another process would call addresses of this one."""
+    functions, points = Functions(), np.zeros((WORTH_TRACING, 1))
+    assert functions.natively(np.negative, points, points.copy()) is not None
+    assert functions._known
+    copied = pickle.loads(pickle.dumps(functions))
+    assert type(copied) is Functions
+    assert not copied._known

@@ -70,6 +70,16 @@ def test_weights_in_a_buffer(engine_class):
     assert engine.signals[y].tolist() == [3.0, 12.0, 21.0]
 
 
+@pytest.mark.parametrize("engine_class", ENGINES)
+def test_weights_that_are_not_aligned(engine_class):
+    weights = np.zeros(9 * 8 + 1, np.uint8)[1:].view(np.float64).reshape(3, 3)
+    weights[...] = np.arange(9.0).reshape(3, 3)
+    engine, y = product(engine_class, weights, np.ones(3))
+    engine.run(1)
+    assert engine.signals[y].tolist() == [3.0, 12.0, 21.0]
+    assert all(array.flags.aligned for array in engine.signals.values())
+
+
 def test_inputs_that_are_presented_cannot_be_resized():
     with nengo.Network() as net:
         process = nengo.processes.PresentInput(np.arange(6.0).reshape(3, 2), 0.001)
