@@ -31,6 +31,7 @@ FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
+OUT_OF_BOUNDS = 2  # status of a kernel that failed a check, see `nengo_jit.regions`
 SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
 
 # Functions that kernels call, with options for the compiler.
@@ -83,6 +84,14 @@ def vector(memory: Any, address: Any, size: Any) -> Any:
     return _only_in_kernels()
 
 
+def vector_from(memory: Any, address: Any) -> Any:
+    """Numbers from an address on, as an array for indices that are right; its size is not.
+
+    For use in kernels. There is one number at least.
+    """
+    return _only_in_kernels()
+
+
 def integers(address: Any, size: Any) -> Any:
     """64-bit integers at an address, as an array; for use in kernels."""
     return _only_in_kernels()
@@ -105,6 +114,21 @@ def reals(address: Any, size: Any) -> Any:
 
 def short_reals(address: Any, size: Any) -> Any:
     """Numbers of single precision at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def foreign_integers(address: Any, size: Any) -> Any:
+    """As `integers`, in an object of Python's, of whose memory we know nothing; for kernels."""
+    return _only_in_kernels()
+
+
+def foreign_short_integers(address: Any, size: Any) -> Any:
+    """As `short_integers`, in an object of Python's; for use in kernels."""
+    return _only_in_kernels()
+
+
+def foreign_reals(address: Any, size: Any) -> Any:
+    """As `reals`, in an object of Python's; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -394,7 +418,7 @@ def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel
 @helper(forceinline=True)
 def is_single(memory):
     """Whether a kernel's numbers are of single precision; for use in kernels."""
-    return vector(memory, 0, 1).itemsize == 4
+    return vector(memory, 0, 0).itemsize == 4
 
 
 @kernel("====")
