@@ -19,6 +19,7 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
+from nengo.exceptions import SimulationError
 
 CHECKED = os.environ.get("NENGO_JIT_CHECK", "0") not in ("", "0")
 SYMBOL = "nengo_jit_regions"  # by which kernels know `Regions.shared`
@@ -111,19 +112,23 @@ class Regions:
         self._tables.append(table)
         self.shared[TABLE] = pointer(table)
 
-    def take_failure(self) -> str | None:
-        """Say which kernel failed a check, and how; None if none has since the last time."""
+    def raise_failure(self) -> None:
+        """Raise an error if a kernel has failed a check since the last time.
+
+        To be called after each call of kernels.
+
+        Raises
+        ------
+        SimulationError
+            That says which kernel, and what it did.
+        """
         name, address, n_bytes = self.shared[[KERNEL, ADDRESS, N_BYTES]].tolist()
-        if not name:
-            return None
-        self.shared[[KERNEL, ADDRESS, N_BYTES]] = 0
-        kernel = ctypes.string_at(name).decode()
-        if not address:
-            return f"A kernel left its memory: `{kernel}` used an index that an array does not have"
-        return (
-            f"A kernel left its memory: `{kernel}` asked for {n_bytes} bytes at {address:#x}, "
-            "which are not those of any array"
-        )
+        if name:
+            self.shared[[KERNEL, ADDRESS, N_BYTES]] = 0
+            asked = f"{n_bytes} bytes at {address:#x}, which are not those of any array"
+            what = asked if address else "an element that an array does not have"
+            kernel = ctypes.string_at(name).decode()
+            raise SimulationError(f"A kernel left its memory: `{kernel}` asked for {what}")
 
 
 def pointer(array: np.ndarray) -> int:

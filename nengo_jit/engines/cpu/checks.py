@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.extending import intrinsic
 
-from nengo_jit.engines.cpu.intrinsics import add_atomically, define, typed_pointer
+from nengo_jit.engines.cpu.intrinsics import add_atomically, define
+from nengo_jit.engines.cpu.machine import foreign_integers
 from nengo_jit.regions import ADDRESS, CHECKED, LENGTH, N_BYTES, READERS, SYMBOL, TABLE
 
 HEADER = 64  # bytes before scratch memory, which is aligned to as many
@@ -82,16 +82,12 @@ def checked(address: Any, n: Any, itemsize: Any) -> Any:
     raise NotImplementedError
 
 
-def _integers(address, n):
-    return carray(typed_pointer(address, np.int64(0)), n)
-
-
 def _end_of_scratch(address):
     end, lowest = 0, _stack()
     if not lowest <= address < lowest + REACH:
         return end
     for start in range(address // HEADER * HEADER, lowest + HEADER, -HEADER):
-        header = _integers(start - MARK_AT, 2)
+        header = foreign_integers(start - MARK_AT, 2)
         if header[0] == start ^ MARK and start + header[1] > address:
             end = max(end, start + header[1])
     return end
@@ -100,9 +96,9 @@ def _end_of_scratch(address):
 def _end_of(address):
     shared = _shared()
     add_atomically(shared + 8 * READERS, 1)
-    table = _integers(shared, LENGTH)[TABLE]
-    n = _integers(table, 1)[0]
-    starts, ends = _integers(table + 8, n), _integers(table + 8 * (1 + n), n)
+    table = foreign_integers(shared, LENGTH)[TABLE]
+    n = foreign_integers(table, 1)[0]
+    starts, ends = foreign_integers(table + 8, n), foreign_integers(table + 8 * (1 + n), n)
     first, last = 0, n  # how many arrays start at the address or before
     while first < last:
         middle = (first + last) // 2
@@ -117,7 +113,7 @@ def _end_of(address):
 
 def _checked(address, n, itemsize):
     if n < 0 or (n > 0 and n > (end_of(address) - address) // itemsize):
-        failed = _integers(_shared(), LENGTH)
+        failed = foreign_integers(_shared(), LENGTH)
         failed[ADDRESS], failed[N_BYTES] = address, n * itemsize
         raise IndexError("This memory is not known")
     return address

@@ -24,7 +24,9 @@ import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu import intrinsics, machine, scalar
 from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.target import target_machine
-from nengo_jit.regions import CHECKED, KERNEL, SYMBOL
+from nengo_jit.regions import CHECKED, KERNEL, REGIONS, SYMBOL, pointer
+
+llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads what it compiles
 
 ENTRY = "kernel"  # symbol that an object file exports
 

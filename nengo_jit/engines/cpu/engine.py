@@ -28,6 +28,7 @@ from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.plan import Plan, ProbePlan
+from nengo_jit.regions import REGIONS
 
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
@@ -247,6 +248,7 @@ class CpuEngine(Engine):
         return self._later.run(n_steps - 1) if n_steps > 1 and not stopped else stopped
 
     def _raise_error(self) -> None:
+        REGIONS.raise_failure()
         errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
         for operator, error in errors:
             if error is not None:

@@ -28,7 +28,6 @@ from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.image import load_image
 from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.target import description, target_machine
-from nengo_jit.regions import REGIONS, SYMBOL, pointer
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +135,6 @@ def load_object(content: bytes) -> int:
     from nengo_jit.engines.cpu.compiler import ENTRY
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-    llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))
     engine.finalize_object()
     _engines.append(engine)

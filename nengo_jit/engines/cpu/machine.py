@@ -458,7 +458,7 @@ def wait_for_all(memory, table):
     """Barrier: wait until as many threads have come as there are.
 
     A row has the number of threads and the address of two integers: how many have come, ever, and
-    whether the program is to be stopped.
+    the status of what stopped the program, if anything has.
     """
     row = integers(table, 3)
     n_threads, arrivals = row[1], row[2]
@@ -466,7 +466,7 @@ def wait_for_all(memory, table):
     spins = 0
     while atomic_load(arrivals) < target:
         if atomic_load(arrivals + 8) != 0:
-            return 1
+            break
         relax()
         spins += 1
         if spins > SPINS:

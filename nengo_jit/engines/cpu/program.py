@@ -11,7 +11,7 @@ import numpy as np
 
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, Kernel, run, table_of
+from nengo_jit.engines.cpu.machine import ENTRY, STOPPED, Kernel, run, table_of
 from nengo_jit.engines.cpu.schedule import Work, alone, share
 from nengo_jit.engines.cpu.strands import Piece, phases
 from nengo_jit.planner.graph import Graph
@@ -92,7 +92,7 @@ class Program:
         try:
             stopped = self._run(self.threads[0], n_steps)
         finally:
-            self._arrivals[1] = 1  # whoever still waits would wait for ever
+            self._stop(STOPPED)
             for thread in threads:
                 thread.join()
         return stopped
@@ -101,4 +101,10 @@ class Program:
         table, address = program
         table[-1] = n_steps
         stopped: int = self._machine(None, address)
+        if stopped:
+            self._stop(stopped)
         return stopped
+
+    def _stop(self, status: int) -> None:
+        """Let other threads go, which would wait for ever at the next barrier."""
+        self._arrivals[1] = status
