@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu import compiler, library
 from nengo_jit.engines.cpu.image import Image, load_image
 from nengo_jit.engines.cpu.linker import link
@@ -37,7 +38,7 @@ def expected(values):
 
 
 def run(address, values):
-    return ENTRY(address)(None, values.ctypes.data)
+    return ENTRY(address)(None, start(values))
 
 
 @pytest.fixture
