@@ -121,6 +121,8 @@ def _checked(address, n, itemsize):
 
 @intrinsic
 def _as_it_is(typingctx: Any, address: Any, n: Any, itemsize: Any) -> Any:
+    """The address, without a check."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return args[0]
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict, is_sparse
@@ -248,7 +249,11 @@ class CpuEngine(Engine):
         return self._later.run(n_steps - 1) if n_steps > 1 and not stopped else stopped
 
     def _raise_error(self) -> None:
-        REGIONS.raise_failure()
+        try:
+            REGIONS.raise_failure()
+        except SimulationError as error:
+            add_context(error, f"This happened at t = {self.time:g} s; what follows is undefined.")
+            raise
         errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
         for operator, error in errors:
             if error is not None:
