@@ -88,7 +88,11 @@ print(ENTRY(address_of(lanes_of, FLOAT64))(None, address(table)))
 @only_x86
 def test_kernels_follow_the_target(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)  # Numba wants functions from files
-    environment = {**os.environ, "NUMBA_CPU_NAME": "x86-64-v3", "NENGO_JIT_CACHE_DIR": str(tmp_path)}
+    environment = {
+        **os.environ,
+        "NUMBA_CPU_NAME": "x86-64-v3",
+        "NENGO_JIT_CACHE_DIR": str(tmp_path),
+    }
     environment.pop("NUMBA_CPU_FEATURES", None)
     command = [sys.executable, str(tmp_path / "script.py")]
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
