@@ -53,7 +53,7 @@ FAILURES: dict[str, Callable[[], Any]] = {
     "KeyboardInterrupt": fail(KeyboardInterrupt),
     "None": lambda: None,
     "too many": lambda: [0.0] * 3,
-    "too few": lambda: [],
+    "too few": list,
     "nested": lambda: [[0.0, 1.0], [2.0]],
     "infinite": lambda: np.inf,
     "not a number": lambda: [np.nan],
@@ -177,10 +177,10 @@ def draw(seed: int) -> Case:
     )
 
 
-def attempt(action: Callable[[], Any]) -> type[BaseException] | None:
+def attempt(action: Callable[..., Any], *arguments: Any) -> type[BaseException] | None:
     """Do something; returns the type of what it raised."""
     try:
-        action()
+        action(*arguments)
     except (Exception, KeyboardInterrupt) as error:
         return type(error)
     return None
@@ -190,6 +190,11 @@ def simulator(model: Model, engine: str = "cpu") -> nengo_jit.Simulator:
     return nengo_jit.Simulator(None, model=model, seed=1, engine=engine, progress_bar=False)
 
 
+def build(case: Case, engine: str) -> None:
+    """Build a case, and no more."""
+    simulator(case.build(), engine).close()
+
+
 def data(sim: nengo_jit.Simulator) -> list[np.ndarray]:
     """What was recorded, in the order of the probes."""
     return [np.array(sim.data[probe]) for probe in sim.model.probes]
@@ -197,7 +202,7 @@ def data(sim: nengo_jit.Simulator) -> list[np.ndarray]:
 
 def check(case: Case) -> None:
     """Run a case; raises an AssertionError if anything differs."""
-    failures = [attempt(lambda: simulator(case.build(), name)) for name in ("cpu", "reference")]
+    failures = [attempt(build, case, name) for name in ("cpu", "reference")]
     if any(failures):
         assert failures[0] is failures[1], f"while building: {failures}"
         return
@@ -232,7 +237,7 @@ def in_parts(case: Case, expected: list[np.ndarray], error: type[BaseException] 
         found = None
         while sim.n_steps < N_STEPS and found is None:
             n = min(int(rng.choice([1, 2, 7, 30, N_STEPS])), N_STEPS - sim.n_steps)
-            found = attempt(lambda: sim.run_steps(n))
+            found = attempt(sim.run_steps, n)
         assert found is error, f"{found} in runs, {error} in steps"
         for mine, theirs in zip(data(sim), expected):
             np.testing.assert_array_equal(mine, theirs)
@@ -265,7 +270,7 @@ def disturbed(case: Case, expected: list[np.ndarray]) -> None:
         for thread in threads:
             thread.start()
         try:
-            while sim.n_steps < N_STEPS and attempt(lambda: sim.run_steps(N_STEPS // 3)) is None:
+            while sim.n_steps < N_STEPS and attempt(sim.run_steps, N_STEPS // 3) is None:
                 pass
         finally:
             stop.set()

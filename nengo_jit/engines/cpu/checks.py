@@ -77,7 +77,7 @@ def end_of(address: Any) -> Any:
     raise NotImplementedError
 
 
-def checked(address: Any, n: Any, itemsize: Any) -> Any:
+def look_up(address: Any, n: Any, itemsize: Any) -> Any:
     """The address, if there are as many elements of a size (bytes); an error if not."""
     raise NotImplementedError
 
@@ -111,7 +111,7 @@ def _end_of(address):
     return end if end > address else end_of_scratch(address)
 
 
-def _checked(address, n, itemsize):
+def _look_up(address, n, itemsize):
     if n < 0 or (n > 0 and n > (end_of(address) - address) // itemsize):
         failed = foreign_integers(_shared(), LENGTH)
         failed[ADDRESS], failed[N_BYTES] = address, n * itemsize
@@ -133,6 +133,5 @@ unchecked: dict[str, Any] = {"boundscheck": False, "error_model": "numpy"}
 if CHECKED:
     define(end_of_scratch, **unchecked)(_end_of_scratch)
     define(end_of, **unchecked)(_end_of)
-    define(checked, **unchecked)(_checked)
-else:
-    checked = _as_it_is
+    define(look_up, **unchecked)(_look_up)
+checked: Any = look_up if CHECKED else _as_it_is

@@ -251,8 +251,9 @@ class CpuEngine(Engine):
     def _raise_error(self) -> None:
         try:
             REGIONS.raise_failure()
-        except SimulationError as error:
-            add_context(error, f"This happened at t = {self.time:g} s; what follows is undefined.")
+        except SimulationError as failure:
+            where = f"This happened at t = {self.time:g} s; the state is no longer valid."
+            add_context(failure, where)
             raise
         errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
         for operator, error in errors:

@@ -244,6 +244,8 @@ def test_the_simulator_says_which_kernel_it_was(threads, name, monkeypatch):
         with nengo_jit.Simulator(network, threads=threads, progress_bar=False) as sim:
             sim.run_steps(20)
         monkeypatch.setattr(CpuEngine, "_lower", spoil)
-        with nengo_jit.Simulator(network, threads=threads, progress_bar=False) as sim:
-            with pytest.raises(SimulationError, match=f"left its memory: `{name}`"):
-                sim.run_steps(20)
+        with (
+            nengo_jit.Simulator(network, threads=threads, progress_bar=False) as sim,
+            pytest.raises(SimulationError, match=f"left its memory: `{name}`"),
+        ):
+            sim.run_steps(20)
