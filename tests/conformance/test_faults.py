@@ -1,4 +1,4 @@
-"""Random networks with random faults, a few of those that ``make fuzz`` runs; and what runs them."""
+"""Random networks with random faults: a few of those of ``make fuzz``, and what runs them."""
 
 import subprocess
 import sys
