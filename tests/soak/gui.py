@@ -31,6 +31,7 @@ import websocket
 
 DT = 0.001  # seconds
 N_VOLTAGES = 5
+MOST_TO_BUILD = 300.0  # seconds, since kernels may have to be compiled
 LOST_BY_THE_GUI = 1e-3  # share of the voltages
 MODEL = """
 import nengo
@@ -138,9 +139,9 @@ def play(page: Page, seconds: float, rng: random.Random) -> int:
     n_times = 0
     try:
         page.control.send("continue")
-        while not page.plots["value"].steps:
+        latest = time.monotonic() + MOST_TO_BUILD
+        while not page.plots["voltage"].steps and time.monotonic() < latest:
             time.sleep(0.1)
-            page.control.send("continue")
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             page.control.send("continue")
