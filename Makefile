@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons clean
+.PHONY: demo test lint unit conformance test-pythons fuzz stress soak-gui soak-interrupts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -25,6 +25,26 @@ conformance: .venv/test
 test-pythons:
 	$(PYTHON) tests/pythons.py
 
+# Long proofs that kernels keep to their memory; see docs/architecture.md. FLAGS goes to the script,
+# such as FLAGS="--count 10 --seed 5".
+fuzz: .venv/test
+	NENGO_JIT_CHECK=1 $(BIN)/python tests/soak/fuzz.py $(FLAGS)
+
+stress: .venv/test
+	NENGO_JIT_CHECK=1 $(BIN)/python tests/soak/stress.py $(FLAGS)
+	tests/soak/under_valgrind.sh $(BIN)/python tests/soak/stress.py --count 1 $(FLAGS)
+
+soak-interrupts: .venv/test
+	$(BIN)/python tests/soak/interrupts.py $(FLAGS)
+
+soak-gui: .venv-gui/ready
+	.venv-gui/bin/python tests/soak/gui.py $(FLAGS)
+
+.venv-gui/ready: pyproject.toml
+	test -x .venv-gui/bin/python || $(PYTHON) -m venv .venv-gui
+	.venv-gui/bin/python -m pip install --quiet --editable . 'nengo-gui>=0.6,<0.7' websocket-client
+	touch $@
+
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
@@ -32,4 +52,4 @@ test-pythons:
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-gui .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import nengo
 import pytest
+from sharing import sharing
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +23,10 @@ def ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def always_shared() -> Iterator[None]:
+    """Let threads share all that they can, whether it pays or not."""
+    with sharing():
+        yield

@@ -15,6 +15,7 @@ PIPELINE = [
     "exceptions",
     "scalar",
     "parallel",
+    "regions",
     "neurons",
     "builder",
     "planner",

@@ -3,12 +3,12 @@
 import pickle
 import threading
 from itertools import pairwise
-from unittest import mock
 
 import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import SimulatorClosed
+from sharing import sharing
 
 import nengo_jit
 from nengo_jit.engines import ENGINES
@@ -287,8 +287,7 @@ def test_a_node_may_run_a_simulator_that_uses_threads():
         nengo.Connection(nengo.Node(np.linspace(-1, 1, 12)), array.input)
         probe = nengo.Probe(array.output)
     with (
-        mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
-        mock.patch("nengo_jit.engines.cpu.program.WORTH_A_THREAD", 0.0),
+        sharing(),
         nengo_jit.Simulator(net, engine="cpu", threads=3) as sim,
     ):
         calls.append(sim)

@@ -15,6 +15,7 @@ from nengo.transforms import SparseMatrix
 
 from nengo_jit.builder.memory import hold
 from nengo_jit.builder.settings import settings
+from nengo_jit.regions import CHECKED, REGIONS, pointer
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
 MOST_SHARED = 4096  # zeros that signals have in common as their initial value
@@ -31,8 +32,13 @@ def is_index(value: Any) -> bool:
 
 
 def address(array: np.ndarray) -> int:
-    """Memory address of the first element of ``array``, in bytes."""
-    return int(array.__array_interface__["data"][0])
+    """Memory address of the first element of ``array``, in bytes.
+
+    Whoever asks may tell a kernel: see `nengo_jit.regions`.
+    """
+    if CHECKED:
+        REGIONS.add(array)
+    return pointer(array)
 
 
 def byte_span(signal: reference.Signal) -> tuple[int, int]:
@@ -519,5 +525,8 @@ def align(position: int, alignment: int) -> int:
 def aligned_block(size: int) -> np.ndarray:
     """Uninitialised memory of ``size`` bytes that starts on a cache line."""
     raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -address(raw) % ALIGNMENT
-    return raw[start : start + size]
+    start = -pointer(raw) % ALIGNMENT
+    block = raw[start : start + size]
+    if CHECKED:
+        REGIONS.add(raw, block)
+    return block

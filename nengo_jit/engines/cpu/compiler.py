@@ -5,13 +5,12 @@ object file of that. Importing this takes a third of a second and fifty megabyte
 only in processes that have something to compile.
 
 The names that kernels use (`nengo_jit.engines.cpu.machine`) are defined for Numba in
-``intrinsics.py`` and ``lanes.py``, the vocabulary of formulas in ``scalar.py``.
+``intrinsics.py``, ``accessors.py`` and ``lanes.py``, the vocabulary of formulas in ``scalar.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -19,10 +18,15 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba import njit, types
 
-import nengo_jit.engines.cpu.lanes  # noqa: F401 (defines what it is about)
+import nengo_jit.engines.cpu.accessors
+import nengo_jit.engines.cpu.lanes  # noqa: F401 (they define what they are about)
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu import intrinsics, machine, scalar
 from nengo_jit.engines.cpu.fingerprint import referred
+from nengo_jit.engines.cpu.target import target_machine
+from nengo_jit.regions import CHECKED, KERNEL, REGIONS, SYMBOL, pointer
+
+llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads what it compiles
 
 ENTRY = "kernel"  # symbol that an object file exports
 
@@ -41,7 +45,23 @@ define i64 @{entry}(ptr %memory, i64 %table) {{
   %failed = icmp ne i32 %status, 0
   %value = load i64, ptr %result
   %answer = select i1 %failed, i64 {stopped}, i64 %value
-  ret i64 %answer
+{note}  ret i64 %answer
+}}
+"""
+
+# Where bounds are checked, a failure is noted; see `nengo_jit.regions`.
+CALL_NOTE = """  call void @note(i1 %failed)
+"""
+NOTE = """
+@{symbol} = external global i64
+@name = private constant [{size} x i8] c"{name}\\00"
+define void @note(i1 %failed) {{
+  br i1 %failed, label %note, label %return
+note:
+  store ptr @name, ptr getelementptr (i64, ptr @{symbol}, i64 {field})
+  br label %return
+return:
+  ret void
 }}
 """
 
@@ -66,14 +86,23 @@ def compile_kernel(function: Callable[..., Any], dtype: np.dtype, fastmath: set[
     define_helpers()
     signature = types.int64(types.CPointer(REALS[np.dtype(dtype)]), types.int64)
     options: Any = {"fastmath": fastmath, "error_model": "numpy"}
-    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "boundscheck": CHECKED}
     compiled = njit(signature, **options)(function)
     result: Any = compiled.overloads[signature.args]
     wrapper = WRAPPER.format(
-        entry=ENTRY, function=result.fndesc.llvm_func_name, stopped=machine.STOPPED
+        entry=ENTRY,
+        function=result.fndesc.llvm_func_name,
+        stopped=machine.OUT_OF_BOUNDS if CHECKED else machine.STOPPED,
+        note=CALL_NOTE if CHECKED else "",
     )
+    if CHECKED:
+        wrapper += "declare void @note(i1)"
     module = llvm.parse_assembly(compiled.inspect_llvm(signature.args) + wrapper)
     module.link_in(llvm.parse_assembly(RUNTIME))
+    if CHECKED:
+        name = function.__name__
+        note = NOTE.format(symbol=SYMBOL, field=KERNEL, name=name, size=len(name) + 1)
+        module.link_in(llvm.parse_assembly(note))
     for each in (*module.functions, *module.global_variables):
         if not each.is_declaration and each.name != ENTRY:
             each.linkage = "internal"
@@ -82,20 +111,6 @@ def compile_kernel(function: Callable[..., Any], dtype: np.dtype, fastmath: set[
     passes.add_global_dead_code_eliminate_pass()
     passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
     return bytes(target.emit_object(module))
-
-
-@cache
-def target_machine() -> Any:
-    """What LLVM makes code for: this machine's processor, wherever the code may lie."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=3,
-        reloc="pic",
-        codemodel="small",
-    )
 
 
 _defined: set[Callable[..., Any]] = set()

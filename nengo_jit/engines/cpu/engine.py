@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import SignalDict
@@ -30,6 +31,7 @@ from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.plan import Plan
+from nengo_jit.regions import REGIONS
 
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
@@ -306,5 +308,11 @@ class CpuEngine(Engine):
             if operator is not None:  # else it was raised after the step was complete
                 add_context(error, self.failed_in(operator))
             raise error
-        self.broken = f"{failed.why_it_failed()}; step {self.n_steps + 1} is not complete."
+        try:
+            REGIONS.raise_failure()
+        except SimulationError as failure:
+            reason = str(failure)
+        else:
+            reason = failed.why_it_failed()
+        self.broken = f"{reason}; step {self.n_steps + 1} is not complete."
         self.check_usable()

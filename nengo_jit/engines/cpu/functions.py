@@ -12,6 +12,7 @@ from nengo_jit.engines.cpu.kernels.tape import perform_at_points
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
 from nengo_jit.engines.cpu.tracing import Traced, Unsupported, trace
+from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
 
@@ -88,4 +89,6 @@ class _Function:
         outputs = start(targets), targets.shape[1], start(self._target)
         table = table_of([(tape, n, *inputs, *outputs)])
         entry = ENTRY(address_of(perform_at_points, FLOAT64))
-        return int(entry(None, start(table)))
+        n_done = int(entry(None, start(table)))
+        REGIONS.raise_failure()
+        return n_done

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
+from nengo_jit.regions import REGIONS, SYMBOL, pointer
+
 _memory: list[mmap.mmap] = []  # that code is in, for as long as the process lives
 
 
@@ -23,8 +25,8 @@ class Image:
     entry : int
         Where in the code the function begins.
     imports : dict of (str, int)
-        Functions of the C library, or of Python's: where in the code the address of each is to be
-        written.
+        Functions of the C library, or of Python's, and `nengo_jit.regions.SYMBOL`: where in the
+        code the address of each is to be written.
     moved : list of int
         Where in the code the address of the code itself is to be added.
     """
@@ -70,7 +72,7 @@ def load_image(content: bytes) -> int:
     memory[:] = bytes(image.code)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     for name, place in image.imports.items():
-        _pointer(start + place).value = in_c_library(name)
+        _pointer(start + place).value = _address_of(name)
     for place in image.moved:
         _pointer(start + place).value += start
     status = _c_library().mprotect(
@@ -80,6 +82,13 @@ def load_image(content: bytes) -> int:
         raise OSError("The system does not let this process run machine code from its memory")
     _memory.append(memory)
     return start + image.entry
+
+
+def _address_of(name: str) -> int:
+    """Address of what an image imports."""
+    if name == SYMBOL:
+        return pointer(REGIONS.shared)
+    return in_c_library(name)
 
 
 def _pointer(address: int) -> Any:

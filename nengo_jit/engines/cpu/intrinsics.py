@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
-import numpy as np
 from llvmlite import ir
-from numba import carray, types
-from numba.core import errors
+from numba import types
 from numba.extending import intrinsic, overload
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from nengo_jit.engines.cpu import machine
+from nengo_jit.engines.cpu.target import has
+from nengo_jit.regions import CHECKED
 
 
 def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -39,7 +39,7 @@ def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        jit_options: Any = options
+        jit_options: Any = {"boundscheck": CHECKED, **options}
         declare = overload(function, strict=False, jit_options=jit_options)
         declare(lambda *arguments: implementation)
         return implementation
@@ -53,53 +53,13 @@ def define_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @intrinsic
-def _pointer(typingctx: Any, memory: Any, address: Any) -> Any:
-    """Pointer to an address, of the type of ``memory``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[1], context.get_value_type(signature.return_type))
-
-    return memory(memory, types.int64), codegen
-
-
-@intrinsic
-def _typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
+def typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
     """Pointer to an address, of numbers of the type of ``example``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(example)(types.int64, example), codegen
-
-
-@define_inlined(machine.vector)
-def _vector(memory, address, size):
-    return carray(_pointer(memory, address), size)
-
-
-@define_inlined(machine.integers)
-def _integers(address, size):
-    return carray(_typed_pointer(address, np.int64(0)), size)
-
-
-@define_inlined(machine.short_integers)
-def _short_integers(address, size):
-    return carray(_typed_pointer(address, np.int32(0)), size)
-
-
-@define_inlined(machine.octets)
-def _octets(address, size):
-    return carray(_typed_pointer(address, np.uint8(0)), size)
-
-
-@define_inlined(machine.reals)
-def _reals(address, size):
-    return carray(_typed_pointer(address, np.float64(0)), size)
-
-
-@define_inlined(machine.short_reals)
-def _short_reals(address, size):
-    return carray(_typed_pointer(address, np.float32(0)), size)
 
 
 @define_inlined(machine.tuple_of)
@@ -151,46 +111,14 @@ def _call_loop(
 
 
 @intrinsic
-def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+def add_atomically(typingctx: Any, address: Any, value: Any) -> Any:
+    """Add to the integer at an address, see `machine.atomic_add`."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
         return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), codegen
-
-
-@intrinsic
-def _atomic_load(typingctx: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.load_atomic(pointer, "acquire", 8)
-
-    return types.int64(types.int64), codegen
-
-
-@intrinsic
-def _scratch(typingctx: Any, n_bytes: Any) -> Any:
-    if not isinstance(n_bytes, types.IntegerLiteral):
-        raise errors.RequireLiteralValue("The size must be a literal number")
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        with builder.goto_entry_block():
-            pointer = builder.alloca(ir.ArrayType(ir.IntType(8), n_bytes.literal_value))
-            pointer.align = 64
-        return builder.ptrtoint(pointer, ir.IntType(64))
-
-    return types.int64(n_bytes), codegen
-
-
-@intrinsic
-def _bits_of(typingctx: Any, flags: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        octets = ir.VectorType(ir.IntType(8), 64)
-        values = builder.load(builder.inttoptr(args[0], octets.as_pointer()), align=1)
-        are_set = builder.icmp_unsigned("!=", values, ir.Constant(octets, None))
-        return builder.bitcast(are_set, ir.IntType(64))
-
-    return types.int64(types.int64), codegen
 
 
 @intrinsic
@@ -209,62 +137,12 @@ def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-def has_vbmi2() -> bool:
-    """Whether the processor compresses vectors of bytes, as x86 does from Ice Lake and Zen 4 on."""
-    return bool(llvm.get_host_cpu_features().get("avx512vbmi2", False))
-
-
 @intrinsic
 def _can_compress(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(ir.IntType(1), has_vbmi2())
+        return ir.Constant(ir.IntType(1), has("compressing bytes"))
 
     return types.boolean(), codegen
-
-
-LISTED_AT_ONCE = 16  # bits of 64: mostly no more are set
-
-
-@intrinsic
-def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
-    octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
-    integers = ir.VectorType(ir.IntType(64), LISTED_AT_ONCE)
-
-    def lanes(numbers: Any) -> Any:
-        return ir.Constant(ir.VectorType(ir.IntType(32), LISTED_AT_ONCE), list(numbers))
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        compress = builder.module.declare_intrinsic(
-            "llvm.experimental.vector.compress.v64i8",
-            (),
-            ir.FunctionType(octets, [octets, mask, octets]),
-        )
-        numbers = ir.Constant(octets, list(range(64)))
-        set_bits = builder.bitcast(args[0], mask)
-        listed = builder.call(compress, [numbers, set_bits, ir.Constant(octets, ir.Undefined)])
-        single = builder.insert_element(
-            ir.Constant(integers, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
-        )
-        firsts = builder.shuffle_vector(single, single, lanes([0] * LISTED_AT_ONCE))
-        place = builder.inttoptr(args[2], integers.as_pointer())
-
-        def store(k: int) -> None:
-            some = builder.shuffle_vector(
-                listed, listed, lanes(range(k * LISTED_AT_ONCE, (k + 1) * LISTED_AT_ONCE))
-            )
-            target = builder.gep(place, [ir.Constant(ir.IntType(64), k)])
-            builder.store(builder.add(builder.zext(some, integers), firsts), target, align=8)
-
-        store(0)
-        are_more = builder.icmp_unsigned(
-            ">", builder.ctpop(args[0]), ir.Constant(ir.IntType(64), LISTED_AT_ONCE)
-        )
-        with builder.if_then(are_more, likely=False):
-            for k in range(1, 64 // LISTED_AT_ONCE):
-                store(k)
-        return context.get_dummy_value()
-
-    return types.none(types.int64, types.int64, types.int64), codegen
 
 
 IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
@@ -342,7 +220,8 @@ def _without_vectors(is_needed: Callable[[], bool]) -> Any:
 
 
 _one_by_one = _without_vectors(lambda: True)
-_gather_if_fast = _without_vectors(lambda: not has_vbmi2())  # what has it gathers fast, too
+# processors that compress bytes gather fast, too
+_gather_if_fast = _without_vectors(lambda: not has("compressing bytes"))
 
 
 def _from_c_library(name: str) -> Any:
@@ -378,7 +257,6 @@ _give_to_tuple = types.ExternalFunction(
 )
 _keep_object = types.ExternalFunction("Py_IncRef", types.void(types.int64))
 _drop_object = types.ExternalFunction("Py_DecRef", types.void(types.int64))
-_take_error = types.ExternalFunction("PyErr_Fetch", types.void(*[types.int64] * 3))
 _as_integer = types.ExternalFunction(
     "PyLong_AsLongLongAndOverflow", types.int64(types.int64, types.int64)
 )
@@ -391,7 +269,7 @@ _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.
 
 @define(machine.nanoseconds)
 def _nanoseconds():
-    place = _scratch(16)
+    place = machine.scratch(16)
     _clock_gettime(MONOTONIC, place)
     parts = machine.integers(place, 2)
     return parts[0] * 1_000_000_000 + parts[1]
@@ -441,27 +319,17 @@ define_inlined(machine.lock_python)(lambda: _lock_python())
 define_inlined(machine.unlock_python)(lambda state: _unlock_python(state))
 define_inlined(machine.call_object)(lambda function: _call_object(function))
 define_inlined(machine.drop_object)(lambda value: _drop_object(value))
-define_inlined(machine.take_error)(
-    lambda kind, value, traceback: _take_error(kind, value, traceback)
-)
 define_inlined(machine.as_integer)(lambda value, overflow: _as_integer(value, overflow))
-define_inlined(machine.atomic_add)(lambda address, value: _atomic_add(address, value))
-define_inlined(machine.atomic_load)(lambda address: _atomic_load(address))
 define_inlined(machine.spin_hint)(lambda: _spin_hint())
 define_inlined(machine.arithmetic)(lambda: _arithmetic())
 define_inlined(machine.set_arithmetic)(lambda bits: _set_arithmetic(bits))
-define_inlined(machine.bits_of)(lambda flags: _bits_of(flags))
 define_inlined(machine.lowest_bit)(lambda bits: _lowest_bit(bits))
 define_inlined(machine.can_compress)(lambda: _can_compress())
-define_inlined(machine.list_bits)(lambda bits, first, address: _list_bits(bits, first, address))
 define_inlined(machine.number_of_bits)(lambda bits: _number_of_bits(bits))
 define_inlined(machine.one_by_one)(lambda: _one_by_one())
 define_inlined(machine.gather_if_fast)(lambda: _gather_if_fast())
 define(machine.log_of_c)(lambda x: _log_of_c(x))
 define(machine.exp_of_c)(lambda x: _exp_of_c(x))
 
-# These two are about the function that calls them.
+# This is about the function that calls it.
 overload(machine.use_widest_vectors, inline="always")(lambda: lambda: _use_widest_vectors())
-overload(machine.scratch, inline="always", prefer_literal=True)(
-    lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
-)

@@ -1,19 +1,21 @@
 """Lanes, the vector registers that kernels name themselves, for Numba: see `machine.load_lanes`."""
 
 # Intrinsics take one argument less when they are called than when they are defined.
-# mypy: disable-error-code="call-arg"
+# mypy: disable-error-code="call-arg, no-untyped-def"
 
 from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
 
 from nengo_jit.engines.cpu import machine
+from nengo_jit.engines.cpu.accessors import itemsize_of
+from nengo_jit.engines.cpu.checks import checked
 from nengo_jit.engines.cpu.intrinsics import define_inlined
+from nengo_jit.engines.cpu.target import has
 
 
 class Lanes(types.Type):
@@ -21,15 +23,15 @@ class Lanes(types.Type):
 
     Parameters
     ----------
-    number : numba.types.Float
+    dtype : numba.types.Float
         Type of each of them.
     """
 
-    def __init__(self, number: Any):
-        n_bytes = 64 if llvm.get_host_cpu_features().get("avx512f", False) else 32
-        self.number, self.size = number, n_bytes * 8 // number.bitwidth
-        self.suffix = f"v{self.size}f{number.bitwidth}"  # of LLVM's intrinsics
-        super().__init__(f"Lanes({number}, {self.size})")
+    def __init__(self, dtype: Any):
+        n_bytes = 64 if has("vectors of 512 bits") else 32
+        self.dtype, self.size = dtype, n_bytes * 8 // dtype.bitwidth
+        self.suffix = f"v{self.size}f{dtype.bitwidth}"  # of LLVM's intrinsics
+        super().__init__(f"Lanes({dtype}, {self.size})")
 
 
 @register_model(Lanes)
@@ -37,7 +39,7 @@ class LanesModel(models.PrimitiveModel):
     """How `Lanes` are represented: as a vector in LLVM's sense."""
 
     def __init__(self, manager: Any, lanes: Any):
-        number = manager.lookup(lanes.number).get_value_type()
+        number = manager.lookup(lanes.dtype).get_value_type()
         super().__init__(manager, lanes, ir.VectorType(number, lanes.size))
 
 
@@ -58,7 +60,7 @@ def _first_lanes(builder: Any, n: Any, size: int) -> Any:
 def _access_lanes(builder: Any, lanes: Any, vector: Any, args: Any) -> Any:
     """Load lanes, or store them if that is what the last argument is."""
     address, n, *values = args
-    alignment = ir.IntType(32)(lanes.number.bitwidth // 8)
+    alignment = ir.IntType(32)(lanes.dtype.bitwidth // 8)
     pointer = builder.inttoptr(address, vector.as_pointer())
     mask = _first_lanes(builder, n, lanes.size)
     kind = "store" if values else "load"
@@ -106,12 +108,22 @@ def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
         )
         return builder.call(function, [_spread(builder, args[1], lanes.size), args[2], args[0]])
 
-    return lanes(lanes, lanes.number, lanes), codegen
+    return lanes(lanes, lanes.dtype, lanes), codegen
+
+
+@define_inlined(machine.load_lanes)
+def _load(memory, address, n):
+    touched = max(0, min(n, _n_lanes(memory)))
+    return _load_lanes(memory, checked(address, touched, itemsize_of(memory)), n)
+
+
+@define_inlined(machine.store_lanes)
+def _store(address, n, lanes):
+    touched = max(0, min(n, _n_lanes(lanes)))
+    _store_lanes(checked(address, touched, itemsize_of(lanes)), n, lanes)
 
 
 define_inlined(machine.n_lanes)(lambda memory: _n_lanes(memory))
-define_inlined(machine.load_lanes)(lambda memory, address, n: _load_lanes(memory, address, n))
-define_inlined(machine.store_lanes)(lambda address, n, lanes: _store_lanes(address, n, lanes))
 define_inlined(machine.add_product)(
     lambda lanes, factor, others: _add_product(lanes, factor, others)
 )

@@ -27,12 +27,22 @@ import numpy as np
 from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.image import load_image
 from nengo_jit.engines.cpu.machine import Kernel
+from nengo_jit.engines.cpu.target import description, target_machine
 
 logger = logging.getLogger(__name__)
 
 IS_LINKED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
 # files that machine code depends on
-COMPILER = ("compiler.py", "intrinsics.py", "lanes.py", "scalar.py", "linker.py")
+COMPILER = (
+    "accessors.py",
+    "checks.py",
+    "compiler.py",
+    "intrinsics.py",
+    "lanes.py",
+    "linker.py",
+    "scalar.py",
+    "target.py",
+)
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 
@@ -111,18 +121,7 @@ def _save(path: Path, content: bytes) -> None:
 def _compiler() -> tuple[str, ...]:
     """All that machine code depends on besides the kernel."""
     sources = [(Path(__file__).parent / name).read_text() for name in COMPILER]
-    return (version("numba"), version("llvmlite"), _processor(), *sources)
-
-
-def _processor() -> str:
-    """The instructions that the processor knows: homes are shared by different machines."""
-    try:
-        described = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    names = ("model name", "cpu model", "flags", "features")
-    lines = described.splitlines()
-    return "\n".join(line for line in lines if line.lower().startswith(names))
+    return (version("numba"), version("llvmlite"), description(), *sources)
 
 
 def _load(content: bytes) -> int:
@@ -133,7 +132,7 @@ def load_object(content: bytes) -> int:
     """Let LLVM put an object file into memory."""
     import llvmlite.binding as llvm
 
-    from nengo_jit.engines.cpu.compiler import ENTRY, target_machine
+    from nengo_jit.engines.cpu.compiler import ENTRY
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))

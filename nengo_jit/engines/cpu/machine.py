@@ -31,6 +31,7 @@ FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
+OUT_OF_BOUNDS = 2  # status of a kernel that failed a check, see `nengo_jit.regions`
 # A negative status says that the step is complete
 PAUSED = -1  # since the leading thread had to wait for too long
 LATE = -2  # since Python has raised after it
@@ -87,6 +88,14 @@ def vector(memory: Any, address: Any, size: Any) -> Any:
     return _only_in_kernels()
 
 
+def vector_from(memory: Any, address: Any) -> Any:
+    """Numbers from an address on, as an array for indices that are right; its size is not.
+
+    For use in kernels. There is one number at least.
+    """
+    return _only_in_kernels()
+
+
 def integers(address: Any, size: Any) -> Any:
     """64-bit integers at an address, as an array; for use in kernels."""
     return _only_in_kernels()
@@ -109,6 +118,21 @@ def reals(address: Any, size: Any) -> Any:
 
 def short_reals(address: Any, size: Any) -> Any:
     """Numbers of single precision at an address, as an array; for use in kernels."""
+    return _only_in_kernels()
+
+
+def foreign_integers(address: Any, size: Any) -> Any:
+    """As `integers`, in an object of Python's, of whose memory we know nothing; for kernels."""
+    return _only_in_kernels()
+
+
+def foreign_short_integers(address: Any, size: Any) -> Any:
+    """As `short_integers`, in an object of Python's; for use in kernels."""
+    return _only_in_kernels()
+
+
+def foreign_reals(address: Any, size: Any) -> Any:
+    """As `reals`, in an object of Python's; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -411,7 +435,7 @@ def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel
 @helper(forceinline=True)
 def is_single(memory):
     """Whether a kernel's numbers are of single precision; for use in kernels."""
-    return vector(memory, 0, 1).itemsize == 4
+    return vector(memory, 0, 0).itemsize == 4
 
 
 def table_of(rows: list[Row]) -> np.ndarray:

@@ -18,6 +18,7 @@ from nengo_jit.engines.cpu.team import (
     DONE,
     ENTRY_NUMBER,
     N_STEPS,
+    RUNNING,
     STATUS,
     TEAM,
     lead,
@@ -56,6 +57,7 @@ class Crew:
     ):
         self.n_threads = len(parts)
         self._kept: list[np.ndarray] = []
+        self._status = status
         self._codes = [[work.code for work in part] for part in parts]
         self._tables = [self._assemble(part, dtype) for part in parts]
         kernels = address_of(run, dtype), address_of(copy_bytes, FLOAT64)
@@ -105,9 +107,10 @@ class Crew:
             Zero if all steps are done; `BUSY` if none has begun since the threads are not free;
             `PAUSED` or `LATE` after a whole step; else the status of the kernel that failed.
         """
-        self._first[N_STEPS] = n_steps
-        if self.n_threads > 1:
-            if not TEAM.is_ready(self.n_threads):
+        if self.n_threads == 1:
+            self._first[N_STEPS] = n_steps
+        else:
+            if self._status[RUNNING] or not TEAM.is_ready(self.n_threads):
                 return BUSY
             for table in self._tables:
                 table[N_STEPS], table[STATUS] = n_steps, 0

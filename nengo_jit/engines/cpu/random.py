@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.machine import (
     exp_of_c,
     helper,
@@ -80,7 +81,7 @@ class Stream:
     @property
     def address(self) -> int:
         """int: what the functions in this file call the generator."""
-        return int(self.buffer.__array_interface__["data"][0])
+        return start(self.buffer)
 
     def load(self, rng: np.random.RandomState) -> None:
         """Go on from the state of ``rng``."""

@@ -104,16 +104,19 @@ def run(memory, table):
 
 @helper()
 def run_steps(row):
-    """Carry out a program, for `run`."""
-    program = integers(row[PROGRAM], row[LENGTH])
-    for step in range(row[N_STEPS]):
+    """Carry out a program, for `run`.
+
+    A function that is called in a step may run the same program, with the same row.
+    """
+    program, n_steps = integers(row[PROGRAM], row[LENGTH]), row[N_STEPS]
+    for step in range(n_steps):
         for i in range(0, program.size, 2):
             status = call(program[i], program[i + 1])
             if status != 0:
                 row[DONE] = step + (status < 0)
                 row[STATUS], row[ENTRY_NUMBER] = status, i
                 return status
-    row[DONE], row[STATUS] = row[N_STEPS], 0
+    row[DONE], row[STATUS] = n_steps, 0
     return 0
 
 

@@ -1,42 +1,17 @@
 """Running models on the CPU engine and on the reference engine."""
 
-from contextlib import contextmanager
-from unittest import mock
-
 import nengo
 import numpy as np
 import pytest
 import scipy.sparse
+from sharing import sharing
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import Kernel
-from nengo_jit.engines.cpu.pace import Pace, Slice
-from nengo_jit.engines.cpu.team import TEAM
 from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
-
-
-@contextmanager
-def sharing():
-    """Context in which programs share all that can be shared, always, whether it pays or not."""
-    while not TEAM.is_ready(4):
-        pass
-    with (
-        mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
-        mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),
-        mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(n_steps, True)),
-        mock.patch.object(Pace, "patience", 1 << 62),
-    ):
-        yield
-
-
-@pytest.fixture
-def always_shared():
-    """Programs share all that can be shared, whether it pays or not."""
-    with sharing():
-        yield
 
 
 def run_cpu(model, n_steps, threads=1):

@@ -5,6 +5,7 @@ from unittest import mock
 import nengo
 import numpy as np
 import pytest
+from sharing import sharing
 
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
@@ -106,10 +107,7 @@ def test_threads_record_the_same(is_listed):
         probes.append(nengo.Probe(array.output, sample_every=0.004))
     alone = engine_for(net, threads=1)
     alone.run(300)
-    with (
-        mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
-        mock.patch("nengo_jit.engines.cpu.program.WORTH_A_THREAD", 0.0),
-    ):
+    with sharing():
         engine = engine_for(net, threads=3)
         if is_listed:
             for probe in probes:

@@ -7,10 +7,12 @@ import sys
 import numpy as np
 import pytest
 
+from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu import compiler, library
 from nengo_jit.engines.cpu.image import Image, load_image
 from nengo_jit.engines.cpu.linker import link
-from nengo_jit.engines.cpu.machine import ENTRY, STOPPED, kernel, reals
+from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
+from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
 only_linux = pytest.mark.skipif(
     not library.IS_LINKED_HERE, reason="other platforms let LLVM put code into memory"
@@ -37,7 +39,7 @@ def expected(values):
 
 
 def run(address, values):
-    return ENTRY(address)(None, values.ctypes.data)
+    return ENTRY(address)(None, start(values))
 
 
 @pytest.fixture
@@ -57,7 +59,9 @@ def check(address):
     result = expected(values)
     assert run(address, values) == 0
     assert values[0] == pytest.approx(result, rel=1e-14)
-    assert run(address, np.array([-1.0, 1, 1, 1])) == STOPPED
+    stopped = run(address, np.array([-1.0, 1, 1, 1]))
+    assert stopped == (OUT_OF_BOUNDS if CHECKED else STOPPED)
+    REGIONS.shared[KERNEL] = 0  # this was not an error of the engine's
 
 
 @only_linux

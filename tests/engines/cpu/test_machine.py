@@ -7,6 +7,7 @@ import pytest
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
+from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.intrinsics import IS_X86
 from nengo_jit.engines.cpu.library import address_of
@@ -127,11 +128,11 @@ def add_multiple(memory, table):
 def test_lanes(dtype, counts):
     rng = np.random.RandomState(0)
     y, x, factor = (rng.randn(n).astype(dtype) for n in (20, 20, 1))
-    addresses = [array.ctypes.data for array in (y, x, factor)]
+    addresses = [start(array) for array in (y, x, factor)]
     n_x, n_y, n_stored = counts
     want = y.copy()
     table = table_of([(*addresses, n_x, n_y, n_stored)])
-    n = ENTRY(address_of(add_multiple, dtype))(None, table.ctypes.data)
+    n = ENTRY(address_of(add_multiple, dtype))(None, start(table))
     assert n * dtype.itemsize in (32, 64)
     places = np.arange(min(n_stored, n))
     loaded = [np.where(places < m, v[places], 0) for v, m in ((want, n_y), (x, n_x))]

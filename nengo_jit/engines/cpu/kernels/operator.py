@@ -34,6 +34,7 @@ from nengo_jit.engines.cpu.machine import (
     store_lanes,
     use_widest_vectors,
     vector,
+    vector_from,
 )
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
@@ -48,11 +49,11 @@ def element(memory: Any, address: int, stride: int, i: int) -> Any:
 @helper(forceinline=True)
 def packed(memory: Any, address: int, stride: int, n: int, work: int) -> Any:
     """A vector with gaps, as an array without any: itself or a copy; for use in kernels."""
-    array = vector(memory, address, n)
-    if stride != array.itemsize:
-        array = vector(memory, work, n)
-        for i in range(n):
-            array[i] = vector(memory, address + i * stride, 1)[0]
+    array = vector(memory, work, n)
+    if stride == array.itemsize:
+        return vector(memory, address, n)
+    for i in range(n):
+        array[i] = vector(memory, address + i * stride, 1)[0]
     return array
 
 
@@ -112,7 +113,7 @@ def gather(memory, table):
     rows = integers(table, 1 + 5 * integers(table, 1)[0])
     for r in range(1, rows.size, 5):
         n, inc = rows[r + 3], rows[r + 4]
-        src, dst = vector(memory, rows[r], 1), vector(memory, rows[r + 1], 1)
+        src, dst = vector_from(memory, rows[r]), vector_from(memory, rows[r + 1])
         source, target = integers(rows[r + 2], n), integers(rows[r + 2] + 8 * n, n)
         for i in range(n):
             if inc:
@@ -339,11 +340,11 @@ def dot_events(memory, table):
 @helper(forceinline=True)
 def add_rows_of_events(memory, a, x, y, distance, spikes):
     """``y += A.dot(x)`` for a matrix that is stored by row: four rows at a time, spike by spike."""
-    last, zero = y.size - 1, x[0] - x[0]
+    m, last, zero = x.size, y.size - 1, x[0] - x[0]
     for i in range(0, y.size, 4):  # what would be beyond the last is the last one again
         i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
-        row0, row1 = vector(memory, a + i * distance, 1), vector(memory, a + i1 * distance, 1)
-        row2, row3 = vector(memory, a + i2 * distance, 1), vector(memory, a + i3 * distance, 1)
+        row0, row1 = vector(memory, a + i * distance, m), vector(memory, a + i1 * distance, m)
+        row2, row3 = vector(memory, a + i2 * distance, m), vector(memory, a + i3 * distance, m)
         total0, total1, total2, total3 = zero, zero, zero, zero
         for k in range(spikes.size):
             one_by_one()

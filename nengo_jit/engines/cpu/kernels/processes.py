@@ -121,9 +121,10 @@ def filter_any_order(memory, table):
     for r in range(1, rows.size, 8):
         n, order, distance = rows[r + 4], rows[r + 5], rows[r + 7]
         u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        state = vector(memory, rows[r + 2], order * distance)
+        extent = (order - 1) * distance + n
+        state = vector(memory, rows[r + 2], extent)
         parameters = vector(memory, rows[r + 3], order * order + 2 * order + 1)
-        new = vector(memory, rows[r + 6], order * distance)
+        new = vector(memory, rows[r + 6], extent)
         _filter(u, y, state, new, parameters, order, distance)
     return 0
 

@@ -22,11 +22,15 @@ from nengo_jit.engines.cpu.machine import (
     call_object,
     call_object_of_one,
     drop_object,
+    foreign_integers,
+    foreign_reals,
+    foreign_short_integers,
     helper,
     integers,
     is_single,
     kernel,
     lock_python,
+    octets,
     reals,
     scratch,
     set_arithmetic,
@@ -73,9 +77,9 @@ LENGTH = 11
 @helper()
 def number_in(value, kinds):
     """The number that an object is; infinity if it is anything else."""
-    kind = integers(value + TYPE, 1)[0]
+    kind = foreign_integers(value + TYPE, 1)[0]
     if kind == kinds[FLOAT] or kind == kinds[FLOAT64]:
-        return reals(value + FLOAT_VALUE, 1)[0]
+        return foreign_reals(value + FLOAT_VALUE, 1)[0]
     if kind == kinds[INT] or kind == kinds[BOOL]:
         overflow = scratch(8)
         number = as_integer(value, overflow)
@@ -104,16 +108,16 @@ def largest(itemsize):
 @helper()
 def store_array(value, n, output, itemsize, double):
     """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
-    if integers(value + ARRAY_DTYPE, 1)[0] != double:
+    if foreign_integers(value + ARRAY_DTYPE, 1)[0] != double:
         return False
-    if short_integers(value + ARRAY_NDIM, 1)[0] != 1:
+    if foreign_short_integers(value + ARRAY_NDIM, 1)[0] != 1:
         return False
-    size = integers(integers(value + ARRAY_SHAPE, 1)[0], 1)[0]
-    stride = integers(integers(value + ARRAY_STRIDES, 1)[0], 1)[0]
-    data = integers(value + ARRAY_DATA, 1)[0]
+    size = foreign_integers(foreign_integers(value + ARRAY_SHAPE, 1)[0], 1)[0]
+    stride = foreign_integers(foreign_integers(value + ARRAY_STRIDES, 1)[0], 1)[0]
+    data = foreign_integers(value + ARRAY_DATA, 1)[0]
     if size != n or stride != 8 or data % 8 != 0 or abs(data - output) < 8 * n:
         return False
-    source, most = reals(data, n), largest(itemsize)
+    source, most = foreign_reals(data, n), largest(itemsize)
     for i in range(n):
         if not abs(source[i]) <= most:
             return False
@@ -125,7 +129,7 @@ def store_array(value, n, output, itemsize, double):
 @helper()
 def store_items(items, n, output, itemsize, kinds):
     """Store objects whose addresses stand at an address, if all are finite numbers."""
-    values, most = integers(items, n), largest(itemsize)
+    values, most = foreign_integers(items, n), largest(itemsize)
     for i in range(n):
         if not abs(number_in(values[i], kinds)) <= most:
             return False
@@ -137,15 +141,15 @@ def store_items(items, n, output, itemsize, kinds):
 @helper()
 def store_value(value, n, output, itemsize, kinds):
     """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
-    kind = integers(value + TYPE, 1)[0]
+    kind = foreign_integers(value + TYPE, 1)[0]
     if kind == kinds[ARRAY]:
         return store_array(value, n, output, itemsize, kinds[DOUBLE])
     if kind == kinds[LIST] or kind == kinds[TUPLE]:
-        if integers(value + SIZE, 1)[0] != n:
+        if foreign_integers(value + SIZE, 1)[0] != n:
             return False
         if kind == kinds[TUPLE]:
             return store_items(value + TUPLE_ITEMS, n, output, itemsize, kinds)
-        return store_items(integers(value + LIST_ITEMS, 1)[0], n, output, itemsize, kinds)
+        return store_items(foreign_integers(value + LIST_ITEMS, 1)[0], n, output, itemsize, kinds)
     number = number_in(value, kinds)
     if not abs(number) <= largest(itemsize):
         return False
@@ -158,6 +162,7 @@ def store_value(value, n, output, itemsize, kinds):
 def call_python(address):
     """Carry out a task by calling Python; returns zero, or a status if it raised."""
     task = integers(address, LENGTH)
+    octets(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # a check must not fail under the lock
     state = lock_python()
     value = call_object(task[CALLED])
     if value != 0 and task[STORE] != 0:

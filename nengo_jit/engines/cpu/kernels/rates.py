@@ -24,6 +24,7 @@ from nengo_jit.engines.cpu.machine import (
     vector,
 )
 from nengo_jit.neurons import Formula
+from nengo_jit.regions import REGIONS
 
 
 def _at_points(rate, n_parameters):
@@ -66,5 +67,6 @@ def rates_by(formula: Formula) -> Callable[..., None] | None:
         arrays = [np.ascontiguousarray(a, FLOAT64) for a in (x, gain, bias, parameters)]
         table = table_of([(*map(start, arrays), start(result), *x.shape)])
         entry(None, start(table))
+        REGIONS.raise_failure()
 
     return compute

@@ -313,7 +313,11 @@ def perform(tape):
             store(operation, n, word[2], a, word[4])
             continue
         result = reals(word[2], n)
-        if n > MANY and compute_many(operation, result, reals(a, n), reals(b, n), reals(c, n)):
+        if (
+            n > MANY
+            and operation >= LESS
+            and compute_many(operation, result, reals(a, n), reals(b, n), reals(c, n))
+        ):
             continue
         if operation >= MOVE:
             for i in range(n):

@@ -40,6 +40,7 @@ from nengo_jit.engines.cpu.machine import (
     store_lanes,
     use_widest_vectors,
     vector,
+    vector_from,
 )
 
 # Arrays of which SciPy's matrices consist, by format
@@ -65,7 +66,7 @@ def sparse_dot_rows(memory, table):
         n = rows[r + 5]
         ends, y = integers(rows[r], n + 1), vector(memory, rows[r + 4], n)
         data, columns = vector(memory, rows[r + 1], ends[n]), integers(rows[r + 2], ends[n])
-        x = vector(memory, rows[r + 3], 1)
+        x = vector_from(memory, rows[r + 3])
         for i in range(n):
             total = y[i]
             for k in range(np.uint64(ends[i]), np.uint64(ends[i + 1])):
@@ -86,7 +87,7 @@ def sparse_dot_triplets(memory, table):
         n = rows[r + 5]
         data, targets = vector(memory, rows[r], n), integers(rows[r + 1], n)
         sources = integers(rows[r + 2], n)
-        x, y = vector(memory, rows[r + 3], 1), vector(memory, rows[r + 4], 1)
+        x, y = vector_from(memory, rows[r + 3]), vector_from(memory, rows[r + 4])
         for k in range(n):
             y[np.uint64(targets[k])] += data[k] * x[np.uint64(sources[k])]
     return 0

@@ -154,7 +154,7 @@ class Writer:
             elif operation == GATHER:
                 line[3] = words(*map(place, operands[0]))
             else:
-                line[3:9:2] = starts[1]  # operands that are not used must exist, too
+                line[3:9:2] = line[2]  # operands that are not used must exist, too
                 for i, operand in enumerate(operands):
                     if isinstance(operand, tuple):
                         line[3 + 2 * i : 5 + 2 * i] = place(operand[0]), operand[1]

@@ -1,0 +1,105 @@
+"""Which memory kernels may touch: a table that follows arrays as they come and go."""
+
+import ctypes
+import gc
+from threading import Thread
+
+import numpy as np
+import pytest
+from nengo.exceptions import SimulationError
+
+from nengo_jit.regions import ADDRESS, KERNEL, N_BYTES, READERS, TABLE, Regions, pointer
+
+
+def known(regions):
+    """What kernels see: pairs of start and furthest end."""
+    address = int(regions.shared[TABLE])
+    n = ctypes.c_int64.from_address(address).value
+    numbers = list((ctypes.c_int64 * (2 * n)).from_address(address + 8)) if n else []
+    return list(zip(numbers[:n], numbers[n:]))
+
+
+def span(array):
+    return pointer(array), pointer(array) + array.nbytes
+
+
+def test_views_stand_for_the_whole_array():
+    regions, array = Regions(), np.zeros((4, 6))
+    regions.add(array[1:, ::-2])
+    regions.add(array.ravel())
+    assert known(regions) == [span(array)]
+
+
+def test_only_a_part_of_an_array():
+    regions, array = Regions(), np.zeros(10)
+    regions.add(array, array[2:5])
+    regions.add(array[3:])
+    assert known(regions) == [span(array[2:5])]
+
+
+def test_arrays_are_sorted_and_forgotten_when_they_are_freed():
+    regions, arrays = Regions(), [np.zeros(n) for n in range(1, 30)]
+    for array in arrays:
+        regions.add(array)
+    assert known(regions) == sorted(map(span, arrays))
+    del array, arrays[::2]
+    gc.collect()
+    assert known(regions) == sorted(map(span, arrays))
+
+
+def test_an_array_within_another_ones_memory_does_not_hide_it():
+    regions, memory = Regions(), bytearray(100)
+    whole, part = np.frombuffer(memory, np.uint8), np.frombuffer(memory, np.uint8, 10, 20)
+    for array in (whole, part):
+        regions.add(array)
+    assert known(regions) == [span(whole), (span(part)[0], span(whole)[1])]
+    del whole, array
+    assert known(regions) == [span(part)]
+
+
+def test_tables_live_for_as_long_as_somebody_reads_them():
+    regions = Regions()
+    first = int(regions.shared[TABLE])
+    regions.shared[READERS] = 1
+    kept = [np.zeros(3) for _ in range(20)]
+    for array in kept:
+        regions.add(array)
+    assert any(pointer(table) == first for table in regions._tables)
+    regions.shared[READERS] = 0
+    regions.add(np.zeros(1))
+    assert len(regions._tables) <= 3
+
+
+def test_threads_may_come_and_go():
+    regions = Regions()
+
+    def work(seed):
+        rng = np.random.RandomState(seed)
+        arrays = []
+        for _ in range(300):
+            arrays.append(np.zeros(rng.randint(1, 50)))
+            regions.add(arrays[-1])
+            if len(arrays) > 5:
+                del arrays[rng.randint(len(arrays))]
+        kept.extend(arrays)
+
+    kept = []
+    threads = [Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    regions.add(np.zeros(1))
+    gc.collect()
+    regions.add(kept[0])
+    assert known(regions) == sorted(map(span, kept))
+
+
+@pytest.mark.parametrize("address, text", [(0, "an element"), (0x40, "16 bytes at 0x40")])
+def test_a_failure_is_raised_once(address, text):
+    regions, name = Regions(), ctypes.create_string_buffer(b"copy")
+    regions.raise_failure()
+    regions.shared[[KERNEL, ADDRESS, N_BYTES]] = ctypes.addressof(name), address, 16
+    with pytest.raises(SimulationError, match=f"`copy` asked for {text}"):
+        regions.raise_failure()
+    regions.raise_failure()
