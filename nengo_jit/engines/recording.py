@@ -135,11 +135,15 @@ class Recording:
 
     def deliver(self) -> None:
         """Append what is to be appended; to be called when a step is complete, by who runs it."""
-        for probe in self.recorders:
-            for target in self._chain(probe):
+        has_lists = False
+        for probe, target in self._targets.items():
+            _append_to(target)
+            while target.span.next:
+                target = self._targets[probe] = target.span.next[0]
                 _append_to(target)
-            self._targets[probe] = target
-        self._set_calls()
+            has_lists = has_lists or target.position is not None
+        if not has_lists:
+            self._set_calls()
 
     def _set_calls(self) -> None:
         self.clock.calls = int(self._has_lists())
