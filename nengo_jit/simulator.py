@@ -268,7 +268,11 @@ class Simulator:
     @property
     def signals(self) -> SignalDict | None:
         """SignalDict or None: live memory by signal, to read and to write; None once closed."""
-        self._engine.settle()
+        if self._turn.acquire(blocking=False):  # else a run goes on in another thread
+            try:
+                self._engine.settle()
+            finally:
+                self._turn.release()
         return self._signals
 
     @property

@@ -13,10 +13,12 @@ import pytest
 from nengo.exceptions import SimulationError
 
 import nengo_jit
+from nengo_jit.builder.learning_rules import SimPES
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu import callbacks, engine, pace, program, team
+from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.lowering import LOWERINGS
 from nengo_jit.engines.cpu.machine import FLOAT64, PAUSED, Row, integers, kernel
 from nengo_jit.engines.cpu.program import Crew
@@ -311,6 +313,43 @@ def test_a_run_can_be_interrupted_anywhere(expected, always_shared, monkeypatch)
                 sim.run_steps(N_STEPS - sim.n_steps)
             assert data_of(sim) == expected, number
     assert number > 300
+
+
+def test_looking_at_signals_disturbs_no_run(expected, always_shared):
+    """Generators are on loan while a run goes on, and another thread must not give them back."""
+    with simulator(network()) as sim:
+        is_over = threading.Event()
+
+        def look():
+            while not is_over.is_set():
+                assert len(sim.signals) > 0
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            for _ in range(N_STEPS // 2):
+                sim.run_steps(2)
+        finally:
+            is_over.set()
+            thread.join()
+        assert data_of(sim) == expected
+
+
+def test_signals_are_complete_after_an_interrupt_at_the_end_of_a_run(always_shared, monkeypatch):
+    """A learning rule's delta is written when a run ends, or else when somebody looks."""
+
+    def delta_of(sim):
+        (rule,) = (op for op in sim.step_order if isinstance(op, SimPES))
+        return sim.signals[rule.updates[0]].copy()
+
+    net = network()
+    with simulator(net) as whole, simulator(net) as sim:
+        whole.run_steps(7)
+        with monkeypatch.context() as patch:
+            patch.setattr(CpuEngine, "settle", lambda engine: None)
+            sim.run_steps(7)
+            assert not np.array_equal(delta_of(sim), delta_of(whole))
+        assert np.array_equal(delta_of(sim), delta_of(whole))
 
 
 def test_the_first_run_can_be_interrupted_anywhere(expected, always_shared, monkeypatch):
