@@ -342,7 +342,12 @@ def test_signals_are_complete_after_an_interrupt_at_the_end_of_a_run(always_shar
         (rule,) = (op for op in sim.step_order if isinstance(op, SimPES))
         return sim.signals[rule.updates[0]].copy()
 
-    net = network()
+    with nengo.Network(seed=3) as net:
+        ensemble, stimulus = nengo.Ensemble(40, 1), nengo.Node([0.5])
+        learned = nengo.Connection(
+            ensemble, nengo.Node(size_in=1), learning_rule_type=nengo.PES(1e-3)
+        )
+        nengo.Connection(stimulus, learned.learning_rule)
     with simulator(net) as whole, simulator(net) as sim:
         whole.run_steps(7)
         with monkeypatch.context() as patch:
