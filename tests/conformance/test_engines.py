@@ -81,7 +81,7 @@ class Comparison:
     """The CPU engine and the reference engine, step by step, on models that were built alike.
 
     Every writable signal is compared after every step. It agrees if it differs by no more than
-    ``RTOL`` of the largest value that it has had so far. Signals may part only where rounding
+    ``rtol`` of the largest value that it has had so far. Signals may part only where rounding
     decides whether a neuron spikes; see `is_rounding`. What follows an explosion is not compared,
     since states such as the rest of a large number, modulo 1, have few digits then.
 
@@ -89,9 +89,12 @@ class Comparison:
     ----------
     model, other : Model
         For the CPU engine and for the reference engine.
+    rtol : float
+        Which relative error is rounding.
     """
 
-    def __init__(self, model: Model, other: Model):
+    def __init__(self, model: Model, other: Model, rtol: float = RTOL):
+        self.rtol = rtol
         self.engine = make_engine(model, CpuEngine)
         self.oracle = make_engine(other, ReferenceEngine)
         self.ours = {
@@ -116,7 +119,7 @@ class Comparison:
                 assert len({type(error) for error in errors}) == 1, errors
                 assert len(errors) == 2, errors
                 return number
-            parted = [signal for signal in self.ours if self.error(signal) > RTOL]
+            parted = [signal for signal in self.ours if self.error(signal) > self.rtol]
             if max(self.largest.values(), default=0) > EXPLODED:
                 return number
             if parted:
@@ -144,14 +147,14 @@ class Comparison:
 
         There must be a population whose currents still agree and whose spikes do not. NumPy's
         own step, from the state before, must give those very spikes if it is given currents
-        that are larger or smaller by ``RTOL``.
+        that are larger or smaller by ``rtol``.
         """
         for op in self.neurons:
             if op.output in parted and op.J not in parted and op.neurons.spiking:
                 J, theirs = self.oracle.signals[op.J], self.oracle.signals[op.output]
                 mine = self.engine.signals[self.ours[op.output]]
                 possible = np.zeros(J.shape, bool)
-                for factor in (1 - RTOL, 1 + RTOL):
+                for factor in (1 - self.rtol, 1 + self.rtol):
                     output = np.zeros_like(J)
                     state = copy.deepcopy(self.before[op])
                     op.neurons.step(self.oracle.plan.dt, J * factor, output, **state)

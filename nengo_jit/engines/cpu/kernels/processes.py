@@ -173,7 +173,7 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
         parameters = lowering.parameters([step.a, step.b])
         return [
             (filter_first_order, (start(a), start(b), start(x), parameters, a.size))
-            for a, b, x in pieces(u, y, state[0])
+            for a, b, x in pieces(u, y, state[0, ...])
         ]
     order, parameters = _matrices(step, lowering)
     work = lowering.buffer(state.size, lowering.dtype).reshape(state.shape)
@@ -182,7 +182,7 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
             filter_any_order,
             (start(a), start(b), start(x), parameters, a.size, order, start(w), y.size),
         )
-        for a, b, x, w in pieces(u, y, state[0], work[0])
+        for a, b, x, w in pieces(u, y, state[0, ...], work[0, ...])
     ]
 
 

@@ -148,6 +148,12 @@ def test_filters_of_matrices(name):
     assert_as_reference(ALL[name], "update", 64, shape=(4, 5))
 
 
+@every_mode
+@pytest.mark.parametrize("name", ["gain", "lowpass", "alpha", "third_order", "triangle"])
+def test_filters_of_single_numbers(name, mode):
+    assert_as_reference(ALL[name], mode, 64, shape=())
+
+
 @pytest.mark.parametrize("name", [*NOISE, *STORED])
 def test_reset_repeats_exactly_and_depends_on_the_seed(name):
     setup = Setup(CpuEngine, ALL[name])
