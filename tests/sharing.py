@@ -15,6 +15,7 @@ def sharing() -> Iterator[None]:
         pass
     with (
         mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
+        mock.patch.object(Pace, "is_brief", lambda pace, n_steps: False),
         mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),
         mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(n_steps, True)),
         mock.patch.object(Pace, "patience", 1 << 62),

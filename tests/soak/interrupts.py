@@ -100,6 +100,7 @@ def child(count, seed):
     """Interrupt runs until a number of interrupts have been raised."""
     interrupter = Interrupter(seed)
     with (
+        mock.patch.object(Pace, "is_brief", lambda pace, n_steps: False),
         mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),
         mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(min(200, n_steps), True)),
         mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),

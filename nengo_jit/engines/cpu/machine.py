@@ -30,6 +30,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+ENTRY_WITH_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
 OUT_OF_BOUNDS = 2  # status of a kernel that failed a check, see `nengo_jit.regions`
 # A negative status says that the step is complete

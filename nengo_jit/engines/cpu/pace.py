@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
+BRIEF = 5e-4  # seconds of a run up to which it keeps the GIL
 WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are used for it
 LONG_ENOUGH = 2e-5  # seconds of a step on one thread from which on threads may pay
 GAIN = 0.97  # how long a step on threads may take, as a share of one on one thread
@@ -64,6 +65,14 @@ class Pace:
     def patience(self) -> int:
         """int: how long the leader may wait for the others in a step (nanoseconds)."""
         return int(1e9 * max(PATIENCE, 0.5 * self._alone))
+
+    def is_brief(self, n_steps: int) -> bool:
+        """Whether a run of ``n_steps`` steps is to keep the GIL.
+
+        To let go of it takes longer than a step of a small model. And whoever reads samples and
+        then deletes them, while another thread steps, loses one as seldom as on nengo.
+        """
+        return n_steps * self._alone < BRIEF
 
     def is_worth_it(self, n_steps: int) -> bool:
         """Whether threads may pay in a run of ``n_steps`` steps."""

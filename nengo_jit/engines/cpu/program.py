@@ -10,7 +10,16 @@ import numpy as np
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import BUSY, ENTRY, FLOAT64, PAUSED, Kernel, Row, table_of
+from nengo_jit.engines.cpu.machine import (
+    BUSY,
+    ENTRY,
+    ENTRY_WITH_GIL,
+    FLOAT64,
+    PAUSED,
+    Kernel,
+    Row,
+    table_of,
+)
 from nengo_jit.engines.cpu.pace import Pace
 from nengo_jit.engines.cpu.schedule import Work, alone, share
 from nengo_jit.engines.cpu.strands import Piece, phases
@@ -71,7 +80,8 @@ class Crew:
         )
         self._table = table_of([(*head, *map(start, self._tables))])
         self._address = ctypes.c_int64(start(self._table))
-        self._lead = ENTRY(address_of(lead, FLOAT64))
+        address = address_of(lead, FLOAT64)
+        self._lead, self._lead_with_gil = ENTRY(address), ENTRY_WITH_GIL(address)
         self._first = self._tables[0].data  # writing to it is quicker than to the array
 
     def _assemble(self, part: Sequence[Work], dtype: np.dtype) -> np.ndarray:
@@ -90,8 +100,14 @@ class Crew:
         self._kept.append(array)
         return start(array)
 
+    def run_with_gil(self, n_steps: int) -> int:
+        """Carry out steps in the calling thread, while no other thread runs Python; see `run`."""
+        self._first[N_STEPS] = n_steps
+        status: int = self._lead_with_gil(None, self._address)
+        return status
+
     def run(self, n_steps: int, patience: int = 0) -> int:
-        """Carry out a number of steps.
+        """Carry out a number of steps, while other threads may run Python.
 
         Parameters
         ----------
@@ -194,6 +210,8 @@ class Program:
             Zero, or the status of the kernel that failed.
         """
         self._latest = self._alone
+        if self._pace.is_brief(n_steps):
+            return self._alone.run_with_gil(n_steps)
         if self._shared is self._alone or not self._pace.is_worth_it(n_steps):
             return self._alone.run(n_steps)
         while n_steps > 0:

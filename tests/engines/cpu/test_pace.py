@@ -103,3 +103,10 @@ def test_pauses_grow_while_threads_fail_and_begin_anew_when_they_pay():
     machine.run(pace, 50_000)
     pace.give_up()
     assert pace._share_at - machine.time == pytest.approx(FIRST_PAUSE)
+
+
+def test_brief_runs_keep_the_gil():
+    machine = Machine(alone=1e-5, shared=1e-5)
+    pace = pace_on(machine)
+    assert pace.is_brief(1)
+    assert not pace.is_brief(1000)

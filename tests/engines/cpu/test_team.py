@@ -165,6 +165,7 @@ def test_where_no_thread_can_be_started_one_does_everything(expected, monkeypatc
     fresh = team.Team()
     monkeypatch.setattr(program, "TEAM", fresh)
     monkeypatch.setattr("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0)
+    monkeypatch.setattr(pace, "BRIEF", 0.0)
     monkeypatch.setattr(pace, "LONG_ENOUGH", 0.0)
     monkeypatch.setattr(pace, "WORTH_A_THREAD", 0.0)
     monkeypatch.setattr(pace, "SAMPLE", 0.0)
