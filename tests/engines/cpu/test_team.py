@@ -16,7 +16,7 @@ import nengo_jit
 from nengo_jit.builder.learning_rules import SimPES
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Operator
-from nengo_jit.builder.signal import Signal
+from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import callbacks, engine, pace, program, team
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.lowering import LOWERINGS
@@ -108,7 +108,7 @@ def crew_of_two(counters, barriers, undo=()):
         role = LEADS if number == 0 else 0
         parts.append(
             [
-                Work(fail_at, [(fails_at, counter.ctypes.data)]),
+                Work(fail_at, [(fails_at, address(counter))]),
                 *[Work(wait_for_all, [(2, TEAM.address, role)])] * barriers,
                 Work(wait_for_all, [(2, TEAM.address, role | IS_LAST)]),
             ]
@@ -138,7 +138,7 @@ def test_a_kernel_that_fails_in_any_thread_ends_the_run(failing, barriers):
 def test_what_a_failed_step_has_written_is_put_back_by_the_run_itself():
     value, saved = np.array([1.0]), np.array([2.0])
     counters = [np.zeros(2, np.int64) for _ in range(2)]
-    undo: list[Row] = [(saved.ctypes.data, value.ctypes.data, 8)]
+    undo: list[Row] = [(address(saved), address(value), 8)]
     crew = crew_of_two([(counters[0], 3), (counters[1], 0)], 1, undo)
     assert run_when_ready(crew, 2) == 0
     assert value[0] == 1.0
@@ -203,7 +203,7 @@ def test_a_kernel_that_fails_is_an_error_until_the_simulator_is_reset(
     threads, always_shared, monkeypatch
 ):
     counter = np.zeros(2, np.int64)
-    lowered = [(fail_at, (6, counter.ctypes.data))]
+    lowered = [(fail_at, (6, address(counter)))]
     monkeypatch.setitem(LOWERINGS, Counter, lambda operator, lowering: lowered)
     model = nengo_jit.builder.Model()
     model.add_op(Counter("fails", sets=[Signal(np.zeros(1))], incs=[], reads=[], updates=[]))

@@ -25,6 +25,7 @@ from nengo_jit.engines.cpu.machine import (
     call_function,
     call_function_of_two,
     call_loop,
+    foreign_integers,
     helper,
     integers,
     kernel,
@@ -284,7 +285,7 @@ def is_right(header):
     n = header[0]
     places, values = integers(header[1], n), integers(header[2], n)
     for i in range(n):
-        if integers(places[i], 1)[0] != values[i]:
+        if foreign_integers(places[i], 1)[0] != values[i]:
             integers(header[3], 1)[0] = 1
             return False
     return True
