@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,19 @@ class RawData(MutableMapping[Any, Any]):
         What was built, by object.
     engine : Engine
         What records.
+    catch_up : callable
+        Finishes what an interrupt has kept a run from doing.
     """
 
-    def __init__(self, parameters: dict[Any, Any], engine: Engine):
+    def __init__(self, parameters: dict[Any, Any], engine: Engine, catch_up: Callable[[], None]):
         self._recording = engine.recording
+        self._catch_up = catch_up
         self._parameters = {**parameters, **dict.fromkeys(self._recording.recorders)}
 
     def __getitem__(self, key: Any) -> Any:
         if key not in self._recording.recorders:
             return self._parameters[key]
+        self._catch_up()
         samples = self._recording.latest(key)
         if type(samples) is Nowhere:
             raise KeyError(key)
@@ -52,7 +56,8 @@ class RawData(MutableMapping[Any, Any]):
         if key not in self._recording.recorders:
             self._parameters[key] = value
         elif self._recording.latest(key) is not value:
-            self._recording.redirect(key, value)
+            is_array = isinstance(value, np.ndarray)  # which nothing can be appended to
+            self._recording.redirect(key, list(value) if is_array else value)
 
     def __delitem__(self, key: Any) -> None:
         if key in self._recording.recorders:

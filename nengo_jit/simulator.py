@@ -137,7 +137,7 @@ class Simulator:
         self.model = model
         self._engine = self._build(network, chosen_engine)
         self._signals: SignalDict | None = self._engine.signals
-        self.data = SimulationData(RawData(self.model.params, self._engine))
+        self.data = SimulationData(RawData(self.model.params, self._engine, self._catch_up))
 
         if seed is None and network is not None and network.seed is not None:
             seed = network.seed + 1
@@ -268,12 +268,16 @@ class Simulator:
     @property
     def signals(self) -> SignalDict | None:
         """SignalDict or None: live memory by signal, to read and to write; None once closed."""
-        if self._turn.acquire(blocking=False):  # else a run goes on in another thread
+        self._catch_up()
+        return self._signals
+
+    def _catch_up(self) -> None:
+        """Finish what an interrupt has kept a run from doing, unless a run goes on."""
+        if self._turn.acquire(blocking=False):
             try:
                 self._engine.settle()
             finally:
                 self._turn.release()
-        return self._signals
 
     @property
     def step_order(self) -> list[Operator]:

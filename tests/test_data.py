@@ -7,7 +7,7 @@ import scipy.sparse
 
 import nengo_jit
 from nengo_jit.data import SimulationData
-from nengo_jit.engines import ENGINES
+from nengo_jit.engines import ENGINES, recording
 
 
 def test_simulation_data_shows_lists_as_readonly_arrays():
@@ -193,3 +193,56 @@ def test_an_error_of_a_users_list_ends_the_run_after_that_step(engine):
         with nengo_jit.Simulator(net, engine=engine) as undisturbed:
             undisturbed.run_steps(10)
         assert np.array_equal(sim.data[other], undisturbed.data[other])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_window_of_the_latest_samples_can_be_kept(engine):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(lambda t: t))
+    with nengo_jit.Simulator(net, engine=engine, progress_bar=False) as sim:
+        for cut in (lambda raw: raw[-3:], lambda raw: np.array(raw[-3:]), lambda raw: raw):
+            sim.run_steps(10)
+            sim.data.raw[probe] = cut(sim.data.raw[probe])
+            sim.run_steps(1)
+            assert len(sim.data[probe]) == (4 if sim.n_steps < 33 else 15)
+            assert sim.data[probe][-1, 0] == sim.time
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_probe_that_never_samples_has_no_data(engine):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(lambda t: t), sample_every=float("inf"))
+    with nengo_jit.Simulator(net, engine=engine, progress_bar=False) as sim:
+        sim.run_steps(50)
+        assert sim.data[probe].shape == (0,)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_lists_that_get_no_samples_are_forgotten(engine):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(lambda t: t))
+    with nengo_jit.Simulator(net, engine=engine, progress_bar=False) as sim:
+        for _ in range(3000):
+            sim.data.raw[probe] = []
+        assert len(list(sim._engine.recording._chain(probe))) < 3
+        sim.run_steps(2)
+        assert len(sim.data[probe]) == 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_two_interrupts_have_kept_from_a_list_is_there_when_it_is_read(engine, monkeypatch):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(lambda t: t))
+    with nengo_jit.Simulator(net, engine=engine, progress_bar=False) as sim:
+        sim.data.raw[probe] = []
+        sim.run_steps(5)
+        with monkeypatch.context() as patch:
+
+            def interrupt(target):
+                if recording._next_of(target) < target.span.end():
+                    raise KeyboardInterrupt
+
+            patch.setattr("nengo_jit.engines.recording._append_to", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                sim.step()
+        assert len(sim.data[probe]) == sim.n_steps == 6

@@ -88,7 +88,8 @@ class Recording:
         target = self._targets[probe]
         while target.span.next:
             following = target.span.next[0]
-            if target.position is None and target is self._targets[probe]:
+            owes_nothing = target.position is None or _next_of(target) >= target.span.end()
+            if owes_nothing and target is self._targets[probe]:
                 self._targets[probe] = following
             target = following
         return target

@@ -79,11 +79,11 @@ class ReferenceEngine(Engine):
                     if clock.calls:
                         self.recording.deliver()
         finally:
-            if clock.calls:
-                self.recording.deliver()
+            self.settle()
 
     def settle(self) -> None:
-        """Nothing: when a step is complete, so is everything."""
+        if self.recording.clock.calls:
+            self.recording.deliver()
 
     def _run_step(self) -> None:
         ticks = self.recording.clock.ticks

@@ -220,7 +220,12 @@ class Samples(MutableSequence[Any]):
         return sum(map(len, self._latest().contents().parts))
 
     def __getitem__(self, index: Any) -> Any:
-        return self.array[index]
+        """A sample; samples of their own for a slice, as lists have it."""
+        if not isinstance(index, slice):
+            return self.array[index]
+        chosen, part = Samples(self.shape, self.dtype), self.array[index]
+        chosen._change(lambda old: old.with_parts(part))
+        return chosen
 
     def __setitem__(self, index: Any, value: Any) -> None:
         new = _array_of(value)
@@ -232,6 +237,8 @@ class Samples(MutableSequence[Any]):
                 first, last, step = index.indices(len(array))
                 if step == 1:  # as in lists, there may be more or less than before
                     return np.concatenate([array[:first], new, array[max(first, last) :]])
+                if len(new) != len(range(first, last, step)):
+                    raise ValueError(f"{index} takes as many samples as it has")
             changed = array.copy()
             changed[index] = new
             return changed
@@ -239,6 +246,9 @@ class Samples(MutableSequence[Any]):
         self._edit(make)
 
     def __delitem__(self, index: Any) -> None:
+        if isinstance(index, slice) and index == slice(None):
+            self.clear()
+            return
         self._edit(lambda array: np.delete(array, index, axis=0))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -192,3 +192,23 @@ def test_many_threads_change_one_list():
     assert len(samples) == 8 * n // 2
     left = samples.array.ravel().tolist()
     assert len(set(left)) == len(left)
+
+
+def test_a_slice_is_a_list_of_its_own():
+    samples = Samples((2,), np.float64)
+    samples.extend(np.arange(8.0).reshape(4, 2))
+    last = samples[-3:]
+    last.append([7.0, 8.0])
+    last[0] = [0.0, 0.0]
+    assert np.array(last).tolist() == [[0, 0], [4, 5], [6, 7], [7, 8]]
+    assert np.array(samples).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_an_extended_slice_takes_as_many_samples_as_it_has():
+    samples = Samples((1,), np.float64)
+    samples.extend([[1.0], [2.0], [3.0]])
+    with pytest.raises(ValueError, match="as many samples"):
+        samples[0:3:2] = [[9.0]]
+    assert np.array(samples).tolist() == [[1], [2], [3]]
+    samples[0:3:2] = [[8.0], [9.0]]
+    assert np.array(samples).tolist() == [[8], [2], [9]]

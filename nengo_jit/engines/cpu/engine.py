@@ -257,8 +257,6 @@ class CpuEngine(Engine):
         finally:
             if not is_within:
                 self.settle()
-            if self.recording.clock.calls:
-                self.recording.deliver()
         if failed is not None:
             self._raise_error(failed)
 
@@ -273,14 +271,17 @@ class CpuEngine(Engine):
         That is done at the end of each run. If it is interrupted there, it is done again, as a
         whole, before the next run, or before anybody looks at signals.
         """
-        if self._unsettled_since is None or self.is_running:
+        if self.is_running:
             return
-        if self._after is not None and self.recording.clock.ticks > self._unsettled_since:
-            self._after.run(1)
-        for loan in self._lowering.loans:
-            loan.give_back()
-        self._outlived.clear()
-        self._unsettled_since = None
+        if self._unsettled_since is not None:
+            if self._after is not None and self.recording.clock.ticks > self._unsettled_since:
+                self._after.run(1)
+            for loan in self._lowering.loans:
+                loan.give_back()
+            self._outlived.clear()
+            self._unsettled_since = None
+        if self.recording.clock.calls:
+            self.recording.deliver()
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]

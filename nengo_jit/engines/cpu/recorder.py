@@ -83,7 +83,7 @@ class KernelRecording:
         self._room = 0  # until all of this has been done
         if self._clock.calls:
             self._recording.deliver()
-        room = sys.maxsize - self._clock.ticks
+        room = (sys.maxsize >> 1) - self._clock.ticks
         for recorder, state in self._states:
             block, used = recorder.reserve(_most_samples(recorder, n_steps))
             n_bytes = block.rows[:1].nbytes
@@ -104,4 +104,6 @@ def _most_samples(recorder: Recorder, n_steps: int) -> int:
 
 def _fewest_steps(recorder: Recorder, n_samples: int) -> int:
     """For how many steps there is room if there is room for some samples."""
-    return n_samples if recorder.always else int((n_samples - 2) * recorder.period)
+    if recorder.always:
+        return n_samples
+    return int(min((n_samples - 2) * recorder.period, sys.maxsize >> 1))  # which may be infinite
