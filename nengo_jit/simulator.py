@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import nengo
@@ -137,6 +138,7 @@ class Simulator:
         self.model = model
         self._engine = self._build(network, chosen_engine)
         self._signals: SignalDict | None = self._engine.signals
+        self._catch_up = partial(catch_up, self._engine, self._turn)
         self.data = SimulationData(RawData(self.model.params, self._engine, self._catch_up))
 
         if seed is None and network is not None and network.seed is not None:
@@ -270,14 +272,6 @@ class Simulator:
         """SignalDict or None: live memory by signal, to read and to write; None once closed."""
         self._catch_up()
         return self._signals
-
-    def _catch_up(self) -> None:
-        """Finish what an interrupt has kept a run from doing, unless a run goes on."""
-        if self._turn.acquire(blocking=False):
-            try:
-                self._engine.settle()
-            finally:
-                self._turn.release()
 
     @property
     def step_order(self) -> list[Operator]:
@@ -442,6 +436,23 @@ class Simulator:
         period = 1 if sample_every is None else sample_every / self.dt
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
+
+
+def catch_up(engine: Engine, turn: Any) -> None:
+    """Finish what an interrupt has kept a run from doing, unless a run goes on.
+
+    Parameters
+    ----------
+    engine : Engine
+        What has run.
+    turn : threading.RLock
+        Held by the thread that runs, as long as it does.
+    """
+    if turn.acquire(blocking=False):
+        try:
+            engine.settle()
+        finally:
+            turn.release()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
+import gc
 import inspect
 import pickle
 import threading
 import warnings
+import weakref
 
 import nengo
 import numpy as np
@@ -467,3 +469,17 @@ def test_raw_probe_data_is_a_list_that_may_be_emptied(network, sim):
     assert sim.data.raw[network.probe] is raw
     assert sim.data[network.probe].shape == (3, 1)
     assert not np.array_equal(sim.data[network.probe][-1], last)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_simulator_is_freed_as_soon_as_nobody_has_it(engine, network):
+    with nengo_jit.Simulator(network, engine=engine) as sim:
+        sim.run_steps(3)
+        assert len(sim.data[network.probe]) == 3
+    freed = weakref.ref(sim)
+    gc.disable()
+    try:
+        del sim
+        assert freed() is None
+    finally:
+        gc.enable()
