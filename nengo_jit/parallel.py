@@ -45,7 +45,7 @@ def quota(membership: Path, mounted: Path) -> float:
     """
     cores = [float(2**31)]
     try:
-        lines = membership.read_text().splitlines()
+        lines = os.fsdecode(membership.read_bytes()).splitlines()
     except OSError:
         return cores[0]
     for line in lines:
@@ -65,7 +65,7 @@ def _quota_of(group: Path) -> list[float]:
     """The cores that one control group allows, of version 2 or 1; nothing if it does not say."""
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            time, period = " ".join((group / name).read_text() for name in names).split()
+            time, period = " ".join((group / name).read_text("utf-8") for name in names).split()
             return [int(time) / int(period)] if int(time) > 0 else []
         except (OSError, ValueError):  # not there, or "max"
             continue

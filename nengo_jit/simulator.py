@@ -15,12 +15,12 @@ from typing import Any
 
 import nengo
 import numpy as np
-from nengo.cache import get_default_decoder_cache
 from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_jit.builder import Builder, Model
+from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
@@ -133,7 +133,7 @@ class Simulator:
             model = Model(
                 dt=float(dt),
                 label=f"{network}, dt={dt:f}",
-                decoder_cache=get_default_decoder_cache(),
+                decoder_cache=decoder_cache(f"nengo_jit, engine {chosen_engine.name}"),
             )
         self.model = model
         self._engine = self._build(network, chosen_engine)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from comparing import assert_same_decoders
 from nengo.builder import connection as reference
-from nengo.cache import DecoderCache
+from nengo.cache import CacheIndex, DecoderCache
 from nengo.dists import Choice, Uniform
 from nengo.exceptions import BuildError
 from nengo.solvers import (
@@ -480,6 +480,41 @@ def test_the_configured_cache_is_used_by_the_simulator(tmp_path, solver_calls):
         ) as sim:
             assert sim.model.decoder_cache.cache_dir == tmp_path
     assert len(solver_calls) == 1
+
+
+def keys(folder):
+    with CacheIndex(folder) as index:
+        return set(index._index)
+
+
+@pytest.mark.parametrize("order", [("nengo", "reference", "cpu"), ("cpu", "nengo", "reference")])
+def test_what_simulators_keep_is_their_own(tmp_path, order):
+    """Their decoders differ in the last bits, so nobody may get another's."""
+
+    def decoders(name):
+        net = make_network(seed=3)
+        chosen = {} if name == "nengo" else {"engine": name}
+        simulator = nengo.Simulator if name == "nengo" else nengo_jit.Simulator
+        with simulator(net, progress_bar=False, **chosen) as sim:
+            return sim.data[net.conn].weights
+
+    alone = [decoders(name) for name in order]
+    nengo.rc.set("decoder_cache", "enabled", "True")
+    nengo.rc.set("decoder_cache", "path", str(tmp_path))
+    for n_keys, (name, expected) in enumerate(zip(order, alone), start=1):
+        for _ in range(2):  # the second time from the cache
+            np.testing.assert_array_equal(decoders(name), expected)
+            assert len(keys(tmp_path)) == n_keys
+
+
+def test_the_configured_cache_may_be_for_reading_only(tmp_path, solver_calls):
+    nengo.rc.set("decoder_cache", "enabled", "True")
+    nengo.rc.set("decoder_cache", "path", str(tmp_path))
+    nengo.rc.set("decoder_cache", "readonly", "True")
+    (tmp_path / "index").write_bytes(b"")
+    with pytest.warns(UserWarning, match="cache"):
+        nengo_jit.Simulator(make_network(seed=3), progress_bar=False, engine="reference").close()
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 def test_no_solver_leaves_the_cache_empty(cache):

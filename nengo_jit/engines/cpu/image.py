@@ -5,12 +5,16 @@ from __future__ import annotations
 import ctypes
 import json
 import mmap
+import platform
+import sys
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
 from nengo_jit.regions import REGIONS, SYMBOL, pointer
 
+# Elsewhere LLVM puts code into memory.
+IS_LINKED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
 _memory: list[mmap.mmap] = []  # that code is in, for as long as the process lives
 
 

@@ -1,9 +1,10 @@
 """The library of machine code: on disk, so that nothing is compiled twice on a machine.
 
 A kernel is filed under the `fingerprint` of all that its code depends on: its function and what
-that calls, the type of the numbers, the compiler and the processor. So a file never goes stale,
-and files can be deleted at any time. They are kept in ``~/.cache/nengo_jit``, or wherever the
-environment variable ``NENGO_JIT_CACHE_DIR`` says.
+that calls, the type of the numbers, the compiler and the processor. So an entry never goes stale,
+and entries can be deleted at any time. They are kept in folders, see
+`nengo_jit.engines.cpu.cache`; what is not there is compiled by other processes, see
+`nengo_jit.engines.cpu.workers`.
 
 On x86-64 Linux, code is put into memory as it is (see `nengo_jit.engines.cpu.linker`); elsewhere
 LLVM does it.
@@ -11,60 +12,58 @@ LLVM does it.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import importlib.resources
 import logging
 import os
-import platform
 import sys
-import tempfile
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.cache.entry import UnsafeError
+from nengo_jit.engines.cpu.cache.folder import Folder
+from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder
 from nengo_jit.engines.cpu.fingerprint import fingerprint
-from nengo_jit.engines.cpu.image import load_image
+from nengo_jit.engines.cpu.image import IS_LINKED_HERE, load_image
+from nengo_jit.engines.cpu.jobs import Job, job_for
 from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.target import description, target_machine
+from nengo_jit.engines.cpu.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-IS_LINKED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
-# files that machine code depends on
+# modules that machine code depends on
 COMPILER = (
-    "accessors.py",
-    "checks.py",
-    "compiler.py",
-    "intrinsics.py",
-    "lanes.py",
-    "linker.py",
-    "scalar.py",
-    "target.py",
+    "accessors",
+    "checks",
+    "compiler",
+    "intrinsics",
+    "lanes",
+    "linker",
+    "scalar",
+    "target",
 )
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 
-def directory() -> Path:
-    """Where machine code is kept."""
-    chosen = os.environ.get("NENGO_JIT_CACHE_DIR")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "nengo_jit"
-
-
-@cache
 def address_of(kernel: Kernel, dtype: np.dtype) -> int:
-    """Address of a kernel's machine code for numbers of a type; compiles it if need be."""
-    name = kernel.function.__name__
-    flags = sorted(_fastmath(kernel))
-    key = fingerprint(kernel.function, tuple(flags), dtype, *_compiler())
-    path = directory() / f"{name}-{key}"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        content = _compile(kernel, dtype)
-        _save(path, content)
-    return _load(content)
+    """Address of a kernel's machine code for numbers of a type; compiles it if need be.
+
+    Raises
+    ------
+    CompilerError
+        If it cannot be compiled.
+    """
+    name = name_of(kernel, np.dtype(dtype))
+    if name not in LIBRARY.addresses:
+        LIBRARY.load([(kernel, dtype)])
+    return LIBRARY.addresses[name]
 
 
 def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
@@ -76,56 +75,210 @@ def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = Non
         What is needed, each with the type of its numbers.
     progress : nengo.utils.progress.Progress, optional
         Is told of each kernel that is ready.
+
+    Raises
+    ------
+    CompilerError
+        If one cannot be compiled.
     """
-    kernels = list(kernels)
-    if progress is not None:
-        progress.max_steps = max(len(kernels), 1)
-    for kernel, dtype in kernels:
-        address_of(kernel, np.dtype(dtype))
-        if progress is not None:
-            progress.step()
+    LIBRARY.load(kernels, progress)
+    LIBRARY.rest()
 
 
-def _fastmath(kernel: Kernel) -> set[str]:
-    """What LLVM may do with a kernel's arithmetic, by LLVM's names."""
-    if kernel.exact:
-        return set()
-    flags = {"nsz": True, "contract": kernel.contract, "reassoc": kernel.reassociate}
-    return {name for name, is_allowed in flags.items() if is_allowed}
+def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
+    """Have kernels compiled that are not on the disk, while this process does something else.
 
-
-def _compile(kernel: Kernel, dtype: np.dtype) -> bytes:
-    from nengo_jit.engines.cpu import compiler  # takes long to import
-
-    logger.info("Compiling %s for %s", kernel.function.__name__, dtype)
-    object_file = compiler.compile_kernel(kernel.function, dtype, _fastmath(kernel))
-    if not IS_LINKED_HERE:
-        return object_file
-    from nengo_jit.engines.cpu.linker import link
-
-    return link(object_file, compiler.ENTRY).to_bytes()
-
-
-def _save(path: Path, content: bytes) -> None:
-    """Write a file at once, since other processes may read or write it, too."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content)
-        os.replace(file.name, path)
-    except OSError as error:
-        logger.info("Machine code is not kept for other processes: %s", error)
+    Parameters
+    ----------
+    kernels
+        See `load_kernels`.
+    """
+    LIBRARY.begin(kernels)
 
 
 @cache
-def _compiler() -> tuple[str, ...]:
+def name_of(kernel: Kernel, dtype: np.dtype) -> str:
+    """What a kernel's machine code for numbers of a type is filed under."""
+    key = fingerprint(kernel.function, _fastmath(kernel), dtype, *_compiler())
+    return f"{kernel.function.__name__}-{key}"
+
+
+class Library:
+    """The machine code that this process has, and where it gets more from.
+
+    Attributes
+    ----------
+    addresses : dict of (str, int)
+        Where the code is that has been put into memory, by the names of entries.
+    """
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, int] = {}
+        self._contents: dict[str, bytes] = {}  # of entries that are not in memory yet
+        self._workers: Workers | None = None
+        self._lock = threading.RLock()
+
+    def load(self, kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
+        """Put kernels into memory; see `load_kernels`."""
+        needed = _named(kernels)
+        if progress is not None:
+            progress.max_steps = max(len(needed), 1)
+        with self._lock:
+            missing = self._look_up(needed)
+            for name in needed.keys() - missing.keys():
+                self._put_into_memory(name, progress)
+            if missing:
+                self._compile(missing, progress)
+
+    def begin(self, kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
+        """Have kernels compiled meanwhile; see `begin_to_load`."""
+        with self._lock:
+            missing = self._look_up(_named(kernels))
+            if missing:
+                with self._working() as workers:
+                    workers.begin(missing.values())
+
+    def rest(self) -> None:
+        """End what compiles for this process."""
+        with self._lock:
+            if self._workers is not None:
+                self._workers.close()
+                self._workers = None
+
+    def _look_up(self, needed: dict[str, tuple[Kernel, np.dtype]]) -> dict[str, Job]:
+        """Read from the disk what is there; returns what is not."""
+        missing = {}
+        own, folders = own_folder(), list(_readable())
+        for name, (kernel, dtype) in needed.items():
+            if name in self.addresses or name in self._contents:
+                continue
+            for folder in folders:
+                content = _read(folder, name)
+                if content is not None:
+                    self._contents[name] = content
+                    if folder == own:
+                        folder.touch(name)
+                    break
+            else:
+                missing[name] = job_for(name, kernel.function, dtype, _fastmath(kernel))
+        return missing
+
+    def _compile(self, missing: dict[str, Job], progress: Any) -> None:
+        logger.info("Compiling %s", ", ".join(missing))
+        with self._working() as workers:
+            workers.begin(missing.values())
+            for name, content in workers.finish(missing):
+                self._contents[name] = content
+                if name in missing:
+                    self._put_into_memory(name, progress)
+
+    def _put_into_memory(self, name: str, progress: Any) -> None:
+        if name not in self.addresses:
+            content = self._contents.pop(name)
+            load = load_image if IS_LINKED_HERE else load_object
+            self.addresses[name] = load(content)
+        if progress is not None:
+            progress.step()
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[Workers]:
+        """Context with processes that compile; they are ended if it is left by an error."""
+        folder = _writable(own_folder())
+        if self._workers is not None and self._workers.folder != folder:
+            self.rest()
+        if self._workers is None:
+            self._workers = Workers(folder)
+        try:
+            yield self._workers
+        except BaseException:
+            self.rest()
+            raise
+
+
+LIBRARY = Library()
+
+
+def _after_fork() -> None:
+    """The processes that compile, and whoever holds the lock, are those of the parent."""
+    LIBRARY._lock = threading.RLock()
+    _of_parents.append(LIBRARY._workers)
+    LIBRARY._workers = None
+
+
+_of_parents: list[Any] = []  # not to be ended when nobody refers to them any more
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+atexit.register(LIBRARY.rest)
+
+
+def _named(
+    kernels: Iterable[tuple[Kernel, np.dtype]],
+) -> dict[str, tuple[Kernel, np.dtype]]:
+    return {name_of(kernel, np.dtype(dtype)): (kernel, dtype) for kernel, dtype in kernels}
+
+
+def _fastmath(kernel: Kernel) -> tuple[str, ...]:
+    """What LLVM may do with a kernel's arithmetic, by LLVM's names."""
+    if kernel.exact:
+        return ()
+    flags = {"nsz": True, "contract": kernel.contract, "reassoc": kernel.reassociate}
+    return tuple(sorted(name for name, is_allowed in flags.items() if is_allowed))
+
+
+@cache
+def _compiler() -> tuple[str | bytes, ...]:
     """All that machine code depends on besides the kernel."""
-    sources = [(Path(__file__).parent / name).read_text() for name in COMPILER]
-    return (version("numba"), version("llvmlite"), description(), *sources)
+    python = sys.implementation.cache_tag or sys.version
+    return (python, version("numba"), version("llvmlite"), description(), *map(_source, COMPILER))
 
 
-def _load(content: bytes) -> int:
-    return load_image(content) if IS_LINKED_HERE else load_object(content)
+def _source(module: str) -> bytes:
+    """What a module is made of: its source or, if it comes without, its bytecode."""
+    folder = importlib.resources.files("nengo_jit.engines.cpu")
+    for ending in (".py", ".pyc"):
+        file = folder.joinpath(module + ending)
+        if file.is_file():
+            return file.read_bytes()
+    raise ImportError(
+        f"nengo_jit is not installed completely: it needs {module}.py in {folder}, to know which "
+        "machine code in its cache is up to date"
+    )
+
+
+def _readable() -> Iterator[Folder]:
+    """Folders to look for machine code in, in this order, if only trusted users can write there."""
+    for folder in filter(None, (shared_folder(), own_folder())):
+        try:
+            folder.check()
+            yield folder
+        except UnsafeError as reason:
+            logger.warning("Machine code in %s is not used: %s", folder.path, reason)
+        except OSError:
+            continue
+
+
+def _writable(folder: Folder | None) -> Folder | None:
+    """The folder, if machine code can be kept there."""
+    if folder is None:
+        return None
+    try:
+        folder.make()
+    except (OSError, UnsafeError) as reason:
+        logger.info("Machine code is not kept for other processes: %s", reason)
+        return None
+    return folder
+
+
+def _read(folder: Folder, name: str) -> bytes | None:
+    try:
+        return folder.read(name)
+    except UnsafeError as reason:
+        logger.warning("Compiling %s again, since %s: %s", name, reason, folder.path / name)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        logger.warning("Compiling %s again, since it cannot be read: %s", name, error)
+    return None
 
 
 def load_object(content: bytes) -> int:

@@ -35,16 +35,22 @@ define <64 x i8> @probe(<64 x i8> %x, <64 x i1> %m) "min-legal-vector-width"="51
 SIGNS = {"vectors of 512 bits": "zmm", "compressing bytes": "vpcompressb"}  # in assembly
 
 
+def settings() -> dict[str, str]:
+    """The environment variables that choose the processor, as far as they are set."""
+    names = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def description() -> str:
     """All that tells one target from another: homes are shared by different machines."""
-    chosen = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
+    chosen = [f"{name}={value}" for name, value in settings().items() if value]
     return "\n".join([*chosen, _processor(), "checked" if CHECKED else ""])
 
 
 def _processor() -> str:
     """The instructions that this machine's processor knows."""
     try:
-        described = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+        described = Path("/proc/cpuinfo").read_text("utf-8", "replace").partition("\n\n")[0]
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
     names = ("model name", "cpu model", "flags", "features")

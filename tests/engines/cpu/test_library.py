@@ -1,17 +1,24 @@
 """The library of machine code: kept on disk, compiled once, loaded without a compiler."""
 
+import logging
 import os
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import nengo_jit
 from nengo_jit.builder.signal import address as start
-from nengo_jit.engines.cpu import compiler, library
+from nengo_jit.engines.cpu import compiler, library, team
+from nengo_jit.engines.cpu.cache.entry import pack
+from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.image import Image, load_image
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
+from nengo_jit.engines.cpu.workers import Workers
 from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
 only_linux = pytest.mark.skipif(
@@ -42,12 +49,18 @@ def run(address, values):
     return ENTRY(address)(None, start(values))
 
 
+def forget():
+    """Forget all machine code, as if this process had just begun."""
+    library.LIBRARY.addresses.clear()
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NENGO_JIT_CACHE_DIR", str(tmp_path / "cache"))
-    library.address_of.cache_clear()
+    forget()
     yield tmp_path / "cache"
-    library.address_of.cache_clear()
+    library.LIBRARY.rest()
+    forget()
 
 
 def compiled():
@@ -92,26 +105,37 @@ def test_images_survive_a_file():
     assert Image.from_bytes(image.to_bytes()) == image
 
 
+def entries(folder):
+    return sorted(folder.glob("with_everything-*"))
+
+
+def no_workers(folder):
+    raise AssertionError("nothing is to be compiled")
+
+
 def test_a_kernel_is_compiled_once(cache, monkeypatch):
     check(library.address_of(with_everything, FLOAT64))
-    (file,) = cache.iterdir()
-    assert file.name.startswith("with_everything-")
-    library.address_of.cache_clear()
-    monkeypatch.setattr(library, "_compile", None)
+    assert [each.name for each in entries(cache)] == [library.name_of(with_everything, FLOAT64)]
+    forget()
+    monkeypatch.setattr(library, "Workers", no_workers)
     check(library.address_of(with_everything, FLOAT64))
 
 
 def test_precisions_are_kept_apart(cache):
-    for dtype in (np.float64, np.float32):
-        library.load_kernels([(with_everything, np.dtype(dtype))])
-    assert len(list(cache.iterdir())) == 2
+    library.load_kernels([(with_everything, np.dtype(dtype)) for dtype in "fd"])
+    assert len(entries(cache)) == 2
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a file in the way of a folder")
 def test_without_a_place_to_keep_code_it_still_runs(tmp_path, cache, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NENGO_JIT_CACHE_DIR", str(tmp_path / "file" / "cache"))
     check(library.address_of(with_everything, FLOAT64))
+
+
+def test_without_room_to_keep_code_it_still_runs(cache, monkeypatch):
+    monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
+    check(library.address_of(with_everything, FLOAT64))
+    assert entries(cache) == []
 
 
 def test_progress_is_told_of_each_kernel(cache):
@@ -121,9 +145,148 @@ def test_progress_is_told_of_each_kernel(cache):
         def step(self):
             self.n_steps += 1
 
-    progress = Progress()
-    library.load_kernels([(with_everything, FLOAT64)], progress)
-    assert (progress.max_steps, progress.n_steps) == (1, 1)
+    for _ in range(2):
+        progress = Progress()
+        library.load_kernels([(with_everything, FLOAT64)], progress)
+        assert (progress.max_steps, progress.n_steps) == (1, 1)
+
+
+@pytest.fixture(scope="session")
+def content(tmp_path_factory):
+    """The machine code, as the library keeps it."""
+    content = compiled()
+    return link(content, compiler.ENTRY).to_bytes() if library.IS_LINKED_HERE else content
+
+
+@pytest.fixture
+def compiling(cache, content, monkeypatch):
+    """What is compiled, by name: at once, in this process."""
+    names = []
+
+    class AtOnce(Workers):
+        def finish(self, missing):
+            for name in missing:
+                names.append(name)
+                if self.folder is not None:
+                    self.folder.write(name, content, {})
+                yield name, content
+
+        def _hire(self):
+            pass
+
+    monkeypatch.setattr(library, "Workers", AtOnce)
+    return names
+
+
+NAME = library.name_of(with_everything, FLOAT64)
+KINDS = {
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "one bit": lambda path: path.write_bytes(path.read_bytes()[:-9] + b"\xff" * 9),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "another's": lambda path: path.write_bytes(pack("lif-" + 32 * "0", b"code", {})),
+    "writable by all": lambda path: path.chmod(0o666),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_entries_are_compiled_again(cache, compiling, caplog, kind):
+    caplog.set_level(logging.WARNING)
+    check(library.address_of(with_everything, FLOAT64))
+    KINDS[kind](cache / NAME)
+    forget()
+    check(library.address_of(with_everything, FLOAT64))
+    assert compiling == [NAME] * 2
+    assert len(caplog.records) == 1 and NAME in caplog.text
+    forget()
+    check(library.address_of(with_everything, FLOAT64))  # it has been replaced
+    assert compiling == [NAME] * 2 and len(caplog.records) == 1
+    assert [path.name for path in cache.iterdir()] == [NAME]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_folder_that_others_can_write_to_is_not_used(cache, compiling, caplog):
+    check(library.address_of(with_everything, FLOAT64))
+    cache.chmod(0o777)
+    planted = pack(NAME, b"planted", {})
+    (cache / NAME).write_bytes(planted)
+    forget()
+    check(library.address_of(with_everything, FLOAT64))
+    assert compiling == [NAME] * 2
+    assert "others can write" in caplog.text
+    assert (cache / NAME).read_bytes() == planted
+
+
+def test_the_shared_cache_is_looked_up_first_and_never_written(
+    tmp_path, cache, content, compiling, monkeypatch
+):
+    shared = Folder(tmp_path / "shared")
+    monkeypatch.setenv("NENGO_JIT_SHARED_CACHE_DIR", str(shared.path))
+    check(library.address_of(with_everything, FLOAT64))
+    assert compiling == [NAME] and not shared.path.exists()
+
+    shared.write(NAME, content, {})
+    os.utime(shared.path / NAME, (0, 0))
+    (cache / NAME).write_bytes(b"damaged")
+    forget()
+    check(library.address_of(with_everything, FLOAT64))
+    assert compiling == [NAME] and (cache / NAME).read_bytes() == b"damaged"
+    assert (shared.path / NAME).stat().st_mtime == 0
+
+    (shared.path / NAME).write_bytes(b"damaged")
+    forget()
+    check(library.address_of(with_everything, FLOAT64))
+    assert compiling == [NAME] * 2
+    assert (shared.path / NAME).read_bytes() == b"damaged"
+    assert Folder(cache).read(NAME) == content
+
+
+def test_use_is_noted_in_the_users_cache(cache, compiling):
+    library.address_of(with_everything, FLOAT64)
+    os.utime(cache / NAME, (0, 0))
+    forget()
+    library.address_of(with_everything, FLOAT64)
+    assert (cache / NAME).stat().st_mtime > 1e9
+
+
+def test_what_begins_early_is_there_later(cache):
+    library.begin_to_load([(with_everything, FLOAT64)])
+    check(library.address_of(with_everything, FLOAT64))
+    library.begin_to_load([(with_everything, FLOAT64)])
+
+
+def test_a_missing_source_is_named(monkeypatch):
+    with pytest.raises(ImportError, match="no_such_module"):
+        library._source("no_such_module")
+
+
+def test_sources_are_read_from_archives(tmp_path):
+    archive = tmp_path / "package.zip"
+    root = Path(nengo_jit.__file__).parents[1]
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (root / "nengo_jit").rglob("*.py"):
+            file.write(path, path.relative_to(root))
+    script = (
+        "import nengo_jit, nengo_jit.engines.cpu.library as library\n"
+        "from nengo_jit.engines.cpu.team import run\n"
+        "assert '.zip' in nengo_jit.__file__\n"
+        "print(library.name_of(run, library.np.dtype(float)))"
+    )
+    output = in_a_process(script, PYTHONPATH=str(archive))
+    assert output == library.name_of(team.run, FLOAT64)
+
+
+def in_a_process(script, **environment):
+    """What a process prints that runs a script."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **environment},
+        cwd=os.path.abspath(os.sep),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 SCRIPT = """
@@ -135,18 +298,37 @@ with nengo.Network(seed=0) as net:
     probe = nengo.Probe(a, synapse=0.01)
 with nengo_jit.Simulator(net, progress_bar=False) as sim:
     sim.run_steps(20)
-print(sim.data[probe][-1, 0], "numba" in sys.modules, "llvmlite" in sys.modules)
+compilers = {"numba", "llvmlite", "elftools"} & set(sys.modules)
+print(sim.data[probe][-1, 0], *sorted(compilers))
 """
 
 
 @only_linux
-def test_only_the_first_process_needs_the_compiler(cache):
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(2)
-    ]
-    assert outputs[0][1:] == ["True", "True"]
-    assert outputs[1][1:] == ["False", "False"]
-    assert outputs[0][0] == outputs[1][0]
+def test_no_process_imports_the_compiler(cache):
+    first, second = in_a_process(SCRIPT), in_a_process(SCRIPT)
+    assert first == second
+    assert len(first.split()) == 1
+
+
+@only_linux
+def test_settings_for_numba_do_not_get_into_the_cache(cache):
+    """`NUMBA_BOUNDSCHECK` and its like change nothing, and keep nothing from running."""
+    odd = {
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBA_OPT": "0",
+        "NUMBA_ENABLE_AVX": "0",
+        "NUMBA_DEBUGINFO": "1",
+        "NUMBA_DISABLE_JIT": "1",
+    }
+    first = in_a_process(SCRIPT, **odd)
+    found = {path.name: path.read_bytes() for path in cache.glob("*-*")}
+    second = in_a_process(SCRIPT, NENGO_JIT_CACHE_DIR=str(cache) + "-2")
+    others = {path.name: path.read_bytes() for path in cache.with_name("cache-2").glob("*-*")}
+    assert first == second
+    assert found == others and found
+
+
+@only_linux
+def test_an_ascii_locale_is_no_obstacle(cache):
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert in_a_process(SCRIPT, **ascii_only) == in_a_process(SCRIPT)

@@ -187,7 +187,8 @@ def _clip(tracer: Tracer, value: Any, low: Any, high: Any) -> Any:
     return call_ufunc(tracer, CLIP, value, low, high)
 
 
-_core: Any = getattr(np, "_core", None) or np.core  # which it was called before NumPy 2
+# It was called `core` before NumPy 2. NumPy 1.26 has a `_core`, too, which holds next to nothing.
+_core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core")
 CLIP: np.ufunc = _core.umath.clip
 
 

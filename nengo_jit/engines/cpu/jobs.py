@@ -1,0 +1,161 @@
+"""Kernels to be compiled, on their way to another process.
+
+A function travels with all that it refers to. What the fingerprint of a kernel can be told of
+(`nengo_jit.engines.cpu.fingerprint`) can travel, too: numbers, strings, tuples, arrays, modules,
+types, built-in functions, and functions. Functions of this package are found by name in the other
+process, since they are what the compiler knows things about; all others are sent as bytecode, so
+that it does not matter where they were defined.
+"""
+
+from __future__ import annotations
+
+import io
+import marshal
+import pickle
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import CellType, FunctionType, ModuleType
+from typing import IO, Any
+
+from nengo_jit.engines.cpu import machine
+from nengo_jit.engines.cpu.fingerprint import referred
+
+PACKAGE = "nengo_jit."
+LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kernel to be compiled.
+
+    Attributes
+    ----------
+    name : str
+        What its machine code is filed under.
+    work : int
+        About how long it takes, compared with others.
+    content : bytes
+        What `Task` the kernel is, pickled.
+    """
+
+    name: str
+    work: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the compiler is asked for; for the attributes see `compiler.compile_kernel`.
+
+    Attributes
+    ----------
+    helpers, formulas : dict
+        Those that the function calls, as in `machine.HELPERS` and `machine.FORMULAS`.
+    """
+
+    function: Callable[..., Any]
+    dtype: Any
+    fastmath: tuple[str, ...]
+    helpers: dict[Any, Any]
+    formulas: dict[Any, Any]
+
+    def announce(self) -> None:
+        """Let the compiler in this process know helpers and formulas."""
+        machine.HELPERS.update(self.helpers)
+        machine.FORMULAS.update(self.formulas)
+
+
+def job_for(name: str, function: Callable[..., Any], dtype: Any, fastmath: tuple[str, ...]) -> Job:
+    """A kernel, ready to be sent.
+
+    Parameters
+    ----------
+    name : str
+        What its machine code is filed under.
+    function, dtype, fastmath
+        See `nengo_jit.engines.cpu.compiler.compile_kernel`.
+    """
+    called = _called(function)
+    helpers = {each: machine.HELPERS[each] for each in called if each in machine.HELPERS}
+    formulas = {each: machine.FORMULAS[each] for each in called if each in machine.FORMULAS}
+    file = io.BytesIO()
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(Task(function, dtype, fastmath, helpers, formulas))
+    return Job(name, sum(len(each.__code__.co_code) for each in called), file.getvalue())
+
+
+def task_of(job: Job) -> Task:
+    """The task that a job is made of."""
+    task: Task = pickle.loads(job.content)
+    return task
+
+
+def send(file: IO[bytes], message: Any) -> None:
+    """Send a message through a pipe."""
+    content = pickle.dumps(message)
+    file.write(LENGTH.pack(len(content)) + content)
+    file.flush()
+
+
+def receive(file: IO[bytes]) -> Any:
+    """The next message from a pipe; EOFError when the other end has been closed."""
+    head = file.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        raise EOFError
+    content = file.read(LENGTH.unpack(head)[0])
+    return pickle.loads(content)
+
+
+def _called(function: Any) -> dict[FunctionType, None]:
+    """A function and all that it calls, directly or not."""
+    found: dict[FunctionType, None] = {}
+    waiting = [function]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, FunctionType) and each not in found:
+            found[each] = None
+            waiting += referred(each).values()
+    return found
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, ModuleType):
+            return _module, (value.__name__,)
+        if not isinstance(value, FunctionType) or _is_found_by_name(value):
+            return NotImplemented
+        code, closure = value.__code__, value.__closure__ or ()
+        names = {name for name in referred(value) if name not in code.co_freevars}
+        state = (
+            {name: value.__globals__[name] for name in names},
+            tuple(cell.cell_contents for cell in closure),
+            value.__defaults__,
+        )
+        made_of = marshal.dumps(code), value.__module__, value.__name__, len(closure)
+        return _make_function, made_of, state, None, None, _fill_function
+
+
+def _is_found_by_name(function: FunctionType) -> bool:
+    module = sys.modules.get(function.__module__)
+    is_ours = (function.__module__ or "").startswith(PACKAGE)
+    return is_ours and getattr(module, function.__qualname__, None) is function
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(name)
+
+
+def _make_function(code: bytes, module: str, name: str, n_cells: int) -> FunctionType:
+    own = {"__name__": module}
+    cells = tuple(CellType() for _ in range(n_cells))
+    return FunctionType(marshal.loads(code), own, name, None, cells)
+
+
+def _fill_function(function: FunctionType, state: Any) -> None:
+    """Give a function what it refers to, which may be itself."""
+    values, cells, function.__defaults__ = state
+    function.__globals__.update(values)
+    for cell, value in zip(function.__closure__ or (), cells):
+        cell.cell_contents = value

@@ -1,0 +1,136 @@
+"""A process that compiles kernels for another one, and for all who use the same cache.
+
+It is told jobs, takes one that nobody else has taken, and writes the machine code into the cache.
+So work is shared by whatever processes there are, with nobody to divide it. The process ends when
+there has been nothing to do for a while, or when the one that has started it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+from nengo_jit.engines.cpu import kernels  # noqa: F401 (their helpers are known then)
+from nengo_jit.engines.cpu.cache.entry import DESCRIBED, UnsafeError
+from nengo_jit.engines.cpu.cache.eviction import make_room, maker
+from nengo_jit.engines.cpu.cache.folder import Folder
+from nengo_jit.engines.cpu.cache.locks import KernelLocks
+from nengo_jit.engines.cpu.compiler import ENTRY, compile_kernel
+from nengo_jit.engines.cpu.image import IS_LINKED_HERE
+from nengo_jit.engines.cpu.jobs import Job, receive, send, task_of
+from nengo_jit.engines.cpu.linker import link
+
+PATIENCE = 2.0  # seconds without anything to do after which the process ends
+PAUSE = 0.01  # seconds between two looks whether another process has finished
+
+
+def main() -> None:
+    """Compile what comes through the standard input until nothing comes any more."""
+    gc.disable()  # nearly all that the compiler makes stays
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed must not get between messages
+    jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    folder, limit = jobs.get()
+    Worker(folder, limit, output).work(jobs)
+    os._exit(0)  # there is a thread that listens
+
+
+def _listen(file: IO[bytes], jobs: Any) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            jobs.put(receive(file))
+    os._exit(0)  # nobody is interested any more
+
+
+class Worker:
+    """Compiles jobs.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where machine code is kept; None if there is no such place.
+    limit : int
+        How large all of it may be (bytes).
+    output : file
+        What is told of each job: its name, the machine code if it was compiled here, and what went
+        wrong, if something did.
+    """
+
+    def __init__(self, folder: Path | None, limit: int, output: IO[bytes]):
+        self._folder = None if folder is None else Folder(folder)
+        self._limit = limit
+        self._output = output
+        self._locks: KernelLocks | None = None
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                self._locks = KernelLocks(folder)
+
+    def work(self, jobs: Any) -> None:
+        """Do jobs from a queue, those that take longest first, until none come any more."""
+        waiting: list[Job] = []
+        while True:
+            try:
+                while True:
+                    waiting += jobs.get(timeout=PATIENCE) if not waiting else jobs.get_nowait()
+                    waiting.sort(key=lambda job: -job.work)
+            except queue.Empty:
+                if not waiting:
+                    return
+            done = next((job for job in waiting if self._is_done(job)), None)
+            if done is None:
+                time.sleep(PAUSE)
+            else:
+                waiting.remove(done)
+
+    def _is_done(self, job: Job) -> bool:
+        """Do a job, unless another process is at it."""
+        if self._is_in_cache(job.name):
+            return True
+        if self._locks is None:
+            self._do(job)
+            return True
+        with self._locks.trying(job.name) as is_ours:
+            if is_ours and not self._is_in_cache(job.name):
+                self._do(job)
+            return is_ours
+
+    def _is_in_cache(self, name: str) -> bool:
+        try:
+            return self._folder is not None and bool(self._folder.read(name))
+        except (OSError, UnsafeError):
+            return False
+
+    def _do(self, job: Job) -> None:
+        try:
+            content = machine_code(job)
+        except Exception:
+            send(self._output, (job.name, None, traceback.format_exc()))
+            return
+        if self._folder is not None:
+            with contextlib.suppress(OSError, UnsafeError):
+                if make_room(self._folder.path, len(content) + DESCRIBED, self._limit):
+                    self._folder.write(job.name, content, maker())
+        send(self._output, (job.name, content, None))
+
+
+def machine_code(job: Job) -> bytes:
+    """Compile a kernel: an image where those are loaded, else an object file.
+
+    Parameters
+    ----------
+    job : Job
+        The kernel.
+    """
+    task = task_of(job)
+    task.announce()
+    object_file = compile_kernel(task.function, task.dtype, set(task.fastmath))
+    return link(object_file, ENTRY).to_bytes() if IS_LINKED_HERE else object_file

@@ -1,0 +1,249 @@
+"""Have kernels compiled by other processes, as many as there are cores.
+
+The compiler is imported there only, with settings of our own: what the user has set for Numba does
+not get into the cache. Waiting for a process can be interrupted, whereas the compiler cannot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing import spawn
+from typing import Any
+
+from nengo_jit.engines.cpu.cache.entry import UnsafeError
+from nengo_jit.engines.cpu.cache.folder import Folder
+from nengo_jit.engines.cpu.cache.locks import take_place
+from nengo_jit.engines.cpu.cache.places import size_limit
+from nengo_jit.engines.cpu.jobs import Job, receive, send
+from nengo_jit.engines.cpu.target import settings
+from nengo_jit.parallel import n_cores
+from nengo_jit.regions import CHECKED
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 0.02  # seconds between two looks at what other processes have compiled
+MOST_LOST = 3  # processes that may die before we give up
+START = "from nengo_jit.engines.cpu.worker import main; main()"
+
+
+class CompilerError(RuntimeError):
+    """A kernel cannot be compiled here."""
+
+
+class Workers:
+    """Processes that compile, and end by themselves when they have nothing to do.
+
+    Parameters
+    ----------
+    folder : Folder or None
+        Where machine code is kept; None if there is no such place.
+    """
+
+    def __init__(self, folder: Folder | None):
+        self.folder = folder
+        self._jobs: dict[str, Job] = {}  # that are not done, as far as we know
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._n_lost = 0
+
+    def begin(self, jobs: Iterable[Job]) -> None:
+        """Have kernels compiled, some time.
+
+        Parameters
+        ----------
+        jobs : iterable of Job
+            Which.
+        """
+        new = [job for job in jobs if job.name not in self._jobs]
+        self._jobs |= {job.name: job for job in new}
+        for worker in self._workers:
+            worker.send(new)
+        self._hire()
+
+    def finish(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Wait for kernels; others that have become ready come, too.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Names of jobs that have begun, and have not come yet.
+
+        Yields
+        ------
+        str
+            The name of a kernel that is ready.
+        bytes
+            Its machine code.
+
+        Raises
+        ------
+        CompilerError
+            If one cannot be compiled, or no process can be started for it.
+        """
+        missing = dict.fromkeys(names)
+        while missing:
+            self._hire()
+            for name, content in [*self._told(), *self._looked_up(missing)]:
+                missing.pop(name, None)
+                if self._jobs.pop(name, None) is not None:
+                    yield name, content
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
+        self._jobs = {}
+
+    def _hire(self) -> None:
+        """Start as many processes as have something to do and a place."""
+        wanted = min(n_cores(), len(self._jobs)) if self.folder else min(1, len(self._jobs))
+        while len(self._workers) < wanted:
+            place = None
+            if self.folder is not None:
+                try:
+                    place = take_place(self.folder.path, n_cores())
+                except OSError:
+                    pass
+                else:
+                    if place is None:
+                        return
+            try:
+                worker = _Worker(self._events, place)
+            finally:
+                if place is not None:
+                    os.close(place)
+            self._workers.append(worker)
+            worker.send((self.folder.path if self.folder else None, size_limit()))
+            worker.send(list(self._jobs.values()))
+
+    def _told(self) -> Iterator[tuple[str, bytes]]:
+        """What processes of ours have compiled."""
+        timeout = PAUSE
+        with contextlib.suppress(queue.Empty):
+            while True:
+                event = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
+                timeout = 0.0
+                if isinstance(event, _Worker):
+                    self._lose(event)
+                    continue
+                name, content, failure = event
+                if failure is not None:
+                    self._jobs.pop(name, None)
+                    raise CompilerError(f"The kernel {name} cannot be compiled:\n{failure}")
+                self._n_lost = 0
+                yield name, content
+
+    def _looked_up(self, missing: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """What any process has compiled."""
+        if self.folder is None:
+            return
+        for name in missing:
+            with contextlib.suppress(OSError, UnsafeError):
+                yield name, self.folder.read(name)
+
+    def _lose(self, worker: _Worker) -> None:
+        """A process has ended: since there was nothing to do, or for another reason."""
+        if worker not in self._workers:
+            return
+        self._workers.remove(worker)
+        status, said = worker.end(patience=1.0)
+        if status == 0:
+            return
+        self._n_lost += 1
+        if self._n_lost == MOST_LOST:
+            self._n_lost = 0
+            raise CompilerError(
+                f"Kernels cannot be compiled: {worker.command} ended with status {status}.\n{said}"
+            )
+
+
+class _Worker:
+    """A process that compiles.
+
+    Parameters
+    ----------
+    events : queue
+        Gets what the process tells and, when it has ended, this object.
+    place : int or None
+        File descriptor that the process is to have for as long as it lives.
+    """
+
+    def __init__(self, events: Any, place: int | None):
+        if getattr(sys, "frozen", False) or not spawn.get_executable():
+            raise CompilerError(
+                "Kernels have to be compiled, for which Python is needed, and this program does "
+                "not know where it is: tell it by multiprocessing.set_executable(), or fill the "
+                "cache beforehand (see NENGO_JIT_CACHE_DIR)"
+            )
+        self.command = os.fsdecode(spawn.get_executable())
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed in `end`)
+        try:
+            self._process = subprocess.Popen(
+                [self.command, "-P", "-c", START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env=_environment(),
+                cwd=os.path.abspath(os.sep),
+                pass_fds=() if place is None or os.name != "posix" else (place,),
+                start_new_session=True,  # Ctrl-C is ours to answer
+            )
+        except OSError as error:
+            raise CompilerError(f"Kernels cannot be compiled: {self.command}: {error}") from error
+        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+
+    def send(self, message: Any) -> None:
+        """Send a message; if the process has ended, that is noticed elsewhere."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            send(self._process.stdin, message)
+
+    def end(self, patience: float = 0.0) -> tuple[int, str]:
+        """End the process if it does not; returns its status and what it has printed.
+
+        Parameters
+        ----------
+        patience : float
+            How long it may take to end by itself (seconds).
+        """
+        process = self._process
+        with contextlib.suppress(OSError):
+            assert process.stdin is not None
+            process.stdin.close()
+        try:
+            status = process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip()
+        self._said.close()
+        return status, said
+
+    def _listen(self, events: Any) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output, contextlib.suppress(EOFError, OSError):
+            while True:
+                events.put(receive(output))
+        events.put(self)
+
+
+def _environment() -> dict[str, str]:
+    """What the compiler sees: all but the user's settings for Numba."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    return {
+        **kept,
+        **settings(),
+        "NENGO_JIT_CHECK": "1" if CHECKED else "0",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in sys.path),
+    }

@@ -1,0 +1,204 @@
+"""Processes that compile: they share the work, die without harm, and do not answer to Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing import spawn
+
+import pytest
+
+from nengo_jit.engines.cpu import workers as module
+from nengo_jit.engines.cpu.cache.folder import Folder
+from nengo_jit.engines.cpu.cache.locks import KernelLocks
+from nengo_jit.engines.cpu.jobs import Job, job_for
+from nengo_jit.engines.cpu.machine import FLOAT64
+from nengo_jit.engines.cpu.workers import CompilerError, Workers, _environment
+
+only_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
+
+
+def returns_three(memory, table):
+    return 3
+
+
+def returns_four(memory, table):
+    return 4
+
+
+def does_not_compile(memory, table):
+    return memory.no_such_attribute
+
+
+def job(function):
+    return job_for(f"{function.__name__}-{32 * '0'}", function, FLOAT64, ())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = Folder(tmp_path / "cache")
+    folder.make()
+    return folder
+
+
+@pytest.fixture
+def workers(folder):
+    workers = Workers(folder)
+    yield workers
+    workers.close()
+
+
+def compile_here(workers, *functions):
+    jobs = [job(function) for function in functions]
+    workers.begin(jobs)
+    return dict(workers.finish(job.name for job in jobs))
+
+
+def entries(folder):
+    return {path.name for path in folder.path.glob("*-*")}
+
+
+def test_what_is_compiled_is_kept(workers, folder):
+    found = compile_here(workers, returns_three, returns_four)
+    assert set(found) == entries(folder) == {job(returns_three).name, job(returns_four).name}
+    for name, content in found.items():
+        assert folder.read(name) == content
+
+
+def test_without_a_folder_kernels_are_compiled_all_the_same():
+    workers = Workers(None)
+    assert set(compile_here(workers, returns_three, returns_four))
+    workers.close()
+
+
+def test_what_another_process_has_compiled_is_taken(workers, folder, monkeypatch):
+    """Here no process of ours gets a place, so all comes from another one."""
+    monkeypatch.setattr(module, "take_place", lambda path, n: None)
+    name = job(returns_three).name
+    threading.Timer(0.2, lambda: folder.write(name, b"of another process", {})).start()
+    assert compile_here(workers, returns_three) == {name: b"of another process"}
+
+
+def test_a_kernel_that_another_process_is_at_is_left_to_it(workers, folder):
+    ours, others = job(returns_three).name, job(returns_four).name
+    with KernelLocks(folder.path).trying(others):
+        threading.Timer(3.0, lambda: folder.write(others, b"of another process", {})).start()
+        found = compile_here(workers, returns_three, returns_four)
+    assert found[others] == b"of another process"
+    assert found[ours] == folder.read(ours)
+
+
+def test_what_goes_wrong_is_told(workers):
+    with pytest.raises(CompilerError, match="no_such_attribute"):
+        compile_here(workers, does_not_compile)
+    assert len(compile_here(workers, returns_three)) == 1
+
+
+@only_posix
+def test_processes_that_die_are_replaced(workers):
+    workers.begin([job(returns_three)])
+    (worker,) = workers._workers
+    worker._process.kill()
+    assert len(dict(workers.finish([job(returns_three).name]))) == 1
+
+
+def test_processes_that_cannot_work_are_told_of(workers, monkeypatch):
+    monkeypatch.setattr(module, "START", "raise SystemExit('no compiler here')")
+    with pytest.raises(CompilerError, match="no compiler here"):
+        compile_here(workers, returns_three)
+
+
+def test_a_program_that_is_not_python_says_what_to_do(workers, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "frozen", True, raising=False)
+        with pytest.raises(CompilerError, match="set_executable"):
+            compile_here(workers, returns_three)
+    monkeypatch.setattr(spawn, "get_executable", lambda: b"/no/such/python")
+    with pytest.raises(CompilerError, match="/no/such/python"):
+        compile_here(workers, returns_three)
+
+
+def test_no_more_processes_than_places(workers, folder, monkeypatch):
+    monkeypatch.setattr(module, "n_cores", lambda: 2)
+    others = Workers(folder)
+    jobs = [Job(f"kernel_{i}-{32 * '0'}", 1, b"") for i in range(5)]
+    for each in (workers, others):
+        each.begin(jobs)
+    assert [len(each._workers) for each in (workers, others)] == [2, 0]
+    others.close()
+
+
+@only_posix
+def test_processes_end_when_there_is_nothing_to_do(workers, monkeypatch):
+    compile_here(workers, returns_three)
+    (worker,) = workers._workers
+    assert worker._process.wait(timeout=60) == 0
+    assert len(compile_here(workers, returns_four)) == 1
+
+
+@only_posix
+def test_processes_end_with_the_one_that_has_started_them(folder):
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from nengo_jit.engines.cpu.cache.folder import Folder\n"
+        "from nengo_jit.engines.cpu.jobs import Job\n"
+        "from nengo_jit.engines.cpu.workers import Workers\n"
+        "workers = Workers(Folder(Path(sys.argv[1])))\n"
+        "workers.begin([Job('kernel-' + 32 * '0', 1, b'')])\n"
+        "print(workers._workers[0]._process.pid, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(folder.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        pid = int(process.stdout.readline())
+        os.kill(pid, 0)
+        process.kill()
+    for _ in range(6000):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            break
+        if _is_zombie(pid):
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("it has not ended")
+
+
+def _is_zombie(pid):
+    """Whether a process has ended, and nobody has asked how."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+@only_posix
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.5, 1.5])
+def test_ctrl_c_is_answered_while_kernels_are_compiled(workers, monkeypatch, ctrl_c, seconds):
+    monkeypatch.setattr(module, "START", "import time; time.sleep(1000)")
+    timer = threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        compile_here(workers, returns_three)
+    processes = [worker._process for worker in workers._workers]
+    workers.close()
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_users_settings_for_numba_are_kept_from_the_compiler(monkeypatch):
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    monkeypatch.setenv("NUMBA_CPU_NAME", "x86-64-v3")
+    names = {name for name in _environment() if name.startswith("NUMBA_")}
+    assert names <= {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} and "NUMBA_CPU_NAME" in names
+
+
+def test_code_does_not_depend_on_what_was_compiled_before(workers, folder):
+    first = compile_here(workers, returns_three, returns_four)
+    again = Workers(None)
+    assert compile_here(again, returns_four, returns_three) == first
+    again.close()
