@@ -167,6 +167,7 @@ class Simulator:
         tracker = ProgressTracker(self.progress_bar, Progress("Building", "Build", 2))
         with tracker, collector_paused():
             if network is not None:
+                engine.prepare(network, dtype)
                 if isinstance(self.model, Model):
                     self.model.decoders = Decoders(
                         self._threads,

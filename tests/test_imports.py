@@ -23,6 +23,7 @@ PIPELINE = [
     "data",
     "simulator",
     "__init__",
+    "__main__",
 ]
 
 

@@ -82,6 +82,19 @@ class Engine(ABC):
         return True
 
     @classmethod
+    def prepare(cls, network: Any, dtype: np.dtype) -> None:
+        """Begin to get ready for a network that is about to be built.
+
+        Parameters
+        ----------
+        network : nengo.Network
+            The network.
+        dtype : numpy.dtype
+            Type of the model's numbers.
+        """
+        return
+
+    @classmethod
     def rates_by(cls, formula: Formula) -> Callable[..., None] | None:
         """What computes the rates of a formula natively; None if the engine has nothing.
 

@@ -85,8 +85,8 @@ def compile_kernel(function: Callable[..., Any], dtype: np.dtype, fastmath: set[
     """
     define_helpers()
     signature = types.int64(types.CPointer(REALS[np.dtype(dtype)]), types.int64)
-    options: Any = {"fastmath": fastmath, "error_model": "numpy"}
-    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "boundscheck": CHECKED}
+    options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
+    options |= intrinsics.ONLY_FOR_KERNELS
     compiled = njit(signature, **options)(function)
     result: Any = compiled.overloads[signature.args]
     wrapper = WRAPPER.format(

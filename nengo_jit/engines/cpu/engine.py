@@ -16,9 +16,10 @@ from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.functions import Functions
+from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.operator import start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
-from nengo_jit.engines.cpu.library import load_kernels
+from nengo_jit.engines.cpu.library import begin_to_load, load_kernels
 from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
 from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
@@ -91,7 +92,7 @@ class CpuEngine(Engine):
         levels = self._lower()
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
-        load_kernels(((code, self._lowering.dtype) for code in used), progress)
+        load_kernels(needed(used, self._lowering.dtype), progress)
         together = self._lowering.together
         self._graph = {
             operator: [together.get(each, each) for each in dependents]
@@ -117,6 +118,10 @@ class CpuEngine(Engine):
     @classmethod
     def supports(cls, dtype: np.dtype) -> bool:
         return np.dtype(dtype) in PRECISIONS
+
+    @classmethod
+    def prepare(cls, network: Any, dtype: np.dtype) -> None:
+        begin_to_load(likely(network, np.dtype(dtype)))
 
     @classmethod
     def rates_by(cls, formula: Formula) -> Callable[..., None] | None:

@@ -23,6 +23,9 @@ from nengo_jit.engines.cpu import machine
 from nengo_jit.engines.cpu.target import has
 from nengo_jit.regions import CHECKED
 
+# Nothing but kernels calls these, so Numba need not make what Python and C would call.
+ONLY_FOR_KERNELS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 
 def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Decorator: the implementation of a function that is only declared in Python.
@@ -39,7 +42,7 @@ def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        jit_options: Any = {"boundscheck": CHECKED, **options}
+        jit_options: Any = {"boundscheck": CHECKED, **ONLY_FOR_KERNELS, **options}
         declare = overload(function, strict=False, jit_options=jit_options)
         declare(lambda *arguments: implementation)
         return implementation

@@ -48,6 +48,7 @@ COMPILER = (
     "linker",
     "scalar",
     "target",
+    "translation",
 )
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 

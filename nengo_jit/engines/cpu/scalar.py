@@ -43,8 +43,10 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.intrinsics import ONLY_FOR_KERNELS
 
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+OPTIONS |= ONLY_FOR_KERNELS
 LN2 = Decimal(2).ln()
 
 

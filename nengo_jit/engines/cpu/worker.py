@@ -27,6 +27,7 @@ from nengo_jit.engines.cpu.compiler import ENTRY, compile_kernel
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE
 from nengo_jit.engines.cpu.jobs import Job, receive, send, task_of
 from nengo_jit.engines.cpu.linker import link
+from nengo_jit.engines.cpu.translation import translate_only
 
 PATIENCE = 2.0  # seconds without anything to do after which the process ends
 PAUSE = 0.01  # seconds between two looks whether another process has finished
@@ -35,6 +36,7 @@ PAUSE = 0.01  # seconds between two looks whether another process has finished
 def main() -> None:
     """Compile what comes through the standard input until nothing comes any more."""
     gc.disable()  # nearly all that the compiler makes stays
+    translate_only()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between messages
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()

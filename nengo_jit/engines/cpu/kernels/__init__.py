@@ -1,5 +1,7 @@
 """Kernels, one file for each file of operators in the builder; importing registers them."""
 
+import numpy as np
+
 from nengo_jit.engines.cpu import team
 from nengo_jit.engines.cpu.kernels import (
     learning_rules,
@@ -17,22 +19,25 @@ from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel
 from nengo_jit.neurons import formulas
 
 
-def compile_all() -> None:
-    """Compile every kernel, for either precision, and keep them on disk.
-
-    That happens by itself, kernel by kernel, when one is first needed. Calling this after an
-    installation saves the users of a machine the wait.
-    """
+def all_kernels() -> list[tuple[Kernel, np.dtype]]:
+    """Every kernel that there is, for either precision."""
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
     values += [*vars(team).values(), *map(neurons.kernel_of, formulas())]
     found = dict.fromkeys(value for value in values if isinstance(value, Kernel))
     computing_rates = filter(None, map(rates.kernel_of, formulas()))
-    load_kernels(
-        [
-            *((kernel, dtype) for dtype in PRECISIONS for kernel in found),
-            *((kernel, FLOAT64) for kernel in computing_rates),
-        ]
-    )
+    return [
+        *((kernel, dtype) for dtype in PRECISIONS for kernel in found),
+        *((kernel, FLOAT64) for kernel in computing_rates),
+    ]
+
+
+def compile_all() -> None:
+    """Compile every kernel, for either precision, and keep them on disk.
+
+    That happens by itself, kernel by kernel, when one is first needed. Calling this after an
+    installation, or the command ``nengo-jit compile``, saves the users of a machine the wait.
+    """
+    load_kernels(all_kernels())
 
 
 __all__ = [

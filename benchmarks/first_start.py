@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Time the first and the second start of every model of a models file, and print a table.
+
+    first_start.py                             # all models of models.py
+    first_start.py --models lorenz pes
+    first_start.py --file my_models.py         # a file with MODELS = {name: function}
+    first_start.py --compiled                  # after `nengo-jit compile`
+
+A start is a process of its own, with nengo's decoder cache off. The first one finds an empty cache
+of machine code, the second one what the first has left. Figures are seconds from constructing the
+simulator to its first completed step, seconds of processor time that this has taken (of processes
+that compile as well), peak memory of the process (MB), and which of the packages that compile the
+process has imported.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from compare import HERE, load_models
+
+COMPILERS = ("numba", "llvmlite", "elftools")
+
+
+def measure(path, name):
+    """Child process: build one model and run one step, print one JSON line."""
+    import resource
+
+    import nengo
+
+    import nengo_jit
+
+    nengo.rc["decoder_cache"]["enabled"] = "False"
+    net = load_models(path)[name]()
+    before, start = os.times(), time.perf_counter()
+    sim = nengo_jit.Simulator(net, progress_bar=False)
+    sim.run_steps(1, progress_bar=False)
+    took, after = time.perf_counter() - start, os.times()
+    sim.close()
+    figures = {
+        "seconds": took,
+        "cpu": sum(after[:4]) - sum(before[:4]),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "imported": [package for package in COMPILERS if package in sys.modules],
+    }
+    print(json.dumps(figures))
+
+
+def start(path, name, cache):
+    """Start a model in a process; returns its figures."""
+    command = [sys.executable, __file__, "--file", str(path), "--child", name]
+    environment = {**os.environ, "NENGO_JIT_CACHE_DIR": str(cache)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", help="names of models; all by default")
+    parser.add_argument("--file", type=pathlib.Path, default=HERE / "models.py")
+    parser.add_argument("--compiled", action="store_true", help="fill the cache beforehand")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        measure(arguments.file, arguments.child)
+        return
+    print(f"{'model':22s}      first start            second start           imported")
+    print(f"{'':22s}  wall s  cpu s    MB    wall s  cpu s    MB")
+    for name in arguments.models or load_models(arguments.file):
+        with tempfile.TemporaryDirectory() as cache:
+            if arguments.compiled:
+                environment = {**os.environ, "NENGO_JIT_CACHE_DIR": cache}
+                command = [sys.executable, "-m", "nengo_jit", "compile"]
+                subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+            starts = [start(arguments.file, name, cache) for _ in range(2)]
+        row = "  ".join("{seconds:8.2f} {cpu:6.2f} {memory:5.0f}".format(**each) for each in starts)
+        imported = ["+".join(each["imported"]) or "none" for each in starts]
+        print(f"{name:22s}{row}    {', '.join(imported)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The command ``nengo-jit``, also as ``python -m nengo_jit``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from nengo.utils.progress import Progress, ProgressTracker
+
+from nengo_jit import __version__
+from nengo_jit.engines.cpu.kernels import all_kernels
+from nengo_jit.engines.cpu.library import load_kernels
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line asks for.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line, without the program's name; that of this process by default.
+    """
+    parser = argparse.ArgumentParser(prog="nengo-jit", description="Run Nengo as machine code.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser(
+        "compile",
+        help="compile all there is, so that no first start takes longer than others",
+        description="Compile all kernels and keep them in the cache: in ~/.cache/nengo_jit, or "
+        "where the environment variable NENGO_JIT_CACHE_DIR says.",
+    )
+    parser.parse_args(arguments)
+    tracker = ProgressTracker(True, Progress("Compiling", "Compile", 1))
+    with tracker, tracker.next_stage("Compiling kernels", "Kernels") as progress:
+        load_kernels(all_kernels(), progress)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Which kernels a model needs: all of them when it has been built, or the likely ones before that.
+
+Compiling takes longest, so what is likely is begun with while the model is being built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.kernels import neurons, operator, probe, python, rates, spikes, tape
+from nengo_jit.engines.cpu.kernels.lif import lif
+from nengo_jit.engines.cpu.machine import FLOAT64, Kernel
+from nengo_jit.engines.cpu.team import lead, run
+from nengo_jit.neurons import formula_of
+from nengo_jit.neurons.lif import FORMULA as LIF
+
+Needed = list[tuple[Kernel, np.dtype]]
+
+
+def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
+    """What a program needs to run.
+
+    Parameters
+    ----------
+    used : iterable of Kernel
+        What carries out its operators.
+    dtype : numpy.dtype
+        Type of its numbers.
+    """
+    running = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
+    return [*running, *((kernel, dtype) for kernel in used)]
+
+
+def likely(network: Any, dtype: np.dtype) -> Needed:
+    """What a network will need for certain, or nearly so.
+
+    Parameters
+    ----------
+    network : nengo.Network
+        The network.
+    dtype : numpy.dtype
+        Type of the model's numbers.
+    """
+    used: list[Kernel | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
+    others: list[Kernel | None] = []  # of double precision always
+    types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
+    for each in types.values():
+        formula = formula_of(each)
+        if formula is not None:
+            used.append(lif if formula is LIF else neurons.kernel_of(formula))
+            used += [spikes.list_spikes, operator.dot_events] if formula.spiking else []
+            others.append(rates.kernel_of(formula))
+    if network.all_probes:
+        used.append(probe.record)
+    if any(callable(node.output) for node in network.all_nodes):
+        used.append(python.run_functions)
+    if any(callable(connection.function) for connection in network.all_connections):
+        others.append(tape.perform_at_points)
+    return [
+        *needed(filter(None, used), dtype),
+        *((kernel, FLOAT64) for kernel in others if kernel is not None),
+    ]
