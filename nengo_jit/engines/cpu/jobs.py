@@ -78,12 +78,12 @@ def job_for(name: str, function: Callable[..., Any], dtype: Any, fastmath: tuple
     function, dtype, fastmath
         See `nengo_jit.engines.cpu.compiler.compile_kernel`.
     """
-    called = _called(function)
-    helpers = {each: machine.HELPERS[each] for each in called if each in machine.HELPERS}
-    formulas = {each: machine.FORMULAS[each] for each in called if each in machine.FORMULAS}
+    functions = called(function)
+    helpers = {each: machine.HELPERS[each] for each in functions if each in machine.HELPERS}
+    formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
     file = io.BytesIO()
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(Task(function, dtype, fastmath, helpers, formulas))
-    return Job(name, sum(len(each.__code__.co_code) for each in called), file.getvalue())
+    return Job(name, sum(len(each.__code__.co_code) for each in functions), file.getvalue())
 
 
 def task_of(job: Job) -> Task:
@@ -108,8 +108,8 @@ def receive(file: IO[bytes]) -> Any:
     return pickle.loads(content)
 
 
-def _called(function: Any) -> dict[FunctionType, None]:
-    """A function and all that it calls, directly or not."""
+def called(function: Any) -> dict[FunctionType, None]:
+    """A function and all that it refers to, directly or not, always in the same order."""
     found: dict[FunctionType, None] = {}
     waiting = [function]
     while waiting:

@@ -26,12 +26,13 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu import machine
 from nengo_jit.engines.cpu.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder
 from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE, load_image
-from nengo_jit.engines.cpu.jobs import Job, job_for
+from nengo_jit.engines.cpu.jobs import Job, called, job_for
 from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.target import description, target_machine
 from nengo_jit.engines.cpu.workers import Workers
@@ -100,7 +101,8 @@ def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
 @cache
 def name_of(kernel: Kernel, dtype: np.dtype) -> str:
     """What a kernel's machine code for numbers of a type is filed under."""
-    key = fingerprint(kernel.function, _fastmath(kernel), dtype, *_compiler())
+    options = _fastmath(kernel), *map(_options, called(kernel.function))
+    key = fingerprint(kernel.function, options, dtype, *_compiler())
     return f"{kernel.function.__name__}-{key}"
 
 
@@ -226,6 +228,16 @@ def _fastmath(kernel: Kernel) -> tuple[str, ...]:
     return tuple(sorted(name for name, is_allowed in flags.items() if is_allowed))
 
 
+def _options(function: Any) -> str:
+    """How a helper or a formula is compiled, as a text that is the same in every process."""
+    options = {**machine.HELPERS.get(function, {}), "contract": machine.FORMULAS.get(function)}
+    return str([(name, _sorted(value)) for name, value in sorted(options.items())])
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value) if isinstance(value, (set, frozenset)) else value
+
+
 @cache
 def _compiler() -> tuple[str | bytes, ...]:
     """All that machine code depends on besides the kernel."""
@@ -253,7 +265,7 @@ def _readable() -> Iterator[Folder]:
             folder.check()
             yield folder
         except UnsafeError as reason:
-            logger.warning("Machine code in %s is not used: %s", folder.path, reason)
+            _warn(f"Machine code in {folder.path} is not used: {reason}")
         except OSError:
             continue
 
@@ -270,15 +282,21 @@ def _writable(folder: Folder | None) -> Folder | None:
     return folder
 
 
+@cache
+def _warn(message: str) -> None:
+    """Log a warning, once in a process: folders and entries are looked at several times."""
+    logger.warning(message)
+
+
 def _read(folder: Folder, name: str) -> bytes | None:
     try:
         return folder.read(name)
     except UnsafeError as reason:
-        logger.warning("Compiling %s again, since %s: %s", name, reason, folder.path / name)
+        _warn(f"Compiling a kernel again, since {reason}: {folder.path / name}")
     except FileNotFoundError:
         pass
     except OSError as error:
-        logger.warning("Compiling %s again, since it cannot be read: %s", name, error)
+        _warn(f"Compiling a kernel again, since it cannot be read: {error}")
     return None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import nengo_jit
 from nengo_jit.builder.signal import address as start
-from nengo_jit.engines.cpu import compiler, library, team
+from nengo_jit.engines.cpu import compiler, library, machine, team
 from nengo_jit.engines.cpu.cache.entry import pack
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.image import Image, load_image
@@ -239,6 +239,30 @@ def test_the_shared_cache_is_looked_up_first_and_never_written(
     assert compiling == [NAME] * 2
     assert (shared.path / NAME).read_bytes() == b"damaged"
     assert Folder(cache).read(NAME) == content
+
+
+def test_an_entry_that_is_looked_at_twice_is_warned_of_once(cache, compiling, caplog):
+    cache.mkdir(0o700)
+    (cache / NAME).write_bytes(b"damaged")
+    library.begin_to_load([(with_everything, FLOAT64)])
+    check(library.address_of(with_everything, FLOAT64))
+    assert len(caplog.records) == 1 and compiling == [NAME]
+
+
+def test_how_helpers_are_compiled_is_part_of_the_name(monkeypatch):
+    def helping(x):
+        return x
+
+    uses_it = kernel("=")(lambda memory, table: helping(table))
+    names = []
+    for options in ({}, {"fastmath": {"nsz", "contract"}}, {"fastmath": {"contract", "nsz"}}):
+        monkeypatch.setitem(machine.HELPERS, helping, options)
+        library.name_of.cache_clear()
+        names.append(library.name_of(uses_it, FLOAT64))
+    monkeypatch.setitem(machine.FORMULAS, helping, False)
+    library.name_of.cache_clear()
+    names.append(library.name_of(uses_it, FLOAT64))
+    assert names[0] != names[1] == names[2] != names[3]
 
 
 def test_use_is_noted_in_the_users_cache(cache, compiling):
