@@ -78,7 +78,7 @@ def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
     if isinstance(value, LiveArray) and not value.is_loaded and _is_table(value.memory):
         rows, shape = len(value.memory), value.memory.shape[1:]
         n = int(np.prod(shape))
-        row = tracer.compute(op.LOOKUP, Memory(value.memory), (key.register, 0), rows, n=n)
+        row = tracer.compute(op.LOOKUP, Memory.of(value.memory), (key.register, 0), rows, n=n)
         return wrapped(tracer, np.arange(row, row + n).reshape(shape), value.dtype, False)
     if isinstance(value, Array):
         if not value.registers.ndim:

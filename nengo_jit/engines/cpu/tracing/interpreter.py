@@ -30,6 +30,7 @@ from nengo_jit.engines.cpu.tracing.values import (
     Unknown,
     Unsupported,
     described,
+    reason_of,
 )
 from nengo_jit.engines.cpu.tracing.watched import MISSING
 
@@ -246,7 +247,7 @@ def trace(step: Callable[[], Any], own: Sequence[np.ndarray] = ()) -> Traced:
     Raises
     ------
     Unsupported
-        If only Python can carry it out; with the reason.
+        If only Python can carry it out, or if anything else goes wrong; with the reason.
     """
     if not IS_KNOWN_PYTHON:
         raise Unsupported("would need a version of Python from 3.11 to 3.13")
@@ -255,4 +256,7 @@ def trace(step: Callable[[], Any], own: Sequence[np.ndarray] = ()) -> Traced:
         interpreter = Interpreter(tracer)
         interpreter.call(interpreter.lift(step, "the function"), (), {})
 
-    return Tracer(run, own).trace()
+    try:
+        return Tracer(run, own).trace()
+    except Exception as problem:
+        raise Unsupported(reason_of(problem)) from None

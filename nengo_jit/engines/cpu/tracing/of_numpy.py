@@ -211,7 +211,8 @@ def _reduce(tracer: Tracer, ufunc: np.ufunc, value: Any, initial: float | None) 
     if rest.size:
         first, step = tracer.regular(rest)
         loop = loop_of(ufunc, "dd->d")
-        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), result, first)
+        inputs = (result, 0, rest.size), (first, step, rest.size)
+        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), *inputs)
     return Number(result, np.float64)
 
 

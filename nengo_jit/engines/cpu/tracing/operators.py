@@ -320,7 +320,7 @@ def _loop(tracer: Tracer, ufunc: np.ufunc, registers: list[np.ndarray]) -> np.nd
     for each in registers:
         is_repeated = each.ndim == 0 or (each.size == 1 and n > 1)
         first, step = tracer.regular(each if is_repeated else np.broadcast_to(each, shape))
-        inputs.append(first)
+        inputs.append((first, 0 if is_repeated else step, n))
         steps.append(0 if is_repeated else 8 * step)
     function = loop_of(ufunc, "d" * ufunc.nin + "->d")
     first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
@@ -378,7 +378,9 @@ def product(tracer: Tracer, a: Any, b: Any) -> Any:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
     if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
         raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
-    inputs = [tracer.side_by_side(each.registers)[0] for each in (first, second)]
+    inputs = [
+        (*tracer.side_by_side(each.registers), each.registers.size) for each in (first, second)
+    ]
     m, n = (1, *shapes[0])[-2:]
     sizes = (1, m, n, 1)
     steps = (0, 0, 0, 8 * n, 8, 8, 8, 8, 8)

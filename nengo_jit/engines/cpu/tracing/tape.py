@@ -7,6 +7,7 @@ Registers are numbered from zero, constants from `CONSTANTS`. Addresses are know
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,31 @@ import numpy as np
 from nengo_jit.builder.signal import address
 from nengo_jit.engines.cpu.kernels.tape import GATHER, LOOP, WIDTH
 from nengo_jit.engines.cpu.objects import header_of
+from nengo_jit.engines.cpu.tracing.values import Unsupported
+from nengo_jit.engines.cpu.tracing.verify import CONSTANTS, verify
 
-CONSTANTS = 1 << 40
-Operand = tuple[int, int]  # the first register, and the distance to the next
+MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An array outside of the registers.
+
+    Attributes
+    ----------
+    address : int
+        Where it is; it must be contiguous, see `Writer.rely_on`.
+    size : int
+        How many numbers it has.
+    """
+
+    address: int
+    size: int
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Memory:
+        """The memory of an array."""
+        return cls(address(array), array.size)
 
 
 class Tape:
@@ -69,10 +92,18 @@ class Writer:
         return len(self._instructions)
 
     def constants(self, values: Any) -> int:
-        """The first of the registers that hold constants."""
+        """The first of the registers that hold constants.
+
+        Raises
+        ------
+        Unsupported
+            If there would be too many.
+        """
         array = np.asarray(values, np.float64).ravel()
         key = array.tobytes()
         if key not in self._numbers:
+            if len(self._constants) + array.size > MOST_NUMBERS:
+                raise Unsupported("has too many constants")
             self._numbers[key] = CONSTANTS + len(self._constants)
             self._constants += array.tolist()
         return self._numbers[key]
@@ -82,8 +113,16 @@ class Writer:
         return self._constants[register - CONSTANTS]
 
     def allocate(self, n: int) -> int:
-        """The first of n registers that are not in use."""
+        """The first of n registers that are not in use.
+
+        Raises
+        ------
+        Unsupported
+            If there would be too many.
+        """
         first = self.n_registers
+        if first + n > MOST_NUMBERS:
+            raise Unsupported("computes too many numbers")
         self.n_registers += n
         self._most = max(self._most, self.n_registers)
         return first
@@ -115,17 +154,37 @@ class Writer:
             The first register of the result.
         *operands
             Pairs of registers and distances, objects in memory, or plain integers. For a loop of
-            NumPy: addresses of the loop and its data, sizes, steps (bytes), and registers. For
-            gathering: the registers.
+            NumPy: addresses of the loop and its data, sizes, steps (bytes), and for each input
+            the first register, the distance to the next, and how many there are. For gathering:
+            the registers.
         """
         self._instructions.append([operation, n, result, *operands])
+
+    def is_written(self, place: int, operation: int, n: int, result: Any, *operands: Any) -> bool:
+        """Whether an instruction stands at a place; parameters are those of `write`."""
+        return self._instructions[place : place + 1] == [[operation, n, result, *operands]]
+
+    def target(self, instruction: int) -> int:
+        """Where a branch that has been written leads to."""
+        return int(self._instructions[instruction][1])
+
+    def remove(self, place: int) -> None:
+        """Take back all instructions from a place on."""
+        del self._instructions[place:]
 
     def set_target(self, instruction: int) -> None:
         """Let a branch that has been written lead to the instruction that comes next."""
         self._instructions[instruction][1] = len(self)
 
     def finish(self) -> Tape:
-        """Put the tape into memory."""
+        """Put the tape into memory.
+
+        Raises
+        ------
+        Malformed
+            If it is not well formed.
+        """
+        verify(self._instructions, self._most, len(self._constants))
         registers = np.zeros(max(self._most, 1))
         constants = np.array(self._constants or [0.0])
         starts = address(registers), address(constants)
@@ -149,7 +208,7 @@ class Writer:
             line[2] = result.address if isinstance(result, Memory) else place(result)
             if operation == LOOP:
                 (function, data), sizes, steps, *inputs = operands
-                arguments = words(*map(place, inputs), line[2])
+                arguments = words(*(place(first) for first, _, _ in inputs), line[2])
                 line[3:8] = function, arguments, words(*sizes), words(*steps), data
             elif operation == GATHER:
                 line[3] = words(*map(place, operands[0]))
@@ -161,16 +220,3 @@ class Writer:
                     else:
                         line[3 + 2 * i] = getattr(operand, "address", operand)
         return Tape([code.ravel(), has_moved, registers, constants, *kept], self._held)
-
-
-class Memory:
-    """An array outside of the registers.
-
-    Parameters
-    ----------
-    array : numpy.ndarray
-        Contiguous; see `Writer.rely_on`.
-    """
-
-    def __init__(self, array: np.ndarray):
-        self.address = address(array)

@@ -17,7 +17,13 @@ from nengo_jit.builder.memory import hold
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.objects import ARRAY, KINDS
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS, Memory, Tape, Writer
-from nengo_jit.engines.cpu.tracing.values import Array, LiveArray, Number, Unsupported
+from nengo_jit.engines.cpu.tracing.values import (
+    Array,
+    LiveArray,
+    Number,
+    Unsupported,
+    reason_of,
+)
 from nengo_jit.engines.cpu.tracing.watched import Watched
 
 MOST_WAYS = 64
@@ -81,7 +87,9 @@ class Tracer:
         self.watched = Watched()
         self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
         self.n_steps = 0
-        self._n_taken = 0
+        self._n_taken = 0  # decisions, along this way
+        self._place = 0  # on the tape, on the way to the last decision
+        self._start = 0  # of what follows the last decision
         self._live: dict[int, LiveArray] = {}
 
     def trace(self) -> Traced:
@@ -99,9 +107,10 @@ class Tracer:
             try:
                 self._trace_way(n_ways)
                 n_returned += 1
-            except Unsupported as reason:
-                self._write(op.REDO, 0, 0)
-                reasons.append(str(reason))
+            except Exception as problem:  # of whatever kind: Python will see what comes of it
+                self.writer.remove(self._start)
+                self.writer.write(op.REDO, 0, 0)
+                reasons.append(reason_of(problem))
             while self._ways and not self._ways[-1][0]:
                 self._ways.pop()
             if not self._ways:
@@ -114,10 +123,10 @@ class Tracer:
         return Traced(self.writer.finish(), list(dict.fromkeys(reasons)), self.watched)
 
     def _trace_way(self, n_ways: int) -> None:
+        self._start = len(self.writer)
+        self._n_taken = self._place = 0
         if n_ways > MOST_WAYS:
-            self._n_taken = len(self._ways)
             raise Unsupported("has too many branches")
-        self._n_taken = 0
         self._live = {}
         self.writer.n_registers = 0
         self._run(self)
@@ -125,21 +134,34 @@ class Tracer:
         self._write(op.RETURN, 0, 0)
 
     def _write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
-        if self._n_taken < len(self._ways):
-            return  # on the way to the last decision, which has been written before
-        if len(self.writer) > MOST_INSTRUCTIONS:
+        if self._n_taken < len(self._ways):  # on the way to the last decision
+            self._expect(operation, n, result, *operands)
+            self._place += 1
+        elif len(self.writer) > MOST_INSTRUCTIONS:
             raise Unsupported("computes too much")
-        self.writer.write(operation, n, result, *operands)
+        else:
+            self.writer.write(operation, n, result, *operands)
+
+    def _expect(self, operation: int, n: int, result: Any, *operands: Any) -> None:
+        """See that an instruction has been written when the function went this way before."""
+        if not self.writer.is_written(self._place, operation, n, result, *operands):
+            raise Unsupported("changed while it was compiled")
 
     def decide(self, register: int) -> bool:
         """Which way to go on: as if a number were not zero, or as if it were."""
         if self._n_taken == len(self._ways):
             if self._n_taken >= MOST_BRANCHES:
                 raise Unsupported("has too many branches")
-            self._ways.append((True, len(self.writer)))
+            self._place = len(self.writer)
+            self._ways.append((True, self._place))
             self.writer.write(op.BRANCH, 0, 0, (register, 0))
+            self._start = len(self.writer)
+        is_true, place = self._ways[self._n_taken]
+        target = self.writer.target(place)
+        self._expect(op.BRANCH, target, 0, (register, 0))
+        self._place = place + 1 if is_true else target
         self._n_taken += 1
-        return self._ways[self._n_taken - 1][0]
+        return is_true
 
     def compute(self, operation: int, *operands: Any, n: int = 1) -> int:
         """Write an instruction; returns the first register of the result."""
@@ -242,7 +264,7 @@ class Tracer:
         def load() -> np.ndarray:
             if array.size > MOST_NUMBERS:
                 raise Unsupported(f"reads {name}, an array of {array.size} numbers")
-            first = self.compute(LOADS[array.dtype.name], Memory(array), n=array.size)
+            first = self.compute(LOADS[array.dtype.name], Memory.of(array), n=array.size)
             return np.arange(first, first + array.size).reshape(array.shape)
 
         self._live[id(array)] = LiveArray(array, load)
@@ -259,4 +281,4 @@ class Tracer:
                 registers = self.elementwise(op.SHORT, registers)
             sources.append(self.regular(registers))
         for (array, _), source in zip(changed, sources):
-            self._write(STORES[array.dtype.name], array.size, Memory(array), source)
+            self._write(STORES[array.dtype.name], array.size, Memory.of(array), source)

@@ -31,6 +31,13 @@ class Unsupported(Exception):  # noqa: N818  it is no error
     """What a function does that only Python can do, in words that go on from "the function"."""
 
 
+def reason_of(problem: Exception) -> str:
+    """Why a function stays in Python, in words that go on from "the function"."""
+    if isinstance(problem, Unsupported):
+        return str(problem)
+    return f"cannot be compiled ({type(problem).__name__}: {problem})"
+
+
 class Unknown:
     """What is known only when the function runs."""
 

@@ -1,0 +1,91 @@
+"""Tapes that are not well formed are refused."""
+
+import numpy as np
+import pytest
+
+from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.tracing.tape import Memory
+from nengo_jit.engines.cpu.tracing.verify import CONSTANTS, Malformed, verify
+
+PLACE = Memory(64, 2)
+LOAD = [op.LOAD, 2, 0, PLACE]
+STORE = [op.STORE, 2, PLACE, (0, 1)]
+RETURN = [op.RETURN, 0, 0]
+REDO = [op.REDO, 0, 0]
+LOOP = (1, 2)  # addresses, which nobody looks at here
+
+
+def branch(target, register=0):
+    return [op.BRANCH, target, 0, (register, 0)]
+
+
+def test_tapes_that_are_well_formed():
+    verify([LOAD, STORE, RETURN], 2, 0)
+    verify([LOAD, branch(3), REDO, STORE, RETURN], 2, 0)
+    verify([LOAD, [op.ADD, 2, 2, (0, 1), (CONSTANTS + 1, -1)], STORE, RETURN], 4, 2)
+    verify([LOAD, [op.LOOP, 2, 2, LOOP, (2,), (8, 8), (0, 1, 2)], STORE, RETURN], 4, 0)
+    verify([LOAD, [op.GATHER, 3, 2, [0, CONSTANTS, 1]], STORE, RETURN], 5, 1)
+    verify([LOAD, [op.LOOKUP, 1, 2, PLACE, (0, 0), 2], STORE, RETURN], 3, 0)
+    many = [op.LOAD, 20, 0, Memory(64, 20)]
+    verify([many, [op.LESS, 20, 20, (0, 1), (0, 1)], STORE, RETURN], 40, 0)
+
+
+def test_both_ways_may_write_a_register_that_is_read_where_they_meet():
+    add = [op.ADD, 1, 2, (0, 0), (1, 0)]
+    jump = branch(5, CONSTANTS)
+    read = [op.MOVE, 1, 0, (2, 0)]
+    verify([LOAD, branch(4), add, jump, add, read, STORE, RETURN], 3, 1)
+    with pytest.raises(Malformed, match="before it is written"):
+        verify([LOAD, branch(4), LOAD, jump, add, read, STORE, RETURN], 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "tape"),
+    [
+        ("has no end", []),
+        ("has no end", [LOAD, STORE]),
+        ("jumps to nowhere", [LOAD, branch(3), RETURN]),
+        ("jumps to nowhere", [LOAD, branch(1), RETURN]),
+        ("jumps to nowhere", [LOAD, branch(0), RETURN]),
+        ("cannot be reached", [LOAD, RETURN, REDO]),
+        ("cannot be reached", [LOAD, branch(4), REDO, STORE, RETURN]),
+        ("before it is written", [STORE, RETURN]),
+        ("before it is written", [branch(1), LOAD, RETURN]),
+        ("before it is written", [[op.FUNCTION, 1, 0, (1, 0), 9], RETURN]),
+        ("before it is written", [[op.GATHER, 1, 0, [1]], RETURN]),
+        ("before it is written", [[op.LOOP, 2, 0, LOOP, (2,), (8, 8), (0, 1, 2)], RETURN]),
+        ("does not exist", [LOAD, [op.ADD, 2, 0, (0, 1), (1, 1)], RETURN]),
+        ("does not exist", [LOAD, [op.ADD, 2, 0, (0, 1), (0, -1)], RETURN]),
+        ("does not exist", [LOAD, [op.MOVE, 1, 0, (CONSTANTS, 0)], RETURN]),
+        ("does not exist", [LOAD, [op.MOVE, 2, 1, (0, 1)], RETURN]),
+        ("does not exist", [[op.LOAD, 2, CONSTANTS, PLACE], RETURN]),
+        ("do not fit", [[op.LOAD, 1, 0, PLACE], RETURN]),
+        ("do not fit", [LOAD, [op.STORE, 1, PLACE, (0, 1)], RETURN]),
+        ("do not fit", [LOAD, [op.ADD, 2, 0, (0, 1)], RETURN]),
+        ("do not fit", [LOAD, [99, 2, 0, (0, 1)], RETURN]),
+        ("do not fit", [LOAD, [op.LOOKUP, 1, 0, PLACE, (0, 0), 3], RETURN]),
+        ("do not fit", [LOAD, [op.LOOKUP, 1, 0, (0, 0), (0, 0), 2], RETURN]),
+        ("do not fit", [LOAD, [op.LOOP, 2, 0, LOOP, (2,), (16, 8), (0, 1, 2)], RETURN]),
+        ("do not fit", [LOAD, [op.LOOP, 1, 0, LOOP, (2,), (8, 8), (0, 1, 2)], RETURN]),
+        ("written to memory", [LOAD, STORE, REDO]),
+        ("written to memory", [LOAD, STORE, LOAD, RETURN]),
+    ],
+)
+def test_tapes_that_are_refused(words, tape):
+    with pytest.raises(Malformed, match=words):
+        verify(tape, 2, 0)
+
+
+def test_operands_of_large_comparisons_must_be_side_by_side():
+    load = [op.LOAD, 40, 0, Memory(64, 40)]
+    less = [op.LESS, 20, 40, (0, 2), (0, 1)]
+    with pytest.raises(Malformed, match="do not fit"):
+        verify([load, less, RETURN], 60, 0)
+
+
+def test_what_would_be_malformed_stays_in_python(run_function, monkeypatch):
+    def write(self, operation, n, result, *operands):
+        self._instructions.append([operation, n + 1, result, *operands])
+
+    monkeypatch.setattr("nengo_jit.engines.cpu.tracing.tape.Writer.write", write)
+    assert "malformed" in run_function(lambda t, x: x, np.ones((3, 2)), 2)
