@@ -646,14 +646,12 @@ def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
     Raises
     ------
     SimulationError
-        If ``value`` is None, not finite, not numeric or of the wrong shape.
+        If ``value`` is None, not finite, not numeric, complex or of the wrong shape.
     """
     try:
-        if value is not None:  # which NumPy would store as NaN
-            array = np.asarray(value)
-            if np.count_nonzero(np.isfinite(array)) == array.size:  # quicker than all()
-                output[...] = array
-                return
+        if value is not None and _is_finite(value):
+            output[...] = value  # not as an array: NumPy refuses more of what is none
+            return
     except (TypeError, ValueError) as error:
         raise SimulationError(
             f"Function '{function_name(fn)}' returned a value {value!r} of invalid type "
@@ -662,3 +660,11 @@ def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
     raise SimulationError(
         f"Function '{function_name(fn)}' returned non-finite value (got {value!r})"
     )
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether all numbers are finite; None and masked numbers are not."""
+    finite = np.isfinite(value)
+    if type(finite) is np.ndarray:
+        return int(np.count_nonzero(finite)) == finite.size  # quicker than all()
+    return bool(np.all(finite))

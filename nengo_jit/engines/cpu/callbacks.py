@@ -22,7 +22,13 @@ from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
 from nengo_jit.engines.cpu.objects import KINDS
-from nengo_jit.engines.cpu.tracing import Traced, Unsupported, Watched, trace
+from nengo_jit.engines.cpu.tracing import (
+    Traced,
+    Unsupported,
+    Watched,
+    calls_are_observed,
+    trace,
+)
 from nengo_jit.planner.merge import kind_of
 
 logger = logging.getLogger(__name__)
@@ -162,6 +168,11 @@ class Tracing:
 
     def trace(self) -> None:
         """Trace what has not been traced since the last reset."""
+        if self._enabled and calls_are_observed():
+            for callback in self._callbacks:
+                if callback.traced is None:
+                    callback.remark = "is not compiled while a debugger or profiler is active"
+            return
         if self._pending:
             self._is_watched = False
             for callback in self._callbacks:
@@ -182,7 +193,7 @@ class Tracing:
             self.trace()
         if not self._traced:
             return
-        if n_steps < WORTH_CHECKING:
+        if n_steps < WORTH_CHECKING or calls_are_observed():
             self._switch(False)
             return
         self._trace_anew()
@@ -209,7 +220,7 @@ class Tracing:
 
     def _listen(self, on: bool) -> None:
         """Be told of calls of Python after which tapes might be wrong."""
-        is_needed = on and self._watched.has_names
+        is_needed = on and bool(self._watched)
         for callback in self._callbacks:
             callback.listen(self._after_call if is_needed else None)
 
@@ -224,11 +235,13 @@ class Tracing:
         self._is_watched = True
 
     def _after_call(self) -> None:
-        """Python has run: it may have rebound what tapes rely on."""
-        if self._watched.are_rebound():
+        """Python has run: it may have rebound what tapes rely on, or begun to debug."""
+        is_observed = calls_are_observed()
+        if is_observed or self._watched.have_changed():
             self._is_on = None  # until the next run
             for callback in self._traced:
-                if callback.traced is not None and callback.traced.watched.are_rebound():
+                traced = callback.traced
+                if is_observed or (traced is not None and traced.watched.have_changed()):
                     callback.switch(False)
 
     def _log(self) -> None:

@@ -11,7 +11,7 @@ from nengo_jit.builder.targets import Evaluator, Natively, assign
 from nengo_jit.engines.cpu.kernels.tape import perform_at_points
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
-from nengo_jit.engines.cpu.tracing import Traced, Unsupported, trace
+from nengo_jit.engines.cpu.tracing import Traced, Unsupported, calls_are_observed, trace
 from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
@@ -32,7 +32,7 @@ class Functions(Evaluator):
     def natively(self, function: Any, points: np.ndarray, targets: np.ndarray) -> Natively | None:
         if len(points) < WORTH_TRACING or not points.dtype == targets.dtype == FLOAT64:
             return None
-        if np.geterr()["under"] != "ignore":  # of which tapes know nothing
+        if np.geterr()["under"] != "ignore" or calls_are_observed():  # of which tapes know nothing
             return None
         key = id(function), points.shape[1], targets.shape[1]
         if key not in self._known:

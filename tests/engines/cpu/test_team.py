@@ -295,6 +295,7 @@ def interrupted_at(sim, n_steps, number):
 
 
 def test_a_run_can_be_interrupted_anywhere(expected, always_shared, monkeypatch):
+    monkeypatch.setattr(callbacks, "calls_are_observed", lambda: False)  # by what interrupts
     monkeypatch.setattr(callbacks, "WORTH_TRACING", 0)
     monkeypatch.setattr(callbacks, "WORTH_CHECKING", 0)
     number, is_over = 0, False

@@ -18,7 +18,7 @@ from typing import Any
 
 from nengo_jit.engines.cpu.tracing.indexing import get_item, set_item
 from nengo_jit.engines.cpu.tracing.of_python import elements
-from nengo_jit.engines.cpu.tracing.operators import apply, compare, truth
+from nengo_jit.engines.cpu.tracing.operators import apply, check_nesting, compare, truth
 from nengo_jit.engines.cpu.tracing.values import Array, Unknown, Unsupported, described, is_known
 from nengo_jit.engines.cpu.tracing.watched import MISSING
 
@@ -378,21 +378,31 @@ class Frame:
     # Lists and tuples
 
     def _build_tuple(self, instruction: Any) -> None:
-        self.stack.append(tuple(self._pop(instruction.arg)))
+        self.stack.append(tuple(self._elements(instruction.arg)))
 
     def _build_list(self, instruction: Any) -> None:
-        self.stack.append(self._pop(instruction.arg))
+        self.stack.append(self._elements(instruction.arg))
+
+    def _elements(self, n: int) -> list[Any]:
+        values = self._pop(n)
+        if any(isinstance(value, (list, tuple)) for value in values):
+            check_nesting(values)
+        return values
 
     def _build_slice(self, instruction: Any) -> None:
         self.stack.append(slice(*self._pop(instruction.arg)))
 
     def _list_extend(self, instruction: Any) -> None:
-        values = elements(self.tracer, self.stack.pop())
-        self.stack[-instruction.arg].extend(values)
+        target = self.stack[-1 - instruction.arg]
+        target.extend(elements(self.tracer, self.stack.pop()))
+        check_nesting(target)
 
     def _list_append(self, instruction: Any) -> None:
         value = self.stack.pop()
-        self.stack[-instruction.arg].append(value)
+        target = self.stack[-instruction.arg]
+        target.append(value)
+        if isinstance(value, (list, tuple)):
+            check_nesting(target)
 
     def _list_to_tuple(self, instruction: Any) -> None:
         self.stack.append(tuple(self.stack.pop()))

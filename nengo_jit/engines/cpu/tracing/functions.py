@@ -13,28 +13,44 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.tracing.operators import (
-    MOST_ELEMENTS,
-    call_ufunc,
-    check_size,
-    constant,
-    known,
-)
+from nengo_jit.engines.cpu.tracing.operators import call_ufunc, constant, known
 from nengo_jit.engines.cpu.tracing.tracer import Tracer
-from nengo_jit.engines.cpu.tracing.values import Unsupported, described, is_known
+from nengo_jit.engines.cpu.tracing.values import (
+    Unsupported,
+    check_count,
+    described,
+    is_known,
+)
 
 Implementation = Callable[..., Any]
 FUNCTIONS: dict[Any, Implementation] = {}
 METHODS: dict[str, Implementation] = {}
 
+# Functions that make arrays, with the number of elements that they make
+SIZES: dict[Any, Callable[..., float]] = {
+    np.zeros: lambda shape, dtype=None: _size(shape),
+    np.ones: lambda shape, dtype=None: _size(shape),
+    np.full: lambda shape, fill_value, dtype=None: _size(shape),
+    np.eye: lambda N, M=None, k=0, dtype=None: _size((N, N if M is None else M)),
+    np.identity: lambda n, dtype=None: _size((n, n)),
+    np.linspace: lambda start, stop, num=50, endpoint=True: _size((num, *np.shape(start))),
+    np.logspace: lambda start, stop, num=50, endpoint=True, base=10.0: _size((num,)),
+    np.arange: lambda start, stop=None, step=1, dtype=None: (
+        start if stop is None else (stop - start) / step
+    ),
+}
 # Functions that depend on nothing but their arguments, for arguments that are known
-MAKERS = {np.linspace, np.logspace, np.zeros, np.ones, np.full, np.eye, np.identity, np.arange}
-PURE = MAKERS | {
+PURE = {
+    *SIZES,
     *(f for f in vars(math).values() if isinstance(f, BuiltinFunctionType)),
     *(abs, bool, divmod, float, int, len, max, min, range, round, sum, str, complex),
     *(np.float64, np.int64, np.bool_, slice),
 }
 PURE -= {math.factorial, math.comb, math.perm, math.prod}
+
+
+def _size(shape: Any) -> int:
+    return math.prod(shape) if isinstance(shape, (list, tuple)) else shape
 
 
 def stands_for(*functions: Any) -> Callable[[Implementation], Implementation]:
@@ -81,10 +97,11 @@ def call_known(tracer: Tracer, function: Any, args: Any, kwargs: Any, name: str)
     except TypeError:
         raise Unsupported(f"calls {described(function)}") from None
     if is_pure and is_known(args) and is_known(tuple(kwargs.values())):
-        if function in MAKERS:
-            check_size((*args, *kwargs.values()), MOST_ELEMENTS)
-        if function is np.arange and len(args) == 3 and abs(args[2]) < 1 / MOST_ELEMENTS:
-            raise Unsupported("makes a large array")
+        if function in SIZES:
+            check_count(known(SIZES[function], *args, **kwargs))
+        elif function is not range and function is not len:
+            for each in (*args, *kwargs.values()):
+                check_count(len(each) if isinstance(each, range) else 0)
         return constant(tracer, known(function, *args, **kwargs))
     if implementation is not None:
         try:

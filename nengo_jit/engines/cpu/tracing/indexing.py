@@ -9,6 +9,7 @@ import numpy as np
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing.operators import (
     as_array,
+    check_nesting,
     is_constant,
     known,
     known_array,
@@ -24,6 +25,7 @@ from nengo_jit.engines.cpu.tracing.values import (
     Number,
     Unsupported,
     described,
+    is_known,
     is_scalar,
     type_of,
 )
@@ -38,7 +40,7 @@ def get_item(tracer: Tracer, value: Any, key: Any) -> Any:
         if isinstance(registers, np.ndarray):
             return value.of(registers)
         return element(tracer, value, registers)
-    if isinstance(value, (list, tuple, str, range)):
+    if isinstance(value, (list, tuple, str, range)) and is_known(key):
         return known(value.__getitem__, key)
     raise Unsupported(f"selects from {described(value)}")
 
@@ -68,6 +70,8 @@ def index_of(tracer: Tracer, key: Any) -> Any:
         isinstance(each, Number) for each in (key.start, key.stop, key.step)
     ):
         raise Unsupported("selects a slice by what it computes")
+    if not is_known(key):
+        raise Unsupported(f"selects by {described(key)}")
     return key
 
 
@@ -108,8 +112,12 @@ def _is_table(memory: np.ndarray) -> bool:
 
 def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
     """``target[key] = value``."""
-    if isinstance(target, list) and not isinstance(key, Number):
+    if isinstance(target, list) and is_known(key):
+        if isinstance(key, slice):
+            raise Unsupported("assigns to a slice of a list")
         known(target.__setitem__, key, value)
+        if isinstance(value, (list, tuple)):
+            check_nesting(target)
         return
     if not isinstance(target, Array):
         raise Unsupported(f"assigns to an element of {described(target)}")

@@ -21,7 +21,7 @@ from nengo_jit.engines.cpu.tracing.bytecode import (
 )
 from nengo_jit.engines.cpu.tracing.functions import METHODS, call_known, is_listed
 from nengo_jit.engines.cpu.tracing.of_numpy import ATTRIBUTES, attribute_of
-from nengo_jit.engines.cpu.tracing.operators import known
+from nengo_jit.engines.cpu.tracing.operators import check_nesting, known
 from nengo_jit.engines.cpu.tracing.tracer import Traced, Tracer
 from nengo_jit.engines.cpu.tracing.values import (
     SAMPLES,
@@ -30,11 +30,12 @@ from nengo_jit.engines.cpu.tracing.values import (
     Unknown,
     Unsupported,
     described,
+    is_known,
     reason_of,
 )
 from nengo_jit.engines.cpu.tracing.watched import MISSING
 
-NUMERIC_MODULES = ("math", "numpy")
+LIST_METHODS = ("append", "extend", "insert", "pop", "reverse")
 SPECIAL = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 
 
@@ -80,7 +81,7 @@ class Interpreter:
             return tuple(self.lift(each, f"an element of {name}") for each in value)
         if value is None or type(value) in SAMPLES or type(value) in (str, np.dtype, slice):
             return value
-        if isinstance(value, (np.generic, complex, bytes)):
+        if type(value) in (complex, bytes) or type(value) in np.sctypeDict.values():
             return value
         if type(value) is BuiltinFunctionType and isinstance(value.__self__, np.ndarray):
             return Method(self.lift(value.__self__, name), value.__name__)
@@ -95,13 +96,14 @@ class Interpreter:
 
     def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function, of whatever kind."""
-        if isinstance(function, partial):
+        if type(function) is partial:
+            self.tracer.watched.add_object(function)
             given = {k: self.lift(v, f"the argument `{k}`") for k, v in function.keywords.items()}
             args = (*(self.lift(each, "an argument") for each in function.args), *args)
             return self.call(self.lift(function.func, "a function"), args, {**given, **kwargs})
         if isinstance(function, FunctionType) and not is_listed(function):
             if not is_ours(function.__globals__):
-                self.tracer.watched.add_function(function)
+                self.tracer.watched.add_object(function)
             function = LocalFunction(
                 function.__code__,
                 function.__globals__,
@@ -166,8 +168,15 @@ class Interpreter:
         return value if is_traced else self.lift(value, f"the default argument `{name}`")
 
     def _call_method(self, owner: Any, name: str, args: Any, kwargs: Any) -> Any:
-        if isinstance(owner, list) and name in ("append", "extend", "insert", "pop", "reverse"):
-            return known(getattr(owner, name), *args, **kwargs)
+        if isinstance(owner, list) and name in LIST_METHODS:
+            if name in ("insert", "pop") and not is_known(args[:1]):
+                raise Unsupported(f"calls `{name}` of a list with what it computes")
+            if name == "extend" and not isinstance(args[0], (list, tuple)):
+                raise Unsupported(f"extends a list by {described(args[0])}")
+            result = known(getattr(owner, name), *args, **kwargs)
+            if any(isinstance(each, (list, tuple)) for each in args):
+                check_nesting(owner)
+            return result
         if isinstance(owner, np.generic) and name in METHODS and not (args or kwargs):
             return known(getattr(owner, name))
         method = METHODS.get(name)
@@ -189,12 +198,10 @@ class Interpreter:
         if isinstance(owner, (Number, list, np.generic)):
             return Method(owner, name)
         if isinstance(owner, ModuleType):
-            if not hasattr(owner, name):
-                raise Unsupported(f"reads `{owner.__name__}.{name}`, which does not exist")
-            value = getattr(owner, name)
-            if owner.__name__.split(".")[0] not in NUMERIC_MODULES:
-                self.tracer.watched.add_name(vars(owner), name)
-            return self.lift(value, f"`{owner.__name__}.{name}`")
+            self.tracer.watched.add_name(vars(owner), name)
+            if type(owner) is not ModuleType or name not in vars(owner):
+                raise Unsupported(f"reads `{owner.__name__}.{name}`, which it may compute")
+            return self.lift(vars(owner)[name], f"`{owner.__name__}.{name}`")
         if isinstance(owner, FrozenObject):
             return self._attribute_of_frozen(owner, name)
         if type(owner) is type and not hasattr(type, name):
@@ -202,19 +209,24 @@ class Interpreter:
         raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
 
     def _attribute_of_frozen(self, owner: Any, name: str) -> Any:
-        found = inspect.getattr_static(owner, name, MISSING)
         where = f"`{name}` of {described(owner)}"
+        if type(owner).__getattribute__ is not object.__getattribute__:
+            raise Unsupported(f"reads {where}, which it may compute")
+        self.tracer.watched.add_object(type(owner))
+        for namespace in (vars(owner), *map(vars, type(owner).__mro__)):
+            self.tracer.watched.add_name(namespace, name)
+        found = inspect.getattr_static(owner, name, MISSING)
         if isinstance(found, FunctionType):
             return MethodType(found, owner)
         if isinstance(found, Parameter):
             return self.lift(getattr(owner, name), where)  # which cannot change
         if found is not MISSING and not hasattr(found, "__get__"):
-            self.tracer.watched.add_name(vars(owner), name)
             return self.lift(found, where)
         raise Unsupported(f"reads {where}")
 
     def _attribute_of_class(self, owner: type, name: str) -> Any:
         where = f"`{owner.__name__}.{name}`"
+        self.tracer.watched.add_object(owner)
         for base in owner.__mro__:
             self.tracer.watched.add_name(vars(base), name)
             if name in vars(base):

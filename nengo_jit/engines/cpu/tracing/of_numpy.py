@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -13,6 +14,7 @@ from nengo_jit.engines.cpu.tracing.addresses import loop_of
 from nengo_jit.engines.cpu.tracing.functions import (
     FUNCTIONS,
     METHODS,
+    SIZES,
     Implementation,
     method,
     stands_for,
@@ -36,6 +38,7 @@ from nengo_jit.engines.cpu.tracing.values import (
     Array,
     Number,
     Unsupported,
+    check_count,
     described,
     is_known,
     is_scalar,
@@ -48,6 +51,7 @@ STRUCTURAL = {
     *(np.atleast_1d, np.atleast_2d, np.expand_dims, np.fliplr, np.flipud, np.moveaxis),
     *(np.swapaxes, np.diag, np.broadcast_to, np.take, np.delete, np.array_split, np.split),
 }
+GROWING = {np.tile, np.repeat, np.split, np.array_split}
 JOINING = {np.concatenate, np.hstack, np.vstack, np.stack, np.column_stack, np.append}
 ATTRIBUTES = {"shape", "size", "ndim", "T", "dtype"}
 
@@ -59,10 +63,18 @@ def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
     rest = [known_array(tracer, each) if isinstance(each, Array) else each for each in args[1:]]
     if not is_known(tuple(rest)) or not is_known(tuple(kwargs.values())):
         raise Unsupported(f"calls `np.{function.__name__}` with what it computes")
+    if function in GROWING:
+        check_growth(array, *rest, *kwargs.values())
     result = known(function, array.registers, *rest, **kwargs)
     if isinstance(result, list):
         return [array.of(each) for each in result]
     return array.of(result)
+
+
+def check_growth(array: Array, *arguments: Any) -> None:
+    """See that an array does not become large by as many repetitions as arguments ask for."""
+    asked = [np.prod(np.maximum(np.abs(each), 1), dtype=float) for each in arguments if each]
+    check_count(array.registers.size * math.prod(asked))
 
 
 def _implemented_by(implementation: Implementation, function: Any) -> Implementation:
@@ -83,15 +95,16 @@ def _roll(tracer: Tracer, array: Array, shift: Number) -> Array:
 
 def _join(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Array:
     if function is np.append:
+        if len(args) != 2 or kwargs:
+            raise Unsupported("calls `np.append` in a way that is not known")
         args = ((args[0], args[1]), *args[2:])
         arrays = [array_of(tracer, each) for each in args[0]]
-        if len(args) > 1 or kwargs:
-            raise Unsupported("calls `np.append` along an axis")
         arrays = [each.of(each.registers.ravel()) for each in arrays]
         function, args = np.concatenate, (arrays,)
     if not isinstance(args[0], (list, tuple)) or not is_known((*args[1:], *kwargs.values())):
         raise Unsupported(f"calls `np.{function.__name__}` in a way that is not known")
     arrays = [array_of(tracer, each) for each in args[0]]
+    check_count(sum(each.registers.size for each in arrays))
     registers = known(function, [each.registers for each in arrays], *args[1:], **kwargs)
     return Array(registers, np.result_type(*(each.dtype for each in arrays)))
 
@@ -163,6 +176,7 @@ def _ones_like(tracer: Tracer, value: Any) -> Array:
 def _full(tracer: Tracer, shape: Any, value: Any) -> Array:
     if not is_known(shape) or not is_scalar(value):
         raise Unsupported("calls `np.full` in a way that is not known")
+    check_count(known(SIZES[np.full], shape, value))
     registers = known(np.full, shape, tracer.register(value))
     return Array(registers, np.dtype(type(SAMPLES[type_of(value)])))
 
@@ -344,6 +358,8 @@ def _structural(name: str) -> Implementation:
     def call(tracer: Tracer, array: Array, *args: Any, **kwargs: Any) -> Array:
         if not is_known((*args, *kwargs.values())):
             raise Unsupported(f"calls `{name}` with what it computes")
+        if name == "repeat":
+            check_growth(array, *args, *kwargs.values())
         return array.of(known(getattr(array.registers, name), *args, **kwargs))
 
     return call

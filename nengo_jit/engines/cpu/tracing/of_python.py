@@ -16,7 +16,6 @@ from nengo_jit.engines.cpu.tracing.addresses import c_function
 from nengo_jit.engines.cpu.tracing.functions import FUNCTIONS, Implementation, stands_for
 from nengo_jit.engines.cpu.tracing.indexing import get_item, set_item
 from nengo_jit.engines.cpu.tracing.operators import (
-    MOST_ELEMENTS,
     apply,
     call_ufunc,
     compare,
@@ -26,6 +25,7 @@ from nengo_jit.engines.cpu.tracing.operators import (
 )
 from nengo_jit.engines.cpu.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.tracing.values import (
+    MOST_NUMBERS,
     SAMPLES,
     Array,
     Number,
@@ -139,7 +139,7 @@ def elements(tracer: Tracer, value: Any) -> list[Any]:
         return [get_item(tracer, value, i) for i in range(_len(tracer, value))]
     if hasattr(value, "drain"):
         return value.drain()
-    if isinstance(value, (list, tuple, range)) and len(value) <= MOST_ELEMENTS:
+    if isinstance(value, (list, tuple, range)) and len(value) <= MOST_NUMBERS:
         return list(value)
     raise Unsupported(f"iterates over {described(value)}")
 

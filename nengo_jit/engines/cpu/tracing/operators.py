@@ -6,6 +6,7 @@ the operands' types.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -20,11 +21,13 @@ from nengo_jit.engines.cpu.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.tracing.values import (
     BOOLEANS,
     INTEGERS,
+    MOST_NUMBERS,
     SAMPLES,
     SCALARS,
     Array,
     Number,
     Unsupported,
+    check_count,
     described,
     is_known,
     is_scalar,
@@ -32,7 +35,7 @@ from nengo_jit.engines.cpu.tracing.values import (
 )
 
 LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use threads
-MOST_ELEMENTS = 10_000  # that are gone through one by one
+DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
 
@@ -109,28 +112,35 @@ def known(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         raise Unsupported(f"raises {type(error).__name__}: {error}") from None
 
 
-def check_size(values: Any, limit: float) -> None:
-    """See that no number is so large that it would take long to compute with it.
+def check_nesting(value: Any) -> None:
+    """See that a list or tuple has few elements, with those of its elements, and is not deep.
 
     Raises
     ------
     Unsupported
-        If one is.
+        If it is large or deep, which it is if it contains itself.
     """
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            check_size(value, limit)
-        elif isinstance(value, (int, float)) and not abs(value) <= limit:
-            raise Unsupported(f"computes with {value:.0e}")
+    n_left, level = MOST_NUMBERS, [value]
+    for _ in range(DEEPEST):
+        level = [each for part in level if isinstance(part, (list, tuple)) for each in part]
+        n_left -= len(level)
+        check_count(MOST_NUMBERS - n_left)
+    if level:
+        raise Unsupported("nests lists deeply")
 
 
 def apply(tracer: Tracer, operation: Callable[..., Any], *values: Any) -> Any:
     """Carry out one of Python's operators."""
     if all(map(is_known, values)):
-        if operation in (operator.pow, operator.lshift) and isinstance(values[1], int):
-            check_size(values[1:], MOST_BITS)
-        if isinstance(values[0], int):
-            check_size(values[:1], LARGEST_KNOWN)
+        is_growing = operation in (operator.pow, operator.lshift) and isinstance(values[1], int)
+        if is_growing and abs(values[1]) > MOST_BITS:
+            raise Unsupported("computes a large integer")
+        if isinstance(values[0], int) and abs(values[0]) > LARGEST_KNOWN:
+            raise Unsupported("computes with a large integer")
+        if operation in (operator.mul, operator.mod) and any(
+            isinstance(value, (str, bytes)) for value in values
+        ):
+            raise Unsupported("makes a string")
         if any(isinstance(value, (list, tuple)) for value in values):
             return _on_sequences(operation, values)
         return known(operation, *values)
@@ -145,9 +155,11 @@ def _on_sequences(operation: Callable[..., Any], values: tuple[Any, ...]) -> Any
     is_joining = operation is operator.add and type(values[0]) is type(values[1])
     is_repeating = operation is operator.mul and not any(isinstance(v, Number) for v in values)
     if is_repeating:
-        check_size([each for each in values if isinstance(each, int)], MOST_ELEMENTS)
+        check_count(math.prod(abs(v) if isinstance(v, int) else len(v) for v in values))
     if is_joining or is_repeating or all(map(is_known, values)):
-        return known(operation, *values)
+        result = known(operation, *values)
+        check_nesting(result)
+        return result
     raise Unsupported(f"compares or calculates with {described(values[0])}")
 
 
@@ -159,7 +171,7 @@ def _on_arrays(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any,
         return product(tracer, *values)
     if ufunc is np.power and isinstance(values[0], Array) and not isinstance(values[1], Array):
         exponent = values[1]
-        if isinstance(exponent, Number) or values[0].dtype != FLOAT64:
+        if not is_known(exponent) or not is_scalar(exponent) or values[0].dtype != FLOAT64:
             raise Unsupported("raises an array to a power that is not constant")
         if exponent in POWERS:
             return call_ufunc(tracer, POWERS[exponent], values[0])
@@ -171,7 +183,9 @@ def _on_arrays(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any,
 def _on_numbers(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     types = [type_of(value) for value in values]
     result = type(known(operation, *(SAMPLES[kind] for kind in types)))
-    ufunc = UFUNCS[operation]
+    ufunc = UFUNCS.get(operation)
+    if ufunc is None:
+        raise Unsupported(f"applies `{operation.__name__}` to {described(values[0])}")
     if operation is operator.pow:
         return _power(tracer, values, types, result)
     if result in BOOLEANS and ufunc in ON_BOOLEANS:
@@ -224,6 +238,7 @@ def as_array(tracer: Tracer, value: Any) -> Any:
     ]
     dtype = np.result_type(*map(np.asarray, samples)) if samples else FLOAT64
     parts = [registers_of(tracer, each) for each in elements]
+    check_count(sum(part.size for part in parts))
     if len({part.shape for part in parts}) > 1:
         raise Unsupported("makes an array of elements of different shapes")
     return Array(np.array(parts, np.int64), dtype)
@@ -244,6 +259,12 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     values = [as_array(tracer, value) for value in arguments]
     if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
         raise Unsupported(f"calls `np.{ufunc.__name__}` in a way that is not known")
+    shapes = [value.registers.shape if isinstance(value, Array) else () for value in values]
+    try:
+        n = math.prod(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise Unsupported("calculates with arrays of shapes that do not fit") from None
+    check_count(n)
     if all(is_known(value) or is_constant(value) for value in values):
         numbers = [known_array(tracer, v) if isinstance(v, Array) else v for v in values]
         return constant(tracer, known(ufunc, *numbers))
@@ -258,10 +279,6 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     if sample.dtype not in SCALARS or any(np.dtype(dtype) not in SCALARS for dtype in used):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     registers = [registers_of(tracer, value) for value in values]
-    try:
-        n = int(np.prod(np.broadcast_shapes(*(each.shape for each in registers))))
-    except ValueError:
-        raise Unsupported("calculates with arrays of shapes that do not fit") from None
     operation = OPERATIONS.get(ufunc)
     is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
     if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
@@ -337,6 +354,8 @@ def truth(tracer: Tracer, value: Any) -> bool:
         return tracer.decide(value.register)
     if isinstance(value, (list, tuple)):
         return len(value) > 0
+    if not is_known(value):
+        raise Unsupported(f"asks whether {described(value)} is true")
     return bool(known(bool, value))
 
 

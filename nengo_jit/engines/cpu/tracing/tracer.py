@@ -18,10 +18,12 @@ from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.objects import ARRAY, KINDS
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS, Memory, Tape, Writer
 from nengo_jit.engines.cpu.tracing.values import (
+    MOST_NUMBERS,
     Array,
     LiveArray,
     Number,
     Unsupported,
+    check_count,
     reason_of,
 )
 from nengo_jit.engines.cpu.tracing.watched import Watched
@@ -29,7 +31,6 @@ from nengo_jit.engines.cpu.tracing.watched import Watched
 MOST_WAYS = 64
 MOST_BRANCHES = 64  # along one way
 MOST_INSTRUCTIONS = 20000
-MOST_NUMBERS = 10_000  # of an array; with more, it is not calling Python that takes long
 LOADS = {"float64": op.LOAD, "float32": op.LOAD_SHORT, "int64": op.LOAD_INTEGERS}
 LOADS["bool"] = op.LOAD_BOOLEANS
 STORES = {"float64": op.STORE, "float32": op.STORE_SHORT, "int64": op.STORE_INTEGERS}
@@ -177,6 +178,7 @@ class Tracer:
         """Compute on registers, element by element with broadcasting; returns the results'."""
         arrays = tuple(np.broadcast_arrays(*arrays))
         shape, n = arrays[0].shape, arrays[0].size
+        check_count(n)
         arrange = self.regular if n <= op.MANY else self.side_by_side
         first = self.compute(operation, *(arrange(array) for array in arrays), n=n)
         return np.arange(first, first + n).reshape(shape)
@@ -215,7 +217,7 @@ class Tracer:
         """
         is_exact = isinstance(value, (float, np.floating)) or abs(value) <= op.LARGEST_INTEGER
         if not (is_exact and abs(value) <= op.LARGEST):
-            raise Unsupported(f"calculates with {value}")
+            raise Unsupported("calculates with an infinite number, or a large integer")
         return self.writer.constants(float(value))
 
     def register(self, value: Any) -> int:

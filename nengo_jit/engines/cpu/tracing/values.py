@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import numpy as np
+from nengo.params import FrozenObject
+
+MOST_NUMBERS = 10_000  # of an array; with more, it is not calling Python that takes long
 
 # The types that a number in a register can have in Python, with a number of that type.
 SAMPLES: dict[type, Any] = {
@@ -23,6 +28,7 @@ SAMPLES: dict[type, Any] = {
     np.bool_: np.bool_(True),
 }
 SCALARS = {np.dtype(kind): kind for kind in (np.float64, np.int64, np.bool_)}
+OF_USERS = (FrozenObject, MethodType, partial)  # objects that may be called or have attributes
 INTEGERS = (int, np.int64)
 BOOLEANS = (bool, np.bool_)
 
@@ -36,6 +42,18 @@ def reason_of(problem: Exception) -> str:
     if isinstance(problem, Unsupported):
         return str(problem)
     return f"cannot be compiled ({type(problem).__name__}: {problem})"
+
+
+def check_count(n: float) -> None:
+    """See that an array, or a list, does not become too large.
+
+    Raises
+    ------
+    Unsupported
+        If it does.
+    """
+    if not n <= MOST_NUMBERS:
+        raise Unsupported("makes a large array or list")
 
 
 class Unknown:
@@ -73,9 +91,15 @@ class Array(Unknown):
         What the numbers are in Python.
     writeable : bool
         Whether the function may write to it.
+
+    Raises
+    ------
+    Unsupported
+        If it is large.
     """
 
     def __init__(self, registers: np.ndarray, dtype: Any, writeable: bool = True):
+        check_count(registers.size)
         self._registers = registers
         self.dtype = np.dtype(dtype)
         self.writeable = writeable
@@ -154,10 +178,15 @@ def is_scalar(value: Any) -> bool:
 
 
 def is_known(value: Any) -> bool:
-    """Whether nothing about a value depends on when the function runs."""
+    """Whether nothing about a value, and what is done to it, depends on when the function runs.
+
+    Objects of users' classes never are: what they do is written in methods of their own.
+    """
     if isinstance(value, (list, tuple)):
         return all(map(is_known, value))
-    return not isinstance(value, Unknown)
+    if isinstance(value, slice):
+        return is_known((value.start, value.stop, value.step))
+    return not isinstance(value, (Unknown, *OF_USERS))
 
 
 def described(value: Any) -> str:

@@ -19,9 +19,9 @@ from nengo_jit.engines.cpu.tracing.values import Unsupported
 CONSTANTS = 1 << 40  # the number of the first constant; registers are numbered from zero
 LOADS = (op.LOAD, op.LOAD_SHORT, op.LOAD_INTEGERS, op.LOAD_BOOLEANS)
 STORES = (op.STORE, op.STORE_SHORT, op.STORE_INTEGERS, op.STORE_BOOLEANS)
-OF_ONE = (op.MOVE, op.NEGATIVE, op.ABSOLUTE, op.SQRT, op.FLOOR, op.CEIL, op.TRUNC, op.RINT)
-OF_ONE += (op.INTEGER, op.NOT, op.SHORT)
-N_OPERANDS = {operation: 2 for operation in range(op.MOVE, op.SHORT + 1)}
+OF_ONE = {op.MOVE, op.NEGATIVE, op.ABSOLUTE, op.SQRT, op.FLOOR, op.CEIL, op.TRUNC, op.RINT}
+OF_ONE |= {op.INTEGER, op.NOT, op.SHORT}
+N_OPERANDS = dict.fromkeys(range(op.MOVE, op.SHORT + 1), 2)
 N_OPERANDS |= dict.fromkeys(OF_ONE, 1)
 N_OPERANDS[op.SELECT] = 3
 SIDE_BY_SIDE = set(range(op.LESS, op.SELECT + 1))  # operands, where there are more than `MANY`
@@ -90,7 +90,7 @@ def _check_read(span: Span, written: np.ndarray, n_constants: int) -> None:
     if count <= 0:
         return
     low, high = sorted((first, first + step * (count - 1)))
-    if CONSTANTS <= low and high < CONSTANTS + n_constants:
+    if low >= CONSTANTS and high < CONSTANTS + n_constants:
         return
     if not 0 <= low <= high < len(written):
         raise Malformed("reads a register that does not exist")
