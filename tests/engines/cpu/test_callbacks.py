@@ -6,6 +6,7 @@ import traceback
 from decimal import Decimal
 from fractions import Fraction
 
+import nengo.builder.operator
 import numpy as np
 import pytest
 
@@ -148,6 +149,15 @@ VALUES = {
     "array with infinity": np.array([0.1, np.inf]),
     "array with NaN": np.array([np.nan, 0.1]),
     "large numbers": np.array([1e308, -1e308]),
+    "nested number": [[0.1]],
+    "array in a list": [np.array([0.1])],
+    "arrays in a tuple": (np.array([0.1]), np.array([0.2])),
+    "complex without imaginary part": 0.5 + 0j,
+    "complex number of NumPy": np.complex128(0.5),
+    "list of complex": [0.5, 1j],
+    "masked nowhere": np.ma.array([0.1, 0.2], mask=[False, False]),
+    "masked everywhere": np.ma.array([0.1], mask=[True]),
+    "masked constant": np.ma.masked,
     "masked": np.ma.array([0.1, 0.2], mask=[True, False]),
     "matrix": np.ones((1, 2)).view(np.matrix),
     "record": np.zeros(2, [("x", float)]),
@@ -177,6 +187,25 @@ def test_whatever_is_returned_is_stored_as_the_reference_engine_does(kind, shape
     assert actual == expected
 
 
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+@pytest.mark.parametrize("shape", ["two", "one"])
+@pytest.mark.parametrize("kind", VALUES)
+def test_whatever_is_returned_is_stored_as_nengo_does(kind, shape):
+    outcomes = []
+    for operator in (SimPyFunc, nengo.builder.operator.SimPyFunc):
+        output = OUTPUTS[shape]()
+        signals = {output: np.array(output.initial_value)}
+        step = operator(output, lambda: VALUES[kind], None, None).make_step(signals, 0.001, None)
+        try:
+            step()
+        except Exception as error:
+            words = "non-finite" if "non-finite" in str(error) else ""
+            outcomes.append((type(error), words))
+        else:
+            outcomes.append(signals[output].tobytes())
+    assert outcomes[0] == outcomes[1]
+
+
 @pytest.mark.parametrize("kind", VALUES)
 def test_objects_that_lie_in_memory_in_another_way_are_left_to_python(kind, monkeypatch):
     monkeypatch.setattr("nengo_jit.engines.cpu.callbacks.KINDS", np.zeros(objects.N_KINDS, int))
@@ -195,7 +224,7 @@ def test_a_result_may_overlap_with_the_output(shift):
     assert np.array_equal(memory[2:5], expected)
 
 
-@pytest.mark.parametrize("kind", ["float64", "list", "tuple", "array", "strided", "nested"])
+@pytest.mark.parametrize("kind", ["float64", "list", "tuple", "array", "strided", "row"])
 def test_what_is_returned_is_not_kept(kind):
     value = VALUES[kind]
     model = Model()

@@ -11,22 +11,30 @@ import dis
 import operator
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from types import CellType, CodeType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from nengo_jit.engines.cpu.tracing.indexing import get_item, set_item
-from nengo_jit.engines.cpu.tracing.of_python import elements
+from nengo_jit.engines.cpu.tracing.iterators import Iteration, elements, iterate
 from nengo_jit.engines.cpu.tracing.operators import apply, check_nesting, compare, truth
-from nengo_jit.engines.cpu.tracing.values import Array, Unknown, Unsupported, described, is_known
+from nengo_jit.engines.cpu.tracing.values import (
+    Array,
+    LocalFunction,
+    Unsupported,
+    described,
+    is_known,
+)
 from nengo_jit.engines.cpu.tracing.watched import MISSING
 
 IS_KNOWN_PYTHON = sys.version_info < (3, 14)
 IS_312, IS_313 = sys.version_info >= (3, 12), sys.version_info >= (3, 13)
 MOST_STEPS = 50_000  # instructions along all ways: some 50 ms
 NULL = object()
-ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(range(0))))
+RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 BINARY = {
     "+": operator.add,
     "-": operator.sub,
@@ -59,29 +67,6 @@ class Cell:
     """A variable of a function that functions inside of it use, too."""
 
     cell_contents: Any = MISSING
-
-
-@dataclass
-class LocalFunction(Unknown):
-    """A function that the traced function defines."""
-
-    code: CodeType
-    namespace: dict[str, Any]
-    defaults: Any = ()
-    keyword_defaults: Any = field(default_factory=dict)
-    closure: Any = ()
-
-
-@dataclass
-class Generator(Unknown):
-    """A generator that has not begun to run."""
-
-    frame: Frame
-
-    def drain(self) -> list[Any]:
-        """All that it yields."""
-        self.frame.run()
-        return self.frame.yielded
 
 
 @cache
@@ -132,11 +117,6 @@ class Frame:
         The function.
     variables : dict of (str, object)
         Its arguments, by name.
-
-    Attributes
-    ----------
-    yielded : list
-        What it has yielded, if it is a generator.
     """
 
     def __init__(self, interpreter: Any, function: LocalFunction, variables: dict[str, Any]):
@@ -147,17 +127,43 @@ class Frame:
         self.variables = variables
         self.closure = function.closure
         self.stack: list[Any] = []
-        self.yielded: list[Any] = []
         self.keywords: tuple[str, ...] = ()
+        self._next = 0  # instruction
+
+    def generate(self) -> Iterator[Any]:
+        """What a generator yields, carrying it out as far as is needed.
+
+        Raises
+        ------
+        Unsupported
+            If it catches errors, as that of a generator that is not wanted any more.
+        """
+        if any(each.opname == "PUSH_EXC_INFO" for each in instructions(self.code)[0]):
+            raise Unsupported("has a generator that catches errors")
+        while True:
+            value = self.run()
+            if self.has_returned:
+                return
+            yield value
+            self.stack.append(None)
+
+    @property
+    def has_returned(self) -> bool:
+        """bool: whether the function has come to its end."""
+        return instructions(self.code)[0][self._next].opname in RETURNS
 
     def run(self) -> Any:
-        """Carry the function out; returns what it returns."""
+        """Carry the function out; returns what it returns, or yields."""
         listed, indices = instructions(self.code)
         self.interpreter.active.append(self.code)
-        i = 0
+        i = self._next
         while True:
             instruction = listed[i]
-            if instruction.opname in ("RETURN_VALUE", "RETURN_CONST"):
+            if instruction.opname in RETURNS:
+                self._next = i
+                break
+            if instruction.opname == "YIELD_VALUE":
+                self._next = i + 1
                 break
             carry_out: Any = getattr(self, f"_{instruction.opname.lower()}", None)
             if carry_out is None:
@@ -348,15 +354,17 @@ class Frame:
 
     def _is_op(self, instruction: Any) -> None:
         b, a = self.stack.pop(), self.stack.pop()
-        if not ((is_known(a) and is_known(b)) or a is None or b is None):
-            raise Unsupported("asks whether values are the same object")
-        self.stack.append((a is b) != bool(instruction.arg))
+        self.stack.append(_are_identical(a, b) != bool(instruction.arg))
 
     def _contains_op(self, instruction: Any) -> None:
         values, value = self.stack.pop(), self.stack.pop()
         if not isinstance(values, (list, tuple)):
             raise Unsupported(f"searches {described(values)}")
-        found = any(truth(self.tracer, compare(self.tracer, "==", each, value)) for each in values)
+        found = any(
+            (is_known(each) and each is value)
+            or truth(self.tracer, compare(self.tracer, "==", each, value))
+            for each in values
+        )
         self.stack.append(found != bool(instruction.arg))
 
     def _binary_subscr(self, instruction: Any) -> None:
@@ -461,21 +469,12 @@ class Frame:
     def _return_generator(self, instruction: Any) -> None:
         self.stack.append(None)
 
-    def _yield_value(self, instruction: Any) -> None:
-        self.yielded.append(self.stack.pop())
-        self.stack.append(None)
-
     # Jumps
 
     def _get_iter(self, instruction: Any) -> None:
         value = self.stack.pop()
-        if isinstance(value, Generator):
-            raise Unsupported("iterates over a generator")
-        if isinstance(value, range):
-            value = iter(value)
-        elif not isinstance(value, ITERATORS):
-            value = iter(elements(self.tracer, value))
-        self.stack.append(value)
+        is_iterator = isinstance(value, Iteration)
+        self.stack.append(value if is_iterator else iterate(self.tracer, value))
 
     def _for_iter(self, instruction: Any) -> int | None:
         iterator: Iterator[Any] = self.stack[-1]
@@ -499,10 +498,22 @@ class Frame:
     _jump_if_true_or_pop, _jump_if_false_or_pop = _jump_or_pop(True), _jump_or_pop(False)
 
 
+def _are_identical(a: Any, b: Any) -> bool:
+    """Whether values are the same object, for kinds of which tracing makes as many as Python."""
+    if a is None or b is None or (type(a) is bool and type(b) is bool):
+        return a is b
+    kinds = (list, tuple, type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc)
+    if type(a) in kinds and type(b) in kinds:
+        return a is b
+    raise Unsupported("asks whether values are the same object")
+
+
 def _same_kind(array: Array, value: Any) -> Any:
-    """What is assigned in place; NumPy does not let that change an array's type."""
+    """What is assigned in place; NumPy does not let that change an array's type or shape."""
     if isinstance(value, Array) and value.dtype == array.dtype:
-        return value
+        if value.registers.shape == array.registers.shape:
+            return value
+        raise Unsupported("changes an array in place by numbers of another shape")
     raise Unsupported("changes an array in place by numbers of another type")
 
 

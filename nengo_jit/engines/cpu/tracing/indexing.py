@@ -83,11 +83,12 @@ def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
         rows, shape = len(value.memory), value.memory.shape[1:]
         n = int(np.prod(shape))
         row = tracer.compute(op.LOOKUP, Memory.of(value.memory), (key.register, 0), rows, n=n)
-        return wrapped(tracer, np.arange(row, row + n).reshape(shape), value.dtype, False)
+        return _row(tracer, value, np.arange(row, row + n).reshape(shape))
     if isinstance(value, Array):
         if not value.registers.ndim:
             raise Unsupported("selects from an array without dimensions")
-        table, dtype = value.registers, _readable(value)
+        table = value.registers
+        _readable(value)
     elif isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
         kinds = {type_of(each) for each in value}
         if len(kinds) > 1:
@@ -102,7 +103,15 @@ def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
     n = int(np.prod(shape))
     first = tracer.side_by_side(table)
     result = tracer.compute(op.LOOKUP, first, (key.register, 0), rows, n=n)
-    return wrapped(tracer, np.arange(result, result + n).reshape(shape), dtype, False)
+    return _row(tracer, value, np.arange(result, result + n).reshape(shape))
+
+
+def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Any:
+    """What has been looked up: a number, or a copy of what is a view in NumPy."""
+    if not registers.ndim:
+        return element(tracer, value, registers)
+    tracer.share(value)
+    return Array(registers, value.dtype, writeable=False)
 
 
 def _is_table(memory: np.ndarray) -> bool:
@@ -123,6 +132,9 @@ def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
         raise Unsupported(f"assigns to an element of {described(target)}")
     if not target.writeable:
         raise Unsupported("assigns to an array that is read-only")
+    if tracer.is_shared(target):
+        raise Unsupported("assigns to an array of which it has selected a row")
+    is_list = isinstance(value, (list, tuple))
     value = as_array(tracer, value)
     registers = registers_of(tracer, value)
     dtype = value.dtype if isinstance(value, Array) else type_of(value)
@@ -135,6 +147,9 @@ def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
         return
     index = index_of(tracer, key)
     registers = cast(tracer, registers, dtype, target.dtype)
+    selected = np.ndim(known(target.registers.__getitem__, index))
+    if registers.ndim > selected and (is_list or not selected):
+        raise Unsupported("assigns an array, or lists of lists, to fewer dimensions")
     known(target.registers.__setitem__, index, registers)
 
 

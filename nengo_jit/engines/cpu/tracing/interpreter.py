@@ -12,20 +12,21 @@ from typing import Any
 import numpy as np
 from nengo.params import FrozenObject, Parameter
 
+import nengo_jit.engines.cpu.tracing.of_python  # noqa: F401  whose functions are then listed
 from nengo_jit.engines.cpu.tracing.bytecode import (
     IS_KNOWN_PYTHON,
     Frame,
-    Generator,
-    LocalFunction,
     is_ours,
 )
 from nengo_jit.engines.cpu.tracing.functions import METHODS, call_known, is_listed
+from nengo_jit.engines.cpu.tracing.iterators import Iteration
 from nengo_jit.engines.cpu.tracing.of_numpy import ATTRIBUTES, attribute_of
 from nengo_jit.engines.cpu.tracing.operators import check_nesting, known
 from nengo_jit.engines.cpu.tracing.tracer import Traced, Tracer
 from nengo_jit.engines.cpu.tracing.values import (
     SAMPLES,
     Array,
+    LocalFunction,
     Number,
     Unknown,
     Unsupported,
@@ -59,6 +60,7 @@ class Interpreter:
     def __init__(self, tracer: Tracer):
         self.tracer = tracer
         self.active: list[CodeType] = []
+        self._tuples: dict[int, tuple[Any, Any]] = {}  # lifted, by what they are outside
 
     def lift(self, value: Any, name: str) -> Any:
         """A value from outside of the function as a traced value.
@@ -78,7 +80,7 @@ class Interpreter:
         if isinstance(value, np.ndarray):
             return self.tracer.live(value, name)
         if type(value) is tuple:
-            return tuple(self.lift(each, f"an element of {name}") for each in value)
+            return self._lift_tuple(value, name)
         if value is None or type(value) in SAMPLES or type(value) in (str, np.dtype, slice):
             return value
         if type(value) in (complex, bytes) or type(value) in np.sctypeDict.values():
@@ -93,6 +95,14 @@ class Interpreter:
         if callable(value):
             raise Unsupported(f"is {described(value)}, an object with a state")
         raise Unsupported(f"reads {name}, {described(value)}")
+
+    def _lift_tuple(self, values: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+        """A tuple from outside: the same one each time, and itself if its elements are."""
+        if id(values) not in self._tuples:
+            lifted = tuple(self.lift(each, f"an element of {name}") for each in values)
+            is_same = all(a is b for a, b in zip(lifted, values))
+            self._tuples[id(values)] = values if is_same else lifted, values
+        return self._tuples[id(values)][0]
 
     def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function, of whatever kind."""
@@ -134,7 +144,8 @@ class Interpreter:
         if code.co_flags & SPECIAL:
             raise Unsupported("is a coroutine")
         frame = Frame(self, function, self._bind(function, args, dict(kwargs)))
-        return Generator(frame) if code.co_flags & inspect.CO_GENERATOR else frame.run()
+        is_generator = code.co_flags & inspect.CO_GENERATOR
+        return Iteration(frame.generate()) if is_generator else frame.run()
 
     def _bind(self, function: LocalFunction, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Give arguments the names of parameters."""

@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.tracing.functions import (
     method,
     stands_for,
 )
-from nengo_jit.engines.cpu.tracing.indexing import cast, set_item
+from nengo_jit.engines.cpu.tracing.indexing import cast, element, set_item
 from nengo_jit.engines.cpu.tracing.operators import (
     apply,
     array_of,
@@ -49,7 +49,7 @@ from nengo_jit.engines.cpu.tracing.values import (
 STRUCTURAL = {
     *(np.reshape, np.ravel, np.transpose, np.squeeze, np.roll, np.flip, np.tile, np.repeat),
     *(np.atleast_1d, np.atleast_2d, np.expand_dims, np.fliplr, np.flipud, np.moveaxis),
-    *(np.swapaxes, np.diag, np.broadcast_to, np.take, np.delete, np.array_split, np.split),
+    *(np.swapaxes, np.broadcast_to, np.take, np.delete, np.array_split, np.split),
 }
 GROWING = {np.tile, np.repeat, np.split, np.array_split}
 JOINING = {np.concatenate, np.hstack, np.vstack, np.stack, np.column_stack, np.append}
@@ -68,6 +68,8 @@ def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
     result = known(function, array.registers, *rest, **kwargs)
     if isinstance(result, list):
         return [array.of(each) for each in result]
+    if not isinstance(result, np.ndarray):
+        return element(tracer, array, result)
     return array.of(result)
 
 
@@ -113,12 +115,26 @@ FUNCTIONS.update({each: _implemented_by(_rearrange, each) for each in STRUCTURAL
 FUNCTIONS.update({each: _implemented_by(_join, each) for each in JOINING})
 
 
+@stands_for(np.diag)
+def _diag(tracer: Tracer, value: Any, k: int = 0) -> Array:
+    array = array_of(tracer, value)
+    if not isinstance(k, int):
+        raise Unsupported("calls `np.diag` with what it computes")
+    if array.registers.ndim != 1:
+        return array.of(known(np.diag, array.registers, k))  # a view
+    n = len(array.registers) + abs(k)
+    check_count(n * n)
+    registers = np.full((n, n), tracer.constant(0.0))
+    np.fill_diagonal(registers[max(-k, 0) :, max(k, 0) :], array.registers)
+    return Array(registers, array.dtype)
+
+
 @stands_for(np.isfinite)
 def _isfinite(tracer: Tracer, value: Any) -> Any:
     array = array_of(tracer, value)
     if not array.registers.ndim:
         return np.bool_(True)
-    return tracer.array(np.ones(array.registers.shape, bool))
+    return tracer.array(np.ones_like(array.registers, bool))
 
 
 @stands_for(np.isnan, np.isinf)
@@ -126,11 +142,18 @@ def _isnan(tracer: Tracer, value: Any) -> Any:
     array = array_of(tracer, value)
     if not array.registers.ndim:
         return np.bool_(False)
-    return tracer.array(np.zeros(array.registers.shape, bool))
+    return tracer.array(np.zeros_like(array.registers, bool))
 
 
-@stands_for(np.array, np.copy)
-def _new_array(tracer: Tracer, value: Any, dtype: Any = None, copy: bool = True) -> Array:
+@stands_for(np.copy)
+def _np_copy(tracer: Tracer, value: Any) -> Array:
+    return _new_array(tracer, value)
+
+
+@stands_for(np.array)
+def _new_array(tracer: Tracer, value: Any, dtype: Any = None, copy: Any = True) -> Array:
+    if copy is not True:
+        raise Unsupported("calls `np.array` without copying")
     array = as_array(tracer, value)
     if not isinstance(array, Array):
         array = Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))
@@ -157,19 +180,19 @@ def _astype(tracer: Tracer, array: Array, dtype: Any) -> Array:
     target = dtype_of(dtype)
     if target != array.dtype and target.name not in ("float64", "int64", "bool"):
         raise Unsupported(f"makes an array of {target}")
-    return Array(cast(tracer, array.registers, array.dtype, target).copy(), target)
+    return Array(cast(tracer, array.registers, array.dtype, target).copy(order="K"), target)
 
 
 @stands_for(np.zeros_like)
 def _zeros_like(tracer: Tracer, value: Any) -> Array:
     array = array_of(tracer, value)
-    return tracer.array(np.zeros(array.registers.shape, array.dtype))
+    return tracer.array(np.zeros_like(array.registers, array.dtype))
 
 
 @stands_for(np.ones_like)
 def _ones_like(tracer: Tracer, value: Any) -> Array:
     array = array_of(tracer, value)
-    return tracer.array(np.ones(array.registers.shape, array.dtype))
+    return tracer.array(np.ones_like(array.registers, array.dtype))
 
 
 @stands_for(np.full)
@@ -219,6 +242,13 @@ def _reduce(tracer: Tracer, ufunc: np.ufunc, value: Any, initial: float | None) 
     registers = array.registers
     if registers.ndim != 1 or array.dtype != FLOAT64 or not registers.size:
         raise Unsupported(f"reduces {described(array)} of shape {registers.shape}")
+    if registers.strides[0] < 0:
+        registers = registers[::-1]  # in the order of memory, as NumPy goes through them
+    if initial is None and registers.size > 1:
+        if not registers.flags.c_contiguous:
+            raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+        first = tracer.side_by_side(registers)[0]
+        registers = np.arange(first, first + registers.size)
     start = tracer.constant(initial) if initial is not None else int(registers[0])
     rest = registers if initial is not None else registers[1:]
     result = tracer.compute(op.MOVE, (start, 0))
@@ -264,8 +294,12 @@ def _mean(tracer: Tracer, value: Any) -> Any:
 @stands_for(np.dot)
 @method("dot")
 def _dot(tracer: Tracer, a: Any, b: Any) -> Any:
-    if is_scalar(a) or is_scalar(b):
+    if is_scalar(a) and is_scalar(b):
         return call_ufunc(tracer, np.multiply, a, b)
+    if any(1 in array_of(tracer, each).registers.shape for each in (a, b)):
+        raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
+    if is_scalar(a) or is_scalar(b):  # NumPy adds the product to zeros
+        return call_ufunc(tracer, np.add, call_ufunc(tracer, np.multiply, a, b), 0)
     return product(tracer, a, b)
 
 
@@ -274,7 +308,8 @@ def _norm(tracer: Tracer, value: Any) -> Any:
     array = array_of(tracer, value)
     if array.registers.ndim != 1:
         raise Unsupported("computes the norm of a matrix")
-    return call_ufunc(tracer, np.sqrt, product(tracer, array, array))
+    flat = array.of(array.registers.ravel(order="K"))
+    return call_ufunc(tracer, np.sqrt, product(tracer, flat, flat))
 
 
 @stands_for(np.argmax)

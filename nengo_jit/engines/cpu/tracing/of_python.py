@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from nengo_jit.builder.targets import assign
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing.addresses import c_function
 from nengo_jit.engines.cpu.tracing.functions import FUNCTIONS, Implementation, stands_for
-from nengo_jit.engines.cpu.tracing.indexing import get_item, set_item
+from nengo_jit.engines.cpu.tracing.indexing import set_item
+from nengo_jit.engines.cpu.tracing.iterators import Iteration, elements, iterate, reverse
 from nengo_jit.engines.cpu.tracing.operators import (
     apply,
     call_ufunc,
@@ -25,10 +27,11 @@ from nengo_jit.engines.cpu.tracing.operators import (
 )
 from nengo_jit.engines.cpu.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.tracing.values import (
-    MOST_NUMBERS,
     SAMPLES,
     Array,
+    LocalFunction,
     Number,
+    Unknown,
     Unsupported,
     described,
     is_known,
@@ -133,17 +136,6 @@ def _len(tracer: Tracer, value: Any) -> int:
     raise Unsupported(f"asks for the length of {described(value)}")
 
 
-def elements(tracer: Tracer, value: Any) -> list[Any]:
-    """What an iteration over a value gives."""
-    if isinstance(value, Array):
-        return [get_item(tracer, value, i) for i in range(_len(tracer, value))]
-    if hasattr(value, "drain"):
-        return value.drain()
-    if isinstance(value, (list, tuple, range)) and len(value) <= MOST_NUMBERS:
-        return list(value)
-    raise Unsupported(f"iterates over {described(value)}")
-
-
 @stands_for(list)
 def _list(tracer: Tracer, value: Any = ()) -> list[Any]:
     return elements(tracer, value)
@@ -151,28 +143,44 @@ def _list(tracer: Tracer, value: Any = ()) -> list[Any]:
 
 @stands_for(tuple)
 def _tuple(tracer: Tracer, value: Any = ()) -> tuple[Any, ...]:
-    return tuple(elements(tracer, value))
+    return value if type(value) is tuple else tuple(elements(tracer, value))
 
 
 @stands_for(reversed)
-def _reversed(tracer: Tracer, value: Any) -> list[Any]:
-    return elements(tracer, value)[::-1]
+def _reversed(tracer: Tracer, value: Any) -> Iteration:
+    return Iteration(reverse(tracer, value))
 
 
 @stands_for(enumerate)
-def _enumerate(tracer: Tracer, value: Any, start: int = 0) -> list[Any]:
-    return list(enumerate(elements(tracer, value), start))
+def _enumerate(tracer: Tracer, value: Any, start: int = 0) -> Iteration:
+    return Iteration(enumerate(iterate(tracer, value), start))
 
 
 @stands_for(zip)
-def _zip(tracer: Tracer, *values: Any) -> list[Any]:
-    return list(zip(*(elements(tracer, value) for value in values)))
+def _zip(tracer: Tracer, *values: Any) -> Iteration:
+    return Iteration(zip(*(iterate(tracer, value) for value in values)))
+
+
+@stands_for(iter)
+def _iter(tracer: Tracer, value: Any) -> Any:
+    return value if isinstance(value, Iteration) else Iteration(iterate(tracer, value))
+
+
+@stands_for(next)
+def _next(tracer: Tracer, value: Any, *default: Any) -> Any:
+    if not isinstance(value, Iteration):
+        raise Unsupported(f"takes the next of {described(value)}")
+    for each in value:
+        return each
+    if not default:
+        raise Unsupported("takes the next where there is none")
+    return default[0]
 
 
 @stands_for(sum)
 def _sum(tracer: Tracer, value: Any, start: Any = 0) -> Any:
     total = start
-    for each in elements(tracer, value):
+    for each in iterate(tracer, value):
         if SUMS_ARE_COMPENSATED and is_scalar(each) and type_of(each) is float:
             raise Unsupported("calls `sum` on numbers of type float")
         total = apply(tracer, operator.add, total, each)
@@ -184,12 +192,12 @@ SUMS_ARE_COMPENSATED = sum([1e100, 1.0, -1e100]) == 1.0  # from Python 3.12 on
 
 @stands_for(all)
 def _all(tracer: Tracer, value: Any) -> bool:
-    return all(truth(tracer, each) for each in elements(tracer, value))
+    return all(truth(tracer, each) for each in iterate(tracer, value))
 
 
 @stands_for(any)
 def _any(tracer: Tracer, value: Any) -> bool:
-    return any(truth(tracer, each) for each in elements(tracer, value))
+    return any(truth(tracer, each) for each in iterate(tracer, value))
 
 
 @stands_for(max)
@@ -227,18 +235,31 @@ def _divmod(tracer: Tracer, a: Any, b: Any) -> Any:
 
 @stands_for(isinstance)
 def _isinstance(tracer: Tracer, value: Any, kinds: Any) -> bool:
+    for kind in kinds if isinstance(kinds, tuple) else (kinds,):
+        if type(kind) is not type and getattr(kind, "__module__", "") not in ABSTRACT:
+            raise Unsupported(f"asks whether {described(value)} is an instance of {kind!r}")
     return issubclass(_type(tracer, value), kinds)
+
+
+ABSTRACT = ("numbers", "collections.abc")  # modules of classes that know their instances
 
 
 @stands_for(type)
 def _type(tracer: Tracer, value: Any) -> type:
-    kind = value.type if isinstance(value, Number) else type(value)
-    return np.ndarray if kind is Array else kind
+    if isinstance(value, Number):
+        return value.type
+    if isinstance(value, Array):
+        return np.ndarray
+    if isinstance(value, LocalFunction):
+        return FunctionType
+    if isinstance(value, Unknown):
+        raise Unsupported("asks for the type of something that it makes")
+    return type(value)
 
 
 @stands_for(callable)
 def _callable(tracer: Tracer, value: Any) -> bool:
-    return callable(value)
+    return any("__call__" in vars(base) for base in _type(tracer, value).__mro__)
 
 
 # Functions of the module math

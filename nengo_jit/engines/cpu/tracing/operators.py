@@ -31,6 +31,7 @@ from nengo_jit.engines.cpu.tracing.values import (
     described,
     is_known,
     is_scalar,
+    laid_out_as_of,
     type_of,
 )
 
@@ -89,6 +90,9 @@ ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
     np.bitwise_xor: np.not_equal,
     np.invert: np.logical_not,
 }
+# Functions of which each number is that of IEEE 754, wherever the numbers lie
+EXACT = set(OPERATIONS) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
+EXACT |= {np.copysign, np.greater, np.greater_equal}
 SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
 TO_BOOLEANS = {op.LESS, op.LESS_EQUAL, op.EQUAL, op.NOT_EQUAL, op.AND, op.OR, op.NOT}
 ON_INTEGERS = {op.ADD, op.SUBTRACT, op.MULTIPLY, op.NEGATIVE, op.ABSOLUTE, op.MOVE}
@@ -266,6 +270,9 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
         raise Unsupported("calculates with arrays of shapes that do not fit") from None
     check_count(n)
     if all(is_known(value) or is_constant(value) for value in values):
+        for value in values:
+            if isinstance(value, Array) and ufunc not in EXACT and not _is_contiguous(value):
+                raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
         numbers = [known_array(tracer, v) if isinstance(v, Array) else v for v in values]
         return constant(tracer, known(ufunc, *numbers))
     samples = [v.sample if isinstance(v, Array) else SAMPLES[type_of(v)] for v in values]
@@ -284,12 +291,16 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
         results = tracer.elementwise(operation, *registers)
     elif is_float:
-        results = _loop(tracer, ufunc, registers)
+        results = _loop(tracer, ufunc, values, registers)
     elif operation in ON_INTEGERS and sample.dtype == np.int64:
         results = tracer.elementwise(op.INTEGER, tracer.elementwise(operation, *registers))
     else:
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
+
+
+def _is_contiguous(array: Array) -> bool:
+    return bool(array.registers.flags.forc)
 
 
 def is_constant(value: Any) -> bool:
@@ -310,7 +321,9 @@ def known_array(tracer: Tracer, array: Array) -> np.ndarray:
     if not is_constant(array):
         raise Unsupported("selects by a condition, or by an array, that it computes")
     values = [tracer.writer.constant(each) for each in array.registers.ravel().tolist()]
-    return np.array(values, array.dtype).reshape(array.registers.shape)
+    numbers = np.empty_like(array.registers, array.dtype)
+    numbers[...] = np.reshape(np.array(values, array.dtype), numbers.shape)
+    return numbers
 
 
 def constant(tracer: Tracer, value: Any) -> Any:
@@ -329,19 +342,41 @@ def wrapped(tracer: Tracer, registers: np.ndarray, dtype: Any, is_array: bool) -
     return tracer.number(registers.item(), SCALARS[np.dtype(dtype)])
 
 
-def _loop(tracer: Tracer, ufunc: np.ufunc, registers: list[np.ndarray]) -> np.ndarray:
-    """Let NumPy's own loop compute, on as many numbers as there are."""
+def _loop(tracer: Tracer, ufunc: np.ufunc, values: Any, registers: list[np.ndarray]) -> np.ndarray:
+    """Let NumPy's own loop compute, on as many numbers as there are.
+
+    Most loops compute differently where numbers lie side by side; those get theirs as NumPy would
+    give them.
+    """
     shape = np.broadcast_shapes(*(each.shape for each in registers))
-    n = int(np.prod(shape))
+    n = math.prod(shape)
+    are_repeated = [each.ndim == 0 or (each.size == 1 and n > 1) for each in registers]
+    whole = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
+    are_full = all(each.shape == shape for each in whole)
+    is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
+    is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
+    order: Any = "F" if is_by_columns else "C"
+    if ufunc not in EXACT and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
     inputs, steps = [], []
-    for each in registers:
-        is_repeated = each.ndim == 0 or (each.size == 1 and n > 1)
-        first, step = tracer.regular(each if is_repeated else np.broadcast_to(each, shape))
-        inputs.append((first, 0 if is_repeated else step, n))
-        steps.append(0 if is_repeated else 8 * step)
+    for value, each, is_repeated in zip(values, registers, are_repeated):
+        flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
+        first, step = tracer.regular(flat)
+        if ufunc not in EXACT and n > 1 and not is_repeated:
+            is_cast = isinstance(value, Array) and value.dtype != FLOAT64
+            expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
+            if expected == 1:
+                first, step = tracer.side_by_side(flat)
+            elif step != expected:
+                raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+        step = 0 if is_repeated else step
+        inputs.append((first, step, n))
+        steps.append(8 * step)
     function = loop_of(ufunc, "d" * ufunc.nin + "->d")
     first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
-    return np.arange(first, first + n).reshape(shape)
+    results = laid_out_as_of(*registers)
+    results[...] = np.arange(first, first + n).reshape(shape, order=order)
+    return results
 
 
 def truth(tracer: Tracer, value: Any) -> bool:
@@ -389,7 +424,7 @@ def array_of(tracer: Tracer, value: Any) -> Array:
 
 
 def product(tracer: Tracer, a: Any, b: Any) -> Any:
-    """The product of vectors and matrices, by NumPy's own loop."""
+    """The product of vectors and matrices, by NumPy's own loop, on memory as NumPy has it."""
     first, second = array_of(tracer, a), array_of(tracer, b)
     shapes = first.registers.shape, second.registers.shape
     n_dimensions = len(shapes[0]), len(shapes[1])
@@ -397,12 +432,17 @@ def product(tracer: Tracer, a: Any, b: Any) -> Any:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
     if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
         raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
-    inputs = [
-        (*tracer.side_by_side(each.registers), each.registers.size) for each in (first, second)
-    ]
+    if not (_is_contiguous(first) and _is_contiguous(second)):
+        raise Unsupported("multiplies arrays that are not contiguous")
     m, n = (1, *shapes[0])[-2:]
+    is_by_rows = first.registers.flags.c_contiguous
+    strides = (8 * n, 8) if is_by_rows else (8, 8 * m)
+    inputs = [
+        (*tracer.side_by_side(each.registers.ravel(order="K")), each.registers.size)
+        for each in (first, second)
+    ]
     sizes = (1, m, n, 1)
-    steps = (0, 0, 0, 8 * n, 8, 8, 8, 8, 8)
+    steps = (0, 0, 0, *strides, 8, 8, 8, 8)
     result = tracer.compute(op.LOOP, loop_of(np.matmul, "dd->d"), sizes, steps, *inputs, n=m)
     if n_dimensions == (1, 1):
         return Number(result, np.float64)

@@ -8,6 +8,7 @@ in Python: until then, a tape has changed nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from nengo_jit.engines.cpu.tracing.values import (
     Number,
     Unsupported,
     check_count,
+    laid_out_as_of,
     reason_of,
 )
 from nengo_jit.engines.cpu.tracing.watched import Watched
@@ -92,6 +94,7 @@ class Tracer:
         self._place = 0  # on the tape, on the way to the last decision
         self._start = 0  # of what follows the last decision
         self._live: dict[int, LiveArray] = {}
+        self._shared: list[np.ndarray] = []
 
     def trace(self) -> Traced:
         """Trace the function along all ways.
@@ -129,6 +132,7 @@ class Tracer:
         if n_ways > MOST_WAYS:
             raise Unsupported("has too many branches")
         self._live = {}
+        self._shared = []
         self.writer.n_registers = 0
         self._run(self)
         self._store()
@@ -176,12 +180,13 @@ class Tracer:
 
     def elementwise(self, operation: int, *arrays: np.ndarray) -> np.ndarray:
         """Compute on registers, element by element with broadcasting; returns the results'."""
-        arrays = tuple(np.broadcast_arrays(*arrays))
-        shape, n = arrays[0].shape, arrays[0].size
-        check_count(n)
+        check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
+        results = laid_out_as_of(*arrays)
+        arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
         arrange = self.regular if n <= op.MANY else self.side_by_side
         first = self.compute(operation, *(arrange(array) for array in arrays), n=n)
-        return np.arange(first, first + n).reshape(shape)
+        results[...] = np.arange(first, first + n).reshape(results.shape)
+        return results
 
     def regular(self, registers: np.ndarray) -> tuple[int, int]:
         """Have the numbers in registers of equal distances; returns the first and the distance."""
@@ -238,7 +243,9 @@ class Tracer:
         if dtype == np.int64 and not (np.abs(values) <= op.LARGEST_INTEGER).all():
             raise Unsupported("has an array of large integers")
         first = self.writer.constants(values)
-        return Array(np.arange(first, first + values.size).reshape(values.shape), dtype)
+        registers = np.empty_like(values, np.int64)
+        registers[...] = np.arange(first, first + values.size).reshape(values.shape)
+        return Array(registers, dtype)
 
     def live(self, array: np.ndarray, name: str) -> LiveArray:
         """An array that exists outside of the function.
@@ -271,6 +278,17 @@ class Tracer:
 
         self._live[id(array)] = LiveArray(array, load)
         return self._live[id(array)]
+
+    def share(self, array: Array) -> None:
+        """Note that a part of an array has been copied which is a view in NumPy."""
+        if isinstance(array, LiveArray) and not array.is_loaded:
+            array.writeable = False
+        else:
+            self._shared.append(array.registers)
+
+    def is_shared(self, array: Array) -> bool:
+        """Whether a change of an array would have to be seen in a copy; see `share`."""
+        return any(np.may_share_memory(array.registers, each) for each in self._shared)
 
     def _store(self) -> None:
         """Write the arrays that have changed, after everything that could be out of order."""

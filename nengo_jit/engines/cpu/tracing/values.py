@@ -8,9 +8,9 @@ or an `Array` of registers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import MethodType
+from types import CodeType, MethodType
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,17 @@ class Unknown:
     """What is known only when the function runs."""
 
 
+@dataclass(eq=False)
+class LocalFunction(Unknown):
+    """A function that the traced function defines."""
+
+    code: CodeType
+    namespace: dict[str, Any]
+    defaults: Any = ()
+    keyword_defaults: Any = field(default_factory=dict)
+    closure: Any = ()
+
+
 @dataclass(frozen=True)
 class Number(Unknown):
     """A number in a register.
@@ -79,9 +90,10 @@ class Number(Unknown):
 class Array(Unknown):
     """An array of registers.
 
-    Views are views: of the arrays of the registers' numbers. Selecting, reshaping and joining
-    arrays, and writing to them, is therefore done by NumPy while tracing, and costs nothing
-    when the function runs.
+    Arrays of registers have the layout in memory that the array has in NumPy, on which it depends
+    what is a view, and in which order NumPy computes. Views are views: of the arrays of the
+    registers' numbers. Selecting, reshaping and joining arrays, and writing to them, is therefore
+    done by NumPy while tracing, and costs nothing when the function runs.
 
     Parameters
     ----------
@@ -195,3 +207,10 @@ def described(value: Any) -> str:
         return f"an array of {value.dtype}"
     name = (value.type if isinstance(value, Number) else type(value)).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
+    """An array for what NumPy computes of arrays element by element, in the layout it chooses."""
+    flags: Any = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
+    with np.nditer((*arrays, None), ["zerosize_ok"], flags, order="K") as iterator:
+        return iterator.operands[-1]

@@ -51,8 +51,8 @@ def code_of_helper():
 
 
 def keywords_of_partial():
-    function = functools.partial(lambda t, gain=2.0: gain * t, gain=1.0)
-    return function, lambda: function.keywords.update(gain=3.0)
+    function = functools.partial(lambda t, gain: gain * t, gain=1.0)
+    return lambda t: function(t), lambda: function.keywords.update(gain=3.0)
 
 
 def new_keyword_of_partial():
