@@ -3,7 +3,8 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons fuzz stress soak-gui soak-interrupts clean
+.PHONY: demo test lint unit conformance test-pythons fuzz fuzz-python stress soak-gui
+.PHONY: soak-interrupts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -29,6 +30,10 @@ test-pythons:
 # such as FLAGS="--count 10 --seed 5".
 fuzz: .venv/test
 	NENGO_JIT_CHECK=1 $(BIN)/python tests/soak/fuzz.py $(FLAGS)
+
+# Long proof that Python functions give the same bits when they are compiled.
+fuzz-python: .venv/test
+	$(BIN)/python tests/soak/fuzz_python.py $(FLAGS)
 
 stress: .venv/test
 	NENGO_JIT_CHECK=1 $(BIN)/python tests/soak/stress.py $(FLAGS)

@@ -130,7 +130,7 @@ def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
         return
     if not isinstance(target, Array):
         raise Unsupported(f"assigns to an element of {described(target)}")
-    if not target.writeable:
+    if not (target.writeable and target.registers.flags.writeable):
         raise Unsupported("assigns to an array that is read-only")
     if tracer.is_shared(target):
         raise Unsupported("assigns to an array of which it has selected a row")

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels import tape as op
-from nengo_jit.engines.cpu.machine import FLOAT64
-from nengo_jit.engines.cpu.tracing.addresses import loop_of
 from nengo_jit.engines.cpu.tracing.functions import (
     FUNCTIONS,
     METHODS,
@@ -20,6 +18,7 @@ from nengo_jit.engines.cpu.tracing.functions import (
     stands_for,
 )
 from nengo_jit.engines.cpu.tracing.indexing import cast, element, set_item
+from nengo_jit.engines.cpu.tracing.loops import product, reduce
 from nengo_jit.engines.cpu.tracing.operators import (
     apply,
     array_of,
@@ -28,7 +27,6 @@ from nengo_jit.engines.cpu.tracing.operators import (
     is_constant,
     known,
     known_array,
-    product,
     registers_of,
 )
 from nengo_jit.engines.cpu.tracing.tracer import Tracer
@@ -236,58 +234,34 @@ def _outer(tracer: Tracer, a: Any, b: Any) -> Any:
     return call_ufunc(tracer, np.multiply, column, second.of(second.registers.ravel()[None]))
 
 
-def _reduce(tracer: Tracer, ufunc: np.ufunc, value: Any, initial: float | None) -> Any:
-    """Add up, multiply, or find the largest of the numbers of a vector, by NumPy's own loop."""
-    array = array_of(tracer, value)
-    registers = array.registers
-    if registers.ndim != 1 or array.dtype != FLOAT64 or not registers.size:
-        raise Unsupported(f"reduces {described(array)} of shape {registers.shape}")
-    if registers.strides[0] < 0:
-        registers = registers[::-1]  # in the order of memory, as NumPy goes through them
-    if initial is None and registers.size > 1:
-        if not registers.flags.c_contiguous:
-            raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-        first = tracer.side_by_side(registers)[0]
-        registers = np.arange(first, first + registers.size)
-    start = tracer.constant(initial) if initial is not None else int(registers[0])
-    rest = registers if initial is not None else registers[1:]
-    result = tracer.compute(op.MOVE, (start, 0))
-    if rest.size:
-        first, step = tracer.regular(rest)
-        loop = loop_of(ufunc, "dd->d")
-        inputs = (result, 0, rest.size), (first, step, rest.size)
-        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), *inputs)
-    return Number(result, np.float64)
-
-
 @method("sum")
 @stands_for(np.sum)
 def _np_sum(tracer: Tracer, value: Any) -> Any:
-    return _reduce(tracer, np.add, value, 0.0)
+    return reduce(tracer, np.add, array_of(tracer, value), 0.0)
 
 
 @method("prod")
 @stands_for(np.prod)
 def _np_prod(tracer: Tracer, value: Any) -> Any:
-    return _reduce(tracer, np.multiply, value, 1.0)
+    return reduce(tracer, np.multiply, array_of(tracer, value), 1.0)
 
 
 @method("max")
 @stands_for(np.max)
 def _np_max(tracer: Tracer, value: Any) -> Any:
-    return _reduce(tracer, np.maximum, value, None)
+    return reduce(tracer, np.maximum, array_of(tracer, value), None)
 
 
 @method("min")
 @stands_for(np.min)
 def _np_min(tracer: Tracer, value: Any) -> Any:
-    return _reduce(tracer, np.minimum, value, None)
+    return reduce(tracer, np.minimum, array_of(tracer, value), None)
 
 
 @method("mean")
 @stands_for(np.mean)
 def _mean(tracer: Tracer, value: Any) -> Any:
-    total = _reduce(tracer, np.add, value, 0.0)
+    total = reduce(tracer, np.add, array_of(tracer, value), 0.0)
     return apply(tracer, operator.truediv, total, len(array_of(tracer, value)))
 
 
@@ -300,7 +274,7 @@ def _dot(tracer: Tracer, a: Any, b: Any) -> Any:
         raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
     if is_scalar(a) or is_scalar(b):  # NumPy adds the product to zeros
         return call_ufunc(tracer, np.add, call_ufunc(tracer, np.multiply, a, b), 0)
-    return product(tracer, a, b)
+    return product(tracer, array_of(tracer, a), array_of(tracer, b))
 
 
 @stands_for(np.linalg.norm)

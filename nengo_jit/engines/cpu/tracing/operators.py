@@ -15,7 +15,8 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.machine import FLOAT64
-from nengo_jit.engines.cpu.tracing.addresses import c_function, loop_of
+from nengo_jit.engines.cpu.tracing.addresses import c_function
+from nengo_jit.engines.cpu.tracing.loops import is_contiguous, loop, product
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS
 from nengo_jit.engines.cpu.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.tracing.values import (
@@ -31,11 +32,9 @@ from nengo_jit.engines.cpu.tracing.values import (
     described,
     is_known,
     is_scalar,
-    laid_out_as_of,
     type_of,
 )
 
-LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use threads
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
@@ -172,7 +171,7 @@ def _on_arrays(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any,
     if ufunc is None:
         raise Unsupported(f"applies `{operation.__name__}` to an array")
     if ufunc is np.matmul:
-        return product(tracer, *values)
+        return product(tracer, *(array_of(tracer, value) for value in values))
     if ufunc is np.power and isinstance(values[0], Array) and not isinstance(values[1], Array):
         exponent = values[1]
         if not is_known(exponent) or not is_scalar(exponent) or values[0].dtype != FLOAT64:
@@ -271,7 +270,7 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     check_count(n)
     if all(is_known(value) or is_constant(value) for value in values):
         for value in values:
-            if isinstance(value, Array) and ufunc not in EXACT and not _is_contiguous(value):
+            if isinstance(value, Array) and ufunc not in EXACT and not is_contiguous(value):
                 raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
         numbers = [known_array(tracer, v) if isinstance(v, Array) else v for v in values]
         return constant(tracer, known(ufunc, *numbers))
@@ -291,16 +290,13 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
         results = tracer.elementwise(operation, *registers)
     elif is_float:
-        results = _loop(tracer, ufunc, values, registers)
+        arrays = [v if isinstance(v, Array) else None for v in values]
+        results = loop(tracer, ufunc, arrays, registers, ufunc in EXACT)
     elif operation in ON_INTEGERS and sample.dtype == np.int64:
         results = tracer.elementwise(op.INTEGER, tracer.elementwise(operation, *registers))
     else:
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
-
-
-def _is_contiguous(array: Array) -> bool:
-    return bool(array.registers.flags.forc)
 
 
 def is_constant(value: Any) -> bool:
@@ -340,43 +336,6 @@ def wrapped(tracer: Tracer, registers: np.ndarray, dtype: Any, is_array: bool) -
     if is_array or registers.ndim:
         return Array(registers, dtype)
     return tracer.number(registers.item(), SCALARS[np.dtype(dtype)])
-
-
-def _loop(tracer: Tracer, ufunc: np.ufunc, values: Any, registers: list[np.ndarray]) -> np.ndarray:
-    """Let NumPy's own loop compute, on as many numbers as there are.
-
-    Most loops compute differently where numbers lie side by side; those get theirs as NumPy would
-    give them.
-    """
-    shape = np.broadcast_shapes(*(each.shape for each in registers))
-    n = math.prod(shape)
-    are_repeated = [each.ndim == 0 or (each.size == 1 and n > 1) for each in registers]
-    whole = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
-    are_full = all(each.shape == shape for each in whole)
-    is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
-    is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
-    order: Any = "F" if is_by_columns else "C"
-    if ufunc not in EXACT and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
-        raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-    inputs, steps = [], []
-    for value, each, is_repeated in zip(values, registers, are_repeated):
-        flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
-        first, step = tracer.regular(flat)
-        if ufunc not in EXACT and n > 1 and not is_repeated:
-            is_cast = isinstance(value, Array) and value.dtype != FLOAT64
-            expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
-            if expected == 1:
-                first, step = tracer.side_by_side(flat)
-            elif step != expected:
-                raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-        step = 0 if is_repeated else step
-        inputs.append((first, step, n))
-        steps.append(8 * step)
-    function = loop_of(ufunc, "d" * ufunc.nin + "->d")
-    first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
-    results = laid_out_as_of(*registers)
-    results[...] = np.arange(first, first + n).reshape(shape, order=order)
-    return results
 
 
 def truth(tracer: Tracer, value: Any) -> bool:
@@ -421,29 +380,3 @@ def array_of(tracer: Tracer, value: Any) -> Array:
             raise Unsupported("calculates in single precision")
         return array
     return Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))
-
-
-def product(tracer: Tracer, a: Any, b: Any) -> Any:
-    """The product of vectors and matrices, by NumPy's own loop, on memory as NumPy has it."""
-    first, second = array_of(tracer, a), array_of(tracer, b)
-    shapes = first.registers.shape, second.registers.shape
-    n_dimensions = len(shapes[0]), len(shapes[1])
-    if n_dimensions not in ((1, 1), (2, 1)) or shapes[0][-1] != shapes[1][0]:
-        raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
-    if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
-        raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
-    if not (_is_contiguous(first) and _is_contiguous(second)):
-        raise Unsupported("multiplies arrays that are not contiguous")
-    m, n = (1, *shapes[0])[-2:]
-    is_by_rows = first.registers.flags.c_contiguous
-    strides = (8 * n, 8) if is_by_rows else (8, 8 * m)
-    inputs = [
-        (*tracer.side_by_side(each.registers.ravel(order="K")), each.registers.size)
-        for each in (first, second)
-    ]
-    sizes = (1, m, n, 1)
-    steps = (0, 0, 0, *strides, 8, 8, 8, 8)
-    result = tracer.compute(op.LOOP, loop_of(np.matmul, "dd->d"), sizes, steps, *inputs, n=m)
-    if n_dimensions == (1, 1):
-        return Number(result, np.float64)
-    return Array(np.arange(result, result + m), FLOAT64)

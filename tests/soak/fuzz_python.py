@@ -1,0 +1,17 @@
+"""Random Python functions: compiled or not, they give the same bits and errors, and none crashes.
+
+``make fuzz-python`` runs 20,000 of them. A finding is printed with its program and seed;
+``python tests/soak/fuzz_python.py --seed SEED --count 1`` runs it again.
+"""
+
+import sys
+from pathlib import Path
+
+from pool import main
+
+sys.path.append(str(Path(__file__).parents[1] / "engines" / "cpu" / "tracing"))
+
+from random_programs import run
+
+if __name__ == "__main__":
+    sys.exit(main(__file__, run, __doc__, count=20_000))
