@@ -191,7 +191,7 @@ class Interpreter:
         if isinstance(owner, np.generic) and name in METHODS and not (args or kwargs):
             return known(getattr(owner, name))
         method = METHODS.get(name)
-        if method is None or not isinstance(owner, (Array, Number)):
+        if method is None:
             raise Unsupported(f"calls the method `{name}` of {described(owner)}")
         if isinstance(owner, Number) and name != "item":
             raise Unsupported(f"calls the method `{name}` of a number")
@@ -202,12 +202,14 @@ class Interpreter:
 
     def attribute(self, owner: Any, name: str) -> Any:
         """An attribute of a value."""
-        if isinstance(owner, Array):
-            if name in ATTRIBUTES:
-                return attribute_of(self.tracer, owner, name)
+        if isinstance(owner, Array) and name in ATTRIBUTES:
+            return attribute_of(self.tracer, owner, name)
+        if isinstance(owner, (Array, Number, np.generic)) and name in METHODS:
             return Method(owner, name)
-        if isinstance(owner, (Number, list, np.generic)):
+        if isinstance(owner, list) and name in LIST_METHODS:
             return Method(owner, name)
+        if isinstance(owner, Array) and callable(getattr(np.ndarray, name, None)):
+            raise Unsupported(f"calls the method `{name}` of {described(owner)}")
         if isinstance(owner, ModuleType):
             self.tracer.watched.add_name(vars(owner), name)
             if type(owner) is not ModuleType or name not in vars(owner):

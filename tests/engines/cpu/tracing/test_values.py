@@ -179,6 +179,17 @@ def lists_are_others(t, x):
 
 
 @case
+def attributes_that_are_none(t, x):
+    values = [t]
+    return [x.base is None, (x.copy().base is None) + (values.append is None)]
+
+
+@case
+def attributes_of_numbers(t, x):
+    return [t.real + t.imag, x[0].real]
+
+
+@case
 def booleans(t, x):
     return [(t > 0.1) is True, (t > 0.1) is None]
 
