@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import nengo_jit
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu import compiler, library, machine, team
 from nengo_jit.engines.cpu.cache.entry import pack
-from nengo_jit.engines.cpu.cache.folder import Folder
+from nengo_jit.engines.cpu.cache.folder import UNFINISHED, Folder
+from nengo_jit.engines.cpu.cache.locks import FOLDER
 from nengo_jit.engines.cpu.image import Image, load_image
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
@@ -356,3 +358,32 @@ def test_settings_for_numba_do_not_get_into_the_cache(cache):
 def test_an_ascii_locale_is_no_obstacle(cache):
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert in_a_process(SCRIPT, **ascii_only) == in_a_process(SCRIPT)
+
+
+def begin(script, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        cwd=os.path.abspath(os.sep),
+        text=True,
+    )
+
+
+@only_linux
+def test_processes_at_once_share_the_work(cache):
+    """On an empty cache, with one that is killed: all get the same, and nothing is left over."""
+    processes = [begin(SCRIPT) for _ in range(3)]
+    killed = begin(SCRIPT)
+    time.sleep(1.5)
+    killed.kill()
+    killed.communicate()
+    outputs = {process.communicate()[0] for process in processes}
+    assert {process.returncode for process in processes} == {0}
+    assert len(outputs) == 1
+    names = [path.name for path in cache.iterdir()]
+    assert not [name for name in names if name.endswith(UNFINISHED)]
+    for name in names:
+        if name != FOLDER:
+            Folder(cache).read(name)
+    assert in_a_process(SCRIPT) == outputs.pop().strip()
