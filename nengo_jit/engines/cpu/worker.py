@@ -77,21 +77,28 @@ class Worker:
                 self._locks = KernelLocks(folder)
 
     def work(self, jobs: Any) -> None:
-        """Do jobs from a queue, those that take longest first, until none come any more."""
+        """Do jobs, those that take longest first, until none come any more.
+
+        Parameters
+        ----------
+        jobs : queue
+            Gets pairs: new jobs, and names of jobs that need not be done any more.
+        """
         waiting: list[Job] = []
         while True:
             try:
                 while True:
-                    waiting += jobs.get(timeout=PATIENCE) if not waiting else jobs.get_nowait()
+                    new, done = jobs.get_nowait() if waiting else jobs.get(timeout=PATIENCE)
+                    waiting = [job for job in (*waiting, *new) if job.name not in done]
                     waiting.sort(key=lambda job: -job.work)
             except queue.Empty:
                 if not waiting:
                     return
-            done = next((job for job in waiting if self._is_done(job)), None)
-            if done is None:
+            finished = next((job for job in waiting if self._is_done(job)), None)
+            if finished is None:
                 time.sleep(PAUSE)
             else:
-                waiting.remove(done)
+                waiting.remove(finished)
 
     def _is_done(self, job: Job) -> bool:
         """Do a job, unless another process is at it."""

@@ -65,7 +65,7 @@ class Workers:
         new = [job for job in jobs if job.name not in self._jobs]
         self._jobs |= {job.name: job for job in new}
         for worker in self._workers:
-            worker.send(new)
+            worker.send((new, ()))
         self._hire()
 
     def finish(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -123,7 +123,7 @@ class Workers:
                     os.close(place)
             self._workers.append(worker)
             worker.send((self.folder.path if self.folder else None, size_limit()))
-            worker.send(list(self._jobs.values()))
+            worker.send((list(self._jobs.values()), ()))
 
     def _told(self) -> Iterator[tuple[str, bytes]]:
         """What processes of ours have compiled."""
@@ -140,6 +140,8 @@ class Workers:
                     self._jobs.pop(name, None)
                     raise CompilerError(f"The kernel {name} cannot be compiled:\n{failure}")
                 self._n_lost = 0
+                for worker in self._workers:  # it may not be in the cache, if there is no room
+                    worker.send(((), (name,)))
                 yield name, content
 
     def _looked_up(self, missing: Iterable[str]) -> Iterator[tuple[str, bytes]]:

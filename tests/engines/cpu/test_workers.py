@@ -90,6 +90,22 @@ def test_a_kernel_that_another_process_is_at_is_left_to_it(workers, folder):
     assert found[ours] == folder.read(ours)
 
 
+def test_what_could_not_be_kept_is_compiled_once(folder, monkeypatch):
+    monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
+    monkeypatch.setattr(module, "n_cores", lambda: 1)
+    workers = Workers(folder)
+    compile_here(workers, returns_three)
+    (worker,) = workers._workers
+    monkeypatch.setattr(module, "n_cores", lambda: 2)
+    told = []
+    monkeypatch.setattr(type(worker), "send", lambda worker, message: told.append(message))
+    workers._events.put((job(returns_three).name, b"code", None))
+    assert list(workers._told()) == [(job(returns_three).name, b"code")]
+    assert told == [((), (job(returns_three).name,))]
+    assert entries(folder) == set()
+    workers.close()
+
+
 def test_what_goes_wrong_is_told(workers):
     with pytest.raises(CompilerError, match="no_such_attribute"):
         compile_here(workers, does_not_compile)
