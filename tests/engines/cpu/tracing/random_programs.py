@@ -95,15 +95,21 @@ VIEWS = {
 LISTS = {
     0: ["l0", "l1", "[t, 1.0]", "[]", "list(PAIR)"],
     1: [
-        *("[{n}, {n}]", "[q * 2 for q in {l}]", "list({v})", "({v}).tolist()", "{l} + {l}"),
+        *("[{n}, {n}]", "[q * 2 for q in {l}]", "list({v})", "({v}).tolist()", "({l} + {l})[:20]"),
         *("[q for q in {v} if q > {n}]", "list(it)", "[q + i for i, q in enumerate({v})]"),
         *("list(reversed({l}))", "[a * b for a, b in zip({l}, it)]", "({l})[::2]"),
     ],
 }
 ITERATORS = {
-    0: ["iter(l0)", "iter(x)"],
+    0: ["iter(l0[:9])", "iter(x)"],
     1: [
-        *("zip_of({v}, {l})", "iter({l})", "(q * 2 for q in {v})", "reversed({v})", "counted({l})"),
+        *(
+            "zip_of({v}, ({l})[:9])",
+            "iter(list({l}))",
+            "(q * 2 for q in {v})",
+            "reversed({v})",
+            "counted(({l})[:9])",
+        ),
         *("yielded({v})", "(q for q in it)", "iter({v})"),
     ],
 }
@@ -152,7 +158,7 @@ def make():
         m0, m1 = np.outer(x, v1), M * t
         w0 = v0[1:]
         l0, l1 = [t, x[2]], []
-        it = iter(l0)
+        it = iter(list(l0))
 """
 
 
