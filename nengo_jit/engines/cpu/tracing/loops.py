@@ -89,6 +89,7 @@ def loop(
         inputs.append((first, step, n))
         steps.append(8 * step)
     function = loop_of(ufunc, "d" * ufunc.nin + "->d")
+    tracer.writer.allocate(1)  # NumPy takes results that begin where numbers end for overlapping
     first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
     results = laid_out_as_of(*registers)
     results[...] = np.arange(first, first + n).reshape(shape, order=order)

@@ -371,6 +371,12 @@ def functions_of_transposed(t, x):
 
 
 @case
+def functions_of_vectors(t, x):
+    values = np.abs(np.append(x, t)) + 0.1
+    return close(np.concatenate([np.log(values), np.power(values, 1.7), np.exp(values)]))
+
+
+@case
 def functions_of_strided(t, x):
     values = np.abs(np.concatenate([np.sin(np.arange(31.0) * (t + 1)), x])) + 0.1
     results = [np.log(values[::2]), values[::3] ** 1.7, np.exp(values[::-1]), np.cos(values[1::2])]
