@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import nengo
+import numpy as np
 import pytest
 from sharing import sharing
 
@@ -13,7 +14,9 @@ def nengo_settings() -> Iterator[None]:
     nengo.rc.reload_rc([])
     nengo.rc.set("decoder_cache", "enabled", "False")
     nengo.rc.set("progress", "progress_bar", "False")
+    floating_point = np.geterr()
     yield
+    np.seterr(**floating_point)  # an interrupt that was injected between two opcodes may leave it
     nengo.rc.reload_rc([])
 
 
