@@ -11,11 +11,12 @@ from math import isfinite
 from typing import Any
 
 import nengo.builder.operator as reference
+import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError, SimulationError
 from nengo.utils.functions import function_name
-from nengo.utils.numpy import is_array_like, is_spmatrix
+from nengo.utils.numpy import is_array_like
 
 from nengo_jit.builder.signal import SignalDict
 
@@ -484,7 +485,7 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
 
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
         matrix = signals[self.A]
-        if is_spmatrix(matrix) and not has_valid_indices(matrix):
+        if npext.is_spmatrix(matrix) and not has_valid_indices(matrix):
             raise BuildError(f"{self}: the indices of {self.A} do not fit its shape")
         return DotInc.make_step(self, signals, dt, rng)
 
