@@ -284,6 +284,7 @@ class InterruptAt:
 def interrupted_at(sim, n_steps, number):
     """Run with an interrupt at an opcode; tells whether there was one."""
     tracer = InterruptAt(number, [callbacks, engine, pace, program, team])
+    sys._getframe().f_trace_opcodes = True  # before, or Python 3.12.1 shows no opcodes
     sys.settrace(tracer)
     try:
         sim._engine.run(n_steps)
