@@ -1,5 +1,6 @@
 """Programs that threads share whether it pays or not, to see that results are the same."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -9,15 +10,14 @@ from nengo_jit.engines.cpu.team import TEAM
 
 
 @contextmanager
-def sharing() -> Iterator[None]:
-    """Context in which programs share all that can be shared, always, whether it pays or not."""
+def sharing(most: int = sys.maxsize) -> Iterator[None]:
+    """Context in which programs share all that can be shared, ``most`` steps at a time."""
     while not TEAM.is_ready(4):
         pass
     with (
         mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
         mock.patch.object(Pace, "is_brief", lambda pace, n_steps: False),
         mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),
-        mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(n_steps, True)),
-        mock.patch.object(Pace, "patience", 1 << 62),
+        mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(min(most, n_steps), True)),
     ):
         yield

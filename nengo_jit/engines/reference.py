@@ -71,13 +71,11 @@ class ReferenceEngine(Engine):
 
     def run(self, n_steps: int) -> None:
         self.check_usable()
-        clock = self.recording.clock
         try:
             with np.errstate(invalid="raise", divide="ignore"):
                 for _ in range(n_steps):
                     self._run_step()
-                    if clock.calls:
-                        self.recording.deliver()
+                    self.settle()
         finally:
             self.settle()
 

@@ -15,13 +15,15 @@ import subprocess
 import sys
 import threading
 import time
-from unittest import mock
+from pathlib import Path
 
 import nengo
 import numpy as np
 
 import nengo_jit
-from nengo_jit.engines.cpu.pace import Pace, Slice
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from sharing import sharing
 
 N_STEPS = 2000
 SECONDS = 60  # for what remains to be done when the last signal has been sent
@@ -100,10 +102,7 @@ def child(count, seed):
     """Interrupt runs until a number of interrupts have been raised."""
     interrupter = Interrupter(seed)
     with (
-        mock.patch.object(Pace, "is_brief", lambda pace, n_steps: False),
-        mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),
-        mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(min(200, n_steps), True)),
-        mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
+        sharing(most=200),
         nengo_jit.Simulator(network(), engine="cpu", threads=2, progress_bar=False) as sim,
     ):
         start = time.perf_counter()
