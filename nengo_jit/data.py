@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+import nengo.simulator
 import numpy as np
 
 from nengo_jit.engines import Engine
@@ -31,7 +32,7 @@ class RawData(MutableMapping[Any, Any]):
     Parameters
     ----------
     parameters : dict
-        What was built, by object.
+        What was built, by object; shows the samples of probes, too.
     engine : Engine
         What records.
     catch_up : callable
@@ -41,7 +42,7 @@ class RawData(MutableMapping[Any, Any]):
     def __init__(self, parameters: dict[Any, Any], engine: Engine, catch_up: Callable[[], None]):
         self._recording = engine.recording
         self._catch_up = catch_up
-        self._parameters = {**parameters, **dict.fromkeys(self._recording.recorders)}
+        self._parameters = parameters
 
     def __getitem__(self, key: Any) -> Any:
         if key not in self._recording.recorders:
@@ -58,6 +59,14 @@ class RawData(MutableMapping[Any, Any]):
         elif self._recording.latest(key) is not value:
             is_array = isinstance(value, np.ndarray)  # which nothing can be appended to
             self._recording.redirect(key, list(value) if is_array else value)
+            self.publish(key)
+
+    def publish(self, probe: Any) -> None:
+        """Show what the samples of a probe go to among the parameters, if to anything."""
+        if probe in self:
+            self._parameters[probe] = self[probe]
+        else:
+            self._parameters.pop(probe, None)
 
     def __delitem__(self, key: Any) -> None:
         if key in self._recording.recorders:
@@ -74,10 +83,24 @@ class RawData(MutableMapping[Any, Any]):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        return repr(self.copy())
+
+    def copy(self) -> dict[Any, Any]:
+        """A dictionary of what there is now."""
+        return dict(self)
+
+    def __or__(self, other: Any) -> dict[Any, Any]:
+        return self.copy() | dict(other)
+
+    def __ror__(self, other: Any) -> dict[Any, Any]:
+        return dict(other) | self.copy()
+
+    def __ior__(self, other: Any) -> RawData:  # type: ignore[misc]
+        self.update(other)
+        return self
 
 
-class SimulationData(Mapping[Any, Any]):
+class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
     """What a simulation has to tell about each object.
 
     Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to

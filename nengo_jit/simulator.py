@@ -10,7 +10,9 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from operator import index
 from typing import Any
 
 import nengo
@@ -23,7 +25,7 @@ from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
-from nengo_jit.builder.operator import Operator
+from nengo_jit.builder.operator import Operator, Step
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.targets import IN_PYTHON
 from nengo_jit.data import RawData, SimulationData
@@ -36,7 +38,7 @@ logger = logging.getLogger(__name__)
 CHUNK_SECONDS = 0.05  # how long an engine runs between two looks at the progress bar and Ctrl-C
 
 
-class Simulator:
+class Simulator(nengo.Simulator):
     """Runs a Nengo network, in place of ``nengo.Simulator`` and with the same results.
 
     Parameters
@@ -44,7 +46,7 @@ class Simulator:
     network : nengo.Network or None
         What to build and run. None if ``model`` holds all there is to run.
     dt : float
-        Length of a step (seconds). Ignored if ``model`` is given, which has its own.
+        Length of a step (seconds), above zero. Ignored if ``model`` is given, which has its own.
     seed : int, optional
         Seed of what is random while running, such as noise. The default is the network's seed
         plus one, or a random number if the network has none.
@@ -88,7 +90,7 @@ class Simulator:
     BuildError
         If the network cannot be built.
     ValidationError
-        If the engine is unknown, or a process does not work with ``dt``.
+        If the engine is unknown, ``dt`` is not above zero, or a process does not work with it.
 
     Notes
     -----
@@ -100,6 +102,10 @@ class Simulator:
     All that a simulator offers may be used from any thread, while it runs, too. Data and the clock
     are those of the last completed step. A thread that wants to run or reset the simulator, or to
     pickle or print it, waits until the run that goes on has ended; `close` ends it.
+
+    A subclass that has a `step` of its own has it called for every step, and one that has a
+    ``_probe`` or ``_probe_step_time`` of its own records by itself, as in nengo. That takes
+    microseconds for each step.
     """
 
     closed = True  # until the constructor has succeeded
@@ -130,16 +136,28 @@ class Simulator:
             )
         self._compile_python = compile_python
         if model is None:
+            if not 0 < dt < np.inf:
+                raise ValidationError(
+                    f"Must be a finite number of seconds above zero (got {dt})", attr="dt", obj=self
+                )
             model = Model(
                 dt=float(dt),
                 label=f"{network}, dt={dt:f}",
                 decoder_cache=decoder_cache(f"nengo_jit, engine {chosen_engine.name}"),
             )
         self.model = model
+        self._records_itself = any(
+            getattr(type(self), name) is not getattr(Simulator, name)
+            for name in ("_probe", "_probe_step_time")
+        )
         self._engine = self._build(network, chosen_engine)
         self._signals: SignalDict | None = self._engine.signals
+        self._step_order = list(self._engine.plan.operators)
+        self._hand_made_steps: list[Step] | None = None
+        self._hand_set_time: float | None = None
         self._catch_up = partial(catch_up, self._engine, self._turn)
-        self.data = SimulationData(RawData(self.model.params, self._engine, self._catch_up))
+        self._sim_data = RawData(self.model.params, self._engine, self._catch_up)
+        self.data = SimulationData(self._sim_data)
 
         if seed is None and network is not None and network.seed is not None:
             seed = network.seed + 1
@@ -176,6 +194,9 @@ class Simulator:
                     )
                 self.model.build(network, progress=tracker.next_stage("Building", "Build"))
             plan = make_plan(self.model, engine.runs_python)
+            self._probes = plan.probes
+            if self._records_itself:
+                plan = replace(plan, probes=())
             with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
                 return engine(plan, progress, self._threads, bool(self._compile_python))
 
@@ -263,10 +284,23 @@ class Simulator:
         return self._engine.n_steps
 
     @property
+    def _n_steps(self) -> int:
+        return self._engine.n_steps
+
+    @_n_steps.setter
+    def _n_steps(self, value: int) -> None:
+        self._engine.recording.clock.n_steps = value
+
+    @property
     def plan(self) -> Plan:
         """Plan: what is run; print it to read it."""
         with self._turn:
             return self._engine.explain()
+
+    @property
+    def rng(self) -> np.random.RandomState:
+        """numpy.random.RandomState: what processes without a seed drew theirs from at reset."""
+        return self._engine.rng
 
     @property
     def signals(self) -> SignalDict | None:
@@ -277,12 +311,34 @@ class Simulator:
     @property
     def step_order(self) -> list[Operator]:
         """List of Operator: in the order in which they are carried out in a step."""
-        return list(self._engine.plan.operators)
+        return self._step_order
+
+    @property
+    def _steps(self) -> list[Step]:
+        """List of callable: functions that carry a step out by hand, on the live memory.
+
+        They are made, by each operator's ``make_step``, when somebody asks for them.
+        """
+        if self._hand_made_steps is None:
+            rng = np.random.RandomState(self.seed)
+            self._hand_made_steps = [
+                operator.make_step(self._engine.signals, self.dt, rng)
+                for operator in self._step_order
+            ]
+        return self._hand_made_steps
 
     @property
     def time(self) -> float:
         """float: simulated time (seconds)."""
-        return self._engine.time
+        return self._time
+
+    @property
+    def _time(self) -> float:
+        return self._engine.time if self._hand_set_time is None else self._hand_set_time
+
+    @_time.setter
+    def _time(self, value: float) -> None:
+        self._hand_set_time = value
 
     def clear_probes(self) -> None:
         """Forget all probe data.
@@ -291,6 +347,14 @@ class Simulator:
         step on.
         """
         self._engine.clear_samples()
+        self._forget_data()
+
+    def _forget_data(self) -> None:
+        """Go on with lists that have no samples yet."""
+        for planned in self._probes:
+            if self._records_itself:
+                self._sim_data[planned.probe] = []
+            self._sim_data.publish(planned.probe)
         self.data.reset()
 
     def close(self) -> None:
@@ -325,7 +389,10 @@ class Simulator:
             if seed is not None:
                 self.seed = seed
             self._engine.reset(self.seed)
-            self.data.reset()
+            self._hand_made_steps = self._hand_set_time = None
+            self._forget_data()
+            if self._records_itself:
+                self._probe_step_time()
 
     def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
         """Simulate for a given time, rounded to the nearest step.
@@ -377,12 +444,22 @@ class Simulator:
         ------
         SimulationError, SimulatorClosed
             See `run`.
+        TypeError
+            If the number is not a whole one.
         """
+        steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
+        step: Any = self.step
+        is_ours = getattr(step, "__func__", None) is Simulator.step
         with self._turn:
             self._check_open("run")
             with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-                self._run_chunks(steps, tracker)
+                if is_ours and not self._records_itself:
+                    self._run_chunks(steps, tracker)
+                else:
+                    for _ in range(steps):
+                        step()
+                        tracker.total_progress.step()
 
     def _run_chunks(self, steps: int, tracker: ProgressTracker) -> None:
         done, chunk = 0, 1
@@ -402,6 +479,23 @@ class Simulator:
         with self._turn:
             self._check_open("run")
             self._engine.run(1)
+            if self._records_itself:
+                self._probe()
+
+    def _probe(self) -> None:
+        """Record what is due, after a step that was carried out by hand.
+
+        Simulators that record by themselves have a method in place of this one.
+        """
+        self._probe_step_time()
+        for planned in self._probes:
+            if planned.is_due(self.n_steps):
+                sample = self._engine.signals[planned.signal].copy()
+                self._sim_data[planned.probe].append(sample)
+
+    def _probe_step_time(self) -> None:
+        """Take the number of steps from the signal that counts them."""
+        self._engine.read_clock()
 
     def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
         """Times at which probes took samples, the first one being ``dt``.

@@ -30,7 +30,7 @@ def rounding(conn, dtype):
     That is as if columns of A were scaled, which Cholesky factorisations do not notice.) For many
     neurons that is much more than is ever seen: what the README promises holds for all.
     """
-    if key_of(conn.pre_obj, conn.eval_points, conn.solver) is None:
+    if key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, conn.solver) is None:
         return 0.0
     n = conn.pre_obj.n_neurons
     condition = n / conn.solver.reg**2 + 1

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+import nengo.builder.builder as reference
 import numpy as np
 from nengo.cache import NoDecoderCache
 from nengo.exceptions import BuildError
@@ -22,7 +23,7 @@ from nengo_jit.neurons.rates import IN_NUMPY, Method
 BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
 
 
-class Model:
+class Model(reference.Model):
     """What a network computes: signals and operators, and the parameters they came from.
 
     Parameters
@@ -152,7 +153,7 @@ class Model:
         return obj in self.params
 
 
-class Builder:
+class Builder(reference.Builder):
     """Finds the build function for an object by its class.
 
     Classes are searched along the object's method resolution order. At each class, a function

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection, Ensemble, Node
+from nengo.builder.connection import BuiltConnection
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.neurons import Direct
@@ -17,28 +18,6 @@ from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.operator import Copy, ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
-
-
-class BuiltConnection(NamedTuple):
-    """The parameters of a connection as they were drawn or solved.
-
-    Attributes
-    ----------
-    eval_points : (n_eval_points, dimensions) numpy.ndarray or None
-        Points for which the decoders were solved; None without a solver.
-    solver_info : dict or None
-        What the solver tells of its work; None without a solver.
-    weights : numpy.ndarray or sparse matrix or None
-        What the pre object's output is multiplied by: decoders and transform in one, and the
-        encoders too if the solver solves for weights. None if there is nothing to multiply.
-    transform : nengo.transforms.Transform
-        The connection's transform.
-    """
-
-    eval_points: np.ndarray | None
-    solver_info: dict[str, Any] | None
-    weights: Any
-    transform: Any
 
 
 class Decoded(NamedTuple):
@@ -79,18 +58,34 @@ def build_connection(model: Model, conn: Connection) -> None:
 
     Notes
     -----
-    Sets ``model.params[conn]`` to a `BuiltConnection`, and ``model.sig[conn]["in"]``,
-    ``["out"]``, ``["weights"]`` and ``["weighted"]``: where the connection begins and ends,
-    its weights, and their filtered product with the input.
+    Sets ``model.sig[conn]["in"]``, ``["out"]``, ``["weights"]`` and ``["weighted"]``: where the
+    connection begins and ends, its weights, and their filtered product with the input; and, last
+    of all, ``model.params[conn]`` to a `nengo.builder.connection.BuiltConnection`:
+
+    - ``eval_points``: (n_eval_points, dimensions) `numpy.ndarray`, those for which the decoders
+      were solved; None without a solver.
+    - ``solver_info``: dict, what the solver tells of its work; None without a solver.
+    - ``weights``: `numpy.ndarray` or sparse matrix, what the pre object's output is multiplied
+      by: decoders and transform in one, and the encoders too if the solver solves for weights.
+      None if there is nothing to multiply.
+    - ``transform``: `nengo.transforms.Transform`, the connection's.
     """
     with generator(model.seeds[conn]) as rng:
-        weights = _build_weighted(model, conn, rng)
+        decoded, weights = _build_weighted(model, conn, rng)
     if conn.learning_rule is not None:
         _build_learning(model, conn, weights)
+    model.params[conn] = BuiltConnection(
+        eval_points=decoded.eval_points,
+        solver_info=decoded.solver_info,
+        transform=conn.transform,
+        weights=None if weights is None else weights.initial_value,
+    )
 
 
-def _build_weighted(model: Model, conn: Connection, rng: np.random.RandomState) -> Signal | None:
-    """Build all but the learning rules; returns the weights."""
+def _build_weighted(
+    model: Model, conn: Connection, rng: np.random.RandomState
+) -> tuple[Decoded, Signal | None]:
+    """Build all but the learning rules; returns what was decoded, and the weights."""
     sig = model.sig[conn]
     sig["in"] = _end_signal(model, conn, conn.pre_obj, "pre", "out")
     sig["out"] = _end_signal(model, conn, conn.post_obj, "post", "in")
@@ -121,14 +116,7 @@ def _build_weighted(model: Model, conn: Connection, rng: np.random.RandomState) 
         _build_into_neurons(model, conn, weighted, sig["out"], post_slice)
     else:
         model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=f"{conn}"))
-
-    model.params[conn] = BuiltConnection(
-        eval_points=decoded.eval_points,
-        solver_info=decoded.solver_info,
-        transform=conn.transform,
-        weights=None if weights is None else weights.initial_value,
-    )
-    return weights
+    return decoded, weights
 
 
 def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) -> Signal:

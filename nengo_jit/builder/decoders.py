@@ -72,10 +72,14 @@ class Uses:
 
 
 def dimensions_of(chosen: Any) -> Hashable:
-    """A connection's ``pre_slice``, a slice or a list of integers, as something hashable."""
+    """A connection's ``pre_slice`` as something hashable; None if it is out of the ordinary."""
+    if chosen is Ellipsis:
+        chosen = slice(None)
     if isinstance(chosen, slice):
         return chosen.start, chosen.stop, chosen.step, None
-    return tuple(chosen)
+    if isinstance(chosen, tuple) or np.ndim(chosen) != 1:
+        return None
+    return tuple(np.asarray(chosen).tolist())
 
 
 def _selection(dimensions: Any) -> Any:
@@ -83,13 +87,15 @@ def _selection(dimensions: Any) -> Any:
     return slice(*dimensions[:3]) if dimensions[-1:] == (None,) else list(dimensions)
 
 
-def key_of(ensemble: Any, eval_points: Any, solver: Any) -> Key | None:
+def key_of(ensemble: Any, chosen: Any, eval_points: Any, solver: Any) -> Key | None:
     """The key of the system that decoders come from.
 
     Parameters
     ----------
     ensemble : object
         Where the connection begins.
+    chosen : object
+        The connection's ``pre_slice``.
     eval_points : object
         The connection's own evaluation points; None for those of the ensemble.
     solver : nengo.solvers.Solver
@@ -99,10 +105,12 @@ def key_of(ensemble: Any, eval_points: Any, solver: Any) -> Key | None:
     -------
     Key or None
         None if nengo's code has to be called: for evaluation points of the connection's own, for
-        solvers and neuron types that are not known exactly, and where so little regularisation
-        is asked for that rounding would matter.
+        dimensions that are neither a slice nor a list, for solvers and neuron types that are not
+        known exactly, and where so little regularisation is asked for that rounding would matter.
     """
     if type(ensemble) is not Ensemble or eval_points is not None or not _is_known(solver):
+        return None
+    if dimensions_of(chosen) is None:
         return None
     if known_rates(ensemble.neuron_type) is None:
         return None
@@ -129,13 +137,15 @@ def connections_in_order(network: Network) -> Iterator[tuple[Key, Hashable]]:
     for subnetwork in network.networks:
         yield from connections_in_order(subnetwork)
     for conn in network.connections:
-        key = key_of(conn.pre_obj, conn.eval_points, conn.solver)
+        key = key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, conn.solver)
         if key is not None:
             yield key, dimensions_of(conn.pre_slice) if conn.function is None else conn
     for probe in network.probes:
-        key = key_of(probe.obj, None, probe.solver) if probe.attr == "decoded_output" else None
-        if key is not None:
-            yield key, dimensions_of(slice(None) if probe.slice is None else probe.slice)
+        if probe.attr == "decoded_output":
+            chosen = slice(None) if probe.slice is None else probe.slice
+            key = key_of(probe.obj, chosen, None, probe.solver)
+            if key is not None:
+                yield key, dimensions_of(chosen)
 
 
 class System:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from nengo import Ensemble
+from nengo.builder.ensemble import BuiltEnsemble
 from nengo.dists import Distribution
 from nengo.exceptions import BuildError, NengoWarning
 from nengo.neurons import Direct
@@ -20,36 +21,6 @@ from nengo_jit.builder.sampling import sample
 from nengo_jit.builder.settings import settings
 from nengo_jit.builder.signal import Signal
 from nengo_jit.neurons.rates import IN_NUMPY, Method, gain_bias, max_rates_intercepts, rates
-
-
-class BuiltEnsemble(NamedTuple):
-    """The parameters of an ensemble as they were drawn or computed.
-
-    Attributes
-    ----------
-    eval_points : (n_eval_points, dimensions) numpy.ndarray
-        Points of the represented space for which decoders are solved.
-    encoders : (n_neurons, dimensions) numpy.ndarray
-        Preferred direction of each neuron, of unit length where normalised.
-    intercepts : (n_neurons,) numpy.ndarray or None
-        Where along its encoder each neuron begins to fire (in radii).
-    max_rates : (n_neurons,) numpy.ndarray or None
-        Firing rate of each neuron at its encoder (hertz).
-    scaled_encoders : (n_neurons, dimensions) numpy.ndarray
-        ``encoders * gain / radius``, which the simulation uses.
-    gain : (n_neurons,) numpy.ndarray or None
-        Input current of each neuron per radius along its encoder (dimensionless).
-    bias : (n_neurons,) numpy.ndarray or None
-        Input current of each neuron at the origin (dimensionless).
-    """
-
-    eval_points: np.ndarray
-    encoders: np.ndarray
-    intercepts: np.ndarray | None
-    max_rates: np.ndarray | None
-    scaled_encoders: np.ndarray
-    gain: np.ndarray | None
-    bias: np.ndarray | None
 
 
 def gen_eval_points(
@@ -139,7 +110,7 @@ def get_gain_bias(
     Returns
     -------
     gain, bias, max_rates, intercepts : (n_neurons,) numpy.ndarray or None
-        See `BuiltEnsemble`. None where the neuron type has no such thing.
+        See `build_ensemble`. None where the neuron type has no such thing.
 
     Raises
     ------
@@ -246,8 +217,24 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
 
     Notes
     -----
-    Sets ``model.params[ens]`` to a `BuiltEnsemble`; ``model.sig[ens]["in"]``, ``["out"]`` and
-    ``["encoders"]``; ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``.
+    Sets ``model.sig[ens]["in"]``, ``["out"]`` and ``["encoders"]``;
+    ``model.sig[ens.neurons]["in"]``, ``["out"]`` and ``["bias"]``; and ``model.params[ens]`` to a
+    `nengo.builder.ensemble.BuiltEnsemble`:
+
+    - ``eval_points``: (n_eval_points, dimensions) `numpy.ndarray`, points of the represented
+      space for which decoders are solved.
+    - ``encoders``: (n_neurons, dimensions) `numpy.ndarray`, preferred direction of each neuron,
+      of unit length where normalised.
+    - ``intercepts``: (n_neurons,) `numpy.ndarray` or None, where along its encoder each neuron
+      begins to fire (in radii).
+    - ``max_rates``: (n_neurons,) `numpy.ndarray` or None, firing rate of each neuron at its
+      encoder (hertz).
+    - ``scaled_encoders``: (n_neurons, dimensions) `numpy.ndarray`, ``encoders * gain / radius``,
+      which the simulation uses.
+    - ``gain``: (n_neurons,) `numpy.ndarray` or None, input current of each neuron per radius
+      along its encoder (dimensionless).
+    - ``bias``: (n_neurons,) `numpy.ndarray` or None, input current of each neuron at the origin
+      (dimensionless).
     """
     drawn = _draw(ens, model.seeds[ens], method_of(model))
     eval_points, encoders, gain, bias, max_rates, intercepts = drawn

@@ -17,7 +17,7 @@ from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
 from nengo_jit.builder.settings import settings
-from nengo_jit.builder.targets import IN_PYTHON, get_targets
+from nengo_jit.builder.targets import IN_PYTHON, check_targets, get_targets
 from nengo_jit.neurons.rates import IN_NUMPY, Method, rates
 from nengo_jit.parallel import one_thread_in_blas
 
@@ -165,6 +165,8 @@ def build_decoders(
     BuildError
         If no neuron fires at any of the points, or for a non-compositional solver on a
         transform that is not dense.
+    SignalError
+        If what is to be decoded is not finite.
     """
     eval_points = get_eval_points(model, conn, rng)
     solver = conn.solver
@@ -173,10 +175,11 @@ def build_decoders(
     if isinstance(model, Model):  # a model of nengo's shares nothing
         evaluator = model.decoders.evaluator
         if not in_neuron_space:
-            key = key_of(conn.pre_obj, conn.eval_points, solver)
+            key = key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, solver)
 
     def targets() -> np.ndarray:
         values = get_targets(conn, eval_points, evaluator=evaluator)
+        check_targets(conn, eval_points, values)
         return _project_to_neurons(model, conn, values, rng) if in_neuron_space else values
 
     if key is not None and not _uses_cache(model, conn):

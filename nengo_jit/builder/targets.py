@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from nengo import Connection
-from nengo.exceptions import BuildError
+from nengo import Connection, solvers
+from nengo.exceptions import BuildError, SignalError
+from nengo.utils.functions import function_name
 
 from nengo_jit.builder.settings import settings
 
@@ -82,7 +83,7 @@ def get_targets(
     if isinstance(function, np.ufunc) and function.nin == function.nout == 1:
         targets[...] = function(points)
         return targets
-    natively = evaluator.natively(function, points, targets)
+    natively = evaluator.natively(function, points, targets) if points.ndim == 2 else None
     i = n_stops = 0
     while i < len(points):
         if natively is not None and n_stops < MOST_STOPS:
@@ -98,6 +99,39 @@ def get_targets(
             assign(value, targets[i])
             i += 1
     return targets
+
+
+def check_targets(conn: Connection, eval_points: np.ndarray, targets: np.ndarray) -> None:
+    """See that decoders can be found for targets.
+
+    Solvers of others than nengo may do with infinity and NaN what they like.
+
+    Parameters
+    ----------
+    conn : nengo.Connection
+        A connection from an ensemble.
+    eval_points : (n_eval_points, dimensions) numpy.ndarray
+        The points.
+    targets : (n_eval_points, size_mid) numpy.ndarray
+        From `get_targets`.
+
+    Raises
+    ------
+    SignalError
+        That names the first point at which the function is not finite.
+    """
+    bad = np.flatnonzero(~np.isfinite(targets).all(axis=tuple(range(1, targets.ndim))))
+    if not len(bad) or type(conn.solver).__module__ != solvers.__name__:
+        return
+    point = eval_points[bad[0]][conn.pre_slice]
+    name = "the value" if conn.function is None else f"the function {function_name(conn.function)}"
+    if isinstance(conn.function, np.ndarray):
+        name = "what is given as the function"
+    raise SignalError(
+        f"Building {conn}: at {len(bad)} of {len(targets)} evaluation points {name} is not "
+        f"finite, so that there are no decoders. The first of them is {point}, where it is "
+        f"{targets[bad[0]]}. Let it return finite numbers, or choose other eval_points."
+    )
 
 
 def targets_ahead(

@@ -49,6 +49,8 @@ class Engine(ABC):
         Live states of generators of random numbers, as far as the engine has them.
     recording : Recording
         What counts the steps and owns the samples.
+    rng : numpy.random.RandomState
+        What the latest reset has drawn from.
     broken : str or None
         A sentence that says why the engine cannot run before it is reset, if it cannot.
     """
@@ -56,6 +58,7 @@ class Engine(ABC):
     name: ClassVar[str]
     signals: SignalDict
     recording: Recording
+    rng: np.random.RandomState
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class ReferenceEngine(Engine):
         self.broken = RESET_INTERRUPTED
         for signal in list(self.signals):
             self.signals.reset(signal)
-        rng = np.random.RandomState(seed)
+        rng = self.rng = np.random.RandomState(seed)
         self._steps = []
         operator = None
         try:

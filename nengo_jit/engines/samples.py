@@ -202,6 +202,28 @@ class Samples(MutableSequence[Any]):
         self._edit(make)
         return popped[-1]
 
+    def copy(self) -> list[Any]:
+        """All samples, in a list of their own."""
+        return list(self.array)
+
+    def __add__(self, other: Any) -> list[Any]:
+        return self.copy() + _listed(other)
+
+    def __radd__(self, other: Any) -> list[Any]:
+        return _listed(other) + self.copy()
+
+    def __mul__(self, times: int) -> list[Any]:
+        return self.copy() * times
+
+    __rmul__ = __mul__
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether a list has the same samples, as lists of arrays compare."""
+        if not isinstance(other, (list, Samples)):
+            return NotImplemented
+        return self is other or self.copy() == _listed(other)
+
     def clear(self) -> None:
         self._change(lambda old: old.with_parts())
 
@@ -211,6 +233,11 @@ class Samples(MutableSequence[Any]):
     def _rows(self, values: Any) -> np.ndarray:
         """Values as samples."""
         array = _array_of(values)
+        if len(array) and array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"Samples of a probe are numbers, which {array.dtype} is not. To keep something "
+                "else in their list, make it a list: sim.data.raw[probe] = [...]"
+            )
         rows: np.ndarray = np.empty((len(array), *self.shape), self.dtype)
         if len(array):
             rows[...] = array
@@ -271,6 +298,10 @@ def _restored(shape: tuple[int, ...], dtype: np.dtype, array: np.ndarray) -> Sam
 def _array_of(values: Any) -> np.ndarray:
     is_one = isinstance(values, (Samples, np.ndarray)) or not isinstance(values, Iterable)
     return np.asarray(values if is_one else list(values))
+
+
+def _listed(values: Any) -> Any:
+    return values.copy() if isinstance(values, Samples) else values
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -1,17 +1,20 @@
 """Connections of every kind: parameters, operators and results are those of nengo."""
 
+import re
+
 import nengo
 import numpy as np
 import pytest
 from comparing import simulators
 from nengo.dists import Choice, Uniform
-from nengo.exceptions import BuildError
+from nengo.exceptions import BuildError, SignalError
 from nengo.solvers import LstsqDrop, LstsqL2, LstsqNoise, NoSolver
 
 import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.connection import BuiltConnection, slice_signal
 from nengo_jit.builder.operator import Copy
+from nengo_jit.engines import ENGINES
 
 N_STEPS = 50
 Connection = nengo.Connection
@@ -734,3 +737,91 @@ def test_a_cycle_without_synapse_is_an_error():
         Connection(relay, relay, synapse=None)
     with pytest.raises(BuildError, match="cycles"):
         our_simulator(net)
+
+
+SLICES = {
+    "ellipsis": Ellipsis,
+    "mask": [True, False, True],
+    "array of booleans": np.array([True, False, True]),
+    "array": np.array([2, 0]),
+    "array of bytes": np.array([2, 0], np.uint8),
+    "list": [1, 0],
+    "twice the same": [1, 1],
+    "number": np.int64(1),
+    "from the end": -1,
+    "backwards": slice(None, None, -1),
+    "range": range(2),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("key", SLICES.values(), ids=SLICES)
+def test_whatever_selects_dimensions_in_nengo_does_so_here(key, engine):
+    with nengo.Network(seed=1) as net:
+        stim = nengo.Node([0.1, 0.5, -0.3])
+        ens = nengo.Ensemble(30, 3)
+        nengo.Connection(stim, ens)
+        n = ens[key].size_out
+        decoded, computed = nengo.Node(size_in=n), nengo.Node(size_in=1)
+        nengo.Connection(ens[key], decoded)
+        nengo.Connection(ens[key], computed, function=np.sum)
+        nengo.Connection(stim[key], decoded)
+        other = nengo.Ensemble(3, 1)
+        learned = nengo.Connection(ens[key], decoded, learning_rule_type=nengo.PES())
+        nengo.Connection(decoded, learned.learning_rule)
+        nengo.Connection(other.neurons[key], decoded)
+        probes = [nengo.Probe(each) for each in (ens, decoded, computed, other.neurons)]
+        probes += [nengo.Probe(ens[key]), nengo.Probe(stim[key]), nengo.Probe(other.neurons[key])]
+        probes.append(nengo.Probe(learned, "weights"))
+    with nengo.Simulator(net, optimize=False, progress_bar=False) as expected:
+        expected.run_steps(30)
+    with nengo_jit.Simulator(net, engine=engine, progress_bar=False) as sim:
+        sim.run_steps(30)
+    for probe in probes:
+        assert np.allclose(sim.data[probe], expected.data[probe], atol=1e-9), probe
+
+
+@pytest.mark.parametrize("key", [(slice(0, 2),), (Ellipsis,), [[0, 1]]])
+def test_selections_that_nengo_refuses_are_refused(key):
+    with nengo.Network() as net:
+        ens = nengo.Ensemble(30, 3)
+        nengo.Connection(ens[key], nengo.Node(size_in=ens[key].size_out))
+    with pytest.raises((IndexError, ValueError)):
+        nengo_jit.Simulator(net, progress_bar=False)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("function", "solver"),
+    [
+        (lambda x: np.log(x), nengo.solvers.LstsqL2()),
+        (lambda x: 1 / x.astype(int), nengo.solvers.Lstsq()),
+        (lambda x: [0.0, np.inf], nengo.solvers.NnlsL2()),
+        (np.log, nengo.solvers.LstsqL2(weights=True)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_functions_that_are_not_finite_are_named(engine, function, solver):
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(30, 1, label="a")
+        size = np.size(function(np.ones(1)))
+        post = nengo.Ensemble(30, size, label="b")
+        nengo.Connection(ens, post, function=function, solver=solver)
+    name = re.escape(nengo.utils.functions.function_name(function))
+    message = f"'a'.*'b'.*function {name} is not finite.*first of them is .*where it is "
+    with pytest.raises(SignalError, match=message):
+        nengo_jit.Simulator(net, engine=engine, progress_bar=False)
+
+
+def test_solvers_of_others_get_what_is_not_finite():
+    class Careful(nengo.solvers.LstsqL2):
+        def __call__(self, A, Y, rng=None):
+            return super().__call__(A, np.nan_to_num(Y, posinf=1, neginf=-1), rng=rng)
+
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(30, 1)
+        connection = nengo.Connection(
+            ens, nengo.Node(size_in=1), function=lambda x: np.inf, solver=Careful()
+        )
+    with nengo_jit.Simulator(net, progress_bar=False) as sim:
+        assert np.all(np.isfinite(sim.data[connection].weights))

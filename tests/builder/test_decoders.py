@@ -310,8 +310,8 @@ def test_a_cache_is_filled_from_shared_systems_and_hit(tmp_path, systems_made):
 # --- what is not
 
 
-def key(ens, eval_points=None, solver=None):
-    return key_of(ens, eval_points, LstsqL2() if solver is None else solver)
+def key(ens, eval_points=None, solver=None, chosen=slice(None)):
+    return key_of(ens, chosen, eval_points, LstsqL2() if solver is None else solver)
 
 
 def test_only_what_is_known_exactly_is_shared(monkeypatch):
@@ -323,6 +323,10 @@ def test_only_what_is_known_exactly_is_shared(monkeypatch):
     assert key(ens, solver=LstsqL2nz()) is not None
     assert key(mine) is None
     assert key(node) is None
+    assert key(ens, chosen=Ellipsis) is not None
+    assert key(ens, chosen=np.array([True])) is not None
+    assert key(ens, chosen=([0],)) is None
+    assert key(ens, chosen=[[0]]) is None
     assert key(ens, eval_points=np.zeros((3, 1))) is None
     assert key(ens, solver=MySolver()) is None
     assert key(ens, solver=nengo.solvers.NoSolver()) is None

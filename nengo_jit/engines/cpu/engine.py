@@ -208,7 +208,7 @@ class CpuEngine(Engine):
         for signal in list(self.signals):
             if not (self.is_running and signal.base in self._constant):
                 self.signals.reset(signal)
-        rng = np.random.RandomState(seed)
+        rng = self.rng = np.random.RandomState(seed)
         in_python = {callback.operator: callback for callback in self.callbacks}
         operator = None
         try:
