@@ -27,9 +27,10 @@ Maker = Callable[[np.random.RandomState, Call], Any]
 N_CALLERS = 6
 PARTS = (5, 125)  # steps; before the second part functions are traced
 SIMULATORS: dict[str, Callable[[nengo.Network], Any]] = {
+    "nengo": lambda network: nengo.Simulator(network, optimize=False),
     "reference": lambda network: nengo_jit.Simulator(network, engine="reference"),
-    "cpu, 1 thread": lambda network: nengo_jit.Simulator(network, engine="cpu", threads=1),
-    "cpu, 2 threads": lambda network: nengo_jit.Simulator(network, engine="cpu", threads=2),
+    "one thread": lambda network: nengo_jit.Simulator(network, engine="cpu", threads=1),
+    "two threads": lambda network: nengo_jit.Simulator(network, engine="cpu", threads=2),
 }
 
 
@@ -302,11 +303,11 @@ def draw(seed: int) -> Case:
     return Case(seed, tuple(map(str, mixed)), others % 2 == 1)
 
 
-def outcome(case: Case, simulator: Callable[[nengo.Network], Any]) -> dict[str, Any]:
-    """What is called and changed while a case runs, and what that raises."""
+def outcome(case: Case, name: str) -> dict[str, Any]:
+    """What is called and changed while a case runs on a simulator, and what that raises."""
     network, shared = case.build()
     raised = None
-    with simulator(network) as sim:
+    with sharing(), SIMULATORS[name](network) as sim:
         shared.begin()
         try:
             for n_steps in PARTS:
@@ -329,11 +330,10 @@ def _is_exact(probe: nengo.Probe) -> bool:
 
 
 def check(case: Case) -> None:
-    """Run a case on all simulators; raises an AssertionError if anything differs."""
-    expected = outcome(case, lambda network: nengo.Simulator(network, optimize=False))
-    for name, simulator in SIMULATORS.items():
-        with sharing():
-            found = outcome(case, simulator)
+    """Run a case on all simulators; raises an AssertionError if anything differs from nengo's."""
+    expected = outcome(case, "nengo")
+    for name in SIMULATORS:
+        found = outcome(case, name)
         for what, value in expected.items():
             assert found[what] == value, f"{what} on {name}: {difference(found[what], value)}"
 
