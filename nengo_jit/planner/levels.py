@@ -35,7 +35,9 @@ def levels(graph: Graph, order: Sequence[Any], first: set[Any]) -> dict[Any, int
     """Number the operators so that each has a higher level than those that it depends on.
 
     Operators of one level do not depend on each other. An operator that others depend on comes
-    on the last level that is early enough, so that what it writes is read soon.
+    on the last level that is early enough, so that what it writes is read soon. The first ones
+    come on the earliest level that there is for them: along nengo's order, in which what is ready
+    first comes first, these never fall. So engines can call Python in nengo's order.
 
     Parameters
     ----------

@@ -113,6 +113,19 @@ def test_ancestors_are_those_from_which_a_goal_can_be_reached(ops, data):
     assert ancestors(graph, topological_order(graph), lambda op: op in goals) == expected
 
 
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(operators(max_size=25), st.data())
+def test_levels_of_first_operators_never_fall_along_nengos_order(ops, data):
+    """So engines can call Python in that order, level by level."""
+    graph = dependency_graph(ops)
+    order = topological_order(graph)
+    goals = data.draw(st.sets(st.sampled_from(ops)) if ops else st.just(set()))
+    first = ancestors(graph, order, lambda op: op in goals)
+    level = levels(graph, order, first)
+    along = [level[op] for op in order if op in first]
+    assert along == sorted(along)
+
+
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(operators(), st.data())
 def test_levels_of_random_operators(ops, data):
