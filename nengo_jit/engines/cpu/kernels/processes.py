@@ -496,7 +496,8 @@ LOWERING_OF_STEP: dict[Any, Callable[[SimProcess, np.ndarray, Lowering], Lowered
 
 def _lowering_of(process: Any) -> Any:
     """The function that lowers what a process's ``make_step`` makes; None if it is not known."""
-    return LOWERING_OF_STEP.get(getattr(process.make_step, "__func__", None))
+    make_step = getattr(process, "make_step", None)
+    return LOWERING_OF_STEP.get(getattr(make_step, "__func__", None))
 
 
 @lowers(SimProcess, lambda operator: _lowering_of(operator.process) is not None)
