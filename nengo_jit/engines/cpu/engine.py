@@ -76,11 +76,16 @@ class CpuEngine(Engine):
         super().__init__(plan)
         self._unsettled_since: int | None = None  # ticks before the run
         self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
-        callers = self._allocate()
-        while not callers <= self.plan.callers:  # more than `runs_python` has told
-            self.plan = self.plan.grouped(callers | self.plan.callers)
-            callers = self._allocate()
-        self.callbacks = [Callback(op) for op in plan.operators if op in callers]
+        self.signals = SignalDict()
+        self.signals.allocate_runs(plan.runs)
+        self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
+        for operator in plan.operators:  # third-party operators may ask for buffers
+            operator.init_signals(self.signals)
+        in_python = self._lower_all()
+        while not in_python <= self.plan.callers:  # more than `runs_python` has told
+            self.plan = self.plan.grouped(in_python | self.plan.callers)
+            in_python = self._lower_all()
+        self.callbacks = [Callback(op) for op in plan.operators if op in in_python]
         self._step = self.signals[plan.step]
         self.recording = Recording(plan.probes, self.signals)
         self._recorders = KernelRecording(self.recording, self._step, self._lowering)
@@ -129,13 +134,8 @@ class CpuEngine(Engine):
     def evaluator(cls) -> Functions:
         return Functions()
 
-    def _allocate(self) -> set[Any]:
-        """Make memory and lower all operators; returns those that must run in Python."""
-        self.signals = SignalDict()
-        self.signals.allocate_runs(self.plan.runs)
-        self.signals.allocate(signal for op in self.plan.operators for signal in op.all_signals)
-        for operator in self.plan.operators:  # third-party operators may ask for buffers
-            operator.init_signals(self.signals)
+    def _lower_all(self) -> set[Any]:
+        """Lower all operators; returns those that must run in Python."""
         self._lowering = Lowering(self.plan, self.signals)
         for group in self.plan.groups:  # learning rules are lowered with what comes before
             for operator in group.members:
