@@ -12,7 +12,7 @@ from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
 from nengo_jit.planner.layout import Runs, layout
-from nengo_jit.planner.levels import ancestors, levels
+from nengo_jit.planner.levels import levels
 from nengo_jit.planner.merge import Group, merge
 from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import verify_calls, verify_groups, verify_layout, verify_order
@@ -97,8 +97,7 @@ class Plan:
     def grouped(self, callers: Iterable[Operator]) -> Plan:
         """The same plan, with the groups for an engine that calls Python for some operators."""
         callers = frozenset(callers)
-        first = ancestors(self.graph, self.operators, callers.__contains__)
-        groups = merge(list(self.graph), levels(self.graph, self.operators, first))
+        groups = merge(list(self.graph), levels(self.graph, self.operators, callers))
         verify_groups(self.graph, groups)
         verify_calls(self.operators, groups, callers)
         runs = layout(groups)
