@@ -3,8 +3,8 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons fuzz fuzz-python stress soak-gui
-.PHONY: soak-interrupts clean
+.PHONY: demo test lint unit conformance test-pythons fuzz fuzz-python fuzz-calls stress
+.PHONY: soak-gui soak-interrupts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -34,6 +34,10 @@ fuzz: .venv/test
 # Long proof that Python functions give the same bits when they are compiled.
 fuzz-python: .venv/test
 	$(BIN)/python tests/soak/fuzz_python.py $(FLAGS)
+
+# Long proof that Python is called in nengo's order.
+fuzz-calls: .venv/test
+	$(BIN)/python tests/soak/fuzz_calls.py $(FLAGS)
 
 stress: .venv/test
 	NENGO_JIT_CHECK=1 $(BIN)/python tests/soak/stress.py $(FLAGS)

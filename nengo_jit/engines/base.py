@@ -73,9 +73,9 @@ class Engine(ABC):
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
-        """Whether the engine calls Python for an operator of this type in every step.
+        """Whether it is plain that the engine calls Python for an operator in every step.
 
-        Such operators are planned to come early in a step, see `make_plan`.
+        Such operators are planned to come early in a step, and in nengo's order, see `make_plan`.
         """
         return False
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from nengo_jit.planner.graph import Graph
 
 
-def ancestors(graph: Graph, order: Sequence[Any], goals: Callable[[Any], bool]) -> set[Any]:
+def ancestors(graph: Graph, order: Sequence[Any], goals: Container[Any]) -> set[Any]:
     """The goals and every operator that a goal depends on, directly or not.
 
     Parameters
@@ -17,8 +17,8 @@ def ancestors(graph: Graph, order: Sequence[Any], goals: Callable[[Any], bool]) 
         From each operator to those that depend on it.
     order : sequence of Operator
         A topological order of the graph.
-    goals : callable
-        Tells whether an operator is a goal.
+    goals : container of Operator
+        The goals.
 
     Returns
     -------
@@ -26,16 +26,19 @@ def ancestors(graph: Graph, order: Sequence[Any], goals: Callable[[Any], bool]) 
     """
     found: set[Any] = set()
     for operator in reversed(order):
-        if goals(operator) or any(dependent in found for dependent in graph[operator]):
+        if operator in goals or any(dependent in found for dependent in graph[operator]):
             found.add(operator)
     return found
 
 
-def levels(graph: Graph, order: Sequence[Any], first: set[Any]) -> dict[Any, int]:
+def levels(graph: Graph, order: Sequence[Any], callers: Container[Any]) -> dict[Any, int]:
     """Number the operators so that each has a higher level than those that it depends on.
 
-    Operators of one level do not depend on each other. An operator that others depend on comes
-    on the last level that is early enough, so that what it writes is read soon.
+    Operators of one level do not depend on each other. Those that call Python, and what they
+    depend on, come before all others, each as early as can be. Levels of those that call Python
+    never fall along the given order, so that they can be called in it. Any other operator that
+    others depend on comes on the last level that is early enough, so that what it writes is read
+    soon.
 
     Parameters
     ----------
@@ -43,19 +46,21 @@ def levels(graph: Graph, order: Sequence[Any], first: set[Any]) -> dict[Any, int
         From each operator to those that depend on it.
     order : sequence of Operator
         A topological order of the graph.
-    first : set of Operator
-        Operators whose levels come before those of all others; none of them depends on any of
-        the others.
+    callers : container of Operator
+        Operators that call Python.
 
     Returns
     -------
     dict of (Operator, int)
     """
+    first = ancestors(graph, order, callers)
     level = dict.fromkeys(order, 0)
 
     def spread(operators: list[Any]) -> int:
-        top = -1
+        top = latest = -1
         for operator in operators:
+            if operator in callers:
+                latest = level[operator] = max(level[operator], latest)
             top = max(top, level[operator])
             for dependent in graph[operator]:
                 level[dependent] = max(level[dependent], level[operator] + 1)

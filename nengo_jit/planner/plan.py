@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nengo_jit.builder.builder import Model
@@ -12,10 +12,10 @@ from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
 from nengo_jit.planner.layout import Runs, layout
-from nengo_jit.planner.levels import ancestors, levels
+from nengo_jit.planner.levels import levels
 from nengo_jit.planner.merge import Group, merge
 from nengo_jit.planner.unread import unread
-from nengo_jit.planner.verify import verify_groups, verify_layout, verify_order
+from nengo_jit.planner.verify import verify_calls, verify_groups, verify_layout, verify_order
 
 NAMED = 3  # signals that are listed by name when a plan is printed
 
@@ -56,18 +56,22 @@ class Plan:
     operators : tuple of Operator
         One by one, in nengo's order.
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        From each operator to those that depend on it directly, in the order in which they were
+        added to the model.
     steady : frozenset of Operator
         Those that need to be carried out in the first step of a run only.
     unread : frozenset of Operator
         Those that need to be carried out when a run has ended only.
         (The reference engine carries out all operators in every step.)
+    probes : tuple of ProbePlan
+        What is recorded.
+    callers : frozenset of Operator
+        Those that the groups are made for to call Python: their levels are in nengo's order.
+        Within a level an engine has to call them in the order of ``operators``.
     groups : tuple of Group
         The same operators, merged, in an order in which they can run as well.
     runs : tuple of tuple of Signal
         Writable signals that should follow each other in memory.
-    probes : tuple of ProbePlan
-        What is recorded.
     in_python : tuple of (Operator, str)
         Those that the engine runs by calling Python, and why, in words that go on from "it".
         (The reference engine runs all so.)
@@ -83,11 +87,22 @@ class Plan:
     graph: Graph
     steady: frozenset[Operator]
     unread: frozenset[Operator]
-    groups: tuple[Group, ...]
-    runs: Runs
     probes: tuple[ProbePlan, ...]
+    callers: frozenset[Operator] = frozenset()
+    groups: tuple[Group, ...] = ()
+    runs: Runs = ()
     in_python: tuple[tuple[Operator, str], ...] = ()
     compiled: tuple[tuple[Operator, str], ...] = ()
+
+    def grouped(self, callers: Iterable[Operator]) -> Plan:
+        """The same plan, with the groups for an engine that calls Python for some operators."""
+        callers = frozenset(callers)
+        groups = merge(list(self.graph), levels(self.graph, self.operators, callers))
+        verify_groups(self.graph, groups)
+        verify_calls(self.operators, groups, callers)
+        runs = layout(groups)
+        verify_layout(groups, runs)
+        return replace(self, callers=callers, groups=groups, runs=runs)
 
     def __str__(self) -> str:
         lines = [
@@ -137,8 +152,8 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
     model : Model or nengo.builder.Model
         What to run.
     runs_python : callable
-        Tells which operators call Python while they run. They, and what they depend on, come
-        first in a step, so that little has changed yet if one of them raises.
+        Tells which operators call Python while they run. They come in nengo's order; they, and
+        what they depend on, come first in a step, so that little has changed yet if one raises.
 
     Returns
     -------
@@ -153,11 +168,6 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
     graph = dependency_graph(operators)
     order = topological_order(graph)
     verify_order(graph, order)
-    first = ancestors(graph, order, runs_python)
-    groups = merge(operators, levels(graph, order, first))
-    verify_groups(graph, groups)
-    runs = layout(groups)
-    verify_layout(groups, runs)
     probes = tuple(
         ProbePlan(
             probe=probe,
@@ -167,7 +177,7 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
         for probe in model.probes
     )
     before = operators_before(graph)
-    return Plan(
+    plan = Plan(
         dt=model.dt,
         step=model.step,
         time=model.time,
@@ -175,7 +185,6 @@ def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator
         graph=graph,
         steady=steady(graph, before, order),
         unread=unread(graph, before, order, [planned.signal for planned in probes]),
-        groups=groups,
-        runs=runs,
         probes=probes,
     )
+    return plan.grouped(filter(runs_python, order))

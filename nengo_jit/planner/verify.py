@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
 from nengo_jit.planner.graph import Graph
@@ -34,6 +35,14 @@ def verify_groups(graph: Graph, groups: Sequence[Group]) -> None:
         for dependent in dependents:
             if place[operator] >= place[dependent]:
                 raise PlanError(f"the group of {dependent} does not come after that of {operator}")
+
+
+def verify_calls(order: Sequence[Any], groups: Sequence[Group], callers: Collection[Any]) -> None:
+    """Check that levels of those operators that call Python keep their order."""
+    level = {operator: group.level for group in groups for operator in group.members}
+    for earlier, later in pairwise(operator for operator in order if operator in callers):
+        if level[earlier] > level[later]:
+            raise PlanError(f"{later} calls Python before {earlier}, which comes first in nengo")
 
 
 def verify_layout(groups: Sequence[Group], runs: Runs) -> None:

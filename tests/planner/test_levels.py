@@ -50,6 +50,16 @@ def reachable(graph, start):
     return found
 
 
+def any_order(graph, ranks):
+    """The topological order in which of all operators that are ready the lowest rank is next."""
+    order, left = [], list(ranks)
+    while left:
+        waiting = {after for op in left for after in graph[op]}
+        order.append(next(op for op in left if op not in waiting))
+        left.remove(order[-1])
+    return order
+
+
 def chain(n):
     """Operators each of which reads what the one before it sets."""
     signals = [Signal(shape=1, name=f"{i}") for i in range(n + 1)]
@@ -79,9 +89,18 @@ def test_first_operators_come_before_all_others_even_where_they_must_wait():
     ops, others = chain(3), [touch(sets=[Signal(shape=1)]) for _ in range(2)]
     graph = dependency_graph([*others, *ops])
     order = topological_order(graph)
-    level = levels(graph, order, ancestors(graph, order, lambda op: op is ops[1]))
+    level = levels(graph, order, {ops[1]})
     assert [level[op] for op in ops] == [0, 1, 2]
     assert [level[op] for op in others] == [2, 2]
+
+
+def test_what_calls_python_waits_for_what_is_called_before_it():
+    ops, other = chain(3), touch(sets=[Signal(shape=1)])
+    graph = dependency_graph([*ops, other])
+    order = [*ops, other]
+    assert levels(graph, order, {*ops[1:], other}) == {**dict(zip(ops, range(3))), other: 2}
+    assert levels(graph, order, {*ops[1:]})[other] == 3
+    assert levels(graph, [other, *ops], {*ops[1:], other})[other] == 0
 
 
 def test_levels_are_without_gaps_where_all_are_first():
@@ -91,17 +110,17 @@ def test_levels_are_without_gaps_where_all_are_first():
 
 def test_nothing_has_no_levels():
     assert levels({}, [], set()) == {}
-    assert ancestors({}, [], lambda op: True) == set()
+    assert ancestors({}, [], set()) == set()
 
 
 def test_ancestors_of_nothing_are_nothing():
     ops = chain(3)
-    assert ancestors(dependency_graph(ops), ops, lambda op: False) == set()
+    assert ancestors(dependency_graph(ops), ops, set()) == set()
 
 
 def test_ancestors_include_the_goal_and_all_it_waits_for():
     ops = chain(4)
-    assert ancestors(dependency_graph(ops), ops, lambda op: op is ops[2]) == set(ops[:3])
+    assert ancestors(dependency_graph(ops), ops, {ops[2]}) == set(ops[:3])
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -110,35 +129,52 @@ def test_ancestors_are_those_from_which_a_goal_can_be_reached(ops, data):
     graph = dependency_graph(ops)
     goals = data.draw(st.sets(st.sampled_from(ops)) if ops else st.just(set()))
     expected = {op for op in ops if op in goals or reachable(graph, op) & goals}
-    assert ancestors(graph, topological_order(graph), lambda op: op in goals) == expected
+    assert ancestors(graph, topological_order(graph), goals) == expected
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(operators(), st.data())
 def test_levels_of_random_operators(ops, data):
     graph = dependency_graph(ops)
-    order = topological_order(graph)
-    goals = data.draw(st.sets(st.sampled_from(ops)) if ops else st.just(set()))
-    first = ancestors(graph, order, lambda op: op in goals)
-    order.sort(key=lambda op: op not in first)
-    level = levels(graph, order, first)
+    callers = data.draw(st.sets(st.sampled_from(ops)) if ops else st.just(set()))
+    order = any_order(graph, data.draw(st.permutations(ops)))
+    first = ancestors(graph, order, callers)
+    level = levels(graph, order, callers)
     assert level.keys() == graph.keys()
     for op in ops:
         assert all(level[after] > level[op] for after in reachable(graph, op))
     rest = [op for op in ops if op not in first]
     if first and rest:
         assert max(level[op] for op in first) < min(level[op] for op in rest)
+    along = [level[op] for op in order if op in callers]
+    assert along == sorted(along)
     # Operators that others depend on come just before these; the last ones, and the first part,
     # as early as can be.
-    earliest = {}
+    order.sort(key=lambda op: op not in first)
+    earliest, latest = {}, 0
     for op in order:
         bottom = 0 if op in first else 1 + max((earliest[each] for each in first), default=-1)
         before = [other for other in ops if op in graph[other]]
         earliest[op] = max([bottom, *(earliest[other] + 1 for other in before)])
+        if op in callers:
+            latest = earliest[op] = max(latest, earliest[op])
     for op in ops:
         if op in first or not graph[op]:
             assert level[op] == earliest[op]
         else:
             assert level[op] == min(level[after] for after in graph[op]) - 1
     assert set(level.values()) == set(range(len(set(level.values()))))
-    assert levels(graph, order, set(first)) == level
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(operators(max_size=25), st.data())
+def test_calls_in_nengos_order_need_no_more_levels(ops, data):
+    """Nengo's order is by levels itself."""
+    graph = dependency_graph(ops)
+    order = topological_order(graph)
+    callers = data.draw(st.sets(st.sampled_from(ops)) if ops else st.just(set()))
+    first = ancestors(graph, order, callers)
+    level = levels(graph, order, callers)
+    for op in first:
+        before = [level[other] for other in ops if op in graph[other]]
+        assert level[op] == 1 + max(before, default=-1)

@@ -13,7 +13,7 @@ from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, Reset
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.planner.graph import dependency_graph, topological_order
-from nengo_jit.planner.levels import ancestors, levels
+from nengo_jit.planner.levels import levels
 from nengo_jit.planner.merge import kind_of, merge
 
 
@@ -93,7 +93,7 @@ def test_groups_of_random_operators(ops, data):
     graph = dependency_graph(ops)
     order = topological_order(graph)
     goals = data.draw(st.sets(st.sampled_from(ops)) if ops else st.just(set()))
-    level = levels(graph, order, ancestors(graph, order, lambda op: op in goals))
+    level = levels(graph, order, goals)
     groups = merge(ops, level)
     members = [op for group in groups for op in group.members]
     assert len(members) == len(set(members)) == len(ops)

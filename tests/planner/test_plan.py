@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nengo_jit.builder import Model
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.planner import dependency_graph, make_plan
 from nengo_jit.planner.plan import ProbePlan
@@ -88,6 +89,29 @@ def test_operators_that_run_python_come_first_with_what_they_wait_for(model):
     assert plan.operators == make_plan(model).operators  # one by one, the order is nengo's
 
 
+def test_groups_can_be_made_anew_for_other_operators_that_call_python(model):
+    plan = make_plan(model)
+    assert plan.callers == frozenset()
+    (neurons,) = (op for op in plan.operators if type(op) is SimNeurons)
+    again = plan.grouped([neurons])
+    assert again.callers == {neurons}
+    assert again == make_plan(model, lambda op: op is neurons)
+    assert again.groups != plan.groups
+    assert again.grouped([]) == plan
+
+
+def test_a_hundred_nodes_share_a_level_and_so_do_the_copies_between_them():
+    with nengo.Network() as net:
+        for _ in range(100):
+            node = nengo.Node(lambda t, x: x, size_in=1)
+            nengo.Connection(nengo.Node(np.sin), node, synapse=None)
+    model = Model()
+    model.build(net)
+    plan = make_plan(model, lambda op: type(op) is SimPyFunc)
+    sizes = [len(group.members) for group in plan.groups if group.kind in ("SimPyFunc", "Copy inc")]
+    assert sizes == [100, 100, 100]
+
+
 def test_plan_prints_as_a_table(model):
     plan = make_plan(model)
     text = str(plan)
@@ -120,6 +144,7 @@ def test_plan_prints_what_runs_in_python(model):
 PRINT_PLAN = """
 import nengo
 from nengo_jit.builder import Model
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.planner import make_plan
 
 with nengo.Network(seed=0) as net:

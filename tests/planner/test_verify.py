@@ -12,7 +12,13 @@ from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.layout import layout
 from nengo_jit.planner.levels import levels
 from nengo_jit.planner.merge import Group, merge
-from nengo_jit.planner.verify import PlanError, verify_groups, verify_layout, verify_order
+from nengo_jit.planner.verify import (
+    PlanError,
+    verify_calls,
+    verify_groups,
+    verify_layout,
+    verify_order,
+)
 
 
 @pytest.fixture
@@ -165,6 +171,20 @@ def test_groups_are_accepted_exactly_if_each_comes_after_what_it_depends_on(ops,
     else:
         with pytest.raises(PlanError):
             verify_groups(graph, groups)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(operators(), st.data())
+def test_calls_are_accepted_exactly_if_their_levels_keep_the_order(ops, data):
+    number = {op: data.draw(st.integers(0, 4)) for op in ops}
+    callers = {op for op in ops if data.draw(st.booleans())}
+    groups = [Group(n, "", tuple(op for op in ops if number[op] == n)) for n in range(5)]
+    along = [number[op] for op in ops if op in callers]
+    if along == sorted(along):
+        verify_calls(ops, groups, callers)
+    else:
+        with pytest.raises(PlanError, match="calls Python before"):
+            verify_calls(ops, groups, callers)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -168,11 +168,10 @@ def draw(seed: int) -> Case:
     take()
     rng = np.random.RandomState(seed)
     kind = rng.choice(["node", "node", "node", "state", "operator"])
-    first = 2 if kind == "operator" else 1  # one error in a step: which comes first is left open
     return Case(
         recipe=drawn[-1],
         failure=str(rng.choice(list(FAILURES))),
-        step=int(rng.randint(first, N_STEPS + 10)),
+        step=int(rng.randint(1, N_STEPS + 10)),
         operator=str(rng.choice(list(OPERATORS))) if kind == "operator" else None,
         state=STATES[rng.randint(len(STATES))] if kind == "state" else None,
         seed=seed,

@@ -20,7 +20,7 @@ from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.operator import start
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import begin_to_load, load_kernels
-from nengo_jit.engines.cpu.lowering import LOWERINGS, Lowering
+from nengo_jit.engines.cpu.lowering import Lowering, function_for
 from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.recorder import KernelRecording
@@ -81,8 +81,11 @@ class CpuEngine(Engine):
         self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
         for operator in plan.operators:  # third-party operators may ask for buffers
             operator.init_signals(self.signals)
-        self._lowering = Lowering(plan, self.signals)
-        self.callbacks: list[Callback] = []
+        in_python = self._lower_all()
+        while not in_python <= self.plan.callers:  # more than `runs_python` has told
+            self.plan = self.plan.grouped(in_python | self.plan.callers)
+            in_python = self._lower_all()
+        self.callbacks = [Callback(op) for op in plan.operators if op in in_python]
         self._step = self.signals[plan.step]
         self.recording = Recording(plan.probes, self.signals)
         self._recorders = KernelRecording(self.recording, self._step, self._lowering)
@@ -112,8 +115,8 @@ class CpuEngine(Engine):
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
-        """Whether an operator is of a type that has no kernel."""
-        return type(operator) not in LOWERINGS
+        """Whether it is plain that an operator has no kernel; lowering finds the others."""
+        return function_for(operator) is None
 
     @classmethod
     def supports(cls, dtype: np.dtype) -> bool:
@@ -131,27 +134,30 @@ class CpuEngine(Engine):
     def evaluator(cls) -> Functions:
         return Functions()
 
-    def _lower(self) -> list[list[Piece]]:
-        """Kernels and callbacks by level, then by stage within the level."""
+    def _lower_all(self) -> set[Any]:
+        """Lower all operators; returns those that must run in Python."""
+        self._lowering = Lowering(self.plan, self.signals)
         for group in self.plan.groups:  # learning rules are lowered with what comes before
             for operator in group.members:
                 self._lowering.lower(operator)
-        self._unread = self._find_unread()
+        return {op for op in self.plan.operators if self._lowering.lower(op) is None}
+
+    def _lower(self) -> list[list[Piece]]:
+        """Kernels and callbacks by level, then by stage within the level; callbacks in order."""
+        # Python might look at what nothing else reads.
+        self._unread = frozenset() if self.callbacks else self.plan.unread
         steady = self._steady()
         # Within a run these are not computed again, even if the engine is reset.
         self._constant = {signal.base for op in steady for signal in (*op.sets, *op.incs)}
         when = {**dict.fromkeys(steady, "first"), **dict.fromkeys(self._unread, "after")}
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
-        last = -1  # level on which a callback may raise
+        level_of = {op: group.level for group in self.plan.groups for op in group.members}
+        for callback in self.callbacks:
+            levels[level_of[callback.operator], 0].append(Piece(callback.operator, callback))
+        last = max((level for level, _ in levels), default=-1)  # on which a callback may raise
         for group in self.plan.groups:
             for operator in group.members:
-                lowered = self._lowering.lower(operator)
-                if lowered is None:
-                    self.callbacks.append(Callback(operator))
-                    levels[group.level, 0].append(Piece(operator, self.callbacks[-1]))
-                    last = group.level
-                    continue
-                for kernel, row in lowered:
+                for kernel, row in self._lowering.lower(operator) or ():
                     if operator in when:
                         kernel = replace(kernel, when=when[operator])
                     span = self._span(operator) if kernel.target is None else None
@@ -165,11 +171,6 @@ class CpuEngine(Engine):
             *(levels[key] for key in sorted(levels)),
             *self._recorders.levels,
         ]
-
-    def _find_unread(self) -> frozenset[Any]:
-        """Operators that are left out until a run ends: none if Python might look at signals."""
-        in_python = any(self._lowering.lower(operator) is None for operator in self.plan.operators)
-        return frozenset() if in_python else self.plan.unread
 
     def _steady(self) -> frozenset[Any]:
         """Operators that are left out after the first step of a run, if that pays."""

@@ -26,24 +26,38 @@ Lowered = list[tuple[Kernel, Row]]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
+CONDITIONS: dict[type, Callable[[Any], bool]] = {}
 CHUNK = 1 << 20  # bytes
 SLACK = 64  # bytes after the last flag, which kernels may read
 
 
-def lowers(operator_type: type) -> Callable[[LoweringFunction], LoweringFunction]:
+def lowers(
+    operator_type: type, condition: Callable[[Any], bool] | None = None
+) -> Callable[[LoweringFunction], LoweringFunction]:
     """Decorator that makes a function the one that lowers operators of exactly one type.
 
     The function gets the operator and a `Lowering`. It returns kernels with a row for each, or
     None for an operator that must run in Python. It is only asked if the operator meets the
-    contract of its type, see `nengo_jit.engines.cpu.contracts`.
+    contract of its type, see `nengo_jit.engines.cpu.contracts`, and a condition, if there is one:
+    with that, `function_for` tells early which operators run code of the user's.
     """
     assert operator_type in CONTRACTS, f"{operator_type} has no contract"
 
     def register(function: LoweringFunction) -> LoweringFunction:
         LOWERINGS[operator_type] = function
+        if condition is not None:
+            CONDITIONS[operator_type] = condition
         return function
 
     return register
+
+
+def function_for(operator: Any) -> LoweringFunction | None:
+    """The function that may lower an operator; None if it is sure to run in Python."""
+    condition = CONDITIONS.get(type(operator))
+    if condition is not None and not condition(operator):
+        return None
+    return LOWERINGS.get(type(operator))
 
 
 class Lowering:
@@ -139,7 +153,7 @@ class Lowering:
         return self.lowered[operator]
 
     def _lower(self, operator: Any) -> Lowered | None:
-        function = LOWERINGS.get(type(operator))
+        function = function_for(operator)
         if function is None or not self.contracts.are_met(operator):
             return None
         return function(operator, self)

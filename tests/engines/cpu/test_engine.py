@@ -7,7 +7,7 @@ import nengo
 import numpy as np
 import pytest
 
-from nengo_jit.builder import Model, Signal
+from nengo_jit.builder import Model
 from nengo_jit.builder.processes import build_synapse
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.engine import CpuEngine
@@ -24,13 +24,13 @@ def engine_for(model):
 
 
 class Failing(nengo.Process):
-    """A process that the engine finds out only late that it has no kernel for."""
+    """A process without a kernel, which raises in the third step."""
 
     def make_step(self, shape_in, shape_out, dt, rng, state):
-        def step(t):
+        def step(t, x):
             if t > 0.0025:
                 raise ValueError("no more")
-            return t
+            return x
 
         return step
 
@@ -39,8 +39,9 @@ def test_what_was_merged_to_before_a_callback_is_put_back_if_it_raises():
     model = Model()
     time = model.time.reshape(1)
     first = build_synapse(model, nengo.Lowpass(0.01), time)
-    model.build(Failing(), sig_out=Signal(shape=1))
     second = build_synapse(model, nengo.LinearFilter([1], [0.01, 1]), time)
+    model.build(Failing(), first)
+    model.build(Failing(), second)
     engine = engine_for(model)
     engine.run(2)
     before = [engine.signals[signal].copy() for signal in (first, second)]
@@ -49,6 +50,44 @@ def test_what_was_merged_to_before_a_callback_is_put_back_if_it_raises():
     assert engine.n_steps == 2
     for signal, value in zip((first, second), before):
         assert np.array_equal(engine.signals[signal], value)
+
+
+class Neurons(nengo.LIF):
+    """A neuron type that might do anything."""
+
+
+@pytest.mark.parametrize(
+    "node, neuron_type",
+    [(Failing(default_size_in=0), nengo.LIF()), (np.sin, nengo.LIF()), ([1.0], Neurons())],
+)
+def test_code_of_users_is_planned_for_at_once(node, neuron_type):
+    with nengo.Network(seed=0) as net:
+        nengo.Connection(nengo.Node(node), nengo.Ensemble(5, 1, neuron_type=neuron_type))
+    model = Model()
+    model.build(net)
+    plan = make_plan(model, CpuEngine.runs_python)
+    engine = CpuEngine(plan, threads=1)
+    assert plan.callers == {callback.operator for callback in engine.callbacks} != set()
+
+
+def test_what_lowering_finds_to_call_python_is_planned_for_then():
+    with nengo.Network(seed=0) as net:
+        for way in (np.sin, np.cos):
+            node = nengo.Node(nengo.processes.Piecewise({0: way}))
+            nengo.Connection(node, nengo.Ensemble(5, 1), synapse=None)
+            nengo.Node(way)
+    model = Model()
+    model.build(net)
+    plan = make_plan(model, CpuEngine.runs_python)
+    engine = CpuEngine(plan, threads=1)
+    called = [callback.operator for callback in engine.callbacks]
+    assert len(plan.callers) == 2
+    assert len(called) == 4
+    assert engine.plan.callers == set(called)
+    assert called == [op for op in plan.operators if op in engine.plan.callers]
+    pieces = [piece.operator for level in engine._later._levels for piece in level]
+    assert [operator for operator in pieces if operator in engine.plan.callers] == called
+    assert {group.level for group in engine.plan.groups if set(group.members) & set(called)} == {1}
 
 
 def test_an_ensemble_array_is_one_row():

@@ -4,7 +4,9 @@ import nengo
 import numpy as np
 import pytest
 
-from nengo_jit.builder import Model
+import nengo_jit
+from nengo_jit.builder import Model, Signal
+from nengo_jit.builder.processes import SimProcess
 
 
 @pytest.fixture
@@ -69,3 +71,11 @@ def test_learned_weights_make_products_of_their_own(run_both):
             conn.learning_rule_type = nengo.PES(1e-3)
             nengo.Connection(nengo.Node(0.3), conn.learning_rule)
     compare(net, run_both)
+
+
+def test_what_is_no_process_fails_where_its_step_is_made():
+    model = Model()
+    model.add_op(SimProcess(object(), None, Signal(shape=1), model.time))
+    with pytest.raises(AttributeError, match="make_step") as info:
+        nengo_jit.Simulator(None, model=model)
+    assert "while the step of SimProcess" in info.value.__notes__[0]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.callbacks import Callback
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import kernel
 from nengo_jit.engines.cpu.schedule import Work, share, works
@@ -199,6 +200,29 @@ def test_a_failing_callback_stops_all_threads(network, always_shared):
         assert engine.n_steps == 24
     finally:
         network.nodes.remove(node)
+
+
+def test_one_thread_calls_python_in_order(always_shared):
+    """Between levels that threads divide, by strands and by addresses."""
+    calls = []
+    with nengo.Network(seed=0) as net:
+        previous = nengo.Node(lambda t: calls.append(0) or t)
+        for number in (1, 2):
+            array = nengo.networks.EnsembleArray(20, 16, neuron_type=nengo.RectifiedLinear())
+            node = nengo.Node(lambda t, x, n=number: calls.append(n) or x[0], size_in=16)
+            nengo.Connection(previous, array.input, transform=np.ones((16, 1)), synapse=None)
+            nengo.Connection(array.output, node, synapse=None)
+            nengo.Node(lambda t, n=number: calls.append(-n))
+            previous = node
+    engine = engine_with(net, 3)
+    first, *others = engine._later.shared._codes
+    assert [code for code in first if isinstance(code, Callback)] == engine.callbacks
+    for codes in others:
+        assert not any(isinstance(code, Callback) for code in codes)
+        assert sum(code is not wait_for_all for code in codes) > 2
+    calls.clear()  # making a node calls its function, too
+    engine.run(20)
+    assert calls == [0, -1, -2, 1, 2] * 20
 
 
 def test_strands_keep_the_order_of_one_thread():

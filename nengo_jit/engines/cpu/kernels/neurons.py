@@ -205,7 +205,7 @@ def _may_be_refused(operator: SimNeurons, lowering: Lowering) -> bool:
     return base.negative or not is_known or writers[0].output is not operator.J
 
 
-@lowers(SimNeurons)
+@lowers(SimNeurons, lambda operator: formula_of(operator.neurons) is not None)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | None:
     """Run the type's formula; types without one run in Python."""
     formula = formula_of(operator.neurons)

@@ -494,16 +494,20 @@ LOWERING_OF_STEP: dict[Any, Callable[[SimProcess, np.ndarray, Lowering], Lowered
 }
 
 
-@lowers(SimProcess)
+def _lowering_of(process: Any) -> Any:
+    """The function that lowers what a process's ``make_step`` makes; None if it is not known."""
+    make_step = getattr(process, "make_step", None)
+    return LOWERING_OF_STEP.get(getattr(make_step, "__func__", None))
+
+
+@lowers(SimProcess, lambda operator: _lowering_of(operator.process) is not None)
 def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | None:
     """Lower processes that make their step by a function that is known; others run in Python.
 
     Outputs that are incremented, and those that are not contiguous, are put into memory of their
     own first: a generator's numbers cannot be shared among threads, but the sum can.
     """
-    lower = LOWERING_OF_STEP.get(getattr(operator.process.make_step, "__func__", None))
-    if lower is None:
-        return None
+    lower = _lowering_of(operator.process)
     output = lowering.array(operator.output)
     if operator.mode != "inc" and contiguous(output):
         return lower(operator, output, lowering)
