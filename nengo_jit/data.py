@@ -95,7 +95,7 @@ class RawData(MutableMapping[Any, Any]):
     def __ror__(self, other: Any) -> dict[Any, Any]:
         return dict(other) | self.copy()
 
-    def __ior__(self, other: Any) -> RawData:  # type: ignore[misc]
+    def __ior__(self, other: Any) -> RawData:
         self.update(other)
         return self
 
