@@ -175,7 +175,7 @@ def kills(root, count, rng):
     n_killed = n_finished = n_partly = 0
     while n_killed < count:
         process = begin(cache)
-        time.sleep(rng.uniform(0, longest / 2))
+        time.sleep(rng.uniform(0, longest))
         victims = rng.choice(["starter", "one that compiles", "all"])
         workers = descendants(process)
         kill(
