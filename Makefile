@@ -4,7 +4,7 @@ WORKERS ?= auto
 BIN := .venv/bin
 
 .PHONY: demo test lint unit conformance test-pythons fuzz fuzz-python fuzz-calls stress
-.PHONY: soak-gui soak-interrupts clean
+.PHONY: soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -45,6 +45,10 @@ stress: .venv/test
 
 soak-interrupts: .venv/test
 	$(BIN)/python tests/soak/interrupts.py $(FLAGS)
+
+# Long proof that whatever happens to the cache of machine code, models start with the same results.
+soak-starts: .venv/test
+	$(BIN)/python tests/soak/starts.py $(FLAGS)
 
 soak-gui: .venv-gui/ready
 	.venv-gui/bin/python tests/soak/gui.py $(FLAGS)

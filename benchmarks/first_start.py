@@ -9,14 +9,16 @@
 A start is a process of its own, with nengo's decoder cache off. The first one finds an empty cache
 of machine code, the second one what the first has left. Figures are seconds from constructing the
 simulator to its first completed step, seconds of processor time that this has taken (of processes
-that compile as well), peak memory of the process (MB), and which of the packages that compile the
-process has imported.
+that compile as well), peak memory of the process (MB), how much longer the first start took
+(seconds), how many modules each process has imported, and which of the packages that compile are
+among them. With ``--count``, each figure is the median of several pairs of starts.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,7 @@ def measure(path, name):
         "seconds": took,
         "cpu": sum(after[:4]) - sum(before[:4]),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "modules": len(sys.modules),
         "imported": [package for package in COMPILERS if package in sys.modules],
     }
     print(json.dumps(figures))
@@ -59,29 +62,48 @@ def start(path, name, cache):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def pair(arguments, name):
+    """The first and the second start of a model on a new cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        if arguments.compiled:
+            environment = {**os.environ, "NENGO_JIT_CACHE_DIR": cache}
+            command = [sys.executable, "-m", "nengo_jit", "compile"]
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+        first, second = (start(arguments.file, name, cache) for _ in range(2))
+    return first, second, {"seconds": first["seconds"] - second["seconds"]}
+
+
+def median(figures):
+    """The median of each number in several dictionaries; what is no number is that of the last."""
+    return {
+        key: statistics.median(each[key] for each in figures) if key != "imported" else value
+        for key, value in figures[-1].items()
+    }
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="*", help="names of models; all by default")
     parser.add_argument("--file", type=pathlib.Path, default=HERE / "models.py")
     parser.add_argument("--compiled", action="store_true", help="fill the cache beforehand")
+    parser.add_argument("--count", type=int, default=1, help="pairs of starts of each model")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         measure(arguments.file, arguments.child)
         return
-    print(f"{'model':22s}      first start            second start           imported")
-    print(f"{'':22s}  wall s  cpu s    MB    wall s  cpu s    MB")
+    print(f"{'model':22s}      first start            second start       longer   imported")
+    print(f"{'':22s}  wall s  cpu s    MB    wall s  cpu s    MB    wall s   modules")
     for name in arguments.models or load_models(arguments.file):
-        with tempfile.TemporaryDirectory() as cache:
-            if arguments.compiled:
-                environment = {**os.environ, "NENGO_JIT_CACHE_DIR": cache}
-                command = [sys.executable, "-m", "nengo_jit", "compile"]
-                subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-            starts = [start(arguments.file, name, cache) for _ in range(2)]
+        pairs = [pair(arguments, name) for _ in range(arguments.count)]
+        *starts, longer = map(median, zip(*pairs))
         row = "  ".join("{seconds:8.2f} {cpu:6.2f} {memory:5.0f}".format(**each) for each in starts)
-        imported = ["+".join(each["imported"]) or "none" for each in starts]
-        print(f"{name:22s}{row}    {', '.join(imported)}", flush=True)
+        modules = ", ".join(
+            f"{each['modules']:.0f} ({'+'.join(each['imported']) or 'no compiler'})"
+            for each in starts
+        )
+        print(f"{name:22s}{row}  {longer['seconds']:8.2f}   {modules}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
-from nengo.exceptions import SimulationError
 
 CHECKED = os.environ.get("NENGO_JIT_CHECK", "0") not in ("", "0")
 SYMBOL = "nengo_jit_regions"  # by which kernels know `Regions.shared`
@@ -124,6 +123,8 @@ class Regions:
         """
         name, address, n_bytes = self.shared[[KERNEL, ADDRESS, N_BYTES]].tolist()
         if name:
+            from nengo.exceptions import SimulationError  # takes long; compiling does without
+
             self.shared[[KERNEL, ADDRESS, N_BYTES]] = 0
             asked = f"{n_bytes} bytes at {address:#x}, which are not those of any array"
             what = asked if address else "an element that an array does not have"

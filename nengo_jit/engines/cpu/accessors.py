@@ -1,96 +1,98 @@
 """What kernels read and write memory with, for Numba: see `nengo_jit.engines.cpu.machine`."""
 
-# Intrinsics take one argument less when they are called than when they are defined.
-# mypy: disable-error-code="call-arg, no-untyped-def"
-
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.core import errors
-from numba.extending import intrinsic, overload
+from numba.core.cgutils import get_or_insert_function
+from numba.np.arrayobj import np_cfarray
 
 from nengo_jit.engines.cpu import machine
-from nengo_jit.engines.cpu.checks import HEADER, checked, end_of, mark_scratch
-from nengo_jit.engines.cpu.intrinsics import add_atomically, define_inlined, typed_pointer
+from nengo_jit.engines.cpu.checks import HEADER, check, mark_scratch, size_from
+from nengo_jit.engines.cpu.intrinsics import instruction
 from nengo_jit.regions import CHECKED
 
 
-@intrinsic
-def _pointer(typingctx: Any, memory: Any, address: Any) -> Any:
-    """Pointer to an address, of the type of ``memory``."""
+def _view(context: Any, builder: Any, number: Any, address: Any, size: Any) -> Any:
+    """An array of numbers of a type at an address, of some size, without a check."""
+    pointer = builder.inttoptr(address, context.get_data_type(number).as_pointer())
+    signature = types.Array(number, 1, "C")(types.CPointer(number), types.int64)
+    return np_cfarray(context, builder, signature, [pointer, size])
+
+
+@instruction(machine.vector)
+def _vector(typingctx: Any, memory: Any, address: Any, size: Any) -> Any:
+    number = memory.dtype
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[1], context.get_value_type(signature.return_type))
+        _, address, size = args
+        address = check(context, builder, address, size, number.bitwidth // 8)
+        return _view(context, builder, number, address, size)
 
-    return memory(memory, types.int64), codegen
-
-
-@intrinsic
-def itemsize_of(typingctx: Any, memory: Any) -> Any:
-    """Bytes of a number of the type of ``memory``."""
-    n_bytes = memory.dtype.bitwidth // 8
-    return types.int64(memory), lambda context, builder, signature, args: ir.IntType(64)(n_bytes)
+    return types.Array(number, 1, "C")(memory, types.int64, types.int64), codegen
 
 
-@define_inlined(machine.vector)
-def _vector(memory, address, size):
-    return carray(_pointer(memory, checked(address, size, itemsize_of(memory))), size)
+@instruction(machine.vector_from)
+def _vector_from(typingctx: Any, memory: Any, address: Any) -> Any:
+    number = memory.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        size = size_from(context, builder, args[1], number.bitwidth // 8)
+        return _view(context, builder, number, args[1], size)
+
+    return types.Array(number, 1, "C")(memory, types.int64), codegen
 
 
-def _vector_from(memory, address):
-    return carray(_pointer(memory, address), 1)
+def _define_array(function: Callable[..., Any], number: Any, is_foreign: bool = False) -> None:
+    """Define what makes arrays of numbers of a type, foreign ones without a check."""
+
+    def definition(typingctx: Any, address: Any, size: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            address, size = args
+            if not is_foreign:
+                address = check(context, builder, address, size, number.bitwidth // 8)
+            return _view(context, builder, number, address, size)
+
+        return types.Array(number, 1, "C")(types.int64, types.int64), codegen
+
+    instruction(function)(definition)
 
 
-def _checked_vector_from(memory, address):
-    n = (end_of(address) - address) // itemsize_of(memory)
-    return carray(_pointer(memory, checked(address, 1, itemsize_of(memory))), n)
+_define_array(machine.integers, types.int64)
+_define_array(machine.short_integers, types.int32)
+_define_array(machine.octets, types.uint8)
+_define_array(machine.reals, types.float64)
+_define_array(machine.short_reals, types.float32)
+_define_array(machine.foreign_integers, types.int64, is_foreign=True)
+_define_array(machine.foreign_short_integers, types.int32, is_foreign=True)
+_define_array(machine.foreign_reals, types.float64, is_foreign=True)
 
 
-define_inlined(machine.vector_from)(_checked_vector_from if CHECKED else _vector_from)
+@instruction(machine.atomic_add)
+def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = check(context, builder, args[0], 1, 8)
+        pointer = builder.inttoptr(address, ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
 
 
-def _define_array(function: Callable[..., Any], number: Any) -> None:
-    """Define what makes arrays of numbers of a type."""
-    itemsize = number.itemsize
-
-    @define_inlined(function)
-    def array(address, size):
-        return carray(typed_pointer(checked(address, size, itemsize), number), size)
-
-
-def _define_foreign_array(function: Callable[..., Any], number: Any) -> None:
-    """As `_define_array`, in memory that we know nothing of."""
-
-    @define_inlined(function)
-    def array(address, size):
-        return carray(typed_pointer(address, number), size)
-
-
-_define_array(machine.integers, np.int64(0))
-_define_array(machine.short_integers, np.int32(0))
-_define_array(machine.octets, np.uint8(0))
-_define_array(machine.reals, np.float64(0))
-_define_array(machine.short_reals, np.float32(0))
-_define_foreign_array(machine.foreign_integers, np.int64(0))
-_define_foreign_array(machine.foreign_short_integers, np.int32(0))
-_define_foreign_array(machine.foreign_reals, np.float64(0))
-
-
-@intrinsic
+@instruction(machine.atomic_load)
 def _atomic_load(typingctx: Any, address: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        address = check(context, builder, args[0], 1, 8)
+        pointer = builder.inttoptr(address, ir.IntType(64).as_pointer())
         return builder.load_atomic(pointer, "acquire", 8)
 
     return types.int64(types.int64), codegen
 
 
-@intrinsic
+@instruction(machine.scratch, prefer_literal=True)
 def _scratch(typingctx: Any, n_bytes: Any) -> Any:
     if not isinstance(n_bytes, types.IntegerLiteral):
         raise errors.RequireLiteralValue("The size must be a literal number")
@@ -107,11 +109,12 @@ def _scratch(typingctx: Any, n_bytes: Any) -> Any:
     return types.int64(n_bytes), codegen
 
 
-@intrinsic
+@instruction(machine.bits_of)
 def _bits_of(typingctx: Any, flags: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         octets = ir.VectorType(ir.IntType(8), 64)
-        values = builder.load(builder.inttoptr(args[0], octets.as_pointer()), align=1)
+        address = check(context, builder, args[0], 64, 1)
+        values = builder.load(builder.inttoptr(address, octets.as_pointer()), align=1)
         are_set = builder.icmp_unsigned("!=", values, ir.Constant(octets, None))
         return builder.bitcast(are_set, ir.IntType(64))
 
@@ -121,7 +124,7 @@ def _bits_of(typingctx: Any, flags: Any) -> Any:
 LISTED_AT_ONCE = 16  # bits of 64: mostly no more are set
 
 
-@intrinsic
+@instruction(machine.list_bits)
 def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
     octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
     integers = ir.VectorType(ir.IntType(64), LISTED_AT_ONCE)
@@ -142,7 +145,8 @@ def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
             ir.Constant(integers, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
         )
         firsts = builder.shuffle_vector(single, single, lanes([0] * LISTED_AT_ONCE))
-        place = builder.inttoptr(args[2], integers.as_pointer())
+        address = check(context, builder, args[2], 64, 8)
+        place = builder.inttoptr(address, integers.as_pointer())
 
         def store(k: int) -> None:
             some = builder.shuffle_vector(
@@ -163,23 +167,12 @@ def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
     return types.none(types.int64, types.int64, types.int64), codegen
 
 
-_take_error = types.ExternalFunction("PyErr_Fetch", types.void(*[types.int64] * 3))
+@instruction(machine.take_error)
+def _take_error(typingctx: Any, kind: Any, value: Any, traceback: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        places = [check(context, builder, each, 1, 8) for each in args]
+        c_type = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 3)
+        builder.call(get_or_insert_function(builder.module, c_type, "PyErr_Fetch"), places)
+        return context.get_dummy_value()
 
-define_inlined(machine.atomic_add)(
-    lambda address, value: add_atomically(checked(address, 1, 8), value)
-)
-define_inlined(machine.atomic_load)(lambda address: _atomic_load(checked(address, 1, 8)))
-define_inlined(machine.take_error)(
-    lambda kind, value, traceback: _take_error(
-        checked(kind, 1, 8), checked(value, 1, 8), checked(traceback, 1, 8)
-    )
-)
-define_inlined(machine.bits_of)(lambda flags: _bits_of(checked(flags, 64, 1)))
-define_inlined(machine.list_bits)(
-    lambda bits, first, address: _list_bits(bits, first, checked(address, 64, 8))
-)
-
-# This is about the function that calls it.
-overload(machine.scratch, inline="always", prefer_literal=True)(
-    lambda n_bytes: lambda n_bytes: _scratch(n_bytes)
-)
+    return types.none(types.int64, types.int64, types.int64), codegen

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nengo_jit.engines.cpu.intrinsics import add_atomically, define
+from nengo_jit.engines.cpu.intrinsics import define
 from nengo_jit.engines.cpu.machine import foreign_integers
 from nengo_jit.regions import ADDRESS, CHECKED, LENGTH, N_BYTES, READERS, SYMBOL, TABLE
 
@@ -54,6 +54,17 @@ def _stack(typingctx: Any) -> Any:
     return types.int64(), codegen
 
 
+@intrinsic
+def _add_atomically(typingctx: Any, address: Any, value: Any) -> Any:
+    """Add to the integer at an address, without a check."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
 def mark_scratch(builder: Any, base: Any, n_bytes: int) -> Any:
     """Write the header of scratch memory; returns the address of what comes after it."""
     integer = ir.IntType(64)
@@ -82,6 +93,11 @@ def look_up(address: Any, n: Any, itemsize: Any) -> Any:
     raise NotImplementedError
 
 
+def count_from(address: Any, itemsize: Any) -> Any:
+    """How many elements of a size (bytes) there are from an address on; an error if none is."""
+    raise NotImplementedError
+
+
 def _end_of_scratch(address):
     end, lowest = 0, _stack()
     if not lowest <= address < lowest + REACH:
@@ -95,7 +111,7 @@ def _end_of_scratch(address):
 
 def _end_of(address):
     shared = _shared()
-    add_atomically(shared + 8 * READERS, 1)
+    _add_atomically(shared + 8 * READERS, 1)
     table = foreign_integers(shared, LENGTH)[TABLE]
     n = foreign_integers(table, 1)[0]
     starts, ends = foreign_integers(table + 8, n), foreign_integers(table + 8 * (1 + n), n)
@@ -107,7 +123,7 @@ def _end_of(address):
         else:
             last = middle
     end = ends[first - 1] if first > 0 else 0
-    add_atomically(shared + 8 * READERS, -1)
+    _add_atomically(shared + 8 * READERS, -1)
     return end if end > address else end_of_scratch(address)
 
 
@@ -119,19 +135,38 @@ def _look_up(address, n, itemsize):
     return address
 
 
-@intrinsic
-def _as_it_is(typingctx: Any, address: Any, n: Any, itemsize: Any) -> Any:
-    """The address, without a check."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return args[0]
-
-    return types.int64(types.int64, types.int64, types.int64), codegen
+def _count_from(address, itemsize):
+    return (end_of(look_up(address, 1, itemsize)) - address) // itemsize
 
 
-unchecked: dict[str, Any] = {"boundscheck": False, "error_model": "numpy"}
 if CHECKED:
+    unchecked: dict[str, Any] = {"boundscheck": False, "error_model": "numpy"}
     define(end_of_scratch, **unchecked)(_end_of_scratch)
     define(end_of, **unchecked)(_end_of)
     define(look_up, **unchecked)(_look_up)
-checked: Any = look_up if CHECKED else _as_it_is
+    define(count_from, **unchecked)(_count_from)
+
+
+def check(context: Any, builder: Any, address: Any, n: Any, itemsize: Any) -> Any:
+    """Code that checks that there are as many elements of a size (bytes); gives the address.
+
+    Where bounds are not checked, there is no code.
+    """
+    if not CHECKED:
+        return address
+    return _call(context, builder, lambda a, n, size: look_up(a, n, size), address, n, itemsize)
+
+
+def size_from(context: Any, builder: Any, address: Any, itemsize: Any) -> Any:
+    """Code that counts the elements from an address on, where bounds are checked, else one."""
+    if not CHECKED:
+        return ir.IntType(64)(1)
+    return _call(context, builder, lambda a, size: count_from(a, size), address, itemsize)
+
+
+def _call(context: Any, builder: Any, function: Any, *arguments: Any) -> Any:
+    """Code that calls a function of integers that returns one."""
+    integer = ir.IntType(64)
+    values = [integer(each) if isinstance(each, int) else each for each in arguments]
+    signature = types.int64(*[types.int64] * len(values))
+    return context.compile_internal(builder, function, signature, values)

@@ -3,28 +3,36 @@
 Each is a few instructions in LLVM's language, or a function of the C library or of Python's.
 """
 
-# Intrinsics take one argument less when they are called than when they are defined.
-# mypy: disable-error-code="call-arg, no-untyped-def"
+# Kernels have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import platform
 import sys
 from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numba.core.cgutils import alloca_once, get_or_insert_function
+from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
+from numba.extending import overload
+from numba.np.arrayobj import load_item, make_array
 
 from nengo_jit.engines.cpu import machine
 from nengo_jit.engines.cpu.target import has
+from nengo_jit.engines.cpu.translation import KernelCompiler
 from nengo_jit.regions import CHECKED
 
 # Nothing but kernels calls these, so Numba need not make what Python and C would call.
-ONLY_FOR_KERNELS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+ONLY_FOR_KERNELS = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": KernelCompiler,
+}
 
 
 def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -50,27 +58,46 @@ def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     return register
 
 
-def define_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As `define`, where a call would take longer than what is called."""
-    return define(function, forceinline=True)
+def instruction(function: Callable[..., Any], prefer_literal: bool = False) -> Any:
+    """Decorator: what takes the place of calls of a function that is only declared in Python.
+
+    This is quicker to compile than a function that is inlined: Numba need not look at one, and
+    LLVM gets no call.
+
+    Parameters
+    ----------
+    function : callable
+        What is declared.
+    prefer_literal : bool
+        Whether the definition gets types of literals for arguments that are.
+    """
+
+    def register(definition: Callable[..., Any]) -> Callable[..., Any]:
+        """The definition is one as for `numba.extending.intrinsic`."""
+        template = make_intrinsic_template(
+            function, definition, function.__name__, prefer_literal=prefer_literal
+        )
+        infer(template)
+        infer_global(function, types.Function(template))
+        return definition
+
+    return register
 
 
-@intrinsic
-def typed_pointer(typingctx: Any, address: Any, example: Any) -> Any:
-    """Pointer to an address, of numbers of the type of ``example``."""
+@instruction(machine.tuple_of, prefer_literal=True)
+def _tuple_of(typingctx: Any, array: Any, size: Any) -> Any:
+    result = types.UniTuple(array.dtype, size.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+        data = make_array(array)(context, builder, args[0]).data
+        places = [builder.gep(data, [ir.IntType(64)(i)]) for i in range(result.count)]
+        values = [load_item(context, builder, array, place) for place in places]
+        return context.make_tuple(builder, result, values)
 
-    return types.CPointer(example)(types.int64, example), codegen
-
-
-@define_inlined(machine.tuple_of)
-def _tuple_of(array, size):
-    return to_fixed_tuple(array, size)
+    return result(array, size), codegen
 
 
-@intrinsic
+@instruction(machine.call)
 def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = ir.IntType(8).as_pointer()
@@ -96,35 +123,24 @@ def _at_address(result: Any, parameters: list[Any]) -> Any:
     return result(types.int64, *parameters), codegen
 
 
-@intrinsic
+@instruction(machine.call_function)
 def _call_function(typingctx: Any, function: Any, x: Any) -> Any:
     return _at_address(types.float64, [types.float64])
 
 
-@intrinsic
+@instruction(machine.call_function_of_two)
 def _call_function_of_two(typingctx: Any, function: Any, x: Any, y: Any) -> Any:
     return _at_address(types.float64, [types.float64] * 2)
 
 
-@intrinsic
+@instruction(machine.call_loop)
 def _call_loop(
     typingctx: Any, function: Any, arguments: Any, sizes: Any, steps: Any, data: Any
 ) -> Any:
     return _at_address(types.none, [types.int64] * 4)
 
 
-@intrinsic
-def add_atomically(typingctx: Any, address: Any, value: Any) -> Any:
-    """Add to the integer at an address, see `machine.atomic_add`."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), codegen
-
-
-@intrinsic
+@instruction(machine.lowest_bit)
 def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
@@ -132,7 +148,7 @@ def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
+@instruction(machine.number_of_bits)
 def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -140,7 +156,7 @@ def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
+@instruction(machine.can_compress)
 def _can_compress(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return ir.Constant(ir.IntType(1), has("compressing bytes"))
@@ -151,7 +167,7 @@ def _can_compress(typingctx: Any) -> Any:
 IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 
 
-@intrinsic
+@instruction(machine.spin_hint)
 def _spin_hint(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
@@ -176,23 +192,23 @@ def _call_for_mxcsr(builder: Any, name: str, place: Any) -> None:
     _barrier(builder)
 
 
-@intrinsic
+@instruction(machine.arithmetic)
 def _arithmetic(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not IS_X86:
             return ir.Constant(ir.IntType(64), 0)
-        place = builder.alloca(ir.IntType(32))
+        place = alloca_once(builder, ir.IntType(32))
         _call_for_mxcsr(builder, "stmxcsr", place)
         return builder.zext(builder.load(place), ir.IntType(64))
 
     return types.int64(), codegen
 
 
-@intrinsic
+@instruction(machine.set_arithmetic)
 def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
-            place = builder.alloca(ir.IntType(32))
+            place = alloca_once(builder, ir.IntType(32))
             builder.store(builder.trunc(args[0], ir.IntType(32)), place)
             _call_for_mxcsr(builder, "ldmxcsr", place)
         return context.get_dummy_value()
@@ -200,7 +216,7 @@ def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
     return types.none(types.int64), codegen
 
 
-@intrinsic
+@instruction(machine.use_widest_vectors)
 def _use_widest_vectors(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # llvmlite's own `add` refuses attributes that it does not know.
@@ -210,8 +226,8 @@ def _use_widest_vectors(typingctx: Any) -> Any:
     return types.none(), codegen
 
 
-def _without_vectors(is_needed: Callable[[], bool]) -> Any:
-    """A function that keeps the loop that calls it from becoming vector instructions."""
+def _define_without_vectors(function: Callable[..., Any], is_needed: Callable[[], bool]) -> None:
+    """Define a function that keeps the loop that calls it from becoming vector instructions."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if is_needed():
@@ -219,51 +235,71 @@ def _without_vectors(is_needed: Callable[[], bool]) -> Any:
             builder.asm(nothing, "", "", [], side_effect=True)
         return context.get_dummy_value()
 
-    return intrinsic(lambda typingctx: (types.none(), codegen))
+    instruction(function)(lambda typingctx: (types.none(), codegen))
 
 
-_one_by_one = _without_vectors(lambda: True)
+_define_without_vectors(machine.one_by_one, lambda: True)
 # processors that compress bytes gather fast, too
-_gather_if_fast = _without_vectors(lambda: not has("compressing bytes"))
+_define_without_vectors(machine.gather_if_fast, lambda: not has("compressing bytes"))
 
 
-def _from_c_library(name: str) -> Any:
-    """A function of one number from the C library, never a substitute for it."""
+def define_external(
+    function: Callable[..., Any], name: str, result: Any, *parameters: Any, is_builtin: bool = True
+) -> None:
+    """Define a function as one of the C library or of Python's.
 
-    @intrinsic
-    def function(typingctx: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            number = ir.DoubleType()
-            declared = builder.module.globals.get(name) or ir.Function(
-                builder.module, ir.FunctionType(number, [number]), name
-            )
-            result = builder.call(declared, args)
+    Parameters
+    ----------
+    function : callable
+        What is declared.
+    name : str
+        Of the C function.
+    result : numba.types.Type
+        What it returns.
+    *parameters : numba.types.Type
+        What it is given.
+    is_builtin : bool
+        Whether LLVM may put something else in its place.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        c_type = ir.VoidType() if result is types.none else context.get_value_type(result)
+        c_types = [context.get_value_type(each) for each in parameters]
+        declared = get_or_insert_function(builder.module, ir.FunctionType(c_type, c_types), name)
+        value = builder.call(declared, args)
+        if not is_builtin:
             # llvmlite's own `add` refuses attributes that it does not know.
-            set.add(result.attributes, "nobuiltin")
-            return result
+            set.add(value.attributes, "nobuiltin")
+        return context.get_dummy_value() if result is types.none else value
 
-        return types.float64(types.float64), codegen
+    def definition(typingctx: Any, *arguments: Any) -> Any:
+        return result(*parameters), codegen
 
-    return function
+    declared_as = signature(function)
+    first = Parameter("typingctx", Parameter.POSITIONAL_OR_KEYWORD)
+    definition.__signature__ = declared_as.replace(  # type: ignore[attr-defined]
+        parameters=[first, *declared_as.parameters.values()]
+    )
+    instruction(function)(definition)
 
 
-_log_of_c, _exp_of_c = _from_c_library("log"), _from_c_library("exp")
-_lock_python = types.ExternalFunction("PyGILState_Ensure", types.int32())
-_unlock_python = types.ExternalFunction("PyGILState_Release", types.void(types.int32))
-_call_object = types.ExternalFunction("PyObject_CallNoArgs", types.int64(types.int64))
-_call_object_of_tuple = types.ExternalFunction(
-    "PyObject_CallObject", types.int64(types.int64, types.int64)
+define_external(machine.log_of_c, "log", types.float64, types.float64, is_builtin=False)
+define_external(machine.exp_of_c, "exp", types.float64, types.float64, is_builtin=False)
+define_external(machine.lock_python, "PyGILState_Ensure", types.int32)
+define_external(machine.unlock_python, "PyGILState_Release", types.none, types.int32)
+define_external(machine.call_object, "PyObject_CallNoArgs", types.int64, types.int64)
+define_external(machine.drop_object, "Py_DecRef", types.none, types.int64)
+define_external(
+    machine.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
 )
 _new_tuple = types.ExternalFunction("PyTuple_New", types.int64(types.int64))
 _give_to_tuple = types.ExternalFunction(
     "PyTuple_SetItem", types.int32(types.int64, types.int64, types.int64)
 )
 _keep_object = types.ExternalFunction("Py_IncRef", types.void(types.int64))
-_drop_object = types.ExternalFunction("Py_DecRef", types.void(types.int64))
-_as_integer = types.ExternalFunction(
-    "PyLong_AsLongLongAndOverflow", types.int64(types.int64, types.int64)
+_call_object_of_tuple = types.ExternalFunction(
+    "PyObject_CallObject", types.int64(types.int64, types.int64)
 )
-
 
 IS_LINUX = sys.platform == "linux"
 MONOTONIC = 1 if IS_LINUX else 6  # number of the clock, as in <time.h>
@@ -304,35 +340,5 @@ def _call_object_of_one(function, argument):
     _keep_object(argument)
     _give_to_tuple(arguments, 0, argument)
     result = _call_object_of_tuple(function, arguments)
-    _drop_object(arguments)
+    machine.drop_object(arguments)
     return result
-
-
-define_inlined(machine.call)(lambda kernel, table: _call(kernel, table))
-define_inlined(machine.call_function)(lambda function, x: _call_function(function, x))
-define_inlined(machine.call_function_of_two)(
-    lambda function, x, y: _call_function_of_two(function, x, y)
-)
-define_inlined(machine.call_loop)(
-    lambda function, arguments, sizes, steps, data: _call_loop(
-        function, arguments, sizes, steps, data
-    )
-)
-define_inlined(machine.lock_python)(lambda: _lock_python())
-define_inlined(machine.unlock_python)(lambda state: _unlock_python(state))
-define_inlined(machine.call_object)(lambda function: _call_object(function))
-define_inlined(machine.drop_object)(lambda value: _drop_object(value))
-define_inlined(machine.as_integer)(lambda value, overflow: _as_integer(value, overflow))
-define_inlined(machine.spin_hint)(lambda: _spin_hint())
-define_inlined(machine.arithmetic)(lambda: _arithmetic())
-define_inlined(machine.set_arithmetic)(lambda bits: _set_arithmetic(bits))
-define_inlined(machine.lowest_bit)(lambda bits: _lowest_bit(bits))
-define_inlined(machine.can_compress)(lambda: _can_compress())
-define_inlined(machine.number_of_bits)(lambda bits: _number_of_bits(bits))
-define_inlined(machine.one_by_one)(lambda: _one_by_one())
-define_inlined(machine.gather_if_fast)(lambda: _gather_if_fast())
-define(machine.log_of_c)(lambda x: _log_of_c(x))
-define(machine.exp_of_c)(lambda x: _exp_of_c(x))
-
-# This is about the function that calls it.
-overload(machine.use_widest_vectors, inline="always")(lambda: lambda: _use_widest_vectors())

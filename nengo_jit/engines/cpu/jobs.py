@@ -2,9 +2,10 @@
 
 A function travels with all that it refers to. What the fingerprint of a kernel can be told of
 (`nengo_jit.engines.cpu.fingerprint`) can travel, too: numbers, strings, tuples, arrays, modules,
-types, built-in functions, and functions. Functions of this package are found by name in the other
-process, since they are what the compiler knows things about; all others are sent as bytecode, so
-that it does not matter where they were defined.
+types, built-in functions, and functions. What kernels are written with is found by name in the
+other process, where the compiler knows it. All other functions are sent as bytecode: it does not
+matter where they were defined, and the other process need not import what the kernels' modules do.
+A function that several kernels refer to is one function there, too, and compiled once.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import marshal
 import pickle
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from types import CellType, FunctionType, ModuleType
 from typing import IO, Any
 
+import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu import machine
-from nengo_jit.engines.cpu.fingerprint import referred
+from nengo_jit.engines.cpu.fingerprint import fingerprint, referred
 
-PACKAGE = "nengo_jit."
+KNOWN = (machine.__name__, vocabulary.__name__)  # modules of what kernels are written with
 LENGTH = struct.Struct("<Q")
 
 
@@ -82,7 +85,7 @@ def job_for(name: str, function: Callable[..., Any], dtype: Any, fastmath: tuple
     helpers = {each: machine.HELPERS[each] for each in functions if each in machine.HELPERS}
     formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
     file = io.BytesIO()
-    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(Task(function, dtype, fastmath, helpers, formulas))
+    _Pickler(file, functions).dump(Task(function, dtype, fastmath, helpers, formulas))
     return Job(name, sum(len(each.__code__.co_code) for each in functions), file.getvalue())
 
 
@@ -121,10 +124,14 @@ def called(function: Any) -> dict[FunctionType, None]:
 
 
 class _Pickler(pickle.Pickler):
+    def __init__(self, file: IO[bytes], functions: Iterable[FunctionType]):
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._functions = {each for each in functions if not _is_found_by_name(each)}
+
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, ModuleType):
             return _module, (value.__name__,)
-        if not isinstance(value, FunctionType) or _is_found_by_name(value):
+        if not isinstance(value, FunctionType) or value not in self._functions:
             return NotImplemented
         code, closure = value.__code__, value.__closure__ or ()
         names = {name for name in referred(value) if name not in code.co_freevars}
@@ -133,21 +140,29 @@ class _Pickler(pickle.Pickler):
             tuple(cell.cell_contents for cell in closure),
             value.__defaults__,
         )
-        made_of = marshal.dumps(code), value.__module__, value.__name__, len(closure)
+        made_of = (
+            fingerprint(value),
+            marshal.dumps(code),
+            value.__module__,
+            value.__name__,
+            len(closure),
+        )
         return _make_function, made_of, state, None, None, _fill_function
 
 
 def _is_found_by_name(function: FunctionType) -> bool:
     module = sys.modules.get(function.__module__)
-    is_ours = (function.__module__ or "").startswith(PACKAGE)
-    return is_ours and getattr(module, function.__qualname__, None) is function
+    is_known = function.__module__ in KNOWN
+    return is_known and getattr(module, function.__qualname__, None) is function
 
 
 def _module(name: str) -> ModuleType:
     return import_module(name)
 
 
-def _make_function(code: bytes, module: str, name: str, n_cells: int) -> FunctionType:
+@cache
+def _make_function(key: str, code: bytes, module: str, name: str, n_cells: int) -> FunctionType:
+    """A function, the same one for the same fingerprint, to be filled."""
     own = {"__name__": module}
     cells = tuple(CellType() for _ in range(n_cells))
     return FunctionType(marshal.loads(code), own, name, None, cells)

@@ -1,20 +1,16 @@
 """Lanes, the vector registers that kernels name themselves, for Numba: see `machine.load_lanes`."""
 
-# Intrinsics take one argument less when they are called than when they are defined.
-# mypy: disable-error-code="call-arg, no-untyped-def"
-
 from __future__ import annotations
 
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 
 from nengo_jit.engines.cpu import machine
-from nengo_jit.engines.cpu.accessors import itemsize_of
-from nengo_jit.engines.cpu.checks import checked
-from nengo_jit.engines.cpu.intrinsics import define_inlined
+from nengo_jit.engines.cpu.checks import check
+from nengo_jit.engines.cpu.intrinsics import instruction
 from nengo_jit.engines.cpu.target import has
 
 
@@ -57,9 +53,19 @@ def _first_lanes(builder: Any, n: Any, size: int) -> Any:
     return builder.icmp_signed("<", places, _spread(builder, n, size))
 
 
-def _access_lanes(builder: Any, lanes: Any, vector: Any, args: Any) -> Any:
+def _clamped(builder: Any, n: Any, most: int) -> Any:
+    """A number of elements, at least none."""
+    for limit, comparison in ((n.type(most), "<"), (n.type(0), ">")):
+        n = builder.select(builder.icmp_signed(comparison, n, limit), n, limit)
+    return n
+
+
+def _access_lanes(context: Any, builder: Any, lanes: Any, args: Any) -> Any:
     """Load lanes, or store them if that is what the last argument is."""
     address, n, *values = args
+    vector = context.get_value_type(lanes)
+    touched = _clamped(builder, n, lanes.size)
+    address = check(context, builder, address, touched, lanes.dtype.bitwidth // 8)
     alignment = ir.IntType(32)(lanes.dtype.bitwidth // 8)
     pointer = builder.inttoptr(address, vector.as_pointer())
     mask = _first_lanes(builder, n, lanes.size)
@@ -74,32 +80,32 @@ def _access_lanes(builder: Any, lanes: Any, vector: Any, args: Any) -> Any:
     return builder.call(function, given)
 
 
-@intrinsic
+@instruction(machine.n_lanes)
 def _n_lanes(typingctx: Any, memory: Any) -> Any:
     size = Lanes(memory.dtype).size
     return types.int64(memory), lambda context, builder, signature, args: ir.IntType(64)(size)
 
 
-@intrinsic
+@instruction(machine.load_lanes)
 def _load_lanes(typingctx: Any, memory: Any, address: Any, n: Any) -> Any:
     lanes = Lanes(memory.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _access_lanes(builder, lanes, context.get_value_type(lanes), args[1:])
+        return _access_lanes(context, builder, lanes, args[1:])
 
     return lanes(memory, types.int64, types.int64), codegen
 
 
-@intrinsic
+@instruction(machine.store_lanes)
 def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _access_lanes(builder, lanes, context.get_value_type(lanes), args)
+        _access_lanes(context, builder, lanes, args)
         return context.get_dummy_value()
 
     return types.none(types.int64, types.int64, lanes), codegen
 
 
-@intrinsic
+@instruction(machine.add_product)
 def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = context.get_value_type(lanes)
@@ -109,21 +115,3 @@ def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
         return builder.call(function, [_spread(builder, args[1], lanes.size), args[2], args[0]])
 
     return lanes(lanes, lanes.dtype, lanes), codegen
-
-
-@define_inlined(machine.load_lanes)
-def _load(memory, address, n):
-    touched = max(0, min(n, _n_lanes(memory)))
-    return _load_lanes(memory, checked(address, touched, itemsize_of(memory)), n)
-
-
-@define_inlined(machine.store_lanes)
-def _store(address, n, lanes):
-    touched = max(0, min(n, _n_lanes(lanes)))
-    _store_lanes(checked(address, touched, itemsize_of(lanes)), n, lanes)
-
-
-define_inlined(machine.n_lanes)(lambda memory: _n_lanes(memory))
-define_inlined(machine.add_product)(
-    lambda lanes, factor, others: _add_product(lanes, factor, others)
-)

@@ -87,7 +87,8 @@ def define_formula(step: Callable[..., Any], contract: bool) -> None:
     def compiled_step(*arguments):
         return with_precision(step, _precision(*arguments))
 
-    options: Any = OPTIONS if contract else {**OPTIONS, "fastmath": {"nsz"}}
+    options: Any = {**OPTIONS, "fastmath": {"contract"} if contract else {"nsz"}}
+    del options["pipeline_class"]  # formulas may be anything that Numba compiles
     overload(step, strict=False, jit_options=options)(compiled_step)
 
 

@@ -18,7 +18,6 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from nengo_jit.engines.cpu import kernels  # noqa: F401 (their helpers are known then)
 from nengo_jit.engines.cpu.cache.entry import DESCRIBED, UnsafeError
 from nengo_jit.engines.cpu.cache.eviction import make_room, maker
 from nengo_jit.engines.cpu.cache.folder import Folder

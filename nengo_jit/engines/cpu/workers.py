@@ -31,7 +31,18 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two looks at what other processes have compiled
 MOST_LOST = 3  # processes that may die before we give up
-START = "from nengo_jit.engines.cpu.worker import main; main()"
+# What a process is told: to find packages without running what is in them, which would import nengo
+# and all of this package, and to compile.
+START = """
+import sys, types
+for name, path in {packages}.items():
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = path
+sys.modules["nengo_jit"].engines = sys.modules["nengo_jit.engines"]
+from nengo_jit.engines.cpu.worker import main
+main()
+"""
+PACKAGES = ("nengo_jit", "nengo_jit.engines")
 
 
 class CompilerError(RuntimeError):
@@ -187,10 +198,11 @@ class _Worker:
                 "cache beforehand (see NENGO_JIT_CACHE_DIR)"
             )
         self.command = os.fsdecode(spawn.get_executable())
+        packages = {name: list(sys.modules[name].__path__) for name in PACKAGES}
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed in `end`)
         try:
             self._process = subprocess.Popen(
-                [self.command, "-P", "-c", START],
+                [self.command, "-P", "-c", START.format(packages=packages)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,

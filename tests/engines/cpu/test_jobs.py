@@ -72,6 +72,14 @@ def test_helpers_and_formulas_are_known_there():
     assert machine.HELPERS.pop(function) and machine.FORMULAS.pop(formula)
 
 
+def test_functions_that_several_kernels_call_are_the_same_there():
+    def another(memory, table):
+        return doubled(table)
+
+    (first,), (second,) = there(everything).helpers, there(another).helpers
+    assert first is second is not doubled
+
+
 def test_functions_of_the_package_are_the_same_there():
     called = there(operator.copy_inc.function).function.__globals__
     assert called["vector"] is machine.vector

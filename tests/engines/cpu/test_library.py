@@ -187,6 +187,7 @@ KINDS = {
     "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
     "another's": lambda path: path.write_bytes(pack("lif-" + 32 * "0", b"code", {})),
     "writable by all": lambda path: path.chmod(0o666),
+    "a link": lambda path: path.symlink_to(path.rename(path.parents[1] / "elsewhere")),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 
@@ -204,6 +205,30 @@ def test_damaged_entries_are_compiled_again(cache, compiling, caplog, kind):
     check(library.address_of(with_everything, FLOAT64))  # it has been replaced
     assert compiling == [NAME] * 2 and len(caplog.records) == 1
     assert [path.name for path in cache.iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize("what, other", [("version", "0.0.1"), ("description", "another CPU")])
+def test_what_is_of_another_version_or_processor_is_refused_and_replaced(
+    cache, content, compiling, caplog, monkeypatch, what, other
+):
+    """It has another name. In our entry's place it is noticed."""
+    with monkeypatch.context() as patched:
+        patched.setattr(library, what, lambda *package: other)
+        for cached in (library.name_of, library._compiler):
+            cached.cache_clear()
+        name = library.name_of(with_everything, FLOAT64)
+    library.name_of.cache_clear()
+    library._compiler.cache_clear()
+    assert name != NAME == library.name_of(with_everything, FLOAT64)
+    cache.mkdir(0o700)
+    planted = pack(name, b"of another", {})
+    for each in (name, NAME):
+        (cache / each).write_bytes(planted)
+        (cache / each).chmod(0o600)
+    check(library.address_of(with_everything, FLOAT64))
+    assert compiling == [NAME] and len(caplog.records) == 1 and "another kernel" in caplog.text
+    assert Folder(cache).read(NAME) == content
+    assert (cache / name).read_bytes() == planted
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
