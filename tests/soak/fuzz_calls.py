@@ -1,6 +1,6 @@
 """Random networks with code in Python: it is called in nengo's order, with any number of threads.
 
-``make fuzz-calls`` runs 8,000 of them, 500 of each kind of callers with ensembles and 500 without.
+``make fuzz-calls`` runs 4,000 of them, 500 of each kind of callers, half of these with ensembles.
 A finding is printed with its seed; ``python tests/soak/fuzz_calls.py --seed SEED --count 1`` runs
 it again.
 """
@@ -34,4 +34,4 @@ def run(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__file__, run, __doc__, count=8000))
+    sys.exit(main(__file__, run, __doc__, count=4000))
