@@ -147,7 +147,7 @@ class CpuEngine(Engine):
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
                 if lowered is None:
-                    self.callbacks.append(Callback(operator))
+                    self.callbacks.append(Callback(operator, self.recording.clock))
                     levels[group.level, 0].append(Piece(operator, self.callbacks[-1]))
                     last = group.level
                     continue

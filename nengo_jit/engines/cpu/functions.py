@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.operator import function_name
 from nengo_jit.builder.signal import address as start
 from nengo_jit.builder.targets import Evaluator, Natively, assign
-from nengo_jit.engines.cpu.kernels.tape import perform_at_points
+from nengo_jit.engines.cpu.kernels import python as field
+from nengo_jit.engines.cpu.kernels.python import perform_at_points
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
-from nengo_jit.engines.cpu.tracing import Traced, Unsupported, calls_are_observed, trace
+from nengo_jit.engines.cpu.tasks import Task
+from nengo_jit.engines.cpu.tracing import Unsupported, calls_are_observed, trace
 from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
@@ -39,11 +42,11 @@ class Functions(Evaluator):
             self._known[key] = _Function(function, *key[1:])
         known = self._known[key]
         known.update()
-        return None if known.traced is None else known.evaluate
+        return known.evaluate if known.is_right_at(extremes(points), points) else None
 
 
-class _Function:
-    """A function with its tape.
+class _Function(Task):
+    """A function with its tape, if it has one; else Python has to evaluate the function.
 
     Parameters
     ----------
@@ -51,19 +54,24 @@ class _Function:
         The function of a point.
     size_in, size_out : int
         How many numbers it takes and returns.
-
-    Attributes
-    ----------
-    traced : Traced or None
-        The tape; None if Python has to evaluate the function.
     """
 
     def __init__(self, function: Any, size_in: int, size_out: int):
+        super().__init__(f"The connection function '{function_name(function)}'", self._place_now)
         self._function = function
         self._point, self._target = np.zeros(size_in), np.zeros(size_out)
         self._point.setflags(write=False)  # as those of ensembles are
+        self._points = np.zeros((0, size_in))  # that are being dealt with
+        self._number = np.zeros(1, np.int64)  # of one of them
         self._is_traced = False
-        self.traced: Traced | None = None
+        self.tell(field.CALLED, self._call)
+
+    def _place_now(self) -> str:
+        return f"at the point {self._points[self._number[0]].tolist()}"
+
+    def _call(self) -> None:
+        """Have Python evaluate the function at one of the points."""
+        assign(self._function(self._points[self._number[0]]), self._target)
 
     def update(self) -> None:
         """Trace the function, unless the tape is still right."""
@@ -79,16 +87,47 @@ class _Function:
             self.traced = trace(step, (point, target))
         except Unsupported:
             self.traced = None
+        if self.traced is not None and any(each is not target for each in self.traced.tape.written):
+            self.traced = None  # it has a state, and might be evaluated twice
 
-    def evaluate(self, points: np.ndarray, targets: np.ndarray) -> int:
-        """Fill targets until Python is needed; returns how many have been filled."""
+    def is_right_at(self, chosen: list[int], points: np.ndarray) -> bool:
+        """Whether there is a tape that does what Python does at some of the points."""
+        return self.traced is not None and all(
+            self._perform(points[i : i + 1], self._target[None], is_compared=True) is not None
+            for i in chosen
+        )
+
+    def evaluate(self, points: np.ndarray, targets: np.ndarray) -> int | None:
+        """Fill targets until Python is needed; see `Evaluator.natively`."""
+        return self._perform(points, targets)
+
+    def _perform(
+        self, points: np.ndarray, targets: np.ndarray, is_compared: bool = False
+    ) -> int | None:
         assert self.traced is not None
+        self.is_doubted, self._points = False, points
+        self.get_ready()
+        self.switch(True)
+        if is_compared:
+            self.traced.tape.compare_next()
         points = np.ascontiguousarray(points)
-        tape, n = self.traced.tape.address, len(points)
         inputs = start(points), points.shape[1], start(self._point)
         outputs = start(targets), targets.shape[1], start(self._target)
-        table = table_of([(tape, n, *inputs, *outputs)])
+        row = start(self.words), start(self._number), len(points), *inputs, *outputs
+        table = table_of([row])
         entry = ENTRY(address_of(perform_at_points, FLOAT64))
-        n_done = int(entry(None, start(table)))
+        n_filled = int(entry(None, start(table)))
         REGIONS.raise_failure()
-        return n_done
+        error = self.take_error()
+        if error is not None and not self.is_doubted:
+            raise error
+        if self.wrong:
+            self.traced = None
+        return None if self.is_doubted else n_filled
+
+
+def extremes(points: np.ndarray) -> list[int]:
+    """Which points are furthest in any direction, or next to zero."""
+    squares = np.einsum("ij,ij->i", points, points)
+    indices = *points.argmin(axis=0), *points.argmax(axis=0), squares.argmin(), squares.argmax()
+    return sorted(set(map(int, indices)))
