@@ -81,25 +81,32 @@ class Task:
 
     def take_error(self) -> BaseException | None:
         """What Python raised, if it did; it can be taken once."""
-        path, self.words[field.PATH] = self.words[field.PATH], 0
+        path = self._take_path()
         error = take_error(self.words)
-        if path and isinstance(error, Exception):  # Ctrl-C says nothing about the tape
+        # Ctrl-C says nothing about the tape.
+        if path and isinstance(error, Exception) and self._is_to_blame():
             self._disprove(f"gave a value when compiled where Python raised {error!r}", path)
         return error
 
     def _after_difference(self) -> None:
         """Python has not done what the tape would have done."""
-        path, self.words[field.PATH] = self.words[field.PATH], 0
-        assert self.traced is not None
-        ours, theirs = self.traced.tape.difference(path)
-        self._disprove(f"gave {ours} when compiled and {theirs} in Python", path)
+        path = self._take_path()
+        if self.traced is not None and self._is_to_blame():
+            ours, theirs = self.traced.tape.difference(path)
+            self._disprove(f"gave {ours} when compiled and {theirs} in Python", path)
 
-    def _disprove(self, how: str, path: int) -> None:
-        """Go on without the tape, for good unless something that it relied on has changed."""
+    def _take_path(self) -> int:
+        path, self.words[field.PATH] = int(self.words[field.PATH]), 0
+        return path
+
+    def _is_to_blame(self) -> bool:
+        """Go on without the tape; tells whether nothing that it relied on has changed."""
         self.switch(False)
         self.is_doubted = True
-        if self.traced is None or not self.traced.is_right:
-            return
+        return self.traced is not None and self.traced.is_right
+
+    def _disprove(self, how: str, path: int) -> None:
+        assert self.traced is not None
         self.wrong = f"{how}, {self._place()}"
         logger.warning(
             "%s stays in Python from now on: it %s. %s",
