@@ -45,45 +45,45 @@ LARGEST_INTEGER = 2.0**53  # below which all whole numbers are numbers of double
 RETURN = 0
 REDO = 1  # in Python
 BRANCH = 2  # go on at instruction n if a is zero
-FUNCTION = 3  # a C function of a; its address in place of b
-FUNCTION_OF_TWO = 4  # a C function of a and b; its address in place of c
-LOOP = 5  # of NumPy: in place of a to c, the addresses of function, arguments, sizes, steps, data
-LOAD = 6  # a is in memory
-LOAD_SHORT = 7
-LOAD_INTEGERS = 8
-LOAD_BOOLEANS = 9
-STORE = 10  # the result is in memory
-STORE_SHORT = 11
-STORE_INTEGERS = 12
-STORE_BOOLEANS = 13
-GATHER = 14  # from the addresses that are listed in place of a
-LOOKUP = 15  # row b of a table a of c rows with n elements
-ROLL = 16  # a, b elements further
-MOVE = 17
-ADD = 18
-SUBTRACT = 19
-MULTIPLY = 20
-DIVIDE = 21
-REMAINDER = 22
-FLOOR_DIVIDE = 23
-NEGATIVE = 24
-ABSOLUTE = 25
-SQRT = 26
-FLOOR = 27
-CEIL = 28
-TRUNC = 29
-RINT = 30
-INTEGER = 31  # a as a whole number, which has no negative zero
-LESS = 32
-LESS_EQUAL = 33
-EQUAL = 34
-NOT_EQUAL = 35
-AND = 36
-OR = 37
-NOT = 38
-SELECT = 39  # a if c else b
-SHORT = 40  # a, which must be finite in single precision
-COMMIT = 41  # the path is complete, see `COUNTDOWN`
+COMMIT = 3  # the path is complete, see `COUNTDOWN`
+FUNCTION = 4  # a C function of a; its address in place of b
+FUNCTION_OF_TWO = 5  # a C function of a and b; its address in place of c
+LOOP = 6  # of NumPy: in place of a to c, the addresses of function, arguments, sizes, steps, data
+LOAD = 7  # a is in memory
+LOAD_SHORT = 8
+LOAD_INTEGERS = 9
+LOAD_BOOLEANS = 10
+STORE = 11  # the result is in memory
+STORE_SHORT = 12
+STORE_INTEGERS = 13
+STORE_BOOLEANS = 14
+GATHER = 15  # from the addresses that are listed in place of a
+LOOKUP = 16  # row b of a table a of c rows with n elements
+ROLL = 17  # a, b elements further
+MOVE = 18
+ADD = 19
+SUBTRACT = 20
+MULTIPLY = 21
+DIVIDE = 22
+REMAINDER = 23
+FLOOR_DIVIDE = 24
+NEGATIVE = 25
+ABSOLUTE = 26
+SQRT = 27
+FLOOR = 28
+CEIL = 29
+TRUNC = 30
+RINT = 31
+INTEGER = 32  # a as a whole number, which has no negative zero
+LESS = 33
+LESS_EQUAL = 34
+EQUAL = 35
+NOT_EQUAL = 36
+AND = 37
+OR = 38
+NOT = 39
+SELECT = 40  # a if c else b
+SHORT = 41  # a, which must be finite in single precision
 
 # What the head of a tape says
 N_PLACES = 0  # how many integers must be as they were when the tape was made
@@ -331,19 +331,17 @@ def perform(memory, tape):
         word = integers(tape, WIDTH)
         tape += 8 * WIDTH
         operation, n, a, b, c = word[0], word[1], word[3], word[5], word[7]
-        if operation == RETURN:
-            return DONE
-        if operation == REDO:
-            return IN_PYTHON
-        if operation == BRANCH:
-            if reals(a, 1)[0] == 0.0:
-                tape = start + 8 * WIDTH * n
-            continue
-        if operation == COMMIT:
-            if word[COUNTDOWN] == 0 or head[N_LEFT] == 0:
+        if operation <= COMMIT:
+            if operation < BRANCH:
+                return DONE if operation == RETURN else IN_PYTHON
+            if operation == BRANCH:
+                if reals(a, 1)[0] == 0.0:
+                    tape = start + 8 * WIDTH * n
+            elif word[COUNTDOWN] == 0 or head[N_LEFT] == 0:
                 return tape - 8 * WIDTH
-            word[COUNTDOWN] -= 1
-            head[N_LEFT] -= 1
+            else:
+                word[COUNTDOWN] -= 1
+                head[N_LEFT] -= 1
             continue
         if STORE <= operation <= STORE_BOOLEANS:
             store(operation, n, word[2], a, word[4])
