@@ -179,7 +179,10 @@ class Tracing:
         """Be told of calls of Python after which tapes might be wrong."""
         is_needed = on and bool(self._watched)
         for callback in self._callbacks:
-            callback.tell(task.TOLD, self._after_call if is_needed else None)
+            if is_needed:
+                callback.tell(task.TOLD, self._after_call)
+            else:
+                callback.untell(task.TOLD)
 
     def _watch(self) -> None:
         """Watch what the tapes rely on, before any of them is put to use."""

@@ -67,9 +67,14 @@ class Task:
         self.tell(field.DIFFERS, self._after_difference)
 
     def tell(self, place: int, value: Any) -> None:
-        """Tell where an object is, or that there is none."""
-        self.words[place] = 0 if value is None else id(value)
+        """Tell where an object is."""
+        self.words[place] = id(value)
         self._kept[place] = value
+
+    def untell(self, place: int) -> None:
+        """Tell that there is no object any more."""
+        self.words[place] = 0
+        self._kept.pop(place, None)
 
     def kept(self) -> tuple[Any, ...]:
         """What kernels may be using: it must be kept until they have returned."""
