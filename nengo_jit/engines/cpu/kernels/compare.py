@@ -10,9 +10,17 @@ the tape would have written goes to a shadow of the memory: a copy that was made
 from __future__ import annotations
 
 from nengo_jit.engines.cpu.kernels import tape as op
-from nengo_jit.engines.cpu.kernels.python import CALL, DIFFERS, LENGTH, PATH, TAPE, call_briefly
+from nengo_jit.engines.cpu.kernels.python import (
+    CALL,
+    DIFFERS,
+    LENGTH,
+    PATH,
+    PERFORM,
+    TAPE,
+    call_briefly,
+)
 from nengo_jit.engines.cpu.kernels.tape import WIDTH, is_right, store
-from nengo_jit.engines.cpu.machine import call, helper, integers, kernel, octets
+from nengo_jit.engines.cpu.machine import OUT_OF_BOUNDS, call, helper, integers, kernel, octets
 
 
 @helper()
@@ -49,11 +57,16 @@ def store_in_shadows(address):
 def compare(memory, address):
     """Have Python carry out the task at an address, and compare the path with it.
 
-    If Python raises, or is interrupted, this does not count as a comparison: the path is compared
-    the next time that it is taken.
+    Whoever calls this has the lock. If Python raises, or is interrupted, this does not count as a
+    comparison: the path is compared the next time that it is taken.
     """
     task = integers(address, LENGTH)
-    path, head = task[PATH], integers(task[TAPE], WIDTH)
+    path, head = call(task[PERFORM], task[TAPE]), integers(task[TAPE], WIDTH)
+    if path == op.IN_PYTHON:  # which it would not have been a moment ago
+        return call(task[CALL], address)
+    if path <= OUT_OF_BOUNDS:
+        return path
+    task[PATH] = path
     commit = integers(path, WIDTH)
     spans = integers(commit[op.SPANS], 3 * commit[op.N_SPANS])
     copy_spans(spans)

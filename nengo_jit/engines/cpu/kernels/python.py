@@ -217,16 +217,17 @@ def call_python(memory, address):
 
 
 @helper()
-def compare_path(address, path):
-    """Compare what a tape has done along a path with what Python does; returns a status.
+def compare_with_python(address):
+    """Carry out a task both ways, see `compare`; returns a status.
 
-    ``path`` is what `perform` has returned: it may also be a status of its own.
+    The lock is held from before the tape reads anything until the end, so that other threads do
+    not change what both work on.
     """
-    if path <= OUT_OF_BOUNDS:
-        return path
-    task = integers(address, LENGTH)
-    task[PATH] = path
-    return call(task[COMPARE], address)
+    kernel = integers(address, LENGTH)[COMPARE]
+    state = lock_python()
+    status = call(kernel, address)
+    unlock_python(state)
+    return status
 
 
 @helper()
@@ -234,9 +235,9 @@ def carry_out(address):
     """Carry out the task at an address; returns a status."""
     task = integers(address, LENGTH)
     done = IN_PYTHON if task[TAPE] == 0 else call(task[PERFORM], task[TAPE])
-    if done == DONE:
-        return 0
-    return call(task[CALL], address) if done == IN_PYTHON else compare_path(address, done)
+    if done == IN_PYTHON:
+        return call(task[CALL], address)
+    return compare_with_python(address) if done > OUT_OF_BOUNDS else done
 
 
 @kernel("=", exact=True)
@@ -276,9 +277,9 @@ def perform_at_points(memory, table):
             point[j] = given[j]
         number[0] = i
         done = call(task[PERFORM], task[TAPE])
-        if done != DONE and (done == IN_PYTHON or compare_path(row[1], done) != 0):
-            return i
-        if task[TAPE] == 0:  # the tape is wrong
+        if done > OUT_OF_BOUNDS:
+            done = compare_with_python(row[1])
+        if done != DONE or task[TAPE] == 0:  # the tape is wrong
             return i
         kept = reals(row[7] + 8 * i * n_out, n_out)
         for j in range(n_out):
