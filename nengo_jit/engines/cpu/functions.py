@@ -42,7 +42,8 @@ class Functions(Evaluator):
             self._known[key] = _Function(function, *key[1:])
         known = self._known[key]
         known.update()
-        return known.evaluate if known.is_right_at(extremes(points), points) else None
+        chosen = [points[i] for i in extremes(points)]
+        return known.evaluate if known.is_right_at(chosen) else None
 
 
 class _Function(Task):
@@ -61,7 +62,7 @@ class _Function(Task):
         self._function = function
         self._point, self._target = np.zeros(size_in), np.zeros(size_out)
         self._point.setflags(write=False)  # as those of ensembles are
-        self._points = np.zeros((0, size_in))  # that are being dealt with
+        self._points: Any = ()  # that are being dealt with
         self._number = np.zeros(1, np.int64)  # of one of them
         self._is_traced = False
         self.tell(field.CALLED, self._call)
@@ -82,6 +83,9 @@ class _Function(Task):
         def step() -> None:
             assign(function(point), target)
 
+        if not self._is_traced:
+            self.get_ready()
+            self._perform = ENTRY(address_of(perform_at_points, FLOAT64))
         self._is_traced = True
         try:
             self.traced = trace(step, (point, target))
@@ -90,33 +94,30 @@ class _Function(Task):
         if self.traced is not None and any(each is not target for each in self.traced.tape.written):
             self.traced = None  # it has a state, and might be evaluated twice
 
-    def is_right_at(self, chosen: list[int], points: np.ndarray) -> bool:
-        """Whether there is a tape that does what Python does at some of the points."""
-        return self.traced is not None and all(
-            self._perform(points[i : i + 1], self._target[None], is_compared=True) is not None
-            for i in chosen
-        )
+    def is_right_at(self, points: list[np.ndarray]) -> bool:
+        """Whether there is a tape that does what Python does at points of one's choice."""
+        if self.traced is None:
+            return False
+        targets = np.empty((len(points), len(self._target)))
+        with self.traced.tape.all_compared():
+            while points:
+                n_compared = self.evaluate(points, targets)
+                if n_compared is None:
+                    return False
+                points = points[n_compared + 1 :]  # without the one that is for Python
+        return True
 
-    def evaluate(self, points: np.ndarray, targets: np.ndarray) -> int | None:
+    def evaluate(self, points: Any, targets: np.ndarray) -> int | None:
         """Fill targets until Python is needed; see `Evaluator.natively`."""
-        return self._perform(points, targets)
-
-    def _perform(
-        self, points: np.ndarray, targets: np.ndarray, is_compared: bool = False
-    ) -> int | None:
         assert self.traced is not None
         self.is_doubted, self._points = False, points
-        self.get_ready()
         self.switch(True)
-        if is_compared:
-            self.traced.tape.compare_next()
-        points = np.ascontiguousarray(points)
-        inputs = start(points), points.shape[1], start(self._point)
+        given = np.ascontiguousarray(points)
+        inputs = start(given), given.shape[1], start(self._point)
         outputs = start(targets), targets.shape[1], start(self._target)
-        row = start(self.words), start(self._number), len(points), *inputs, *outputs
+        row = start(self.words), start(self._number), len(given), *inputs, *outputs
         table = table_of([row])
-        entry = ENTRY(address_of(perform_at_points, FLOAT64))
-        n_filled = int(entry(None, start(table)))
+        n_filled = int(self._perform(None, start(table)))
         REGIONS.raise_failure()
         error = self.take_error()
         if error is not None and not self.is_doubted:
@@ -128,6 +129,5 @@ class _Function(Task):
 
 def extremes(points: np.ndarray) -> list[int]:
     """Which points are furthest in any direction, or next to zero."""
-    squares = np.einsum("ij,ij->i", points, points)
-    indices = *points.argmin(axis=0), *points.argmax(axis=0), squares.argmin(), squares.argmax()
-    return sorted(set(map(int, indices)))
+    columns = [*points.T, np.einsum("ij,ij->i", points, points)]
+    return sorted({int(place) for each in columns for place in (each.argmin(), each.argmax())})

@@ -6,6 +6,8 @@ Registers are numbered from zero, constants from `CONSTANTS`. Addresses are know
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -93,9 +95,16 @@ class Tape:
         """bool: whether an array has been found to be in another place or of another shape."""
         return bool(self._has_moved[0])
 
-    def compare_next(self) -> None:
-        """Have the next call compared with Python, whichever path it takes."""
-        self.code[0, op.N_LEFT] = 0
+    @contextmanager
+    def all_compared(self) -> Iterator[None]:
+        """Context in which all calls are compared with Python."""
+        head = self.code[0]
+        interval = head[op.INTERVAL]
+        head[[op.N_LEFT, op.INTERVAL]] = 0, 1
+        try:
+            yield
+        finally:
+            head[[op.N_LEFT, op.INTERVAL]] = interval - 1, interval
 
     def difference(self, path: int) -> tuple[Any, Any]:
         """What the tape has computed along a path, and what Python has.
