@@ -14,7 +14,7 @@ from nengo_jit.builder.settings import settings
 
 MOST_STOPS = 20  # of native evaluation, after which Python does the rest by itself
 
-Natively = Callable[[np.ndarray, np.ndarray], int]
+Natively = Callable[[np.ndarray, np.ndarray], int | None]
 
 
 class Evaluator:
@@ -36,7 +36,9 @@ class Evaluator:
         -------
         callable or None
             Takes the last rows of ``points`` and ``targets``, fills targets row by row, and
-            returns how many it has filled: it stops where Python is needed.
+            returns how many it has filled: it stops where Python is needed. It returns None if
+            Python says otherwise at one of the points, so that nothing that it has ever filled can
+            be trusted.
         """
         return None
 
@@ -87,7 +89,11 @@ def get_targets(
     i = n_stops = 0
     while i < len(points):
         if natively is not None and n_stops < MOST_STOPS:
-            i += natively(points[i:], targets[i:])
+            n_filled = natively(points[i:], targets[i:])
+            if n_filled is None:
+                i, natively = 0, None
+            else:
+                i += n_filled
             n_stops += 1
         if i < len(points):
             value = function(points[i])
@@ -137,16 +143,15 @@ def check_targets(conn: Connection, eval_points: np.ndarray, targets: np.ndarray
 def targets_ahead(
     conn: Connection, eval_points: np.ndarray, evaluator: Evaluator
 ) -> np.ndarray | None:
-    """What a connection's function is at evaluation points, if no Python is needed to know.
+    """What a connection's function is at evaluation points, if that can be computed natively.
 
     Parameters and result are those of `get_targets`.
     """
     points = eval_points[:, conn.pre_slice]
     targets = np.zeros((len(points), conn.size_mid), dtype=settings().float_dtype)
     natively = evaluator.natively(conn.function, points, targets)
-    if natively is None or natively(points, targets) < len(points):
-        return None
-    return targets
+    is_complete = natively is not None and natively(points, targets) == len(points)
+    return targets if is_complete else None
 
 
 def assign(value: Any, target: np.ndarray) -> None:

@@ -109,6 +109,29 @@ def test_none_is_an_error_after_native_evaluation_as_well():
         get_targets(conn, POINTS, evaluator=UpTo(2))
 
 
+class Doubtful(Evaluator):
+    """Fills targets with something else, and finds that out at the second stop."""
+
+    def natively(self, function, points, targets):
+        stops = iter([1, None])
+
+        def evaluate(points, targets):
+            targets[:1] = 99.0
+            return next(stops)
+
+        return evaluate
+
+
+def test_python_evaluates_all_points_if_the_native_way_is_found_to_be_wrong():
+    calls = []
+    conn = connection(plus_one_with(calls))
+    calls.clear()
+    found = get_targets(conn, POINTS, evaluator=Doubtful())
+    np.testing.assert_array_equal(found, POINTS + 1)
+    assert calls == [3, 1, 3, 5]  # the first one where the evaluator stopped
+    assert targets_ahead(conn, POINTS, Doubtful()) is None
+
+
 def test_targets_ahead_are_complete_or_there_are_none():
     calls = []
     conn = connection(plus_one_with(calls))

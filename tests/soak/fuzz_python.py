@@ -1,6 +1,7 @@
 """Random Python functions: compiled or not, they give the same bits and errors, and none crashes.
 
-``make fuzz-python`` runs 20,000 of them. A finding is printed with its program and seed;
+``make fuzz-python`` runs 20,000 random programs, and as many calls of the functions that may be
+compiled. A finding is printed with its program and seed;
 ``python tests/soak/fuzz_python.py --seed SEED --count 1`` runs it again.
 """
 
@@ -11,7 +12,15 @@ from pool import main
 
 sys.path.append(str(Path(__file__).parents[1] / "engines" / "cpu" / "tracing"))
 
-from random_programs import run
+import every_function
+import random_programs
+
+
+def run(seed):
+    """Check the program and the call of a seed."""
+    random_programs.run(seed)
+    every_function.run(seed)
+
 
 if __name__ == "__main__":
     sys.exit(main(__file__, run, __doc__, count=20_000))

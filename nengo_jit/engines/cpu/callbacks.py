@@ -6,9 +6,7 @@ What such a step computes is traced and performed as a tape, if that is the same
 
 from __future__ import annotations
 
-import ctypes
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,14 +19,9 @@ from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
-from nengo_jit.engines.cpu.objects import KINDS
-from nengo_jit.engines.cpu.tracing import (
-    Traced,
-    Unsupported,
-    Watched,
-    calls_are_observed,
-    trace,
-)
+from nengo_jit.engines.cpu.tasks import Task
+from nengo_jit.engines.cpu.tracing import Unsupported, Watched, calls_are_observed, trace
+from nengo_jit.engines.recorder import Clock
 from nengo_jit.planner.merge import kind_of
 
 logger = logging.getLogger(__name__)
@@ -38,7 +31,7 @@ WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are 
 WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
 
 
-class Callback:
+class Callback(Task):
     """An entry of a program that carries out a Python function.
 
     It must be `reset` before the program runs.
@@ -47,6 +40,8 @@ class Callback:
     ----------
     operator : Operator
         What the function carries out.
+    clock : Clock
+        Knows how many steps are complete.
 
     Attributes
     ----------
@@ -54,8 +49,6 @@ class Callback:
         The function, from the operator's ``make_step``.
     table : int
         Address of what the kernel is told: where the tape is, if any, and what is called.
-    traced : Traced or None
-        The tape, if the function is performed as one.
     remark : str
         Why the function is called in Python, or when it is; in words that go on from "it".
     """
@@ -63,81 +56,45 @@ class Callback:
     when = "always"  # in which steps it runs, see `Kernel`
     kernel = run_functions
 
-    def __init__(self, operator: Any):
+    def __init__(self, operator: Any, clock: Clock):
+        super().__init__(operator, lambda: f"in step {clock.n_steps + 1}")
         self.operator = operator
-        self.traced: Traced | None = None
         self.remark = "is not compiled yet"
         self._n_traces = 0
-        self._kept: dict[int, Any] = {}  # objects that the kernel has the addresses of
-        self._task = np.zeros(task.LENGTH, np.int64)
-        self._task[task.KINDS] = start(KINDS)
-        self._table = table_of([(start(self._task),)])
+        self._table = table_of([(start(self.words),)])
         self.table = start(self._table)
 
     def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:
         """Make the function anew, with the parameters of ``make_step``."""
+        self.get_ready()
         self.step: Step = self.operator.make_step(signals, dt, rng)
         self._own = [signals[signal] for signal in self.operator.all_signals]
         self.traced, self.remark = None, "is not compiled yet"
         self.switch(False)
-        self._tell(task.CALLED, self.step)
+        self.tell(task.CALLED, self.step)
         if type(self.operator) is SimPyFunc and self.operator.output is not None:
             output = signals[self.operator.output]
             fits = output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output)
             if fits and output.flags.writeable:
-                self._task[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
-                self._task[task.ITEMSIZE] = output.itemsize
-                self._tell(task.CALLED, self.operator.make_call(signals))
-                self._tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
-
-    def kept(self) -> tuple[Any, ...]:
-        """What a program may be using: it must be kept until the program has ended."""
-        return (self.traced, *self._kept.values())
-
-    def listen(self, told: Callable[[], None] | None) -> None:
-        """Have a function called each time that Python has been called, or none."""
-        self._tell(task.TOLD, told)
-        if told is None:
-            self._task[task.TOLD] = 0
-
-    def _tell(self, field: int, value: Any) -> None:
-        """Tell the kernel where an object is."""
-        self._task[field] = id(value)
-        self._kept[field] = value
-
-    def take_error(self) -> BaseException | None:
-        """What Python raised, if that stopped the program; it can be taken once."""
-        return take_error(self._task)
+                self.words[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
+                self.words[task.ITEMSIZE] = output.itemsize
+                self.tell(task.CALLED, self.operator.make_call(signals))
+                self.tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
 
     def trace(self) -> None:
         """Make a tape for the function, if that is the same thing; `switch` puts it to use."""
         self.switch(False)
+        self.is_doubted = False
         self._n_traces += 1
         try:
+            if self.wrong:
+                raise Unsupported(self.wrong)
             if self._n_traces > MOST_TRACES:
                 raise Unsupported("reads what is rebound again and again")
             self.traced = trace(self.step, self._own)
             self.remark = "; ".join(self.traced.reasons)
         except Unsupported as reason:
             self.traced, self.remark = None, str(reason)
-
-    def switch(self, on: bool) -> None:
-        """Perform the tape, if there is one, or call Python."""
-        self._task[task.TAPE] = self.traced.tape.address if on and self.traced is not None else 0
-
-
-def take_error(told: np.ndarray) -> BaseException | None:
-    """What Python raised in a task, as an exception that can be taken once; None if nothing."""
-    places = slice(task.ERROR, task.LENGTH)
-    parts = [ctypes.c_void_p(part) for part in told[places].tolist()]
-    if not parts[0]:
-        return None
-    told[places] = 0
-    try:
-        ctypes.pythonapi.PyErr_Restore(*parts)
-    except BaseException as error:
-        return error
-    return None
 
 
 class Tracing:
@@ -202,11 +159,11 @@ class Tracing:
     def _trace_anew(self) -> None:
         """Trace what reads something that has been rebound since."""
         traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
-        has_moved = any(each.tape.has_moved for _, each in traced)
-        if not self._is_watched or has_moved or self._watched.have_changed():
+        is_over = any(callback.is_doubted or each.tape.has_moved for callback, each in traced)
+        if not self._is_watched or is_over or self._watched.have_changed():
             self._is_watched = False
             for callback, each in traced:
-                if not each.is_right:
+                if callback.is_doubted or not each.is_right:
                     callback.trace()
             self._watch()
 
@@ -222,7 +179,10 @@ class Tracing:
         """Be told of calls of Python after which tapes might be wrong."""
         is_needed = on and bool(self._watched)
         for callback in self._callbacks:
-            callback.listen(self._after_call if is_needed else None)
+            if is_needed:
+                callback.tell(task.TOLD, self._after_call)
+            else:
+                callback.untell(task.TOLD)
 
     def _watch(self) -> None:
         """Watch what the tapes rely on, before any of them is put to use."""

@@ -85,9 +85,10 @@ class CpuEngine(Engine):
         while not in_python <= self.plan.callers:  # more than `runs_python` has told
             self.plan = self.plan.grouped(in_python | self.plan.callers)
             in_python = self._lower_all()
-        self.callbacks = [Callback(op) for op in plan.operators if op in in_python]
         self._step = self.signals[plan.step]
         self.recording = Recording(plan.probes, self.signals)
+        clock = self.recording.clock
+        self.callbacks = [Callback(op, clock) for op in plan.operators if op in in_python]
         self._recorders = KernelRecording(self.recording, self._step, self._lowering)
         status = np.zeros(2, np.int64)  # see `RUNNING`
         self._told, self._status = status, status.data  # of which the latter is quicker to read

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.operator import function_name
 from nengo_jit.builder.signal import address as start
 from nengo_jit.builder.targets import Evaluator, Natively, assign
-from nengo_jit.engines.cpu.kernels.tape import perform_at_points
+from nengo_jit.engines.cpu.kernels import python as field
+from nengo_jit.engines.cpu.kernels.python import perform_at_points
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
-from nengo_jit.engines.cpu.tracing import Traced, Unsupported, calls_are_observed, trace
+from nengo_jit.engines.cpu.tasks import Task
+from nengo_jit.engines.cpu.tracing import Unsupported, calls_are_observed, trace
 from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
@@ -39,11 +42,12 @@ class Functions(Evaluator):
             self._known[key] = _Function(function, *key[1:])
         known = self._known[key]
         known.update()
-        return None if known.traced is None else known.evaluate
+        chosen = [points[i] for i in extremes(points)]
+        return known.evaluate if known.is_right_at(chosen) else None
 
 
-class _Function:
-    """A function with its tape.
+class _Function(Task):
+    """A function with its tape, if it has one; else Python has to evaluate the function.
 
     Parameters
     ----------
@@ -51,19 +55,24 @@ class _Function:
         The function of a point.
     size_in, size_out : int
         How many numbers it takes and returns.
-
-    Attributes
-    ----------
-    traced : Traced or None
-        The tape; None if Python has to evaluate the function.
     """
 
     def __init__(self, function: Any, size_in: int, size_out: int):
+        super().__init__(f"The connection function '{function_name(function)}'", self._place_now)
         self._function = function
         self._point, self._target = np.zeros(size_in), np.zeros(size_out)
         self._point.setflags(write=False)  # as those of ensembles are
+        self._points: Any = ()  # that are being dealt with
+        self._number = np.zeros(1, np.int64)  # of one of them
         self._is_traced = False
-        self.traced: Traced | None = None
+        self.tell(field.CALLED, self._call)
+
+    def _place_now(self) -> str:
+        return f"at the point {self._points[self._number[0]].tolist()}"
+
+    def _call(self) -> None:
+        """Have Python evaluate the function at one of the points."""
+        assign(self._function(self._points[self._number[0]]), self._target)
 
     def update(self) -> None:
         """Trace the function, unless the tape is still right."""
@@ -74,21 +83,51 @@ class _Function:
         def step() -> None:
             assign(function(point), target)
 
+        if not self._is_traced:
+            self.get_ready()
+            self._perform = ENTRY(address_of(perform_at_points, FLOAT64))
         self._is_traced = True
         try:
             self.traced = trace(step, (point, target))
         except Unsupported:
             self.traced = None
+        if self.traced is not None and any(each is not target for each in self.traced.tape.written):
+            self.traced = None  # it has a state, and might be evaluated twice
 
-    def evaluate(self, points: np.ndarray, targets: np.ndarray) -> int:
-        """Fill targets until Python is needed; returns how many have been filled."""
+    def is_right_at(self, points: list[np.ndarray]) -> bool:
+        """Whether there is a tape that does what Python does at points of one's choice."""
+        if self.traced is None:
+            return False
+        targets = np.empty((len(points), len(self._target)))
+        with self.traced.tape.all_compared():
+            while points:
+                n_compared = self.evaluate(points, targets)
+                if n_compared is None:
+                    return False
+                points = points[n_compared + 1 :]  # without the one that is for Python
+        return True
+
+    def evaluate(self, points: Any, targets: np.ndarray) -> int | None:
+        """Fill targets until Python is needed; see `Evaluator.natively`."""
         assert self.traced is not None
-        points = np.ascontiguousarray(points)
-        tape, n = self.traced.tape.address, len(points)
-        inputs = start(points), points.shape[1], start(self._point)
+        self.is_doubted, self._points = False, points
+        self.switch(True)
+        given = np.ascontiguousarray(points)
+        inputs = start(given), given.shape[1], start(self._point)
         outputs = start(targets), targets.shape[1], start(self._target)
-        table = table_of([(tape, n, *inputs, *outputs)])
-        entry = ENTRY(address_of(perform_at_points, FLOAT64))
-        n_done = int(entry(None, start(table)))
+        row = start(self.words), start(self._number), len(given), *inputs, *outputs
+        table = table_of([row])
+        n_filled = int(self._perform(None, start(table)))
         REGIONS.raise_failure()
-        return n_done
+        error = self.take_error()
+        if error is not None and not self.is_doubted:
+            raise error
+        if self.wrong:
+            self.traced = None
+        return None if self.is_doubted else n_filled
+
+
+def extremes(points: np.ndarray) -> list[int]:
+    """Which points are furthest in any direction, or next to zero."""
+    columns = [*points.T, np.einsum("ij,ij->i", points, points)]
+    return sorted({int(place) for each in columns for place in (each.argmin(), each.argmax())})

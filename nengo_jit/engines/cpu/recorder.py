@@ -7,12 +7,12 @@ import sys
 import numpy as np
 
 from nengo_jit.builder.signal import address as start
-from nengo_jit.engines.cpu.callbacks import take_error
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
 from nengo_jit.engines.cpu.lowering import Lowering
 from nengo_jit.engines.cpu.strands import Piece
+from nengo_jit.engines.cpu.tasks import take_error
 from nengo_jit.engines.recorder import Recorder
 from nengo_jit.engines.recording import Recording
 

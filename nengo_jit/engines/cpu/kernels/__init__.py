@@ -4,6 +4,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu import team
 from nengo_jit.engines.cpu.kernels import (
+    compare,
     learning_rules,
     neurons,
     operator,
@@ -41,6 +42,7 @@ def compile_all() -> None:
 
 
 __all__ = [
+    "compare",
     "learning_rules",
     "neurons",
     "operator",

@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels import neurons, operator, probe, python, rates, spikes, tape
+from nengo_jit.engines.cpu.kernels import (
+    compare,
+    neurons,
+    operator,
+    probe,
+    python,
+    rates,
+    spikes,
+    tape,
+)
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.machine import FLOAT64, Kernel
 from nengo_jit.engines.cpu.team import lead, run
@@ -18,6 +27,9 @@ from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 
 Needed = list[tuple[Kernel, np.dtype]]
+
+# What functions in Python need, whatever calls them; of double precision always
+FOR_PYTHON = (tape.perform, python.call_python, compare.compare)
 
 
 def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
@@ -30,7 +42,10 @@ def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
     dtype : numpy.dtype
         Type of its numbers.
     """
+    used = list(used)
     running = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
+    if python.run_functions in used:
+        running += [(kernel, FLOAT64) for kernel in FOR_PYTHON]
     return [*running, *((kernel, dtype) for kernel in used)]
 
 
@@ -58,7 +73,7 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     if any(callable(node.output) for node in network.all_nodes):
         used.append(python.run_functions)
     if any(callable(connection.function) for connection in network.all_connections):
-        others.append(tape.perform_at_points)
+        others += [python.perform_at_points, *FOR_PYTHON]
     return [
         *needed(filter(None, used), dtype),
         *((kernel, FLOAT64) for kernel in others if kernel is not None),

@@ -9,7 +9,7 @@ import numpy as np
 
 from nengo_jit.builder.operator import TimeUpdate
 from nengo_jit.builder.probe import SimProbe
-from nengo_jit.engines.cpu.kernels.python import call_python
+from nengo_jit.engines.cpu.kernels.python import CALLED, call_briefly
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     LATE,
@@ -118,7 +118,7 @@ def complete_step(memory, table):
     before = arithmetic()
     if is_single(memory):
         set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
-    status = call_python(row[4])
+    status = call_briefly(row[4], CALLED)
     if is_single(memory):
         set_arithmetic(before)
     return LATE if status != 0 else 0

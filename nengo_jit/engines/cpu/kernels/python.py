@@ -1,6 +1,7 @@
-"""The kernel that carries out Python functions: as tapes, or by calling Python.
+"""The kernels that carry out Python functions: as tapes, or by calling Python.
 
-A task is a list of integers that says what is to be carried out. What Python returns is taken
+A task is a list of integers that says what is to be carried out, and has the addresses of the
+kernels that do parts of it: so each of them is compiled once. What Python returns is taken
 from where it lies in memory, which takes a few nanoseconds, if it is of a usual kind: a number, a
 list or a tuple of numbers, or an array. Whatever else is returned, or does not fit, or is not
 finite, is left to a function in Python.
@@ -13,12 +14,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.tape import LARGEST, LARGEST_INTEGER, LARGEST_SHORT, perform
+from nengo_jit.engines.cpu.kernels.tape import (
+    DONE,
+    IN_PYTHON,
+    LARGEST,
+    LARGEST_INTEGER,
+    LARGEST_SHORT,
+)
 from nengo_jit.engines.cpu.machine import (
+    OUT_OF_BOUNDS,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
     arithmetic,
     as_integer,
+    call,
     call_object,
     call_object_of_one,
     drop_object,
@@ -63,15 +72,20 @@ from nengo_jit.engines.cpu.objects import (
 
 # What a task says; objects are given by their addresses
 TAPE = 0  # address of what is performed; zero to call Python
-CALLED = 1  # what is called, without arguments
-STORE = 2  # what stores a result that is not stored here; zero if results are not wanted
-OUTPUT = 3  # where a result is stored: the address of numbers of either precision
-N_OUTPUTS = 4  # how many there are
-ITEMSIZE = 5  # bytes of each
-TOLD = 6  # what is called afterwards; zero if nothing is
-KINDS = 7  # address of `objects.KINDS`
-ERROR = 8  # type, value and traceback of what Python raised, for which there is room here
-LENGTH = 11
+PERFORM = 1  # addresses of the kernels `perform`, `call_python` and `compare`
+CALL = 2
+COMPARE = 3
+CALLED = 4  # what is called, without arguments
+STORE = 5  # what stores a result that is not stored here; zero if results are not wanted
+OUTPUT = 6  # where a result is stored: the address of numbers of either precision
+N_OUTPUTS = 7  # how many there are
+ITEMSIZE = 8  # bytes of each
+TOLD = 9  # what is called afterwards; zero if nothing is
+KINDS = 10  # address of `objects.KINDS`
+PATH = 11  # address of the `COMMIT` of a path that is being compared; zero if none is
+DIFFERS = 12  # what is called if Python does not do what the tape does
+ERROR = 13  # type, value and traceback of what Python raised, for which there is room here
+LENGTH = 16
 
 
 @helper()
@@ -159,8 +173,33 @@ def store_value(value, n, output, itemsize, kinds):
 
 
 @helper()
-def call_python(address):
-    """Carry out a task by calling Python; returns zero, or a status if it raised."""
+def call_briefly(address, field):
+    """Call an object that a task names, without arguments; returns zero, or a status if it raised.
+
+    For objects whose result nobody wants.
+    """
+    state = lock_python()
+    return conclude(address, call_object(integers(address, LENGTH)[field]), state)
+
+
+@helper()
+def conclude(address, value, state):
+    """Give up a result and the lock; returns zero, or a status if there is no result."""
+    if value == 0:
+        error = address + 8 * ERROR
+        take_error(error, error + 8, error + 16)
+    else:
+        drop_object(value)
+    unlock_python(state)
+    return STOPPED if value == 0 else 0
+
+
+@kernel("=", exact=True)
+def call_python(memory, address):
+    """Carry out the task at an address by calling Python.
+
+    Nobody is told if that is for a comparison: a function that has a tape only calculates.
+    """
     task = integers(address, LENGTH)
     octets(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # a check must not fail under the lock
     state = lock_python()
@@ -171,16 +210,34 @@ def call_python(address):
             stored = call_object_of_one(task[STORE], value)
             drop_object(value)
             value = stored
-    if value != 0 and task[TOLD] != 0:
+    if value != 0 and task[TOLD] != 0 and task[PATH] == 0:
         drop_object(value)
         value = call_object(task[TOLD])
-    if value == 0:
-        error = address + 8 * ERROR
-        take_error(error, error + 8, error + 16)
-    else:
-        drop_object(value)
+    return conclude(address, value, state)
+
+
+@helper()
+def compare_with_python(address):
+    """Carry out a task both ways, see `compare`; returns a status.
+
+    The lock is held from before the tape reads anything until the end, so that other threads do
+    not change what both work on.
+    """
+    kernel = integers(address, LENGTH)[COMPARE]
+    state = lock_python()
+    status = call(kernel, address)
     unlock_python(state)
-    return STOPPED if value == 0 else 0
+    return status
+
+
+@helper()
+def carry_out(address):
+    """Carry out the task at an address; returns a status."""
+    task = integers(address, LENGTH)
+    done = IN_PYTHON if task[TAPE] == 0 else call(task[PERFORM], task[TAPE])
+    if done == IN_PYTHON:
+        return call(task[CALL], address)
+    return compare_with_python(address) if done > OUT_OF_BOUNDS else done
 
 
 @kernel("=", exact=True)
@@ -195,11 +252,36 @@ def run_functions(memory, table):
     if is_single(memory):
         set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
     for r in range(1, rows.size):
-        tape = integers(rows[r], LENGTH)[TAPE]
-        if tape == 0 or not perform(tape):
-            status = call_python(rows[r])
-            if status != 0:
-                break
+        status = carry_out(rows[r])
+        if status != 0:
+            break
     if is_single(memory):
         set_arithmetic(before)
     return status
+
+
+@kernel("=========", exact=True)
+def perform_at_points(memory, table):
+    """Perform a tape at one point after the other, for as long as Python is not needed.
+
+    A row has the address of the task, that of the number of the point that is being dealt with,
+    the number of points, and for points and results where they are, how many numbers each has, and
+    where the tape expects one. The number of points that have been dealt with is returned.
+    """
+    row = integers(table, 10)
+    task, number, n_in, n_out = integers(row[1], LENGTH), integers(row[2], 1), row[5], row[8]
+    point, result = reals(row[6], n_in), reals(row[9], n_out)
+    for i in range(row[3]):
+        given = reals(row[4] + 8 * i * n_in, n_in)
+        for j in range(n_in):
+            point[j] = given[j]
+        number[0] = i
+        done = call(task[PERFORM], task[TAPE])
+        if done > OUT_OF_BOUNDS:
+            done = compare_with_python(row[1])
+        if done != DONE or task[TAPE] == 0:  # the tape is wrong
+            return i
+        kept = reals(row[7] + 8 * i * n_out, n_out)
+        for j in range(n_out):
+            kept[j] = result[j]
+    return row[3]

@@ -7,9 +7,11 @@ the distance of elements. Whatever is out of the ordinary (infinity, "not a numb
 number that a register cannot hold, an index that does not exist) ends the tape before it has
 written to anything but registers, and the function is called in Python instead.
 
-Before the first instruction stands what must be as it was when the tape was made: the number of
-integers, the address of a list of their addresses, that of a list of their values, and that of an
-integer which is set if they are not.
+Tapes jump forward, and ways that have parted never meet: a tape is a tree, and each path through it
+has a `COMMIT` of its own, which all writing to memory follows. Now and then it ends the tape, and
+the path is compared with Python (`nengo_jit.engines.cpu.kernels.compare`).
+
+Before the first instruction stands the head, see `N_PLACES`.
 """
 
 # Kernels have no types in Python's sense.
@@ -43,44 +45,66 @@ LARGEST_INTEGER = 2.0**53  # below which all whole numbers are numbers of double
 RETURN = 0
 REDO = 1  # in Python
 BRANCH = 2  # go on at instruction n if a is zero
-FUNCTION = 3  # a C function of a; its address in place of b
-FUNCTION_OF_TWO = 4  # a C function of a and b; its address in place of c
-LOOP = 5  # of NumPy: in place of a to c, the addresses of function, arguments, sizes, steps, data
-LOAD = 6  # a is in memory
-LOAD_SHORT = 7
-LOAD_INTEGERS = 8
-LOAD_BOOLEANS = 9
-STORE = 10  # the result is in memory
-STORE_SHORT = 11
-STORE_INTEGERS = 12
-STORE_BOOLEANS = 13
-GATHER = 14  # from the addresses that are listed in place of a
-LOOKUP = 15  # row b of a table a of c rows with n elements
-ROLL = 16  # a, b elements further
-MOVE = 17
-ADD = 18
-SUBTRACT = 19
-MULTIPLY = 20
-DIVIDE = 21
-REMAINDER = 22
-FLOOR_DIVIDE = 23
-NEGATIVE = 24
-ABSOLUTE = 25
-SQRT = 26
-FLOOR = 27
-CEIL = 28
-TRUNC = 29
-RINT = 30
-INTEGER = 31  # a as a whole number, which has no negative zero
-LESS = 32
-LESS_EQUAL = 33
-EQUAL = 34
-NOT_EQUAL = 35
-AND = 36
-OR = 37
-NOT = 38
-SELECT = 39  # a if c else b
-SHORT = 40  # a, which must be finite in single precision
+COMMIT = 3  # the path is complete, see `COUNTDOWN`
+FUNCTION = 4  # a C function of a; its address in place of b
+FUNCTION_OF_TWO = 5  # a C function of a and b; its address in place of c
+LOOP = 6  # of NumPy: in place of a to c, the addresses of function, arguments, sizes, steps, data
+LOAD = 7  # a is in memory
+LOAD_SHORT = 8
+LOAD_INTEGERS = 9
+LOAD_BOOLEANS = 10
+STORE = 11  # the result is in memory
+STORE_SHORT = 12
+STORE_INTEGERS = 13
+STORE_BOOLEANS = 14
+GATHER = 15  # from the addresses that are listed in place of a
+LOOKUP = 16  # row b of a table a of c rows with n elements
+ROLL = 17  # a, b elements further
+MOVE = 18
+ADD = 19
+SUBTRACT = 20
+MULTIPLY = 21
+DIVIDE = 22
+REMAINDER = 23
+FLOOR_DIVIDE = 24
+NEGATIVE = 25
+ABSOLUTE = 26
+SQRT = 27
+FLOOR = 28
+CEIL = 29
+TRUNC = 30
+RINT = 31
+INTEGER = 32  # a as a whole number, which has no negative zero
+LESS = 33
+LESS_EQUAL = 34
+EQUAL = 35
+NOT_EQUAL = 36
+AND = 37
+OR = 38
+NOT = 39
+SELECT = 40  # a if c else b
+SHORT = 41  # a, which must be finite in single precision
+
+# What the head of a tape says
+N_PLACES = 0  # how many integers must be as they were when the tape was made
+PLACES = 1  # address of a list of their addresses
+VALUES = 2  # and of one of what they were
+HAS_MOVED = 3  # address of an integer that is set if they are not
+N_LEFT = 4  # how many calls may pass before one is compared
+N_PROOFS = 5  # how often a path is compared before it is believed
+INTERVAL = 6  # one of how many calls is compared after that
+
+# What a `COMMIT` says
+COUNTDOWN = 1  # how often the path may be taken before it is compared
+N_EQUAL = 3  # how often it has been compared
+N_SPANS = 4  # how many spans of memory are compared
+SPANS = 5  # address of a list: for each the address, that of its shadow, and the number of bytes
+# What a `STORE` says besides
+SHADOW = 5  # address that takes the place of the result while the path is compared
+
+# What `perform` returns, if not the address of a `COMMIT`
+DONE = 0
+IN_PYTHON = -1  # only Python can do this
 
 MANY = 16  # elements from more than which on operands have their elements side by side
 
@@ -280,35 +304,44 @@ def select(operation, result, a, b, c):
 
 
 @helper()
-def is_right(header):
+def is_right(head):
     """Whether what a tape relies on is as it was when it was made."""
-    n = header[0]
-    places, values = integers(header[1], n), integers(header[2], n)
+    n = head[N_PLACES]
+    places, values = integers(head[PLACES], n), integers(head[VALUES], n)
     for i in range(n):
         if foreign_integers(places[i], 1)[0] != values[i]:
-            integers(header[3], 1)[0] = 1
+            integers(head[HAS_MOVED], 1)[0] = 1
             return False
     return True
 
 
-@helper()
-def perform(tape):
-    """Perform the tape at an address; tells whether nothing was out of the ordinary."""
-    if not is_right(integers(tape, WIDTH)):
-        return False
+@kernel("=", exact=True)
+def perform(memory, tape):
+    """Perform the tape at an address.
+
+    Returns `DONE`, `IN_PYTHON` if something was out of the ordinary, or the address of the
+    `COMMIT` that ends a path which has to be compared. Nothing has been written then.
+    """
+    head = integers(tape, WIDTH)
+    if not is_right(head):
+        return IN_PYTHON
     tape += 8 * WIDTH
     start = tape
     while True:
         word = integers(tape, WIDTH)
         tape += 8 * WIDTH
         operation, n, a, b, c = word[0], word[1], word[3], word[5], word[7]
-        if operation == RETURN:
-            return True
-        if operation == REDO:
-            return False
-        if operation == BRANCH:
-            if reals(a, 1)[0] == 0.0:
-                tape = start + 8 * WIDTH * n
+        if operation <= COMMIT:
+            if operation < BRANCH:
+                return DONE if operation == RETURN else IN_PYTHON
+            if operation == BRANCH:
+                if reals(a, 1)[0] == 0.0:
+                    tape = start + 8 * WIDTH * n
+            elif word[COUNTDOWN] == 0 or head[N_LEFT] == 0:
+                return tape - 8 * WIDTH
+            else:
+                word[COUNTDOWN] -= 1
+                head[N_LEFT] -= 1
             continue
         if STORE <= operation <= STORE_BOOLEANS:
             store(operation, n, word[2], a, word[4])
@@ -330,7 +363,7 @@ def perform(tape):
                 )
                 result[i] = value
                 if not abs(value) <= LARGEST:
-                    return False
+                    return IN_PYTHON
             continue
         if operation == FUNCTION:
             result[0] = call_function(b, reals(a, 1)[0])
@@ -341,29 +374,6 @@ def perform(tape):
         elif operation <= LOAD_BOOLEANS:
             load(operation, result, a)
         elif not select(operation, result, a, b, c):
-            return False
+            return IN_PYTHON
         if not are_finite(result):
-            return False
-
-
-@kernel("========", exact=True)
-def perform_at_points(memory, table):
-    """Perform a tape at one point after the other, for as long as Python is not needed.
-
-    A row has the addresses of the tape, the number of points, and for points and results where
-    they are, how many numbers each has, and where the tape expects one. The number of points that
-    have been dealt with is returned.
-    """
-    row = integers(table, 9)
-    n_in, n_out = row[4], row[7]
-    point, result = reals(row[5], n_in), reals(row[8], n_out)
-    for i in range(row[2]):
-        given = reals(row[3] + 8 * i * n_in, n_in)
-        for j in range(n_in):
-            point[j] = given[j]
-        if not perform(row[1]):
-            return i
-        kept = reals(row[6] + 8 * i * n_out, n_out)
-        for j in range(n_out):
-            kept[j] = result[j]
-    return row[2]
+            return IN_PYTHON

@@ -98,7 +98,7 @@ def call_known(tracer: Tracer, function: Any, args: Any, kwargs: Any, name: str)
         raise Unsupported(f"calls {described(function)}") from None
     if is_pure and is_known(args) and is_known(tuple(kwargs.values())):
         if function in SIZES:
-            check_count(known(SIZES[function], *args, **kwargs))
+            check_count(known(lambda: float(SIZES[function](*args, **kwargs))))
         elif function is not range and function is not len:
             for each in (*args, *kwargs.values()):
                 check_count(len(each) if isinstance(each, range) else 0)

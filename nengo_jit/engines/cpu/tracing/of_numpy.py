@@ -55,6 +55,8 @@ ATTRIBUTES = {"shape", "size", "ndim", "T", "dtype"}
 
 
 def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
+    if function is np.split and not isinstance(args[0], Array):
+        raise Unsupported(f"calls `np.split` on {described(args[0])}")
     array = array_of(tracer, args[0])
     if function is np.roll and len(args) == 2 and isinstance(args[1], Number):
         return _roll(tracer, array, args[1])

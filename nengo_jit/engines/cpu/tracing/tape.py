@@ -6,19 +6,24 @@ Registers are numbered from zero, constants from `CONSTANTS`. Addresses are know
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from nengo_jit.builder.signal import address
-from nengo_jit.engines.cpu.kernels.tape import GATHER, LOOP, WIDTH
+from nengo_jit.engines.cpu.kernels import tape as op
+from nengo_jit.engines.cpu.kernels.tape import WIDTH
 from nengo_jit.engines.cpu.objects import header_of
 from nengo_jit.engines.cpu.tracing.values import Unsupported
 from nengo_jit.engines.cpu.tracing.verify import CONSTANTS, verify
 
 MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
+N_PROOFS = 20  # how often each path is compared with Python before it is believed
+INTERVAL = 1000  # one of how many calls is compared after that, of a tape and of each path
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,18 @@ class Memory:
         Where it is; it must be contiguous, see `Writer.rely_on`.
     size : int
         How many numbers it has.
+    array : numpy.ndarray or None
+        The array itself.
     """
 
     address: int
     size: int
+    array: Any = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, array: np.ndarray) -> Memory:
         """The memory of an array."""
-        return cls(address(array), array.size)
+        return cls(address(array), array.size, array)
 
 
 class Tape:
@@ -47,27 +55,92 @@ class Tape:
 
     Parameters
     ----------
-    arrays : sequence of numpy.ndarray
-        Instructions, a number that is set if an array is not what it was, and whatever else the
-        instructions refer to.
-    held : list
-        What keeps other memory where it is.
+    code : (n, WIDTH) numpy.ndarray of int64
+        The head and the instructions.
+    has_moved : (1,) numpy.ndarray of int64
+        Is set if an array is not what it was.
+    compared : dict of (int, list of tuple of numpy.ndarray)
+        For each `COMMIT`, by its place in the code, the arrays that are compared with Python, and
+        their shadows.
+    written : list of numpy.ndarray
+        What it writes to.
+    kept : object
+        What the instructions refer to, and what keeps other memory where it is.
 
     Attributes
     ----------
     address : int
         Of the beginning.
+    written : list of numpy.ndarray
+        What it writes to.
     """
 
-    def __init__(self, arrays: Sequence[np.ndarray], held: list[Any]):
-        self.address = address(arrays[0])
-        self._has_moved = arrays[1].data
-        self._kept = arrays, held  # which must live as long as this does
+    def __init__(
+        self,
+        code: np.ndarray,
+        has_moved: np.ndarray,
+        compared: dict[int, list[tuple[np.ndarray, np.ndarray]]],
+        written: list[np.ndarray],
+        kept: Any,
+    ):
+        self.address = address(code)
+        self.code = code
+        self._has_moved = has_moved.data
+        self.written = written
+        self._compared = compared
+        self._kept = has_moved, kept  # which must live as long as this does
 
     @property
     def has_moved(self) -> bool:
         """bool: whether an array has been found to be in another place or of another shape."""
         return bool(self._has_moved[0])
+
+    @contextmanager
+    def all_compared(self) -> Iterator[None]:
+        """Context in which all calls are compared with Python."""
+        head = self.code[0]
+        interval = head[op.INTERVAL]
+        head[[op.N_LEFT, op.INTERVAL]] = 0, 1
+        try:
+            yield
+        finally:
+            head[[op.N_LEFT, op.INTERVAL]] = interval - 1, interval
+
+    def difference(self, path: int) -> tuple[Any, Any]:
+        """What the tape has computed along a path, and what Python has.
+
+        Parameters
+        ----------
+        path : int
+            Address of the path's `COMMIT`, which has just been compared.
+
+        Returns
+        -------
+        tuple
+            The first numbers that differ.
+        """
+        for array, shadow in self._compared[self._place(path)]:
+            numbers = array.reshape(-1)
+            differ = [bits.reshape(-1, array.itemsize) for bits in map(_bits, (numbers, shadow))]
+            places = np.flatnonzero((differ[0] != differ[1]).any(axis=1))
+            if places.size:
+                return shadow[places[0]].item(), numbers[places[0]].item()
+        return "one value", "another one"  # which is gone
+
+    def trust(self, path: int) -> str:
+        """What a difference says about values that the simulation has used, in a sentence."""
+        commit = self.code[self._place(path)]
+        if commit[op.N_EQUAL] < self.code[0, op.N_PROOFS]:
+            return "No value had been taken from it where it goes this way."
+        interval = self.code[0, op.INTERVAL]
+        return f"Up to {interval - 1} values before may have been wrong, too."
+
+    def _place(self, path: int) -> int:
+        return int(path - self.address) // (8 * WIDTH)
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    return array.view(np.uint8)
 
 
 class Writer:
@@ -156,7 +229,7 @@ class Writer:
             Pairs of registers and distances, objects in memory, or plain integers. For a loop of
             NumPy: addresses of the loop and its data, sizes, steps (bytes), and for each input
             the first register, the distance to the next, and how many there are. For gathering:
-            the registers.
+            the registers. For `COMMIT`: all memory that is compared with Python.
         """
         self._instructions.append([operation, n, result, *operands])
 
@@ -203,20 +276,37 @@ class Writer:
         code = np.zeros((1 + len(self), WIDTH), np.int64)
         places, values = zip(*self._headers) if self._headers else ((), ())
         code[0, :4] = len(places), words(*places), words(*values), address(has_moved)
-        for line, (operation, n, result, *operands) in zip(code[1:], self._instructions):
+        code[0, [op.N_LEFT, op.N_PROOFS, op.INTERVAL]] = INTERVAL - 1, N_PROOFS, INTERVAL
+        shadows: dict[int, np.ndarray] = {}  # by the identity of the array
+        compared, written = {}, []
+        for i, (operation, n, result, *operands) in enumerate(self._instructions, 1):
+            line = code[i]
             line[0], line[1] = operation, n
             line[2] = result.address if isinstance(result, Memory) else place(result)
-            if operation == LOOP:
+            if operation == op.LOOP:
                 (function, data), sizes, steps, *inputs = operands
                 arguments = words(*(place(first) for first, _, _ in inputs), line[2])
                 line[3:8] = function, arguments, words(*sizes), words(*steps), data
-            elif operation == GATHER:
+            elif operation == op.GATHER:
                 line[3] = words(*map(place, operands[0]))
+            elif operation == op.COMMIT:
+                arrays = [each.array for each in operands]
+                pairs = [
+                    (array, shadows.setdefault(id(array), np.empty(array.size, array.dtype)))
+                    for array in arrays
+                ]
+                compared[i] = pairs
+                spans = [(address(array), address(shadow), array.nbytes) for array, shadow in pairs]
+                line[op.COUNTDOWN] = 0 if N_PROOFS else INTERVAL - 1
+                line[[op.N_SPANS, op.SPANS]] = len(spans), words(*chain(*spans))
             else:
                 line[3:9:2] = line[2]  # operands that are not used must exist, too
-                for i, operand in enumerate(operands):
+                for k, operand in enumerate(operands):
                     if isinstance(operand, tuple):
-                        line[3 + 2 * i : 5 + 2 * i] = place(operand[0]), operand[1]
+                        line[3 + 2 * k : 5 + 2 * k] = place(operand[0]), operand[1]
                     else:
-                        line[3 + 2 * i] = getattr(operand, "address", operand)
-        return Tape([code.ravel(), has_moved, registers, constants, *kept], self._held)
+                        line[3 + 2 * k] = getattr(operand, "address", operand)
+            if isinstance(result, Memory):
+                written.append(result.array)
+                line[op.SHADOW] = address(shadows[id(result.array)])
+        return Tape(code, has_moved, compared, written, (registers, constants, kept, self._held))

@@ -33,6 +33,7 @@ from nengo_jit.engines.cpu.tracing.watched import Watched
 MOST_WAYS = 64
 MOST_BRANCHES = 64  # along one way
 MOST_INSTRUCTIONS = 20000
+MOST_BYTES = 1 << 20  # of an array that is compared with Python though the tape only reads it
 LOADS = {"float64": op.LOAD, "float32": op.LOAD_SHORT, "int64": op.LOAD_INTEGERS}
 LOADS["bool"] = op.LOAD_BOOLEANS
 STORES = {"float64": op.STORE, "float32": op.STORE_SHORT, "int64": op.STORE_INTEGERS}
@@ -135,7 +136,7 @@ class Tracer:
         self._shared = []
         self.writer.n_registers = 0
         self._run(self)
-        self._store()
+        self._commit()
         self._write(op.RETURN, 0, 0)
 
     def _write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
@@ -290,7 +291,7 @@ class Tracer:
         """Whether a change of an array would have to be seen in a copy; see `share`."""
         return any(np.may_share_memory(array.registers, each) for each in self._shared)
 
-    def _store(self) -> None:
+    def _commit(self) -> None:
         """Write the arrays that have changed, after everything that could be out of order."""
         changed = [
             (live.memory, live.registers) for live in self._live.values() if live.has_changed
@@ -300,5 +301,19 @@ class Tracer:
             if array.dtype == np.float32:
                 registers = self.elementwise(op.SHORT, registers)
             sources.append(self.regular(registers))
+        self._write(op.COMMIT, 0, 0, *map(Memory.of, self._compared()))
         for (array, _), source in zip(changed, sources):
             self._write(STORES[array.dtype.name], array.size, Memory.of(array), source)
+
+    def _compared(self) -> list[np.ndarray]:
+        """The arrays that Python might change, as far as they are known."""
+        compared = [live.memory for live in self._live.values() if live.is_loaded]
+        others = [live.memory for live in self._live.values() if not live.is_loaded]
+        for array in (*others, *self._own.values()):
+            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+                continue
+            if array.nbytes <= MOST_BYTES and not any(
+                np.may_share_memory(array, each) for each in compared
+            ):
+                compared.append(array)
+        return [array for array in compared if array.flags.writeable and array.size]

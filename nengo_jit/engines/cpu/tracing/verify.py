@@ -3,7 +3,7 @@
 The kernel that performs tapes trusts them: a jump to nowhere, or a register beyond the last one,
 would be read as whatever lies there. The rules are checked on the instructions as they were
 written, along every path. Tapes only jump forward, so that one pass from the first instruction to
-the last one sees all paths.
+the last one sees all paths; and ways never meet, so that each path has a `COMMIT` of its own.
 """
 
 from __future__ import annotations
@@ -49,34 +49,41 @@ def verify(instructions: Sequence[Sequence[Any]], n_registers: int, n_constants:
     Raises
     ------
     Malformed
-        If a branch does not lead forward to an instruction, an instruction cannot be reached, a
-        path has no end, a register is read that has not been written on every path to there, an
-        operand does not exist, or memory is written before it is known that the tape gets to
-        its end.
+        If a branch does not lead forward to an instruction, an instruction cannot be reached or
+        can be reached in two ways, a path has no end, a register is read before it is written,
+        an operand does not exist, or memory is written that is not compared with Python, or
+        before it is known that the tape gets to its end.
     """
     waiting: dict[int, np.ndarray] = {}  # which registers have been written where branches arrive
     written: np.ndarray | None = np.zeros(n_registers, bool)
-    was_store = False
+    compared: Sequence[Any] | None = None  # memory that may be written, if the path is complete
     for place, instruction in enumerate(instructions):
         operation, n, result = instruction[:3]
         arriving = waiting.pop(place, None)
-        if written is None:
-            written = arriving
-        elif arriving is not None:
-            written = written & arriving
+        if written is not None and arriving is not None:
+            raise Malformed("has an instruction that can be reached in two ways")
+        written = arriving if written is None else written
         if written is None:
             raise Malformed("has an instruction that cannot be reached")
-        if was_store and operation != op.RETURN and operation not in STORES:
-            raise Malformed("goes on after it has written to memory")
-        was_store = operation in STORES
+        is_last = operation == op.RETURN or operation in STORES
+        if is_last and compared is None:
+            raise Malformed("writes to memory, or ends, before its path is complete")
+        if compared is not None and not is_last:
+            raise Malformed("goes on after its path is complete")
+        if operation in STORES and compared is not None and result not in compared:
+            raise Malformed("writes to memory that is not compared with Python")
         for span in _reads(instruction):
             _check_read(span, written, n_constants)
         if operation in (op.RETURN, op.REDO):
-            written = None
+            written = compared = None
+        elif operation == op.COMMIT:
+            compared = instruction[3:]
         elif operation == op.BRANCH:
             if not place < n < len(instructions):
                 raise Malformed("jumps to nowhere")
-            waiting[n] = waiting[n] & written if n in waiting else written.copy()
+            if n in waiting:
+                raise Malformed("has an instruction that can be reached in two ways")
+            waiting[n] = written.copy()
         elif operation not in STORES:
             if not (isinstance(result, int) and 0 <= result <= n_registers - n and n >= 0):
                 raise Malformed("writes to a register that does not exist")
@@ -101,7 +108,7 @@ def _check_read(span: Span, written: np.ndarray, n_constants: int) -> None:
 def _reads(instruction: Sequence[Any]) -> Iterator[Span]:
     """The registers that an instruction reads."""
     operation, n, result, *operands = instruction
-    if operation in (op.RETURN, op.REDO):
+    if operation in (op.RETURN, op.REDO, op.COMMIT):
         return
     if operation == op.BRANCH:
         yield operands[0][0], 0, 1

@@ -1,4 +1,8 @@
-"""Running one function both ways: as a tape, and called in Python by the reference engine."""
+"""Running one function both ways: as a tape, and called in Python by the reference engine.
+
+Functions are not compared with Python in these tests, unless a test says so: what is tested is what
+tapes compute.
+"""
 
 import warnings
 from unittest.mock import patch
@@ -11,12 +15,32 @@ from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu import callbacks
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.tracing import tape
 from nengo_jit.engines.cpu.tracing.bytecode import IS_KNOWN_PYTHON
 from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
 
 # Elsewhere, functions stay in Python.
 collect_ignore_glob = [] if IS_KNOWN_PYTHON else ["test_*.py"]
+
+
+NEVER = 1 << 60
+
+
+@pytest.fixture(autouse=True)
+def compare_tapes(monkeypatch):
+    """Choose how often tapes that are made from now on are compared: ``compare_tapes(20, 1000)``.
+
+    The first number is how often a path is compared at first, the second one which of the calls
+    is compared after that.
+    """
+
+    def choose(n_proofs, interval):
+        monkeypatch.setattr(tape, "N_PROOFS", n_proofs)
+        monkeypatch.setattr(tape, "INTERVAL", interval)
+
+    choose(0, NEVER)
+    return choose
 
 
 class Run:
@@ -56,21 +80,28 @@ class Run:
 def run_function():
     """Check that a function gives the same both ways: ``run_function(function, inputs, n_out)``.
 
-    With ``makes``, what is given makes the function. Returns the engine's remark on the function,
-    with "compiled" in front of it if it is.
+    With ``makes``, what is given makes the function. The tape is also compared with Python in every
+    step, which must find no difference. Returns the engine's remark on the function, with
+    "compiled" in front of it if it is.
     """
 
     def run(function, inputs=None, size_out=1, n_steps=10, pass_t=True, initial=None, makes=False):
         inputs = np.zeros((n_steps, 0)) if inputs is None else np.asarray(inputs, float)
-        tape, python = (
+        as_tape, python = (
             Run(engine, function() if makes else function, inputs, size_out, pass_t, initial)
             for engine in (CpuEngine, ReferenceEngine)
         )
-        assert tape.results == python.results
-        assert tape.warnings == python.warnings
-        if tape.plan.compiled:
-            remark = tape.plan.compiled[0][1]
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(tape, "N_PROOFS", NEVER)
+            given = function() if makes else function
+            compared = Run(CpuEngine, given, inputs, size_out, pass_t, initial)
+        assert not compared.engine.callbacks[0].wrong
+        for each in (as_tape, compared):
+            assert each.results == python.results
+            assert each.warnings == python.warnings
+        if as_tape.plan.compiled:
+            remark = as_tape.plan.compiled[0][1]
             return f"compiled except {remark}" if remark else "compiled"
-        return tape.plan.in_python[0][1]
+        return as_tape.plan.in_python[0][1]
 
     return run

@@ -10,24 +10,11 @@ from __future__ import annotations
 import math
 import random
 import sys
-import warnings
-from unittest.mock import patch
 
 import numpy as np
+from both_ways import N_STEPS, SIZE, SPECIAL, Case, inputs_of
 
-from nengo_jit.builder import Model
-from nengo_jit.builder.operator import SimPyFunc
-from nengo_jit.builder.signal import Signal
-from nengo_jit.builder.targets import assign
-from nengo_jit.engines.cpu import callbacks
-from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.functions import WORTH_TRACING, Functions
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
-
-SIZE = 4  # of vectors and matrices
-N_STEPS = 40
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 1e155, 1e-310, -3.75]
+from nengo_jit.engines.cpu.functions import WORTH_TRACING
 
 CONSTANTS = ["0", "1", "2", "-3", "True", "0.0", "-0.0", "0.5", "-1.25", "3.7", "1e-3", "np.pi"]
 NUMBERS = {
@@ -271,7 +258,7 @@ class Writer:
         return "[" + ", ".join(self.expression("n", 2) for _ in range(size_out)) + "]"
 
 
-class Program:
+class Program(Case):
     """A random program, with what it is given.
 
     Attributes
@@ -289,88 +276,11 @@ class Program:
         self.text = Writer(rng, self.size_out, self.is_node).text
         numbers = np.random.RandomState(seed % 2**32)
         n = N_STEPS if self.is_node else WORTH_TRACING
-        self.inputs = numbers.uniform(-2, 2, (n, SIZE))
-        is_special = numbers.uniform(size=self.inputs.shape) < rng.choice([0.0, 0.1, 0.3])
-        self.inputs[is_special] = numbers.choice(SPECIAL, int(is_special.sum()))
+        self.inputs = inputs_of(seed, n, SPECIAL, rng.choice([0.0, 0.1, 0.3]))
+        numbers = np.random.RandomState(seed % 2**32)
         matrices = {"MATRIX": numbers.randn(SIZE, SIZE), "WIDE": numbers.randn(SIZE, 2 * SIZE)}
         pairs = {"PAIR": (1.0, 2.5), "NESTED": ((1.0, 2.0), (-3.0, 4.0))}
         self.names = {"np": np, "math": math, **matrices, **pairs}
-
-    def make(self):
-        """The function, new, with a state of its own."""
-        names = dict(self.names)
-        exec(self.text, names)
-        return names["make"]()
-
-    def check(self) -> bool:
-        """Compare what the function computes both ways; tells whether it was compiled.
-
-        Raises
-        ------
-        AssertionError
-            If there is a difference in any bit, or another error.
-        """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self._check_node() if self.is_node else self._check_connection()
-
-    def _check_node(self) -> bool:
-        results, is_compiled = {}, False
-        for engine_class in (CpuEngine, ReferenceEngine):
-            model = Model()
-            x, output = Signal(np.zeros(SIZE)), Signal(np.zeros(self.size_out))
-            model.add_op(SimPyFunc(output, self.make(), t=model.time, x=x))
-            engine = engine_class(make_plan(model, engine_class.runs_python))
-            engine.reset(1)
-            if engine_class is CpuEngine:
-                plan = engine.explain()
-                is_compiled = bool(plan.compiled)
-                remark = (*plan.compiled, *plan.in_python)[0][1]
-                assert "malformed" not in remark
-                assert "cannot be compiled" not in remark, remark
-            results[engine_class] = []
-            for row in self.inputs:
-                engine.signals[x] = row
-                results[engine_class].append(_outcome(engine, output))
-        assert results[CpuEngine] == results[ReferenceEngine]
-        return is_compiled
-
-    def _check_connection(self) -> bool:
-        points = self.inputs.copy()
-        points.setflags(write=False)
-        targets = np.zeros((len(points), self.size_out))
-        function = self.make()
-        natively = Functions().natively(function, points, targets)
-        if natively is None:
-            return False
-        n_done, n_stops, in_python = 0, 0, self.make()
-        while n_done < len(points):
-            n_more = natively(points[n_done:], targets[n_done:])
-            for i in range(n_done, n_done + n_more):
-                expected = np.zeros(self.size_out)
-                assign(in_python(points[i]), expected)
-                assert expected.tobytes() == targets[i].tobytes()
-            n_done += n_more
-            n_stops += 1
-            if n_done < len(points):  # a point for Python
-                outcomes = []
-                for each in (function, in_python):
-                    try:
-                        outcomes.append(repr(each(points[n_done])))
-                    except Exception as error:
-                        outcomes.append(repr(error))
-                assert outcomes[0] == outcomes[1]
-                n_done += 1
-        return True
-
-
-def _outcome(engine, output):
-    try:
-        with patch.object(callbacks, "WORTH_CHECKING", 0):  # tapes, even for a single step
-            engine.run(1)
-    except Exception as error:
-        return type(error), str(error)
-    return engine.signals[output].tobytes()
 
 
 def run(seed: int) -> bool:

@@ -403,3 +403,8 @@ COMPILED = [
 def test_they_are_compiled(run_function, name):
     remark = run_function(CASES[name], np.ones((20, 3)), 2)
     assert remark.startswith("compiled") != (name == "booleans")
+
+
+def test_np_split_of_a_list_is_left_to_python(run_function):
+    remark = run_function(lambda t, x: np.split([x[0], t], 2)[0], np.ones((3, 2)))
+    assert "np.split" in remark
