@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.builder.signal import is_sparse
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
 
@@ -39,13 +40,19 @@ class RawData(MutableMapping[Any, Any]):
     """
 
     def __init__(self, parameters: dict[Any, Any], engine: Engine, catch_up: Callable[[], None]):
-        self._recording = engine.recording
+        self._engine, self._recording = engine, engine.recording
         self._catch_up = catch_up
         self._parameters = {**parameters, **dict.fromkeys(self._recording.recorders)}
 
     def __getitem__(self, key: Any) -> Any:
         if key not in self._recording.recorders:
-            return self._parameters[key]
+            value = self._parameters[key]
+            if isinstance(value, tuple):  # what was built
+                arrays = [
+                    getattr(each, "data", each) if is_sparse(each) else each for each in value
+                ]
+                self._engine.hand_out_constants(a for a in arrays if isinstance(a, np.ndarray))
+            return value
         self._catch_up()
         samples = self._recording.latest(key)
         if type(samples) is Nowhere:

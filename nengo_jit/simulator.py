@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -24,11 +24,11 @@ from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator
-from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.targets import IN_PYTHON
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.rates import OnEngine
+from nengo_jit.live import LiveSignals
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class Simulator:
             )
         self.model = model
         self._engine = self._build(network, chosen_engine)
-        self._signals: SignalDict | None = self._engine.signals
+        self._signals: LiveSignals | None = LiveSignals(self._engine)
         self._catch_up = partial(catch_up, self._engine, self._turn)
         self.data = SimulationData(RawData(self.model.params, self._engine, self._catch_up))
 
@@ -201,7 +201,8 @@ class Simulator:
             return self._state()
 
     def _state(self) -> dict[str, Any]:
-        signals: Mapping[Any, Any] = self.signals or {}
+        self._catch_up()
+        signals = {} if self._signals is None else self._engine.signals
         return {
             "model": self.model,
             "signals": {s: array for s, array in signals.items() if not s.readonly},
@@ -269,8 +270,8 @@ class Simulator:
             return self._engine.explain()
 
     @property
-    def signals(self) -> SignalDict | None:
-        """SignalDict or None: live memory by signal, to read and to write; None once closed."""
+    def signals(self) -> LiveSignals | None:
+        """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
         self._catch_up()
         return self._signals
 

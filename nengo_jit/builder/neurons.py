@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import nengo.builder.neurons as reference
 import numpy as np
@@ -55,6 +55,7 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     J = operand("reads")
     output = operand("sets")
+    n_replaced: ClassVar[int] = 0  # how often the neurons of any operator have been replaced
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class SimNeurons(Operator, reference.SimNeurons):
         state: dict[str, Any] | None = None,
         tag: str | None = None,
     ):
-        self.neurons = neurons
+        self._neurons = neurons
         self.state_idxs: dict[str, int] = {}
         self.state_extra: dict[str, np.random.RandomState] = {}
         sets = [output]
@@ -80,6 +81,16 @@ class SimNeurons(Operator, reference.SimNeurons):
                     f"not '{type(value).__name__}'"
                 )
         Operator.__init__(self, tag, sets=sets, incs=[], reads=[J], updates=[])
+
+    @property
+    def neurons(self) -> NeuronType:
+        """nengo.neurons.NeuronType: the model of a single neuron; may be replaced at any time."""
+        return self._neurons
+
+    @neurons.setter
+    def neurons(self, neurons: NeuronType) -> None:
+        self._neurons = neurons
+        SimNeurons.n_replaced += 1
 
     @property
     def state(self) -> dict[str, Signal]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nengo_jit.builder.builder import Model
@@ -13,6 +13,7 @@ from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
 from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import ancestors, levels
+from nengo_jit.planner.looks import with_looks
 from nengo_jit.planner.merge import Group, merge
 from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import verify_groups, verify_layout, verify_order
@@ -88,6 +89,34 @@ class Plan:
     probes: tuple[ProbePlan, ...]
     in_python: tuple[tuple[Operator, str], ...] = ()
     compiled: tuple[tuple[Operator, str], ...] = ()
+
+    def looked_at(
+        self, looks: Mapping[Any, Collection[Signal]], public: Collection[Signal]
+    ) -> Plan:
+        """The plan for when code of users looks at more memory than its operators say.
+
+        Parameters
+        ----------
+        looks : mapping of (Operator, collection of Signal)
+            For each operator that calls code of users: bases that this code looks at.
+        public : collection of Signal
+            Bases that any code of users may look at, in other threads, too.
+        """
+        exposed = {*public, *(base for bases in looks.values() for base in bases)}
+        before = operators_before(self.graph)
+        recorded = [planned.signal for planned in self.probes]
+        plan = replace(
+            self,
+            steady=steady(self.graph, before, self.operators, exposed),
+            unread=unread(self.graph, before, self.operators, recorded, exposed),
+        )
+        graph = with_looks(self.graph, self.operators, looks, public)
+        if all(len(graph[operator]) == len(self.graph[operator]) for operator in graph):
+            return plan
+        first = ancestors(graph, self.operators, looks.__contains__)
+        groups = merge(list(self.graph), levels(graph, self.operators, first))
+        verify_groups(graph, groups)
+        return replace(plan, graph=graph, groups=groups)
 
     def __str__(self) -> str:
         lines = [

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from threading import Event, get_ident
 from typing import Any, ClassVar
 
 import numpy as np
 from nengo.exceptions import SimulationError
 
+from nengo_jit.builder.memory import owner_of
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.builder.signal import SignalDict
+from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.exposure import Exposure
 from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.operator import start
@@ -31,10 +35,16 @@ from nengo_jit.exceptions import add_context
 from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
+from nengo_jit.planner.looks import bases_of
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
 
+PATIENCE = 0.1  # seconds that another thread waits for the end of a step
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
+
+
+class Pause(BaseException):
+    """Ends a run after a whole step, to go on with other programs."""
 
 
 class CpuEngine(Engine):
@@ -81,32 +91,19 @@ class CpuEngine(Engine):
         self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
         for operator in plan.operators:  # third-party operators may ask for buffers
             operator.init_signals(self.signals)
-        self._lowering = Lowering(plan, self.signals)
-        self.callbacks: list[Callback] = []
         self._step = self.signals[plan.step]
         self.recording = Recording(plan.probes, self.signals)
-        self._recorders = KernelRecording(self.recording, self._step, self._lowering)
         status = np.zeros(2, np.int64)  # see `RUNNING`
         self._told, self._status = status, status.data  # of which the latter is quicker to read
         self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
-        levels = self._lower()
-        codes = {piece.code for level in levels for piece in level}
-        used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
-        load_kernels(needed(used, self._lowering.dtype), progress)
-        together = self._lowering.together
-        self._graph = {
-            operator: [together.get(each, each) for each in dependents]
-            for operator, dependents in plan.graph.items()
-        }
-        for operator, other in self._lowering.repeated.items():
-            self._graph[other].append(operator)
-        self._later = self._program(levels, "always", "later")
-        self._first, self._after = self._later, None
-        if any(code.when == "first" for code in codes):
-            self._first = self._program(levels, "always", "first")
-        if any(code.when == "after" for code in codes):
-            self._after = self._program(levels, "after")
+        self.callbacks: list[Callback] = []
         self._tracing = Tracing(self.callbacks, compile_python)
+        self._exposure = Exposure(plan.operators)
+        self._runner: int | None = None  # the thread that runs
+        self._has_settled = Event()
+        self._unexposed = plan
+        self._lowering = self._lower_all()
+        self._assemble(progress)
         # Quicker than `with`. Each engine has its own: NumPy 1 remembers there what was before.
         self._run_python = np.errstate(invalid="raise", divide="ignore")(CpuEngine._run_programs)
 
@@ -131,11 +128,60 @@ class CpuEngine(Engine):
     def evaluator(cls) -> Functions:
         return Functions()
 
+    def _lower_all(self) -> Lowering:
+        """Lower all operators, for what is exposed by now."""
+        exposure = self._exposure
+        exposure.add_callers(filter(self.runs_python, self._unexposed.operators))
+        while True:
+            plan = self._unexposed
+            if exposure:
+                plan = plan.looked_at(exposure.private, exposure.public)
+            lowering = Lowering(plan, self.signals, exposure)
+            for group in plan.groups:  # learning rules are lowered with what comes before
+                for operator in group.members:
+                    lowering.lower(operator)
+            if not exposure.add_callers(op for op in plan.operators if lowering.lower(op) is None):
+                self.plan = plan
+                return lowering
+
+    def _assemble(self, progress: Any = None) -> None:
+        """Make programs of what has been lowered."""
+        self._n_replaced = SimNeurons.n_replaced
+        self._owners: dict[int, list[Signal]] | None = None
+        levels = self._lower()
+        codes = {piece.code for level in levels for piece in level}
+        used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
+        load_kernels(needed(used, self._lowering.dtype), progress)
+        together = self._lowering.together
+        self._graph = {
+            operator: [together.get(each, each) for each in dependents]
+            for operator, dependents in self.plan.graph.items()
+        }
+        for operator, other in self._lowering.repeated.items():
+            self._graph[other].append(operator)
+        self._later = self._program(levels, "always", "later")
+        self._first, self._after = self._later, None
+        if any(code.when == "first" for code in codes):
+            self._first = self._program(levels, "always", "first")
+        if any(code.when == "after" for code in codes):
+            self._after = self._program(levels, "after")
+
+    def _assemble_anew(self) -> None:
+        """Go on with other programs, since more is exposed or operators have changed."""
+        self._exposure.has_grown = False
+        try:
+            lowering = self._lower_all()
+            lowering.continue_from(self._lowering)
+            self._lowering = lowering
+            self._assemble()
+        except BaseException:
+            self._exposure.has_grown = True
+            raise
+
     def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level."""
-        for group in self.plan.groups:  # learning rules are lowered with what comes before
-            for operator in group.members:
-                self._lowering.lower(operator)
+        known = {callback.operator: callback for callback in self.callbacks}
+        callbacks = []
         self._unread = self._find_unread()
         steady = self._steady()
         # Within a run these are not computed again, even if the engine is reset.
@@ -147,8 +193,8 @@ class CpuEngine(Engine):
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
                 if lowered is None:
-                    self.callbacks.append(Callback(operator))
-                    levels[group.level, 0].append(Piece(operator, self.callbacks[-1]))
+                    callbacks.append(known.get(operator) or self._new_callback(operator))
+                    levels[group.level, 0].append(Piece(operator, callbacks[-1]))
                     last = group.level
                     continue
                 for kernel, row in lowered:
@@ -156,8 +202,16 @@ class CpuEngine(Engine):
                         kernel = replace(kernel, when=when[operator])
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
+        self._delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
+        self._delayed |= self._lowering.delayed
         self._lowering.finish()
+        self._recorders = KernelRecording(
+            self.recording, self._step, self._lowering, self._after_step
+        )
         self._save_before(last)
+        if set(callbacks) != set(self.callbacks):
+            self._tracing.reset()
+        self.callbacks[:] = callbacks
         self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
         return [
@@ -165,6 +219,12 @@ class CpuEngine(Engine):
             *(levels[key] for key in sorted(levels)),
             *self._recorders.levels,
         ]
+
+    def _new_callback(self, operator: Any) -> Callback:
+        callback = Callback(operator)
+        if self.broken is None:  # it will not be reset before it is called
+            callback.reset(self.signals, self.plan.dt, np.random.RandomState(0))
+        return callback
 
     def _find_unread(self) -> frozenset[Any]:
         """Operators that are left out until a run ends: none if Python might look at signals."""
@@ -203,8 +263,12 @@ class CpuEngine(Engine):
     def reset(self, seed: int) -> None:
         self.settle()
         self.broken = RESET_INTERRUPTED
+        if any(map(self._lowering.is_outdated, self.plan.operators)):
+            self._request_assembly()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
+        elif self._exposure.has_grown:
+            self._assemble_anew()
         for signal in list(self.signals):
             if not (self.is_running and signal.base in self._constant):
                 self.signals.reset(signal)
@@ -238,32 +302,101 @@ class CpuEngine(Engine):
             compiled=tuple((each.operator, each.remark) for each in compiled),
         )
 
+    def hand_out(self, signal: Signal) -> Any:
+        array = self.signals[signal]
+        base, exposure = signal.base, self._exposure
+        if base in exposure.public:
+            return array
+        if base.readonly and not self.callbacks:
+            exposure.watched.add(base)
+        elif not self.callbacks and base not in self._delayed:
+            exposure.public.add(base)  # nothing relies on it
+        else:
+            exposure.public.add(base)
+            self._request_assembly()
+            self._catch_up()
+        return array
+
+    def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
+        if self._owners is None:
+            self._owners = defaultdict(list)
+            for base in self._lowering.assumptions:
+                self._owners[id(owner_of(self.signals[base]))].append(base)
+        for array in arrays:
+            self._exposure.watched.update(self._owners.get(id(owner_of(array)), ()))
+
+    def _request_assembly(self) -> None:
+        """Have other programs made before the next step."""
+        self._exposure.has_grown = True
+        self.recording.clock.calls = 1  # a run that goes on calls `_after_step`
+
+    def _after_step(self) -> None:
+        self.recording.deliver()
+        if self._exposure.has_grown:
+            self.recording.clock.calls = 1  # this may be a run within a run
+            raise Pause
+
+    def _catch_up(self) -> None:
+        """Compute what a run that goes on has put off, as far as its steps are complete."""
+        if not self.is_running:
+            return
+        if get_ident() != self._runner:
+            self._has_settled.clear()
+            self._has_settled.wait(PATIENCE)
+        elif self._after is not None and self.recording.clock.ticks > (self._unsettled_since or 0):
+            self._after.run(1)
+
+    def _see_changes(self) -> None:
+        """See before a run whether programs are still right; if not, make others."""
+        exposure, lowering = self._exposure, self._lowering
+        for base, holds in lowering.fragile:
+            if not holds():
+                exposure.add(base)
+        for base in exposure.watched - exposure.public:
+            is_open = bool(self.callbacks) and self.signals[base].flags.writeable
+            if is_open or not all(holds() for holds in lowering.assumptions.get(base, ())):
+                exposure.add(base)
+        if self._n_replaced != SimNeurons.n_replaced:
+            self._n_replaced = SimNeurons.n_replaced
+            neurons = [op for op in self.plan.operators if type(op) is SimNeurons]
+            exposure.has_grown |= any(map(lowering.is_outdated, neurons))
+        if exposure.has_grown:
+            self._assemble_anew()
+
     def run(self, n_steps: int) -> None:
         is_within = self.is_running  # a function that is called in a step of another run
+        n_done = self._run(n_steps, is_within)
+        while n_done < n_steps:
+            n_done += self._run(n_steps - n_done, is_within)
+
+    def _run(self, n_steps: int, is_within: bool) -> int:
+        """Run until all steps are done, or more is exposed; returns how many are done."""
         if not is_within:
             self.settle()
         if self._status[FAILED]:  # an interrupt has come before the error could be raised
             self._take_errors()
         self.check_usable()
+        if not is_within:
+            self._see_changes()
         self._recorders.begin(n_steps, is_within)
         if not is_within:
-            self._unsettled_since = self.recording.clock.ticks
+            self._runner, self._unsettled_since = get_ident(), self.recording.clock.ticks
         try:
             if not is_within:
-                for prepare in self._lowering.before_run:
-                    prepare()
                 for loan in self._lowering.loans:
                     loan.take()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                failed = self._run_python(self, n_steps)
+                n_done, failed = self._run_python(self, n_steps)
             else:
-                failed = self._run_programs(n_steps)
+                n_done, failed = self._run_programs(n_steps)
         finally:
             if not is_within:
                 self.settle()
+                self._has_settled.set()
         if failed is not None:
             self._raise_error(failed)
+        return n_done
 
     @property
     def is_running(self) -> bool:
@@ -294,13 +427,16 @@ class CpuEngine(Engine):
         dtype = self._lowering.dtype
         return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
 
-    def _run_programs(self, n_steps: int) -> Program | None:
-        """Run the programs; returns the one that has failed, if any."""
+    def _run_programs(self, n_steps: int) -> tuple[int, Program | None]:
+        """Run the programs; returns how many steps are done, and the one that failed, if any."""
+        n_done = 0
         if self._first is not self._later:
-            if self._first.run(min(1, n_steps)):
-                return self._first
-            n_steps -= 1
-        return self._later if n_steps > 0 and self._later.run(n_steps) else None
+            status, n_done = self._first.run(min(1, n_steps)), self._first.n_done
+            if status:
+                return n_done, self._first
+        if n_done < n_steps and self._later.run(n_steps - n_done):
+            return n_done + self._later.n_done, self._later
+        return n_steps, None
 
     def _take_errors(self) -> list[tuple[Any, BaseException]]:
         """What Python raised in callbacks, or else when a step was complete."""
@@ -310,8 +446,10 @@ class CpuEngine(Engine):
         return [(operator, error) for operator, error in errors if error is not None]
 
     def _raise_error(self, failed: Program) -> None:
-        """Raise what Python raised in a callback, or an error for a kernel that failed."""
+        """Raise what stopped a program: an error in a callback or in a kernel; a pause does not."""
         for operator, error in self._take_errors():
+            if isinstance(error, Pause):
+                return
             if operator is not None:  # else it was raised after the step was complete
                 add_context(error, self.failed_in(operator))
             raise error

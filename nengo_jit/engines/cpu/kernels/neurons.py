@@ -237,7 +237,8 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
     else:
         lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
     is_weighted = operator.output in lowering.weighted
-    if formula.spiking and is_weighted and lowering.is_only_writer(operator, operator.output):
+    is_known = lowering.is_only_writer(operator, operator.output)
+    if formula.spiking and is_weighted and is_known and not lowering.is_exposed(operator.output):
         if formula is not LIF:
             lowered.append((flag_spikes, (output, flags, n)))
         lowered += _list_spikes(operator, flags, lowering)
