@@ -48,10 +48,8 @@ class RawData(MutableMapping[Any, Any]):
         if key not in self._recording.recorders:
             value = self._parameters[key]
             if isinstance(value, tuple):  # what was built
-                arrays = [
-                    getattr(each, "data", each) if is_sparse(each) else each for each in value
-                ]
-                self._engine.hand_out_constants(a for a in arrays if isinstance(a, np.ndarray))
+                parts = [each.data if is_sparse(each) else each for each in value]
+                self._engine.hand_out_constants(a for a in parts if isinstance(a, np.ndarray))
             return value
         self._catch_up()
         samples = self._recording.latest(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import nengo.builder.neurons as reference
 import numpy as np
@@ -55,7 +56,7 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     J = operand("reads")
     output = operand("sets")
-    n_replaced: ClassVar[int] = 0  # how often the neurons of any operator have been replaced
+    engines: ClassVar[WeakSet[Any]] = WeakSet()  # are told when neurons are replaced
 
     def __init__(
         self,
@@ -90,7 +91,8 @@ class SimNeurons(Operator, reference.SimNeurons):
     @neurons.setter
     def neurons(self, neurons: NeuronType) -> None:
         self._neurons = neurons
-        SimNeurons.n_replaced += 1
+        for engine in list(SimNeurons.engines):
+            engine.neurons_replaced(self)
 
     @property
     def state(self) -> dict[str, Signal]:

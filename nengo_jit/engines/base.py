@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from nengo.exceptions import SimulationError
 
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator
 from nengo_jit.engines.recording import Recording
@@ -148,6 +149,10 @@ class Engine(ABC):
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
         """Note that a user has got hold of what may be the memory of constants."""
         return
+
+    @abstractmethod
+    def neurons_replaced(self, operator: SimNeurons) -> None:
+        """Go on with other neurons, if the operator is one of the engine's."""
 
     @abstractmethod
     def run(self, n_steps: int) -> None:

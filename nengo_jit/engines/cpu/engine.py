@@ -102,10 +102,12 @@ class CpuEngine(Engine):
         self._runner: int | None = None  # the thread that runs
         self._has_settled = Event()
         self._unexposed = plan
+        self._known: dict[Any, Callback] = {}  # which can be used by other programs, too
         self._lowering = self._lower_all()
         self._assemble(progress)
         # Quicker than `with`. Each engine has its own: NumPy 1 remembers there what was before.
         self._run_python = np.errstate(invalid="raise", divide="ignore")(CpuEngine._run_programs)
+        SimNeurons.engines.add(self)
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
@@ -137,16 +139,13 @@ class CpuEngine(Engine):
             if exposure:
                 plan = plan.looked_at(exposure.private, exposure.public)
             lowering = Lowering(plan, self.signals, exposure)
-            for group in plan.groups:  # learning rules are lowered with what comes before
-                for operator in group.members:
-                    lowering.lower(operator)
+            lowering.lower_all()
             if not exposure.add_callers(op for op in plan.operators if lowering.lower(op) is None):
                 self.plan = plan
                 return lowering
 
     def _assemble(self, progress: Any = None) -> None:
         """Make programs of what has been lowered."""
-        self._n_replaced = SimNeurons.n_replaced
         self._owners: dict[int, list[Signal]] | None = None
         levels = self._lower()
         codes = {piece.code for level in levels for piece in level}
@@ -170,6 +169,12 @@ class CpuEngine(Engine):
         """Go on with other programs, since more is exposed or operators have changed."""
         self._exposure.has_grown = False
         try:
+            self._known = {
+                callback.operator: callback
+                for callback in self.callbacks
+                if type(callback.operator) is not SimNeurons
+                or not self._lowering.is_outdated(callback.operator)
+            }
             lowering = self._lower_all()
             lowering.continue_from(self._lowering)
             self._lowering = lowering
@@ -180,7 +185,7 @@ class CpuEngine(Engine):
 
     def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level."""
-        known = {callback.operator: callback for callback in self.callbacks}
+        self._lowering.lower_all()
         callbacks = []
         self._unread = self._find_unread()
         steady = self._steady()
@@ -193,7 +198,7 @@ class CpuEngine(Engine):
             for operator in group.members:
                 lowered = self._lowering.lower(operator)
                 if lowered is None:
-                    callbacks.append(known.get(operator) or self._new_callback(operator))
+                    callbacks.append(self._known.get(operator) or self._new_callback(operator))
                     levels[group.level, 0].append(Piece(operator, callbacks[-1]))
                     last = group.level
                     continue
@@ -325,6 +330,10 @@ class CpuEngine(Engine):
         for array in arrays:
             self._exposure.watched.update(self._owners.get(id(owner_of(array)), ()))
 
+    def neurons_replaced(self, operator: SimNeurons) -> None:
+        if self._lowering.has_lowered(operator):
+            self._request_assembly()
+
     def _request_assembly(self) -> None:
         """Have other programs made before the next step."""
         self._exposure.has_grown = True
@@ -356,10 +365,6 @@ class CpuEngine(Engine):
             is_open = bool(self.callbacks) and self.signals[base].flags.writeable
             if is_open or not all(holds() for holds in lowering.assumptions.get(base, ())):
                 exposure.add(base)
-        if self._n_replaced != SimNeurons.n_replaced:
-            self._n_replaced = SimNeurons.n_replaced
-            neurons = [op for op in self.plan.operators if type(op) is SimNeurons]
-            exposure.has_grown |= any(map(lowering.is_outdated, neurons))
         if exposure.has_grown:
             self._assemble_anew()
 

@@ -14,7 +14,7 @@ from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.contracts import CONTRACTS
-from nengo_jit.engines.cpu.mentions import Mentions
+from nengo_jit.engines.cpu.mentions import mention_signals
 from nengo_jit.planner.looks import bases_of
 
 
@@ -42,7 +42,6 @@ class Exposure:
 
     def __init__(self, operators: Sequence[Any]):
         self._operators = operators
-        self._mentions = Mentions()
         self._changed: set[Signal] = set()  # what is in `private`
         self.public: set[Signal] = set()
         self.private: dict[Any, tuple[Signal, ...]] = {}
@@ -71,7 +70,7 @@ class Exposure:
         self.private.update((operator, tuple(_changed_by(operator))) for operator in new)
         changed = {base for operator in new for base in self.private[operator]} - self._changed
         self._changed |= changed
-        is_mentioned = self._mentions.are_in(new)
+        is_mentioned = mention_signals(new)
         if is_mentioned:
             self.public.update(base for each in self._operators for base in bases_of(each))
         return bool(changed) or is_mentioned or (bool(new) and bool(self))

@@ -116,6 +116,7 @@ class Lowering:
         self.fragile: list[tuple[Signal, Callable[[], bool]]] = []
         self.delayed: set[Signal] = set()
         self.loans: list[Loan] = []
+        self._groups = plan.groups
         self._steady, self._unread = plan.steady, plan.unread
         self._level = {op: group.level for group in plan.groups for op in group.members}
         self._products: dict[Any, Any] = {}
@@ -149,6 +150,12 @@ class Lowering:
             known.clear()
         self._level.clear()
 
+    def lower_all(self) -> None:
+        """Lower all operators, group by group: learning rules with what comes before."""
+        for group in self._groups:
+            for operator in group.members:
+                self.lower(operator)
+
     def lower(self, operator: Any) -> Lowered | None:
         """Kernels and rows for an operator; None if it must run in Python."""
         if operator not in self.lowered:
@@ -167,6 +174,10 @@ class Lowering:
         value = read()
         self._contents.setdefault(operator, []).append((read, value))
         return value
+
+    def has_lowered(self, operator: Any) -> bool:
+        """Whether an operator is one of those that were lowered."""
+        return operator in self._origins
 
     def is_outdated(self, operator: Any) -> bool:
         """Whether an operator is another than the one that was lowered."""

@@ -17,31 +17,27 @@ NAMES = {"signals", "setflags", "writeable"}
 # Packages that have such code for purposes of their own
 OTHERS = {*sys.stdlib_module_names, "numpy", "scipy", "nengo", "nengo_jit"}
 MOST_OBJECTS = 10_000  # that are looked at
+MOST_ITEMS = 100  # of a list that is looked through
 
 
-class Mentions:
-    """Looks through code, and what it refers to, each once."""
+def mention_signals(operators: Iterable[Any]) -> bool:
+    """Whether the code that operators run mentions arrays of signals.
 
-    def __init__(self) -> None:
-        self._seen: dict[int, Any] = {}
-
-    def are_in(self, operators: Iterable[Any]) -> bool:
-        """Whether the code that operators run mentions arrays of signals.
-
-        A function is followed to the functions, classes and objects that it refers to by global
-        names and in its closure, and to attributes of modules. What it gets by other ways, such
-        as lists, is not followed.
-        """
-        pending = [each for operator in operators for each in _code_of(operator)]
-        while pending and len(self._seen) < MOST_OBJECTS:
-            value = pending.pop()
-            if id(value) in self._seen:
-                continue
-            self._seen[id(value)] = value
-            if isinstance(value, CodeType) and not NAMES.isdisjoint(_names(value)):
-                return True
-            pending += _parts(value)
-        return False
+    A function is followed to the functions, classes and objects that it refers to by global names
+    and in its closure; an object to its attributes; and short lists, tuples, sets and
+    dictionaries to what is in them.
+    """
+    seen: dict[int, Any] = {}
+    pending = [each for operator in operators for each in _code_of(operator)]
+    while pending and len(seen) < MOST_OBJECTS:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value
+        if isinstance(value, CodeType) and not NAMES.isdisjoint(_names(value)):
+            return True
+        pending += _parts(value)
+    return False
 
 
 def _code_of(operator: Any) -> list[Any]:
@@ -74,8 +70,12 @@ def _parts(value: Any) -> Iterator[Any]:
         for each in value.__mro__:
             if not _is_of_others(each):
                 yield from vars(each).values()
+    elif isinstance(value, (list, tuple, set, frozenset, dict)):
+        if len(value) <= MOST_ITEMS:
+            yield from value.values() if isinstance(value, dict) else value
     elif not isinstance(value, CodeType) and not _is_of_others(type(value)):
         yield type(value)
+        yield from getattr(value, "__dict__", {}).values()
 
 
 def _is_of_others(value: Any) -> bool:

@@ -350,6 +350,8 @@ class Table:
 
     def __init__(self, buffer: np.ndarray):
         self.buffer = buffer
+        self._rows = np.zeros(0)
+        self._held: list[Any] | None = None
 
     def continue_from(self, other: Table) -> None:
         """Have the rows of another table."""
