@@ -147,7 +147,10 @@ class CpuEngine(Engine):
     def _assemble(self, progress: Any = None) -> None:
         """Make programs of what has been lowered."""
         self._owners: dict[int, list[Signal]] | None = None
-        levels = self._lower()
+        self._recorders = KernelRecording(
+            self.recording, self._step, self._lowering, self._after_step
+        )
+        levels = [*self._lower(), *self._recorders.levels]
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
         load_kernels(needed(used, self._lowering.dtype), progress)
@@ -210,9 +213,6 @@ class CpuEngine(Engine):
         self._delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
         self._delayed |= self._lowering.delayed
         self._lowering.finish()
-        self._recorders = KernelRecording(
-            self.recording, self._step, self._lowering, self._after_step
-        )
         self._save_before(last)
         if set(callbacks) != set(self.callbacks):
             self._tracing.reset()
@@ -222,7 +222,6 @@ class CpuEngine(Engine):
         return [
             [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
             *(levels[key] for key in sorted(levels)),
-            *self._recorders.levels,
         ]
 
     def _new_callback(self, operator: Any) -> Callback:
