@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from threading import Event, get_ident
 from typing import Any, ClassVar
 
@@ -45,6 +46,14 @@ WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a p
 
 class Pause(BaseException):
     """Ends a run after a whole step, to go on with other programs."""
+
+
+def after_step(recording: Recording, exposure: Exposure) -> None:
+    """What Python does after a step in which the clock calls it."""
+    recording.deliver()
+    if exposure.has_grown:
+        recording.clock.calls = 1  # this may be a run within a run
+        raise Pause
 
 
 class CpuEngine(Engine):
@@ -147,8 +156,9 @@ class CpuEngine(Engine):
     def _assemble(self, progress: Any = None) -> None:
         """Make programs of what has been lowered."""
         self._owners: dict[int, list[Signal]] | None = None
+        deliver = partial(after_step, self.recording, self._exposure)
         self._recorders = KernelRecording(
-            self.recording, self._step, self._lowering, self._after_step
+            self.recording, self._step, self._lowering, deliver
         )
         levels = [*self._lower(), *self._recorders.levels]
         codes = {piece.code for level in levels for piece in level}
@@ -336,13 +346,7 @@ class CpuEngine(Engine):
     def _request_assembly(self) -> None:
         """Have other programs made before the next step."""
         self._exposure.has_grown = True
-        self.recording.clock.calls = 1  # a run that goes on calls `_after_step`
-
-    def _after_step(self) -> None:
-        self.recording.deliver()
-        if self._exposure.has_grown:
-            self.recording.clock.calls = 1  # this may be a run within a run
-            raise Pause
+        self.recording.clock.calls = 1  # a run that goes on calls `after_step`
 
     def _catch_up(self) -> None:
         """Compute what a run that goes on has put off, as far as its steps are complete."""
