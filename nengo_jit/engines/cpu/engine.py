@@ -12,14 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from nengo_jit.builder.memory import owner_of
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
-from nengo_jit.engines.cpu.exposure import Exposure
+from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.operator import start
@@ -42,18 +41,6 @@ from nengo_jit.regions import REGIONS
 
 PATIENCE = 0.1  # seconds that another thread waits for the end of a step
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
-
-
-class Pause(BaseException):
-    """Ends a run after a whole step, to go on with other programs."""
-
-
-def after_step(recording: Recording, exposure: Exposure) -> None:
-    """What Python does after a step in which the clock calls it."""
-    recording.deliver()
-    if exposure.has_grown:
-        recording.clock.calls = 1  # this may be a run within a run
-        raise Pause
 
 
 class CpuEngine(Engine):
@@ -107,7 +94,7 @@ class CpuEngine(Engine):
         self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
         self.callbacks: list[Callback] = []
         self._tracing = Tracing(self.callbacks, compile_python)
-        self._exposure = Exposure(plan.operators)
+        self._exposure = Exposure(plan.operators, self.signals)
         self._runner: int | None = None  # the thread that runs
         self._has_settled = Event()
         self._unexposed = plan
@@ -155,11 +142,8 @@ class CpuEngine(Engine):
 
     def _assemble(self, progress: Any = None) -> None:
         """Make programs of what has been lowered."""
-        self._owners: dict[int, list[Signal]] | None = None
         deliver = partial(after_step, self.recording, self._exposure)
-        self._recorders = KernelRecording(
-            self.recording, self._step, self._lowering, deliver
-        )
+        self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
         levels = [*self._lower(), *self._recorders.levels]
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
@@ -220,8 +204,11 @@ class CpuEngine(Engine):
                         kernel = replace(kernel, when=when[operator])
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
-        self._delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
-        self._delayed |= self._lowering.delayed
+        delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
+        delayed |= self._lowering.delayed
+        self._exposure.begin(
+            self._lowering.assumptions, self._lowering.fragile, delayed, bool(callbacks)
+        )
         self._lowering.finish()
         self._save_before(last)
         if set(callbacks) != set(self.callbacks):
@@ -318,26 +305,13 @@ class CpuEngine(Engine):
 
     def hand_out(self, signal: Signal) -> Any:
         array = self.signals[signal]
-        base, exposure = signal.base, self._exposure
-        if base in exposure.public:
-            return array
-        if base.readonly and not self.callbacks:
-            exposure.watched.add(base)
-        elif not self.callbacks and base not in self._delayed:
-            exposure.public.add(base)  # nothing relies on it
-        else:
-            exposure.public.add(base)
+        if self._exposure.hand_out(signal.base):
             self._request_assembly()
             self._catch_up()
         return array
 
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
-        if self._owners is None:
-            self._owners = defaultdict(list)
-            for base in self._lowering.assumptions:
-                self._owners[id(owner_of(self.signals[base]))].append(base)
-        for array in arrays:
-            self._exposure.watched.update(self._owners.get(id(owner_of(array)), ()))
+        self._exposure.hand_out_constants(arrays)
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
         if self._lowering.has_lowered(operator):
@@ -358,19 +332,6 @@ class CpuEngine(Engine):
         elif self._after is not None and self.recording.clock.ticks > (self._unsettled_since or 0):
             self._after.run(1)
 
-    def _see_changes(self) -> None:
-        """See before a run whether programs are still right; if not, make others."""
-        exposure, lowering = self._exposure, self._lowering
-        for base, holds in lowering.fragile:
-            if not holds():
-                exposure.add(base)
-        for base in exposure.watched - exposure.public:
-            is_open = bool(self.callbacks) and self.signals[base].flags.writeable
-            if is_open or not all(holds() for holds in lowering.assumptions.get(base, ())):
-                exposure.add(base)
-        if exposure.has_grown:
-            self._assemble_anew()
-
     def run(self, n_steps: int) -> None:
         is_within = self.is_running  # a function that is called in a step of another run
         n_done = self._run(n_steps, is_within)
@@ -385,7 +346,9 @@ class CpuEngine(Engine):
             self._take_errors()
         self.check_usable()
         if not is_within:
-            self._see_changes()
+            self._exposure.see_changes()
+            if self._exposure.has_grown:
+                self._assemble_anew()
         self._recorders.begin(n_steps, is_within)
         if not is_within:
             self._runner, self._unsettled_since = get_ident(), self.recording.clock.ticks

@@ -7,15 +7,26 @@ operators that are written in Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from nengo_jit.builder.memory import owner_of
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import SimPyFunc
-from nengo_jit.builder.signal import Signal
+from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.cpu.contracts import CONTRACTS
 from nengo_jit.engines.cpu.mentions import mention_signals
+from nengo_jit.engines.recording import Recording
 from nengo_jit.planner.looks import bases_of
+
+Holds = Callable[[], bool]
+
+
+class Pause(BaseException):
+    """Ends a run after a whole step, to go on with other programs."""
 
 
 class Exposure:
@@ -25,6 +36,8 @@ class Exposure:
     ----------
     operators : sequence of Operator
         All operators.
+    signals : SignalDict
+        The engine's memory.
 
     Attributes
     ----------
@@ -40,13 +53,19 @@ class Exposure:
         Whether something is exposed that programs do not know of.
     """
 
-    def __init__(self, operators: Sequence[Any]):
+    def __init__(self, operators: Sequence[Any], signals: SignalDict):
         self._operators = operators
+        self._signals = signals
         self._changed: set[Signal] = set()  # what is in `private`
         self.public: set[Signal] = set()
         self.private: dict[Any, tuple[Signal, ...]] = {}
         self.watched: set[Signal] = set()
         self.has_grown = False
+        self._assumptions: Mapping[Signal, Sequence[Holds]] = {}
+        self._fragile: Sequence[tuple[Signal, Holds]] = ()
+        self._delayed: set[Signal] = set()
+        self._runs_python = False
+        self._constants: dict[int, list[Signal]] | None = None
 
     def __contains__(self, base: object) -> bool:
         return base in self.public or base in self._changed
@@ -74,6 +93,71 @@ class Exposure:
         if is_mentioned:
             self.public.update(base for each in self._operators for base in bases_of(each))
         return bool(changed) or is_mentioned or (bool(new) and bool(self))
+
+    def begin(
+        self,
+        assumptions: Mapping[Signal, Sequence[Holds]],
+        fragile: Sequence[tuple[Signal, Holds]],
+        delayed: set[Signal],
+        runs_python: bool,
+    ) -> None:
+        """Note what programs rely on from now on.
+
+        Parameters
+        ----------
+        assumptions, fragile : mapping and sequence of (Signal, callable)
+            See `nengo_jit.engines.cpu.lowering.Lowering`.
+        delayed : set of Signal
+            Bases of what is not computed in each step, or read from.
+        runs_python : bool
+            Whether there is code of users in a step.
+        """
+        self._assumptions, self._fragile, self._delayed = assumptions, fragile, delayed
+        self._runs_python = runs_python
+        self._constants = None
+
+    def hand_out(self, base: Signal) -> bool:
+        """Note that a user gets an array; returns whether programs rely on that this is not so."""
+        if base in self.public:
+            return False
+        if not self._runs_python and base.readonly:
+            self.watched.add(base)
+            return False
+        self.public.add(base)
+        return self._runs_python or base in self._delayed
+
+    def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
+        """Note that a user gets arrays, which may be the memory of constants."""
+        if self._constants is None:
+            constants = defaultdict(list)
+            for base in self._assumptions:
+                constants[id(owner_of(self._numbers(base)))].append(base)
+            self._constants = constants
+        for array in arrays:
+            self.watched.update(self._constants.get(id(owner_of(array)), ()))
+
+    def see_changes(self) -> None:
+        """See before a run whether constants that have been handed out are still the same."""
+        for base, holds in self._fragile:
+            if not holds():
+                self.add(base)
+        for base in self.watched - self.public:
+            is_open = self._runs_python and self._numbers(base).flags.writeable
+            if is_open or not all(holds() for holds in self._assumptions.get(base, ())):
+                self.add(base)
+
+    def _numbers(self, base: Signal) -> np.ndarray:
+        """Live numbers of a signal; those that are stored, if it is sparse."""
+        live = self._signals[base]
+        return live.data if base.sparse and not isinstance(live, np.ndarray) else live
+
+
+def after_step(recording: Recording, exposure: Exposure) -> None:
+    """What Python does after a step in which the clock calls it."""
+    recording.deliver()
+    if exposure.has_grown:
+        recording.clock.calls = 1  # this may be a run within a run
+        raise Pause
 
 
 def _changed_by(operator: Any) -> Iterable[Signal]:
