@@ -49,7 +49,9 @@ def network():
         noise = nengo.processes.WhiteNoise(seed=1)
         band = nengo.processes.FilteredNoise(seed=2)
         signal = nengo.processes.WhiteSignal(0.1, high=20, seed=3)
-        sources = [nengo.Node(each, size_out=2) for each in (net.stored, shown, noise, band, signal)]
+        sources = [
+            nengo.Node(each, size_out=2) for each in (net.stored, shown, noise, band, signal)
+        ]
         a, b = ensemble(10, nengo.RectifiedLinear(), "a"), ensemble(8, nengo.LIFRate(), "b")
         c, d = ensemble(6, Doubling(), "c"), ensemble(7, nengo.LIF(), "d")
         for source, target in zip(sources, (a, b, c, d, a)):
@@ -69,9 +71,7 @@ def network():
         weights = rng.uniform(0, 1, (8, 10)) / 1000
         for rule in (nengo.Oja(1e-6), nengo.BCM(1e-9)):
             nengo.Connection(a.neurons, b.neurons, transform=weights, learning_rule_type=rule)
-        nengo.Connection(
-            a, b, solver=solver(10), learning_rule_type=nengo.Voja(learning_rate=1e-2)
-        )
+        nengo.Connection(a, b, solver=solver(10), learning_rule_type=nengo.Voja(learning_rate=1e-2))
         kernel = nengo.Convolution(1, (10, 1), kernel_size=(3,), strides=(1,), padding="same")
         nengo.Connection(a.neurons, a.neurons, transform=kernel, synapse=0.01)
         for obj in (out, a, b, c, d, *sources):
