@@ -219,7 +219,7 @@ class Scenario:
         self.seed = seed
 
     def plan(self, names):
-        """Changes within runs by call, changes between runs by step, and which are fetched early."""
+        """Changes within runs by call, those between runs by step, and which are fetched early."""
         rng = np.random.RandomState(self.seed)
         within, between, early = {}, {}, []
         for _ in range(rng.randint(0, 4)):

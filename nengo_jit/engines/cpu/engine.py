@@ -166,11 +166,12 @@ class CpuEngine(Engine):
         """Go on with other programs, since more is exposed or operators have changed."""
         self._exposure.has_grown = False
         try:
+            outdated = self._lowering.outdated()
             self._known = {
                 callback.operator: callback
                 for callback in self.callbacks
                 if type(callback.operator) is not SimNeurons
-                or not self._lowering.is_outdated(callback.operator)
+                or callback.operator not in outdated
             }
             lowering = self._lower_all()
             lowering.continue_from(self._lowering)
@@ -264,7 +265,7 @@ class CpuEngine(Engine):
     def reset(self, seed: int) -> None:
         self.settle()
         self.broken = RESET_INTERRUPTED
-        if any(map(self._lowering.is_outdated, self.plan.operators)):
+        if self._lowering.outdated():
             self._request_assembly()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]

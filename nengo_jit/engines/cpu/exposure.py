@@ -23,6 +23,7 @@ from nengo_jit.engines.recording import Recording
 from nengo_jit.planner.looks import bases_of
 
 Holds = Callable[[], bool]
+MOST_PROGRAMS = 10  # that are made before all is taken to be exposed
 
 
 class Pause(BaseException):
@@ -65,6 +66,7 @@ class Exposure:
         self._fragile: Sequence[tuple[Signal, Holds]] = ()
         self._delayed: set[Signal] = set()
         self._runs_python = False
+        self._n_programs = 0
         self._constants: dict[int, list[Signal]] | None = None
 
     def __contains__(self, base: object) -> bool:
@@ -79,6 +81,9 @@ class Exposure:
             self.public.add(base)
             self.has_grown = True
 
+    def _add_all(self) -> None:
+        self.public.update(base for each in self._operators for base in bases_of(each))
+
     def add_callers(self, operators: Iterable[Any]) -> bool:
         """Note which operators run in Python; tells whether more is exposed by that.
 
@@ -91,7 +96,7 @@ class Exposure:
         self._changed |= changed
         is_mentioned = mention_signals(new)
         if is_mentioned:
-            self.public.update(base for each in self._operators for base in bases_of(each))
+            self._add_all()
         return bool(changed) or is_mentioned or (bool(new) and bool(self))
 
     def begin(
@@ -115,6 +120,10 @@ class Exposure:
         self._assumptions, self._fragile, self._delayed = assumptions, fragile, delayed
         self._runs_python = runs_python
         self._constants = None
+        self._n_programs += 1
+        if self._n_programs == MOST_PROGRAMS:  # somebody looks at one signal after the other
+            self._add_all()
+            self.has_grown = True
 
     def hand_out(self, base: Signal) -> bool:
         """Note that a user gets an array; returns whether programs rely on that this is not so."""

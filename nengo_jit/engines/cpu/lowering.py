@@ -7,7 +7,6 @@ Each file in ``kernels/`` has the kernels for the operators in the file of the s
 from __future__ import annotations
 
 import hashlib
-import operator as operations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -179,12 +178,13 @@ class Lowering:
         """Whether an operator is one of those that were lowered."""
         return operator in self._origins
 
-    def is_outdated(self, operator: Any) -> bool:
-        """Whether an operator is another than the one that was lowered."""
-        before, now = self._origins[operator], tuple(vars(operator).values())
-        if len(before) != len(now) or not all(map(operations.is_, before, now)):
-            return True
-        return any(read() != value for read, value in self._contents.get(operator, ()))
+    def outdated(self) -> set[Any]:
+        """Operators that are not any more what they were when they were lowered."""
+        changed = {op for op, before in self._origins.items() if _differ(op, before)}
+        for operator, facts in self._contents.items():
+            if any(read() != value for read, value in facts):
+                changed.add(operator)
+        return changed
 
     def continue_from(self, other: Lowering) -> None:
         """Take over what kernels know that stands in no signal."""
@@ -322,6 +322,13 @@ class Lowering:
         array = np.zeros(size, dtype)
         self._kept.append(array)
         return array
+
+
+def _differ(operator: Any, before: tuple[Any, ...]) -> bool:
+    try:
+        return tuple(vars(operator).values()) != before
+    except ValueError:  # another array
+        return True
 
 
 def _users(plan: Plan) -> tuple[dict[Signal, list[Any]], dict[Signal, list[Any]]]:
