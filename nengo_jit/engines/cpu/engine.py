@@ -170,8 +170,7 @@ class CpuEngine(Engine):
             self._known = {
                 callback.operator: callback
                 for callback in self.callbacks
-                if type(callback.operator) is not SimNeurons
-                or callback.operator not in outdated
+                if type(callback.operator) is not SimNeurons or callback.operator not in outdated
             }
             lowering = self._lower_all()
             lowering.continue_from(self._lowering)
@@ -365,7 +364,8 @@ class CpuEngine(Engine):
         finally:
             if not is_within:
                 self.settle()
-                self._has_settled.set()
+                if not self._has_settled.is_set():
+                    self._has_settled.set()
         if failed is not None:
             self._raise_error(failed)
         return n_done

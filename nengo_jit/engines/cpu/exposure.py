@@ -150,7 +150,7 @@ class Exposure:
         for base, holds in self._fragile:
             if not holds():
                 self.add(base)
-        for base in self.watched - self.public:
+        for base in self.watched - self.public if self.watched else ():
             is_open = self._runs_python and self._numbers(base).flags.writeable
             if is_open or not all(holds() for holds in self._assumptions.get(base, ())):
                 self.add(base)

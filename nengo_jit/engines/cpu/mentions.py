@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import _lru_cache_wrapper, partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -73,6 +73,8 @@ def _parts(value: Any) -> Iterator[Any]:
     elif isinstance(value, (list, tuple, set, frozenset, dict)):
         if len(value) <= MOST_ITEMS:
             yield from value.values() if isinstance(value, dict) else value
+    elif isinstance(value, _lru_cache_wrapper):
+        yield value.__wrapped__
     elif not isinstance(value, CodeType) and not _is_of_others(type(value)):
         yield type(value)
         yield from getattr(value, "__dict__", {}).values()
@@ -100,7 +102,7 @@ def _cells(function: FunctionType) -> Iterator[Any]:
             yield cell.cell_contents
         except ValueError:  # nothing has been assigned yet
             continue
-    yield from function.__defaults__ or ()
+    yield from (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
 
 
 def _globals(function: FunctionType) -> Iterator[Any]:
