@@ -305,7 +305,7 @@ class CpuEngine(Engine):
 
     def hand_out(self, signal: Signal) -> Any:
         array = self.signals[signal]
-        if self._exposure.hand_out(signal.base):
+        if self._exposure.hand_out(signal.base, self.is_running):
             self._request_assembly()
             self._catch_up()
         return array

@@ -18,7 +18,7 @@ from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.cpu.contracts import CONTRACTS
-from nengo_jit.engines.cpu.mentions import mention_signals
+from nengo_jit.engines.cpu.mentions import OPENING, mentioned
 from nengo_jit.engines.recording import Recording
 from nengo_jit.planner.looks import bases_of
 
@@ -49,7 +49,7 @@ class Exposure:
         comes, though they only read them.
     watched : set of Signal
         Bases of constants that have been handed out: it is enough to see before each run whether
-        they are still the same, for as long as no code of users runs within a step.
+        they are still the same, and read-only if code of users runs within a step.
     has_grown : bool
         Whether something is exposed that programs do not know of.
     """
@@ -81,23 +81,25 @@ class Exposure:
             self.public.add(base)
             self.has_grown = True
 
-    def _add_all(self) -> None:
-        self.public.update(base for each in self._operators for base in bases_of(each))
+    def _add_all(self, constants: bool) -> None:
+        bases = {base for each in self._operators for base in bases_of(each)}
+        self.public.update(base for base in bases if constants or not base.readonly)
 
     def add_callers(self, operators: Iterable[Any]) -> bool:
         """Note which operators run in Python; tells whether more is exposed by that.
 
-        Where their code mentions arrays of signals, everything is public from the first step on.
-        Otherwise the step in which it first gets hold of an array would be another one.
+        Where their code mentions arrays of signals, all are public from the first step on, but
+        for constants that it makes no mention of writing to. Otherwise the step in which it first
+        gets hold of an array would be another one.
         """
         new = [operator for operator in operators if operator not in self.private]
         self.private.update((operator, tuple(_changed_by(operator))) for operator in new)
         changed = {base for operator in new for base in self.private[operator]} - self._changed
         self._changed |= changed
-        is_mentioned = mention_signals(new)
-        if is_mentioned:
-            self._add_all()
-        return bool(changed) or is_mentioned or (bool(new) and bool(self))
+        names = mentioned(new)
+        if names:
+            self._add_all(constants=not names.isdisjoint(OPENING))
+        return bool(changed) or bool(names) or (bool(new) and bool(self))
 
     def begin(
         self,
@@ -122,14 +124,14 @@ class Exposure:
         self._constants = None
         self._n_programs += 1
         if self._n_programs == MOST_PROGRAMS:  # somebody looks at one signal after the other
-            self._add_all()
+            self._add_all(constants=True)
             self.has_grown = True
 
-    def hand_out(self, base: Signal) -> bool:
+    def hand_out(self, base: Signal, is_running: bool) -> bool:
         """Note that a user gets an array; returns whether programs rely on that this is not so."""
         if base in self.public:
             return False
-        if not self._runs_python and base.readonly:
+        if base.readonly and not (self._runs_python and is_running):
             self.watched.add(base)
             return False
         self.public.add(base)

@@ -13,31 +13,32 @@ from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.processes import SimProcess
 
 # Code that gets hold of arrays of signals, or makes constants writable, has one of these names.
-NAMES = {"signals", "setflags", "writeable"}
+GETTING, OPENING = {"signals"}, {"setflags", "writeable", "WRITEABLE"}
 # Packages that have such code for purposes of their own
 OTHERS = {*sys.stdlib_module_names, "numpy", "scipy", "nengo", "nengo_jit"}
 MOST_OBJECTS = 10_000  # that are looked at
 MOST_ITEMS = 100  # of a list that is looked through
 
 
-def mention_signals(operators: Iterable[Any]) -> bool:
-    """Whether the code that operators run mentions arrays of signals.
+def mentioned(operators: Iterable[Any]) -> set[str]:
+    """Which of the names the code that operators run has in it.
 
     A function is followed to the functions, classes and objects that it refers to by global names
     and in its closure; an object to its attributes; and short lists, tuples, sets and
     dictionaries to what is in them.
     """
     seen: dict[int, Any] = {}
+    found: set[str] = set()
     pending = [each for operator in operators for each in _code_of(operator)]
     while pending and len(seen) < MOST_OBJECTS:
         value = pending.pop()
         if id(value) in seen:
             continue
         seen[id(value)] = value
-        if isinstance(value, CodeType) and not NAMES.isdisjoint(_names(value)):
-            return True
+        if isinstance(value, CodeType):
+            found.update((GETTING | OPENING).intersection(_names(value)))
         pending += _parts(value)
-    return False
+    return found
 
 
 def _code_of(operator: Any) -> list[Any]:

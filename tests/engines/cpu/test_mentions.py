@@ -10,7 +10,7 @@ import pytest
 from nengo_jit.builder.operator import Operator, SimPyFunc
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.mentions import mention_signals
+from nengo_jit.engines.cpu.mentions import GETTING, mentioned
 
 SIM = []
 
@@ -33,6 +33,10 @@ def by_name(t):
 
 def by_flags(t):
     SIM[0].flags.writeable = True
+
+
+def by_key(t):
+    SIM[0].flags["WRITEABLE"] = True
 
 
 def calls_global(t):
@@ -94,7 +98,7 @@ def cached(t):
 
 
 FOUND = [
-    *(looks, writes, by_name, by_flags, calls_global, nested, closure(), default, keyword),
+    *(looks, writes, by_name, by_flags, by_key, calls_global, nested, closure(), default, keyword),
     *(Monitor(), Monitor().look, Monitor.static, Blind(looks), of_a_module, cached),
     functools.partial(looks, 0),
 ]
@@ -105,13 +109,15 @@ def operator_of(function):
 
 
 @pytest.mark.parametrize("function", FOUND)
-def test_functions_that_mention_signals(function):
-    assert mention_signals([operator_of(plain), operator_of(function)])
+def test_functions_that_mentioned(function):
+    names = mentioned([operator_of(plain), operator_of(function)])
+    opening = {writes: {"setflags"}, by_flags: {"writeable"}, by_key: {"WRITEABLE"}}
+    assert names == opening.get(function, GETTING)
 
 
 @pytest.mark.parametrize("function", [plain, Blind(), Blind(plain), np.sin, nengo.Lowpass(0.1)])
 def test_functions_that_do_not(function):
-    assert not mention_signals([operator_of(function)])
+    assert not mentioned([operator_of(function)])
 
 
 def test_processes_and_operators():
@@ -130,18 +136,18 @@ def test_processes_and_operators():
     def process(kind):
         return SimProcess(kind(), None, Signal(np.zeros(2)), Signal(0.0))
 
-    assert not mention_signals([process(Quiet)])
-    assert mention_signals([process(Curious)])
-    assert mention_signals([Third()])
+    assert not mentioned([process(Quiet)])
+    assert mentioned([process(Curious)])
+    assert mentioned([Third()])
 
 
 def test_what_refers_to_itself_comes_to_an_end():
     blind = Blind()
     blind.helpers += [blind, blind.helpers]
-    assert not mention_signals([operator_of(blind)])
+    assert not mentioned([operator_of(blind)])
 
 
 def test_long_lists_are_not_looked_through():
     blind = Blind()
     blind.helpers = [looks] * 1000
-    assert not mention_signals([operator_of(blind)])
+    assert not mentioned([operator_of(blind)])
