@@ -25,6 +25,7 @@ from nengo_jit.engines.cpu.random import Loan, Stream
 from nengo_jit.planner.plan import Plan
 
 Lowered = list[tuple[Kernel, Row]]
+Population = tuple[int, int, int]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
@@ -71,6 +72,8 @@ class Lowering:
     events : dict of (Signal, list of tuple of int)
         For each signal of spikes, population by population: the first neuron, the number of
         neurons, and the address of a count and the indices of those that spiked in this step.
+    spiking : set of Signal
+        Outputs of spiking neurons that are multiplied by matrices, those with events among them.
     flags : dict of (Signal, int)
         For each output of neurons, the address of a byte for each of them.
     weighted : set of Signal
@@ -104,7 +107,8 @@ class Lowering:
         self._exposure = exposure
         self.dtype = np.dtype(plan.time.dtype)
         self.dt = plan.dt
-        self.events: dict[Signal, list[tuple[int, int, int]]] = {}
+        self.events: dict[Signal, list[Population]] = {}
+        self.spiking: set[Signal] = set()
         self.lowered: dict[Any, Lowered | None] = {}
         self.together: dict[Any, Any] = {}
         self.repeated: dict[Any, Any] = {}

@@ -22,7 +22,8 @@ from nengo_jit.builder.operator import (
 )
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.contracts import contiguous, reaches
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, listed_spikes
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population, lowers
 from nengo_jit.engines.cpu.machine import (
     add_product,
     helper,
@@ -541,6 +542,28 @@ def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
 @lowers(DotInc)
 def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     """Multiply by columns, by rows or by spikes, whichever does the least work."""
+    if operator.X in lowering.spiking and operator.X not in lowering.events:
+        looking, events = _look_for_spikes(operator, lowering)
+        used = _lower_dot_inc(operator, lowering, events)
+        return looking + [(replace(kernel, stage=3), row) for kernel, row in used]
+    return _lower_dot_inc(operator, lowering, lowering.events.get(operator.X))
+
+
+def _look_for_spikes(
+    operator: DotInc, lowering: Lowering
+) -> tuple[Lowered, list[Population] | None]:
+    """Rows that look for spikes when they are used: somebody may have changed them."""
+    x = lowering.array(operator.X).reshape(-1)
+    if not contiguous(x):
+        return [], None
+    flags = start(lowering.buffer(x.size + BLOCK, np.uint8))
+    listing, events = listed_spikes(x.size, flags, lowering)
+    return [(flag_spikes, (start(x), flags, x.size)), *listing], events
+
+
+def _lower_dot_inc(
+    operator: DotInc, lowering: Lowering, events: list[Population] | None
+) -> Lowered:
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
     if a.ndim == 0 or x.ndim == 0:
         if operator.reshape:  # of one element
@@ -549,7 +572,6 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     x, y = x.reshape(-1), y.reshape(-1)
     a = np.broadcast_to(a, (y.size, x.size))
     n, m = a.shape
-    events = lowering.events.get(operator.X)
     fixed = lowering.is_fixed(operator.A)
     if n * m == 0:
         return []
