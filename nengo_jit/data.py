@@ -8,6 +8,7 @@ from typing import Any
 import nengo.simulator
 import numpy as np
 
+from nengo_jit.builder.signal import is_sparse
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
 
@@ -40,13 +41,17 @@ class RawData(MutableMapping[Any, Any]):
     """
 
     def __init__(self, parameters: dict[Any, Any], engine: Engine, catch_up: Callable[[], None]):
-        self._recording = engine.recording
+        self._engine, self._recording = engine, engine.recording
         self._catch_up = catch_up
         self._parameters = parameters
 
     def __getitem__(self, key: Any) -> Any:
         if key not in self._recording.recorders:
-            return self._parameters[key]
+            value = self._parameters[key]
+            if isinstance(value, tuple):  # what was built
+                parts = [each.data if is_sparse(each) else each for each in value]
+                self._engine.hand_out_constants(a for a in parts if isinstance(a, np.ndarray))
+            return value
         self._catch_up()
         samples = self._recording.latest(key)
         if type(samples) is Nowhere:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,11 +26,11 @@ from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
 from nengo_jit.builder.operator import Operator, Step
-from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.targets import IN_PYTHON
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.rates import OnEngine
+from nengo_jit.live import LiveSignals
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Simulator(nengo.Simulator):
             for name in ("_probe", "_probe_step_time")
         )
         self._engine = self._build(network, chosen_engine)
-        self._signals: SignalDict | None = self._engine.signals
+        self._signals: LiveSignals | None = LiveSignals(self._engine)
         self._step_order = list(self._engine.plan.operators)
         self._hand_made_steps: list[Step] | None = None
         self._hand_set_time: float | None = None
@@ -222,7 +222,8 @@ class Simulator(nengo.Simulator):
             return self._state()
 
     def _state(self) -> dict[str, Any]:
-        signals: Mapping[Any, Any] = self.signals or {}
+        self._catch_up()
+        signals = {} if self._signals is None else self._engine.signals
         return {
             "model": self.model,
             "signals": {s: array for s, array in signals.items() if not s.readonly},
@@ -303,8 +304,8 @@ class Simulator(nengo.Simulator):
         return self._engine.rng
 
     @property
-    def signals(self) -> SignalDict | None:
-        """SignalDict or None: live memory by signal, to read and to write; None once closed."""
+    def signals(self) -> LiveSignals | None:
+        """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
         self._catch_up()
         return self._signals
 

@@ -20,6 +20,7 @@ PIPELINE = [
     "builder",
     "planner",
     "engines",
+    "live",
     "data",
     "simulator",
     "__init__",

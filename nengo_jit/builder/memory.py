@@ -12,6 +12,13 @@ import numpy as np
 EXPORTING = (bytes, bytearray, array.array, mmap.mmap)  # which stay while a memoryview is there
 
 
+def owner_of(array: np.ndarray) -> np.ndarray:
+    """The array that a view is a view of, as far as it is an array."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
 def hold(owner: Any) -> list[Any] | None:
     """Keep memory from being moved or freed by the object that it belongs to.
 

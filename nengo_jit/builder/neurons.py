@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import nengo.builder.neurons as reference
 import numpy as np
@@ -55,6 +56,7 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     J = operand("reads")
     output = operand("sets")
+    engines: ClassVar[WeakSet[Any]] = WeakSet()  # are told when neurons are replaced
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class SimNeurons(Operator, reference.SimNeurons):
         state: dict[str, Any] | None = None,
         tag: str | None = None,
     ):
-        self.neurons = neurons
+        self._neurons = neurons
         self.state_idxs: dict[str, int] = {}
         self.state_extra: dict[str, np.random.RandomState] = {}
         sets = [output]
@@ -80,6 +82,17 @@ class SimNeurons(Operator, reference.SimNeurons):
                     f"not '{type(value).__name__}'"
                 )
         Operator.__init__(self, tag, sets=sets, incs=[], reads=[J], updates=[])
+
+    @property
+    def neurons(self) -> NeuronType:
+        """nengo.neurons.NeuronType: the model of a single neuron; may be replaced at any time."""
+        return self._neurons
+
+    @neurons.setter
+    def neurons(self, neurons: NeuronType) -> None:
+        self._neurons = neurons
+        for engine in list(SimNeurons.engines):
+            engine.neurons_replaced(self)
 
     @property
     def state(self) -> dict[str, Signal]:

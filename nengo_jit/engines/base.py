@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from nengo_jit.builder.signal import SignalDict
+from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator
 from nengo_jit.engines.recording import Recording
 from nengo_jit.neurons import Formula
@@ -137,6 +138,24 @@ class Engine(ABC):
         seed : int
             Seed of everything that is random at run time and has no seed of its own.
         """
+
+    def hand_out(self, signal: Signal) -> Any:
+        """Live array of a signal, for a user, who may keep it and change it at any time.
+
+        Raises
+        ------
+        KeyError
+            If the signal has no memory.
+        """
+        return self.signals[signal]
+
+    def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
+        """Note that a user has got hold of what may be the memory of constants."""
+        return
+
+    @abstractmethod
+    def neurons_replaced(self, operator: SimNeurons) -> None:
+        """Go on with other neurons, if the operator is one of the engine's."""
 
     @abstractmethod
     def run(self, n_steps: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Operator, Step
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
@@ -50,6 +51,7 @@ class ReferenceEngine(Engine):
             operator.init_signals(self.signals)
         self.recording = Recording(plan.probes, self.signals)
         self._steps: list[tuple[Operator, Step]] = []
+        SimNeurons.engines.add(self)
 
     def reset(self, seed: int) -> None:
         self.broken = RESET_INTERRUPTED
@@ -68,6 +70,12 @@ class ReferenceEngine(Engine):
         self.read_clock()
         self.clear_samples()
         self.broken = None
+
+    def neurons_replaced(self, operator: SimNeurons) -> None:
+        for i, (each, _) in enumerate(self._steps):
+            if each is operator:  # whose turn in this step may be still to come
+                rng = np.random.RandomState(0)  # which neurons do not draw from
+                self._steps[i] = operator, operator.make_step(self.signals, self.plan.dt, rng)
 
     def run(self, n_steps: int) -> None:
         self.check_usable()

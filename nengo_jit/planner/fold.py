@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap, region_of
+from nengo_jit.planner.looks import touches
 
 # What these compute depends on what they read, and on nothing else.
 STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 
 
-def steady(graph: Graph, before: Graph, order: Sequence[Any]) -> frozenset[Any]:
+def steady(
+    graph: Graph, before: Graph, order: Sequence[Any], exposed: Collection[Signal] = ()
+) -> frozenset[Any]:
     """Operators that an engine may carry out in the first step of a run only.
 
     They read what never changes, such as the output of a constant node, or what other such
@@ -28,6 +31,8 @@ def steady(graph: Graph, before: Graph, order: Sequence[Any]) -> frozenset[Any]:
         From `operators_before`.
     order : sequence of Operator
         A topological order of the graph.
+    exposed : collection of Signal
+        Bases that code of users may write to within a run.
 
     Returns
     -------
@@ -35,7 +40,11 @@ def steady(graph: Graph, before: Graph, order: Sequence[Any]) -> frozenset[Any]:
     """
     found: set[Any] = set()
     for operator in order:
-        if is_stateless(operator) and all(each in found for each in before[operator]):
+        if (
+            is_stateless(operator)
+            and all(each in found for each in before[operator])
+            and not (exposed and touches(operator, exposed))
+        ):
             found.add(operator)
     suspects = list(found)
     while suspects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
 from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import levels
+from nengo_jit.planner.looks import with_looks
 from nengo_jit.planner.merge import Group, merge
 from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import verify_calls, verify_groups, verify_layout, verify_order
@@ -103,6 +104,31 @@ class Plan:
         runs = layout(groups)
         verify_layout(groups, runs)
         return replace(self, callers=callers, groups=groups, runs=runs)
+
+    def looked_at(
+        self, looks: Mapping[Any, Collection[Signal]], public: Collection[Signal]
+    ) -> Plan:
+        """The plan for when code of users looks at more memory than its operators say.
+
+        Parameters
+        ----------
+        looks : mapping of (Operator, collection of Signal)
+            For each operator that calls code of users: bases that this code looks at.
+        public : collection of Signal
+            Bases that any code of users may look at, in other threads, too.
+        """
+        exposed = {*public, *(base for bases in looks.values() for base in bases)}
+        before = operators_before(self.graph)
+        recorded = [planned.signal for planned in self.probes]
+        plan = replace(
+            self,
+            steady=steady(self.graph, before, self.operators, exposed),
+            unread=unread(self.graph, before, self.operators, recorded, exposed),
+        )
+        graph = with_looks(self.graph, self.operators, looks, public)
+        if all(len(graph[operator]) == len(self.graph[operator]) for operator in graph):
+            return plan
+        return replace(plan, graph=graph).grouped(self.callers)
 
     def __str__(self) -> str:
         lines = [

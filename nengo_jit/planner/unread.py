@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from nengo_jit.builder.signal import Signal
 from nengo_jit.planner.fold import is_stateless, sets_all
 from nengo_jit.planner.graph import Graph, overlap
+from nengo_jit.planner.looks import touches
 
 
 def unread(
-    graph: Graph, before: Graph, order: Sequence[Any], recorded: Iterable[Signal]
+    graph: Graph,
+    before: Graph,
+    order: Sequence[Any],
+    recorded: Iterable[Signal],
+    exposed: Collection[Signal] = (),
 ) -> frozenset[Any]:
     """Operators that an engine may carry out once, when a run has ended, instead of in each step.
 
@@ -30,6 +35,8 @@ def unread(
         A topological order of the graph.
     recorded : iterable of Signal
         What is recorded for probes.
+    exposed : collection of Signal
+        Bases that code of users may look at within a run.
 
     Returns
     -------
@@ -42,6 +49,7 @@ def unread(
             is_stateless(operator)
             and all(each in found for each in graph[operator])
             and not any(signal.base in bases for signal in (*operator.sets, *operator.incs))
+            and not (exposed and touches(operator, exposed))
         ):
             found.add(operator)
     needed = [

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
+from threading import Event, get_ident
 from typing import Any, ClassVar
 
 import numpy as np
 from nengo.exceptions import SimulationError
 
+from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.builder.signal import SignalDict
+from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.operator import start
@@ -31,9 +35,11 @@ from nengo_jit.exceptions import add_context
 from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of
+from nengo_jit.planner.looks import bases_of
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
 
+PATIENCE = 0.1  # seconds that another thread waits for the end of a step
 WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
 
@@ -81,38 +87,23 @@ class CpuEngine(Engine):
         self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
         for operator in plan.operators:  # third-party operators may ask for buffers
             operator.init_signals(self.signals)
-        in_python = self._lower_all()
-        while not in_python <= self.plan.callers:  # more than `runs_python` has told
-            self.plan = self.plan.grouped(in_python | self.plan.callers)
-            in_python = self._lower_all()
         self._step = self.signals[plan.step]
         self.recording = Recording(plan.probes, self.signals)
-        clock = self.recording.clock
-        self.callbacks = [Callback(op, clock) for op in plan.operators if op in in_python]
-        self._recorders = KernelRecording(self.recording, self._step, self._lowering)
         status = np.zeros(2, np.int64)  # see `RUNNING`
         self._told, self._status = status, status.data  # of which the latter is quicker to read
         self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
-        levels = self._lower()
-        codes = {piece.code for level in levels for piece in level}
-        used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
-        load_kernels(needed(used, self._lowering.dtype), progress)
-        together = self._lowering.together
-        self._graph = {
-            operator: [together.get(each, each) for each in dependents]
-            for operator, dependents in plan.graph.items()
-        }
-        for operator, other in self._lowering.repeated.items():
-            self._graph[other].append(operator)
-        self._later = self._program(levels, "always", "later")
-        self._first, self._after = self._later, None
-        if any(code.when == "first" for code in codes):
-            self._first = self._program(levels, "always", "first")
-        if any(code.when == "after" for code in codes):
-            self._after = self._program(levels, "after")
+        self.callbacks: list[Callback] = []
         self._tracing = Tracing(self.callbacks, compile_python)
+        self._exposure = Exposure(plan.operators, self.signals)
+        self._runner: int | None = None  # the thread that runs
+        self._has_settled = Event()
+        self._unexposed = plan
+        self._known: dict[Any, Callback] = {}  # which can be used by other programs, too
+        self._lowering = self._lower_all()
+        self._assemble(progress)
         # Quicker than `with`. Each engine has its own: NumPy 1 remembers there what was before.
         self._run_python = np.errstate(invalid="raise", divide="ignore")(CpuEngine._run_programs)
+        SimNeurons.engines.add(self)
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:
@@ -135,25 +126,80 @@ class CpuEngine(Engine):
     def evaluator(cls) -> Functions:
         return Functions()
 
-    def _lower_all(self) -> set[Any]:
-        """Lower all operators; returns those that must run in Python."""
-        self._lowering = Lowering(self.plan, self.signals)
-        for group in self.plan.groups:  # learning rules are lowered with what comes before
-            for operator in group.members:
-                self._lowering.lower(operator)
-        return {op for op in self.plan.operators if self._lowering.lower(op) is None}
+    def _lower_all(self) -> Lowering:
+        """Lower all operators, for what is exposed by now."""
+        exposure = self._exposure
+        exposure.add_callers(filter(self.runs_python, self._unexposed.operators))
+        while True:
+            callers = exposure.private.keys()
+            if not callers <= self._unexposed.callers:  # more than `runs_python` has told
+                self._unexposed = self._unexposed.grouped(callers)
+            plan = self._unexposed
+            if exposure:
+                plan = plan.looked_at(exposure.private, exposure.public)
+            lowering = Lowering(plan, self.signals, exposure)
+            lowering.lower_all()
+            in_python = [op for op in plan.operators if lowering.lower(op) is None]
+            if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
+                self.plan = plan
+                return lowering
+
+    def _assemble(self, progress: Any = None) -> None:
+        """Make programs of what has been lowered."""
+        deliver = partial(after_step, self.recording, self._exposure)
+        self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
+        levels = [*self._lower(), *self._recorders.levels]
+        codes = {piece.code for level in levels for piece in level}
+        used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
+        load_kernels(needed(used, self._lowering.dtype), progress)
+        together = self._lowering.together
+        self._graph = {
+            operator: [together.get(each, each) for each in dependents]
+            for operator, dependents in self.plan.graph.items()
+        }
+        for operator, other in self._lowering.repeated.items():
+            self._graph[other].append(operator)
+        self._later = self._program(levels, "always", "later")
+        self._first, self._after = self._later, None
+        if any(code.when == "first" for code in codes):
+            self._first = self._program(levels, "always", "first")
+        if any(code.when == "after" for code in codes):
+            self._after = self._program(levels, "after")
+
+    def _assemble_anew(self) -> None:
+        """Go on with other programs, since more is exposed or operators have changed."""
+        self._exposure.has_grown = False
+        try:
+            outdated = self._lowering.outdated()
+            self._known = {
+                callback.operator: callback
+                for callback in self.callbacks
+                if type(callback.operator) is not SimNeurons or callback.operator not in outdated
+            }
+            lowering = self._lower_all()
+            lowering.continue_from(self._lowering)
+            self._lowering = lowering
+            self._assemble()
+        except BaseException:
+            self._exposure.has_grown = True
+            raise
 
     def _lower(self) -> list[list[Piece]]:
         """Kernels and callbacks by level, then by stage within the level; callbacks in order."""
+        callbacks = [
+            self._known.get(operator) or self._new_callback(operator)
+            for operator in self.plan.operators
+            if self._lowering.lower(operator) is None
+        ]
         # Python might look at what nothing else reads.
-        self._unread = frozenset() if self.callbacks else self.plan.unread
+        self._unread = frozenset() if callbacks else self.plan.unread
         steady = self._steady()
         # Within a run these are not computed again, even if the engine is reset.
         self._constant = {signal.base for op in steady for signal in (*op.sets, *op.incs)}
         when = {**dict.fromkeys(steady, "first"), **dict.fromkeys(self._unread, "after")}
         levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         level_of = {op: group.level for group in self.plan.groups for op in group.members}
-        for callback in self.callbacks:
+        for callback in callbacks:
             levels[level_of[callback.operator], 0].append(Piece(callback.operator, callback))
         last = max((level for level, _ in levels), default=-1)  # on which a callback may raise
         for group in self.plan.groups:
@@ -163,15 +209,28 @@ class CpuEngine(Engine):
                         kernel = replace(kernel, when=when[operator])
                     span = self._span(operator) if kernel.target is None else None
                     levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
+        delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
+        delayed |= self._lowering.delayed
+        self._exposure.begin(
+            self._lowering.assumptions, self._lowering.fragile, delayed, bool(callbacks)
+        )
         self._lowering.finish()
         self._save_before(last)
+        if set(callbacks) != set(self.callbacks):
+            self._tracing.reset()
+        self.callbacks[:] = callbacks
         self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
         return [
             [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
             *(levels[key] for key in sorted(levels)),
-            *self._recorders.levels,
         ]
+
+    def _new_callback(self, operator: Any) -> Callback:
+        callback = Callback(operator, self.recording.clock)
+        if self.broken is None:  # it will not be reset before it is called
+            callback.reset(self.signals, self.plan.dt, np.random.RandomState(0))
+        return callback
 
     def _steady(self) -> frozenset[Any]:
         """Operators that are left out after the first step of a run, if that pays."""
@@ -205,8 +264,12 @@ class CpuEngine(Engine):
     def reset(self, seed: int) -> None:
         self.settle()
         self.broken = RESET_INTERRUPTED
+        if self._lowering.outdated():
+            self._request_assembly()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
+        elif self._exposure.has_grown:
+            self._assemble_anew()
         for signal in list(self.signals):
             if not (self.is_running and signal.base in self._constant):
                 self.signals.reset(signal)
@@ -240,32 +303,72 @@ class CpuEngine(Engine):
             compiled=tuple((each.operator, each.remark) for each in compiled),
         )
 
+    def hand_out(self, signal: Signal) -> Any:
+        array = self.signals[signal]
+        if self._exposure.hand_out(signal.base, self.is_running):
+            self._request_assembly()
+            self._catch_up()
+        return array
+
+    def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
+        self._exposure.hand_out_constants(arrays)
+
+    def neurons_replaced(self, operator: SimNeurons) -> None:
+        if self._lowering.has_lowered(operator):
+            self._request_assembly()
+
+    def _request_assembly(self) -> None:
+        """Have other programs made before the next step."""
+        self._exposure.has_grown = True
+        self.recording.clock.calls = 1  # a run that goes on calls `after_step`
+
+    def _catch_up(self) -> None:
+        """Compute what a run that goes on has put off, as far as its steps are complete."""
+        if not self.is_running:
+            return
+        if get_ident() != self._runner:
+            self._has_settled.clear()
+            self._has_settled.wait(PATIENCE)
+        elif self._after is not None and self.recording.clock.ticks > (self._unsettled_since or 0):
+            self._after.run(1)
+
     def run(self, n_steps: int) -> None:
         is_within = self.is_running  # a function that is called in a step of another run
+        n_done = self._run(n_steps, is_within)
+        while n_done < n_steps:
+            n_done += self._run(n_steps - n_done, is_within)
+
+    def _run(self, n_steps: int, is_within: bool) -> int:
+        """Run until all steps are done, or more is exposed; returns how many are done."""
         if not is_within:
             self.settle()
         if self._status[FAILED]:  # an interrupt has come before the error could be raised
             self._take_errors()
         self.check_usable()
+        if not is_within:
+            self._exposure.see_changes()
+            if self._exposure.has_grown:
+                self._assemble_anew()
         self._recorders.begin(n_steps, is_within)
         if not is_within:
-            self._unsettled_since = self.recording.clock.ticks
+            self._runner, self._unsettled_since = get_ident(), self.recording.clock.ticks
         try:
             if not is_within:
-                for prepare in self._lowering.before_run:
-                    prepare()
                 for loan in self._lowering.loans:
                     loan.take()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                failed = self._run_python(self, n_steps)
+                n_done, failed = self._run_python(self, n_steps)
             else:
-                failed = self._run_programs(n_steps)
+                n_done, failed = self._run_programs(n_steps)
         finally:
             if not is_within:
                 self.settle()
+                if not self._has_settled.is_set():
+                    self._has_settled.set()
         if failed is not None:
             self._raise_error(failed)
+        return n_done
 
     @property
     def is_running(self) -> bool:
@@ -296,13 +399,16 @@ class CpuEngine(Engine):
         dtype = self._lowering.dtype
         return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
 
-    def _run_programs(self, n_steps: int) -> Program | None:
-        """Run the programs; returns the one that has failed, if any."""
+    def _run_programs(self, n_steps: int) -> tuple[int, Program | None]:
+        """Run the programs; returns how many steps are done, and the one that failed, if any."""
+        n_done = 0
         if self._first is not self._later:
-            if self._first.run(min(1, n_steps)):
-                return self._first
-            n_steps -= 1
-        return self._later if n_steps > 0 and self._later.run(n_steps) else None
+            status, n_done = self._first.run(min(1, n_steps)), self._first.n_done
+            if status:
+                return n_done, self._first
+        if n_done < n_steps and self._later.run(n_steps - n_done):
+            return n_done + self._later.n_done, self._later
+        return n_steps, None
 
     def _take_errors(self) -> list[tuple[Any, BaseException]]:
         """What Python raised in callbacks, or else when a step was complete."""
@@ -312,8 +418,10 @@ class CpuEngine(Engine):
         return [(operator, error) for operator, error in errors if error is not None]
 
     def _raise_error(self, failed: Program) -> None:
-        """Raise what Python raised in a callback, or an error for a kernel that failed."""
+        """Raise what stopped a program: an error in a callback or in a kernel; a pause does not."""
         for operator, error in self._take_errors():
+            if isinstance(error, Pause):
+                return
             if operator is not None:  # else it was raised after the step was complete
                 add_context(error, self.failed_in(operator))
             raise error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -18,11 +19,13 @@ from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import DotInc
 from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
 from nengo_jit.engines.cpu.contracts import CONTRACTS, Contracts
+from nengo_jit.engines.cpu.exposure import Exposure
 from nengo_jit.engines.cpu.machine import Kernel, Row
 from nengo_jit.engines.cpu.random import Loan, Stream
 from nengo_jit.planner.plan import Plan
 
 Lowered = list[tuple[Kernel, Row]]
+Population = tuple[int, int, int]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
@@ -69,6 +72,8 @@ class Lowering:
         What is lowered.
     signals : SignalDict
         The engine's memory.
+    exposure : Exposure
+        What code of users may look at and change.
 
     Attributes
     ----------
@@ -81,6 +86,8 @@ class Lowering:
     events : dict of (Signal, list of tuple of int)
         For each signal of spikes, population by population: the first neuron, the number of
         neurons, and the address of a count and the indices of those that spiked in this step.
+    spiking : set of Signal
+        Outputs of spiking neurons that are multiplied by matrices, those with events among them.
     flags : dict of (Signal, int)
         For each output of neurons, the address of a byte for each of them.
     weighted : set of Signal
@@ -97,24 +104,36 @@ class Lowering:
         taken in nengo's order.
     streams : dict of (Operator, Stream)
         Generators of random numbers that are begun anew at each reset, and go on from there.
-    before_run : list of callable
-        What to do before each run, such as a check of what users may have changed.
+    tables : dict of (Operator, numpy.ndarray)
+        What kernels are told of tables that are made at each reset, see `Table`.
+    assumptions : dict of (Signal, list of callable)
+        For each base of a constant, what tells whether all is still as it was when lowered.
+    fragile : list of tuple of Signal and callable
+        Assumptions that anybody can break: whether they hold must be asked before each run.
+    delayed : set of Signal
+        Bases that are not in each step what they would be in Python.
     loans : list of Loan
         Generators that kernels take over for as long as a run lasts.
     """
 
-    def __init__(self, plan: Plan, signals: SignalDict):
+    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
         self.signals = signals
+        self._exposure = exposure
         self.dtype = np.dtype(plan.time.dtype)
         self.dt = plan.dt
-        self.events: dict[Signal, list[tuple[int, int, int]]] = {}
+        self.events: dict[Signal, list[Population]] = {}
+        self.spiking: set[Signal] = set()
         self.lowered: dict[Any, Lowered | None] = {}
         self.together: dict[Any, Any] = {}
         self.repeated: dict[Any, Any] = {}
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
         self.streams: dict[Any, Stream] = {}
-        self.before_run: list[Callable[[], None]] = []
+        self.tables: dict[Any, Any] = {}
+        self.assumptions: dict[Signal, list[Callable[[], bool]]] = defaultdict(list)
+        self.fragile: list[tuple[Signal, Callable[[], bool]]] = []
+        self.delayed: set[Signal] = set()
         self.loans: list[Loan] = []
+        self._groups = plan.groups
         self._steady, self._unread = plan.steady, plan.unread
         self._level = {op: group.level for group in plan.groups for op in group.members}
         self._products: dict[Any, Any] = {}
@@ -126,7 +145,9 @@ class Lowering:
         self._used = 0
         self._kept: list[Any] = []
         self._parameters: dict[bytes, int] = {}
-        self._matrices: dict[tuple[Any, bytes], int] = {}
+        self._matrices: dict[tuple[Any, bytes], np.ndarray] = {}
+        self._origins: dict[Any, tuple[Any, ...]] = {}
+        self._contents: dict[Any, list[tuple[Callable[[], Any], Any]]] = {}
         self.flags = self._make_flags(plan)
 
     def _make_flags(self, plan: Plan) -> dict[Signal, int]:
@@ -146,9 +167,16 @@ class Lowering:
             known.clear()
         self._level.clear()
 
+    def lower_all(self) -> None:
+        """Lower all operators, group by group: learning rules with what comes before."""
+        for group in self._groups:
+            for operator in group.members:
+                self.lower(operator)
+
     def lower(self, operator: Any) -> Lowered | None:
         """Kernels and rows for an operator; None if it must run in Python."""
         if operator not in self.lowered:
+            self._origins[operator] = tuple(vars(operator).values())
             self.lowered[operator] = self._lower(operator)
         return self.lowered[operator]
 
@@ -157,6 +185,45 @@ class Lowering:
         if function is None or not self.contracts.are_met(operator):
             return None
         return function(operator, self)
+
+    def relies_on(self, operator: Any, read: Callable[[], Any]) -> Any:
+        """What a function returns, which the operator was lowered for: it may be another later."""
+        value = read()
+        self._contents.setdefault(operator, []).append((read, value))
+        return value
+
+    def has_lowered(self, operator: Any) -> bool:
+        """Whether an operator is one of those that were lowered."""
+        return operator in self._origins
+
+    def outdated(self) -> set[Any]:
+        """Operators that are not any more what they were when they were lowered."""
+        changed = {op for op, before in self._origins.items() if _differ(op, before)}
+        for operator, facts in self._contents.items():
+            if any(read() != value for read, value in facts):
+                changed.add(operator)
+        return changed
+
+    def continue_from(self, other: Lowering) -> None:
+        """Take over what kernels know that stands in no signal."""
+        for operator, stream in self.streams.items():
+            if operator in other.streams:
+                stream.buffer[:] = other.streams[operator].buffer
+        for operator, table in self.tables.items():
+            if operator in other.tables:
+                table.continue_from(other.tables[operator])
+
+    def is_exposed(self, *signals: Signal) -> bool:
+        """Whether others than operators that say so may touch some signals."""
+        return bool(self._exposure) and any(each.base in self._exposure for each in signals)
+
+    def is_fixed(self, signal: Signal) -> bool:
+        """Whether a signal is a constant that nobody can change within a run."""
+        return signal.base.readonly and not self.is_exposed(signal)
+
+    def assume(self, signal: Signal, check: Callable[[], bool]) -> None:
+        """Note what tells whether a constant is still what something was lowered for."""
+        self.assumptions[signal.base].append(check)
 
     def only_reader_of(self, signal: Signal) -> Any:
         """The only operator that reads a signal, or a part of it; None if there are others."""
@@ -182,8 +249,10 @@ class Lowering:
         Nothing that it reads is changed once it has been read. It is not one of those whose
         results do not change from step to step, either.
         """
-        return operator not in self._steady and not any(
-            signal.base in self._updated for signal in operator.reads
+        return (
+            operator not in self._steady
+            and not self.is_exposed(*operator.reads, *operator.incs)
+            and not any(signal.base in self._updated for signal in operator.reads)
         )
 
     def do_together(self, operator: Any, reader: Any) -> None:
@@ -197,7 +266,7 @@ class Lowering:
         The content is what tells products apart: addresses of what is multiplied and added, and
         sizes. Connections from one ensemble that decode the same have the same.
         """
-        if operator in self._unread:
+        if operator in self._unread or self.is_exposed(*operator.reads, *operator.incs):
             return None
         other = self._products.setdefault(content, operator)
         if other is operator or self._level[other] > self._level[operator]:
@@ -215,6 +284,15 @@ class Lowering:
 
     def constant(self, values: Any, dtype: Any = None) -> int:
         """Address of a copy of an array, next to the constant that was made before it."""
+        return address(self._copy(values, dtype))
+
+    def copied(self, signal: Signal, values: Any) -> int:
+        """Address of a copy of numbers that stand in a constant signal."""
+        copy = self._copy(values)
+        self.assume(signal, partial(np.array_equal, copy, values))
+        return address(copy)
+
+    def _copy(self, values: Any, dtype: Any = None) -> np.ndarray:
         array = np.asarray(values)
         dtype = np.dtype(self.dtype if dtype is None else dtype)
         start = align(self._used, dtype.itemsize)
@@ -226,22 +304,24 @@ class Lowering:
         self._used = start + n_bytes
         view: np.ndarray = np.ndarray(array.shape, dtype, self._chunk, start)
         view[...] = array
-        return address(view)
+        return view
 
-    def columns(self, matrix: np.ndarray) -> int:
-        """Address of a matrix that does not change, stored column by column.
+    def columns(self, signal: Signal, matrix: np.ndarray) -> int:
+        """Address of a matrix that stands in a constant signal, stored column by column.
 
         Small matrices are shared: connections that decode the same have the same one.
         """
         if matrix.nbytes >= CHUNK:
             if not matrix.T.flags.c_contiguous:
-                return self.constant(matrix.T)
+                return self.copied(signal, matrix.T)
             self._kept.append(matrix)
             return address(matrix)
         content = matrix.shape, hashlib.blake2b(matrix.tobytes()).digest()
         if content not in self._matrices:
-            self._matrices[content] = self.constant(matrix.T)
-        return self._matrices[content]
+            self._matrices[content] = self._copy(matrix.T)
+        copy = self._matrices[content]
+        self.assume(signal, partial(np.array_equal, copy, matrix.T))
+        return address(copy)
 
     def parameters(self, values: Iterable[float]) -> int:
         """Address of a few numbers; the same address for the same numbers."""
@@ -260,6 +340,13 @@ class Lowering:
         array = np.zeros(size, dtype)
         self._kept.append(array)
         return array
+
+
+def _differ(operator: Any, before: tuple[Any, ...]) -> bool:
+    try:
+        return tuple(vars(operator).values()) != before
+    except ValueError:  # another array
+        return True
 
 
 def _users(plan: Plan) -> tuple[dict[Signal, list[Any]], dict[Signal, list[Any]]]:

@@ -166,6 +166,11 @@ class Program:
         The engine's, see `nengo_jit.engines.cpu.team.RUNNING`.
     undo : list of tuple of int
         Rows for `copy_bytes`, which put back what a failed step has written.
+
+    Attributes
+    ----------
+    n_done : int
+        How many steps the latest run has completed.
     """
 
     def __init__(
@@ -184,6 +189,7 @@ class Program:
         self._alone = Crew([alone(levels, dtype.itemsize)], *self._given)
         self._shared = self._alone if n_threads == 1 else None
         self._latest = self._alone
+        self.n_done = 0
 
     @property
     def shared(self) -> Crew:
@@ -211,9 +217,14 @@ class Program:
         """
         self._latest = self._alone
         if self._pace.is_brief(n_steps):
-            return self._alone.run_with_gil(n_steps)
+            status = self._alone.run_with_gil(n_steps)
+            self.n_done = self._alone.n_done
+            return status
         if self._shared is self._alone or not self._pace.is_worth_it(n_steps):
-            return self._alone.run(n_steps)
+            status = self._alone.run(n_steps)
+            self.n_done = self._alone.n_done
+            return status
+        whole = n_steps
         while n_steps > 0:
             todo = self._pace.next(n_steps)
             self._latest = crew = self.shared if todo.is_shared else self._alone
@@ -225,9 +236,10 @@ class Program:
                 status = crew.run(todo.n_steps)
             else:
                 self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
+            n_steps -= crew.n_done
+            self.n_done = whole - n_steps
             if status not in (0, PAUSED):
                 return status
-            n_steps -= crew.n_done
         return 0
 
     def why_it_failed(self) -> str:

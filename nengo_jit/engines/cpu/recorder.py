@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class KernelRecording:
         Live memory of the step counter.
     lowering : Lowering
         The program's memory.
+    deliver : callable
+        What is called after each step for which the clock says so.
 
     Attributes
     ----------
@@ -37,14 +40,20 @@ class KernelRecording:
         What kernels do at the end of a step.
     """
 
-    def __init__(self, recording: Recording, step: np.ndarray, lowering: Lowering):
+    def __init__(
+        self,
+        recording: Recording,
+        step: np.ndarray,
+        lowering: Lowering,
+        deliver: Callable[[], None],
+    ):
         self._recording = recording
         self._clock = recording.clock
         self._room = self._promised = 0
         self._states = [
             (recorder, lowering.buffer(3, np.int64)) for recorder in recording.recorders.values()
         ]
-        self._deliver = recording.deliver
+        self._deliver = deliver
         self._task = lowering.buffer(task.LENGTH, np.int64)
         self._task[task.CALLED] = id(self._deliver)
         clock, counter = start(self._clock.words), (start(step), step.itemsize)

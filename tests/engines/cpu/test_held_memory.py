@@ -6,7 +6,6 @@ import nengo
 import numpy as np
 import pytest
 import scipy.sparse
-from nengo.exceptions import SimulationError
 
 import nengo_jit
 from nengo_jit.builder import Model, Signal
@@ -93,10 +92,10 @@ def test_inputs_that_are_presented_cannot_be_resized():
         assert sim.data[probe].tolist() == [[0, 1], [2, 3], [4, 5], [0, 1]]
 
 
-def sparse_engine(engine_class, readonly, kind):
+def sparse_engine(engine_class, readonly, kind, x=(1.0, 1.0, 1.0)):
     matrix = scipy.sparse.csr_matrix(np.diag([1.0, 2.0, 3.0])).asformat(kind)
     weights, y, out = Signal(matrix, readonly=readonly), Signal(np.zeros(3)), Signal(np.zeros(3))
-    multiply = SparseDotInc(weights, Signal(np.ones(3)), y)
+    multiply = SparseDotInc(weights, Signal(np.array(x)), y)
     engine = make_engine(engine_class, Reset(y), multiply, Copy(y, out))
     return engine, engine.signals[weights], out
 
@@ -116,15 +115,34 @@ def test_the_numbers_of_a_sparse_matrix_are_replaced(engine_class, kind):
 
 
 @pytest.mark.parametrize("kind, name", [("csr", "indices"), ("csc", "indptr"), ("coo", "row")])
-def test_what_is_known_of_a_sparse_matrix_is_replaced(kind, name):
-    engine, matrix, out = sparse_engine(CpuEngine, False, kind)
-    setattr(matrix, name, getattr(matrix, name).copy())
-    with pytest.raises(SimulationError, match="indices of Signal"):
-        engine.run(1)
-    engine, matrix, out = sparse_engine(CpuEngine, True, kind)
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("engine_class", ENGINES)
+def test_the_indices_of_a_sparse_matrix_are_replaced(engine_class, readonly, kind, name):
+    x = 1.0, 10.0, 100.0
+    engine, matrix, out = sparse_engine(engine_class, readonly, kind, x)
+    engine.run(1)
+    before = getattr(matrix, name)
+    setattr(matrix, name, before.copy() if name == "indptr" else before[::-1].copy())
+    if name == "indptr":
+        matrix.indptr[1:] = 3
+    expected = matrix.toarray().dot(x).tolist()
+    assert expected != [1.0, 20.0, 300.0]
+    engine.run(2)
+    assert engine.signals[out].tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("engine_class", ENGINES)
+def test_the_numbers_of_a_constant_sparse_matrix_are_replaced(engine_class, kind):
+    engine, matrix, out = sparse_engine(engine_class, True, kind)
+    engine.run(1)
     matrix.data = np.array([4.0, 5.0, 6.0])
-    with pytest.raises(SimulationError, match="numbers of Signal"):
-        engine.run(1)
+    engine.run(2)
+    assert engine.signals[out].tolist() == [4.0, 5.0, 6.0]
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
+def test_the_numbers_of_a_sparse_matrix_cannot_be_resized(kind):
     engine, matrix, out = sparse_engine(CpuEngine, False, kind)
     data = matrix.data
     with pytest.raises(ValueError, match="resize"):

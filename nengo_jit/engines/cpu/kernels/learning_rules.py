@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
+from nengo_jit.builder.memory import hold
 from nengo_jit.builder.operator import Copy
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.contracts import contiguous
@@ -286,9 +287,19 @@ def _voja(operator: SimVoja, lowering: Lowering) -> Change:
     delta, learning = lowering.array(operator.delta), lowering.array(operator.learning_signal)
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
     gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
-    scale = lowering.constant(operator.scale)
-    row = (start(post), gain, loss, post.size, alpha, start(learning), scale)
+    row = (start(post), gain, loss, post.size, alpha, start(learning), _scale(operator, lowering))
     return Change(pre, delta, (voja_factors, row), gain, loss, operator.scaled_encoders)
+
+
+def _scale(operator: SimVoja, lowering: Lowering) -> int:
+    """Address of the scale: where it lies, if it can be read there, since it may be changed."""
+    scale = operator.scale
+    held = hold(scale)
+    if held is None or scale.dtype != lowering.dtype or not contiguous(scale):
+        lowering.relies_on(operator, scale.tobytes)
+        return lowering.constant(scale)
+    lowering.keep(held)
+    return start(scale)
 
 
 CHANGES: dict[type, Callable[[Any, Lowering], Change]] = {
@@ -312,9 +323,10 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
     """
     change = CHANGES[type(operator)](operator, lowering)
     inc = lowering.only_reader_of(operator.delta)
-    if inc is None or not _is_added(inc, change, lowering):
+    if inc is None or not _is_added(inc, operator, change, lowering):
         return [change.factors, change.set_delta(lowering, start(change.pre))]
     weights = lowering.array(inc.dst)
+    lowering.delayed.add(operator.delta.base)
     pre = start(lowering.buffer(change.pre.size, lowering.dtype))
     lowering.lowered[inc] = [
         (first_inc, (start(change.delta), start(weights), weights.size)),
@@ -325,15 +337,16 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
     return [change.factors, keep, (replace(set_delta, when="after"), row)]
 
 
-def _is_added(operator: Any, change: Change, lowering: Lowering) -> bool:
-    """Whether an operator adds a whole delta to weights that nothing else changes."""
+def _is_added(operator: Any, rule: Any, change: Change, lowering: Lowering) -> bool:
+    """Whether an operator adds a rule's whole delta to weights that nothing else changes."""
     if type(operator) is not Copy or not operator.inc:
         return False
     if operator.src_slice is not None or operator.dst_slice is not None:
         return False
     weights = operator.dst
     return (
-        lowering.is_only_writer(operator, weights)
+        not lowering.is_exposed(*rule.reads, operator.src, weights)
+        and lowering.is_only_writer(operator, weights)
         and change.weights in (None, weights)
         and lowering.contracts.are_met(operator)
         and contiguous(lowering.array(weights))

@@ -23,7 +23,7 @@ from nengo_jit.builder.operator import DotInc
 from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.operator import dot_columns, start
-from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_spikes
+from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listed_spikes
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     Kernel,
@@ -47,7 +47,6 @@ from nengo_jit.neurons.stochastic_spiking import step as stochastic_spiking_step
 # nanoseconds for a neuron, and for each elementary function of its formula
 NEURON_COST, FUNCTION_COST = 0.3, 2.0
 ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
-POPULATION = 2048  # neurons of one signal whose spikes are listed together
 
 
 def _without_state(step, n_parameters):
@@ -238,9 +237,12 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
         lowered = [(kernel, (*map(start, arrays), address, n, *drawing))]
     is_weighted = operator.output in lowering.weighted
     if formula.spiking and is_weighted and lowering.is_only_writer(operator, operator.output):
-        if formula is not LIF:
-            lowered.append((flag_spikes, (output, flags, n)))
-        lowered += _list_spikes(operator, flags, lowering)
+        lowering.spiking.add(operator.output)
+        if not lowering.is_exposed(operator.output):  # else its readers have to look for spikes
+            if formula is not LIF:
+                lowered.append((flag_spikes, (output, flags, n)))
+            listing, lowering.events[operator.output] = listed_spikes(n, flags, lowering)
+            lowered += listing
     return lowered
 
 
@@ -260,15 +262,3 @@ def _product(operator: SimNeurons, lowering: Lowering) -> Row:
         return nothing
     lowering.do_together(product, operator)
     return columns, begin, x, m, distance
-
-
-def _list_spikes(operator: SimNeurons, flags: int, lowering: Lowering) -> Lowered:
-    """Rows that list spikes, for so many neurons at a time that caches hold their columns."""
-    lowered: Lowered = []
-    events = lowering.events[operator.output] = []
-    for first in range(0, operator.output.size, POPULATION):
-        n = min(POPULATION, operator.output.size - first)
-        listed = start(lowering.buffer(1 + n + BLOCK))
-        lowered.append((list_spikes, (flags + first, n, listed)))
-        events.append((first, n, listed))
-    return lowered

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -21,7 +22,8 @@ from nengo_jit.builder.operator import (
 )
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.contracts import contiguous, reaches
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, listed_spikes
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population, lowers
 from nengo_jit.engines.cpu.machine import (
     add_product,
     helper,
@@ -445,8 +447,8 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
     src, dst = lowering.array(operator.src), lowering.array(operator.dst)
     if operator.src_slice is not None or operator.dst_slice is not None:
         return _gather(operator, src, dst, lowering)
-    if contiguous(dst) and operator.src.base.readonly and not operator.inc:
-        src_start = lowering.constant(np.broadcast_to(src, dst.shape))
+    if contiguous(dst) and lowering.is_fixed(operator.src) and not operator.inc:
+        src_start = lowering.copied(operator.src, np.broadcast_to(src, dst.shape))
         return [(copy, (src_start, start(dst), dst.size))]
     src = np.broadcast_to(src, dst.shape)
     if wide(src, dst):
@@ -456,6 +458,7 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
 
 
 def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered | None:
+    lowering.relies_on(operator, partial(_contents, operator.src_slice, operator.dst_slice))
     selected, target = as_selection(operator.src_slice), as_selection(operator.dst_slice)
     is_list = isinstance(target, np.ndarray)
     if is_list and not operator.inc and has_repeats(target, len(dst)):
@@ -471,6 +474,11 @@ def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered |
     indices = np.concatenate([src_places.ravel(), dst_places.ravel()])
     address = lowering.constant(indices, np.int64)
     return [(gather, (src_start, dst_start, address, dst_places.size, int(operator.inc)))]
+
+
+def _contents(*selections: Any) -> list[Any]:
+    """What selections are made of, which can be compared."""
+    return [each if each is None else np.array(each).tolist() for each in selections]
 
 
 def wide(*arrays: np.ndarray) -> bool:
@@ -534,6 +542,28 @@ def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
 @lowers(DotInc)
 def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     """Multiply by columns, by rows or by spikes, whichever does the least work."""
+    if operator.X in lowering.spiking and operator.X not in lowering.events:
+        looking, events = _look_for_spikes(operator, lowering)
+        used = _lower_dot_inc(operator, lowering, events)
+        return looking + [(replace(kernel, stage=3), row) for kernel, row in used]
+    return _lower_dot_inc(operator, lowering, lowering.events.get(operator.X))
+
+
+def _look_for_spikes(
+    operator: DotInc, lowering: Lowering
+) -> tuple[Lowered, list[Population] | None]:
+    """Rows that look for spikes when they are used: somebody may have changed them."""
+    x = lowering.array(operator.X).reshape(-1)
+    if not contiguous(x):
+        return [], None
+    flags = start(lowering.buffer(x.size + BLOCK, np.uint8))
+    listing, events = listed_spikes(x.size, flags, lowering)
+    return [(flag_spikes, (start(x), flags, x.size)), *listing], events
+
+
+def _lower_dot_inc(
+    operator: DotInc, lowering: Lowering, events: list[Population] | None
+) -> Lowered:
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
     if a.ndim == 0 or x.ndim == 0:
         if operator.reshape:  # of one element
@@ -542,13 +572,12 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     x, y = x.reshape(-1), y.reshape(-1)
     a = np.broadcast_to(a, (y.size, x.size))
     n, m = a.shape
-    events = lowering.events.get(operator.X)
-    fixed = operator.A.base.readonly
+    fixed = lowering.is_fixed(operator.A)
     if n * m == 0:
         return []
     if contiguous(x) and contiguous(y):
         if fixed and events is not None:
-            columns, begin = lowering.columns(a), _beginning(operator, y, lowering)
+            columns, begin = lowering.columns(operator.A, a), _beginning(operator, y, lowering)
             if begin != start(y):
                 other = lowering.known_product(operator, (columns, begin, start(x), n))
                 if other is not None:
@@ -571,13 +600,13 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
                 for first, count, at in events
             ]
         if fixed and (m < WIDE or m < n // 4):
-            columns, begin = lowering.columns(a), _beginning(operator, y, lowering)
+            columns, begin = lowering.columns(operator.A, a), _beginning(operator, y, lowering)
             return [(dot_columns, (columns, begin, start(x), start(y), n, m, n * a.itemsize))]
         if a.strides[1] == a.itemsize or m == 1:
             return [(dot_rows, (start(a), start(x), start(y), n, m, a.strides[0]))]
     matrix, strides = start(a), a.strides
     if fixed and strides[1] != a.itemsize:
-        matrix, strides = lowering.constant(a), (m * a.itemsize, a.itemsize)
+        matrix, strides = lowering.copied(operator.A, a), (m * a.itemsize, a.itemsize)
     work = start(lowering.buffer(m, lowering.dtype))
     row = (matrix, start(x), start(y), n, m, *strides, *x.strides, *y.strides, work)
     return [(dot_strided, row)]
@@ -588,6 +617,8 @@ def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> int:
 
     What sets it is left out then. Otherwise it is the address of y itself.
     """
+    if lowering.is_exposed(operator.Y):
+        return start(y)
     setter = lowering.other_writer(operator, operator.Y)
     lowered = lowering.lower(setter) if type(setter) in (Copy, Reset) else None
     if lowered and len(lowered) == 1:
@@ -595,7 +626,7 @@ def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> int:
         if kernel is fill and row[0] == start(y) and row[2] == y.size:
             lowering.lowered[setter] = []
             return lowering.parameters(np.full(y.size, setter.value))
-        if kernel is copy and row[1:] == (start(y), y.size) and setter.src.base.readonly:
+        if kernel is copy and row[1:] == (start(y), y.size) and lowering.is_fixed(setter.src):
             lowering.lowered[setter] = []
             return row[0]
     return start(y)

@@ -350,6 +350,13 @@ class Table:
 
     def __init__(self, buffer: np.ndarray):
         self.buffer = buffer
+        self._rows = np.zeros(0)
+        self._held: list[Any] | None = None
+
+    def continue_from(self, other: Table) -> None:
+        """Have the rows of another table."""
+        self._rows, self._held = other._rows, other._held
+        self.buffer[:] = other.buffer
 
     def fill(self, rows: Any) -> None:
         """Make these the rows of the table."""
@@ -423,6 +430,11 @@ def piecewise(memory, table):
     return 0
 
 
+def _table(operator: SimProcess, lowering: Lowering) -> Table:
+    table = lowering.tables[operator] = Table(lowering.buffer(2))
+    return table
+
+
 def _table_columns(
     operator: SimProcess, y: np.ndarray, lowering: Lowering, table: Table, parameters: Any
 ) -> tuple[int, ...]:
@@ -450,7 +462,7 @@ def _lower_white_signal(operator: SimProcess, y: np.ndarray, lowering: Lowering)
     # The signal is made by the process itself, in a variable that its step refers to.
     if "signal" not in WhiteSignal.make_step.__code__.co_cellvars:
         return None
-    process, table = operator.process, Table(lowering.buffer(2))
+    process, table = operator.process, _table(operator, lowering)
 
     def make_signal(rng: np.random.RandomState) -> None:
         step = process.make_step((0,), y.shape, lowering.dt, process.get_rng(rng), {})
@@ -464,7 +476,7 @@ def _lower_white_signal(operator: SimProcess, y: np.ndarray, lowering: Lowering)
 def _lower_present_input(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered:
     process = operator.process
     inputs = process.inputs.reshape(len(process.inputs), -1)
-    table = Table(lowering.buffer(2))
+    table = _table(operator, lowering)
     lowering.at_reset[operator] = _filling(process, table, inputs)
     parameters = [lowering.dt, float(process.presentation_time)]
     return [(present_input, _table_columns(operator, y, lowering, table, parameters))]
@@ -474,8 +486,11 @@ def _lower_piecewise(operator: SimProcess, y: np.ndarray, lowering: Lowering) ->
     process = operator.process
     if process.interpolation != "zero" or any(map(callable, process.data.values())):
         return None
+    lowering.relies_on(
+        operator, lambda: [(t, np.array(v).tolist()) for t, v in process.data.items()]
+    )
     times, values = zip(*sorted(process.data.items()))
-    table = Table(lowering.buffer(2))
+    table = _table(operator, lowering)
     rows = [np.zeros(y.shape), *values]
     lowering.at_reset[operator] = _filling(process, table, rows)
     parameters = [0.5 * lowering.dt, *times]

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population
 from nengo_jit.engines.cpu.machine import (
     bits_of,
     can_compress,
@@ -27,6 +29,7 @@ from nengo_jit.engines.cpu.machine import (
 )
 
 BLOCK = 64  # flags that make one integer
+POPULATION = 2048  # neurons of one signal whose spikes are listed together
 AT_ONCE = 8  # flags that are listed before looking whether there are as many
 
 
@@ -87,3 +90,18 @@ def list_spikes(memory, table):
         n = rows[r + 1]
         integers(rows[r + 2], 1)[0] = list_flags(rows[r], n, rows[r + 2] + 8)
     return 0
+
+
+def listed_spikes(n: int, flags: int, lowering: Lowering) -> tuple[Lowered, list[Population]]:
+    """Rows that list spikes of ``n`` neurons by their flags, and where the lists are.
+
+    Each list is for so many neurons at a time that caches hold their columns.
+    """
+    lowered: Lowered = []
+    events: list[Population] = []
+    for first in range(0, n, POPULATION):
+        size = min(POPULATION, n - first)
+        listed = start(lowering.buffer(1 + size + BLOCK))
+        lowered.append((list_spikes, (flags + first, size, listed)))
+        events.append((first, size, listed))
+    return lowered, events

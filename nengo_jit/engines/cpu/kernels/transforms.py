@@ -12,7 +12,6 @@ from typing import Any
 
 import nengo.utils.numpy as npext
 import numpy as np
-from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.memory import hold
 from nengo_jit.builder.operator import SparseDotInc
@@ -100,7 +99,9 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     x, y = lowering.array(operator.X), lowering.array(operator.Y)
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return lower_dot_inc(operator, lowering)
-    if matrix.format not in PARTS or not _keep(matrix, operator, lowering):
+    if matrix.format not in PARTS or lowering.is_exposed(operator.A):
+        return None
+    if not _keep(matrix, operator, lowering):
         return None
     (x_start, x_places), (y_start, y_places) = places(x.reshape(-1)), places(y.reshape(-1))
     if matrix.format == "csr" and contiguous(y):
@@ -121,27 +122,23 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
 
 
 def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
-    """See that a matrix goes on using the arrays that it has; False if their memory might move.
+    """Whether the memory of a matrix stays where it is, for as long as it uses the same arrays.
 
-    SciPy lets anybody replace them.
+    SciPy lets anybody replace them, and anybody who has been handed the matrix change its indices.
     """
     data, *indices = arrays = [getattr(matrix, name) for name in PARTS[matrix.format]]
     held = hold(data)
     if held is None:
         return False
+    copies = [index.copy() for index in indices]
 
-    def check() -> None:
-        now, *others = (getattr(matrix, name) for name in PARTS[matrix.format])
-        if any(other is not index for other, index in zip(others, indices)):
-            raise SimulationError(f"The indices of {operator.A} have been replaced")
-        if now is not data:
-            if not data.flags.writeable or now.shape != data.shape:
-                raise SimulationError(f"The numbers of {operator.A} have been replaced")
-            data[...] = now
-            matrix.data = data
+    def are_the_same() -> bool:
+        now = [getattr(matrix, name) for name in PARTS[matrix.format]]
+        return all(each is array for each, array in zip(now, arrays))
 
-    lowering.keep(arrays, held)
-    lowering.before_run.append(check)
+    lowering.keep(held)
+    lowering.assume(operator.A, lambda: all(map(np.array_equal, indices, copies)))
+    lowering.fragile.append((operator.A.base, are_the_same))
     return True
 
 
@@ -355,7 +352,9 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         before.append((fill, (start(image), lowering.parameters([0.0]), image.size)))
         after += [(copy_result, row) for _, row in copy_planes(image, Y, inc=True)]
         Y = image
-    skip = operator.W.base.readonly and bool(np.isfinite(W).all())
+    skip = lowering.is_fixed(operator.W) and bool(np.isfinite(W).all())
+    if skip:
+        lowering.assume(operator.W, lambda: bool(np.isfinite(W).all()))
     if operator.is_transpose:
         used, source = convolve_transposed, start(X)
         geometry = transposed_geometry(operator, W, X, Y)

@@ -1,0 +1,64 @@
+"""The memory of a simulation, for users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import nengo.builder.signal as reference
+
+from nengo_jit.builder.signal import Signal
+from nengo_jit.engines import Engine
+
+
+class LiveSignals(Mapping[Signal, Any]):
+    """Live arrays by signal, to read and to write, at any time and by any thread.
+
+    ``isinstance`` takes it for nengo's ``SignalDict``.
+
+    Parameters
+    ----------
+    engine : Engine
+        Owns the memory, and gets to know which arrays have been handed out.
+    """
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return reference.SignalDict
+
+    def __getitem__(self, signal: Signal) -> Any:
+        """Live array of a signal (a SciPy matrix, if sparse); KeyError if it has none."""
+        return self._engine.hand_out(signal)
+
+    def __setitem__(self, signal: Signal, value: Any) -> None:
+        """Write into the memory of a signal; ValueError if it is read-only."""
+        self._engine.hand_out(signal)
+        self._engine.signals[signal] = value
+
+    def __contains__(self, signal: object) -> bool:
+        return signal in self._engine.signals
+
+    def __iter__(self) -> Iterator[Signal]:
+        return iter(self._engine.signals)
+
+    def __len__(self) -> int:
+        return len(self._engine.signals)
+
+    def __str__(self) -> str:
+        return str(self._engine.signals)
+
+    def copy(self) -> dict[Signal, Any]:
+        """A dictionary of the live arrays."""
+        return dict(self)
+
+    def init(self, signal: Signal) -> None:
+        """Give memory to a signal that no operator uses; SignalError if it has some already."""
+        self._engine.signals.init(signal)
+
+    def reset(self, signal: Signal) -> None:
+        """Write the initial value of a signal back, unless it is read-only."""
+        self._engine.hand_out(signal)
+        self._engine.signals.reset(signal)

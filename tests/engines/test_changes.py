@@ -1,0 +1,479 @@
+"""Arrays of a simulation that users read and change, at any time: the results are nengo's."""
+
+import threading
+
+import nengo
+import numpy as np
+import pytest
+import scipy.sparse
+from nengo.builder.operator import Operator
+
+import nengo_jit
+
+N_STEPS = 80
+
+
+def nengos(net):
+    return nengo.Simulator(net, optimize=False, progress_bar=False)
+
+
+def reference(net):
+    return nengo_jit.Simulator(net, engine="reference", progress_bar=False)
+
+
+def cpu(net):
+    return nengo_jit.Simulator(net, engine="cpu", progress_bar=False)
+
+
+ENGINES = [reference, cpu]
+
+
+def assert_same(expected, actual):
+    for one, other in zip(expected, actual, strict=True):
+        scale = np.abs(one).max(initial=0)
+        np.testing.assert_allclose(other, one, rtol=1e-7, atol=1e-9 * scale)
+
+
+class Lesion:
+    """What somebody does to a signal: sets it to a number, once or from some step on.
+
+    Parameters
+    ----------
+    name : str
+        Of the signal, in `SIGNALS`.
+    value : float
+        The number.
+    """
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+        self.array = None
+
+    def fetch(self, sim):
+        obj, name = SIGNALS[self.name]
+        (found,) = [each for each in sim.model.sig if getattr(each, "label", None) == obj] or [
+            ens.neurons for ens in sim.model.sig if f"{getattr(ens, 'label', None)}.neurons" == obj
+        ]
+        array = sim.signals[sim.model.sig[found][name]]
+        self.array = array.data if scipy.sparse.issparse(array) else array
+
+    def apply(self, sim):
+        if self.array is None:
+            self.fetch(sim)
+        self.array.setflags(write=True)
+        self.array[...] = self.value
+
+
+SIGNALS = {
+    "encoders": ("a", "encoders"),
+    "bias": ("a.neurons", "bias"),
+    "gain and bias of rates": ("b.neurons", "bias"),
+    "decoders": ("decoded", "weights"),
+    "large decoders": ("wide", "weights"),
+    "weights between neurons": ("dense", "weights"),
+    "sparse weights": ("sparse", "weights"),
+    "kernel of a convolution": ("convolution", "weights"),
+    "output of a constant node": ("constant", "out"),
+    "what is weighted of a constant": ("input", "weighted"),
+    "input of an ensemble": ("a", "in"),
+    "currents": ("a.neurons", "in"),
+    "spikes": ("a.neurons", "out"),
+    "voltages": ("a.neurons", "voltage"),
+    "refractory times": ("a.neurons", "refractory_time"),
+    "what is decoded": ("decoded", "weighted"),
+    "learnt weights": ("learnt", "weights"),
+    "an error": ("learnt", "out"),
+}
+
+
+def network(within=None):
+    """A network with a node that calls a function in each step."""
+    rng = np.random.RandomState(3)
+    with nengo.Network(seed=3) as net:
+        constant = nengo.Node([0.4, -0.3], label="constant")
+        wave = nengo.Node(lambda t: np.sin(30 * t), size_out=1)
+        if within is not None:
+            nengo.Node(within, size_in=0, size_out=0)
+        parameters = {"encoders": rng.randn(30, 2), "gain": np.ones(30), "bias": np.full(30, 1.2)}
+        a = nengo.Ensemble(30, 2, **parameters, label="a")
+        b = nengo.Ensemble(30, 2, neuron_type=nengo.RectifiedLinear(), **parameters, label="b")
+        out = nengo.Node(size_in=2)
+        wide = nengo.Node(size_in=40)
+
+        def solver(n):
+            return nengo.solvers.NoSolver(rng.randn(30, n) / 1000)
+
+        nengo.Connection(constant, a, synapse=None, transform=[[1, 0.5], [0, 1]], label="input")
+        nengo.Connection(wave, b, transform=[[1], [-1]], synapse=0.005)
+        nengo.Connection(a, out, solver=solver(2), label="decoded")
+        nengo.Connection(a, wide, solver=solver(40), function=lambda x: np.zeros(40), label="wide")
+        kwargs = {"synapse": 0.005}
+        weights = rng.randn(30, 30) / 1000
+        nengo.Connection(a.neurons, b.neurons, transform=weights, label="dense", **kwargs)
+        sparse = nengo.Sparse((30, 30), init=scipy.sparse.csr_matrix(weights * (weights > 0)))
+        nengo.Connection(a.neurons, b.neurons, transform=sparse, label="sparse", **kwargs)
+        kernel = nengo.Convolution(
+            1,
+            (30, 1),
+            kernel_size=(3,),
+            strides=(1,),
+            padding="same",
+            init=rng.randn(3, 1, 1) / 1e3,
+        )
+        nengo.Connection(a.neurons, b.neurons, transform=kernel, label="convolution", **kwargs)
+        net.learnt = nengo.Connection(
+            b, out, solver=solver(2), learning_rule_type=nengo.PES(1e-4), label="learnt"
+        )
+        nengo.Connection(wave, net.learnt.learning_rule, transform=[[1], [1]])
+        for target in (a.neurons, b.neurons, out, wide):
+            nengo.Probe(target)
+        nengo.Probe(net.learnt, "weights")
+    return net
+
+
+def data_of(sim):
+    return [np.array(sim.data[probe]) for probe in sim.model.probes]
+
+
+def before_the_run(make, name, value):
+    with make(network()) as sim:
+        Lesion(name, value).apply(sim)
+        sim.run_steps(N_STEPS)
+        return data_of(sim)
+
+
+def between_runs(make, name, value):
+    with make(network()) as sim:
+        sim.run_steps(30)
+        Lesion(name, value).apply(sim)
+        sim.run_steps(30)
+        sim.run_steps(N_STEPS - 60)
+        return data_of(sim)
+
+
+def before_a_reset(make, name, value):
+    with make(network()) as sim:
+        sim.run_steps(5)
+        Lesion(name, value).apply(sim)
+        sim.reset()
+        sim.run_steps(N_STEPS)
+        return data_of(sim)
+
+
+def from_a_node(make, name, value, early=False, steps=(30,)):
+    lesion, box = Lesion(name, value), []
+
+    def act(t):
+        if round(t * 1000) in steps:
+            lesion.apply(box[0])
+
+    with make(network(act)) as sim:
+        box.append(sim)
+        if early:
+            lesion.fetch(sim)
+        sim.run_steps(N_STEPS)
+        return data_of(sim)
+
+
+def from_a_node_with_an_array_of_before(make, name, value):
+    return from_a_node(make, name, value, early=True)
+
+
+def in_each_step_from_a_node(make, name, value):
+    return from_a_node(make, name, value, steps=range(1, N_STEPS, 3))
+
+
+WAYS = [
+    before_the_run,
+    between_runs,
+    before_a_reset,
+    from_a_node,
+    from_a_node_with_an_array_of_before,
+    in_each_step_from_a_node,
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("make", ENGINES)
+def test_lesions(make, name, way):
+    assert_same(way(nengos, name, 0.03), way(make, name, 0.03))
+
+
+@pytest.mark.parametrize("way", [before_the_run, from_a_node])
+@pytest.mark.parametrize("name", ["encoders", "bias", "decoders", "output of a constant node"])
+def test_lesions_change_something(name, way):
+    with cpu(network()) as sim:
+        sim.run_steps(N_STEPS)
+        whole = data_of(sim)
+    assert any((a != b).any() for a, b in zip(whole, way(cpu, name, 0.03)))
+
+
+def written_and_closed(make, early):
+    """Somebody makes weights writable, changes them and makes them read-only again, in a call."""
+    box, lesion = [], Lesion("decoders", 0.0)
+
+    def act(t):
+        if round(t * 1000) == 40:
+            lesion.apply(box[0])
+            lesion.array.setflags(write=False)
+
+    with make(network(act)) as sim:
+        box.append(sim)
+        if early:
+            lesion.fetch(sim)
+        sim.run_steps(N_STEPS)
+        return data_of(sim)
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("make", ENGINES)
+def test_constants_that_are_closed_again(make, early):
+    assert_same(written_and_closed(nengos, early), written_and_closed(make, early))
+
+
+def through_data(make):
+    """Parameters of built objects are the memory of constants."""
+    with make(network()) as sim:
+        (conn,) = [each for each in sim.model.sig if getattr(each, "label", None) == "decoded"]
+        (ens,) = [each for each in sim.model.sig if getattr(each, "label", None) == "a"]
+        sim.run_steps(10)
+        for array in (sim.data[conn].weights, sim.data[ens].bias):
+            array.setflags(write=True)
+            array[:1] = 0.02
+        sim.run_steps(30)
+        return data_of(sim)
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_parameters_of_built_objects(make):
+    assert_same(through_data(nengos), through_data(make))
+
+
+def seen_by_a_node(make, early, object_name, signal_name):
+    """What a node sees of a signal in each step."""
+    seen, box = [], []
+
+    def look(t):
+        array = box[1] if early else box[0].signals[box[0].model.sig[obj][signal_name]]
+        seen.append(array.copy())
+
+    net = network(look)
+    obj = net.learnt.learning_rule
+    if object_name != "rule":
+        (obj,) = [each for each in net.all_objects if each.label == object_name]
+    with make(net) as sim:
+        box.append(sim)
+        if early:
+            box.append(sim.signals[sim.model.sig[obj][signal_name]])
+        sim.run_steps(N_STEPS)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("rule", "delta"), ("learnt", "weights"), ("input", "weighted"), ("a", "in"), ("wide", "out")],
+)
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("make", ENGINES)
+def test_a_node_sees_what_it_would_see(make, early, place):
+    assert_same(seen_by_a_node(nengos, early, *place), seen_by_a_node(make, early, *place))
+
+
+def learning(rule):
+    """A connection that learns, in a network that calls no Python."""
+    with nengo.Network(seed=0) as net:
+        source = nengo.Node(nengo.processes.WhiteSignal(1.0, 20, seed=0))
+        a, b = (nengo.Ensemble(20, 1, neuron_type=nengo.RectifiedLinear()) for _ in range(2))
+        nengo.Connection(source, a)
+        dead = nengo.Node(size_in=1)
+        nengo.Connection(source, dead, synapse=None, transform=3)
+        if isinstance(rule, nengo.Oja):
+            net.learnt = nengo.Connection(
+                a.neurons, b.neurons, transform=np.full((20, 20), 1e-4), learning_rule_type=rule
+            )
+        else:
+            net.learnt = nengo.Connection(a, b, learning_rule_type=rule)
+        net.dead = dead
+    return net
+
+
+@pytest.mark.parametrize("rule", [nengo.Oja(1e-7), nengo.Voja()])
+@pytest.mark.parametrize("make", ENGINES)
+def test_another_thread_sees_what_changes(make, rule):
+    net = learning(rule)
+    with make(net) as sim:
+        signals = [
+            sim.model.sig[net.learnt.learning_rule]["delta"],
+            sim.model.sig[net.dead]["in"],
+        ]
+        sim.run_steps(10)
+        seen = [set(), set()]
+        stop = threading.Event()
+
+        def look():
+            while not stop.is_set():
+                for signal, values in zip(signals, seen):
+                    values.add(sim.signals[signal].sum())
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        while any(len(values) < 5 for values in seen):
+            sim.run_steps(500)
+        stop.set()
+        thread.join()
+    assert all(len(values) >= 5 for values in seen)
+
+
+def hidden_from_view(make, fetch):
+    """A node that gets hold of an array in a way that cannot be seen in its code."""
+    tools = dict.fromkeys(range(200))  # more than is looked through
+
+    def act(t):
+        if round(t * 1000) >= 40:
+            tools["act"]()
+
+    with make(network(act)) as sim:
+        lesion = Lesion("output of a constant node", 0.1)
+        tools["act"] = lambda: lesion.apply(sim)
+        sim.run_steps(N_STEPS)
+        return data_of(sim)
+
+
+def test_arrays_that_are_fetched_unforeseen_count_from_the_next_step():
+    expected, actual = hidden_from_view(nengos, True), hidden_from_view(cpu, True)
+    spikes, ours = expected[0], actual[0]
+    assert_same([spikes[:39]], [ours[:39]])
+    with cpu(network()) as sim:
+        sim.run_steps(N_STEPS)
+        unchanged = data_of(sim)[0]
+    assert (ours != unchanged).any()
+
+
+class Shifted(nengo.RectifiedLinear):
+    """Neurons that work on their input in place."""
+
+    def step(self, dt, J, output):
+        J += 0.25
+        output[...] = np.maximum(J, 0)
+
+
+class Halving(Operator):
+    """An operator of a third party that changes what it reads."""
+
+    def __init__(self, signal):
+        super().__init__()
+        self.sets, self.incs, self.reads, self.updates = [], [], [signal], []
+
+    def make_step(self, signals, dt, rng):
+        array = signals[self.reads[0]]
+
+        def step():
+            array[...] *= 0.5
+
+        return step
+
+
+def changed_in_place(make, source, halve):
+    with nengo.Network(seed=1) as net:
+        parameters = {"gain": np.ones(10), "bias": np.zeros(10), "encoders": np.ones((10, 1))}
+        ens = nengo.Ensemble(10, 1, neuron_type=Shifted(), **parameters)
+        spiking = nengo.Ensemble(10, 1, gain=np.full(10, 3.0), bias=np.ones(10))
+        out = nengo.Node(size_in=1)
+        if source is not None:
+            nengo.Connection(nengo.Node(source, size_out=1), ens, synapse=None)
+            nengo.Connection(nengo.Node(source, size_out=1), spiking, synapse=None)
+        nengo.Connection(spiking.neurons, out, transform=np.full((1, 10), 1e-3))
+        for target in (ens.neurons, spiking.neurons, out):
+            nengo.Probe(target)
+        nengo.Probe(ens.neurons, "input")
+    model = None
+    if halve:
+        model = (nengo.builder.Model if make is nengos else nengo_jit.builder.Model)()
+        model.build(net)
+        model.add_op(Halving(model.sig[spiking.neurons][halve]))
+        model.add_op(Halving(model.sig[ens]["in"]))
+    options = {"model": model, "progress_bar": False, "seed": 2}
+    if make is nengos:
+        simulator = nengo.Simulator(None if halve else net, optimize=False, **options)
+    else:
+        engine = make.__name__
+        simulator = nengo_jit.Simulator(None if halve else net, engine=engine, **options)
+    with simulator as sim:
+        sim.run_steps(60)
+        return [np.array(sim.data[probe]) for probe in net.all_probes]
+
+
+@pytest.mark.parametrize("halve", [None, "in", "out"])
+@pytest.mark.parametrize("source", [None, 0.5, lambda t: 0.5], ids=["none", "constant", "varying"])
+@pytest.mark.parametrize("make", ENGINES)
+def test_what_python_changes_in_place(make, source, halve):
+    assert_same(changed_in_place(nengos, source, halve), changed_in_place(make, source, halve))
+
+
+@pytest.mark.parametrize("make", [nengos, *ENGINES])
+def test_functions_get_copies(make):
+    def spoil(t, x):
+        x += 1
+        return x
+
+    with nengo.Network() as net:
+        constant = nengo.Node([0.5, 1.5])
+        function = nengo.Node(spoil, size_in=2)
+        nengo.Connection(constant, function, synapse=None)
+        probes = nengo.Probe(constant), nengo.Probe(function)
+    with make(net) as sim:
+        sim.run_steps(150)
+        assert (sim.data[probes[0]] == [0.5, 1.5]).all()
+        assert (sim.data[probes[1]] == [1.5, 2.5]).all()
+
+
+@pytest.mark.parametrize("make", [nengos, *ENGINES])
+def test_time_as_a_node_sees_it(make):
+    box, log = [], []
+    with nengo.Network() as net:
+        nengo.Node(lambda t: log.append((box[0].n_steps, box[0].time)), size_in=0, size_out=0)
+    with make(net) as sim:
+        box.append(sim)
+        sim.run_steps(2)
+        sim.step()
+    assert log == [(0, 0.0), (1, 0.001), (2, 0.002)]
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_overwritten_constants_outlive_a_reset_and_writable_signals_do_not(make):
+    for each in (nengos, make):
+        with each(network()) as sim:
+            lesions = Lesion("bias", 0.5), Lesion("spikes", 0.25)
+            for lesion in lesions:
+                lesion.apply(sim)
+            sim.reset()
+            assert (lesions[0].array == 0.5).all()
+            assert (lesions[1].array == 0).all()
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_a_run_within_a_step_in_which_arrays_are_fetched(make):
+    """The rest of the outer run is not lost, nor is a step done twice."""
+    box, log = [], []
+
+    def act(t):
+        if len(log) == 5:
+            log.append(t)
+            box[0].signals[box[0].model.sig[u]["out"]][...] = 2.0
+            box[0].run_steps(3)
+        log.append(t)
+
+    with nengo.Network() as net:
+        u = nengo.Node([1.0])
+        out = nengo.Node(size_in=1)
+        nengo.Connection(u, out, synapse=None)
+        nengo.Node(act, size_in=0, size_out=0)
+        probe = nengo.Probe(out)
+    with make(net) as sim:
+        box.append(sim)
+        sim.run_steps(20)
+        assert sim.n_steps == 23
+        data = sim.data[probe]
+    assert len(data) == 23
+    assert data[-1] == 2.0
