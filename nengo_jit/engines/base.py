@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from nengo.exceptions import SimulationError
 
+from nengo_jit.builder.operator import Step
 from nengo_jit.builder.signal import SignalDict
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator
 from nengo_jit.engines.recording import Recording
@@ -137,6 +138,11 @@ class Engine(ABC):
         seed : int
             Seed of everything that is random at run time and has no seed of its own.
         """
+
+    @property
+    def python_steps(self) -> dict[Any, Step]:
+        """Dict of (Operator, callable): the functions that the engine carries out in Python."""
+        return {}
 
     @abstractmethod
     def run(self, n_steps: int) -> None:

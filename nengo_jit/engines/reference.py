@@ -69,6 +69,10 @@ class ReferenceEngine(Engine):
         self.clear_samples()
         self.broken = None
 
+    @property
+    def python_steps(self) -> dict[Operator, Step]:
+        return dict(self._steps)
+
     def run(self, n_steps: int) -> None:
         self.check_usable()
         try:
