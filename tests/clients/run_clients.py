@@ -31,7 +31,7 @@ BY_THE_CLOCK = "test_real_time_simulator"
 
 
 def run(suite: str, simulator: str, folder: Path) -> dict[str, str]:
-    """Run a suite; return the outcome of each test: passed, failed, error or skipped."""
+    """Run a suite; return of each test whether it passed, failed or was skipped."""
     report = folder / f"{suite}-{simulator}.xml"
     command = [sys.executable, "-m", "pytest", *SUITES[suite]]
     command += ["-p", "old_names", "-p", "upstream_settings", "-p", "no:cacheprovider"]
