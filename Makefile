@@ -3,8 +3,8 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons fuzz fuzz-python fuzz-calls stress
-.PHONY: soak-gui soak-interrupts soak-starts clean
+.PHONY: demo test lint unit conformance test-pythons test-clients fuzz fuzz-python fuzz-calls
+.PHONY: stress soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -50,6 +50,18 @@ soak-interrupts: .venv/test
 soak-starts: .venv/test
 	$(BIN)/python tests/soak/starts.py $(FLAGS)
 
+# The tests of packages that use simulators, on nengo's and on ours.
+test-clients: .venv-clients/ready
+	.venv-clients/bin/python tests/clients/run_clients.py $(FLAGS)
+
+# nengolib and nengo-loihi ask for older versions than these; tests/clients/old_names.py helps them.
+.venv-clients/ready: pyproject.toml
+	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --editable '.[test]' \
+		nengo-spa==2.0.0 nengo-gui==0.6.0 nengo-extras==0.5.0 matplotlib selenium jinja2 nbformat
+	.venv-clients/bin/python -m pip install --quiet --no-deps nengolib==0.5.2 nengo-loihi==1.1.0
+	touch $@
+
 soak-gui: .venv-gui/ready
 	.venv-gui/bin/python tests/soak/gui.py $(FLAGS)
 
@@ -65,4 +77,4 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-gui .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-gui .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png

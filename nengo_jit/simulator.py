@@ -318,14 +318,21 @@ class Simulator(nengo.Simulator):
     def _steps(self) -> list[Step]:
         """List of callable: functions that carry a step out by hand, on the live memory.
 
-        They are made, by each operator's ``make_step``, when somebody asks for them.
+        Those that the engine carries out in Python are the engine's own. Others are made, by the
+        operator's ``make_step``, when somebody asks for them.
         """
         if self._hand_made_steps is None:
             rng = np.random.RandomState(self.seed)
-            self._hand_made_steps = [
-                operator.make_step(self._engine.signals, self.dt, rng)
-                for operator in self._step_order
-            ]
+            in_python = self._engine.python_steps
+            self._hand_made_steps = []
+            for operator in self._step_order:  # in nengo's order, since they draw from rng
+                if operator not in in_python:
+                    step = operator.make_step(self._engine.signals, self.dt, rng)
+                else:
+                    step = in_python[operator]
+                    if isinstance(operator, nengo.builder.processes.SimProcess):
+                        operator.process.get_rng(rng)
+                self._hand_made_steps.append(step)
         return self._hand_made_steps
 
     @property

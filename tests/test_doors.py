@@ -336,6 +336,45 @@ class TestSubclasses:
             assert sim.n_steps == 20
             assert np.allclose(sim.data[network.probe], expected)
 
+    def test_steps_in_python_are_those_that_run(self, engine):
+        """nengo-loihi takes its queues from the functions of its processes."""
+
+        class Counting(nengo.Process):
+            def make_step(self, shape_in, shape_out, dt, rng, state):
+                steps = []
+
+                def step(t):
+                    steps.append((t, rng.randint(1000)))
+                    return len(steps)
+
+                step.steps = steps
+                return step
+
+        def inner(step):
+            return inspect.getclosurevars(step).nonlocals["step_f"]
+
+        def run(make):
+            with nengo.Network(seed=0) as net:
+                for _ in range(2):
+                    nengo.Node(Counting(default_size_in=0, default_size_out=1))
+                nengo.Node(nengo.processes.WhiteNoise())
+            with make(net) as sim:
+                places = [
+                    place
+                    for place, operator in enumerate(sim._step_order)
+                    if isinstance(getattr(operator, "process", None), Counting)
+                ]
+                steps = [inner(sim._steps[place]).steps for place in places]
+                sim.run_steps(5)
+                sim._steps[places[0]]()
+                assert [len(each) for each in steps] == [6, 5]
+                sim.reset()
+                assert inner(sim._steps[places[0]]).steps == []
+                return steps
+
+        ours = run(lambda net: nengo_jit.Simulator(net, engine=engine, progress_bar=False))
+        assert ours == run(lambda net: nengo.Simulator(net, optimize=False, progress_bar=False))
+
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("steps", [5.0, "5", None, np.float64(3)])

@@ -103,7 +103,7 @@ class SimProcess(Operator, reference.SimProcess):
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
         t, output = signals[self.t], signals[self.output]
         input = None if self.input is None else signals[self.input]
-        step = self.process.make_step(
+        step_f = self.process.make_step(  # the name is nengo's, by which nengo-loihi finds it
             (0,) if input is None else input.shape,
             output.shape,
             dt,
@@ -111,14 +111,11 @@ class SimProcess(Operator, reference.SimProcess):
             {name: signals[signal] for name, signal in self.state.items()},
         )
 
-        def call() -> Any:
-            return step(t.item()) if input is None else step(t.item(), np.copy(input))
-
         def step_simprocess() -> None:
-            output[...] = call()
+            output[...] = step_f(t.item()) if input is None else step_f(t.item(), np.copy(input))
 
         def step_simprocess_inc() -> None:
-            output[...] += call()
+            output[...] += step_f(t.item()) if input is None else step_f(t.item(), np.copy(input))
 
         return step_simprocess_inc if self.mode == "inc" else step_simprocess
 

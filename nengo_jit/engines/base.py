@@ -10,6 +10,7 @@ import numpy as np
 from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.builder.operator import Step
 from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.builder.targets import IN_PYTHON, Evaluator
 from nengo_jit.engines.recording import Recording
@@ -156,6 +157,11 @@ class Engine(ABC):
     @abstractmethod
     def neurons_replaced(self, operator: SimNeurons) -> None:
         """Go on with other neurons, if the operator is one of the engine's."""
+
+    @property
+    def python_steps(self) -> dict[Any, Step]:
+        """Dict of (Operator, callable): the functions that the engine carries out in Python."""
+        return {}
 
     @abstractmethod
     def run(self, n_steps: int) -> None:

@@ -77,6 +77,10 @@ class ReferenceEngine(Engine):
                 rng = np.random.RandomState(0)  # which neurons do not draw from
                 self._steps[i] = operator, operator.make_step(self.signals, self.plan.dt, rng)
 
+    @property
+    def python_steps(self) -> dict[Operator, Step]:
+        return dict(self._steps)
+
     def run(self, n_steps: int) -> None:
         self.check_usable()
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from nengo.exceptions import SimulationError
 
 from nengo_jit.builder.neurons import SimNeurons
+from nengo_jit.builder.operator import Operator, Step
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
@@ -291,6 +292,10 @@ class CpuEngine(Engine):
         self.read_clock()
         self.clear_samples()
         self.broken = None
+
+    @property
+    def python_steps(self) -> dict[Operator, Step]:
+        return {callback.operator: callback.step for callback in self.callbacks}
 
     def explain(self) -> Plan:
         self._tracing.trace()
