@@ -46,9 +46,9 @@ def _code_of(operator: Any) -> list[Any]:
     if isinstance(operator, SimPyFunc):
         return [operator.fn]
     if isinstance(operator, SimProcess):
-        return [operator.process, operator.process.make_step]
+        return [operator.process, getattr(operator.process, "make_step", None)]
     if isinstance(operator, SimNeurons):
-        return [operator.neurons, operator.neurons.step]
+        return [operator.neurons, getattr(operator.neurons, "step", None)]
     return [operator]
 
 
