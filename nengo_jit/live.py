@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import nengo.builder.signal as reference
@@ -20,10 +20,16 @@ class LiveSignals(Mapping[Signal, Any]):
     ----------
     engine : Engine
         Owns the memory, and gets to know which arrays have been handed out.
+    catch_up : callable
+        Has the engine compute what it has put off.
     """
 
-    def __init__(self, engine: Engine):
-        self._engine = engine
+    def __init__(self, engine: Engine, catch_up: Callable[[], None]):
+        self._engine, self._catch_up = engine, catch_up
+
+    def _hand_out(self, signal: Signal) -> Any:
+        self._catch_up()
+        return self._engine.hand_out(signal)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -31,11 +37,11 @@ class LiveSignals(Mapping[Signal, Any]):
 
     def __getitem__(self, signal: Signal) -> Any:
         """Live array of a signal (a SciPy matrix, if sparse); KeyError if it has none."""
-        return self._engine.hand_out(signal)
+        return self._hand_out(signal)
 
     def __setitem__(self, signal: Signal, value: Any) -> None:
         """Write into the memory of a signal; ValueError if it is read-only."""
-        self._engine.hand_out(signal)
+        self._hand_out(signal)
         self._engine.signals[signal] = value
 
     def __contains__(self, signal: object) -> bool:
@@ -48,6 +54,7 @@ class LiveSignals(Mapping[Signal, Any]):
         return len(self._engine.signals)
 
     def __str__(self) -> str:
+        self._catch_up()
         return str(self._engine.signals)
 
     def copy(self) -> dict[Signal, Any]:
@@ -60,5 +67,5 @@ class LiveSignals(Mapping[Signal, Any]):
 
     def reset(self, signal: Signal) -> None:
         """Write the initial value of a signal back, unless it is read-only."""
-        self._engine.hand_out(signal)
+        self._hand_out(signal)
         self._engine.signals.reset(signal)

@@ -151,11 +151,11 @@ class Simulator(nengo.Simulator):
             for name in ("_probe", "_probe_step_time")
         )
         self._engine = self._build(network, chosen_engine)
-        self._signals: LiveSignals | None = LiveSignals(self._engine)
         self._step_order = list(self._engine.plan.operators)
         self._hand_made_steps: list[Step] | None = None
         self._hand_set_time: float | None = None
         self._catch_up = partial(catch_up, self._engine, self._turn)
+        self._signals: LiveSignals | None = LiveSignals(self._engine, self._catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._catch_up)
         self.data = SimulationData(self._sim_data)
 
@@ -306,7 +306,6 @@ class Simulator(nengo.Simulator):
     @property
     def signals(self) -> LiveSignals | None:
         """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
-        self._catch_up()
         return self._signals
 
     @property
@@ -542,7 +541,7 @@ class Simulator(nengo.Simulator):
 
 
 def catch_up(engine: Engine, turn: Any) -> None:
-    """Finish what an interrupt has kept a run from doing, unless a run goes on.
+    """Have an engine finish what it has put off, unless a run goes on.
 
     Parameters
     ----------

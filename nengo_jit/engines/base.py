@@ -180,7 +180,7 @@ class Engine(ABC):
 
     @abstractmethod
     def settle(self) -> None:
-        """Finish what a run leaves to be done, if an interrupt has kept it from doing so.
+        """Compute what has been put off, and finish what an interrupt has kept a run from doing.
 
         Must be called before signals are looked at from outside.
         """

@@ -7,7 +7,10 @@ What such a step computes is traced and performed as a tape, if that is the same
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
+from math import inf
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,9 +28,11 @@ from nengo_jit.engines.recorder import Clock
 from nengo_jit.planner.merge import kind_of
 
 logger = logging.getLogger(__name__)
+LOGGED: set[str] = set()  # kinds of operators of which this process has been told
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
 WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are still right
+N_TRIALS, N_RUNS = 8, 1000  # shorter runs that try either way, and after how many that is repeated
 WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
 
 
@@ -97,6 +102,41 @@ class Callback(Task):
             self.traced, self.remark = None, str(reason)
 
 
+class ShortRuns:
+    """Whether runs of very few steps are quicker with tapes, as found by trying.
+
+    Before each run it has to be seen whether tapes are still right, which may take longer than to
+    call the functions. Results do not depend on it.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns the time (seconds).
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter):
+        self._clock = clock
+        self._n_runs = 0
+        self._best = [inf, inf]  # seconds of a run in Python, and with tapes
+        self._start = 0.0
+
+    def begin(self) -> bool:
+        """Whether to use tapes for the run that begins."""
+        if self._n_runs >= 2 * N_TRIALS:
+            return self._best[True] < self._best[False]
+        self._start = self._clock()
+        return self._n_runs >= N_TRIALS
+
+    def end(self) -> None:
+        """Take note that the run has ended."""
+        if self._n_runs < 2 * N_TRIALS:
+            way = self._n_runs // N_TRIALS
+            self._best[way] = min(self._best[way], self._clock() - self._start)
+        self._n_runs += 1
+        if self._n_runs == N_RUNS:
+            self._n_runs, self._best = 0, [inf, inf]
+
+
 class Tracing:
     """Decides which callbacks of an engine are performed as tapes, and sees that it stays right.
 
@@ -117,7 +157,8 @@ class Tracing:
         self._traced: list[Callback] = []
         self._watched = Watched()
         self._is_watched = True  # whether it holds what all tapes rely on
-        self._logged: set[str] = set()
+        self._short_runs = ShortRuns()
+        self._is_short = False  # whether the run that goes on is
 
     def reset(self) -> None:
         """Forget all tapes, since the steps are new ones."""
@@ -150,11 +191,18 @@ class Tracing:
             self.trace()
         if not self._traced:
             return
-        if n_steps < WORTH_CHECKING or calls_are_observed():
+        self._is_short = n_steps < WORTH_CHECKING
+        if (self._is_short and not self._short_runs.begin()) or calls_are_observed():
             self._switch(False)
             return
         self._trace_anew()
         self._switch(np.geterr()["under"] == "ignore")  # of which tapes know nothing
+
+    def after_run(self) -> None:
+        """Take note that a run has ended."""
+        if self._is_short:
+            self._is_short = False
+            self._short_runs.end()
 
     def _trace_anew(self) -> None:
         """Trace what reads something that has been rebound since."""
@@ -211,6 +259,6 @@ class Tracing:
             if callback.traced is None and type(callback.operator) is not SimPyFunc
         ]
         for kind in dict.fromkeys(kinds):
-            if kind not in self._logged:
-                self._logged.add(kind)
+            if kind not in LOGGED:
+                LOGGED.add(kind)
                 logger.warning("%s has no compiled kernel and runs in Python", kind)

@@ -81,7 +81,9 @@ class CpuEngine(Engine):
         compile_python: bool = True,
     ):
         super().__init__(plan)
-        self._unsettled_since: int | None = None  # ticks before the run
+        self._is_finished = True  # whether what a run leaves to be done at its end is done
+        self._unsettled_since: int | None = None  # ticks before what has been put off
+        self._has_begun = False  # whether there has been a step that computes what is steady
         self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
         self.signals = SignalDict()
         self.signals.allocate_runs(plan.runs)
@@ -147,6 +149,7 @@ class CpuEngine(Engine):
 
     def _assemble(self, progress: Any = None) -> None:
         """Make programs of what has been lowered."""
+        self._has_begun = False
         deliver = partial(after_step, self.recording, self._exposure)
         self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
         levels = [*self._lower(), *self._recorders.levels]
@@ -169,6 +172,7 @@ class CpuEngine(Engine):
 
     def _assemble_anew(self) -> None:
         """Go on with other programs, since more is exposed or operators have changed."""
+        self.settle()
         self._exposure.has_grown = False
         try:
             outdated = self._lowering.outdated()
@@ -265,6 +269,7 @@ class CpuEngine(Engine):
     def reset(self, seed: int) -> None:
         self.settle()
         self.broken = RESET_INTERRUPTED
+        self._has_begun = False
         if self._lowering.outdated():
             self._request_assembly()
         if self.is_running:
@@ -346,7 +351,7 @@ class CpuEngine(Engine):
     def _run(self, n_steps: int, is_within: bool) -> int:
         """Run until all steps are done, or more is exposed; returns how many are done."""
         if not is_within:
-            self.settle()
+            self._finish()
         if self._status[FAILED]:  # an interrupt has come before the error could be raised
             self._take_errors()
         self.check_usable()
@@ -356,7 +361,9 @@ class CpuEngine(Engine):
                 self._assemble_anew()
         self._recorders.begin(n_steps, is_within)
         if not is_within:
-            self._runner, self._unsettled_since = get_ident(), self.recording.clock.ticks
+            self._runner, self._is_finished = get_ident(), False
+            if self._unsettled_since is None:
+                self._unsettled_since = self.recording.clock.ticks
         try:
             if not is_within:
                 for loan in self._lowering.loans:
@@ -364,12 +371,14 @@ class CpuEngine(Engine):
             if self.callbacks:
                 self._tracing.before_run(n_steps)
                 n_done, failed = self._run_python(self, n_steps)
+                self._tracing.after_run()
             else:
                 n_done, failed = self._run_programs(n_steps)
         finally:
             if not is_within:
-                self.settle()
-                if not self._has_settled.is_set():
+                self._finish()
+                if self._exposure.has_grown:
+                    self.settle()
                     self._has_settled.set()
         if failed is not None:
             self._raise_error(failed)
@@ -381,20 +390,28 @@ class CpuEngine(Engine):
         return bool(self._status[RUNNING])
 
     def settle(self) -> None:
-        """Finish what a run leaves to be done after its last step.
-
-        That is done at the end of each run. If it is interrupted there, it is done again, as a
-        whole, before the next run, or before anybody looks at signals.
-        """
+        """Compute what is put off until somebody looks at signals."""
         if self.is_running:
             return
+        self._finish()
         if self._unsettled_since is not None:
             if self._after is not None and self.recording.clock.ticks > self._unsettled_since:
                 self._after.run(1)
+            self._unsettled_since = None
+
+    def _finish(self) -> None:
+        """Do what a run leaves to be done after its last step.
+
+        If it is interrupted there, it is done again, as a whole, before the next run, or before
+        anybody looks at signals.
+        """
+        if self.is_running:
+            return
+        if not self._is_finished:
             for loan in self._lowering.loans:
                 loan.give_back()
             self._outlived.clear()
-            self._unsettled_since = None
+            self._is_finished = True
         if self.recording.clock.calls:
             self.recording.deliver()
 
@@ -407,10 +424,12 @@ class CpuEngine(Engine):
     def _run_programs(self, n_steps: int) -> tuple[int, Program | None]:
         """Run the programs; returns how many steps are done, and the one that failed, if any."""
         n_done = 0
-        if self._first is not self._later:
-            status, n_done = self._first.run(min(1, n_steps)), self._first.n_done
-            if status:
-                return n_done, self._first
+        if not self._has_begun and n_steps > 0:
+            if self._first is not self._later:
+                status, n_done = self._first.run(1), self._first.n_done
+                if status:
+                    return n_done, self._first
+            self._has_begun = True
         if n_done < n_steps and self._later.run(n_steps - n_done):
             return n_done + self._later.n_done, self._later
         return n_steps, None

@@ -1,7 +1,7 @@
 """NumPy's legacy random streams in compiled code: the very numbers of `numpy.random.RandomState`.
 
 A generator is a block of memory that a `Stream` owns, by its address: kernels go on from the
-state in it, and `Stream` copies it from and to a `RandomState`. The bits are those of the
+state in it, and `Stream` copies it from a `RandomState`. The bits are those of the
 Mersenne Twister MT19937 (Matsumoto and Nishimura 1998). From them are made, as NumPy does it:
 uniform deviates of 53 bits; normal ones by the polar method, two at a time, of which the second
 is kept; and Poisson ones by multiplying uniform ones, or for large means by transformed rejection
@@ -19,6 +19,7 @@ Numbers are drawn in bulk, which is faster, but never more than are used.
 
 from __future__ import annotations
 
+import ctypes
 import math
 from typing import Any
 
@@ -93,16 +94,11 @@ class Stream:
         self.buffer[NORMAL : NORMAL + 1].view(np.float64)[:] = normal
         self.buffer[WORDS:RADII].view(np.uint32)[:] = words
 
-    def store(self, rng: np.random.RandomState) -> None:
-        """Make ``rng`` go on from the state of this generator."""
-        position, has_normal = map(int, self.buffer[:NORMAL])
-        normal = float(self.buffer[NORMAL : NORMAL + 1].view(np.float64)[0])
-        words = self.buffer[WORDS:RADII].view(np.uint32)
-        rng.set_state(("MT19937", words, position, has_normal, normal))
-
 
 class Loan:
     """A generator whose numbers kernels draw during a run, and Python before and after it.
+
+    Kernels may draw anything but normal deviates, of which NumPy keeps one elsewhere.
 
     Parameters
     ----------
@@ -113,12 +109,25 @@ class Loan:
     """
 
     def __init__(self, rng: np.random.RandomState, stream: Stream):
-        self._rng, self._stream = rng, stream
+        self._rng, self._words = rng, stream.buffer[WORDS:RADII].view(np.uint32)
+        self._position = stream.buffer[POSITION : POSITION + 1]
+        self._bits: Any = None  # whose memory the state is
+        self._state = np.empty(0, np.uint32)
         self._is_taken = False
 
     def take(self) -> None:
         """Let kernels go on from where the generator is."""
-        self._stream.load(self._rng)
+        rng: Any = self._rng
+        if rng._bit_generator is not self._bits:  # `get_state` takes a hundred times as long
+            self._bits = rng._bit_generator
+            address = self._bits.ctypes.state_address
+            memory: Any = (ctypes.c_uint32 * (N_WORDS + 1)).from_address(address)
+            self._state = np.frombuffer(memory, np.uint32)
+        position = int(self._state[N_WORDS])
+        if position > N_WORDS:  # NumPy lets anybody set it
+            raise ValueError(f"{self._rng} is at position {position} of {N_WORDS}")
+        self._words[:] = self._state[:N_WORDS]
+        self._position[0] = position
         self._is_taken = True
 
     def give_back(self) -> None:
@@ -127,7 +136,8 @@ class Loan:
         It may be called again if it was interrupted.
         """
         if self._is_taken:
-            self._stream.store(self._rng)
+            self._state[:N_WORDS] = self._words
+            self._state[N_WORDS] = self._position[0]
             self._is_taken = False
 
 

@@ -111,7 +111,7 @@ def array_network():
     return net
 
 
-def test_what_nobody_reads_is_computed_when_a_run_has_ended():
+def test_what_nobody_reads_is_computed_when_somebody_looks():
     net = array_network()
     model = Model()
     model.build(net)
@@ -127,6 +127,9 @@ def test_what_nobody_reads_is_computed_when_a_run_has_ended():
     for n_steps in (1, 30, 1, 1, 5):
         for each in engines:
             each.run(n_steps)
+        if n_steps > 1:
+            assert engine.signals[output].tobytes() != whole.signals[output].tobytes()
+        engine.settle()
         for signal, array in engine.signals.items():
             assert array.tobytes() == whole.signals[signal].tobytes(), signal
     assert np.any(engine.signals[output] != 0)

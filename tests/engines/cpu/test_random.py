@@ -8,6 +8,11 @@ from numba import njit
 
 from nengo_jit.engines.cpu.compiler import define_helpers
 from nengo_jit.engines.cpu.random import (
+    HAS_NORMAL,
+    NORMAL,
+    RADII,
+    WORDS,
+    Loan,
     Stream,
     fill_normal,
     fill_uniform,
@@ -64,10 +69,37 @@ def drawn(fill, stream, n):
 
 
 def assert_same_state(stream, rng):
-    stored = np.random.RandomState(0)
-    stream.store(stored)
-    for mine, theirs in zip(stored.get_state(), rng.get_state()):
-        np.testing.assert_array_equal(mine, theirs)
+    expected = stream_of(rng).buffer
+    n = RADII if expected[HAS_NORMAL] else NORMAL  # what follows is made of what is compared
+    np.testing.assert_array_equal(stream.buffer[:n], expected[:n])
+    np.testing.assert_array_equal(stream.buffer[WORDS:RADII], expected[WORDS:RADII])
+
+
+def test_what_is_lent_goes_on_where_the_other_has_ended():
+    rng, expected = np.random.RandomState(5), np.random.RandomState(5)
+    stream = Stream(np.zeros(Stream.size, np.int64))
+    loan = Loan(rng, stream)
+    for n in (3, 700, 1, 2000):
+        np.testing.assert_array_equal(rng.random_sample(n), expected.random_sample(n))
+        assert rng.standard_normal() == expected.standard_normal()  # another one is kept
+        loan.take()
+        np.testing.assert_array_equal(drawn(uniform, stream, n), expected.random_sample(n))
+        loan.give_back()
+        loan.give_back()
+        assert rng.standard_normal() == expected.standard_normal()
+    for rng_now in (rng, expected):
+        rng_now.__setstate__(np.random.RandomState(9).__getstate__())
+    loan.take()
+    np.testing.assert_array_equal(drawn(uniform, stream, 5), expected.random_sample(5))
+    loan.give_back()
+    assert rng.random_sample() == expected.random_sample()
+
+
+def test_impossible_positions_are_refused():
+    rng = np.random.RandomState(5)
+    rng.set_state(("MT19937", np.zeros(624, np.uint32), 625))
+    with pytest.raises(ValueError, match="625 of 624"):
+        Loan(rng, Stream(np.zeros(Stream.size, np.int64))).take()
 
 
 @every_seed
@@ -129,15 +161,12 @@ def test_numbers_that_straddle_two_blocks_of_words():
     np.testing.assert_array_equal(drawn(uniform, stream, 1000), rng.random_sample(1000))
 
 
-def test_a_stream_goes_on_from_any_state_and_hands_it_back():
+def test_a_stream_goes_on_from_any_state():
     rng = np.random.RandomState(5)
     rng.standard_normal(7)  # one more is kept
     stream = stream_of(rng)
     assert_same_state(stream, rng)
-    drawn(normal, stream, 4)
-    stream.store(rng)
-    rest = np.random.RandomState(5).standard_normal(21)[11:]
-    np.testing.assert_array_equal(rng.standard_normal(10), rest)
+    np.testing.assert_array_equal(drawn(normal, stream, 10), rng.standard_normal(10))
 
 
 def test_streams_are_independent():
