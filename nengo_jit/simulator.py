@@ -368,10 +368,14 @@ class Simulator(nengo.Simulator):
         """Close the simulator: its data stays, but it cannot run any more.
 
         A run that goes on in another thread is stopped, which may take a twentieth of a second,
-        and raises `SimulatorClosed`. When `close` returns, nothing runs any more.
+        and raises `SimulatorClosed`. When `close` returns, nothing runs any more. If a function
+        calls it within a step, the run ends without that step.
         """
         self.closed = True
         with self._turn:
+            if self._engine.is_running:
+                message = "Simulator was closed by a function that it has called."
+                self._engine.abandon(SimulatorClosed(message))
             self._signals = None
 
     def _check_open(self, what: str) -> None:

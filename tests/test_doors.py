@@ -386,3 +386,71 @@ def test_the_number_of_steps_is_whole(network, engine, steps):
         sim.run_steps(np.int32(2))
         sim.run_steps(True)
         assert sim.n_steps == 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+class TestReentrance:
+    """Functions that are called in a step do something with their own simulator."""
+
+    N_STEPS, AT = 120, 50
+
+    def counts(self, make, act, engine):
+        """Steps, samples and calls after a run in which a function acts in one step."""
+        calls, box = [], []
+
+        def function(t):
+            calls.append(t)
+            if box and len(calls) == self.AT:
+                act(box[0])
+            return np.sin(9 * t)
+
+        with nengo.Network(seed=1) as net:
+            stim, ens = nengo.Node(function, size_out=1), nengo.Ensemble(20, 1)
+            nengo.Connection(stim, ens)
+            probes = [nengo.Probe(stim), nengo.Probe(ens.neurons)]
+            probes.append(nengo.Probe(ens, sample_every=0.003))
+        with make(net, engine) as sim:
+            box.append(sim)
+            error = None
+            try:
+                sim.run_steps(self.N_STEPS)
+            except Exception as raised:
+                error = raised
+            samples = [len(sim.data[probe]) for probe in probes]
+            return error, (sim.n_steps, samples, sim.data[probes[0]].tolist(), len(calls))
+
+    @staticmethod
+    def ours(net, engine):
+        return nengo_jit.Simulator(net, engine=engine, progress_bar=False)
+
+    @staticmethod
+    def nengos(net, engine):
+        return nengo.Simulator(net, optimize=False, progress_bar=False)
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda sim: sim.step(),
+            lambda sim: sim.run(0.005),
+            lambda sim: sim.run_steps(3),
+            lambda sim: sim.reset(),
+            lambda sim: sim.reset(seed=4),
+            lambda sim: sim.clear_probes(),
+            lambda sim: (sim.run_steps(2), sim.reset(), sim.step()),
+            lambda sim: (sim.trange(), sim.data.raw.copy(), sim.signals),
+        ],
+    )
+    def test_counts_are_nengos(self, engine, act):
+        error, expected = self.counts(self.nengos, act, engine)
+        assert error is None
+        error, counts = self.counts(self.ours, act, engine)
+        assert error is None
+        assert counts == expected
+
+    def test_closing_ends_the_run_without_that_step(self, engine):
+        error, expected = self.counts(self.nengos, lambda sim: sim.close(), engine)
+        assert error is not None
+        error, counts = self.counts(self.ours, lambda sim: sim.close(), engine)
+        assert isinstance(error, nengo.exceptions.SimulatorClosed)
+        assert counts == expected
+        assert f"step {self.AT}" in error.__notes__[0]

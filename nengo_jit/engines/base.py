@@ -167,6 +167,18 @@ class Engine(ABC):
     def run(self, n_steps: int) -> None:
         """Carry out ``n_steps`` steps."""
 
+    @property
+    @abstractmethod
+    def is_running(self) -> bool:
+        """bool: whether steps are being carried out."""
+
+    @abstractmethod
+    def abandon(self, error: Exception) -> None:
+        """End the run that goes on, without the step in which this is called, by an error.
+
+        To be called by code of the user's that is called in a step.
+        """
+
     def check_usable(self) -> None:
         """Raise an error if the state is not that of a completed step.
 

@@ -51,6 +51,8 @@ class ReferenceEngine(Engine):
             operator.init_signals(self.signals)
         self.recording = Recording(plan.probes, self.signals)
         self._steps: list[tuple[Operator, Step]] = []
+        self._is_running = False
+        self._error: Exception | None = None  # which ends the run
         SimNeurons.engines.add(self)
 
     def reset(self, seed: int) -> None:
@@ -83,13 +85,22 @@ class ReferenceEngine(Engine):
 
     def run(self, n_steps: int) -> None:
         self.check_usable()
+        is_within, self._is_running = self._is_running, True
         try:
             with np.errstate(invalid="raise", divide="ignore"):
                 for _ in range(n_steps):
                     self._run_step()
                     self.settle()
         finally:
+            self._is_running = is_within
             self.settle()
+
+    @property
+    def is_running(self) -> bool:
+        return self._is_running
+
+    def abandon(self, error: Exception) -> None:
+        self._error = error
 
     def settle(self) -> None:
         if self.recording.clock.calls:
@@ -102,8 +113,11 @@ class ReferenceEngine(Engine):
         try:
             for operator, step in self._steps:
                 step()
+                if self._error is not None:
+                    raise self._error
             self._complete_step()
         except BaseException as error:  # Ctrl-C too, which may come between two operators
+            self._error = None
             if self.recording.clock.ticks == ticks:
                 self.signals.restore()
                 add_context(error, self.failed_in(operator))

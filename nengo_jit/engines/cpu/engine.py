@@ -386,8 +386,11 @@ class CpuEngine(Engine):
 
     @property
     def is_running(self) -> bool:
-        """bool: whether a program is being carried out."""
         return bool(self._status[RUNNING])
+
+    def abandon(self, error: Exception) -> None:
+        for callback in self.callbacks:
+            callback.raise_after_call(error)
 
     def settle(self) -> None:
         """Compute what is put off until somebody looks at signals."""

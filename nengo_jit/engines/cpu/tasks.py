@@ -76,6 +76,14 @@ class Task:
         self.words[place] = 0
         self._kept.pop(place, None)
 
+    def raise_after_call(self, error: Exception) -> None:
+        """Have an error raised when Python returns."""
+
+        def raise_error() -> None:
+            raise error
+
+        self.tell(field.TOLD, raise_error)
+
     def kept(self) -> tuple[Any, ...]:
         """What kernels may be using: it must be kept until they have returned."""
         return (self.traced, *self._kept.values())

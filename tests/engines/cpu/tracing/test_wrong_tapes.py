@@ -127,7 +127,8 @@ def other_operand(line):
     if line[0] == op.LOOP:
         ctypes.c_int64.from_address(int(line[4])).value = address(NUMBERS)
     else:
-        line[3] = address(OTHER_MEMORY.get(line[0], NUMBERS))
+        memory = OTHER_MEMORY.get(line[0], NUMBERS)
+        line[3] = address(memory) + memory.nbytes // 2  # operands may go either way
 
 
 def lost_result(line):
