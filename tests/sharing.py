@@ -17,7 +17,7 @@ def sharing(most: int = sys.maxsize) -> Iterator[None]:
     with (
         mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
         mock.patch.object(Pace, "is_brief", lambda pace, n_steps: False),
-        mock.patch.object(Pace, "is_worth_it", lambda pace, n_steps: True),
+        mock.patch.object(Pace, "is_worth_it", True),
         mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(min(most, n_steps), True)),
     ):
         yield

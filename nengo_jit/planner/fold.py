@@ -17,11 +17,11 @@ STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 def steady(
     graph: Graph, before: Graph, order: Sequence[Any], exposed: Collection[Signal] = ()
 ) -> frozenset[Any]:
-    """Operators that an engine may carry out in the first step of a run only.
+    """Operators that an engine may carry out in its first step only.
 
     They read what never changes, such as the output of a constant node, or what other such
-    operators write; nothing else writes to where they write to. Between runs, somebody may write
-    to signals, so the first step has to do it.
+    operators write; nothing else writes to where they write to. Once somebody has written to
+    signals, it has to be done again.
 
     Parameters
     ----------

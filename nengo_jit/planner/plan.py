@@ -60,9 +60,9 @@ class Plan:
         From each operator to those that depend on it directly, in the order in which they were
         added to the model.
     steady : frozenset of Operator
-        Those that need to be carried out in the first step of a run only.
+        Those that need to be carried out in the first step only.
     unread : frozenset of Operator
-        Those that need to be carried out when a run has ended only.
+        Those that need to be carried out only when somebody looks at signals after a run.
         (The reference engine carries out all operators in every step.)
     probes : tuple of ProbePlan
         What is recorded.
@@ -154,7 +154,7 @@ class Plan:
             names = list(dict.fromkeys(written))
             more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
             lines.append(
-                f"at the end of a run only: {len(self.unread)} operators, since nothing else reads "
+                f"only when somebody looks: {len(self.unread)} operators, since nothing else reads "
                 + ", ".join([*names[:NAMED], *more])
             )
         return "\n".join([*lines, *self.functions()])

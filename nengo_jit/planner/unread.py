@@ -18,7 +18,7 @@ def unread(
     recorded: Iterable[Signal],
     exposed: Collection[Signal] = (),
 ) -> frozenset[Any]:
-    """Operators that an engine may carry out once, when a run has ended, instead of in each step.
+    """Operators that an engine may carry out when somebody looks, instead of in each step.
 
     Only other such operators read what they write; the decoders of a connection that leads
     nowhere are an example. They compute from what the last step has left all that there would be

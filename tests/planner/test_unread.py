@@ -191,7 +191,7 @@ def test_the_plan_says_what_is_left_out_and_until_when():
         model.sig[probe]["in"],
     }
     last = str(plan).splitlines()[-1]
-    assert last.startswith(f"at the end of a run only: {len(plan.unread)} operators, ")
+    assert last.startswith(f"only when somebody looks: {len(plan.unread)} operators, ")
     assert "<Node 'output'>.in" in last
 
 
@@ -203,5 +203,5 @@ def test_a_plan_in_which_all_is_read_says_nothing_and_a_long_list_is_cut():
     for other in others:
         model.add_op(Copy(x, other))
     assert str(make_plan(model)).endswith(
-        "at the end of a run only: 5 operators, since nothing else reads 1, 2, 3, 2 more"
+        "only when somebody looks: 5 operators, since nothing else reads 1, 2, 3, 2 more"
     )

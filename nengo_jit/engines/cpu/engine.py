@@ -83,7 +83,7 @@ class CpuEngine(Engine):
         super().__init__(plan)
         self._is_finished = True  # whether what a run leaves to be done at its end is done
         self._unsettled_since: int | None = None  # ticks before what has been put off
-        self._has_begun = False  # whether there has been a step that computes what is steady
+        self._has_begun = False  # whether the first step, which begins from memory, is complete
         self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
         self.signals = SignalDict()
         self.signals.allocate_runs(plan.runs)
@@ -92,6 +92,7 @@ class CpuEngine(Engine):
             operator.init_signals(self.signals)
         self._step = self.signals[plan.step]
         self.recording = Recording(plan.probes, self.signals)
+        self._clock = self.recording.clock
         status = np.zeros(2, np.int64)  # see `RUNNING`
         self._told, self._status = status, status.data  # of which the latter is quicker to read
         self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
@@ -232,13 +233,13 @@ class CpuEngine(Engine):
         ]
 
     def _new_callback(self, operator: Any) -> Callback:
-        callback = Callback(operator, self.recording.clock)
+        callback = Callback(operator, self._clock)
         if self.broken is None:  # it will not be reset before it is called
             callback.reset(self.signals, self.plan.dt, np.random.RandomState(0))
         return callback
 
     def _steady(self) -> frozenset[Any]:
-        """Operators that are left out after the first step of a run, if that pays."""
+        """Operators that are left out after the first step, if that pays."""
         steady = self.plan.steady - self._unread
         if any(self._lowering.lower(operator) is None for operator in steady):
             return frozenset()  # callbacks run in every step
@@ -330,7 +331,7 @@ class CpuEngine(Engine):
     def _request_assembly(self) -> None:
         """Have other programs made before the next step."""
         self._exposure.has_grown = True
-        self.recording.clock.calls = 1  # a run that goes on calls `after_step`
+        self._clock.calls = 1  # a run that goes on calls `after_step`
 
     def _catch_up(self) -> None:
         """Compute what a run that goes on has put off, as far as its steps are complete."""
@@ -339,7 +340,7 @@ class CpuEngine(Engine):
         if get_ident() != self._runner:
             self._has_settled.clear()
             self._has_settled.wait(PATIENCE)
-        elif self._after is not None and self.recording.clock.ticks > (self._unsettled_since or 0):
+        elif self._after is not None and self._clock.ticks > (self._unsettled_since or 0):
             self._after.run(1)
 
     def run(self, n_steps: int) -> None:
@@ -350,20 +351,21 @@ class CpuEngine(Engine):
 
     def _run(self, n_steps: int, is_within: bool) -> int:
         """Run until all steps are done, or more is exposed; returns how many are done."""
-        if not is_within:
-            self._finish()
         if self._status[FAILED]:  # an interrupt has come before the error could be raised
             self._take_errors()
         self.check_usable()
         if not is_within:
+            if not self._is_finished:
+                self._finish()
             self._exposure.see_changes()
             if self._exposure.has_grown:
                 self._assemble_anew()
-        self._recorders.begin(n_steps, is_within)
-        if not is_within:
+            if not self._has_begun:
+                self.settle()
             self._runner, self._is_finished = get_ident(), False
             if self._unsettled_since is None:
-                self._unsettled_since = self.recording.clock.ticks
+                self._unsettled_since = self._clock.ticks
+        self._recorders.begin(n_steps, is_within)
         try:
             if not is_within:
                 for loan in self._lowering.loans:
@@ -398,7 +400,7 @@ class CpuEngine(Engine):
             return
         self._finish()
         if self._unsettled_since is not None:
-            if self._after is not None and self.recording.clock.ticks > self._unsettled_since:
+            if self._after is not None and self._clock.ticks > self._unsettled_since:
                 self._after.run(1)
             self._unsettled_since = None
 
@@ -408,14 +410,12 @@ class CpuEngine(Engine):
         If it is interrupted there, it is done again, as a whole, before the next run, or before
         anybody looks at signals.
         """
-        if self.is_running:
-            return
         if not self._is_finished:
             for loan in self._lowering.loans:
                 loan.give_back()
             self._outlived.clear()
             self._is_finished = True
-        if self.recording.clock.calls:
+        if self._clock.calls:
             self.recording.deliver()
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:

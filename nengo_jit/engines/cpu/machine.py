@@ -358,8 +358,9 @@ class Kernel:
     stage : int
         Kernels of a higher stage read what others wrote on the same level.
     when : str
-        In which steps of a run the kernel is used: "always"; "first", in the first one only;
-        "later", in all but the first; or "after", once when the run has ended or failed.
+        In which steps the kernel is used: "always"; "first", in the first one after a reset, and
+        after somebody may have changed what is in memory; "later", in all others; or "after", when
+        somebody looks at signals after the latest step.
     contract : bool
         Whether a product and a sum may be rounded at once. Where the same is computed by
         different kernels in the first and in later steps it must not be.

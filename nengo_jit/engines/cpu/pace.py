@@ -15,7 +15,6 @@ from math import inf
 from time import perf_counter
 
 BRIEF = 5e-4  # seconds of a run up to which it keeps the GIL
-WORTH_A_THREAD = 1e-3  # seconds of work in a run from which on threads are used for it
 LONG_ENOUGH = 2e-5  # seconds of a step on one thread from which on threads may pay
 GAIN = 0.97  # how long a step on threads may take, as a share of one on one thread
 SLICE = 0.01  # seconds after which is decided anew
@@ -60,6 +59,8 @@ class Pace:
         self._measure_at = -inf
         self._share_at = -inf
         self._pause = FIRST_PAUSE
+        self._kind = False  # whether the latest steps were done on several threads
+        self._n_steps, self._seconds = 0, 0.0  # of what has not been judged yet
 
     @property
     def patience(self) -> int:
@@ -74,13 +75,14 @@ class Pace:
         """
         return n_steps * self._alone < BRIEF
 
-    def is_worth_it(self, n_steps: int) -> bool:
-        """Whether threads may pay in a run of ``n_steps`` steps."""
-        return self._alone >= LONG_ENOUGH and n_steps * self._alone >= WORTH_A_THREAD
+    @property
+    def is_worth_it(self) -> bool:
+        """bool: whether threads may pay."""
+        return self._alone >= LONG_ENOUGH
 
     def next(self, n_steps: int) -> Slice:
         """What to do next, if ``n_steps`` steps are left."""
-        if not self.is_worth_it(n_steps):
+        if not self.is_worth_it:
             return Slice(n_steps, False)
         now = self.clock()
         if now < self._share_at:
@@ -106,13 +108,24 @@ class Pace:
         """
         if not n_done:
             return
-        step = seconds / n_done
-        if not did.is_shared:
+        if did.is_shared is not self._kind:
+            self._kind, self._n_steps, self._seconds = did.is_shared, 0, 0.0
+        self._n_steps += n_done
+        self._seconds += seconds
+        if did.is_shared and n_done < did.n_steps:
+            self.give_up()
+        elif self._seconds >= 0.5 * (SLICE if did.is_shared else SAMPLE):
+            self._judge(did.is_shared, self._seconds / self._n_steps)
+
+    def _judge(self, is_shared: bool, step: float) -> None:
+        """Draw conclusions from how long a step takes on average."""
+        self._n_steps, self._seconds = 0, 0.0
+        if not is_shared:
             is_better = step < self._alone or not self._is_measured
             self._alone += (1.0 if is_better else NEWEST) * (step - self._alone)
             self._is_measured = True
             self._measure_at = self.clock() + REFRESH
-        elif n_done < did.n_steps or step > GAIN * self._alone:
+        elif step > GAIN * self._alone:
             self.give_up()
         else:
             self._pause = FIRST_PAUSE

@@ -100,19 +100,15 @@ class Crew:
         self._kept.append(array)
         return start(array)
 
-    def run_with_gil(self, n_steps: int) -> int:
-        """Carry out steps in the calling thread, while no other thread runs Python; see `run`."""
-        self._first[N_STEPS] = n_steps
-        status: int = self._lead_with_gil(None, self._address)
-        return status
-
-    def run(self, n_steps: int, patience: int = 0) -> int:
-        """Carry out a number of steps, while other threads may run Python.
+    def run(self, n_steps: int, keeps_gil: bool = False, patience: int = 0) -> int:
+        """Carry out a number of steps.
 
         Parameters
         ----------
         n_steps : int
             How many.
+        keeps_gil : bool
+            Whether no other thread may run Python meanwhile.
         patience : int
             How long the first thread may wait for others in a step (nanoseconds). After a step in
             which it has waited longer the run is paused.
@@ -131,7 +127,8 @@ class Crew:
             for table in self._tables:
                 table[N_STEPS], table[STATUS] = n_steps, 0
             self._table[3] = patience
-        status: int = self._lead(None, self._address)
+        lead = self._lead_with_gil if keeps_gil else self._lead
+        status: int = lead(None, self._address)
         return status
 
     @property
@@ -216,24 +213,20 @@ class Program:
             Zero, or the status of the kernel that failed.
         """
         self._latest = self._alone
-        if self._pace.is_brief(n_steps):
-            status = self._alone.run_with_gil(n_steps)
+        keeps_gil, whole = self._pace.is_brief(n_steps), n_steps
+        if self._shared is self._alone or not self._pace.is_worth_it:
+            status = self._alone.run(n_steps, keeps_gil)
             self.n_done = self._alone.n_done
             return status
-        if self._shared is self._alone or not self._pace.is_worth_it(n_steps):
-            status = self._alone.run(n_steps)
-            self.n_done = self._alone.n_done
-            return status
-        whole = n_steps
         while n_steps > 0:
             todo = self._pace.next(n_steps)
             self._latest = crew = self.shared if todo.is_shared else self._alone
             begin = self._pace.clock()
-            status = crew.run(todo.n_steps, self._pace.patience)
+            status = crew.run(todo.n_steps, keeps_gil, self._pace.patience)
             if status == BUSY:
                 self._pace.give_up()
                 self._latest = crew = self._alone
-                status = crew.run(todo.n_steps)
+                status = crew.run(todo.n_steps, keeps_gil)
             else:
                 self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
             n_steps -= crew.n_done

@@ -79,9 +79,18 @@ def test_short_steps_and_short_runs_stay_on_one_thread():
     for alone, n_steps in ((6e-6, 100_000), (1e-4, 5)):
         machine = Machine(alone, shared=0.1 * alone)
         pace = pace_on(machine)
-        assert not pace.is_worth_it(n_steps)
         machine.run(pace, n_steps)
         assert machine.seconds[True] == 0.0
+
+
+def test_single_steps_are_judged_together():
+    """One of them says little: now and then one takes much longer, or shorter."""
+    machine = Machine(alone=1e-4, shared=6e-5)
+    pace = pace_on(machine)
+    for i in range(20_000):
+        machine.shared = 4e-4 if i % 20 == 0 else 6e-5
+        machine.run(pace, 1)
+    assert machine.seconds[True] > 10 * machine.seconds[False]
 
 
 def test_a_wrong_estimate_is_corrected():

@@ -119,7 +119,7 @@ def crew_of_two(counters, barriers, undo=()):
 def run_when_ready(crew, n_steps, patience=1 << 62):
     while not TEAM.is_ready(2):
         pass
-    return crew.run(n_steps, patience)
+    return crew.run(n_steps, patience=patience)
 
 
 @pytest.mark.parametrize("failing", [0, 1])
@@ -167,7 +167,6 @@ def test_where_no_thread_can_be_started_one_does_everything(expected, monkeypatc
     monkeypatch.setattr("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0)
     monkeypatch.setattr(pace, "BRIEF", 0.0)
     monkeypatch.setattr(pace, "LONG_ENOUGH", 0.0)
-    monkeypatch.setattr(pace, "WORTH_A_THREAD", 0.0)
     monkeypatch.setattr(pace, "SAMPLE", 0.0)
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
     tried = []

@@ -319,7 +319,7 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
 
     Where nothing but the next step's weights depends on delta, those are changed by the factors
     themselves, so that delta, which is as large as they are, need not be written and read again.
-    Only the first step of a run adds the delta that it finds, and delta is set when a run ends.
+    Only the first step adds the delta that it finds, and delta is set when somebody looks.
     """
     change = CHANGES[type(operator)](operator, lowering)
     inc = lowering.only_reader_of(operator.delta)
