@@ -151,6 +151,7 @@ class Simulator(nengo.Simulator):
             for name in ("_probe", "_probe_step_time")
         )
         self._engine = self._build(network, chosen_engine)
+        self._engine.is_asked = True
         self._step_order = list(self._engine.plan.operators)
         self._hand_made_steps: list[Step] | None = None
         self._hand_set_time: float | None = None

@@ -47,6 +47,9 @@ class Engine(ABC):
         What is run.
     signals : SignalDict
         The live memory, by signal. Writing to it changes the next step.
+    is_asked : bool
+        Whether whoever has the engine calls `settle` and `hand_out` before looking at signals.
+        What nobody looks at can then be put off from run to run.
     generators : dict of (Operator, numpy.ndarray)
         Live states of generators of random numbers, as far as the engine has them.
     recording : Recording
@@ -72,6 +75,7 @@ class Engine(ABC):
         self.plan = plan
         self.generators: dict[Any, np.ndarray] = {}
         self.broken: str | None = RESET_INTERRUPTED
+        self.is_asked = False
 
     @classmethod
     def runs_python(cls, operator: Any) -> bool:

@@ -121,6 +121,7 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     left_out = [p for level in engine._lower() for p in level if p.code.when == "after"]
     assert {p.operator for p in left_out} == engine.plan.unread == engine.explain().unread
     assert output in {signal for op in engine.plan.unread for signal in op.sets}
+    engine.is_asked = True
     engines = [engine, whole]
     for each in engines:
         each.reset(0)
