@@ -11,6 +11,7 @@ import nengo_jit
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
+from nengo_jit.engines.cpu import callbacks
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels import tape as op
