@@ -211,8 +211,11 @@ def _min(tracer: Tracer, *values: Any) -> Any:
 
 
 def _extreme(tracer: Tracer, symbol: str, values: Any) -> Any:
-    best, *others = elements(tracer, values[0]) if len(values) == 1 else values
-    for each in others:
+    candidates = elements(tracer, values[0]) if len(values) == 1 else values
+    if not candidates:
+        raise Unsupported("takes the largest or the smallest of nothing")
+    best = candidates[0]
+    for each in candidates[1:]:
         is_better = compare(tracer, symbol, each, best)
         if isinstance(is_better, Number) and type_of(each) is type_of(best):
             registers = (tracer.register(each), 0), (tracer.register(best), 0)

@@ -244,3 +244,9 @@ def test_large_arrays_are_not_kept(run_function):
         return total
 
     assert "computes too" in run_function(many)
+
+
+@pytest.mark.parametrize("function", [lambda: max(x for x in X[:0]), lambda: min(iter(()))])
+def test_the_largest_of_nothing_is_left_to_python(function):
+    with pytest.raises(Unsupported, match="of nothing"):
+        trace(function, ())
