@@ -360,6 +360,8 @@ class CpuEngine(Engine):
             self._exposure.see_changes()
             if self._exposure.has_grown:
                 self._assemble_anew()
+            if not self._exposure.allows_delay:
+                self._has_begun = False
             if not self._has_begun:
                 self.settle()
             self._runner, self._is_finished = get_ident(), False
@@ -379,7 +381,7 @@ class CpuEngine(Engine):
         finally:
             if not is_within:
                 self._finish()
-                if self._exposure.has_grown:
+                if self._exposure.has_grown or not self._exposure.allows_delay:
                     self.settle()
                     self._has_settled.set()
         if failed is not None:
