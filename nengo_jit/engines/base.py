@@ -46,7 +46,8 @@ class Engine(ABC):
     plan : Plan
         What is run.
     signals : SignalDict
-        The live memory, by signal. Writing to it changes the next step.
+        The live memory, by signal. It is to be looked at after `settle`; what is written to it
+        changes the next step, if the array has been handed out before, see `hand_out`.
     generators : dict of (Operator, numpy.ndarray)
         Live states of generators of random numbers, as far as the engine has them.
     recording : Recording
