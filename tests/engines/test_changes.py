@@ -617,3 +617,26 @@ def test_the_array_of_a_transform_stays_the_users(make, size):
         expected, *data = (sim.data[probe] for probe in probes)
     for each in data:
         assert (each == expected).all()
+
+
+def gains_changed(make):
+    """What `sim.data` shows of gains is not what connections to neurons multiply by."""
+    with nengo.Network(seed=0) as net:
+        source = nengo.Node([1.0, 2.0, 3.0])
+        ens = nengo.Ensemble(
+            *(3, 1), neuron_type=nengo.RectifiedLinear(), gain=np.ones(3), bias=np.zeros(3)
+        )
+        nengo.Connection(source, ens.neurons, synapse=None)
+        probe = nengo.Probe(ens.neurons)
+    with make(net) as sim:
+        sim.run_steps(2)
+        gain = sim.data[ens].gain
+        gain.setflags(write=True)
+        gain *= 2
+        sim.run_steps(2)
+        return [sim.data[probe]]
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_gains(make):
+    assert_same(gains_changed(nengos), gains_changed(make))
