@@ -48,6 +48,7 @@ class RawData(MutableMapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if key not in self._recording.recorders:
             value = self._parameters[key]
+            self._catch_up()
             if isinstance(value, tuple):  # what was built
                 parts = [each.data if is_sparse(each) else each for each in value]
                 self._engine.hand_out_constants(a for a in parts if isinstance(a, np.ndarray))

@@ -322,6 +322,9 @@ class Simulator(nengo.Simulator):
         operator's ``make_step``, when somebody asks for them.
         """
         if self._hand_made_steps is None:
+            self._catch_up()
+            for signal in self._engine.signals:  # which steps may read and change
+                self._engine.hand_out(signal)
             rng = np.random.RandomState(self.seed)
             in_python = self._engine.python_steps
             self._hand_made_steps = []

@@ -189,7 +189,8 @@ def _build_into_neurons(
     gain = model.params[conn.post_obj.ensemble].gain
     if gain is None:
         raise BuildError(f"Building {conn}: {conn.post_obj} are in Direct mode and have no gains")
-    gains = Signal(gain[post_slice], name=f"{conn}.gains", readonly=True)
+    copied = gain[post_slice].copy()  # as in nengo: not what `sim.data` shows
+    gains = Signal(copied, name=f"{conn}.gains", readonly=True)
     if is_integer(post_slice) or isinstance(post_slice, slice):
         selected = target[post_slice]
     else:  # a list cannot be a view

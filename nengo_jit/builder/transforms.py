@@ -82,7 +82,8 @@ def build_dense(
     weighted, weights : Signal
         The product and the weights.
     """
-    weights = transform.sample(rng=rng).astype(settings().float_dtype, copy=False)
+    # A copy, since the sample may be the user's array.
+    weights = transform.sample(rng=rng).astype(settings().float_dtype)
     return _build_matrix(model, transform, weights, sig_in, decoders, encoders)
 
 

@@ -440,6 +440,127 @@ def test_time_as_a_node_sees_it(make):
     assert log == [(0, 0.0), (1, 0.001), (2, 0.002)]
 
 
+SIZE = 30
+TRANSFORMS = {
+    "scalar": lambda: 0.7,
+    "diagonal": lambda: np.linspace(-1, 1, SIZE),
+    "dense": lambda: np.random.RandomState(0).randn(SIZE, SIZE) / SIZE,
+    "sparse": lambda: nengo.Sparse((SIZE, SIZE), init=scipy.sparse.eye(SIZE, k=1, format="csr")),
+    "convolution": lambda: nengo.Convolution(
+        1, (SIZE, 1), kernel_size=(3,), strides=(1,), padding="same"
+    ),
+}
+
+
+def changed_and_looked_at(make, transform, with_python, is_constant, through_data):
+    """What is weighted, looked at while somebody changes the weights again and again."""
+    seen = []
+    with nengo.Network(seed=1) as net:
+        if with_python:
+            nengo.Node(lambda t: t)
+        source = nengo.Node(np.linspace(-1, 2, SIZE))
+        ens = nengo.Ensemble(SIZE, 1, gain=np.ones(SIZE), bias=np.ones(SIZE))
+        nengo.Connection(source, ens.neurons, synapse=0.005)
+        out = nengo.Node(size_in=SIZE)
+        pre = source if is_constant else ens.neurons
+        conn = nengo.Connection(pre, out, transform=TRANSFORMS[transform](), synapse=None)
+        if is_constant:
+            nengo.Connection(out, ens.neurons, synapse=None)
+        probe = nengo.Probe(ens.neurons, synapse=0.01)
+    with make(net) as sim:
+        signals = sim.signals
+
+        def look():
+            seen.append(signals[sim.model.sig[out]["in"]].copy())
+
+        sim.run_steps(3)
+        weights = (
+            sim.data[conn].weights if through_data else signals[sim.model.sig[conn]["weights"]]
+        )
+        weights = weights.data if scipy.sparse.issparse(weights) else weights
+        weights.setflags(write=True)
+        weights *= 0.5
+        sim.run_steps(2)
+        for factor in (3.0, -0.5, 0.0):
+            weights *= factor
+            sim.step()
+            weights += 0.5
+            look()
+        sim.run_steps(3)
+        weights += 1
+        return [*seen, sim.data[probe], signals[sim.model.sig[out]["in"]].copy()]
+
+
+@pytest.mark.parametrize("through_data", [False, True])
+@pytest.mark.parametrize("is_constant", [False, True])
+@pytest.mark.parametrize("with_python", [False, True])
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("make", ENGINES)
+def test_weights_that_change_again_and_again(
+    make, transform, with_python, is_constant, through_data
+):
+    """What has been put off, or is computed once, is what it was before the change, and after."""
+    ways = transform, with_python, is_constant, through_data
+    assert_same(changed_and_looked_at(nengos, *ways), changed_and_looked_at(make, *ways))
+
+
+def learnt_between_changes(make, rule):
+    """Weights that somebody changes between steps in which they are learnt."""
+    seen = []
+    with nengo.Network(seed=2) as net:
+        stimulus = nengo.Node([0.8])
+        a, b = (nengo.Ensemble(20, 1, neuron_type=nengo.LIFRate()) for _ in range(2))
+        nengo.Connection(stimulus, a)
+        if rule == "voja":
+            conn = nengo.Connection(a, b, learning_rule_type=nengo.Voja(1e-2))
+            obj, name = b, "encoders"
+        else:
+            weights = np.random.RandomState(0).randn(20, 20) / 20
+            types = {"oja": nengo.Oja(1e-5), "bcm": nengo.BCM(1e-7)}
+            conn = nengo.Connection(
+                a.neurons, b.neurons, transform=weights, learning_rule_type=types[rule]
+            )
+            obj, name = conn, "weights"
+    with make(net) as sim:
+        for _ in range(3):
+            sim.run_steps(5)
+            weights = sim.signals[sim.model.sig[obj][name]]
+            weights *= 0.5
+            sim.step()
+            seen.append(weights.copy())
+            seen.append(sim.signals[sim.model.sig[conn.learning_rule]["delta"]].copy())
+    return seen
+
+
+@pytest.mark.parametrize("rule", ["voja", "oja", "bcm"])
+@pytest.mark.parametrize("make", ENGINES)
+def test_learnt_weights_that_change_between_steps(make, rule):
+    assert_same(learnt_between_changes(nengos, rule), learnt_between_changes(make, rule))
+
+
+def by_hand(make):
+    """Some steps are carried out by hand, the others by the simulator."""
+    net = network()
+    with make(net) as sim:
+        sim.run_steps(10)
+        for _ in range(2):
+            for step in sim._steps:
+                step()
+            sim._probe_step_time()
+        sim.run_steps(5)
+        for step in sim._steps:
+            step()
+        sim._probe_step_time()
+        learnt = sim.model.sig[net.learnt]["weights"]
+        delta = sim.model.sig[net.learnt.learning_rule]["delta"]
+        return [sim.signals[learnt].copy(), sim.signals[delta].copy(), np.array(sim.n_steps)]
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_steps_by_hand(make):
+    assert_same(by_hand(nengos), by_hand(make))
+
+
 @pytest.mark.parametrize("make", ENGINES)
 def test_overwritten_constants_outlive_a_reset_and_writable_signals_do_not(make):
     for each in (nengos, make):
@@ -477,3 +598,45 @@ def test_a_run_within_a_step_in_which_arrays_are_fetched(make):
         data = sim.data[probe]
     assert len(data) == 23
     assert data[-1] == 2.0
+
+
+@pytest.mark.parametrize("size", [4, 400])  # of which the larger one is read where it lies
+@pytest.mark.parametrize("make", ENGINES)
+def test_the_array_of_a_transform_stays_the_users(make, size):
+    transforms = np.eye(size), np.ones(size)
+    with nengo.Network(seed=0) as net:
+        wave = nengo.Node(nengo.processes.WhiteSignal(1, 5, seed=1), size_out=size)
+        outs = [nengo.Node(size_in=size) for _ in transforms]
+        for out, transform in zip(outs, transforms):
+            nengo.Connection(wave, out, transform=transform, synapse=None)
+        probes = [nengo.Probe(each) for each in (wave, *outs)]
+    with make(net) as sim:
+        for transform in transforms:
+            transform *= 3
+        sim.run_steps(5)
+        expected, *data = (sim.data[probe] for probe in probes)
+    for each in data:
+        assert (each == expected).all()
+
+
+def gains_changed(make):
+    """What `sim.data` shows of gains is not what connections to neurons multiply by."""
+    with nengo.Network(seed=0) as net:
+        source = nengo.Node([1.0, 2.0, 3.0])
+        ens = nengo.Ensemble(
+            *(3, 1), neuron_type=nengo.RectifiedLinear(), gain=np.ones(3), bias=np.zeros(3)
+        )
+        nengo.Connection(source, ens.neurons, synapse=None)
+        probe = nengo.Probe(ens.neurons)
+    with make(net) as sim:
+        sim.run_steps(2)
+        gain = sim.data[ens].gain
+        gain.setflags(write=True)
+        gain *= 2
+        sim.run_steps(2)
+        return [sim.data[probe]]
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_gains(make):
+    assert_same(gains_changed(nengos), gains_changed(make))

@@ -360,7 +360,7 @@ class CpuEngine(Engine):
             self._exposure.see_changes()
             if self._exposure.has_grown:
                 self._assemble_anew()
-            if not self.is_asked:
+            if not (self.is_asked and self._exposure.allows_delay):
                 self._has_begun = False
             if not self._has_begun:
                 self.settle()
@@ -381,7 +381,8 @@ class CpuEngine(Engine):
         finally:
             if not is_within:
                 self._finish()
-                if self._exposure.has_grown or not self.is_asked:
+                exposure = self._exposure
+                if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
                     self.settle()
                     self._has_settled.set()
         if failed is not None:

@@ -141,11 +141,17 @@ class Exposure:
         """Note that a user gets arrays, which may be the memory of constants."""
         if self._constants is None:
             constants = defaultdict(list)
-            for base in self._assumptions:
+            bases = {base: None for op in self._operators for base in bases_of(op) if base.readonly}
+            for base in bases:
                 constants[id(owner_of(self._numbers(base)))].append(base)
             self._constants = constants
         for array in arrays:
             self.watched.update(self._constants.get(id(owner_of(array)), ()))
+
+    @property
+    def allows_delay(self) -> bool:
+        """bool: whether nobody can change, between runs, what has been put off depends on."""
+        return self._delayed.isdisjoint(self.watched)
 
     def see_changes(self) -> None:
         """See before a run whether constants that have been handed out are still the same."""

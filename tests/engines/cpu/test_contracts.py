@@ -44,6 +44,7 @@ def outcome(engine_class, kind, seed, bits):
     for _ in range(3):
         try:
             engine.run(1)
+            engine.settle()
         except Exception as raised:
             error = raised
     return "made", error, memory(engine)
@@ -174,6 +175,7 @@ def test_what_is_read_only_is_not_written_to(run_both):
             engine.reset(0)
             with pytest.raises((ValueError, NengoException), match=r"read-only|invalid type"):
                 engine.run(1)
+                engine.settle()
             assert values.tolist() == [0.0, 1.0, 2.0]
 
 

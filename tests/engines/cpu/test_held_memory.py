@@ -44,6 +44,7 @@ def test_weights_cannot_be_resized(engine_class, size):
     with pytest.raises(ValueError, match="resize"):
         weights.resize((10 * size, 10 * size), refcheck=False)
     engine.run(2)
+    engine.settle()
     np.testing.assert_allclose(engine.signals[y], right)
     del engine
     if not CHECKED:  # else they are held for as long as they exist
@@ -57,6 +58,7 @@ def test_weights_in_memory_of_other_libraries_are_copied(engine_class):
     engine, y = product(engine_class, weights, np.ones(3))
     ctypes.memset(buffer, 0, ctypes.sizeof(buffer))
     engine.run(1)
+    engine.settle()
     assert engine.signals[y].tolist() == [3.0, 12.0, 21.0]
 
 
@@ -68,6 +70,7 @@ def test_weights_in_a_buffer(engine_class):
     with pytest.raises(BufferError):
         buffer.extend(bytes(10**6))
     engine.run(1)
+    engine.settle()
     assert engine.signals[y].tolist() == [3.0, 12.0, 21.0]
 
 
@@ -77,6 +80,7 @@ def test_weights_that_are_not_aligned(engine_class):
     weights[...] = np.arange(9.0).reshape(3, 3)
     engine, y = product(engine_class, weights, np.ones(3))
     engine.run(1)
+    engine.settle()
     assert engine.signals[y].tolist() == [3.0, 12.0, 21.0]
     assert all(array.flags.aligned for array in engine.signals.values())
 
@@ -105,12 +109,15 @@ def sparse_engine(engine_class, readonly, kind, x=(1.0, 1.0, 1.0)):
 def test_the_numbers_of_a_sparse_matrix_are_replaced(engine_class, kind):
     engine, matrix, out = sparse_engine(engine_class, False, kind)
     engine.run(1)
+    engine.settle()
     assert engine.signals[out].tolist() == [1.0, 2.0, 3.0]
     matrix.data = np.array([4.0, 5.0, 6.0])
     engine.run(2)
+    engine.settle()
     assert engine.signals[out].tolist() == [4.0, 5.0, 6.0]
     matrix.data[0] = 7.0
     engine.run(2)
+    engine.settle()
     assert engine.signals[out].tolist() == [7.0, 5.0, 6.0]
 
 
@@ -121,6 +128,7 @@ def test_the_indices_of_a_sparse_matrix_are_replaced(engine_class, readonly, kin
     x = 1.0, 10.0, 100.0
     engine, matrix, out = sparse_engine(engine_class, readonly, kind, x)
     engine.run(1)
+    engine.settle()
     before = getattr(matrix, name)
     setattr(matrix, name, before.copy() if name == "indptr" else before[::-1].copy())
     if name == "indptr":
@@ -128,6 +136,7 @@ def test_the_indices_of_a_sparse_matrix_are_replaced(engine_class, readonly, kin
     expected = matrix.toarray().dot(x).tolist()
     assert expected != [1.0, 20.0, 300.0]
     engine.run(2)
+    engine.settle()
     assert engine.signals[out].tolist() == expected
 
 
@@ -136,8 +145,10 @@ def test_the_indices_of_a_sparse_matrix_are_replaced(engine_class, readonly, kin
 def test_the_numbers_of_a_constant_sparse_matrix_are_replaced(engine_class, kind):
     engine, matrix, out = sparse_engine(engine_class, True, kind)
     engine.run(1)
+    engine.settle()
     matrix.data = np.array([4.0, 5.0, 6.0])
     engine.run(2)
+    engine.settle()
     assert engine.signals[out].tolist() == [4.0, 5.0, 6.0]
 
 
@@ -148,6 +159,7 @@ def test_the_numbers_of_a_sparse_matrix_cannot_be_resized(kind):
     with pytest.raises(ValueError, match="resize"):
         data.resize(100, refcheck=False)
     engine.run(1)
+    engine.settle()
     assert engine.signals[out].tolist() == [1.0, 2.0, 3.0]
 
 

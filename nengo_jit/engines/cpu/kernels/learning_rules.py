@@ -327,6 +327,8 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
         return [change.factors, change.set_delta(lowering, start(change.pre))]
     weights = lowering.array(inc.dst)
     lowering.delayed.add(operator.delta.base)
+    if change.weights is not None:  # which delta is made of, when somebody looks
+        lowering.delayed.add(change.weights.base)
     pre = start(lowering.buffer(change.pre.size, lowering.dtype))
     lowering.lowered[inc] = [
         (first_inc, (start(change.delta), start(weights), weights.size)),
