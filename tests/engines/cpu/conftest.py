@@ -20,7 +20,6 @@ def run_cpu(model, n_steps, threads=1):
         engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
         engine.reset(1)
         engine.run(n_steps)
-        engine.settle()
     return engine
 
 
@@ -33,7 +32,6 @@ def run_both():
         reference = ReferenceEngine(make_plan(model))
         reference.reset(1)
         reference.run(n_steps)
-        reference.settle()
         return cpu, reference
 
     return run

@@ -44,7 +44,6 @@ def outcome(engine_class, kind, seed, bits):
     for _ in range(3):
         try:
             engine.run(1)
-            engine.settle()
         except Exception as raised:
             error = raised
     return "made", error, memory(engine)
@@ -175,7 +174,6 @@ def test_what_is_read_only_is_not_written_to(run_both):
             engine.reset(0)
             with pytest.raises((ValueError, NengoException), match=r"read-only|invalid type"):
                 engine.run(1)
-                engine.settle()
             assert values.tolist() == [0.0, 1.0, 2.0]
 
 
