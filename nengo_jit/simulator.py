@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from operator import index
@@ -105,7 +105,7 @@ class Simulator(nengo.Simulator):
 
     A subclass that has a `step` of its own has it called for every step, and one that has a
     ``_probe`` or ``_probe_step_time`` of its own records by itself, as in nengo. That takes
-    microseconds for each step.
+    microseconds for each step, and other threads can run or reset it between any two steps.
     """
 
     closed = True  # until the constructor has succeeded
@@ -147,8 +147,7 @@ class Simulator(nengo.Simulator):
             )
         self.model = model
         self._records_itself = any(
-            getattr(type(self), name) is not getattr(Simulator, name)
-            for name in ("_probe", "_probe_step_time")
+            getattr(type(self), name) is not OURS[name] for name in ("_probe", "_probe_step_time")
         )
         self._engine = self._build(network, chosen_engine)
         self._engine.is_asked = True
@@ -355,10 +354,6 @@ class Simulator(nengo.Simulator):
         step on.
         """
         self._engine.clear_samples()
-        self._forget_data()
-
-    def _forget_data(self) -> None:
-        """Go on with lists that have no samples yet."""
         for planned in self._probes:
             if self._records_itself:
                 self._sim_data[planned.probe] = []
@@ -400,9 +395,8 @@ class Simulator(nengo.Simulator):
             self._check_open("be reset")
             if seed is not None:
                 self.seed = seed
-            self._engine.reset(self.seed)
+            self._engine.reset(self.seed, self.clear_probes)
             self._hand_made_steps = self._hand_set_time = None
-            self._forget_data()
             if self._records_itself:
                 self._probe_step_time()
 
@@ -462,11 +456,11 @@ class Simulator(nengo.Simulator):
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
         step: Any = self.step
-        is_ours = getattr(step, "__func__", None) is Simulator.step
-        with self._turn:
+        is_ours = getattr(step, "__func__", None) is OURS["step"] and not self._records_itself
+        with self._turn if is_ours else nullcontext():  # another thread may carry out its steps
             self._check_open("run")
             with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-                if is_ours and not self._records_itself:
+                if is_ours:
                     self._run_chunks(steps, tracker)
                 else:
                     for _ in range(steps):
@@ -543,6 +537,10 @@ class Simulator(nengo.Simulator):
         period = 1 if sample_every is None else sample_every / self.dt
         steps = np.arange(1, self.n_steps + 1)
         return self.dt * steps[steps % period < 1]
+
+
+# What is not this any more was replaced, by a subclass or from outside, and has to be called.
+OURS = {name: vars(Simulator)[name] for name in ("step", "_probe", "_probe_step_time")}
 
 
 def catch_up(engine: Engine, turn: Any) -> None:

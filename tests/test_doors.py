@@ -1,5 +1,6 @@
 """What people reach for on nengo's simulator, its data and its models is there on ours."""
 
+import copy
 import importlib
 import inspect
 import pickle
@@ -7,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import nengo
 import nengo.builder
@@ -262,6 +264,21 @@ class TestRawData:
         sim.run_steps(2)
         assert len(sim.data[network.probe]) == 2
 
+    def test_data_is_copied_and_pickled(self, sim, network):
+        sim.run_steps(3)
+        live = copy.copy(sim.data)
+        data, raw = copy.deepcopy((sim.data, sim.data.raw))
+        pickled = pickle.loads(pickle.dumps(sim.data))
+        expected = sim.data[network.probe]
+        sim.run_steps(2)
+        assert len(live[network.probe]) == 5
+        assert len(data) == len(raw) == len(pickled) == len(sim.data)
+        for each in (data, pickled, nengo.simulator.SimulationData(raw)):
+            probe = next(key for key in each if isinstance(key, nengo.Probe))
+            assert np.array_equal(each[probe], expected)
+            ens = next(key for key in each if isinstance(key, nengo.Ensemble))
+            assert np.array_equal(each[ens].gain, sim.data[network.ens].gain)
+
 
 @pytest.mark.parametrize("engine", ENGINES)
 class TestSubclasses:
@@ -287,6 +304,54 @@ class TestSubclasses:
             del sim.step
             sim.run_steps(5)
             assert len(calls) == 5
+
+    def test_one_whose_steps_another_thread_carries_out(self, network, engine):
+        class Handing(nengo_jit.Simulator):
+            def step(self):
+                worker.submit(super().step).result(timeout=10)
+
+        with (
+            ThreadPoolExecutor(1) as worker,
+            Handing(network, engine=engine, progress_bar=False) as sim,
+        ):
+            sim.run(0.005)
+            assert sim.n_steps == len(sim.data[network.probe]) == 5
+
+    @pytest.mark.parametrize("name", ["step", "_probe", "_probe_step_time"])
+    def test_methods_that_are_replaced_from_outside_are_called(
+        self, network, engine, name, monkeypatch
+    ):
+        method, calls = getattr(nengo_jit.Simulator, name), []
+        monkeypatch.setattr(
+            nengo_jit.Simulator, name, lambda sim: (calls.append(name), method(sim))
+        )
+        with nengo_jit.Simulator(network, engine=engine, progress_bar=False) as sim:
+            calls.clear()
+            sim.run_steps(5)
+            assert len(calls) == sim.n_steps == len(sim.data[network.probe]) == 5
+
+    @pytest.mark.parametrize("is_kept", [False, True])
+    def test_one_that_keeps_what_is_cleared(self, network, engine, reference, is_kept):
+        def run(base, **options):
+            class Keeping(base):
+                def clear_probes(self):
+                    for probe in network.all_probes:
+                        lengths.append(len(self.data[probe]) if probe in self.data else 0)
+                    if not is_kept:
+                        super().clear_probes()
+
+            lengths = []
+            with Keeping(network, progress_bar=False, **options) as sim:
+                if is_kept:
+                    base.clear_probes(sim)
+                for n_steps in (3, 4):
+                    sim.run_steps(n_steps)
+                    sim.reset()
+                sim.run_steps(2)
+                return lengths, len(sim.data[network.probe]), sim.n_steps
+
+        expected = run(nengo.Simulator, optimize=False)
+        assert run(nengo_jit.Simulator, engine=engine) == expected
 
     def test_one_that_records_by_itself(self, network, engine, reference):
         def make(base):

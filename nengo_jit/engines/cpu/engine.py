@@ -267,7 +267,7 @@ class CpuEngine(Engine):
         arrays = [self.signals[base] for base in bases if not base.sparse and base.size]
         self._saved = [(array, array.copy()) for array in arrays if array.flags.writeable]
 
-    def reset(self, seed: int) -> None:
+    def reset(self, seed: int, clear: Callable[[], None] | None = None) -> None:
         self.settle()
         self.broken = RESET_INTERRUPTED
         self._has_begun = False
@@ -296,7 +296,7 @@ class CpuEngine(Engine):
             raise
         self._tracing.reset()
         self.read_clock()
-        self.clear_samples()
+        (clear or self.clear_samples)()
         self.broken = None
 
     @property
