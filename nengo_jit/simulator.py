@@ -123,6 +123,9 @@ class Simulator(nengo.Simulator):
         threads: int | None = None,
         compile_python: bool | str = True,
     ):
+        restored = self.__dict__.pop("_restored", None)
+        if restored is not None:
+            engine, threads, compile_python = restored.values()
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         chosen_engine = engine_class(engine or os.environ.get("NENGO_JIT_ENGINE") or None)
@@ -234,21 +237,19 @@ class Simulator(nengo.Simulator):
             "optimize": self.optimize,
             "engine": self._engine.name,
             "threads": self._threads,
-            "compile_python": self._compile_python,
+            "compile_python": bool(self._compile_python),
             "closed": self.closed,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Simulator.__init__(
-            self,
-            None,
+        self._restored = {key: state[key] for key in ("engine", "threads", "compile_python")}
+        self.__init__(  # type: ignore[misc]  # a subclass may have its own, with nengo's arguments
+            network=None,
             model=state["model"],
+            dt=state["model"].dt,
             seed=state["seed"],
             progress_bar=state["progress_bar"],
             optimize=state["optimize"],
-            engine=state["engine"],
-            threads=state["threads"],
-            compile_python=bool(state["compile_python"]),
         )
         for signal, value in state["signals"].items():
             self._engine.signals[signal] = value

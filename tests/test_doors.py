@@ -1,5 +1,6 @@
 """What people reach for on nengo's simulator, its data and its models is there on ours."""
 
+import contextlib
 import copy
 import importlib
 import inspect
@@ -280,8 +281,28 @@ class TestRawData:
             assert np.array_equal(each[ens].gain, sim.data[network.ens].gain)
 
 
+class Counting(nengo_jit.Simulator):
+    def __init__(self, network, dt=0.001, seed=None, model=None, progress_bar=True, optimize=True):
+        self.n_calls = 0
+        super().__init__(network, dt, seed, model, progress_bar, optimize)
+
+    def step(self):
+        super().step()
+        self.n_calls += 1
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 class TestSubclasses:
+    def test_its_constructor_is_called_when_it_is_unpickled(self, network, engine, monkeypatch):
+        monkeypatch.setenv("NENGO_JIT_ENGINE", engine)
+        with Counting(network, progress_bar=False) as sim:
+            sim.run_steps(3)
+            monkeypatch.delenv("NENGO_JIT_ENGINE")
+            with pickle.loads(pickle.dumps(sim)) as other, copy.copy(sim) as third:
+                for each in (other, third):
+                    each.run_steps(2)
+                    assert (each.n_calls, each.n_steps, each.engine) == (2, 5, engine)
+
     def test_a_step_of_its_own_is_called_for_every_step(self, network, engine):
         class Counting(nengo_jit.Simulator):
             n_calls = 0
@@ -511,6 +532,23 @@ class TestReentrance:
         error, counts = self.counts(self.ours, act, engine)
         assert error is None
         assert counts == expected
+
+    def test_numpys_settings_are_those_of_before(self, engine, monkeypatch):
+        class Remembering(contextlib.ContextDecorator):  # as NumPy 1 has it
+            def __init__(self, **settings):
+                self.settings = settings
+
+            def __enter__(self):
+                self.before = np.seterr(**self.settings)
+
+            def __exit__(self, *error):
+                np.seterr(**self.before)
+
+        before = np.geterr()
+        monkeypatch.setattr(np, "errstate", Remembering)
+        error, _ = self.counts(self.ours, lambda sim: sim.run_steps(3), engine)
+        assert error is None
+        assert np.geterr() == before
 
     def test_closing_ends_the_run_without_that_step(self, engine):
         error, expected = self.counts(self.nengos, lambda sim: sim.close(), engine)
