@@ -327,13 +327,26 @@ class Simulator(nengo.Simulator):
             self._hand_made_steps = []
             for operator in self._step_order:  # in nengo's order, since they draw from rng
                 if operator not in in_python:
-                    step = operator.make_step(self._engine.signals, self.dt, rng)
+                    step = self._made_by_hand(operator, rng)
                 else:
                     step = in_python[operator]
                     if isinstance(operator, nengo.builder.processes.SimProcess):
                         operator.process.get_rng(rng)
                 self._hand_made_steps.append(step)
         return self._hand_made_steps
+
+    def _made_by_hand(self, operator: Operator, rng: np.random.RandomState) -> Step:
+        """A step of an operator's on the live memory, which the engine knows to be changed then."""
+        engine, catch_up = self._engine, self._catch_up
+        step = operator.make_step(engine.signals, self.dt, rng)
+
+        def by_hand() -> None:
+            catch_up()
+            for signal in operator.all_signals:
+                engine.hand_out(signal)
+            step()
+
+        return by_hand
 
     @property
     def time(self) -> float:

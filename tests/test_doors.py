@@ -422,6 +422,31 @@ class TestSubclasses:
             assert sim.n_steps == 20
             assert np.allclose(sim.data[network.probe], expected)
 
+    def test_steps_by_hand_among_others(self, engine):
+        with nengo.Network(seed=0) as net:
+            ens, other = nengo.Ensemble(20, 2), nengo.Ensemble(20, 2)
+            voja = nengo.Connection(
+                nengo.Node([0.5, -0.3]), ens, learning_rule_type=nengo.Voja(learning_rate=0.1)
+            )
+            pes = nengo.Connection(ens, other, learning_rule_type=nengo.PES())
+            nengo.Connection(other, pes.learning_rule)
+            probes = [nengo.Probe(voja.learning_rule, "scaled_encoders"), nengo.Probe(other)]
+            probes.append(nengo.Probe(pes, "weights"))
+
+        def run(make, **options):
+            with make(net, progress_bar=False, **options) as sim:
+                for _ in range(3):
+                    sim.run_steps(4)
+                    for _ in range(3):
+                        for step in sim._steps:
+                            step()
+                        sim._probe()
+                return [sim.data[probe] for probe in probes]
+
+        expected = run(nengo.Simulator, optimize=False)
+        for ours, theirs in zip(run(nengo_jit.Simulator, engine=engine), expected):
+            assert np.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
     def test_steps_in_python_are_those_that_run(self, engine):
         """nengo-loihi takes its queues from the functions of its processes."""
 
