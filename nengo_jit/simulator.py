@@ -566,12 +566,23 @@ def catch_up(engine: Engine, turn: Any) -> None:
         What has run.
     turn : threading.RLock
         Held by the thread that runs, as long as it does.
+
+    Notes
+    -----
+    Ctrl-C may come between any two calls, such as those that acquire the lock and look at what has
+    come of it. So what tells whether it is to be released is the call that releases it.
     """
-    if turn.acquire(blocking=False):
-        try:
+    if turn._is_owned():
+        engine.settle()
+        return
+    try:
+        if turn.acquire(blocking=False):
             engine.settle()
-        finally:
+    finally:
+        try:  # noqa: SIM105  # what `suppress` does in Python could be interrupted
             turn.release()
+        except RuntimeError:  # it was not acquired
+            pass
 
 
 @contextmanager
