@@ -95,6 +95,10 @@ class RawData(MutableMapping[Any, Any]):
         """A dictionary of what there is now."""
         return dict(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies, and what is pickled, are dictionaries: they do not grow with the simulation."""
+        return dict, (self.copy(),)
+
     def __or__(self, other: Any) -> dict[Any, Any]:
         return self.copy() | dict(other)
 

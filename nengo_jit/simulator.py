@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from operator import index
@@ -105,7 +105,7 @@ class Simulator(nengo.Simulator):
 
     A subclass that has a `step` of its own has it called for every step, and one that has a
     ``_probe`` or ``_probe_step_time`` of its own records by itself, as in nengo. That takes
-    microseconds for each step.
+    microseconds for each step, and other threads can run or reset it between any two steps.
     """
 
     closed = True  # until the constructor has succeeded
@@ -123,6 +123,9 @@ class Simulator(nengo.Simulator):
         threads: int | None = None,
         compile_python: bool | str = True,
     ):
+        restored = self.__dict__.pop("_restored", None)
+        if restored is not None:
+            engine, threads, compile_python = restored.values()
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         chosen_engine = engine_class(engine or os.environ.get("NENGO_JIT_ENGINE") or None)
@@ -147,8 +150,7 @@ class Simulator(nengo.Simulator):
             )
         self.model = model
         self._records_itself = any(
-            getattr(type(self), name) is not getattr(Simulator, name)
-            for name in ("_probe", "_probe_step_time")
+            getattr(type(self), name) is not OURS[name] for name in ("_probe", "_probe_step_time")
         )
         self._engine = self._build(network, chosen_engine)
         self._engine.is_asked = True
@@ -235,21 +237,19 @@ class Simulator(nengo.Simulator):
             "optimize": self.optimize,
             "engine": self._engine.name,
             "threads": self._threads,
-            "compile_python": self._compile_python,
+            "compile_python": bool(self._compile_python),
             "closed": self.closed,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Simulator.__init__(
-            self,
-            None,
+        self._restored = {key: state[key] for key in ("engine", "threads", "compile_python")}
+        self.__init__(  # type: ignore[misc]  # a subclass may have its own, with nengo's arguments
+            network=None,
             model=state["model"],
+            dt=state["model"].dt,
             seed=state["seed"],
             progress_bar=state["progress_bar"],
             optimize=state["optimize"],
-            engine=state["engine"],
-            threads=state["threads"],
-            compile_python=bool(state["compile_python"]),
         )
         for signal, value in state["signals"].items():
             self._engine.signals[signal] = value
@@ -322,21 +322,31 @@ class Simulator(nengo.Simulator):
         operator's ``make_step``, when somebody asks for them.
         """
         if self._hand_made_steps is None:
-            self._catch_up()
-            for signal in self._engine.signals:  # which steps may read and change
-                self._engine.hand_out(signal)
             rng = np.random.RandomState(self.seed)
             in_python = self._engine.python_steps
             self._hand_made_steps = []
             for operator in self._step_order:  # in nengo's order, since they draw from rng
                 if operator not in in_python:
-                    step = operator.make_step(self._engine.signals, self.dt, rng)
+                    step = self._made_by_hand(operator, rng)
                 else:
                     step = in_python[operator]
                     if isinstance(operator, nengo.builder.processes.SimProcess):
                         operator.process.get_rng(rng)
                 self._hand_made_steps.append(step)
         return self._hand_made_steps
+
+    def _made_by_hand(self, operator: Operator, rng: np.random.RandomState) -> Step:
+        """A step of an operator's on the live memory, which the engine knows to be changed then."""
+        engine, catch_up = self._engine, self._catch_up
+        step = operator.make_step(engine.signals, self.dt, rng)
+
+        def by_hand() -> None:
+            catch_up()
+            for signal in operator.all_signals:
+                engine.hand_out(signal)
+            step()
+
+        return by_hand
 
     @property
     def time(self) -> float:
@@ -358,10 +368,6 @@ class Simulator(nengo.Simulator):
         step on.
         """
         self._engine.clear_samples()
-        self._forget_data()
-
-    def _forget_data(self) -> None:
-        """Go on with lists that have no samples yet."""
         for planned in self._probes:
             if self._records_itself:
                 self._sim_data[planned.probe] = []
@@ -403,9 +409,8 @@ class Simulator(nengo.Simulator):
             self._check_open("be reset")
             if seed is not None:
                 self.seed = seed
-            self._engine.reset(self.seed)
+            self._engine.reset(self.seed, self.clear_probes)
             self._hand_made_steps = self._hand_set_time = None
-            self._forget_data()
             if self._records_itself:
                 self._probe_step_time()
 
@@ -465,11 +470,11 @@ class Simulator(nengo.Simulator):
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
         step: Any = self.step
-        is_ours = getattr(step, "__func__", None) is Simulator.step
-        with self._turn:
+        is_ours = getattr(step, "__func__", None) is OURS["step"] and not self._records_itself
+        with self._turn if is_ours else nullcontext():  # another thread may carry out its steps
             self._check_open("run")
             with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-                if is_ours and not self._records_itself:
+                if is_ours:
                     self._run_chunks(steps, tracker)
                 else:
                     for _ in range(steps):
@@ -548,6 +553,10 @@ class Simulator(nengo.Simulator):
         return self.dt * steps[steps % period < 1]
 
 
+# What is not this any more was replaced, by a subclass or from outside, and has to be called.
+OURS = {name: vars(Simulator)[name] for name in ("step", "_probe", "_probe_step_time")}
+
+
 def catch_up(engine: Engine, turn: Any) -> None:
     """Have an engine finish what it has put off, unless a run goes on.
 
@@ -557,12 +566,23 @@ def catch_up(engine: Engine, turn: Any) -> None:
         What has run.
     turn : threading.RLock
         Held by the thread that runs, as long as it does.
+
+    Notes
+    -----
+    Ctrl-C may come between any two calls, such as those that acquire the lock and look at what has
+    come of it. So what tells whether it is to be released is the call that releases it.
     """
-    if turn.acquire(blocking=False):
-        try:
+    if turn._is_owned():
+        engine.settle()
+        return
+    try:
+        if turn.acquire(blocking=False):
             engine.settle()
-        finally:
+    finally:
+        try:  # noqa: SIM105  # what `suppress` does in Python could be interrupted
             turn.release()
+        except RuntimeError:  # it was not acquired
+            pass
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """What people reach for on nengo's simulator, its data and its models is there on ours."""
 
+import contextlib
+import copy
 import importlib
 import inspect
 import pickle
@@ -7,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import nengo
 import nengo.builder
@@ -262,9 +265,44 @@ class TestRawData:
         sim.run_steps(2)
         assert len(sim.data[network.probe]) == 2
 
+    def test_data_is_copied_and_pickled(self, sim, network):
+        sim.run_steps(3)
+        live = copy.copy(sim.data)
+        data, raw = copy.deepcopy((sim.data, sim.data.raw))
+        pickled = pickle.loads(pickle.dumps(sim.data))
+        expected = sim.data[network.probe]
+        sim.run_steps(2)
+        assert len(live[network.probe]) == 5
+        assert len(data) == len(raw) == len(pickled) == len(sim.data)
+        for each in (data, pickled, nengo.simulator.SimulationData(raw)):
+            probe = next(key for key in each if isinstance(key, nengo.Probe))
+            assert np.array_equal(each[probe], expected)
+            ens = next(key for key in each if isinstance(key, nengo.Ensemble))
+            assert np.array_equal(each[ens].gain, sim.data[network.ens].gain)
+
+
+class Counting(nengo_jit.Simulator):
+    def __init__(self, network, dt=0.001, seed=None, model=None, progress_bar=True, optimize=True):
+        self.n_calls = 0
+        super().__init__(network, dt, seed, model, progress_bar, optimize)
+
+    def step(self):
+        super().step()
+        self.n_calls += 1
+
 
 @pytest.mark.parametrize("engine", ENGINES)
 class TestSubclasses:
+    def test_its_constructor_is_called_when_it_is_unpickled(self, network, engine, monkeypatch):
+        monkeypatch.setenv("NENGO_JIT_ENGINE", engine)
+        with Counting(network, progress_bar=False) as sim:
+            sim.run_steps(3)
+            monkeypatch.delenv("NENGO_JIT_ENGINE")
+            with pickle.loads(pickle.dumps(sim)) as other, copy.copy(sim) as third:
+                for each in (other, third):
+                    each.run_steps(2)
+                    assert (each.n_calls, each.n_steps, each.engine) == (2, 5, engine)
+
     def test_a_step_of_its_own_is_called_for_every_step(self, network, engine):
         class Counting(nengo_jit.Simulator):
             n_calls = 0
@@ -287,6 +325,54 @@ class TestSubclasses:
             del sim.step
             sim.run_steps(5)
             assert len(calls) == 5
+
+    def test_one_whose_steps_another_thread_carries_out(self, network, engine):
+        class Handing(nengo_jit.Simulator):
+            def step(self):
+                worker.submit(super().step).result(timeout=10)
+
+        with (
+            ThreadPoolExecutor(1) as worker,
+            Handing(network, engine=engine, progress_bar=False) as sim,
+        ):
+            sim.run(0.005)
+            assert sim.n_steps == len(sim.data[network.probe]) == 5
+
+    @pytest.mark.parametrize("name", ["step", "_probe", "_probe_step_time"])
+    def test_methods_that_are_replaced_from_outside_are_called(
+        self, network, engine, name, monkeypatch
+    ):
+        method, calls = getattr(nengo_jit.Simulator, name), []
+        monkeypatch.setattr(
+            nengo_jit.Simulator, name, lambda sim: (calls.append(name), method(sim))
+        )
+        with nengo_jit.Simulator(network, engine=engine, progress_bar=False) as sim:
+            calls.clear()
+            sim.run_steps(5)
+            assert len(calls) == sim.n_steps == len(sim.data[network.probe]) == 5
+
+    @pytest.mark.parametrize("is_kept", [False, True])
+    def test_one_that_keeps_what_is_cleared(self, network, engine, reference, is_kept):
+        def run(base, **options):
+            class Keeping(base):
+                def clear_probes(self):
+                    for probe in network.all_probes:
+                        lengths.append(len(self.data[probe]) if probe in self.data else 0)
+                    if not is_kept:
+                        super().clear_probes()
+
+            lengths = []
+            with Keeping(network, progress_bar=False, **options) as sim:
+                if is_kept:
+                    base.clear_probes(sim)
+                for n_steps in (3, 4):
+                    sim.run_steps(n_steps)
+                    sim.reset()
+                sim.run_steps(2)
+                return lengths, len(sim.data[network.probe]), sim.n_steps
+
+        expected = run(nengo.Simulator, optimize=False)
+        assert run(nengo_jit.Simulator, engine=engine) == expected
 
     def test_one_that_records_by_itself(self, network, engine, reference):
         def make(base):
@@ -335,6 +421,31 @@ class TestSubclasses:
                 sim._probe()
             assert sim.n_steps == 20
             assert np.allclose(sim.data[network.probe], expected)
+
+    def test_steps_by_hand_among_others(self, engine):
+        with nengo.Network(seed=0) as net:
+            ens, other = nengo.Ensemble(20, 2), nengo.Ensemble(20, 2)
+            voja = nengo.Connection(
+                nengo.Node([0.5, -0.3]), ens, learning_rule_type=nengo.Voja(learning_rate=0.1)
+            )
+            pes = nengo.Connection(ens, other, learning_rule_type=nengo.PES())
+            nengo.Connection(other, pes.learning_rule)
+            probes = [nengo.Probe(voja.learning_rule, "scaled_encoders"), nengo.Probe(other)]
+            probes.append(nengo.Probe(pes, "weights"))
+
+        def run(make, **options):
+            with make(net, progress_bar=False, **options) as sim:
+                for _ in range(3):
+                    sim.run_steps(4)
+                    for _ in range(3):
+                        for step in sim._steps:
+                            step()
+                        sim._probe()
+                return [sim.data[probe] for probe in probes]
+
+        expected = run(nengo.Simulator, optimize=False)
+        for ours, theirs in zip(run(nengo_jit.Simulator, engine=engine), expected):
+            assert np.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
     def test_steps_in_python_are_those_that_run(self, engine):
         """nengo-loihi takes its queues from the functions of its processes."""
@@ -446,6 +557,23 @@ class TestReentrance:
         error, counts = self.counts(self.ours, act, engine)
         assert error is None
         assert counts == expected
+
+    def test_numpys_settings_are_those_of_before(self, engine, monkeypatch):
+        class Remembering(contextlib.ContextDecorator):  # as NumPy 1 has it
+            def __init__(self, **settings):
+                self.settings = settings
+
+            def __enter__(self):
+                self.before = np.seterr(**self.settings)
+
+            def __exit__(self, *error):
+                np.seterr(**self.before)
+
+        before = np.geterr()
+        monkeypatch.setattr(np, "errstate", Remembering)
+        error, _ = self.counts(self.ours, lambda sim: sim.run_steps(3), engine)
+        assert error is None
+        assert np.geterr() == before
 
     def test_closing_ends_the_run_without_that_step(self, engine):
         error, expected = self.counts(self.nengos, lambda sim: sim.close(), engine)

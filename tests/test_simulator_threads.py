@@ -12,6 +12,7 @@ from sharing import sharing
 
 import nengo_jit
 from nengo_jit.engines import ENGINES
+from nengo_jit.simulator import catch_up
 
 PATIENCE = 60  # seconds after which a test fails that would wait for ever
 
@@ -325,3 +326,24 @@ def test_constants_stay_in_a_run_that_is_reset(engine):
         found.append(sim)
         sim.run_steps(60)
         assert np.all(sim.data[probe][1:] == 2)
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_nothing_stays_locked_if_reading_is_interrupted(is_free):
+    class Turn:
+        """A lock of which the call that acquires it is interrupted when it is about to return."""
+
+        def __init__(self):
+            self.lock = threading.RLock()
+            self._is_owned, self.release = self.lock._is_owned, self.lock.release
+
+        def acquire(self, blocking):
+            assert self.lock.acquire(blocking) is is_free
+            raise KeyboardInterrupt
+
+    turn = Turn()
+    if not is_free:
+        Thread(turn.lock.acquire).result()
+    with pytest.raises(KeyboardInterrupt):
+        catch_up(None, turn)
+    assert not turn.lock._is_owned()

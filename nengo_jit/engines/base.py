@@ -135,13 +135,15 @@ class Engine(ABC):
         return f"This happened while the step of {operator} was made, before the first step."
 
     @abstractmethod
-    def reset(self, seed: int) -> None:
+    def reset(self, seed: int, clear: Callable[[], None] | None = None) -> None:
         """Go back to the state before the first step, and forget all samples.
 
         Parameters
         ----------
         seed : int
             Seed of everything that is random at run time and has no seed of its own.
+        clear : callable, optional
+            Forgets the samples; `clear_samples` by default.
         """
 
     def hand_out(self, signal: Signal) -> Any:

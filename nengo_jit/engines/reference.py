@@ -6,6 +6,7 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,7 +56,7 @@ class ReferenceEngine(Engine):
         self._error: Exception | None = None  # which ends the run
         SimNeurons.engines.add(self)
 
-    def reset(self, seed: int) -> None:
+    def reset(self, seed: int, clear: Callable[[], None] | None = None) -> None:
         self.broken = RESET_INTERRUPTED
         for signal in list(self.signals):
             self.signals.reset(signal)
@@ -70,7 +71,7 @@ class ReferenceEngine(Engine):
             add_context(error, self.not_ready(operator))
             raise
         self.read_clock()
-        self.clear_samples()
+        (clear or self.clear_samples)()
         self.broken = None
 
     def neurons_replaced(self, operator: SimNeurons) -> None:

@@ -230,7 +230,9 @@ def _fastmath(kernel: Kernel) -> tuple[str, ...]:
 
 def _options(function: Any) -> str:
     """How a helper or a formula is compiled, as a text that is the same in every process."""
-    options = {**machine.HELPERS.get(function, {}), "contract": machine.FORMULAS.get(function)}
+    # What is not a formula by itself yet, and may be later, is compiled like what calls it.
+    contract = machine.FORMULAS.get(function, True)
+    options = {**machine.HELPERS.get(function, {}), "contract": contract}
     return str([(name, _sorted(value)) for name, value in sorted(options.items())])
 
 

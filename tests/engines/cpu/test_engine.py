@@ -1,5 +1,7 @@
 """What only the CPU engine does: merging what runs together, and undoing what came before."""
 
+import importlib
+import pkgutil
 from dataclasses import replace
 from itertools import pairwise
 
@@ -203,6 +205,10 @@ def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
         names = {k.function.__name__ for k, each in asked if each == dtype}
         assert {"lif", "copy", "outer", "convolve", "filter_first_order", "record"} <= names
         assert {"run", "wait_for_all", "run_functions", "perform_at_points"} <= names
+    for found in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
+        module = importlib.import_module(found.name)
+        here = {value for value in vars(module).values() if isinstance(value, Kernel)}
+        assert here <= {k for k, _ in asked}
     n_rates = sum(k.function.__name__ == "compute_rates" for k, _ in asked)
     assert n_rates == sum(formula.rate is not None for formula in formulas())
     assert set(filter(None, map(kernels.neurons.kernel_of, formulas()))) <= {k for k, _ in asked}

@@ -18,9 +18,11 @@ from nengo_jit.engines.cpu.cache.entry import pack
 from nengo_jit.engines.cpu.cache.folder import UNFINISHED, Folder
 from nengo_jit.engines.cpu.cache.locks import FOLDER
 from nengo_jit.engines.cpu.image import Image, load_image
+from nengo_jit.engines.cpu.kernels import neurons, rates
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
 from nengo_jit.engines.cpu.workers import Workers
+from nengo_jit.neurons import formulas
 from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
 only_linux = pytest.mark.skipif(
@@ -304,6 +306,16 @@ def test_what_begins_early_is_there_later(cache):
     library.begin_to_load([(with_everything, FLOAT64)])
     check(library.address_of(with_everything, FLOAT64))
     library.begin_to_load([(with_everything, FLOAT64)])
+
+
+@pytest.mark.parametrize("formula", formulas(), ids=lambda formula: formula.name)
+def test_names_do_not_depend_on_what_was_used_before(formula, monkeypatch):
+    for each in filter(None, (neurons.kernel_of(formula), rates.kernel_of(formula))):
+        name = library.name_of.__wrapped__(each, FLOAT64)
+        own = {key: machine.FORMULAS[key] for key in (formula.step, formula.rate) if key}
+        with monkeypatch.context() as patch:
+            patch.setattr(machine, "FORMULAS", own)
+            assert library.name_of.__wrapped__(each, FLOAT64) == name
 
 
 def test_a_missing_source_is_named(monkeypatch):

@@ -6,12 +6,14 @@ from nengo_jit.engines.cpu import team
 from nengo_jit.engines.cpu.kernels import (
     compare,
     learning_rules,
+    lif,
     neurons,
     operator,
     probe,
     processes,
     python,
     rates,
+    spikes,
     tape,
     transforms,
 )
@@ -44,12 +46,14 @@ def compile_all() -> None:
 __all__ = [
     "compare",
     "learning_rules",
+    "lif",
     "neurons",
     "operator",
     "probe",
     "processes",
     "python",
     "rates",
+    "spikes",
     "tape",
     "transforms",
 ]
