@@ -281,7 +281,12 @@ def _path() -> list[str]:
 
 def _absolute(path: Iterable[Any]) -> list[str]:
     """Entries of a module search path, in which Python ignores what is no string."""
-    return [os.path.abspath(each) for each in path if isinstance(each, str)]
+    found = []
+    for each in path:
+        if isinstance(each, str):
+            with contextlib.suppress(FileNotFoundError):  # the working directory is gone
+                found.append(os.path.abspath(each))
+    return found
 
 
 def _environment() -> dict[str, str]:

@@ -138,6 +138,15 @@ def test_what_python_ignores_in_its_path_is_ignored(workers, monkeypatch):
     assert len(compile_here(workers, returns_three)) == 1
 
 
+@only_posix
+def test_the_working_directory_may_be_gone(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert len(compile_here(workers, returns_three)) == 1
+
+
 def test_the_package_may_be_found_by_a_relative_path(workers, monkeypatch):
     for name in module.PACKAGES:
         package = sys.modules[name]
