@@ -20,7 +20,7 @@ from nengo_jit.engines.cpu.cache.locks import FOLDER
 from nengo_jit.engines.cpu.image import Image, load_image
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
-from nengo_jit.engines.cpu.workers import Workers
+from nengo_jit.engines.cpu.workers import PACKAGES, START, Workers
 from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
 only_linux = pytest.mark.skipif(
@@ -304,6 +304,21 @@ def test_what_begins_early_is_there_later(cache):
     library.begin_to_load([(with_everything, FLOAT64)])
     check(library.address_of(with_everything, FLOAT64))
     library.begin_to_load([(with_everything, FLOAT64)])
+
+
+def test_all_that_code_is_made_with_is_part_of_its_name():
+    """What processes that compile import of ours, but for what says who compiles and where to."""
+    script = (
+        "import sys\n"
+        "from nengo_jit.engines.cpu import compiler, linker\n"
+        "for name, module in sys.modules.items():\n"
+        "    if name.startswith('nengo_jit.') and not hasattr(module, '__path__'):\n"
+        "        print(name.removeprefix('nengo_jit.').replace('.', '/'))"
+    )
+    packages = {name: list(sys.modules[name].__path__) for name in PACKAGES}
+    begin = START.format(path=sys.path, packages=packages).replace("os.dup2(2, 1)", "")
+    imported = set(in_a_process(begin.partition("from nengo_jit")[0] + script).split())
+    assert imported - {"engines/cpu/fingerprint", "scalar"} == set(library.COMPILER)
 
 
 def test_a_missing_source_is_named(monkeypatch):

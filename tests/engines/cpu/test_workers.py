@@ -1,5 +1,6 @@
 """Processes that compile: they share the work, die without harm, and do not answer to Ctrl-C."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -131,6 +132,17 @@ def test_files_of_the_user_are_not_taken_for_the_compilers(workers, tmp_path, mo
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert len(compile_here(workers, returns_three)) == 1
     assert not mark.exists()
+
+
+def test_modules_of_functions_are_not_imported(workers, tmp_path, monkeypatch):
+    """They may be the user's, and have effects; those of this package import nengo."""
+    effects = tmp_path / "effects"
+    source = f"open({str(effects)!r}, 'a').write('x')\ndef returns_five(memory, table): return 5"
+    (tmp_path / "of_the_user.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    function = importlib.import_module("of_the_user").returns_five
+    assert len(compile_here(workers, function)) == 1
+    assert effects.read_text() == "x"
 
 
 def test_what_python_ignores_in_its_path_is_ignored(workers, monkeypatch):
