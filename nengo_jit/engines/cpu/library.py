@@ -101,6 +101,20 @@ def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
     LIBRARY.begin(kernels)
 
 
+def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+    """Whether later processes will find kernels on the disk.
+
+    Parameters
+    ----------
+    kernels
+        See `load_kernels`.
+    """
+    folders = list(_readable())
+    return all(
+        any(_read(folder, name) is not None for folder in folders) for name in _named(kernels)
+    )
+
+
 @cache
 def name_of(kernel: Kernel, dtype: np.dtype) -> str:
     """What a kernel's machine code for numbers of a type is filed under."""

@@ -140,6 +140,17 @@ def test_without_room_to_keep_code_it_still_runs(cache, monkeypatch):
     assert entries(cache) == []
 
 
+def test_what_is_kept_can_be_asked(cache, monkeypatch):
+    kernels = [(with_everything, FLOAT64)]
+    monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
+    library.load_kernels(kernels)
+    assert not library.are_kept(kernels)
+    monkeypatch.delenv("NENGO_JIT_CACHE_SIZE")
+    forget()
+    library.load_kernels(kernels)
+    assert library.are_kept(kernels)
+
+
 def test_progress_is_told_of_each_kernel(cache):
     class Progress:
         max_steps = n_steps = 0
