@@ -9,7 +9,12 @@ from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_jit import __version__
 from nengo_jit.engines.cpu.kernels import all_kernels
-from nengo_jit.engines.cpu.library import load_kernels
+from nengo_jit.engines.cpu.library import are_kept, load_kernels
+
+NOT_KEPT = """nengo-jit: Not all kernels could be kept for other processes. The cache
+(NENGO_JIT_CACHE_DIR) must be a folder that you can write to, and nobody else, with room for them on
+the disk and in NENGO_JIT_CACHE_SIZE.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.parse_args(arguments)
     tracker = ProgressTracker(True, Progress("Compiling", "Compile", 1))
+    kernels = all_kernels()
     with tracker, tracker.next_stage("Compiling kernels", "Kernels") as progress:
-        load_kernels(all_kernels(), progress)
+        load_kernels(kernels, progress)
+    if not are_kept(kernels):
+        parser.exit(1, NOT_KEPT)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What a function does, as a short text that is the same in every process.
 
 The text depends on the function's bytecode and on every constant, function and module that it
-refers to, but not on where the function stands or what it is called.
+refers to, with the constants of modules that it uses, but not on where the function stands or what
+it is called.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+
+CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic)
 
 
 def fingerprint(function: Callable[..., Any], *more: Any) -> str:
@@ -39,16 +42,30 @@ def fingerprint(function: Callable[..., Any], *more: Any) -> str:
 
 def referred(function: FunctionType) -> dict[str, Any]:
     """What a function refers to: values by name, from its globals and its closure."""
-    found = {}
+    names = [name for name in _names(function) if name in function.__globals__]
+    found = {name: function.__globals__[name] for name in names}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        found[name] = cell.cell_contents
+    return found
+
+
+def _names(function: FunctionType) -> list[str]:
+    """Names of globals and attributes in a function's code."""
+    names: list[str] = []
     codes = [function.__code__]
     while codes:
         code = codes.pop()
         codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        names = [name for name in code.co_names if name in function.__globals__]
-        found.update({name: function.__globals__[name] for name in names})
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        found[name] = cell.cell_contents
-    return found
+        names += code.co_names
+    return names
+
+
+def _constants(module: ModuleType, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Those of a module that a function may use, which become part of its machine code."""
+    for name in sorted({*names} & vars(module).keys()):
+        value = vars(module)[name]
+        if isinstance(value, CONSTANT):
+            yield name, value
 
 
 def _parts(value: Any, seen: dict[int, int]) -> Iterator[str | bytes]:
@@ -63,6 +80,9 @@ def _parts(value: Any, seen: dict[int, int]) -> Iterator[str | bytes]:
         for name, each in sorted(referred(value).items()):
             yield name
             yield from _parts(each, seen)
+            if isinstance(each, ModuleType):
+                for constant in _constants(each, _names(value)):
+                    yield from _parts(constant, seen)
     elif isinstance(value, CodeType):
         yield value.co_code
         names = value.co_names, value.co_varnames, value.co_freevars, value.co_cellvars

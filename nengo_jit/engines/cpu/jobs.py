@@ -143,7 +143,6 @@ class _Pickler(pickle.Pickler):
         made_of = (
             fingerprint(value),
             marshal.dumps(code),
-            value.__module__,
             value.__name__,
             len(closure),
         )
@@ -161,11 +160,13 @@ def _module(name: str) -> ModuleType:
 
 
 @cache
-def _make_function(key: str, code: bytes, module: str, name: str, n_cells: int) -> FunctionType:
-    """A function, the same one for the same fingerprint, to be filled."""
-    own = {"__name__": module}
+def _make_function(key: str, code: bytes, name: str, n_cells: int) -> FunctionType:
+    """A function, the same one for the same fingerprint, to be filled.
+
+    It is of no module: Numba would import that.
+    """
     cells = tuple(CellType() for _ in range(n_cells))
-    return FunctionType(marshal.loads(code), own, name, None, cells)
+    return FunctionType(marshal.loads(code), {"__name__": None}, name, None, cells)
 
 
 def _fill_function(function: FunctionType, state: Any) -> None:

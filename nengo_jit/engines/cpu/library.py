@@ -39,17 +39,20 @@ from nengo_jit.engines.cpu.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-# modules that machine code depends on
+# modules that machine code depends on, beside those that its functions come from
 COMPILER = (
-    "accessors",
-    "checks",
-    "compiler",
-    "intrinsics",
-    "lanes",
-    "linker",
-    "scalar",
-    "target",
-    "translation",
+    "engines/cpu/accessors",
+    "engines/cpu/checks",
+    "engines/cpu/compiler",
+    "engines/cpu/image",
+    "engines/cpu/intrinsics",
+    "engines/cpu/lanes",
+    "engines/cpu/linker",
+    "engines/cpu/machine",
+    "engines/cpu/scalar",
+    "engines/cpu/target",
+    "engines/cpu/translation",
+    "regions",
 )
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
@@ -96,6 +99,20 @@ def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
         See `load_kernels`.
     """
     LIBRARY.begin(kernels)
+
+
+def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+    """Whether later processes will find kernels on the disk.
+
+    Parameters
+    ----------
+    kernels
+        See `load_kernels`.
+    """
+    folders = list(_readable())
+    return all(
+        any(_read(folder, name) is not None for folder in folders) for name in _named(kernels)
+    )
 
 
 @cache
@@ -249,7 +266,7 @@ def _compiler() -> tuple[str | bytes, ...]:
 
 def _source(module: str) -> bytes:
     """What a module is made of: its source or, if it comes without, its bytecode."""
-    folder = importlib.resources.files("nengo_jit.engines.cpu")
+    folder = importlib.resources.files("nengo_jit")
     for ending in (".py", ".pyc"):
         file = folder.joinpath(module + ending)
         if file.is_file():

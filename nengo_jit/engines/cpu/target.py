@@ -67,7 +67,7 @@ def target_machine() -> Any:
     llvm.initialize_native_asmprinter()
     name = os.environ.get("NUMBA_CPU_NAME")
     features = os.environ.get("NUMBA_CPU_FEATURES")
-    if features is None:  # a processor that is named has its own
+    if not features:  # a processor that is named has its own
         features = "" if name else llvm.get_host_cpu_features().flatten()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=name or llvm.get_host_cpu_name(),

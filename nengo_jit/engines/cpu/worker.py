@@ -32,16 +32,22 @@ PATIENCE = 2.0  # seconds without anything to do after which the process ends
 PAUSE = 0.01  # seconds between two looks whether another process has finished
 
 
-def main() -> None:
-    """Compile what comes through the standard input until nothing comes any more."""
+def main(output: IO[bytes]) -> None:
+    """Compile what comes through the standard input until nothing comes any more.
+
+    Parameters
+    ----------
+    output : file
+        Where it is told what has become of jobs, see `Worker`.
+    """
     gc.disable()  # nearly all that the compiler makes stays
     translate_only()
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever is printed must not get between messages
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    threading.Thread(target=_tell, args=(output, told), daemon=True).start()
     folder, limit = jobs.get()
-    Worker(folder, limit, output).work(jobs)
+    Worker(folder, limit, told).work(jobs)
     os._exit(0)  # there is a thread that listens
 
 
@@ -50,6 +56,13 @@ def _listen(file: IO[bytes], jobs: Any) -> None:
         while True:
             jobs.put(receive(file))
     os._exit(0)  # nobody is interested any more
+
+
+def _tell(file: IO[bytes], told: Any) -> None:
+    """Send messages; others wait for this process, so it does not wait for one who is stopped."""
+    with contextlib.suppress(OSError):
+        while True:
+            send(file, told.get())
 
 
 class Worker:
@@ -61,15 +74,15 @@ class Worker:
         Where machine code is kept; None if there is no such place.
     limit : int
         How large all of it may be (bytes).
-    output : file
-        What is told of each job: its name, the machine code if it was compiled here, and what went
-        wrong, if something did.
+    told : queue
+        Gets what is told of each job: its name, the machine code if it was compiled here, and what
+        went wrong, if something did.
     """
 
-    def __init__(self, folder: Path | None, limit: int, output: IO[bytes]):
+    def __init__(self, folder: Path | None, limit: int, told: Any):
         self._folder = None if folder is None else Folder(folder)
         self._limit = limit
-        self._output = output
+        self._told = told
         self._locks: KernelLocks | None = None
         if folder is not None:
             with contextlib.suppress(OSError):
@@ -121,13 +134,13 @@ class Worker:
         try:
             content = machine_code(job)
         except Exception:
-            send(self._output, (job.name, None, traceback.format_exc()))
+            self._told.put((job.name, None, traceback.format_exc()))
             return
         if self._folder is not None:
             with contextlib.suppress(OSError, UnsafeError):
                 if make_room(self._folder.path, len(content) + DESCRIBED, self._limit):
                     self._folder.write(job.name, content, maker())
-        send(self._output, (job.name, content, None))
+        self._told.put((job.name, content, None))
 
 
 def machine_code(job: Job) -> bytes:

@@ -15,8 +15,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
 from multiprocessing import spawn
-from typing import Any
+from typing import IO, Any
 
 from nengo_jit.engines.cpu.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.cache.folder import Folder
@@ -31,18 +32,22 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two looks at what other processes have compiled
 MOST_LOST = 3  # processes that may die before we give up
-# What a process is told: to find packages without running what is in them, which would import nengo
-# and all of this package, and to compile.
+# What a process is told: to keep what is printed out of its messages, to find modules, packages
+# without running what is in them, which would import nengo and all of this package, and to compile.
 START = """
-import sys, types
+import os, sys, types
+output = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+sys.path += {path}
 for name, path in {packages}.items():
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = path
 sys.modules["nengo_jit"].engines = sys.modules["nengo_jit.engines"]
 from nengo_jit.engines.cpu.worker import main
-main()
+main(output)
 """
 PACKAGES = ("nengo_jit", "nengo_jit.engines")
+COMPILER = ("numba", "llvmlite", "numpy", "pyelftools")  # distributions
 
 
 class CompilerError(RuntimeError):
@@ -103,6 +108,7 @@ class Workers:
         while missing:
             self._hire()
             for name, content in [*self._told(), *self._looked_up(missing)]:
+                self._n_lost = 0
                 missing.pop(name, None)
                 if self._jobs.pop(name, None) is not None:
                     yield name, content
@@ -150,7 +156,6 @@ class Workers:
                 if failure is not None:
                     self._jobs.pop(name, None)
                     raise CompilerError(f"The kernel {name} cannot be compiled:\n{failure}")
-                self._n_lost = 0
                 for worker in self._workers:  # it may not be in the cache, if there is no room
                     worker.send(((), (name,)))
                 yield name, content
@@ -169,7 +174,7 @@ class Workers:
             return
         self._workers.remove(worker)
         status, said = worker.end(patience=1.0)
-        if status == 0:
+        if status == 0 and not self._jobs:
             return
         self._n_lost += 1
         if self._n_lost == MOST_LOST:
@@ -198,11 +203,11 @@ class _Worker:
                 "cache beforehand (see NENGO_JIT_CACHE_DIR)"
             )
         self.command = os.fsdecode(spawn.get_executable())
-        packages = {name: list(sys.modules[name].__path__) for name in PACKAGES}
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed in `end`)
+        packages = {name: _absolute(sys.modules[name].__path__) for name in PACKAGES}
+        self._said = _new_file()
         try:
             self._process = subprocess.Popen(
-                [self.command, "-P", "-c", START.format(packages=packages)],
+                [self.command, "-S", "-P", "-c", START.format(path=_path(), packages=packages)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
@@ -245,19 +250,52 @@ class _Worker:
 
     def _listen(self, events: Any) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as output, contextlib.suppress(EOFError, OSError):
-            while True:
-                events.put(receive(output))
-        events.put(self)
+        try:
+            with self._process.stdout as output, contextlib.suppress(EOFError, OSError):
+                while True:
+                    events.put(receive(output))
+        finally:
+            events.put(self)
+
+
+def _new_file() -> IO[bytes]:
+    """A file for what a process prints; where there is no room for files, nothing is kept of it."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b")
+
+
+def _path() -> list[str]:
+    """Where a process finds modules, after Python's own.
+
+    The compiler's folders come first: what happens to have the name of one of its modules, or of
+    one of Python's, may be anything, such as the program that is running.
+    """
+    sites = []
+    for name in COMPILER:
+        with contextlib.suppress(PackageNotFoundError):
+            sites.append(str(distribution(name).locate_file("")))
+    return _absolute(dict.fromkeys([*sites, *sys.path]))
+
+
+def _absolute(path: Iterable[Any]) -> list[str]:
+    """Entries of a module search path, in which Python ignores what is no string."""
+    found = []
+    for each in path:
+        if isinstance(each, str):
+            with contextlib.suppress(FileNotFoundError):  # the working directory is gone
+                found.append(os.path.abspath(each))
+    return found
 
 
 def _environment() -> dict[str, str]:
-    """What the compiler sees: all but the user's settings for Numba."""
+    """What the compiler sees: all but the user's settings for Numba and paths to modules."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    kept.pop("PYTHONPATH", None)
     return {
         **kept,
         **settings(),
         "NENGO_JIT_CHECK": "1" if CHECKED else "0",
         "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in sys.path),
     }

@@ -1,6 +1,7 @@
 """Fingerprints of functions: equal for what does the same, different for what may not."""
 
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -89,3 +90,17 @@ def test_what_a_function_refers_to():
 def test_what_can_change_unseen_is_refused(value):
     with pytest.raises(TypeError, match="cannot be told"):
         fingerprint(with_closure(value))
+
+
+def test_constants_of_modules_matter():
+    module = ModuleType("constants_of_the_user")
+    module.GAIN, module.OTHER = 2.0, 1.0
+
+    def function(x):
+        return module.GAIN * x
+
+    first = fingerprint(function)
+    module.OTHER = 3.0
+    assert fingerprint(function) == first
+    module.GAIN = 5.0
+    assert fingerprint(function) != first

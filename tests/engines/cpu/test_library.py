@@ -21,7 +21,7 @@ from nengo_jit.engines.cpu.image import Image, load_image
 from nengo_jit.engines.cpu.kernels import neurons, rates
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
-from nengo_jit.engines.cpu.workers import Workers
+from nengo_jit.engines.cpu.workers import PACKAGES, START, Workers
 from nengo_jit.neurons import formulas
 from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
@@ -140,6 +140,17 @@ def test_without_room_to_keep_code_it_still_runs(cache, monkeypatch):
     monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
     check(library.address_of(with_everything, FLOAT64))
     assert entries(cache) == []
+
+
+def test_what_is_kept_can_be_asked(cache, monkeypatch):
+    kernels = [(with_everything, FLOAT64)]
+    monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
+    library.load_kernels(kernels)
+    assert not library.are_kept(kernels)
+    monkeypatch.delenv("NENGO_JIT_CACHE_SIZE")
+    forget()
+    library.load_kernels(kernels)
+    assert library.are_kept(kernels)
 
 
 def test_progress_is_told_of_each_kernel(cache):
@@ -316,6 +327,21 @@ def test_names_do_not_depend_on_what_was_used_before(formula, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(machine, "FORMULAS", own)
             assert library.name_of.__wrapped__(each, FLOAT64) == name
+
+
+def test_all_that_code_is_made_with_is_part_of_its_name():
+    """What processes that compile import of ours, but for what says who compiles and where to."""
+    script = (
+        "import sys\n"
+        "from nengo_jit.engines.cpu import compiler, linker\n"
+        "for name, module in sys.modules.items():\n"
+        "    if name.startswith('nengo_jit.') and not hasattr(module, '__path__'):\n"
+        "        print(name.removeprefix('nengo_jit.').replace('.', '/'))"
+    )
+    packages = {name: list(sys.modules[name].__path__) for name in PACKAGES}
+    begin = START.format(path=sys.path, packages=packages).replace("os.dup2(2, 1)", "")
+    imported = set(in_a_process(begin.partition("from nengo_jit")[0] + script).split())
+    assert imported - {"engines/cpu/fingerprint", "scalar"} == set(library.COMPILER)
 
 
 def test_a_missing_source_is_named(monkeypatch):

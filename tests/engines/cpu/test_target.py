@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -97,3 +98,16 @@ def test_kernels_follow_the_target(tmp_path):
     command = [sys.executable, str(tmp_path / "script.py")]
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert output.stdout.split() == ["4"]
+
+
+@only_x86
+@pytest.mark.parametrize("chosen", [None, ""])
+def test_the_host_may_lack_what_processors_of_its_name_have(choose, monkeypatch, chosen):
+    """Such as in a virtual machine; an empty list of features chooses nothing."""
+    import llvmlite.binding as llvm
+
+    host = mock.Mock(flatten=lambda: "-avx512f")
+    monkeypatch.setattr(llvm, "get_host_cpu_name", lambda: "icelake-server")
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: host)
+    choose(None, chosen)
+    assert not target.has("vectors of 512 bits")

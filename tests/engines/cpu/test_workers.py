@@ -1,5 +1,6 @@
 """Processes that compile: they share the work, die without harm, and do not answer to Ctrl-C."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 from multiprocessing import spawn
 
+import numpy as np
 import pytest
 
 from nengo_jit.engines.cpu import workers as module
@@ -70,7 +72,7 @@ def test_what_is_compiled_is_kept(workers, folder):
 def test_processes_import_the_compiler_only(workers, monkeypatch):
     """Of nengo and of this package they need nothing, which takes half as long to import again."""
     report = "assert 'numba' in sys.modules and 'nengo' not in sys.modules, 'too much'"
-    monkeypatch.setattr(module, "START", module.START.replace("main()", report))
+    monkeypatch.setattr(module, "START", module.START.replace("main(output)", report))
     workers.begin([job(returns_three)])
     worker = workers._workers.pop()
     assert worker.end(patience=60) == (0, "")
@@ -121,6 +123,103 @@ def test_what_goes_wrong_is_told(workers):
     assert len(compile_here(workers, returns_three)) == 1
 
 
+@pytest.mark.parametrize("name", ["sitecustomize", "code", "timeit", "numba", "elftools"])
+def test_files_of_the_user_are_not_taken_for_the_compilers(workers, tmp_path, monkeypatch, name):
+    """They may have any names, and be the very program that runs, with all its effects."""
+    mark = tmp_path / "has run"
+    (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\nraise SystemExit(1)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert len(compile_here(workers, returns_three)) == 1
+    assert not mark.exists()
+
+
+def test_modules_of_functions_are_not_imported(workers, tmp_path, monkeypatch):
+    """They may be the user's, and have effects; those of this package import nengo."""
+    effects = tmp_path / "effects"
+    source = f"open({str(effects)!r}, 'a').write('x')\ndef returns_five(memory, table): return 5"
+    (tmp_path / "of_the_user.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    function = importlib.import_module("of_the_user").returns_five
+    assert len(compile_here(workers, function)) == 1
+    assert effects.read_text() == "x"
+
+
+def test_what_python_ignores_in_its_path_is_ignored(workers, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, None, b"/tmp", ""])
+    assert len(compile_here(workers, returns_three)) == 1
+
+
+@only_posix
+def test_the_working_directory_may_be_gone(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert len(compile_here(workers, returns_three)) == 1
+
+
+def test_the_package_may_be_found_by_a_relative_path(workers, monkeypatch):
+    for name in module.PACKAGES:
+        package = sys.modules[name]
+        monkeypatch.setattr(package, "__path__", [os.path.relpath(package.__path__[0])])
+    assert len(compile_here(workers, returns_three)) == 1
+
+
+def test_what_is_printed_does_not_get_among_messages(workers, monkeypatch):
+    printing = module.START.replace("sys.path +=", "os.write(1, bytes(range(100)))\nsys.path +=")
+    monkeypatch.setattr(module, "START", printing)
+    assert len(compile_here(workers, returns_three)) == 1
+
+
+def test_messages_that_make_no_sense_end_in_an_error(workers, monkeypatch):
+    nonsense = "import os; os.write(1, bytes([5] + 7 * [0]) + b'salad'); os.read(0, 1)"
+    monkeypatch.setattr(module, "START", nonsense)
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    with pytest.raises(CompilerError, match="ended with status"):
+        compile_here(workers, returns_three)
+
+
+def test_nothing_can_be_kept_of_what_is_printed_without_temporary_files(workers, monkeypatch):
+    def fail():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", fail)
+    assert len(compile_here(workers, returns_three)) == 1
+
+
+TABLE = np.arange(2000.0)
+
+
+def reads_a_table(memory, table):
+    return int(TABLE[table])
+
+
+def reads_it_backwards(memory, table):
+    return int(TABLE[1999 - table])
+
+
+@only_posix
+def test_processes_do_not_wait_for_one_who_is_stopped(folder, monkeypatch):
+    """Nobody reads their messages, which do not fit into a pipe, but others wait for kernels."""
+    fcntl = pytest.importorskip("fcntl")
+    if not hasattr(fcntl, "F_SETPIPE_SZ"):
+        pytest.skip("pipes have a fixed size")
+    monkeypatch.setattr(
+        module._Worker,
+        "_listen",
+        lambda self, events: fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, 4096),
+    )
+    monkeypatch.setattr(module, "n_cores", lambda: 1)
+    workers = Workers(folder)
+    jobs = [job(reads_a_table), job(reads_it_backwards)]
+    workers.begin(jobs)
+    (worker,) = workers._workers
+    assert worker._process.wait(timeout=60) == 0
+    assert entries(folder) == {each.name for each in jobs}
+    workers.close()
+
+
 @only_posix
 def test_processes_that_die_are_replaced(workers):
     workers.begin([job(returns_three)])
@@ -132,6 +231,13 @@ def test_processes_that_die_are_replaced(workers):
 def test_processes_that_cannot_work_are_told_of(workers, monkeypatch):
     monkeypatch.setattr(module, "START", "raise SystemExit('no compiler here')")
     with pytest.raises(CompilerError, match="no compiler here"):
+        compile_here(workers, returns_three)
+
+
+def test_processes_that_do_nothing_are_told_of(workers, monkeypatch):
+    """Such as those of a program that is not Python but says that all is well."""
+    monkeypatch.setattr(module, "START", "")
+    with pytest.raises(CompilerError, match="ended with status 0"):
         compile_here(workers, returns_three)
 
 
