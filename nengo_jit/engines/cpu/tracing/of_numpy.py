@@ -274,8 +274,8 @@ def _dot(tracer: Tracer, a: Any, b: Any) -> Any:
         return call_ufunc(tracer, np.multiply, a, b)
     if any(1 in array_of(tracer, each).registers.shape for each in (a, b)):
         raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
-    if is_scalar(a) or is_scalar(b):  # NumPy adds the product to zeros
-        return call_ufunc(tracer, np.add, call_ufunc(tracer, np.multiply, a, b), 0)
+    if is_scalar(a) or is_scalar(b):  # what is too small gets the sign that BLAS gives it
+        raise Unsupported("calls `np.dot` on a number and an array")
     return product(tracer, array_of(tracer, a), array_of(tracer, b))
 
 

@@ -224,6 +224,8 @@ def _power(tracer: Tracer, values: Any, types: list[type], result: type) -> Any:
         raise Unsupported(f"computes a power of {described(base)}")
     if types[0] in INTEGERS and types[1] in INTEGERS:
         raise Unsupported("raises an integer to a power")
+    if np.int64 in types and np.float64 not in types:  # NumPy makes arrays of both
+        raise Unsupported("computes a power of a number of Python's and one of NumPy's")
     operands = ((tracer.register(value), 0) for value in values)
     return Number(tracer.compute(op.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
 

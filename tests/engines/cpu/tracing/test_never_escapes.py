@@ -250,3 +250,23 @@ def test_large_arrays_are_not_kept(run_function):
 def test_the_largest_of_nothing_is_left_to_python(function):
     with pytest.raises(Unsupported, match="of nothing"):
         trace(function, ())
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t: t ** np.argmax(X[:, 0]) + np.argmax(X[0]) ** t,  # in NumPy's loops for arrays
+        lambda t: np.dot(-1e-310, X.T * t).ravel()[:1],  # a product of BLAS's
+    ],
+)
+def test_what_rounds_in_another_way_is_left_to_python(function):
+    with nengo.Network() as net:
+        probe = nengo.Probe(nengo.Node(function, size_out=1))
+    data = []
+    for simulator in (nengo_jit.Simulator, nengo.Simulator):
+        with simulator(net, progress_bar=False) as sim:
+            if simulator is nengo_jit.Simulator:
+                assert sim.plan.in_python
+            sim.run_steps(300)
+            data.append(sim.data[probe].tobytes())
+    assert data[0] == data[1]
