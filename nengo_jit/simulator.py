@@ -123,9 +123,9 @@ class Simulator(nengo.Simulator):
         threads: int | None = None,
         compile_python: bool | str = True,
     ):
-        restored = self.__dict__.pop("_restored", None)
+        restored = self.__dict__.pop("_restored", None)  # by `__setstate__`
         if restored is not None:
-            engine, threads, compile_python = restored.values()
+            engine, threads, compile_python = restored
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         chosen_engine = engine_class(engine or os.environ.get("NENGO_JIT_ENGINE") or None)
@@ -237,12 +237,13 @@ class Simulator(nengo.Simulator):
             "optimize": self.optimize,
             "engine": self._engine.name,
             "threads": self._threads,
-            "compile_python": bool(self._compile_python),
+            "compile_python": self._compile_python,
             "closed": self.closed,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._restored = {key: state[key] for key in ("engine", "threads", "compile_python")}
+        compile_python = bool(state["compile_python"])
+        self._restored = state["engine"], state["threads"], compile_python
         self.__init__(  # type: ignore[misc]  # a subclass may have its own, with nengo's arguments
             network=None,
             model=state["model"],
