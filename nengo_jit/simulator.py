@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -132,7 +133,7 @@ class Simulator(nengo.Simulator):
         self.progress_bar = progress_bar
         self.optimize = optimize
         self._threads = n_threads(threads)
-        self._turn = threading.RLock()  # held by the thread that runs or resets
+        self._turn: Any = threading.RLock()  # held by the thread that runs or resets
         if compile_python not in (True, False, "report"):
             raise ValidationError(
                 f"Must be True, False or 'report' (got {compile_python!r})", attr="compile_python"
@@ -159,6 +160,7 @@ class Simulator(nengo.Simulator):
         self._hand_set_time: float | None = None
         self._catch_up = partial(catch_up, self._engine, self._turn)
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._catch_up)
+        SIMULATORS.add(self)
         self._sim_data = RawData(self.model.params, self._engine, self._catch_up)
         self.data = SimulationData(self._sim_data)
 
@@ -308,6 +310,7 @@ class Simulator(nengo.Simulator):
     @property
     def signals(self) -> LiveSignals | None:
         """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
+        self._engine.look_again()
         return self._signals
 
     @property
@@ -556,6 +559,23 @@ class Simulator(nengo.Simulator):
 
 # What is not this any more was replaced, by a subclass or from outside, and has to be called.
 OURS = {name: vars(Simulator)[name] for name in ("step", "_probe", "_probe_step_time")}
+
+
+SIMULATORS: weakref.WeakSet[Simulator] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread that runs a simulator does not exist in a process that another thread forks."""
+    for sim in list(SIMULATORS):
+        if sim._turn.acquire(blocking=False):
+            sim._turn.release()
+        else:
+            sim._turn._at_fork_reinit()
+            sim._engine.lose_run()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def catch_up(engine: Engine, turn: Any) -> None:

@@ -1,5 +1,6 @@
 """A simulator that several threads use at the same time, or a node of its own run."""
 
+import os
 import pickle
 import threading
 from itertools import pairwise
@@ -7,7 +8,7 @@ from itertools import pairwise
 import nengo
 import numpy as np
 import pytest
-from nengo.exceptions import SimulatorClosed
+from nengo.exceptions import SimulationError, SimulatorClosed
 from sharing import sharing
 
 import nengo_jit
@@ -347,3 +348,37 @@ def test_nothing_stays_locked_if_reading_is_interrupted(is_free):
     with pytest.raises(KeyboardInterrupt):
         catch_up(None, turn)
     assert not turn.lock._is_owned()
+
+
+@each_engine
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_while_another_thread_runs_is_an_error_in_the_child(engine):
+    begun, may_end = threading.Event(), threading.Event()
+
+    def wait(t):
+        if t > 0.02:
+            begun.set()
+            may_end.wait(60)
+
+    with nengo_jit.Simulator(counting(wait), engine=engine, progress_bar=False) as sim:
+        thread = threading.Thread(target=sim.run_steps, args=(40,))
+        thread.start()
+        begun.wait(60)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                sim.step()
+            except SimulationError as error:
+                may_end.set()
+                sim.reset()
+                sim.run_steps(30)
+                status = 42 if "forked" in str(error) and sim.n_steps == 30 else 2
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        may_end.set()
+        thread.join()
+        assert os.waitstatus_to_exitcode(status) == 42
+        assert sim.n_steps == 40

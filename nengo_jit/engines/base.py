@@ -18,6 +18,7 @@ from nengo_jit.neurons import Formula
 from nengo_jit.planner.plan import Plan
 
 RESET_INTERRUPTED = "The latest reset has not come to its end."
+RUN_LOST = "This process was forked while another thread ran the simulator."
 
 
 class Engine(ABC):
@@ -156,6 +157,10 @@ class Engine(ABC):
         """
         return self.signals[signal]
 
+    def look_again(self) -> None:
+        """Note that a user has got hold of what hands out arrays, and may have put it anywhere."""
+        return
+
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
         """Note that a user has got hold of what may be the memory of constants."""
         return
@@ -184,6 +189,10 @@ class Engine(ABC):
 
         To be called by code of the user's that is called in a step.
         """
+
+    @abstractmethod
+    def lose_run(self) -> None:
+        """Take note that the thread that runs does not exist in this process, which was forked."""
 
     def check_usable(self) -> None:
         """Raise an error if the state is not that of a completed step.

@@ -14,7 +14,7 @@ import numpy as np
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Operator, Step
 from nengo_jit.builder.signal import SignalDict
-from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
+from nengo_jit.engines.base import RESET_INTERRUPTED, RUN_LOST, Engine
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.planner.plan import Plan
@@ -102,6 +102,9 @@ class ReferenceEngine(Engine):
 
     def abandon(self, error: Exception) -> None:
         self._error = error
+
+    def lose_run(self) -> None:
+        self._is_running, self.broken = False, RUN_LOST
 
     def settle(self) -> None:
         if self.recording.clock.calls:

@@ -640,3 +640,45 @@ def gains_changed(make):
 @pytest.mark.parametrize("make", ENGINES)
 def test_gains(make):
     assert_same(gains_changed(nengos), gains_changed(make))
+
+
+@pytest.mark.parametrize("make", ENGINES)
+@pytest.mark.parametrize("hold", [lambda box, held: box.append(held), None])
+@pytest.mark.parametrize("n_before", [0, 7])
+def test_a_mapping_that_is_held_under_another_name(make, hold, n_before):
+    """A function reads and writes arrays through ``sim.signals``, which it has got hold of."""
+
+    def data(make):
+        box, seen, mapping = [], [], None
+        with nengo.Network(seed=0) as net:
+
+            def look(t):
+                held = box[0] if box else mapping
+                if held is not None and 0.003 < t < 0.02:
+                    seen.append(held[weights].copy())
+                    held[constant][...] = 100 * t
+                return 0.0
+
+            nengo.Node(look, size_out=1)
+            stim, relay = nengo.Node([1.0]), nengo.Node(size_in=1)
+            nengo.Connection(stim, relay, synapse=None)
+            ens, out = nengo.Ensemble(20, 1, neuron_type=nengo.LIFRate()), nengo.Node(size_in=1)
+            nengo.Connection(relay, ens)
+            solver = nengo.solvers.NoSolver(np.full((20, 1), 1e-3))
+            learned = nengo.Connection(ens, out, learning_rule_type=nengo.PES(1e-3), solver=solver)
+            nengo.Connection(stim, learned.learning_rule, synapse=None)
+            probes = [nengo.Probe(relay), nengo.Probe(out)]
+        with make(net) as sim:
+            weights, constant = sim.model.sig[learned]["weights"], sim.model.sig[stim]["out"]
+            sim.run_steps(n_before) if n_before else None
+            if hold is None:
+                mapping = sim.signals
+            else:
+                hold(box, sim.signals)
+            sim.run_steps(30)
+            return np.array(seen), *(sim.data[probe] for probe in probes)
+
+    expected = data(lambda net: nengo.Simulator(net, optimize=False, progress_bar=False))
+    found = data(make)
+    for ours, theirs in zip(found, expected):
+        assert np.allclose(ours, theirs, rtol=1e-9, atol=1e-12)

@@ -16,7 +16,7 @@ from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Operator, Step
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import Signal, SignalDict
-from nengo_jit.engines.base import RESET_INTERRUPTED, Engine
+from nengo_jit.engines.base import RESET_INTERRUPTED, RUN_LOST, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
@@ -320,6 +320,9 @@ class CpuEngine(Engine):
             self._catch_up()
         return array
 
+    def look_again(self) -> None:
+        self._exposure.is_doubtful = True
+
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
         self._exposure.hand_out_constants(arrays)
 
@@ -400,6 +403,9 @@ class CpuEngine(Engine):
     def abandon(self, error: Exception) -> None:
         for callback in self.callbacks:
             callback.raise_after_call(error)
+
+    def lose_run(self) -> None:
+        self._status[RUNNING], self.broken = 0, RUN_LOST
 
     def settle(self) -> None:
         """Compute what is put off until somebody looks at signals."""

@@ -23,6 +23,7 @@ from nengo_jit.engines.recording import Recording
 from nengo_jit.planner.looks import bases_of
 
 Holds = Callable[[], bool]
+MOST_LOOKS = 10  # through the code of users; to look takes a tenth of a millisecond and more
 MOST_PROGRAMS = 10  # that are made before all is taken to be exposed
 
 
@@ -52,6 +53,8 @@ class Exposure:
         they are still the same, and read-only if code of users runs within a step.
     has_grown : bool
         Whether something is exposed that programs do not know of.
+    is_doubtful : bool
+        Whether code of users may have got hold of ``sim.signals`` since it was looked through.
     """
 
     def __init__(self, operators: Sequence[Any], signals: SignalDict):
@@ -62,6 +65,9 @@ class Exposure:
         self.private: dict[Any, tuple[Signal, ...]] = {}
         self.watched: set[Signal] = set()
         self.has_grown = False
+        self.is_doubtful = False
+        self._n_looks = 0
+        self._is_all_public = False
         self._assumptions: Mapping[Signal, Sequence[Holds]] = {}
         self._fragile: Sequence[tuple[Signal, Holds]] = ()
         self._delayed: set[Signal] = set()
@@ -82,6 +88,7 @@ class Exposure:
             self.has_grown = True
 
     def _add_all(self, constants: bool) -> None:
+        self._is_all_public = True
         bases = {base for each in self._operators for base in bases_of(each)}
         self.public.update(base for base in bases if constants or not base.readonly)
 
@@ -154,7 +161,14 @@ class Exposure:
         return self._delayed.isdisjoint(self.watched)
 
     def see_changes(self) -> None:
-        """See before a run whether constants that have been handed out are still the same."""
+        """See before a run whether constants that have been handed out are still the same.
+
+        And whether code of users can get hold of arrays in a way that it could not before.
+        """
+        if self.is_doubtful:
+            self.is_doubtful = False
+            if self._runs_python and not self._is_all_public:
+                self._look_again()
         for base, holds in self._fragile:
             if not holds():
                 self.add(base)
@@ -162,6 +176,14 @@ class Exposure:
             is_open = self._runs_python and self._numbers(base).flags.writeable
             if is_open or not all(holds() for holds in self._assumptions.get(base, ())):
                 self.add(base)
+
+    def _look_again(self) -> None:
+        """Look through code of users once more."""
+        self._n_looks += 1
+        names = mentioned(self.private)
+        if names or self._n_looks == MOST_LOOKS:
+            self._add_all(constants=not names.isdisjoint(OPENING))
+            self.has_grown = True
 
     def _numbers(self, base: Signal) -> np.ndarray:
         """Live numbers of a signal; those that are stored, if it is sparse."""

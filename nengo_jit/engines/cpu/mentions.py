@@ -8,6 +8,8 @@ from functools import _lru_cache_wrapper, partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from nengo.builder.signal import SignalDict
+
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.processes import SimProcess
@@ -21,7 +23,7 @@ MOST_ITEMS = 100  # of a list that is looked through
 
 
 def mentioned(operators: Iterable[Any]) -> set[str]:
-    """Which of the names the code that operators run has in it.
+    """Which of the names the code that operators run has in it, or stands for.
 
     A function is followed to the functions, classes and objects that it refers to by global names
     and in its closure; an object to its attributes; and short lists, tuples, sets and
@@ -37,6 +39,8 @@ def mentioned(operators: Iterable[Any]) -> set[str]:
         seen[id(value)] = value
         if isinstance(value, CodeType):
             found.update((GETTING | OPENING).intersection(_names(value)))
+        elif isinstance(value, SignalDict):  # for which `sim.signals` is taken, whatever its name
+            found.update(GETTING)
         pending += _parts(value)
     return found
 
