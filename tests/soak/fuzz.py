@@ -4,28 +4,13 @@
 ``python tests/soak/fuzz.py --seed SEED --count 1`` runs it again.
 """
 
-import logging
 import sys
-import warnings
+from functools import partial
 
-import nengo
-from pool import main
+from pool import main, run_quietly
 from random_faults import check, draw
 
-
-def run(seed: int) -> None:
-    """Run the case of a seed."""
-    nengo.rc.reload_rc([])
-    nengo.rc.set("decoder_cache", "enabled", "False")
-    logging.getLogger("nengo_jit").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")
-    case = draw(seed)
-    try:
-        check(case)
-    except BaseException:
-        print(case)
-        raise
-
+run = partial(run_quietly, draw, check)
 
 if __name__ == "__main__":
     sys.exit(main(__file__, run, __doc__, count=2000))

@@ -5,33 +5,17 @@ A finding is printed with its seed; ``python tests/soak/fuzz_calls.py --seed SEE
 it again.
 """
 
-import logging
 import sys
-import warnings
+from functools import partial
 from pathlib import Path
 
-import nengo
-from pool import main
+from pool import main, run_quietly
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "conformance")]
 
 from random_calls import check, draw
 
-
-def run(seed: int) -> None:
-    """Run the case of a seed."""
-    nengo.rc.reload_rc([])
-    nengo.rc.set("decoder_cache", "enabled", "False")
-    nengo.rc.set("progress", "progress_bar", "False")
-    logging.getLogger("nengo_jit").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")
-    case = draw(seed)
-    try:
-        check(case)
-    except BaseException:
-        print(case)
-        raise
-
+run = partial(run_quietly, draw, check)
 
 if __name__ == "__main__":
     sys.exit(main(__file__, run, __doc__, count=4000))

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import logging
 import os
 import subprocess
 import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from queue import Empty, Queue
+from typing import Any
+
+import nengo
 
 TIMEOUT = 180.0  # seconds after which a case hangs
 VERDICTS = {"pass": "passes", "fail": "fails"}
+
+
+def run_quietly(draw: Callable[[int], Any], check: Callable[[Any], Any], seed: int) -> None:
+    """Draw the case of a seed and check it, with nengo's own settings; print it if that fails."""
+    nengo.rc.reload_rc([])
+    nengo.rc.set("decoder_cache", "enabled", "False")
+    nengo.rc.set("progress", "progress_bar", "False")
+    logging.getLogger("nengo_jit").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    case = draw(seed)
+    try:
+        check(case)
+    except BaseException:
+        print(case)
+        raise
 
 
 def work(run: Callable[[int], None], seeds: range) -> None:

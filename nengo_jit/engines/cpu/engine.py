@@ -362,7 +362,7 @@ class CpuEngine(Engine):
             self._exposure.see_changes()
             if self._exposure.has_grown:
                 self._assemble_anew()
-            if not (self.is_asked and self._exposure.allows_delay):
+            if not self._may_put_off:
                 self._has_begun = False
             if not self._has_begun:
                 self.settle()
@@ -388,13 +388,17 @@ class CpuEngine(Engine):
         finally:
             if not is_within:
                 self._finish()
-                exposure = self._exposure
-                if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
+                if self._exposure.has_grown or not self._may_put_off:
                     self.settle()
                     self._has_settled.set()
         if failed is not None:
             self._raise_error(failed)
         return n_done
+
+    @property
+    def _may_put_off(self) -> bool:
+        """Whether what nobody looks at may stay as it is from run to run."""
+        return self.is_asked and self._exposure.allows_delay
 
     @property
     def is_running(self) -> bool:

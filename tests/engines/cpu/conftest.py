@@ -9,7 +9,9 @@ from sharing import sharing
 from nengo_jit.builder import Model
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.machine import Kernel
+from nengo_jit.engines.cpu.tracing.tape import Writer
 from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.planner import make_plan
 
@@ -103,3 +105,15 @@ class Maker:
 def maker():
     """Make a source of random signals: ``maker(seed, bits)``."""
     return Maker
+
+
+@pytest.fixture
+def wrong_tapes(monkeypatch):
+    """Tapes add where they should multiply."""
+    write = Writer.write
+
+    def wrong(self, operation, *rest):
+        write(self, op.ADD if operation == op.MULTIPLY else operation, *rest)
+
+    monkeypatch.setattr(Writer, "write", wrong)
+    monkeypatch.setattr(Writer, "is_written", lambda *_: True)

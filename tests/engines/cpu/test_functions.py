@@ -16,7 +16,6 @@ from nengo_jit.engines.cpu.functions import WORTH_TRACING, Functions
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing import tape
 from nengo_jit.engines.cpu.tracing.bytecode import IS_KNOWN_PYTHON
-from nengo_jit.engines.cpu.tracing.tape import Writer
 
 pytestmark = pytest.mark.skipif(not IS_KNOWN_PYTHON, reason="Python calls functions there")
 
@@ -189,18 +188,6 @@ class Log:
             call(task)
 
         return calling
-
-
-@pytest.fixture
-def wrong_tapes(monkeypatch):
-    """Tapes add where they should multiply."""
-    write = Writer.write
-
-    def wrong(self, operation, *rest):
-        write(self, op.ADD if operation == op.MULTIPLY else operation, *rest)
-
-    monkeypatch.setattr(Writer, "write", wrong)
-    monkeypatch.setattr(Writer, "is_written", lambda *_: True)
 
 
 def product(x):

@@ -18,7 +18,6 @@ from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import FLOAT64, call, integers, kernel, reals
 from nengo_jit.engines.cpu.tracing import tracer
-from nengo_jit.engines.cpu.tracing.tape import Writer
 from nengo_jit.planner import make_plan
 from nengo_jit.regions import CHECKED
 
@@ -28,18 +27,6 @@ STAYS = "stays in Python from now on: it "
 @pytest.fixture(autouse=True)
 def as_often_as_users_have_it(compare_tapes):
     compare_tapes(20, 1000)
-
-
-@pytest.fixture
-def wrong_tapes(monkeypatch):
-    """Tapes add where they should multiply."""
-    write = Writer.write
-
-    def wrong(self, operation, *rest):
-        write(self, op.ADD if operation == op.MULTIPLY else operation, *rest)
-
-    monkeypatch.setattr(Writer, "write", wrong)
-    monkeypatch.setattr(Writer, "is_written", lambda *_: True)
 
 
 class Engine:
