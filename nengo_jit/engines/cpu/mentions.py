@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import _lru_cache_wrapper, partial
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, GetSetDescriptorType, MethodType, ModuleType
 from typing import Any
 
 from nengo.builder.signal import SignalDict
@@ -20,6 +20,8 @@ GETTING, OPENING = {"signals"}, {"setflags", "writeable", "WRITEABLE"}
 OTHERS = {*sys.stdlib_module_names, "numpy", "scipy", "nengo", "nengo_jit"}
 MOST_OBJECTS = 10_000  # that are looked at
 MOST_ITEMS = 100  # of a list that is looked through
+# How Python finds what stands in a class, whatever its metaclass says
+_MRO, _DICT, _MODULE = (vars(type)[name] for name in ("__mro__", "__dict__", "__module__"))
 
 
 def mentioned(operators: Iterable[Any]) -> set[str]:
@@ -37,9 +39,11 @@ def mentioned(operators: Iterable[Any]) -> set[str]:
         if id(value) in seen:
             continue
         seen[id(value)] = value
-        if isinstance(value, CodeType):
+        if type(value) is CodeType:
             found.update((GETTING | OPENING).intersection(_names(value)))
-        elif isinstance(value, SignalDict):  # for which `sim.signals` is taken, whatever its name
+        elif issubclass(
+            type(value), SignalDict
+        ):  # for which `sim.signals` is taken, whatever its name
             found.update(GETTING)
         pending += _parts(value)
     return found
@@ -57,36 +61,63 @@ def _code_of(operator: Any) -> list[Any]:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """What is to be looked at in an object."""
-    if isinstance(value, MethodType):
+    """What is to be looked at in an object.
+
+    No code of the object's class runs: it may do anything, such as to answer for any attribute.
+    """
+    kind = type(value)
+    if issubclass(kind, MethodType):
         yield from (value.__func__, value.__self__)
-    elif isinstance(value, (staticmethod, classmethod)):
+    elif issubclass(kind, (staticmethod, classmethod)):
         yield value.__func__
-    elif isinstance(value, property):
+    elif issubclass(kind, property):
         yield from (value.fget, value.fset)
-    elif isinstance(value, partial):
+    elif issubclass(kind, partial):
         yield from (value.func, *value.args, *value.keywords.values())
-    elif isinstance(value, FunctionType):
+    elif issubclass(kind, FunctionType):
         yield from _cells(value)
         if not _is_of_others(value):
             yield from _codes(value.__code__)
             yield from _globals(value)
-    elif isinstance(value, type):
-        for each in value.__mro__:
+    elif issubclass(kind, type):
+        for each in _MRO.__get__(value):
             if not _is_of_others(each):
-                yield from vars(each).values()
-    elif isinstance(value, (list, tuple, set, frozenset, dict)):
-        if len(value) <= MOST_ITEMS:
-            yield from value.values() if isinstance(value, dict) else value
-    elif isinstance(value, _lru_cache_wrapper):
+                yield from list(_variables(each).values())
+    elif issubclass(kind, (list, tuple, set, frozenset, dict)):
+        yield from _items(value)
+    elif issubclass(kind, _lru_cache_wrapper):
         yield value.__wrapped__
-    elif not isinstance(value, CodeType) and not _is_of_others(type(value)):
-        yield type(value)
-        yield from getattr(value, "__dict__", {}).values()
+    elif not issubclass(kind, CodeType) and not _is_of_others(kind):
+        yield kind
+        yield from list(_variables(value).values())
+
+
+def _items(value: Any) -> list[Any]:
+    """What is in a container, if that is not too much."""
+    for kind in (list, tuple, set, frozenset):
+        if issubclass(type(value), kind):
+            return [*kind.__iter__(value)] if kind.__len__(value) <= MOST_ITEMS else []
+    return [*dict.values(value)] if dict.__len__(value) <= MOST_ITEMS else []
+
+
+def _variables(value: Any) -> Mapping[str, Any]:
+    """The attributes that an object itself has."""
+    for base in _MRO.__get__(type(value)):
+        found = _DICT.__get__(base).get("__dict__")
+        if isinstance(found, GetSetDescriptorType):
+            variables: Mapping[str, Any] = found.__get__(value)
+            return variables
+    return {}
 
 
 def _is_of_others(value: Any) -> bool:
-    return str(getattr(value, "__module__", "")).split(".")[0] in OTHERS
+    """Whether a function or class is of one of the packages that are known."""
+    module = _MODULE.__get__(value) if issubclass(type(value), type) else value.__module__
+    return _is_known(module)
+
+
+def _is_known(module: Any) -> bool:
+    return isinstance(module, str) and module.split(".")[0] in OTHERS
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -112,8 +143,8 @@ def _cells(function: FunctionType) -> Iterator[Any]:
 
 def _globals(function: FunctionType) -> Iterator[Any]:
     names = {name for code in _codes(function.__code__) for name in code.co_names}
-    for value in [function.__globals__.get(name) for name in names]:
-        if not isinstance(value, ModuleType):
+    for value in [dict.get(function.__globals__, name) for name in names]:
+        if not issubclass(type(value), ModuleType):
             yield value
-        elif value.__name__.split(".")[0] not in OTHERS:
-            yield from (vars(value).get(name) for name in names)
+        elif not _is_known(_variables(value).get("__name__")):
+            yield from [_variables(value).get(name) for name in names]

@@ -2,11 +2,13 @@
 
 import functools
 import types
+import weakref
 
 import nengo
 import numpy as np
 import pytest
 
+import nengo_jit
 from nengo_jit.builder.operator import Operator, SimPyFunc
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import Signal
@@ -145,6 +147,65 @@ def test_what_refers_to_itself_comes_to_an_end():
     blind = Blind()
     blind.helpers += [blind, blind.helpers]
     assert not mentioned([operator_of(blind)])
+
+
+def strangers():
+    """Objects that do not let themselves be looked at, by name."""
+
+    class Strange(type):
+        def __getattribute__(cls, name):
+            raise RuntimeError(name)
+
+    class Touchy(metaclass=Strange):
+        def __getattribute__(self, name):
+            raise RuntimeError(name)
+
+    class AnswersForAll:
+        def __getattr__(self, name):
+            return lambda *arguments: name
+
+        __dict__ = property(lambda self: self.anything)
+
+    class LazyModule(types.ModuleType):
+        def __getattribute__(self, name):
+            raise RuntimeError(name)
+
+    touchy, answers, lazy = Touchy(), AnswersForAll(), LazyModule("lazy")
+
+    def function(t):
+        return touchy, answers, lazy
+
+    return {
+        "object": touchy,
+        "class": Touchy,
+        "answers": answers,
+        "module": lazy,
+        "weakref": weakref.proxy(Monitor()),
+        "function": function,
+    }
+
+
+@pytest.mark.parametrize("name", strangers())
+def test_objects_that_do_not_let_themselves_be_looked_at_are_left_alone(name):
+    blind = Blind()
+    blind.helpers = [strangers()[name]]
+    assert not mentioned([operator_of(blind)])
+
+
+def test_what_a_container_says_of_itself_does_not_matter():
+    class Lazy(dict):
+        __len__ = __iter__ = values = get = None
+
+    assert mentioned([operator_of(Blind(Lazy(a=looks)))]) == GETTING
+
+
+def test_a_model_with_such_objects_runs():
+    with nengo.Network() as net:
+        kept = strangers()
+        nengo.Probe(nengo.Node(lambda t: len(kept)))
+    with nengo_jit.Simulator(net) as sim:
+        sim.run_steps(3)
+    assert sim.n_steps == 3
 
 
 def test_long_lists_are_not_looked_through():
