@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from sharing import sharing
 
+from nengo_jit.engines.cpu.functions import FOR_POINTS
+from nengo_jit.engines.cpu.library import load_kernels
+
 
 @pytest.fixture(autouse=True)
 def nengo_settings() -> Iterator[None]:
@@ -18,6 +21,12 @@ def nengo_settings() -> Iterator[None]:
     yield
     np.seterr(**floating_point)  # an interrupt that was injected between two opcodes may leave it
     nengo.rc.reload_rc([])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def kernels_for_tapes() -> None:
+    """Wait for what simulators do not wait for, so that tests need not."""
+    load_kernels(FOR_POINTS)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ PIPELINE = [
     "builder",
     "planner",
     "engines",
-    "live",
     "data",
     "simulator",
     "__init__",

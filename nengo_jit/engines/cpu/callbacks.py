@@ -21,8 +21,9 @@ from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
+from nengo_jit.engines.cpu.library import are_ready
 from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
-from nengo_jit.engines.cpu.tasks import Task
+from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, Watched, calls_are_observed, trace
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.planner.merge import kind_of
@@ -89,6 +90,7 @@ class Callback(Task):
     def trace(self) -> None:
         """Make a tape for the function, if that is the same thing; `switch` puts it to use."""
         self.switch(False)
+        self.get_ready_for_tapes()
         self.is_doubted = False
         self._n_traces += 1
         try:
@@ -184,10 +186,14 @@ class Tracing:
         else:
             self._trace_anew()
 
+    def ask_for_kernels(self) -> bool:
+        """Whether the kernels for tapes, if any are wanted, are there; else they will be, later."""
+        return not self._enabled or are_ready(FOR_TAPES)
+
     def before_run(self, n_steps: int) -> None:
         """See that tapes compute what the functions would, at the beginning of a run."""
         self._n_steps += n_steps
-        if self._pending and self._n_steps >= WORTH_TRACING:
+        if self._pending and self._n_steps >= WORTH_TRACING and self.ask_for_kernels():
             self.trace()
         if not self._traced:
             return

@@ -155,6 +155,8 @@ class CpuEngine(Engine):
         levels = [*self._lower(), *self._recorders.levels]
         codes = {piece.code for level in levels for piece in level}
         used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
+        if self.callbacks:
+            self._tracing.ask_for_kernels()
         load_kernels(needed(used, self._lowering.dtype), progress)
         together = self._lowering.together
         self._graph = {

@@ -10,14 +10,15 @@ from nengo_jit.builder.operator import function_name
 from nengo_jit.builder.signal import address as start
 from nengo_jit.builder.targets import Evaluator, Natively, assign
 from nengo_jit.engines.cpu.kernels import python as field
-from nengo_jit.engines.cpu.kernels.python import perform_at_points
-from nengo_jit.engines.cpu.library import address_of
+from nengo_jit.engines.cpu.kernels.python import call_python, perform_at_points
+from nengo_jit.engines.cpu.library import address_of, are_ready
 from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
-from nengo_jit.engines.cpu.tasks import Task
+from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, calls_are_observed, trace
 from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
+FOR_POINTS = [*FOR_TAPES, (call_python, FLOAT64), (perform_at_points, FLOAT64)]
 
 
 class Functions(Evaluator):
@@ -36,6 +37,8 @@ class Functions(Evaluator):
         if len(points) < WORTH_TRACING or not points.dtype == targets.dtype == FLOAT64:
             return None
         if np.geterr()["under"] != "ignore" or calls_are_observed():  # of which tapes know nothing
+            return None
+        if not are_ready(FOR_POINTS):
             return None
         key = id(function), points.shape[1], targets.shape[1]
         if key not in self._known:
@@ -85,6 +88,7 @@ class _Function(Task):
 
         if not self._is_traced:
             self.get_ready()
+            self.get_ready_for_tapes()
             self._perform = ENTRY(address_of(perform_at_points, FLOAT64))
         self._is_traced = True
         try:

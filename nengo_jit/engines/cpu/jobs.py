@@ -27,6 +27,8 @@ from nengo_jit.engines.cpu import machine
 from nengo_jit.engines.cpu.fingerprint import fingerprint, referred
 
 KNOWN = (machine.__name__, vocabulary.__name__)  # modules of what kernels are written with
+PATIENCE = 2.0  # seconds without anything to do after which a process that compiles ends
+LONGEST = 20.0  # seconds of no progress after which who should make some is taken for stopped
 LENGTH = struct.Struct("<Q")
 
 
@@ -42,11 +44,14 @@ class Job:
         About how long it takes, compared with others.
     content : bytes
         What `Task` the kernel is, pickled.
+    can_wait : bool
+        Whether it is done after all others.
     """
 
     name: str
     work: int
     content: bytes
+    can_wait: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,19 @@ class Task:
         machine.FORMULAS.update(self.formulas)
 
 
-def job_for(name: str, function: Callable[..., Any], dtype: Any, fastmath: tuple[str, ...]) -> Job:
+def job_for(
+    name: str,
+    function: Callable[..., Any],
+    dtype: Any,
+    fastmath: tuple[str, ...],
+    can_wait: bool = False,
+) -> Job:
     """A kernel, ready to be sent.
 
     Parameters
     ----------
-    name : str
-        What its machine code is filed under.
+    name, can_wait
+        See `Job`.
     function, dtype, fastmath
         See `nengo_jit.engines.cpu.compiler.compile_kernel`.
     """
@@ -86,7 +97,8 @@ def job_for(name: str, function: Callable[..., Any], dtype: Any, fastmath: tuple
     formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
     file = io.BytesIO()
     _Pickler(file, functions).dump(Task(function, dtype, fastmath, helpers, formulas))
-    return Job(name, sum(len(each.__code__.co_code) for each in functions), file.getvalue())
+    work = sum(len(each.__code__.co_code) for each in functions)
+    return Job(name, work, file.getvalue(), can_wait)
 
 
 def task_of(job: Job) -> Task:

@@ -22,6 +22,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from nengo_jit.engines.cpu.image import IS_LINKED_HERE, load_image
 from nengo_jit.engines.cpu.jobs import Job, called, job_for
 from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.target import description, target_machine
-from nengo_jit.engines.cpu.workers import Workers
+from nengo_jit.engines.cpu.workers import PAUSE, CompilerError, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ COMPILER = (
     "engines/cpu/translation",
     "regions",
 )
+Needed = dict[str, tuple[Kernel, np.dtype]]  # kernels by the names of their entries
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 
@@ -87,7 +89,7 @@ def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = Non
         If one cannot be compiled.
     """
     LIBRARY.load(kernels, progress)
-    LIBRARY.rest()
+    LIBRARY.go_on()
 
 
 def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
@@ -99,6 +101,20 @@ def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
         See `load_kernels`.
     """
     LIBRARY.begin(kernels)
+
+
+def are_ready(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+    """Whether kernels are in memory, without waiting for them.
+
+    Those that are not on the disk, either, are compiled after all that `load_kernels` waits for,
+    while this process does something else.
+
+    Parameters
+    ----------
+    kernels
+        See `load_kernels`.
+    """
+    return LIBRARY.has(kernels)
 
 
 def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
@@ -135,6 +151,9 @@ class Library:
     def __init__(self) -> None:
         self.addresses: dict[str, int] = {}
         self._contents: dict[str, bytes] = {}  # of entries that are not in memory yet
+        self._later: dict[str, tuple[Kernel, np.dtype]] = {}  # what nobody waits for
+        self._hopeless: set[str] = set()  # what of that cannot be compiled
+        self._next_look = 0.0
         self._workers: Workers | None = None
         self._lock = threading.RLock()
 
@@ -156,7 +175,54 @@ class Library:
             missing = self._look_up(_named(kernels))
             if missing:
                 with self._working() as workers:
-                    workers.begin(missing.values())
+                    workers.begin(_jobs(missing))
+
+    def has(self, kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+        """Whether kernels are in memory; see `are_ready`."""
+        needed = _named(kernels)
+        if needed.keys() <= self.addresses.keys():
+            return True
+        is_missing = not needed.keys().isdisjoint(self._later)  # unless it has come since
+        if is_missing and monotonic() < self._next_look:
+            return False
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._next_look = monotonic() + PAUSE
+            self._take()
+            missing = self._look_up(needed)
+            for name in needed.keys() - missing.keys():
+                self._put_into_memory(name)
+            self._later |= missing
+            return not missing
+        finally:
+            self._lock.release()
+
+    def go_on(self) -> None:
+        """Have compiled what nobody waits for; end what compiles if there is nothing of it."""
+        with self._lock:
+            later = self._look_up(self._later)
+            self._later = {name: later[name] for name in later.keys() - self._hopeless}
+            if not self._later:
+                self.rest()
+                return
+            with self._working() as workers:
+                workers.begin(_jobs(self._later, can_wait=True))
+
+    def _take(self) -> None:
+        """Take what has been compiled of what nobody waits for."""
+        if self._workers is None:
+            return
+        try:
+            for name, content in self._workers.take():
+                self._contents[name] = content
+                self._later.pop(name, None)
+        except CompilerError as error:
+            _warn(str(error))
+            self._hopeless |= self._later.keys()
+            self._later = {}
+        if not self._later:
+            self.rest()
 
     def rest(self) -> None:
         """End what compiles for this process."""
@@ -165,7 +231,7 @@ class Library:
                 self._workers.close()
                 self._workers = None
 
-    def _look_up(self, needed: dict[str, tuple[Kernel, np.dtype]]) -> dict[str, Job]:
+    def _look_up(self, needed: Needed) -> Needed:
         """Read from the disk what is there; returns what is not."""
         missing = {}
         own, folders = own_folder(), list(_readable())
@@ -180,19 +246,19 @@ class Library:
                         folder.touch(name)
                     break
             else:
-                missing[name] = job_for(name, kernel.function, dtype, _fastmath(kernel))
+                missing[name] = kernel, dtype
         return missing
 
-    def _compile(self, missing: dict[str, Job], progress: Any) -> None:
+    def _compile(self, missing: Needed, progress: Any) -> None:
         logger.info("Compiling %s", ", ".join(missing))
         with self._working() as workers:
-            workers.begin(missing.values())
+            workers.begin(_jobs(missing))
             for name, content in workers.finish(missing):
                 self._contents[name] = content
                 if name in missing:
                     self._put_into_memory(name, progress)
 
-    def _put_into_memory(self, name: str, progress: Any) -> None:
+    def _put_into_memory(self, name: str, progress: Any = None) -> None:
         if name not in self.addresses:
             content = self._contents.pop(name)
             load = load_image if IS_LINKED_HERE else load_object
@@ -231,10 +297,14 @@ if hasattr(os, "register_at_fork"):
 atexit.register(LIBRARY.rest)
 
 
-def _named(
-    kernels: Iterable[tuple[Kernel, np.dtype]],
-) -> dict[str, tuple[Kernel, np.dtype]]:
+def _named(kernels: Iterable[tuple[Kernel, np.dtype]]) -> Needed:
     return {name_of(kernel, np.dtype(dtype)): (kernel, dtype) for kernel, dtype in kernels}
+
+
+def _jobs(missing: Needed, can_wait: bool = False) -> Iterator[Job]:
+    """What processes are told of kernels."""
+    for name, (kernel, dtype) in missing.items():
+        yield job_for(name, kernel.function, dtype, _fastmath(kernel), can_wait)
 
 
 def _fastmath(kernel: Kernel) -> tuple[str, ...]:

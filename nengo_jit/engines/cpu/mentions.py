@@ -8,11 +8,10 @@ from functools import _lru_cache_wrapper, partial
 from types import CodeType, FunctionType, GetSetDescriptorType, MethodType, ModuleType
 from typing import Any
 
-from nengo.builder.signal import SignalDict
-
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.processes import SimProcess
+from nengo_jit.engines.live import LiveSignals
 
 # Code that gets hold of arrays of signals, or makes constants writable, has one of these names.
 GETTING, OPENING = {"signals"}, {"setflags", "writeable", "WRITEABLE"}
@@ -41,9 +40,7 @@ def mentioned(operators: Iterable[Any]) -> set[str]:
         seen[id(value)] = value
         if type(value) is CodeType:
             found.update((GETTING | OPENING).intersection(_names(value)))
-        elif issubclass(
-            type(value), SignalDict
-        ):  # for which `sim.signals` is taken, whatever its name
+        elif issubclass(type(value), LiveSignals):  # `sim.signals`, whatever its name
             found.update(GETTING)
         pending += _parts(value)
     return found

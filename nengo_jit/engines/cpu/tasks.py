@@ -26,7 +26,8 @@ from nengo_jit.engines.cpu.tracing import Traced
 
 logger = logging.getLogger(__name__)
 
-KERNELS = {field.PERFORM: perform, field.CALL: call_python, field.COMPARE: compare}
+KERNELS = {field.PERFORM: perform, field.COMPARE: compare}
+FOR_TAPES = [(kernel, FLOAT64) for kernel in KERNELS.values()]  # which nobody waits for
 
 
 class Task:
@@ -61,10 +62,14 @@ class Task:
         self.is_doubted, self.wrong = False, ""
 
     def get_ready(self) -> None:
-        """Tell where kernels are; they are compiled if they have not been yet."""
+        """Tell where the kernel is that calls Python; it is compiled if it has not been yet."""
+        self.words[field.CALL] = address_of(call_python, FLOAT64)
+        self.tell(field.DIFFERS, self._after_difference)
+
+    def get_ready_for_tapes(self) -> None:
+        """Tell where the kernels for tapes are; they are compiled if they have not been yet."""
         for place, kernel in KERNELS.items():
             self.words[place] = address_of(kernel, FLOAT64)
-        self.tell(field.DIFFERS, self._after_difference)
 
     def tell(self, place: int, value: Any) -> None:
         """Tell where an object is."""

@@ -24,11 +24,10 @@ from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.locks import KernelLocks
 from nengo_jit.engines.cpu.compiler import ENTRY, compile_kernel
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE
-from nengo_jit.engines.cpu.jobs import Job, receive, send, task_of
+from nengo_jit.engines.cpu.jobs import LONGEST, PATIENCE, Job, receive, send, task_of
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.translation import translate_only
 
-PATIENCE = 2.0  # seconds without anything to do after which the process ends
 PAUSE = 0.01  # seconds between two looks whether another process has finished
 
 
@@ -89,7 +88,7 @@ class Worker:
                 self._locks = KernelLocks(folder)
 
     def work(self, jobs: Any) -> None:
-        """Do jobs, those that take longest first, until none come any more.
+        """Do jobs, those that take longest first, and last what can wait, until none come any more.
 
         Parameters
         ----------
@@ -97,20 +96,25 @@ class Worker:
             Gets pairs: new jobs, and names of jobs that need not be done any more.
         """
         waiting: list[Job] = []
+        latest = time.monotonic()  # progress
         while True:
             try:
                 while True:
                     new, done = jobs.get_nowait() if waiting else jobs.get(timeout=PATIENCE)
                     waiting = [job for job in (*waiting, *new) if job.name not in done]
-                    waiting.sort(key=lambda job: -job.work)
+                    waiting.sort(key=lambda job: (job.can_wait, -job.work))
             except queue.Empty:
                 if not waiting:
                     return
             finished = next((job for job in waiting if self._is_done(job)), None)
+            if finished is None and time.monotonic() - latest > LONGEST:
+                finished = waiting[0]
+                self._do(finished)
             if finished is None:
                 time.sleep(PAUSE)
             else:
                 waiting.remove(finished)
+                latest = time.monotonic()
 
     def _is_done(self, job: Job) -> bool:
         """Do a job, unless another process is at it."""

@@ -17,13 +17,14 @@ import threading
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from multiprocessing import spawn
+from time import monotonic
 from typing import IO, Any
 
 from nengo_jit.engines.cpu.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.locks import take_place
 from nengo_jit.engines.cpu.cache.places import size_limit
-from nengo_jit.engines.cpu.jobs import Job, receive, send
+from nengo_jit.engines.cpu.jobs import LONGEST, PATIENCE, Job, receive, send
 from nengo_jit.engines.cpu.target import settings
 from nengo_jit.parallel import n_cores
 from nengo_jit.regions import CHECKED
@@ -69,6 +70,7 @@ class Workers:
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._n_lost = 0
+        self._latest = monotonic()  # progress
 
     def begin(self, jobs: Iterable[Job]) -> None:
         """Have kernels compiled, some time.
@@ -79,6 +81,8 @@ class Workers:
             Which.
         """
         new = [job for job in jobs if job.name not in self._jobs]
+        if not self._jobs:
+            self._latest = monotonic()
         self._jobs |= {job.name: job for job in new}
         for worker in self._workers:
             worker.send((new, ()))
@@ -108,10 +112,17 @@ class Workers:
         while missing:
             self._hire()
             for name, content in [*self._told(), *self._looked_up(missing)]:
-                self._n_lost = 0
+                self._n_lost, self._latest = 0, monotonic()
                 missing.pop(name, None)
                 if self._jobs.pop(name, None) is not None:
                     yield name, content
+
+    def take(self) -> list[tuple[str, bytes]]:
+        """Kernels that have become ready, without waiting; see `finish`."""
+        if not self._workers:
+            self._hire()
+        found = [*self._told(0.0), *self._looked_up(list(self._jobs))]
+        return [(name, content) for name, content in found if self._jobs.pop(name, None)]
 
     def close(self) -> None:
         """End the processes."""
@@ -131,7 +142,7 @@ class Workers:
                 except OSError:
                     pass
                 else:
-                    if place is None:
+                    if place is None and not self._are_stopped():
                         return
             try:
                 worker = _Worker(self._events, place)
@@ -142,9 +153,12 @@ class Workers:
             worker.send((self.folder.path if self.folder else None, size_limit()))
             worker.send((list(self._jobs.values()), ()))
 
-    def _told(self) -> Iterator[tuple[str, bytes]]:
+    def _are_stopped(self) -> bool:
+        """Whether the processes of others that have all places seem to do nothing."""
+        return not self._workers and monotonic() - self._latest > LONGEST
+
+    def _told(self, timeout: float = PAUSE) -> Iterator[tuple[str, bytes]]:
         """What processes of ours have compiled."""
-        timeout = PAUSE
         with contextlib.suppress(queue.Empty):
             while True:
                 event = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
@@ -174,13 +188,15 @@ class Workers:
             return
         self._workers.remove(worker)
         status, said = worker.end(patience=1.0)
-        if status == 0 and not self._jobs:
+        if status == 0 and (not self._jobs or monotonic() - worker.began > PATIENCE):
             return
         self._n_lost += 1
         if self._n_lost == MOST_LOST:
             self._n_lost = 0
+            chosen = "".join(f"\n{name} is set to {value!r}." for name, value in settings().items())
             raise CompilerError(
-                f"Kernels cannot be compiled: {worker.command} ended with status {status}.\n{said}"
+                f"Kernels cannot be compiled: {worker.command} ended with status {status}.\n"
+                f"{said}{chosen}"
             )
 
 
@@ -193,6 +209,11 @@ class _Worker:
         Gets what the process tells and, when it has ended, this object.
     place : int or None
         File descriptor that the process is to have for as long as it lives.
+
+    Attributes
+    ----------
+    began : float
+        When it was started (seconds, of a clock that never goes back).
     """
 
     def __init__(self, events: Any, place: int | None):
@@ -205,6 +226,7 @@ class _Worker:
         self.command = os.fsdecode(spawn.get_executable())
         packages = {name: _absolute(sys.modules[name].__path__) for name in PACKAGES}
         self._said = _new_file()
+        self.began = monotonic()
         try:
             self._process = subprocess.Popen(
                 [self.command, "-S", "-P", "-c", START.format(path=_path(), packages=packages)],
@@ -255,6 +277,7 @@ class _Worker:
                 while True:
                     events.put(receive(output))
         finally:
+            self._process.wait()  # nobody else may, for a while
             events.put(self)
 
 

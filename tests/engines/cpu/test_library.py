@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +318,58 @@ def test_what_begins_early_is_there_later(cache):
     library.begin_to_load([(with_everything, FLOAT64)])
     check(library.address_of(with_everything, FLOAT64))
     library.begin_to_load([(with_everything, FLOAT64)])
+
+
+def wait_for(condition):
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not come")
+
+
+def test_nobody_waits_for_what_can_wait(cache):
+    kernels = [(with_everything, FLOAT64)]
+    assert not library.are_ready(kernels)
+    assert library.LIBRARY._workers is None  # others may be waited for
+    library.load_kernels([])
+    wait_for(lambda: library.are_ready(kernels))
+    assert library.LIBRARY._workers is None
+    check(library.address_of(with_everything, FLOAT64))
+    forget()
+    assert library.are_ready(kernels)
+
+
+def test_whoever_cannot_wait_waits_for_what_others_do_not(cache):
+    kernels = [(with_everything, FLOAT64)]
+    library.are_ready(kernels)
+    library.load_kernels([])
+    check(library.address_of(with_everything, FLOAT64))
+    assert library.are_ready(kernels)
+
+
+def test_another_thread_that_compiles_is_not_waited_for(cache):
+    kernels = [(with_everything, FLOAT64)]
+    with ThreadPoolExecutor(1) as thread, library.LIBRARY._lock:
+        assert not thread.submit(library.are_ready, kernels).result()
+
+
+@kernel("=")
+def does_not_compile(memory, table):
+    return memory.no_such_attribute
+
+
+def test_what_cannot_be_compiled_is_told_of_once_and_not_tried_again(cache, caplog):
+    kernels = [(does_not_compile, FLOAT64)]
+    assert not library.are_ready(kernels)
+    library.load_kernels([])
+    wait_for(lambda: library.are_ready(kernels) or caplog.records)
+    assert "no_such_attribute" in caplog.text
+    for _ in range(2):
+        library.load_kernels([])
+        assert library.LIBRARY._workers is None
+        assert not library.are_ready(kernels)
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("formula", formulas(), ids=lambda formula: formula.name)

@@ -2,11 +2,13 @@
 
 import importlib
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing import spawn
 
 import numpy as np
@@ -117,6 +119,34 @@ def test_what_could_not_be_kept_is_compiled_once(folder, monkeypatch):
     workers.close()
 
 
+def test_what_can_wait_comes_last(monkeypatch):
+    monkeypatch.setattr(module, "n_cores", lambda: 1)
+    workers = Workers(None)
+    late = job_for(f"late-{32 * '0'}", returns_four, FLOAT64, (), can_wait=True)
+    workers.begin([replace(late, work=10**6), job(returns_three)])
+    assert [name for name, _ in workers.finish([late.name])] == [job(returns_three).name, late.name]
+    workers.close()
+
+
+def test_what_is_ready_is_taken_without_waiting(workers):
+    assert workers.take() == []
+    workers.begin([job(returns_three)])
+    taken = []
+    for _ in range(6000):
+        taken = taken or workers.take()
+        time.sleep(0.0 if taken else 0.01)
+    assert [name for name, _ in taken] == [job(returns_three).name]
+    assert workers.take() == []
+
+
+def test_any_number_of_processes_may_end_for_want_of_work(workers, monkeypatch):
+    monkeypatch.setattr(module, "MOST_LOST", 1)
+    compile_here(workers, returns_three)
+    (worker,) = workers._workers
+    worker._process.wait()
+    assert len(compile_here(workers, returns_four)) == 1
+
+
 def test_what_goes_wrong_is_told(workers):
     with pytest.raises(CompilerError, match="no_such_attribute"):
         compile_here(workers, does_not_compile)
@@ -218,6 +248,24 @@ def test_processes_do_not_wait_for_one_who_is_stopped(folder, monkeypatch):
     assert worker._process.wait(timeout=60) == 0
     assert entries(folder) == {each.name for each in jobs}
     workers.close()
+
+
+@only_posix
+def test_what_a_stopped_process_is_at_is_compiled_all_the_same(workers, folder, monkeypatch):
+    """It may have all places, and the locks of all kernels."""
+    hurry = "from nengo_jit.engines.cpu import worker; worker.LONGEST = 0.1; main(output)"
+    monkeypatch.setattr(module, "START", module.START.replace("main(output)", hurry))
+    monkeypatch.setattr(module, "LONGEST", 0.1)
+    monkeypatch.setattr(module, "take_place", lambda path, n: None)
+    with KernelLocks(folder.path).trying(job(returns_three).name):
+        assert len(compile_here(workers, returns_three)) == 1
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="LLVM minds it on x86-64")
+def test_a_processor_that_is_not_known_is_named(workers, monkeypatch):
+    monkeypatch.setenv("NUMBA_CPU_NAME", "no-such-processor")
+    with pytest.raises(CompilerError, match="NUMBA_CPU_NAME is set to 'no-such-processor'"):
+        compile_here(workers, returns_three)
 
 
 @only_posix

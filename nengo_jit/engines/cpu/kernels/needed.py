@@ -1,6 +1,7 @@
 """Which kernels a model needs: all of them when it has been built, or the likely ones before that.
 
-Compiling takes longest, so what is likely is begun with while the model is being built.
+Compiling takes longest, so what is likely is begun with while the model is being built. The kernels
+for tapes are not waited for: until they are there, Python is called.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels import (
-    compare,
     neurons,
     operator,
     probe,
     python,
     rates,
     spikes,
-    tape,
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.machine import FLOAT64, Kernel
@@ -27,9 +26,6 @@ from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 
 Needed = list[tuple[Kernel, np.dtype]]
-
-# What functions in Python need, whatever calls them; of double precision always
-FOR_PYTHON = (tape.perform, python.call_python, compare.compare)
 
 
 def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
@@ -45,7 +41,7 @@ def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
     used = list(used)
     running = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
     if python.run_functions in used:
-        running += [(kernel, FLOAT64) for kernel in FOR_PYTHON]
+        running.append((python.call_python, FLOAT64))
     return [*running, *((kernel, dtype) for kernel in used)]
 
 
@@ -72,8 +68,6 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
         used.append(probe.record)
     if any(callable(node.output) for node in network.all_nodes):
         used.append(python.run_functions)
-    if any(callable(connection.function) for connection in network.all_connections):
-        others += [python.perform_at_points, *FOR_PYTHON]
     return [
         *needed(filter(None, used), dtype),
         *((kernel, FLOAT64) for kernel in others if kernel is not None),

@@ -6,8 +6,8 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines.cpu import engine as module
-from nengo_jit.engines.cpu.kernels import operator, probe, python, rates, tape
-from nengo_jit.engines.cpu.kernels.compare import compare
+from nengo_jit.engines.cpu.functions import FOR_POINTS
+from nengo_jit.engines.cpu.kernels import operator, probe, python, rates
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
@@ -54,10 +54,7 @@ def test_nothing_is_likely_that_is_not_needed(loaded, bits):
     net = network(node=lambda t: np.sin(t), function=lambda x: x**2)
     with nengo_jit.Simulator(net, threads=1) as sim:
         sim.run_steps(3)
-    while_building = {
-        (rates.kernel_of(formula_of(nengo.LIF())), FLOAT64),
-        (python.perform_at_points, FLOAT64),
-    }
+    while_building = {(rates.kernel_of(formula_of(nengo.LIF())), FLOAT64)}
     early = loaded["begin_to_load"]
     names = {kernel.function.__name__ for kernel, _ in early - while_building}
     assert names <= {kernel.function.__name__ for kernel, _ in loaded["load_kernels"]}
@@ -68,10 +65,9 @@ def test_likely_are_those_of_what_there_is():
     kernels = likely(network(), FLOAT32)
     assert {(lif, FLOAT32), (probe.record, FLOAT32)} <= set(kernels)
     assert (python.run_functions, FLOAT32) not in kernels
-    assert (python.perform_at_points, FLOAT64) not in kernels
     kernels = likely(network(nengo.Tanh(), lambda t: t, lambda x: x), FLOAT64)
     assert (lif, FLOAT64) not in kernels
-    expected = [kernel_of(formula_of(nengo.Tanh())), python.run_functions, python.perform_at_points]
+    expected = [kernel_of(formula_of(nengo.Tanh())), python.run_functions, python.call_python]
     assert {(kernel, FLOAT64) for kernel in expected} <= set(kernels)
 
 
@@ -86,7 +82,11 @@ def test_networks_without_anything_and_unknown_neurons_are_no_obstacle():
 def test_programs_need_what_runs_them():
     found = needed([operator.copy_inc], FLOAT32)
     assert {(run, FLOAT32), (operator.copy_inc, FLOAT32), (lead, FLOAT64)} <= set(found)
-    for_python = {(tape.perform, FLOAT64), (python.call_python, FLOAT64), (compare, FLOAT64)}
-    assert not for_python & set(found)
-    assert for_python <= set(needed([python.run_functions], FLOAT32))
-    assert for_python <= set(likely(network(function=lambda x: x), FLOAT32))
+    calling = python.call_python, FLOAT64
+    assert calling not in found
+    assert calling in needed([python.run_functions], FLOAT32)
+
+
+def test_nobody_waits_for_the_kernels_of_tapes():
+    kernels = likely(network(node=lambda t: t, function=lambda x: x), FLOAT64)
+    assert not set(FOR_POINTS) & (set(kernels) - {(python.call_python, FLOAT64)})
