@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from nengo.utils.functions import function_name
 
-from nengo_jit.builder.operator import function_name
 from nengo_jit.builder.signal import address as start
 from nengo_jit.builder.targets import Evaluator, Natively, assign
 from nengo_jit.engines.cpu.kernels import python as field
