@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sharing import sharing
 
-from nengo_jit.ir.signal import SignalDict
+from nengo_jit.ir.memory import SignalDict
 
 
 @pytest.fixture(autouse=True)

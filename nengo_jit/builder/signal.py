@@ -1,17 +1,7 @@
-"""Signals and their memory, under the name that nengo has for them; see `nengo_jit.ir.signal`."""
+"""Signals and their memory, by the name that nengo's module has; see `nengo_jit.ir`."""
 
-from nengo_jit.ir.signal import (
-    ALIGNMENT,
-    MOST_SHARED,
-    Signal,
-    SignalDict,
-    address,
-    align,
-    aligned_block,
-    byte_span,
-    is_index,
-    is_sparse,
-)
+from nengo_jit.ir.memory import ALIGNMENT, SignalDict, address, align, aligned_block
+from nengo_jit.ir.signal import MOST_SHARED, Signal, byte_span, is_index, is_sparse
 
 __all__ = [
     "ALIGNMENT",
