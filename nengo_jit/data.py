@@ -8,9 +8,9 @@ from typing import Any
 import nengo.simulator
 import numpy as np
 
-from nengo_jit.builder.signal import is_sparse
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
+from nengo_jit.ir.signal import is_sparse
 
 
 class Nowhere:

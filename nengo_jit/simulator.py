@@ -26,12 +26,12 @@ from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
-from nengo_jit.builder.operator import Operator, Step
-from nengo_jit.builder.targets import IN_PYTHON
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.engines.rates import OnEngine
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.evaluator import IN_PYTHON
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Settings that every test runs under: nengo's defaults, quietly and without files."""
+"""What tests share: nengo's default settings, quietly and without files; operators at work."""
 
 import signal
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from sharing import sharing
 
 from nengo_jit.engines.cpu.functions import FOR_POINTS
 from nengo_jit.engines.cpu.library import load_kernels
+from nengo_jit.ir.memory import SignalDict
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +43,37 @@ def always_shared() -> Iterator[None]:
     """Let threads share all that they can, whether it pays or not."""
     with sharing():
         yield
+
+
+@pytest.fixture(scope="session")
+def prepare():
+    """Give operators memory; returns it, and a function that carries them out in turn."""
+
+    def prepare(*operators, dt=0.001, seed=0):
+        signals = SignalDict()
+        for operator in operators:
+            operator.init_signals(signals)
+        rng = np.random.RandomState(seed)
+        steps = [operator.make_step(signals, dt, rng) for operator in operators]
+
+        def step():
+            with np.errstate(invalid="raise", divide="ignore"):
+                for step_operator in steps:
+                    step_operator()
+
+        return signals, step
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def run(prepare):
+    """Give operators memory and carry them out; returns the memory."""
+
+    def run(*operators, n_steps=1, dt=0.001, seed=0):
+        signals, step = prepare(*operators, dt=dt, seed=seed)
+        for _ in range(n_steps):
+            step()
+        return signals
+
+    return run

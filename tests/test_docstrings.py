@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 
 import nengo_jit
-from nengo_jit.builder.operator import Operator
+from nengo_jit.ir.base import Operator
 
 MODULES = sorted(
     info.name for info in pkgutil.walk_packages(nengo_jit.__path__, prefix="nengo_jit.")

@@ -16,7 +16,9 @@ PIPELINE = [
     "scalar",
     "parallel",
     "regions",
+    "settings",
     "neurons",
+    "ir",
     "builder",
     "planner",
     "engines",
@@ -25,6 +27,9 @@ PIPELINE = [
     "__init__",
     "__main__",
 ]
+
+# What runs models does not know how they are built.
+WITHOUT_BUILDER = ("planner", "engines", "data")
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -58,6 +63,13 @@ def test_imports_go_down_the_pipeline(path):
     for name in imported_modules(path):
         if name.split(".")[0] == "nengo_jit":
             assert stage(name) <= stage(module_name(path)), f"imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_what_runs_models_does_not_import_what_builds_them(path):
+    if module_name(path).split(".")[1] in WITHOUT_BUILDER:
+        names = imported_modules(path)
+        assert [name for name in names if name.startswith("nengo_jit.builder")] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)

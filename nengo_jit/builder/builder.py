@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import nengo.builder.builder as reference
-import numpy as np
 from nengo.cache import NoDecoderCache
 from nengo.exceptions import BuildError
 from nengo.params import FrozenObject
 
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import third_party_build_function
-from nengo_jit.builder.operator import Operator, TimeUpdate
-from nengo_jit.builder.settings import settings
-from nengo_jit.builder.signal import Signal, SignalDict
+from nengo_jit.ir import model as ir
 from nengo_jit.neurons.rates import IN_NUMPY, Method
 
 BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
 
 
-class Model(reference.Model):
+class Model(ir.Model, reference.Model):
     """What a network computes: signals and operators, and the parameters they came from.
 
     Parameters
@@ -45,26 +41,17 @@ class Model(reference.Model):
         The configuration of the network that is being built.
     decoders : Decoders
         Solves for decoders, sharing what connections have in common.
-    operators : list of Operator
-        Every operator, in the order in which they were added.
     params : dict
         For each built object what came out of it: a `BuiltEnsemble`, a `BuiltConnection`, an
         empty list for a probe, None where there is nothing to tell.
-    probes : list of nengo.Probe
-        Every probe that was built.
     seeded : dict of (object, bool)
         Whether an object's seed was chosen by the user, on it or on a network around it.
     seeds : dict of (object, int)
         The seed of each object.
-    sig : dict of (object, dict of (str, Signal))
-        The signals of each object by what they are for, such as ``sig[ens]["encoders"]``.
-        ``sig["common"]`` holds the constants 0 and 1.
-    step : Signal
-        Number of steps so far, an integer.
-    time : Signal
-        Simulated time (seconds).
     toplevel : nengo.Network or None
         The network that is built, as opposed to those inside it.
+    operators, probes, sig, step, time
+        See `nengo_jit.ir.model.Model`.
     """
 
     def __init__(
@@ -74,7 +61,6 @@ class Model(reference.Model):
         decoder_cache: Any = None,
         builder: Any = None,
     ):
-        self.dt = dt
         self.label = label
         self.decoder_cache = NoDecoderCache() if decoder_cache is None else decoder_cache
         self.builder = Builder() if builder is None else builder
@@ -83,42 +69,13 @@ class Model(reference.Model):
 
         self.toplevel: Any = None
         self.config: Any = None
-        self.operators: list[Any] = []
         self.params: dict[Any, Any] = {}
-        self.probes: list[Any] = []
         self.seeds: dict[Any, int] = {}
         self.seeded: dict[Any, bool] = {}
-
-        self.sig: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
-        self.sig["common"][0] = Signal(
-            np.array(0, settings().float_dtype), name="ZERO", readonly=True
-        )
-        self.sig["common"][1] = Signal(
-            np.array(1, settings().float_dtype), name="ONE", readonly=True
-        )
-        self.step = Signal(np.array(0, settings().int_dtype), name="step")
-        self.time = Signal(np.array(0, settings().float_dtype), name="time")
-        self.add_op(TimeUpdate(self.step, self.time))
+        ir.Model.__init__(self, dt)
 
     def __str__(self) -> str:
         return f"Model: {self.label}"
-
-    def add_op(self, op: Operator) -> None:
-        """Add an operator to the model.
-
-        If nengo's setting ``fail_fast`` is on, the operator's step is made at once and thrown
-        away, so that an operator that cannot work fails where it is added.
-
-        Parameters
-        ----------
-        op : Operator
-            Ours, nengo's or anybody's.
-        """
-        self.operators.append(op)
-        if settings().fail_fast:
-            signals = SignalDict()
-            op.init_signals(signals)
-            op.make_step(signals, self.dt, np.random)
 
     def build(self, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Build an object into this model.

@@ -16,8 +16,9 @@ from nengo.utils.numpy import is_integer
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.generators import generator
-from nengo_jit.builder.operator import Copy, ElementwiseInc, Reset, SimPyFunc
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.operator import Copy, ElementwiseInc, Reset
+from nengo_jit.ir.python import SimPyFunc
+from nengo_jit.ir.signal import Signal
 
 
 class Decoded(NamedTuple):

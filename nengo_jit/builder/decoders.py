@@ -29,7 +29,8 @@ from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
-from nengo_jit.builder.targets import IN_PYTHON, Evaluator, targets_ahead
+from nengo_jit.builder.targets import targets_ahead
+from nengo_jit.ir.evaluator import IN_PYTHON, Evaluator
 from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates, tells_rates
 from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_map
 

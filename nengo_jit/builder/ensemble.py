@@ -16,11 +16,11 @@ from nengo.utils.numpy import array, norm
 
 from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.generators import generator
-from nengo_jit.builder.operator import Copy, DotInc, Reset
 from nengo_jit.builder.sampling import sample
-from nengo_jit.builder.settings import settings
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.operator import Copy, DotInc, Reset
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons.rates import IN_NUMPY, Method, gain_bias, max_rates_intercepts, rates
+from nengo_jit.settings import settings
 
 
 def gen_eval_points(

@@ -15,8 +15,8 @@ from nengo.utils.progress import Progress
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.costs import build_cost, solve_cost
 from nengo_jit.builder.generators import generator
-from nengo_jit.builder.settings import settings_held
 from nengo_jit.exceptions import add_context
+from nengo_jit.settings import settings_held
 
 # The order in which seeds are drawn: probes come last so as not to disturb what they look at.
 SEEDING_ORDER = (Connection, Ensemble, Network, Node, Probe)

@@ -7,9 +7,10 @@ from nengo.exceptions import BuildError
 from nengo.utils.numpy import is_array_like
 
 from nengo_jit.builder.builder import Builder, Model
-from nengo_jit.builder.operator import Reset, SimPyFunc
-from nengo_jit.builder.settings import settings
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.operator import Reset
+from nengo_jit.ir.python import SimPyFunc
+from nengo_jit.ir.signal import Signal
+from nengo_jit.settings import settings
 
 
 @Builder.register(Node)

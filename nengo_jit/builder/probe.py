@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import nengo.builder.probe as reference
 from nengo import Connection, Ensemble, Node, Probe
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
@@ -12,8 +11,9 @@ from nengo.exceptions import BuildError
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.connection import slice_signal
-from nengo_jit.builder.operator import Copy, Operator, Reset, Step, operand
-from nengo_jit.builder.signal import Signal, SignalDict
+from nengo_jit.ir.operator import Copy, Reset
+from nengo_jit.ir.probe import SimProbe
+from nengo_jit.ir.signal import Signal
 
 # What probes call a signal, by the type of the object: the key in ``model.sig``, or None where
 # the value must be decoded. Other attributes are keys themselves.
@@ -24,40 +24,6 @@ PROBEABLE: dict[type, dict[str, str | None]] = {
     Connection: {"output": "weighted", "input": "in"},
     LearningRule: {},
 }
-
-
-class SimProbe(Operator, reference.SimProbe):
-    """Mark a signal as one that is recorded.
-
-    Implements nothing: the engine records the signal at the end of the step. The operator
-    keeps signals alive that nothing else uses, such as a constant node's.
-
-    Parameters
-    ----------
-    signal : Signal
-        What is recorded.
-    tag : str, optional
-        What the operator is for.
-
-    Notes
-    -----
-    sets ``[]``, incs ``[]``, reads ``[signal]``, updates ``[]``
-    """
-
-    signal = operand("reads")
-
-    def __init__(self, signal: Signal, tag: str | None = None):
-        Operator.__init__(self, tag, sets=[], incs=[], reads=[signal], updates=[])
-
-    @property
-    def _descstr(self) -> str:
-        return str(self.signal)
-
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        def step_simprobe() -> None:
-            pass
-
-        return step_simprobe
 
 
 @Builder.register(Probe)

@@ -16,10 +16,11 @@ from nengo.transforms import Dense
 from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
-from nengo_jit.builder.settings import settings
-from nengo_jit.builder.targets import IN_PYTHON, check_targets, get_targets
+from nengo_jit.builder.targets import check_targets, get_targets
+from nengo_jit.ir.evaluator import IN_PYTHON
 from nengo_jit.neurons.rates import IN_NUMPY, Method, rates
 from nengo_jit.parallel import one_thread_in_blas
+from nengo_jit.settings import settings
 
 WORTH_BLAS_THREADS = 1e9  # products for a Gram matrix; threads would hold up smaller ones
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,40 +9,15 @@ from nengo import Connection, solvers
 from nengo.exceptions import BuildError, SignalError
 from nengo.utils.functions import function_name
 
-from nengo_jit.builder.settings import settings
+from nengo_jit.ir.evaluator import (  # noqa: F401  (whose names have always been here, too)
+    IN_PYTHON,
+    Evaluator,
+    Natively,
+    assign,
+)
+from nengo_jit.settings import settings
 
 MOST_STOPS = 20  # of native evaluation, after which Python does the rest by itself
-
-Natively = Callable[[np.ndarray, np.ndarray], int | None]
-
-
-class Evaluator:
-    """How functions are evaluated at points: here by Python alone. Engines may know better."""
-
-    def natively(self, function: Any, points: np.ndarray, targets: np.ndarray) -> Natively | None:
-        """What evaluates a function natively; None if Python has to.
-
-        Parameters
-        ----------
-        function : callable
-            A connection's function.
-        points : (n_points, size_in) numpy.ndarray
-            Where it will be evaluated.
-        targets : (n_points, size_out) numpy.ndarray
-            Where its values will be put.
-
-        Returns
-        -------
-        callable or None
-            Takes the last rows of ``points`` and ``targets``, fills targets row by row, and
-            returns how many it has filled: it stops where Python is needed. It returns None if
-            Python says otherwise at one of the points, so that nothing that it has ever filled can
-            be trusted.
-        """
-        return None
-
-
-IN_PYTHON = Evaluator()
 
 
 def get_targets(
@@ -152,8 +126,3 @@ def targets_ahead(
     natively = evaluator.natively(conn.function, points, targets)
     is_complete = natively is not None and natively(points, targets) == len(points)
     return targets if is_complete else None
-
-
-def assign(value: Any, target: np.ndarray) -> None:
-    """Put what a function returned at a point into its row of the targets."""
-    target[...] = np.hstack(value) if isinstance(value, (tuple, list)) else value

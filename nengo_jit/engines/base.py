@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Step
-from nengo_jit.builder.signal import Signal, SignalDict
-from nengo_jit.builder.targets import IN_PYTHON, Evaluator
 from nengo_jit.engines.recording import Recording
+from nengo_jit.ir.base import Step
+from nengo_jit.ir.evaluator import IN_PYTHON, Evaluator
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.planner.plan import Plan
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import nengo.builder.signal as reference
 
-from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.base import Engine
+from nengo_jit.ir.signal import Signal
 
 
 class LiveSignals(Mapping[Signal, Any]):

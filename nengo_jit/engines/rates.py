@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from nengo.neurons import NeuronType
 
-from nengo_jit.builder.builder import Model
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Copy
-from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.base import Engine
+from nengo_jit.ir.model import Model
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.neurons.rates import DT, Method
 from nengo_jit.parallel import n_cores, parallel_map
 from nengo_jit.planner.plan import make_plan
+from nengo_jit.settings import settings
 
 POPULATION = 4096  # neurons that are run together: their state stays in a core's cache
 
@@ -35,7 +36,7 @@ class OnEngine(Method):
 
     def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
         parts = np.array_split(J, min(self.threads, -(-len(J) // POPULATION)) or 1)
-        if Model(dt=DT).time.dtype != J.dtype:  # engines have one precision at a time
+        if settings().float_dtype != J.dtype:  # engines have one precision at a time
             return super().settle(neurons, formula, J)
         populations = [Population(self.engine, neurons, formula, part) for part in parts]
         return np.concatenate(list(parallel_map(Population.settle, populations, self.threads)))

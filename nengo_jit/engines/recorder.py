@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import is_sparse
+from nengo_jit.ir.signal import is_sparse
 
 TICKS, OFFSET, CALLS = range(3)  # what stands where in the memory of a clock
 NEVER = np.iinfo(np.int64).max

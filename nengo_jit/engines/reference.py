@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Operator, Step
-from nengo_jit.builder.signal import SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, RUN_LOST, Engine
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.planner.plan import Plan
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap, region_of
 from nengo_jit.planner.looks import touches
 

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from nengo.exceptions import BuildError
 
-from nengo_jit.builder.operator import Operator
-from nengo_jit.builder.signal import Signal, byte_span
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.signal import Signal, byte_span
 
 Graph = dict[Any, list[Any]]
 ROLES = ("sets", "incs", "reads", "updates")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.merge import Group
 
 Runs = tuple[tuple[Signal, ...], ...]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
 
 PUBLIC = "public"  # stands for all memory that everybody may look at

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Copy
-from nengo_jit.builder.processes import SimProcess
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.processes import SimProcess
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nengo_jit.builder.builder import Model
-from nengo_jit.builder.operator import Operator
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.model import Model
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
 from nengo_jit.planner.layout import Runs, layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from nengo_jit.builder.signal import Signal
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.fold import is_stateless, sets_all
 from nengo_jit.planner.graph import Graph, overlap
 from nengo_jit.planner.looks import touches

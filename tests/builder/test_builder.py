@@ -10,8 +10,10 @@ from nengo.cache import NoDecoderCache
 from nengo.exceptions import BuildError
 
 import nengo_jit
-from nengo_jit.builder import Builder, Model, Operator, Signal
-from nengo_jit.builder.operator import Copy, TimeUpdate
+from nengo_jit.builder import Builder, Model
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.operator import Copy, TimeUpdate
+from nengo_jit.ir.signal import Signal
 
 DOCUMENTED = [
     "config",

@@ -11,10 +11,11 @@ from nengo.exceptions import BuildError, SignalError
 from nengo.solvers import LstsqDrop, LstsqL2, LstsqNoise, NoSolver
 
 import nengo_jit
-from nengo_jit.builder import Model, Signal
+from nengo_jit.builder import Model
 from nengo_jit.builder.connection import BuiltConnection, slice_signal
-from nengo_jit.builder.operator import Copy
 from nengo_jit.engines import ENGINES
+from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.signal import Signal
 
 N_STEPS = 50
 Connection = nengo.Connection

@@ -20,8 +20,8 @@ from nengo_jit.builder.ensemble import (
     get_encoders,
     get_gain_bias,
 )
-from nengo_jit.builder.operator import Copy, DotInc, Reset
-from nengo_jit.builder.processes import SimProcess
+from nengo_jit.ir.operator import Copy, DotInc, Reset
+from nengo_jit.ir.processes import SimProcess
 
 SPREAD = np.linspace(-1, 1, 8)
 

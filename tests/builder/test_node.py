@@ -7,8 +7,9 @@ from nengo.exceptions import BuildError
 
 import nengo_jit
 from nengo_jit.builder import Model
-from nengo_jit.builder.operator import Reset, SimPyFunc
-from nengo_jit.builder.processes import SimProcess
+from nengo_jit.ir.operator import Reset
+from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.python import SimPyFunc
 
 N_STEPS = 20
 

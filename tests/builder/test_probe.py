@@ -11,8 +11,9 @@ from nengo.solvers import LstsqL2, LstsqNoise, NoSolver
 
 import nengo_jit
 from nengo_jit.builder import Model
-from nengo_jit.builder.operator import Copy, Reset
-from nengo_jit.builder.probe import SimProbe, build_probe
+from nengo_jit.builder.probe import build_probe
+from nengo_jit.ir.operator import Copy, Reset
+from nengo_jit.ir.probe import SimProbe
 
 N_STEPS = 40
 

@@ -6,7 +6,8 @@ import pytest
 from nengo.exceptions import BuildError
 
 from nengo_jit.builder import targets
-from nengo_jit.builder.targets import Evaluator, get_targets, targets_ahead
+from nengo_jit.builder.targets import get_targets, targets_ahead
+from nengo_jit.ir.evaluator import Evaluator
 
 N_NEURONS = 15
 

@@ -1,11 +1,10 @@
 import nengo
-import nengo.builder.transforms as reference
 import numpy as np
 import pytest
 import scipy.sparse
+from convolutions import BOTH, close, random_array, shape_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nengo.builder.signal import SignalDict as NengoSignalDict
 from nengo.dists import Uniform
 from nengo.exceptions import BuildError
 from nengo.transforms import SparseMatrix
@@ -17,26 +16,12 @@ from nengo_jit.builder import (
     build_no_transform,
     build_sparse,
 )
-from nengo_jit.builder.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
-from nengo_jit.builder.signal import Signal
-from nengo_jit.builder.transforms import (
-    ConvInc,
-    ConvTransposeInc,
-    GeneralConvInc,
-    multiply,
-    same_padding,
-    windows,
-)
+from nengo_jit.builder.transforms import multiply
+from nengo_jit.ir.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
+from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc
 
 by_example = settings(max_examples=60, deadline=None, derandomize=True)
-
-
-def close(actual, expected):
-    return np.allclose(actual, expected, rtol=1e-11, atol=1e-12)
-
-
-def random_array(*shape, seed=0):
-    return np.random.RandomState(seed).uniform(-1, 1, shape)
 
 
 def built_operators(model):
@@ -272,273 +257,7 @@ class TestModelBuild:
         assert Model().build(nengo.transforms.NoTransform(2), signal) == (signal, None)
 
 
-# --- Convolutions ---
-
-
-def channels_last(array, conv):
-    return array if conv.channels_last else np.moveaxis(array, 0, -1)
-
-
-def padding_before(conv, image_size, n_places):
-    """How far the kernel reaches out of an image before its first pixel, in each dimension."""
-    if conv.padding == "valid":
-        return [0] * conv.dimensions
-    return [
-        max((n - 1) * stride + kernel - size, 0) // 2
-        for size, n, kernel, stride in zip(image_size, n_places, conv.kernel_size, conv.strides)
-    ]
-
-
-def pairs(conv, image_size, n_places):
-    """Every pixel that the kernel touches: (place of the kernel, place in it, pixel)."""
-    padding = padding_before(conv, image_size, n_places)
-    for place in np.ndindex(*n_places):
-        for k in np.ndindex(*conv.kernel_size):
-            pixel = tuple(np.array(place) * conv.strides + k - padding)
-            if all(0 <= i < size for i, size in zip(pixel, image_size)):
-                yield place, k, pixel
-
-
-def naive_convolution(conv, W, x):
-    X = channels_last(x.reshape(conv.input_shape.shape), conv)
-    y = np.zeros(conv.output_shape.shape)
-    Y = channels_last(y, conv)
-    channels_per_group = X.shape[-1] // conv.groups
-    filters_per_group = Y.shape[-1] // conv.groups
-    for place, k, pixel in pairs(conv, X.shape[:-1], Y.shape[:-1]):
-        for f in range(Y.shape[-1]):
-            for c in range(channels_per_group):
-                channel = (f // filters_per_group) * channels_per_group + c
-                Y[(*place, f)] += W[(*k, c, f)] * X[(*pixel, channel)]
-    return y.reshape(-1)
-
-
-def naive_transposed_convolution(conv, W, x):
-    X = channels_last(x.reshape(conv.input_shape.shape), conv)
-    y = np.zeros(conv.output_shape.shape)
-    Y = channels_last(y, conv)
-    for place, k, pixel in pairs(conv, Y.shape[:-1], X.shape[:-1]):
-        for f in range(Y.shape[-1]):
-            for c in range(X.shape[-1]):
-                Y[(*pixel, f)] += W[(*k, c, f)] * X[(*place, c)]
-    return y.reshape(-1)
-
-
-def shape_of(spatial, channels, is_last):
-    return (*spatial, channels) if is_last else (channels, *spatial)
-
-
-@st.composite
-def convolutions(draw, max_groups=3):
-    dimensions = draw(st.integers(1, 2))
-    groups = draw(st.integers(1, max_groups))
-    padding = draw(st.sampled_from(["valid", "same"]))
-    spatial = [draw(st.integers(1, 6)) for _ in range(dimensions)]
-    kernel = [draw(st.integers(1, min(4, n) if padding == "valid" else 4)) for n in spatial]
-    is_last = draw(st.booleans())
-    return nengo.Convolution(
-        n_filters=groups * draw(st.integers(1, 2)),
-        input_shape=shape_of(spatial, groups * draw(st.integers(1, 2)), is_last),
-        kernel_size=tuple(kernel),
-        strides=tuple(draw(st.integers(1, 3)) for _ in spatial),
-        padding=padding,
-        channels_last=is_last,
-        groups=groups,
-    )
-
-
-@st.composite
-def transposed_convolutions(draw):
-    dimensions = draw(st.integers(1, 2))
-    padding = draw(st.sampled_from(["valid", "same"]))
-    spatial = [draw(st.integers(1, 4)) for _ in range(dimensions)]
-    kernel = [draw(st.integers(1, 4)) for _ in spatial]
-    strides = [draw(st.integers(1, 3)) for _ in spatial]
-    # several images have an image of the given size as their convolution
-    smallest = [k if padding == "valid" else 1 for k in kernel]
-    output = [
-        (n - 1) * stride + least + draw(st.integers(0, stride - 1))
-        for n, stride, least in zip(spatial, strides, smallest)
-    ]
-    n_filters = draw(st.integers(1, 3))
-    is_last = draw(st.booleans())
-    return nengo.ConvolutionTranspose(
-        n_filters=n_filters,
-        input_shape=shape_of(spatial, draw(st.integers(1, 3)), is_last),
-        output_shape=shape_of(output, n_filters, is_last),
-        kernel_size=tuple(kernel),
-        strides=tuple(strides),
-        padding=padding,
-        channels_last=is_last,
-    )
-
-
-def operands(conv):
-    return {
-        "W": Signal(random_array(*conv.kernel_shape), name="W"),
-        "X": Signal(random_array(conv.size_in, seed=1), name="X"),
-        "Y": Signal(random_array(conv.size_out, seed=2), name="Y"),
-    }
-
-
-def run_nengos(operator, n_steps=1):
-    signals = NengoSignalDict()
-    operator.init_signals(signals)
-    step = operator.make_step(signals, 0.001, None)
-    for _ in range(n_steps):
-        step()
-    return signals
-
-
-class TestConvInc:
-    @by_example
-    @given(conv=convolutions())
-    def test_it_adds_what_loops_add(self, run, conv):
-        signals = operands(conv)
-        W, X, Y = (signal.initial_value for signal in signals.values())
-        result = run(ConvInc(**signals, conv=conv))[signals["Y"]]
-        assert close(result, Y + naive_convolution(conv, W, X))
-
-    @by_example
-    @given(conv=convolutions())
-    def test_it_adds_what_nengos_adds(self, run, conv):
-        signals = operands(conv)
-        expected = run_nengos(reference.ConvInc(**signals, conv=conv), n_steps=2)
-        result = run(ConvInc(**signals, conv=conv), n_steps=2)
-        assert close(result[signals["Y"]], expected[signals["Y"]])
-
-    def test_an_example_by_hand(self, run):
-        conv = nengo.Convolution(1, (4, 1), kernel_size=(2,), strides=(1,))
-        Y = Signal(np.zeros(3))
-        W, X = Signal(np.array([1.0, 10.0]).reshape(2, 1, 1)), Signal([1.0, 2.0, 3.0, 4.0])
-        assert run(ConvInc(W, X, Y, conv))[Y].tolist() == [21, 32, 43]
-
-    def test_odd_padding_is_at_the_end(self, run):
-        conv = nengo.Convolution(1, (3, 1), kernel_size=(2,), strides=(1,), padding="same")
-        Y = Signal(np.zeros(3))
-        W, X = Signal(np.array([1.0, 10.0]).reshape(2, 1, 1)), Signal([1.0, 2.0, 3.0])
-        assert run(ConvInc(W, X, Y, conv))[Y].tolist() == [21, 32, 3]
-
-    def test_depthwise_filters_see_one_channel_each(self, run):
-        conv = nengo.Convolution(2, (2, 2), kernel_size=(1,), strides=(1,), groups=2)
-        Y = Signal(np.zeros(4))
-        W, X = Signal([[[10.0, 100.0]]]), Signal([1.0, 2.0, 3.0, 4.0])
-        assert run(ConvInc(W, X, Y, conv))[Y].tolist() == [10, 200, 30, 400]
-
-
-class TestConvTransposeInc:
-    @by_example
-    @given(conv=transposed_convolutions())
-    def test_it_adds_what_loops_add(self, run, conv):
-        signals = operands(conv)
-        W, X, Y = (signal.initial_value for signal in signals.values())
-        result = run(ConvTransposeInc(**signals, conv=conv))[signals["Y"]]
-        assert close(result, Y + naive_transposed_convolution(conv, W, X))
-
-    @by_example
-    @given(conv=transposed_convolutions())
-    def test_it_adds_what_nengos_adds(self, run, conv):
-        signals = operands(conv)
-        expected = run_nengos(reference.ConvTransposeInc(**signals, conv=conv), n_steps=2)
-        result = run(ConvTransposeInc(**signals, conv=conv), n_steps=2)
-        assert close(result[signals["Y"]], expected[signals["Y"]])
-
-    @by_example
-    @given(conv=transposed_convolutions())
-    def test_it_is_the_transpose_of_a_convolution(self, run, conv):
-        forward = nengo.Convolution(
-            n_filters=conv.input_shape.n_channels,
-            input_shape=conv.output_shape,
-            kernel_size=conv.kernel_size,
-            strides=conv.strides,
-            padding=conv.padding,
-            channels_last=conv.channels_last,
-        )
-        kernel = random_array(*conv.kernel_shape)
-        x, y = random_array(conv.size_in, seed=1), random_array(conv.size_out, seed=2)
-        there, back = Signal(shape=forward.size_out), Signal(shape=conv.size_out)
-        forward_kernel = Signal(kernel.swapaxes(-1, -2))
-        convolved = run(ConvInc(forward_kernel, Signal(y), there, forward))[there]
-        transposed = run(ConvTransposeInc(Signal(kernel), Signal(x), back, conv))[back]
-        assert convolved @ x == pytest.approx(y @ transposed, rel=1e-10, abs=1e-12)
-
-    def test_an_example_by_hand(self, run):
-        conv = nengo.ConvolutionTranspose(1, (2, 1), kernel_size=(3,), strides=(2,))
-        Y = Signal(np.zeros(5))
-        W, X = Signal(np.array([1.0, 10.0, 100.0]).reshape(3, 1, 1)), Signal([1.0, 2.0])
-        assert run(ConvTransposeInc(W, X, Y, conv))[Y].tolist() == [1, 10, 102, 20, 200]
-
-
-BOTH = pytest.mark.parametrize(
-    "operator_class, conv_class, naive",
-    [
-        (ConvInc, nengo.Convolution, naive_convolution),
-        (ConvTransposeInc, nengo.ConvolutionTranspose, naive_transposed_convolution),
-    ],
-    ids=["convolution", "transposed"],
-)
-
-
-class TestBothConvolutions:
-    @BOTH
-    def test_y_is_incremented_and_kernel_and_input_are_read(
-        self, operator_class, conv_class, naive
-    ):
-        conv = conv_class(2, (4, 4, 3))
-        signals = operands(conv)
-        operator = operator_class(**signals, conv=conv, tag="it")
-        assert isinstance(operator, GeneralConvInc)
-        assert tuple(signals.values()) == (operator.W, operator.X, operator.Y)
-        assert operator.reads == [signals["W"], signals["X"]]
-        assert operator.incs == [signals["Y"]]
-        assert operator.sets == operator.updates == []
-        assert operator.conv is conv
-        assert operator.is_transpose == (operator_class is ConvTransposeInc)
-
-    @BOTH
-    def test_every_step_adds(self, run, operator_class, conv_class, naive):
-        conv = conv_class(2, (5, 5, 3))
-        signals = operands(conv)
-        W, X, Y = (signal.initial_value for signal in signals.values())
-        result = run(operator_class(**signals, conv=conv), n_steps=3)[signals["Y"]]
-        assert close(result, Y + 3 * naive(conv, W, X))
-
-    @BOTH
-    def test_a_changed_input_counts_from_the_next_step(
-        self, prepare, operator_class, conv_class, naive
-    ):
-        conv = conv_class(2, (5, 5, 3), strides=(2, 2))
-        signals = operands(conv)
-        memory, step = prepare(operator_class(**signals, conv=conv))
-        step()
-        x = random_array(conv.size_in, seed=3)
-        memory[signals["X"]] = x
-        memory[signals["Y"]] = 0
-        step()
-        assert close(memory[signals["Y"]], naive(conv, signals["W"].initial_value, x))
-
-    @BOTH
-    @pytest.mark.parametrize("is_last", [False, True])
-    def test_input_and_output_may_be_strided_views(
-        self, run, operator_class, conv_class, naive, is_last
-    ):
-        conv = conv_class(2, shape_of((4, 5), 3, is_last), channels_last=is_last)
-        W = random_array(*conv.kernel_shape)
-        source = Signal(random_array(2 * conv.size_in, seed=1))
-        target = Signal(np.zeros(3 * conv.size_out))
-        X, Y = source[::-2], target[1::3]
-        memory = run(operator_class(Signal(W), X, Y, conv))
-        assert close(memory[Y], naive(conv, W, X.initial_value.copy()))
-        assert not np.any(memory[target[::3]])
-        assert not np.any(memory[target[2::3]])
-
-    @BOTH
-    def test_three_dimensions_are_not_implemented(self, prepare, operator_class, conv_class, naive):
-        conv = conv_class(2, (4, 4, 4, 1), kernel_size=(2, 2, 2), strides=(1, 1, 1))
-        operator = operator_class(**operands(conv), conv=conv)  # another engine may be able to
-        with pytest.raises(NotImplementedError, match="> 2D"):
-            prepare(operator)
-
+class TestBuildConvolution:
     @BOTH
     @pytest.mark.parametrize("is_last", [False, True])
     def test_it_is_built_with_a_reset(self, run, operator_class, conv_class, naive, is_last):
@@ -590,32 +309,3 @@ class TestBothConvolutions:
         conv = conv_class(2, (5, 5, 3))
         with pytest.raises(BuildError, match="convolution transform to a decoded connection"):
             build_convolution(Model(), conv, Signal(shape=7), decoders=np.ones((conv.size_in, 7)))
-
-
-class TestWindows:
-    @pytest.mark.parametrize(
-        "size_in, kernel, stride, expected",
-        [
-            (5, 3, 1, (1, 1)),
-            (5, 2, 1, (0, 1)),
-            (5, 4, 1, (1, 2)),
-            (5, 1, 1, (0, 0)),
-            (5, 3, 2, (1, 1)),
-            (6, 3, 2, (0, 1)),
-            (7, 2, 3, (0, 1)),
-            (6, 2, 3, (0, 0)),
-            (1, 4, 1, (1, 2)),
-        ],
-    )
-    def test_same_padding_is_shared_between_both_ends(self, size_in, kernel, stride, expected):
-        size_out = -(-size_in // stride)
-        assert same_padding(size_in, size_out, kernel, stride) == expected
-
-    def test_windows_are_what_the_kernel_sees_at_each_place(self):
-        image = random_array(6, 7, 2)
-        view = windows(image, (3, 2), (2, 3))
-        assert view.shape == (2, 2, 3, 2, 2)
-        assert np.shares_memory(view, image)
-        for i in range(2):
-            for j in range(2):
-                assert np.array_equal(view[i, j], image[2 * i : 2 * i + 3, 3 * j : 3 * j + 2])

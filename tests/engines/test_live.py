@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.builder import Signal
+from nengo_jit.ir.signal import Signal
 
 
 @pytest.mark.parametrize("engine", ["reference", "cpu"])

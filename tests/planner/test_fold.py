@@ -4,10 +4,11 @@ import nengo
 import numpy as np
 import pytest
 
-from nengo_jit.builder import Model, Signal
-from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order

@@ -11,8 +11,10 @@ from nengo.exceptions import BuildError
 from nengo.utils.graphs import toposort
 from nengo.utils.simulator import operator_dependency_graph
 
-from nengo_jit.builder import Model, Operator, Signal
-from nengo_jit.builder.operator import Copy, DotInc, Reset
+from nengo_jit.builder import Model
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.operator import Copy, DotInc, Reset
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, find_cycle, region_of, topological_order
 
 ROLES = ("sets", "incs", "reads", "updates")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from test_graph import touch
 from test_levels import operators
 
-from nengo_jit.builder import Signal
-from nengo_jit.builder.operator import Copy, DotInc, Reset
-from nengo_jit.builder.signal import SignalDict, address
+from nengo_jit.ir.memory import SignalDict, address
+from nengo_jit.ir.operator import Copy, DotInc, Reset
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.layout import layout
 from nengo_jit.planner.levels import levels

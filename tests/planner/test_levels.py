@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from nengo.exceptions import BuildError
 from test_graph import ROLES, Touch, touch
 
-from nengo_jit.builder import Signal
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.levels import ancestors, levels
 

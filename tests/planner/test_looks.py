@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_graph import touch
 
-from nengo_jit.builder import Signal
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.looks import touches, with_looks
 

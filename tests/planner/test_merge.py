@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from test_graph import touch
 from test_levels import operators
 
-from nengo_jit.builder import Signal
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Copy, DotInc, Reset
-from nengo_jit.builder.processes import SimProcess
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy, DotInc, Reset
+from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.levels import levels
 from nengo_jit.planner.merge import kind_of, merge

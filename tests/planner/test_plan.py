@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nengo_jit.builder import Model
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import SimPyFunc
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.planner import dependency_graph, make_plan
 from nengo_jit.planner.plan import ProbePlan
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from nengo.exceptions import BuildError
 from test_graph import touch
 
-from nengo_jit.builder import Model, Signal
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset
-from nengo_jit.builder.probe import SimProbe
-from nengo_jit.builder.processes import SimProcess
-from nengo_jit.builder.signal import SignalDict
+from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.ir.probe import SimProbe
+from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
 from nengo_jit.planner.unread import unread

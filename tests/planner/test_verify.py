@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_graph import touch
 from test_levels import operators
 
-from nengo_jit.builder import Signal
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.layout import layout
 from nengo_jit.planner.levels import levels

@@ -15,9 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.operator import SimPyFunc, Step, store
-from nengo_jit.builder.signal import SignalDict
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
@@ -26,6 +23,10 @@ from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
 from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, Watched, calls_are_observed, trace
 from nengo_jit.engines.recorder import Clock
+from nengo_jit.ir.base import Step
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.memory import address as start
+from nengo_jit.ir.python import SimPyFunc, store
 from nengo_jit.planner.merge import kind_of
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,6 @@ from typing import Any, ClassVar
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Operator, Step
-from nengo_jit.builder.processes import SimProcess
-from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.base import RESET_INTERRUPTED, RUN_LOST, Engine
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
@@ -33,6 +29,11 @@ from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.cpu.team import FAILED, MOST_MEMBERS, RUNNING
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.graph import region_of

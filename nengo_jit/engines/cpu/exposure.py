@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.memory import owner_of
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import SimPyFunc
-from nengo_jit.builder.signal import Signal, SignalDict
 from nengo_jit.engines.cpu.contracts import CONTRACTS
 from nengo_jit.engines.cpu.mentions import OPENING, mentioned
 from nengo_jit.engines.recording import Recording
+from nengo_jit.ir.memory import SignalDict, owner_of
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.python import SimPyFunc
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.looks import bases_of
 
 Holds = Callable[[], bool]

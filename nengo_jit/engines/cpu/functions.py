@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from nengo.utils.functions import function_name
 
-from nengo_jit.builder.operator import function_name
-from nengo_jit.builder.signal import address as start
-from nengo_jit.builder.targets import Evaluator, Natively, assign
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels.python import call_python, perform_at_points
 from nengo_jit.engines.cpu.library import address_of, are_ready
 from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
 from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, calls_are_observed, trace
+from nengo_jit.ir.evaluator import Evaluator, Natively, assign
+from nengo_jit.ir.memory import address as start
 from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import DotInc
-from nengo_jit.builder.signal import ALIGNMENT, Signal, SignalDict, address, align, aligned_block
 from nengo_jit.engines.cpu.contracts import CONTRACTS, Contracts
 from nengo_jit.engines.cpu.exposure import Exposure
 from nengo_jit.engines.cpu.machine import Kernel, Row
 from nengo_jit.engines.cpu.random import Loan, Stream
+from nengo_jit.ir.memory import ALIGNMENT, SignalDict, address, align, aligned_block
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import DotInc
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
 Lowered = list[tuple[Kernel, Row]]

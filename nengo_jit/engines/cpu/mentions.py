@@ -8,10 +8,10 @@ from functools import _lru_cache_wrapper, partial
 from types import CodeType, FunctionType, GetSetDescriptorType, MethodType, ModuleType
 from typing import Any
 
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import SimPyFunc
-from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines.live import LiveSignals
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.python import SimPyFunc
 
 # Code that gets hold of arrays of signals, or makes constants writable, has one of these names.
 GETTING, OPENING = {"signals"}, {"setflags", "writeable", "WRITEABLE"}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
@@ -34,6 +33,7 @@ from nengo_jit.engines.cpu.team import (
     run,
     wait_for_all,
 )
+from nengo_jit.ir.memory import address as start
 from nengo_jit.planner.graph import Graph
 
 

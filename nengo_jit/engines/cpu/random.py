@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.machine import (
     exp_of_c,
     helper,
@@ -34,6 +33,7 @@ from nengo_jit.engines.cpu.machine import (
     reals,
     short_integers,
 )
+from nengo_jit.ir.memory import address as start
 
 N_WORDS, MIDDLE = 624, 397  # of MT19937
 UPPER, LOWER = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
@@ -16,6 +15,7 @@ from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.cpu.tasks import take_error
 from nengo_jit.engines.recorder import Recorder
 from nengo_jit.engines.recording import Recording
+from nengo_jit.ir.memory import address as start
 
 
 class KernelRecording:

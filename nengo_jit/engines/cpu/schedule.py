@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import ALIGNMENT, align
 from nengo_jit.engines.cpu.machine import Kernel, Row
 from nengo_jit.engines.cpu.strands import Phase, Piece
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
+from nengo_jit.ir.memory import ALIGNMENT, align
 
 END = 1 << 62  # beyond any address
 WORTHWHILE = 8000.0  # nanoseconds of work in a phase from which on it is shared

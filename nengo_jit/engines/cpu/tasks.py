@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels.compare import compare
 from nengo_jit.engines.cpu.kernels.python import call_python
@@ -23,6 +22,7 @@ from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import FLOAT64
 from nengo_jit.engines.cpu.objects import KINDS
 from nengo_jit.engines.cpu.tracing import Traced
+from nengo_jit.ir.memory import address as start
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,6 @@ import os
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
-from nengo_jit.builder.signal import aligned_block
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     BUSY,
@@ -45,6 +43,8 @@ from nengo_jit.engines.cpu.machine import (
     table_of,
     wake_sleepers,
 )
+from nengo_jit.ir.memory import address as start
+from nengo_jit.ir.memory import aligned_block
 
 # What stands where in a team's memory (bytes): each on a cache line of its own
 LINE = 64

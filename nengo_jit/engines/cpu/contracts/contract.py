@@ -8,7 +8,8 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
-from nengo_jit.builder.signal import Signal, SignalDict
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import overlap
 
 Shape = tuple[int, ...]

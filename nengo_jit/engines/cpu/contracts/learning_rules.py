@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.engines.cpu.contracts.contract import Arrays, are_numbers, contiguous, requires
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 
 
 @requires(SimPES, SimRLS)

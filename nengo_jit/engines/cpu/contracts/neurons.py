@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.engines.cpu.contracts.contract import Arrays, requires
+from nengo_jit.ir.neurons import SimNeurons
 
 
 @requires(SimNeurons)

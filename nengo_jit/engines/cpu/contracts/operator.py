@@ -7,7 +7,15 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
-from nengo_jit.builder.operator import (
+from nengo_jit.engines.cpu.contracts.contract import (
+    Arrays,
+    Shape,
+    are_numbers,
+    contiguous,
+    reaches,
+    requires,
+)
+from nengo_jit.ir.operator import (
     Copy,
     DotInc,
     ElementwiseInc,
@@ -18,15 +26,7 @@ from nengo_jit.builder.operator import (
     broadcasts,
     has_valid_indices,
 )
-from nengo_jit.builder.probe import SimProbe
-from nengo_jit.engines.cpu.contracts.contract import (
-    Arrays,
-    Shape,
-    are_numbers,
-    contiguous,
-    reaches,
-    requires,
-)
+from nengo_jit.ir.probe import SimProbe
 
 COLUMN: tuple[Shape, ...] = ((), (1,))  # what a vector's shape may end with
 

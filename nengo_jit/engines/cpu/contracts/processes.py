@@ -9,8 +9,8 @@ import numpy as np
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
 
-from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines.cpu.contracts.contract import Arrays, Shape, contiguous, requires
+from nengo_jit.ir.processes import SimProcess
 
 State = dict[str, np.ndarray]
 

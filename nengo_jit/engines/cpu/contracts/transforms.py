@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
 from nengo_jit.engines.cpu.contracts.contract import Arrays, contiguous, requires
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
 
 
 @requires(ConvInc, ConvTransposeInc, GeneralConvInc)

@@ -1,4 +1,4 @@
-"""Kernels, one file for each file of operators in the builder; importing registers them."""
+"""Kernels, one file for each file of operators in `nengo_jit.ir`; importing registers them."""
 
 import numpy as np
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
-from nengo_jit.builder.memory import hold
-from nengo_jit.builder.operator import Copy
-from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import Kernel, Row, helper, integers, kernel, vector
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
+from nengo_jit.ir.memory import hold
+from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.signal import Signal
 
 # what a run begins with, see `lower_rule`
 first_inc = replace(copy_inc, when="first")

@@ -18,8 +18,6 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import DotInc
 from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.operator import dot_columns, start
@@ -37,6 +35,8 @@ from nengo_jit.engines.cpu.machine import (
 )
 from nengo_jit.engines.cpu.machine import kernel as kernel_with
 from nengo_jit.engines.cpu.random import Loan, Stream, fill_uniform, is_legacy, next_poisson
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import DotInc
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import FORMULA as POISSON_SPIKING

@@ -12,15 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.operator import (
-    Copy,
-    DotInc,
-    ElementwiseInc,
-    Reset,
-    as_selection,
-    has_repeats,
-)
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.contracts import contiguous, reaches
 from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, listed_spikes
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population, lowers
@@ -38,6 +29,8 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
+from nengo_jit.ir.memory import address as start
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, as_selection, has_repeats
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.builder.operator import TimeUpdate
-from nengo_jit.builder.probe import SimProbe
 from nengo_jit.engines.cpu.kernels.python import CALLED, call_briefly
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
@@ -28,6 +26,8 @@ from nengo_jit.engines.cpu.machine import (
     vector,
 )
 from nengo_jit.engines.recorder import CALLS, OFFSET, TICKS
+from nengo_jit.ir.operator import TimeUpdate
+from nengo_jit.ir.probe import SimProbe
 
 
 @kernel("====")

@@ -22,13 +22,13 @@ from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, 
 from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo.utils.numpy import maxint
 
-from nengo_jit.builder.memory import hold
-from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces, start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import helper, integers, kernel, reals, vector
 from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
+from nengo_jit.ir.memory import hold
+from nengo_jit.ir.processes import SimProcess
 
 NORMAL, UNIFORM = 0, 1  # kinds of noise
 

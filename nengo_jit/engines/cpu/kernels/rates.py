@@ -10,7 +10,6 @@ from functools import cache
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     ENTRY,
@@ -23,6 +22,7 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
+from nengo_jit.ir.memory import address as start
 from nengo_jit.neurons import Formula
 from nengo_jit.regions import REGIONS
 

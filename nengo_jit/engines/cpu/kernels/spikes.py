@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population
 from nengo_jit.engines.cpu.machine import (
     bits_of,
@@ -27,6 +26,7 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
+from nengo_jit.ir.memory import address as start
 
 BLOCK = 64  # flags that make one integer
 POPULATION = 2048  # neurons of one signal whose spikes are listed together

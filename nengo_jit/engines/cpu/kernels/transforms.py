@@ -13,9 +13,6 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
-from nengo_jit.builder.memory import hold
-from nengo_jit.builder.operator import SparseDotInc
-from nengo_jit.builder.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels.operator import (
     copy_planes,
@@ -41,6 +38,9 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
+from nengo_jit.ir.memory import hold
+from nengo_jit.ir.operator import SparseDotInc
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
 
 # Arrays of which SciPy's matrices consist, by format
 PARTS = {

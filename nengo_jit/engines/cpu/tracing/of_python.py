@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.operator import store
-from nengo_jit.builder.targets import assign
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing.addresses import c_function
 from nengo_jit.engines.cpu.tracing.functions import FUNCTIONS, Implementation, stands_for
@@ -38,6 +36,8 @@ from nengo_jit.engines.cpu.tracing.values import (
     is_scalar,
     type_of,
 )
+from nengo_jit.ir.evaluator import assign
+from nengo_jit.ir.python import store
 
 # Functions of the C library that `math` only checks the results of
 OF_ONE = [

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import address
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.kernels.tape import WIDTH
 from nengo_jit.engines.cpu.objects import header_of
 from nengo_jit.engines.cpu.tracing.values import Unsupported
 from nengo_jit.engines.cpu.tracing.verify import CONSTANTS, verify
+from nengo_jit.ir.memory import address
 
 MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
 N_PROOFS = 20  # how often each path is compared with Python before it is believed

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.memory import hold
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.objects import ARRAY, KINDS
 from nengo_jit.engines.cpu.tracing.tape import CONSTANTS, Memory, Tape, Writer
@@ -29,6 +28,7 @@ from nengo_jit.engines.cpu.tracing.values import (
     reason_of,
 )
 from nengo_jit.engines.cpu.tracing.watched import Watched
+from nengo_jit.ir.memory import hold
 
 MOST_WAYS = 64
 MOST_BRANCHES = 64  # along one way

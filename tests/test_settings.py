@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nengo_jit.builder import Model
-from nengo_jit.builder.settings import settings, settings_held
+from nengo_jit.settings import settings, settings_held
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import mmap
 import numpy as np
 import pytest
 
-from nengo_jit.builder.memory import hold
+from nengo_jit.ir.memory import hold
 
 
 def an_array():

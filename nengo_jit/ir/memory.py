@@ -1,0 +1,235 @@
+"""The memory of signals, and what keeps memory where it is while something has its address."""
+
+from __future__ import annotations
+
+import array
+import mmap
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import nengo.builder.signal as reference
+import nengo.utils.numpy as npext
+import numpy as np
+from nengo.exceptions import SignalError
+from nengo.transforms import SparseMatrix
+
+from nengo_jit.ir.signal import is_sparse
+from nengo_jit.regions import CHECKED, REGIONS, pointer
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
+
+EXPORTING = (bytes, bytearray, array.array, mmap.mmap)  # which stay while a memoryview is there
+
+
+def owner_of(array: np.ndarray) -> np.ndarray:
+    """The array that a view is a view of, as far as it is an array."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def hold(owner: Any) -> list[Any] | None:
+    """Keep memory from being moved or freed by the object that it belongs to.
+
+    NumPy refuses to resize an array that has a weak reference, even without its reference check.
+    Bytearrays and memory maps refuse to be resized or closed while a memoryview looks at them.
+
+    Parameters
+    ----------
+    owner : object
+        An array or buffer; if it is a view, what it is a view of is held, too.
+
+    Returns
+    -------
+    list or None
+        Memory stays for as long as this is kept. None if nothing keeps the owner from moving it,
+        as with the buffers of `ctypes` and those of other libraries.
+    """
+    held: list[Any] = []
+    while isinstance(owner, np.ndarray):
+        if owner.flags.owndata:
+            return [*held, weakref.ref(owner), owner]
+        owner = owner.base
+    while type(owner) is memoryview:
+        try:
+            held.append(memoryview(owner))
+        except ValueError:  # it has been released
+            return None
+        owner = owner.obj
+        if isinstance(owner, np.ndarray):
+            below = hold(owner)
+            return None if below is None else held + below
+    return [*held, memoryview(owner)] if type(owner) in EXPORTING else None
+
+
+def address(array: np.ndarray) -> int:
+    """Memory address of the first element of ``array``, in bytes.
+
+    Whoever asks may tell a kernel: see `nengo_jit.regions`.
+    """
+    if CHECKED:
+        REGIONS.add(array)
+    return pointer(array)
+
+
+def align(position: int, alignment: int) -> int:
+    """The first multiple of ``alignment`` that is not before ``position``."""
+    return -(-position // alignment) * alignment
+
+
+def aligned_block(size: int) -> np.ndarray:
+    """Uninitialised memory of ``size`` bytes that starts on a cache line."""
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -pointer(raw) % ALIGNMENT
+    block = raw[start : start + size]
+    if CHECKED:
+        REGIONS.add(raw, block)
+    return block
+
+
+class SignalDict(Mapping[reference.Signal, Any]):
+    """Memory for signals: a mapping from each signal to its live array.
+
+    Writable signals that are allocated together lie in one block, each on a cache line of its
+    own; a view's array is a view of its base's array; a read-only signal's array is its initial
+    value itself, which nobody can resize meanwhile. Assigning to a key writes through into that
+    memory.
+    """
+
+    def __init__(self, signals: Iterable[reference.Signal] = ()):
+        self._arrays: dict[reference.Signal, Any] = {}
+        self._blocks: list[np.ndarray] = []
+        self._saved: list[np.ndarray] = []
+        self._held: list[Any] = []
+        self.allocate(signals)
+
+    def __getitem__(self, signal: reference.Signal) -> Any:
+        """Live array of ``signal`` (a SciPy matrix, if sparse); KeyError if it has none."""
+        try:
+            return self._arrays[signal]
+        except KeyError:
+            if isinstance(signal, reference.Signal) and signal.base in self._arrays:
+                self._add_view(signal)
+                return self._arrays[signal]
+            raise KeyError(f"{signal} has no memory here") from None
+
+    def __setitem__(self, signal: reference.Signal, value: Any) -> None:
+        """Write ``value`` into the memory of ``signal``; a read-only signal raises ValueError."""
+        array = self[signal]
+        if npext.is_spmatrix(array):
+            array.data[...] = value.data if is_sparse(value) else value
+        else:
+            array[...] = value
+
+    def __contains__(self, signal: object) -> bool:
+        return signal in self._arrays
+
+    def __iter__(self) -> Iterator[reference.Signal]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __str__(self) -> str:
+        return "".join(f"{signal!r} {array!r}\n" for signal, array in self.items())
+
+    def init(self, signal: reference.Signal) -> None:
+        """Give ``signal`` memory; SignalError if it has some already."""
+        if signal in self._arrays:
+            raise SignalError(f"Cannot add signal twice: {signal}")
+        self.allocate([signal])
+
+    def allocate(self, signals: Iterable[reference.Signal]) -> None:
+        """Give memory to all of ``signals`` that have none yet, each on a cache line of its own.
+
+        Parameters
+        ----------
+        signals : iterable of Signal
+            Signals of any kind; the bases of views are added as needed.
+        """
+        signals = list(signals)
+        self.allocate_runs([base] for base in dict.fromkeys(signal.base for signal in signals))
+        for signal in signals:
+            if signal not in self._arrays:
+                self._add_view(signal)
+
+    def allocate_runs(self, runs: Iterable[Iterable[reference.Signal]]) -> None:
+        """Give memory, in one block, to all signals of ``runs`` that have none yet.
+
+        Parameters
+        ----------
+        runs : iterable of iterable of Signal
+            Signals that are not views. The writable ones of a run follow each other without
+            gaps, and each run starts on a cache line.
+        """
+        starts: dict[reference.Signal, int] = {}  # in the new block
+        size = 0
+        for run in runs:
+            size = align(size, ALIGNMENT)
+            for base in run:
+                if base in self._arrays:
+                    continue
+                if base.sparse:
+                    self._add_sparse(base)
+                elif base.readonly:
+                    self._arrays[base] = self._hold(base.initial_value)
+                else:
+                    starts[base] = align(size, base.itemsize)
+                    size = starts[base] + base.nbytes
+        if size:
+            block = aligned_block(size)
+            self._add_block(block)
+        for base, start in starts.items():
+            if base.size == 0:
+                self._arrays[base] = np.empty(base.shape, base.dtype)
+            else:
+                self._arrays[base] = np.ndarray(base.shape, base.dtype, block, start)
+            self._arrays[base][...] = base.initial_value
+
+    def _hold(self, value: np.ndarray) -> np.ndarray:
+        """A read-only array with memory that stays where it is, aligned: itself, if possible."""
+        held = hold(value) if value.flags.aligned else None
+        if held is None:  # or it belongs to a library that may do with it what it likes
+            value = value.copy()
+            value.setflags(write=False)
+        else:
+            self._held.append(held)
+        return value
+
+    def _add_view(self, view: reference.Signal) -> None:
+        array = np.ndarray(
+            view.shape, view.dtype, self._arrays[view.base], view.offset, view.strides
+        )
+        if view.readonly:
+            array.setflags(write=False)
+        self._arrays[view] = array
+
+    def _add_sparse(self, signal: reference.Signal) -> None:
+        matrix = signal.initial_value
+        if isinstance(matrix, SparseMatrix):
+            matrix = matrix.allocate()  # a dense array where SciPy is not installed
+        if not signal.readonly:
+            matrix = matrix.copy()
+            self._add_block(matrix.data if npext.is_spmatrix(matrix) else matrix)
+        self._arrays[signal] = matrix
+
+    def _add_block(self, block: np.ndarray) -> None:
+        self._blocks.append(block)
+        self._saved.append(np.empty_like(block))
+
+    def reset(self, signal: reference.Signal) -> None:
+        """Write the initial value of ``signal`` back, unless it is read-only."""
+        if not signal.readonly:
+            value = signal.initial_value
+            self[signal] = value.allocate() if isinstance(value, SparseMatrix) else value
+
+    def save(self) -> None:
+        """Remember everything that can be written to, in place of what was remembered before."""
+        for block, saved in zip(self._blocks, self._saved):
+            np.copyto(saved, block)
+
+    def restore(self) -> None:
+        """Put back what `save` remembered."""
+        for block, saved in zip(self._blocks, self._saved):
+            np.copyto(block, saved)

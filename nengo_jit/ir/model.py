@@ -1,0 +1,67 @@
+"""What is computed, as signals and operators: all that a planner has to know."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.operator import TimeUpdate
+from nengo_jit.ir.signal import Signal
+from nengo_jit.settings import settings
+
+
+class Model:
+    """Signals and operators, and what of them is recorded.
+
+    Parameters
+    ----------
+    dt : float
+        Length of a step (seconds).
+
+    Attributes
+    ----------
+    operators : list of Operator
+        Every operator, in the order in which they were added.
+    probes : list of nengo.Probe
+        What is recorded: the signal ``sig[probe]["in"]`` of each.
+    sig : dict of (object, dict of (str, Signal))
+        The signals of each object by what they are for, such as ``sig[ens]["encoders"]``.
+        ``sig["common"]`` holds the constants 0 and 1.
+    step : Signal
+        Number of steps so far, an integer.
+    time : Signal
+        Simulated time (seconds).
+    """
+
+    def __init__(self, dt: float = 0.001):
+        self.dt = dt
+        self.operators: list[Any] = []
+        self.probes: list[Any] = []
+        self.sig: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
+        zero, one = (np.array(number, settings().float_dtype) for number in (0, 1))
+        self.sig["common"][0] = Signal(zero, name="ZERO", readonly=True)
+        self.sig["common"][1] = Signal(one, name="ONE", readonly=True)
+        self.step = Signal(np.array(0, settings().int_dtype), name="step")
+        self.time = Signal(np.array(0, settings().float_dtype), name="time")
+        self.add_op(TimeUpdate(self.step, self.time))
+
+    def add_op(self, op: Operator) -> None:
+        """Add an operator to the model.
+
+        If nengo's setting ``fail_fast`` is on, the operator's step is made at once and thrown
+        away, so that an operator that cannot work fails where it is added.
+
+        Parameters
+        ----------
+        op : Operator
+            Ours, nengo's or anybody's.
+        """
+        self.operators.append(op)
+        if settings().fail_fast:
+            signals = SignalDict()
+            op.init_signals(signals)
+            op.make_step(signals, self.dt, np.random)

@@ -1,0 +1,410 @@
+"""Operators that keep time, assign, copy and multiply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo.builder.operator as reference
+import nengo.utils.numpy as npext
+import numpy as np
+from nengo.builder.signal import Signal
+from nengo.exceptions import BuildError
+from nengo.utils.numpy import is_array_like
+
+from nengo_jit.ir.base import Operator, Step, operand
+from nengo_jit.ir.memory import SignalDict
+
+
+class TimeUpdate(Operator, reference.TimeUpdate):
+    """Advance the step counter and the time.
+
+    Implements ``step += 1`` and ``time = step * dt``: in the first step, t is dt.
+
+    Parameters
+    ----------
+    step : Signal
+        Number of steps, an integer of shape ``()``.
+    time : Signal
+        Simulated time of shape ``()`` (seconds).
+    tag : str, optional
+        What the operator is for.
+
+    Notes
+    -----
+    sets ``[step, time]``, incs ``[]``, reads ``[]``, updates ``[]``
+    """
+
+    step = operand("sets", 0)
+    time = operand("sets", 1)
+
+    def __init__(self, step: Signal, time: Signal, tag: str | None = None):
+        Operator.__init__(self, tag, sets=[step, time], incs=[], reads=[], updates=[])
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        step, time = signals[self.step], signals[self.time]
+
+        def step_timeupdate() -> None:
+            step[...] += 1
+            time[...] = step * dt
+
+        return step_timeupdate
+
+
+class Reset(Operator, reference.Reset):
+    """Assign a constant to a signal.
+
+    Implements ``dst[...] = value``.
+
+    Parameters
+    ----------
+    dst : Signal
+        The signal to assign to.
+    value : float
+        The constant.
+    tag : str, optional
+        What the operator is for.
+
+    Notes
+    -----
+    sets ``[dst]``, incs ``[]``, reads ``[]``, updates ``[]``
+    """
+
+    dst = operand("sets")
+
+    def __init__(self, dst: Signal, value: float = 0, tag: str | None = None):
+        Operator.__init__(self, tag, sets=[dst], incs=[], reads=[], updates=[])
+        self.value = float(value)
+
+    @property
+    def _descstr(self) -> str:
+        return str(self.dst)
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        dst, value = signals[self.dst], self.value
+
+        def step_reset() -> None:
+            dst[...] = value
+
+        return step_reset
+
+
+class Copy(Operator, reference.Copy):
+    """Assign a signal, or add it, to another, with optional selections on either side.
+
+    Implements ``dst[dst_slice] = src[src_slice]`` or, with ``inc``,
+    ``dst[dst_slice] += src[src_slice]``, where a repeated index adds repeatedly.
+
+    Parameters
+    ----------
+    src, dst : Signal
+        Where from and where to.
+    src_slice, dst_slice : slice or list of int, optional
+        What to select. A slice becomes a view of the signal; a list stays an attribute.
+    inc : bool
+        Add instead of assigning.
+    tag : str, optional
+        What the operator is for.
+
+    Raises
+    ------
+    BuildError
+        By `make_step`, if ``dst_slice`` has repeated indices and ``inc`` is false.
+
+    Notes
+    -----
+    sets ``[] if inc else [dst]``, incs ``[dst] if inc else []``, reads ``[src]``, updates ``[]``
+    """
+
+    src = operand("reads")
+
+    def __init__(
+        self,
+        src: Signal,
+        dst: Signal,
+        src_slice: Any = None,
+        dst_slice: Any = None,
+        inc: bool = False,
+        tag: str | None = None,
+    ):
+        if isinstance(src_slice, slice):
+            src, src_slice = src[src_slice], None
+        if isinstance(dst_slice, slice):
+            dst, dst_slice = dst[dst_slice], None
+        Operator.__init__(
+            self,
+            tag,
+            sets=[] if inc else [dst],
+            incs=[dst] if inc else [],
+            reads=[src],
+            updates=[],
+        )
+        self.src_slice = src_slice
+        self.dst_slice = dst_slice
+        self.inc = inc
+
+    @property
+    def dst(self) -> Signal:
+        """Signal: where to."""
+        return (self.incs if self.inc else self.sets)[0]
+
+    @property
+    def _descstr(self) -> str:
+        def selected(signal: Signal, selection: Any) -> str:
+            return f"{signal}" if selection is None else f"{signal}[{selection}]"
+
+        source = selected(self.src, self.src_slice)
+        return f"{source} -> {selected(self.dst, self.dst_slice)}, inc={self.inc}"
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        src, dst = signals[self.src], signals[self.dst]
+        source, target = as_selection(self.src_slice), as_selection(self.dst_slice)
+        repeated = isinstance(target, np.ndarray) and has_repeats(target, len(dst))
+
+        def step_copy() -> None:
+            dst[target] = src[source]
+
+        def step_copy_inc() -> None:
+            dst[target] += src[source]
+
+        def step_copy_inc_repeated() -> None:
+            np.add.at(dst, target, src[source])
+
+        if not repeated:
+            return step_copy_inc if self.inc else step_copy
+        if not self.inc:
+            raise BuildError(
+                f"{self}: Cannot have repeated indices in ``dst_slice`` "
+                "when copy is not an increment"
+            )
+        return step_copy_inc_repeated
+
+
+def as_selection(selection: Any) -> Any:
+    """What to index an array with: everything for None, an array for a list or a tuple."""
+    if selection is None:
+        return Ellipsis
+    if not is_array_like(selection):
+        return selection
+    indices = np.asarray(selection)
+    return indices if indices.size else indices.astype(int)  # [] has no type of its own
+
+
+def has_repeats(indices: Any, length: int) -> bool:
+    """Whether a list of indices into ``length`` elements names one of them twice.
+
+    Parameters
+    ----------
+    indices : array_like of int or bool
+        Negative integers count from the end; booleans are a mask and never repeat.
+    length : int
+        Number of elements that are indexed.
+    """
+    array = np.asarray(indices)
+    if array.dtype.kind == "b":
+        return False
+    return np.unique(np.where(array < 0, array + length, array)).size < array.size
+
+
+class ElementwiseInc(Operator, reference.ElementwiseInc):
+    """Add a product, element by element.
+
+    Implements ``Y[...] += A * X``, with broadcasting.
+
+    Parameters
+    ----------
+    A, X : Signal
+        The factors.
+    Y : Signal
+        What is incremented.
+    tag : str, optional
+        What the operator is for.
+
+    Raises
+    ------
+    BuildError
+        By `make_step`, if the shapes do not broadcast to that of ``Y``.
+
+    Notes
+    -----
+    sets ``[]``, incs ``[Y]``, reads ``[A, X]``, updates ``[]``
+    """
+
+    A = operand("reads", 0)
+    X = operand("reads", 1)
+    Y = operand("incs")
+
+    def __init__(self, A: Signal, X: Signal, Y: Signal, tag: str | None = None):
+        Operator.__init__(self, tag, sets=[], incs=[Y], reads=[A, X], updates=[])
+
+    @property
+    def _descstr(self) -> str:
+        return f"{self.A}, {self.X} -> {self.Y}"
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        A, X, Y = signals[self.A], signals[self.X], signals[self.Y]
+        if not broadcasts(A.shape, X.shape, Y.shape):
+            raise BuildError(
+                f"Incompatible shapes in {self}: Trying to do {Y.shape} += {A.shape} * {X.shape}"
+            )
+
+        def step_elementwiseinc() -> None:
+            Y[...] += A * X
+
+        return step_elementwiseinc
+
+
+def broadcasts(a: tuple[int, ...], x: tuple[int, ...], y: tuple[int, ...]) -> bool:
+    """Whether shapes ``a`` and ``x`` broadcast to ``y``, up to leading ones."""
+    try:
+        product = np.broadcast_shapes(a, x)
+    except ValueError:
+        return False
+    return (1,) * (len(y) - len(product)) + product == y
+
+
+class DotInc(Operator, reference.DotInc):
+    """Add a matrix-vector product.
+
+    Implements ``Y[...] += A.dot(X)``.
+
+    Parameters
+    ----------
+    A : Signal
+        The matrix, or a vector or scalar.
+    X : Signal
+        The vector, or a column vector.
+    Y : Signal
+        What is incremented.
+    reshape : bool, optional
+        Whether the product, of one element, takes the shape of ``Y``. Found out if not given.
+    tag : str, optional
+        What the operator is for.
+
+    Raises
+    ------
+    BuildError
+        If ``X`` or ``Y`` is a matrix, or if the shapes do not fit.
+
+    Notes
+    -----
+    sets ``[]``, incs ``[Y]``, reads ``[A, X]``, updates ``[]``
+    """
+
+    A = operand("reads", 0)
+    X = operand("reads", 1)
+    Y = operand("incs")
+
+    def __init__(
+        self,
+        A: Signal,
+        X: Signal,
+        Y: Signal,
+        reshape: bool | None = None,
+        tag: str | None = None,
+    ):
+        for name, signal in (("X", X), ("Y", Y)):
+            if any(n > 1 for n in signal.shape[1:]):
+                raise BuildError(f"{tag or 'DotInc'}: {name} must be a column vector, not {signal}")
+        Operator.__init__(self, tag, sets=[], incs=[Y], reads=[A, X], updates=[])
+        self.reshape = needs_reshape(A, X, Y, tag) if reshape is None else reshape
+
+    @property
+    def _descstr(self) -> str:
+        return f"{self.A}, {self.X} -> {self.Y}"
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        A, X, Y = signals[self.A], signals[self.X], signals[self.Y]
+
+        def step_dotinc() -> None:
+            Y[...] += A.dot(X)
+
+        def step_dotinc_reshape() -> None:
+            Y[...] += A.dot(X).reshape(Y.shape)
+
+        return step_dotinc_reshape if self.reshape else step_dotinc
+
+
+def needs_reshape(A: Signal, X: Signal, Y: Signal, tag: str | None = None) -> bool:
+    """Whether ``A.dot(X)`` is one element that must take the shape of ``Y`` to be added to it.
+
+    Raises
+    ------
+    BuildError
+        If ``A.dot(X)`` does not exist or cannot be added to ``Y``.
+    """
+    product: tuple[int, ...] | None
+    if A.shape == () or X.shape == ():
+        product = A.shape + X.shape
+    elif A.shape[-1] != X.shape[0]:
+        product = None
+    else:
+        product = A.shape[:-1] + X.shape[1:]
+    if product is None or product not in ((), Y.shape):
+        raise BuildError(f"shape mismatch in {tag}: {A.shape} x {X.shape} -> {Y.shape}")
+    return Y.size == 1 and int(np.prod(product)) == 1
+
+
+class SparseDotInc(DotInc, reference.SparseDotInc):
+    """Add the product of a sparse matrix and a vector.
+
+    Implements ``Y[...] += A.dot(X)``.
+
+    Parameters
+    ----------
+    A : Signal
+        The sparse matrix.
+    X : Signal
+        The vector.
+    Y : Signal
+        What is incremented.
+    tag : str, optional
+        What the operator is for.
+
+    Raises
+    ------
+    BuildError
+        If ``A`` is not sparse, or ``X`` or ``Y`` is a matrix.
+
+    Notes
+    -----
+    sets ``[]``, incs ``[Y]``, reads ``[A, X]``, updates ``[]``
+    """
+
+    def __init__(self, A: Signal, X: Signal, Y: Signal, tag: str | None = None):
+        if not A.sparse:
+            raise BuildError(f"{tag or 'SparseDotInc'}: A must be a sparse Signal, not {A}")
+        DotInc.__init__(self, A, X, Y, reshape=False, tag=tag)
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        matrix = signals[self.A]
+        if npext.is_spmatrix(matrix) and not has_valid_indices(matrix):
+            raise BuildError(f"{self}: the indices of {self.A} do not fit its shape")
+        return DotInc.make_step(self, signals, dt, rng)
+
+
+def has_valid_indices(matrix: Any) -> bool:
+    """Whether the indices of a SciPy matrix point to elements of it: SciPy does not look.
+
+    Formats other than CSR, CSC and COO are not looked at, either.
+    """
+    if matrix.format in ("csr", "csc"):
+        n, m = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
+        ends, indices = matrix.indptr, matrix.indices
+        return (
+            ends.shape == (n + 1,)
+            and ends[0] == 0
+            and bool((ends[1:] >= ends[:-1]).all())
+            and ends[-1] <= min(matrix.data.size, indices.size)
+            and _are_below(indices, m)
+        )
+    if matrix.format == "coo":
+        return (
+            matrix.row.shape == matrix.col.shape == matrix.data.shape
+            and _are_below(matrix.row, matrix.shape[0])
+            and _are_below(matrix.col, matrix.shape[1])
+        )
+    return True
+
+
+def _are_below(indices: np.ndarray, n: int) -> bool:
+    return indices.size == 0 or bool(indices.min() >= 0 and indices.max() < n)

@@ -1,0 +1,169 @@
+"""The operator that calls a user's Python function, and what becomes of what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import nengo.builder.operator as reference
+import numpy as np
+from nengo.builder.signal import Signal
+from nengo.exceptions import SimulationError
+from nengo.utils.functions import function_name
+
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.memory import SignalDict
+
+
+class SimPyFunc(Operator, reference.SimPyFunc):
+    """Call a Python function, once in every step.
+
+    Implements ``output[...] = fn(t, x)``, where ``t`` or ``x`` may be left out. The function
+    gets a copy of ``x``, which it may keep.
+
+    Parameters
+    ----------
+    output : Signal or None
+        Where the result goes; it is ignored if None.
+    fn : callable
+        The function.
+    t : Signal or None
+        The time to pass as a float (seconds), if any.
+    x : Signal or None
+        The signal to pass, if any.
+    tag : str, optional
+        What the operator is for.
+
+    Raises
+    ------
+    SimulationError
+        In a step, if the result is None, not finite, not numeric or does not fit ``output``.
+
+    Notes
+    -----
+    sets ``[output]`` or ``[]``, incs ``[]``, reads those of ``[t, x]`` that are passed,
+    updates ``[]``
+    """
+
+    def __init__(
+        self,
+        output: Signal | None,
+        fn: Callable[..., Any],
+        t: Signal | None,
+        x: Signal | None,
+        tag: str | None = None,
+    ):
+        Operator.__init__(
+            self,
+            tag,
+            sets=[] if output is None else [output],
+            incs=[],
+            reads=[signal for signal in (t, x) if signal is not None],
+            updates=[],
+        )
+        self.fn = fn
+        self.t_passed = t is not None
+        self.x_passed = x is not None
+
+    @property
+    def output(self) -> Signal | None:
+        """Signal or None: where the result goes."""
+        return self.sets[0] if self.sets else None
+
+    @property
+    def t(self) -> Signal | None:
+        """Signal or None: the time, if it is passed."""
+        return self.reads[0] if self.t_passed else None
+
+    @property
+    def x(self) -> Signal | None:
+        """Signal or None: the input, if it is passed."""
+        return self.reads[-1] if self.x_passed else None
+
+    @property
+    def _descstr(self) -> str:
+        return f"{self.x} -> {self.output}, fn='{function_name(self.fn)}'"
+
+    def make_call(self, signals: SignalDict) -> Callable[[], Any]:
+        """Return the function that calls ``fn`` with what is passed, and returns the result.
+
+        Parameters
+        ----------
+        signals : SignalDict
+            The live arrays.
+        """
+        fn = self.fn
+        t: Any = None if self.t is None else signals[self.t]
+        x: Any = None if self.x is None else signals[self.x]
+
+        # One function for each case, since they are called in every step.
+        def of_x() -> Any:
+            return fn(x.copy())
+
+        def of_t() -> Any:
+            return fn(t.item())
+
+        def of_both() -> Any:
+            return fn(t.item(), x.copy())
+
+        cases: dict[tuple[bool, bool], Callable[[], Any]]
+        cases = {(False, True): of_x, (True, False): of_t, (True, True): of_both}
+        return cases.get((t is not None, x is not None), fn)
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        fn, call = self.fn, self.make_call(signals)
+        if self.output is None:
+            return call
+        output = signals[self.output]
+        if not output.flags.writeable:
+            return lambda: store(call(), output, fn)  # which says so, as nengo does
+        fill = output.fill
+
+        def step_simpyfunc() -> None:
+            value = call()
+            if isinstance(value, float) and isfinite(value):  # by far the quickest check
+                fill(value)
+            else:
+                store(value, output, fn)
+
+        return step_simpyfunc
+
+
+def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
+    """Assign what a user's function returned, or say what is wrong with it.
+
+    Parameters
+    ----------
+    value : object
+        The returned value.
+    output : numpy.ndarray
+        Where it goes, with broadcasting.
+    fn : callable
+        The function, to be named.
+
+    Raises
+    ------
+    SimulationError
+        If ``value`` is None, not finite, not numeric, complex or of the wrong shape.
+    """
+    try:
+        if value is not None and _is_finite(value):
+            output[...] = value  # not as an array: NumPy refuses more of what is none
+            return
+    except (TypeError, ValueError) as error:
+        raise SimulationError(
+            f"Function '{function_name(fn)}' returned a value {value!r} of invalid type "
+            f"{type(value)!r} or shape; numbers of shape {output.shape} are needed"
+        ) from error
+    raise SimulationError(
+        f"Function '{function_name(fn)}' returned non-finite value (got {value!r})"
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether all numbers are finite; None and masked numbers are not."""
+    finite = np.isfinite(value)
+    if type(finite) is np.ndarray:
+        return int(np.count_nonzero(finite)) == finite.size  # quicker than all()
+    return bool(np.all(finite))
