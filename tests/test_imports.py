@@ -22,6 +22,8 @@ PIPELINE = [
     "engines",
     "live",
     "data",
+    "turn",
+    "by_hand",
     "simulator",
     "__init__",
     "__main__",
