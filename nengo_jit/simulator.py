@@ -373,11 +373,18 @@ class Simulator(nengo.Simulator):
     def close(self) -> None:
         """Close the simulator: its data stays, but it cannot run any more.
 
-        A run that goes on in another thread is stopped, which may take a twentieth of a second,
-        and raises `SimulatorClosed`. When `close` returns, nothing runs any more. If a function
-        calls it within a step, the run ends without that step.
+        A run that goes on in another thread ends after its current step and raises
+        `SimulatorClosed`. When `close` returns, nothing runs any more. If a function calls it
+        within a step, the run ends without that step.
+
+        Raises
+        ------
+        SimulationError
+            If the current step does not end, as it may be waiting for this thread. The simulator
+            is closed then, and the run ends when the step does.
         """
         self.closed = True
+        self._engine.pause()
         self._turn.hold(self._close)
 
     def _close(self) -> None:
@@ -471,6 +478,7 @@ class Simulator(nengo.Simulator):
         """
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
+        self._see_replaced()
         if self._is_run_by_engine:
             self._turn.hold(self._run_steps, steps, bar)
         else:  # another thread may carry out its steps
@@ -518,6 +526,9 @@ class Simulator(nengo.Simulator):
             self._check_open("run")
         by_hand = self._by_hand
         if by_hand is None or by_hand.do_what_the_engine_does:
+            kind = type(self)
+            if kind._probe is not PROBE or kind._probe_step_time is not PROBE_STEP_TIME:
+                self._see_replaced()
             self._engine.run(1)
             if self._records_itself:
                 self._probe()
@@ -534,22 +545,25 @@ class Simulator(nengo.Simulator):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name in REPLACEABLE:
-            self._see_replaced()
+            self._go_on_with_what_is_in_place()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         if name in REPLACEABLE:
+            self._go_on_with_what_is_in_place()
+
+    def _go_on_with_what_is_in_place(self) -> None:
+        """Call what has been replaced, from the step on that is being carried out."""
+        if "_sim_data" in vars(self):  # there is something to go on
             self._see_replaced()
+            self._engine.pause()
 
     def _see_replaced(self) -> None:
-        """Go on, after the step that is being carried out, with what is in place now."""
-        if "_sim_data" not in vars(self):  # is yet to be made
-            return
+        """Leave recording to methods that have been replaced."""
         if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
             self._records_itself = True
             for probe, samples in self._engine.stop_recording().items():
                 self._sim_data[probe] = samples
-        self._engine.pause()
 
     def _probe(self) -> None:
         """Record what is due, after a step that was carried out by hand.
@@ -604,6 +618,7 @@ class Simulator(nengo.Simulator):
 
 # What is not this any more was replaced, by a subclass or from outside, and has to be called.
 OURS = {name: vars(Simulator)[name] for name in ("step", "_probe", "_probe_step_time")}
+PROBE, PROBE_STEP_TIME = OURS["_probe"], OURS["_probe_step_time"]
 REPLACEABLE = {*OURS, "_steps"}
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Any
+from weakref import ref
 
 from nengo_jit.builder.operator import SimPyFunc, Step, store
 from nengo_jit.builder.signal import SignalDict
@@ -24,10 +25,10 @@ from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
 from nengo_jit.engines.cpu.tasks import Task
 from nengo_jit.engines.cpu.tracing import Unsupported, Watched, calls_are_observed, trace
 from nengo_jit.engines.recorder import Clock
-from nengo_jit.planner.merge import kind_of
+from nengo_jit.planner.merge import implementation_of, kind_of
 
 logger = logging.getLogger(__name__)
-LOGGED: set[str] = set()  # kinds of operators of which this process has been told
+LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, and whose, that were told of
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
 WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are still right
@@ -260,12 +261,10 @@ class Tracing:
                     callback.switch(False)
 
     def _log(self) -> None:
-        kinds = [
-            kind_of(callback.operator)
-            for callback in self._callbacks
-            if callback.traced is None and type(callback.operator) is not SimPyFunc
-        ]
-        for kind in dict.fromkeys(kinds):
-            if kind not in LOGGED:
-                LOGGED.add(kind)
-                logger.warning("%s has no compiled kernel and runs in Python", kind)
+        for callback in self._callbacks:
+            operator = callback.operator
+            if callback.traced is None and type(operator) is not SimPyFunc:
+                kind = kind_of(operator), ref(type(implementation_of(operator)))
+                if kind not in LOGGED:
+                    LOGGED.add(kind)
+                    logger.warning("%s has no compiled kernel and runs in Python", kind[0])

@@ -276,6 +276,7 @@ class CpuEngine(Engine):
             self._request_assembly()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
+            self._is_finished = False
         elif self._exposure.has_grown:
             self._assemble_anew()
         for signal in list(self.signals):
@@ -382,12 +383,12 @@ class CpuEngine(Engine):
             if not (self._has_begun and self.is_asked and exposure.allows_delay):
                 self._has_begun = False
                 self.settle()
-            self._runner, self._is_finished = get_ident(), False
+            self._runner, self._is_finished = get_ident(), not self._lowering.loans
             if self._unsettled_since is None:
                 self._unsettled_since = self._clock.ticks
         self._recorders.begin(n_steps, is_within)
         try:
-            if not is_within:
+            if not self._is_finished and not is_within:
                 for loan in self._lowering.loans:
                     loan.take()
             if self.callbacks:
@@ -398,7 +399,8 @@ class CpuEngine(Engine):
                 n_done, failed = self._run_programs(n_steps)
         finally:
             if not is_within:
-                self._finish()
+                if not self._is_finished or self._clock.view[CALLS]:
+                    self._finish()
                 if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
                     self.settle()
                     self._has_settled.set()
