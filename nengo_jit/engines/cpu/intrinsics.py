@@ -277,6 +277,7 @@ def define_external(
 
     declared_as = signature(function)
     first = Parameter("typingctx", Parameter.POSITIONAL_OR_KEYWORD)
+    # Functions have the attribute if it is set (PEP 362), of which type checkers do not know.
     definition.__signature__ = declared_as.replace(  # type: ignore[attr-defined]
         parameters=[first, *declared_as.parameters.values()]
     )

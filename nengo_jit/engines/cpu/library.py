@@ -30,7 +30,7 @@ import numpy as np
 from nengo_jit.engines.cpu import machine
 from nengo_jit.engines.cpu.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.cache.folder import Folder
-from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder
+from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder, size_limit
 from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE, load_image
 from nengo_jit.engines.cpu.jobs import Job, called, job_for
@@ -234,6 +234,7 @@ class Library:
     def _look_up(self, needed: Needed) -> Needed:
         """Read from the disk what is there; returns what is not."""
         missing = {}
+        size_limit()  # which says if it is no number, whether or not anything is compiled
         own, folders = own_folder(), list(_readable())
         for name, (kernel, dtype) in needed.items():
             if name in self.addresses or name in self._contents:

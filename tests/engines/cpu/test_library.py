@@ -143,6 +143,19 @@ def test_without_room_to_keep_code_it_still_runs(cache, monkeypatch):
     assert entries(cache) == []
 
 
+def test_a_limit_that_is_no_number_is_said_once_though_nothing_is_compiled(
+    cache, compiling, caplog, monkeypatch
+):
+    library.load_kernels([(with_everything, FLOAT64)])
+    del compiling[:]
+    monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "abc")
+    for _ in range(2):
+        forget()
+        library.load_kernels([(with_everything, FLOAT64)])
+    assert compiling == [] and len(caplog.records) == 1
+    assert "must be a number of megabytes, not 'abc'" in caplog.text
+
+
 def test_what_is_kept_can_be_asked(cache, monkeypatch):
     kernels = [(with_everything, FLOAT64)]
     monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")

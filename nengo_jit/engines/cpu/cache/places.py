@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -44,9 +45,15 @@ def size_limit() -> int:
         if not 0 <= megabytes < float("inf"):
             raise ValueError
     except ValueError:
-        logger.warning("NENGO_JIT_CACHE_SIZE must be a number of megabytes, not %r", chosen)
+        _warn(f"NENGO_JIT_CACHE_SIZE must be a number of megabytes, not {chosen!r}")
         megabytes = DEFAULT_SIZE
     return int(megabytes * 1e6)
+
+
+@cache
+def _warn(message: str) -> None:
+    """Log a warning, once in a process: settings are looked at for every simulator."""
+    logger.warning(message)
 
 
 def _folder(chosen: str) -> Folder:
