@@ -60,6 +60,7 @@ class Task:
     """
 
     function: Callable[..., Any]
+    signature: machine.Signature
     dtype: Any
     fastmath: tuple[str, ...]
     helpers: dict[Any, Any]
@@ -71,21 +72,27 @@ class Task:
         machine.FORMULAS.update(self.formulas)
 
 
-def job_for(name: str, function: Callable[..., Any], dtype: Any, fastmath: tuple[str, ...]) -> Job:
+def job_for(
+    name: str,
+    function: Callable[..., Any],
+    signature: machine.Signature,
+    dtype: Any,
+    fastmath: tuple[str, ...],
+) -> Job:
     """A kernel, ready to be sent.
 
     Parameters
     ----------
     name : str
         What its machine code is filed under.
-    function, dtype, fastmath
+    function, signature, dtype, fastmath
         See `nengo_jit.engines.cpu.compiler.compile_kernel`.
     """
     functions = called(function)
     helpers = {each: machine.HELPERS[each] for each in functions if each in machine.HELPERS}
     formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
     file = io.BytesIO()
-    _Pickler(file, functions).dump(Task(function, dtype, fastmath, helpers, formulas))
+    _Pickler(file, functions).dump(Task(function, signature, dtype, fastmath, helpers, formulas))
     return Job(name, sum(len(each.__code__.co_code) for each in functions), file.getvalue())
 
 

@@ -33,7 +33,7 @@ from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder
 from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE, load_image
 from nengo_jit.engines.cpu.jobs import Job, called, job_for
-from nengo_jit.engines.cpu.machine import Kernel
+from nengo_jit.engines.cpu.kernel import Address, Routine
 from nengo_jit.engines.cpu.target import description, target_machine
 from nengo_jit.engines.cpu.workers import Workers
 
@@ -57,7 +57,7 @@ COMPILER = (
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 
-def address_of(kernel: Kernel, dtype: np.dtype) -> int:
+def address_of(kernel: Routine, dtype: np.dtype) -> Address:
     """Address of a kernel's machine code for numbers of a type; compiles it if need be.
 
     Raises
@@ -68,15 +68,15 @@ def address_of(kernel: Kernel, dtype: np.dtype) -> int:
     name = name_of(kernel, np.dtype(dtype))
     if name not in LIBRARY.addresses:
         LIBRARY.load([(kernel, dtype)])
-    return LIBRARY.addresses[name]
+    return Address(LIBRARY.addresses[name])
 
 
-def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
+def load_kernels(kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = None) -> None:
     """Get kernels ready: from the disk or, the first time on a machine, by compiling them.
 
     Parameters
     ----------
-    kernels : iterable of tuple of Kernel and numpy.dtype
+    kernels : iterable of tuple of Routine and numpy.dtype
         What is needed, each with the type of its numbers.
     progress : nengo.utils.progress.Progress, optional
         Is told of each kernel that is ready.
@@ -90,7 +90,7 @@ def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = Non
     LIBRARY.rest()
 
 
-def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
+def begin_to_load(kernels: Iterable[tuple[Routine, np.dtype]]) -> None:
     """Have kernels compiled that are not on the disk, while this process does something else.
 
     Parameters
@@ -101,7 +101,7 @@ def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
     LIBRARY.begin(kernels)
 
 
-def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+def are_kept(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
     """Whether later processes will find kernels on the disk.
 
     Parameters
@@ -116,11 +116,11 @@ def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
 
 
 @cache
-def name_of(kernel: Kernel, dtype: np.dtype) -> str:
+def name_of(kernel: Routine, dtype: np.dtype) -> str:
     """What a kernel's machine code for numbers of a type is filed under."""
-    options = _fastmath(kernel), *map(_options, called(kernel.function))
-    key = fingerprint(kernel.function, options, dtype, *_compiler())
-    return f"{kernel.function.__name__}-{key}"
+    options = _fastmath(kernel), *map(_options, called(kernel.code))
+    key = fingerprint(kernel.code, repr(kernel.signature), options, dtype, *_compiler())
+    return f"{kernel.name}-{key}"
 
 
 class Library:
@@ -138,7 +138,7 @@ class Library:
         self._workers: Workers | None = None
         self._lock = threading.RLock()
 
-    def load(self, kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
+    def load(self, kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = None) -> None:
         """Put kernels into memory; see `load_kernels`."""
         needed = _named(kernels)
         if progress is not None:
@@ -150,7 +150,7 @@ class Library:
             if missing:
                 self._compile(missing, progress)
 
-    def begin(self, kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
+    def begin(self, kernels: Iterable[tuple[Routine, np.dtype]]) -> None:
         """Have kernels compiled meanwhile; see `begin_to_load`."""
         with self._lock:
             missing = self._look_up(_named(kernels))
@@ -165,7 +165,7 @@ class Library:
                 self._workers.close()
                 self._workers = None
 
-    def _look_up(self, needed: dict[str, tuple[Kernel, np.dtype]]) -> dict[str, Job]:
+    def _look_up(self, needed: dict[str, tuple[Routine, np.dtype]]) -> dict[str, Job]:
         """Read from the disk what is there; returns what is not."""
         missing = {}
         own, folders = own_folder(), list(_readable())
@@ -180,7 +180,9 @@ class Library:
                         folder.touch(name)
                     break
             else:
-                missing[name] = job_for(name, kernel.function, dtype, _fastmath(kernel))
+                missing[name] = job_for(
+                    name, kernel.code, kernel.signature, dtype, _fastmath(kernel)
+                )
         return missing
 
     def _compile(self, missing: dict[str, Job], progress: Any) -> None:
@@ -232,12 +234,12 @@ atexit.register(LIBRARY.rest)
 
 
 def _named(
-    kernels: Iterable[tuple[Kernel, np.dtype]],
-) -> dict[str, tuple[Kernel, np.dtype]]:
+    kernels: Iterable[tuple[Routine, np.dtype]],
+) -> dict[str, tuple[Routine, np.dtype]]:
     return {name_of(kernel, np.dtype(dtype)): (kernel, dtype) for kernel, dtype in kernels}
 
 
-def _fastmath(kernel: Kernel) -> tuple[str, ...]:
+def _fastmath(kernel: Routine) -> tuple[str, ...]:
     """What LLVM may do with a kernel's arithmetic, by LLVM's names."""
     if kernel.exact:
         return ()

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.kernel import Address, start
 from nengo_jit.engines.cpu.machine import (
     exp_of_c,
     helper,
@@ -80,8 +80,8 @@ class Stream:
         self.buffer = buffer
 
     @property
-    def address(self) -> int:
-        """int: what the functions in this file call the generator."""
+    def address(self) -> Address:
+        """Address: what the functions in this file call the generator."""
         return start(self.buffer)
 
     def load(self, rng: np.random.RandomState) -> None:

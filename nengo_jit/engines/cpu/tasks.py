@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.builder.signal import address as start
+from nengo_jit.engines.cpu.kernel import start
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels.compare import compare
 from nengo_jit.engines.cpu.kernels.python import call_python

@@ -153,5 +153,5 @@ def machine_code(job: Job) -> bytes:
     """
     task = task_of(job)
     task.announce()
-    object_file = compile_kernel(task.function, task.dtype, set(task.fastmath))
+    object_file = compile_kernel(task.function, task.signature, task.dtype, set(task.fastmath))
     return link(object_file, ENTRY).to_bytes() if IS_LINKED_HERE else object_file

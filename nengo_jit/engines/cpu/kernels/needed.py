@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Routine
 from nengo_jit.engines.cpu.kernels import (
     compare,
     neurons,
@@ -21,29 +22,29 @@ from nengo_jit.engines.cpu.kernels import (
     tape,
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.machine import FLOAT64, Kernel
+from nengo_jit.engines.cpu.machine import FLOAT64
 from nengo_jit.engines.cpu.team import lead, run
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 
-Needed = list[tuple[Kernel, np.dtype]]
+Needed = list[tuple[Routine, np.dtype]]
 
 # What functions in Python need, whatever calls them; of double precision always
 FOR_PYTHON = (tape.perform, python.call_python, compare.compare)
 
 
-def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
+def needed(used: Iterable[Routine], dtype: np.dtype) -> Needed:
     """What a program needs to run.
 
     Parameters
     ----------
-    used : iterable of Kernel
+    used : iterable of Routine
         What carries out its operators.
     dtype : numpy.dtype
         Type of its numbers.
     """
     used = list(used)
-    running = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
+    running: Needed = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
     if python.run_functions in used:
         running += [(kernel, FLOAT64) for kernel in FOR_PYTHON]
     return [*running, *((kernel, dtype) for kernel in used)]
@@ -59,8 +60,8 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     dtype : numpy.dtype
         Type of the model's numbers.
     """
-    used: list[Kernel | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
-    others: list[Kernel | None] = []  # of double precision always
+    used: list[Routine | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
+    others: list[Routine | None] = []  # of double precision always
     types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
     for each in types.values():
         formula = formula_of(each)
