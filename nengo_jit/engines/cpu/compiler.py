@@ -4,9 +4,6 @@ Numba turns a function and the helpers that it calls into LLVM's language, and L
 object file of that. Importing this takes a third of a second and fifty megabytes, so it is done
 only in processes that have something to compile.
 
-A function that Numba makes of a kernel is about one row; the loop over rows is in LLVM's language,
-since each function that Numba makes takes it 20 milliseconds.
-
 The names that kernels use (`nengo_jit.engines.cpu.machine`) are defined for Numba in
 ``intrinsics.py``, ``accessors.py`` and ``lanes.py``, the vocabulary of formulas in ``scalar.py``.
 """
@@ -24,87 +21,23 @@ from numba import from_dtype, njit, types
 import nengo_jit.engines.cpu.accessors
 import nengo_jit.engines.cpu.lanes  # noqa: F401 (they define what they are about)
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu import intrinsics, machine, scalar
+from nengo_jit.engines.cpu import checks, intrinsics, machine, scalar
 from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.target import target_machine
-from nengo_jit.regions import CHECKED, KERNEL, REGIONS, SYMBOL, pointer
+from nengo_jit.engines.cpu.wrapper import ENTRY, noting, wrapper
+from nengo_jit.regions import CHECKED, REGIONS, SYMBOL, pointer
 
 llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads what it compiles
-
-ENTRY = "kernel"  # symbol that an object file exports
 
 REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
 
 # Arrays in kernels are views, so there is never anything to free.
 RUNTIME = "define void @NRT_MemInfo_call_dtor(ptr %memory) { ret void }"
 
-# A C function around the one that Numba made, which returns its result through a pointer and an
-# error as a status. LLVM inlines that one, which is called here only.
-WRAPPER = """
-define i64 @{entry}(ptr %memory, i64 %address) {attributes} {{
-start:
-  %result = alloca i64
-  %error = alloca ptr
-  {before}
-  %status = call i32 @"{function}"(ptr %result, ptr %error, ptr %memory, {arguments})
-  %failed = icmp ne i32 %status, 0
-  %value = load i64, ptr %result
-  %answer = select i1 %failed, i64 {stopped}, i64 %value
-  {note}
-  {after}
-}}
-"""
-RETURN = "ret i64 %answer"
-
-# The table that stands at the address, see `nengo_jit.engines.cpu.kernel.table_of`
-TABLE = """
-  %table = inttoptr i64 %address to ptr
-  %n = load i64, ptr %table
-  %rows = getelementptr i64, ptr %table, i64 1
-"""
-# The loop over its rows, which ends after the first status that is not zero
-BEFORE_ROW = """
-  {table}
-  %size = mul i64 %n, {row_size}
-  %end = getelementptr i8, ptr %rows, i64 %size
-  %is_empty = icmp eq i64 %n, 0
-  br i1 %is_empty, label %return, label %row
-row:
-  %place = phi ptr [ %rows, %start ], [ %next, %go_on ]
-  {columns}
-"""
-COLUMN = """
-  %at_{i} = getelementptr i64, ptr %place, i64 {i}
-  %column_{i} = load i64, ptr %at_{i}
-"""
-AFTER_ROW = """
-  %is_stopped = icmp ne i64 %answer, 0
-  br i1 %is_stopped, label %return, label %go_on
-go_on:
-  %next = getelementptr i8, ptr %place, i64 {row_size}
-  %is_over = icmp eq ptr %next, %end
-  br i1 %is_over, label %return, label %row
-return:
-  %total = phi i64 [ 0, %start ], [ %answer, %row ], [ 0, %go_on ]
-  ret i64 %total
-"""
-# An array of all rows as Numba passes it: owner, parent, size, bytes of a row, data, shape, strides
-ARRAY = "ptr null, ptr null, i64 %n, i64 {row_size}, ptr %rows, i64 %n, i64 {row_size}"
-
-# Where bounds are checked, a failure is noted; see `nengo_jit.regions`.
-CALL_NOTE = """  call void @note(i1 %failed)
-"""
-NOTE = """
-@{symbol} = external global i64
-@name = private constant [{size} x i8] c"{name}\\00"
-define void @note(i1 %failed) {{
-  br i1 %failed, label %note, label %return
-note:
-  store ptr @name, ptr getelementptr (i64, ptr @{symbol}, i64 {field})
-  br label %return
-return:
-  ret void
-}}
+# What the wrapper calls where bounds are checked
+DECLARED_FOR_CHECKS = """
+declare i32 @"{check}"(ptr, ptr, i64, i64)
+declare void @note(i1)
 """
 
 
@@ -132,26 +65,29 @@ def compile_kernel(
     define_helpers()
     returned = types.int64 if signature.has_status else types.none
     memory = types.CPointer(REALS[np.dtype(dtype)])
-    options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
-    options |= intrinsics.ONLY_FOR_KERNELS
-    compiled: Any = njit(returned(memory, *_parameters(signature)), **options)(function)
-    ((given, result),) = compiled.overloads.items()
-    translated = compiled.inspect_llvm(given)
-    wrapper = _wrapper(
-        signature,
-        function=result.fndesc.llvm_func_name,
-        attributes=intrinsics.WIDEST if intrinsics.WIDEST in translated else "",
-    )
-    module = llvm.parse_assembly(translated + wrapper)
-    module.link_in(llvm.parse_assembly(RUNTIME))
+    name, translated = _translate(function, returned(memory, *_parameters(signature)), fastmath)
+    attributes = intrinsics.WIDEST if intrinsics.WIDEST in translated else ""
+    more, check = [RUNTIME], ""
     if CHECKED:
-        name = function.__name__
-        note = NOTE.format(symbol=SYMBOL, field=KERNEL, name=name, size=len(name) + 1)
-        module.link_in(llvm.parse_assembly(note))
+        check, code = _translate(checks.known_table, types.int64(types.int64, types.int64), set())
+        more += [code, noting(signature.name)]
+        translated += DECLARED_FOR_CHECKS.format(check=check)
+    module = llvm.parse_assembly(translated + wrapper(signature, name, attributes, check))
+    for each in more:
+        module.link_in(llvm.parse_assembly(each))
     for each in (*module.functions, *module.global_variables):
         if not each.is_declaration and each.name != ENTRY:
             each.linkage = "internal"
     return _optimised(module)
+
+
+def _translate(function: Callable[..., Any], signature: Any, fastmath: set[str]) -> tuple[str, str]:
+    """What Numba makes of a function: its name, and a module in LLVM's language."""
+    options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
+    options |= intrinsics.ONLY_FOR_KERNELS
+    compiled: Any = njit(signature, **options)(function)
+    ((given, result),) = compiled.overloads.items()
+    return result.fndesc.llvm_func_name, compiled.inspect_llvm(given)
 
 
 def _parameters(signature: machine.Signature) -> list[Any]:
@@ -162,30 +98,6 @@ def _parameters(signature: machine.Signature) -> list[Any]:
         row = np.dtype([(name, np.int64) for name in signature.columns], align=True)
         return [types.Array(from_dtype(row), 1, "C")]
     return [types.int64] * len(signature.columns)
-
-
-def _wrapper(signature: machine.Signature, **names: str) -> str:
-    """The C function around one of Numba's, in LLVM's language."""
-    columns = signature.columns or ()
-    row_size = 8 * len(columns)
-    before, arguments, after = "", "i64 %address", RETURN
-    if signature.takes_all:
-        before, arguments = TABLE, ARRAY.format(row_size=row_size)
-    elif signature.columns is not None:
-        loads = "".join(COLUMN.format(i=i) for i in range(len(columns)))
-        before = BEFORE_ROW.format(table=TABLE, row_size=row_size, columns=loads)
-        arguments = ", ".join(f"i64 %column_{i}" for i in range(len(columns)))
-        after = AFTER_ROW.format(row_size=row_size)
-    wrapper = WRAPPER.format(
-        entry=ENTRY,
-        before=before,
-        arguments=arguments,
-        after=after,
-        stopped=machine.OUT_OF_BOUNDS if CHECKED else machine.STOPPED,
-        note=CALL_NOTE if CHECKED else "",
-        **names,
-    )
-    return wrapper + ("declare void @note(i1)" if CHECKED else "")
 
 
 def _optimised(module: Any) -> bytes:

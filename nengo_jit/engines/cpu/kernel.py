@@ -17,7 +17,6 @@ from enum import Enum
 from functools import cached_property
 from inspect import Parameter, signature
 from itertools import chain
-from operator import itemgetter
 from typing import (
     Annotated,
     Any,
@@ -63,8 +62,14 @@ Factor = Annotated[int, Role.FACTOR]
 Own = Annotated[Address, Role.OWN]
 """Address of memory that no other row writes to, whose size is not n."""
 
+# A function that makes rows of a kernel. Models have a million of them, so it has to be quick.
+MAKE_ROW = """
+def row(*, {names}):
+    if not ({types} is _int):
+        _refuse({names})
+    return _Row(_kernel, ({names},))
+"""
 MOVING = (Role.IN, Role.OUT, Role.IN_OUT)  # by an element for an element
-INTEGERS = {int}
 
 start = cast(Callable[[np.ndarray], Address], address)
 """Address of an array's first element."""
@@ -103,11 +108,14 @@ class Columns:
 
     def __init__(self, function: Callable[..., Any]):
         self._name = function.__name__
-        memory, *parameters = signature(function).parameters.values()
+        parameters = list(signature(function).parameters.values())
         hints = get_type_hints(function, include_extras=True)
-        if hints.pop(memory.name, None) is not Memory:
-            self._refuse(f"its first parameter, {memory.name}, must be Memory")
-        if hints.pop("return", int) not in (int, type(None)):
+        if not parameters or hints.get(parameters[0].name) is not Memory:
+            self._refuse(f"of {function.__name__}{signature(function)}, the first must be Memory")
+        del parameters[0]
+        if not parameters:
+            self._refuse("it has no columns")
+        if hints.get("return") not in (int, type(None)) or "return" not in hints:
             self._refuse("it must return None, or a status")
         for each in parameters:
             if each.kind is not Parameter.POSITIONAL_OR_KEYWORD or each.default is not each.empty:
@@ -123,10 +131,6 @@ class Columns:
         written = [i for i, role in enumerate(self.roles) if role in (Role.OUT, Role.OWN)]
         self.target = written[0] if written else None
         self.is_divisible = Role.OUT in self.roles
-        # The values in a row, from a dictionary, in the order of the columns
-        self.take: Callable[[Any], tuple[int, ...]] = (
-            itemgetter(*self.names) if len(parameters) > 1 else self._take
-        )
 
     def _refuse(self, reason: str) -> None:
         raise TypeError(f"'{self._name}' cannot be a kernel: {reason}")
@@ -142,9 +146,6 @@ class Columns:
         if self.roles.count(role) > 1:
             self._refuse(f"it has more than one {role.name.capitalize()}")
         return self.roles.index(role) if role in self.roles else None
-
-    def _take(self, values: dict[str, int]) -> tuple[int, ...]:
-        return tuple(values[name] for name in self.names)
 
     def steps(self, values: Any, itemsize: int) -> list[tuple[int, Any]]:
         """Which columns grow with each element that a row goes on, and by how much.
@@ -162,6 +163,7 @@ class Columns:
         return [(i, by_role[role]) for i, role in enumerate(self.roles) if role in by_role]
 
 
+@dataclass(slots=True, repr=False)
 class Row:
     """What a kernel is to work on: a value for each of its columns.
 
@@ -175,11 +177,8 @@ class Row:
         In the order of the columns; ``row[name]`` is the value of one.
     """
 
-    __slots__ = ("kernel", "values")
-
-    def __init__(self, kernel: Kernel[...], values: tuple[int, ...]):
-        self.kernel = kernel
-        self.values = values
+    kernel: Kernel[...]
+    values: tuple[int, ...]
 
     def __getitem__(self, name: str) -> int:
         return self.values[self.kernel.columns.names.index(name)]
@@ -266,8 +265,8 @@ class Routine:
 
     @cached_property
     def signature(self) -> Signature:
-        """Signature: what it is given, and whether it returns a status."""
-        return Signature()
+        """Signature: what the compiler is told of it."""
+        return Signature(self.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,7 +313,7 @@ class Kernel(Routine, Generic[P]):
     @cached_property
     def signature(self) -> Signature:
         has_status = get_type_hints(self.function)["return"] is int
-        return Signature(self.columns.names, self.loop is not None, has_status)
+        return Signature(self.name, self.columns.names, self.loop is not None, has_status)
 
     def but(self, **options: Any) -> Kernel[P]:
         """The same kernel with other options, such as ``stage``; the same one for the same."""
@@ -323,41 +322,31 @@ class Kernel(Routine, Generic[P]):
             self._variants[key] = replace(self, **options)
         return self._variants[key]
 
-    def row(self, *arguments: P.args, **columns: P.kwargs) -> Row:
-        """Make a row.
+    @cached_property
+    def row(self) -> Callable[P, Row]:
+        """Callable: makes a `Row` of a value for each column, by its name.
 
-        Parameters
-        ----------
-        **columns
-            A value for each column, by its name.
-
-        Raises
-        ------
-        TypeError
-            If a column is missing, if there is no such column, or if a value is not an integer.
+        It raises a TypeError, which names kernel and column, if a column is missing, if there is
+        no such column, or if a value is not an ``int``.
         """
-        try:
-            values = self.columns.take(columns)
-        except KeyError:
-            values = ()
-        if len(values) != len(columns) or arguments or set(map(type, values)) != INTEGERS:
-            raise TypeError(self._what_is_wrong(arguments, columns))
-        return Row(self, values)
-
-    def _what_is_wrong(self, arguments: Any, columns: dict[str, Any]) -> str:
         names = self.columns.names
-        if arguments:
-            return f"A row of '{self.name}' has columns by name only, not {arguments}"
-        for name in names:
-            if name not in columns:
-                return f"A row of '{self.name}' lacks the column '{name}'"
-        for name, value in columns.items():
-            if name not in names:
-                return f"A row of '{self.name}' has no column '{name}'"
+        source = MAKE_ROW.format(
+            names=", ".join(names), types=" is ".join(f"_type({name})" for name in names)
+        )
+        used = {"_type": type, "_int": int, "_Row": Row, "_kernel": self, "_refuse": self._refuse}
+        made: dict[str, Any] = {}
+        exec(source, used, made)
+        make_row = made["row"]
+        make_row.__qualname__ = f"{self.name}.row"
+        return cast(Callable[P, Row], make_row)
+
+    def _refuse(self, *values: Any) -> None:
+        for name, value in zip(self.columns.names, values):
             if type(value) is not int:
                 kind = type(value).__name__
-                return f"The column '{name}' of '{self.name}' must be an int, not {kind}: {value!r}"
-        return f"'{self.name}' has no columns"
+                raise TypeError(
+                    f"{self.name}.row() wants an int for '{name}', not {kind}: {value!r}"
+                )
 
     def place(self, name: str) -> int:
         """Where a column stands in a table of one row, see `table_of`."""

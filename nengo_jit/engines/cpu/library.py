@@ -52,6 +52,7 @@ COMPILER = (
     "engines/cpu/scalar",
     "engines/cpu/target",
     "engines/cpu/translation",
+    "engines/cpu/wrapper",
     "regions",
 )
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
@@ -325,7 +326,7 @@ def load_object(content: bytes) -> int:
     """Let LLVM put an object file into memory."""
     import llvmlite.binding as llvm
 
-    from nengo_jit.engines.cpu.compiler import ENTRY
+    from nengo_jit.engines.cpu.wrapper import ENTRY
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))

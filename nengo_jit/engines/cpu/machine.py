@@ -44,10 +44,12 @@ class Memory:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a compiled function is given besides `Memory`, and what it returns.
+    """What a compiled function is called, is given besides `Memory`, and returns.
 
     Attributes
     ----------
+    name : str
+        What it is called.
     columns : tuple of str, optional
         Names of the columns of a row; None if the function is given an address, whatever is there.
     takes_all : bool
@@ -56,6 +58,7 @@ class Signature:
         Whether it returns a status.
     """
 
+    name: str
     columns: tuple[str, ...] | None = None
     takes_all: bool = False
     has_status: bool = True

@@ -22,11 +22,12 @@ from nengo_jit.engines.cpu.cache.entry import DESCRIBED, UnsafeError
 from nengo_jit.engines.cpu.cache.eviction import make_room, maker
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.locks import KernelLocks
-from nengo_jit.engines.cpu.compiler import ENTRY, compile_kernel
+from nengo_jit.engines.cpu.compiler import compile_kernel
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE
 from nengo_jit.engines.cpu.jobs import Job, receive, send, task_of
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.translation import translate_only
+from nengo_jit.engines.cpu.wrapper import ENTRY
 
 PATIENCE = 2.0  # seconds without anything to do after which the process ends
 PAUSE = 0.01  # seconds between two looks whether another process has finished

@@ -16,7 +16,7 @@ from nengo_jit.engines.cpu import workers as module
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.locks import KernelLocks
 from nengo_jit.engines.cpu.jobs import Job, job_for
-from nengo_jit.engines.cpu.machine import FLOAT64
+from nengo_jit.engines.cpu.machine import FLOAT64, Signature
 from nengo_jit.engines.cpu.workers import CompilerError, Workers, _environment
 
 only_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -35,7 +35,8 @@ def does_not_compile(memory, table):
 
 
 def job(function):
-    return job_for(f"{function.__name__}-{32 * '0'}", function, FLOAT64, ())
+    name = function.__name__
+    return job_for(f"{name}-{32 * '0'}", function, Signature(name), FLOAT64, ())
 
 
 @pytest.fixture
