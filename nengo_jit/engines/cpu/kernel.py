@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import cached_property
-from inspect import Parameter, signature
+from functools import cache, cached_property
+from inspect import Parameter, get_annotations, signature
 from itertools import chain
 from typing import (
     Annotated,
@@ -26,7 +26,6 @@ from typing import (
     ParamSpec,
     TypeVar,
     cast,
-    get_type_hints,
 )
 
 import numpy as np
@@ -99,6 +98,8 @@ class Columns:
         first `Out` or `Own`. None if there is no such column.
     is_divisible : bool
         Whether a row can be divided between its elements.
+    has_status : bool
+        Whether the function returns a status.
 
     Raises
     ------
@@ -109,14 +110,15 @@ class Columns:
     def __init__(self, function: Callable[..., Any]):
         self._name = function.__name__
         parameters = list(signature(function).parameters.values())
-        hints = get_type_hints(function, include_extras=True)
+        hints = get_annotations(function, eval_str=True)
         if not parameters or hints.get(parameters[0].name) is not Memory:
             self._refuse(f"of {function.__name__}{signature(function)}, the first must be Memory")
         del parameters[0]
         if not parameters:
             self._refuse("it has no columns")
-        if hints.get("return") not in (int, type(None)) or "return" not in hints:
+        if hints.get("return", float) not in (int, None):
             self._refuse("it must return None, or a status")
+        self.has_status = hints["return"] is int
         for each in parameters:
             if each.kind is not Parameter.POSITIONAL_OR_KEYWORD or each.default is not each.empty:
                 self._refuse(f"{each} cannot be a column")
@@ -161,6 +163,9 @@ class Columns:
         if self._distance is not None:
             by_role[Role.ROWS] = values[self._distance]
         return [(i, by_role[role]) for i, role in enumerate(self.roles) if role in by_role]
+
+
+columns_of = cache(Columns)
 
 
 @dataclass(slots=True, repr=False)
@@ -303,7 +308,7 @@ class Kernel(Routine, Generic[P]):
     _variants: dict[tuple[Any, ...], Kernel[P]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", Columns(self.function))
+        object.__setattr__(self, "columns", columns_of(self.function))
         object.__setattr__(self, "_variants", {})
 
     @property
@@ -312,8 +317,9 @@ class Kernel(Routine, Generic[P]):
 
     @cached_property
     def signature(self) -> Signature:
-        has_status = get_type_hints(self.function)["return"] is int
-        return Signature(self.name, self.columns.names, self.loop is not None, has_status)
+        """Signature: what the compiler is told of it."""
+        columns = self.columns
+        return Signature(self.name, columns.names, self.loop is not None, columns.has_status)
 
     def but(self, **options: Any) -> Kernel[P]:
         """The same kernel with other options, such as ``stage``; the same one for the same."""
