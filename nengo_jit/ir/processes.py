@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import nengo.builder.processes as reference
@@ -98,17 +99,19 @@ class SimProcess(Operator, reference.SimProcess):
         return f"{self.process}, {self.input} -> {self.output}"
 
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        return self.make_step_with(signals, dt, self.process.get_rng(rng))
+        return self.make_step_with(signals, dt, lambda: self.process.get_rng(rng))
 
-    def make_step_with(self, signals: SignalDict, dt: float, own_rng: Any) -> Step:
-        """As `make_step`, with a generator of random numbers for the process itself."""
+    def make_step_with(
+        self, signals: SignalDict, dt: float, get_rng: Callable[[], np.random.RandomState]
+    ) -> Step:
+        """As `make_step`; ``get_rng()`` is the process's own generator of random numbers."""
         t, output = signals[self.t], signals[self.output]
         input = None if self.input is None else signals[self.input]
         step_f = self.process.make_step(  # the name is nengo's, by which nengo-loihi finds it
             (0,) if input is None else input.shape,
             output.shape,
             dt,
-            own_rng,
+            get_rng(),
             {name: signals[signal] for name, signal in self.state.items()},
         )
 

@@ -16,16 +16,16 @@ from weakref import ref
 
 from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.contracts import contiguous
+from nengo_jit.engines.cpu.kernel import start, table_of
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.library import are_ready
-from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
+from nengo_jit.engines.cpu.machine import PRECISIONS
 from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, Watched, calls_are_observed, trace
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.ir.base import Step
 from nengo_jit.ir.memory import SignalDict
-from nengo_jit.ir.memory import address as start
 from nengo_jit.ir.python import SimPyFunc, store
 from nengo_jit.planner.merge import implementation_of, kind_of
 
@@ -68,7 +68,7 @@ class Callback(Task):
         self.operator = operator
         self.remark = "is not compiled yet"
         self._n_traces = 0
-        self._table = table_of([(start(self.words),)])
+        self._table = table_of([run_functions.row(task=start(self.words))])
         self.table = start(self._table)
 
     def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:

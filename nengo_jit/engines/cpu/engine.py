@@ -18,12 +18,13 @@ from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.functions import Functions
+from nengo_jit.engines.cpu.kernel import Kernel, Row, start
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
-from nengo_jit.engines.cpu.kernels.operator import start
+from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import begin_to_load, load_kernels
 from nengo_jit.engines.cpu.lowering import Lowering, function_for
-from nengo_jit.engines.cpu.machine import PRECISIONS, Kernel
+from nengo_jit.engines.cpu.machine import PRECISIONS
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.strands import Piece
@@ -214,11 +215,12 @@ class CpuEngine(Engine):
         last = max((level for level, _ in levels), default=-1)  # on which a callback may raise
         for group in self.plan.groups:
             for operator in group.members:
-                for kernel, row in self._lowering.lower(operator) or ():
+                for row in self._lowering.lower(operator) or ():
                     if operator in when:
-                        kernel = replace(kernel, when=when[operator])
-                    span = self._span(operator) if kernel.target is None else None
-                    levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
+                        row = row.by(row.kernel.but(when=when[operator]))
+                    is_untold = row.kernel.columns.target is None
+                    span = self._span(operator) if is_untold else None
+                    levels[group.level, row.kernel.stage].append(Piece(operator, row, span))
         delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
         delayed |= self._lowering.delayed
         self._exposure.begin(
@@ -230,9 +232,8 @@ class CpuEngine(Engine):
             self._tracing.reset()
         self.callbacks[:] = callbacks
         self.generators = dict(self._lowering.streams)
-        saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
         return [
-            [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
+            [Piece(None, _copying(array, copy)) for array, copy in self._saved],
             *(levels[key] for key in sorted(levels)),
         ]
 
@@ -248,7 +249,7 @@ class CpuEngine(Engine):
         if any(self._lowering.lower(operator) is None for operator in steady):
             return frozenset()  # callbacks run in every step
         saved, whole = (
-            sum(kernel.work(row) for op in ops for kernel, row in self._lowering.lower(op) or ())
+            sum(row.work for op in ops for row in self._lowering.lower(op) or ())
             for ops in (steady, self.plan.operators)
         )
         return steady if saved > WORTH_FOLDING * whole else frozenset()
@@ -448,7 +449,7 @@ class CpuEngine(Engine):
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
-        undo = [(start(copy), start(array), array.nbytes) for array, copy in self._saved]
+        undo = [_copying(copy, array) for array, copy in self._saved]
         dtype = self._lowering.dtype
         return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
 
@@ -488,3 +489,7 @@ class CpuEngine(Engine):
             reason = failed.why_it_failed()
         self.broken = f"{reason}; step {self.n_steps + 1} is not complete."
         self.check_usable()
+
+
+def _copying(source: np.ndarray, target: np.ndarray) -> Row:
+    return copy_bytes.row(src=start(source), dst=start(target), n_bytes=source.nbytes)

@@ -216,11 +216,14 @@ def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
     return types.none(types.int64), codegen
 
 
+WIDEST = '"prefer-vector-width"="512"'  # attribute of functions, in LLVM's language
+
+
 @instruction(machine.use_widest_vectors)
 def _use_widest_vectors(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # llvmlite's own `add` refuses attributes that it does not know.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        set.add(builder.function.attributes, WIDEST)
         return context.get_dummy_value()
 
     return types.none(), codegen
