@@ -5,7 +5,7 @@ and the number of neurons. The loop is made for each formula, since what is in i
 own step, and since the states are as many as the formula has.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
