@@ -3,7 +3,7 @@
 Each is a few instructions in LLVM's language, or a function of the C library or of Python's.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ from typing import (
     Generic,
     NewType,
     ParamSpec,
-    TypeVar,
     cast,
 )
 
@@ -34,7 +33,6 @@ from nengo_jit.engines.cpu.machine import Memory, Signature
 from nengo_jit.ir.memory import address
 
 P = ParamSpec("P")
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN OTHER")
 

@@ -11,7 +11,7 @@ None of it can be called from Python, and nothing here needs the compiler: a pro
 machine code comes from the disk never imports it.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

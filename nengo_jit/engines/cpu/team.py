@@ -10,7 +10,7 @@ All that the threads know of each other stands in one block of memory that lives
 process. Waiting threads spin for some microseconds, then sleep.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Python makes the call, so whatever comes of the comparison, what counts is what 
 the tape would have written goes to a shadow of the memory: a copy that was made before the call.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

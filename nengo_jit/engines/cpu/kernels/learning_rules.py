@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
-# (kernels are compiled: their arguments have no types in Python)
 """Kernels for learning rules.
 
 All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. A kernel of each

@@ -6,7 +6,7 @@ and those that spike. Where one product is all that makes the currents, it compu
 that currents are read while they are in the cache of the core that wrote them.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ and the number of neurons. The loop is made for each formula, since what is in i
 own step, and since the states are as many as the formula has.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -148,7 +148,13 @@ def _may_be_refused(operator: SimNeurons, lowering: Lowering) -> bool:
     return base.negative or not is_known or writers[0].output is not operator.J
 
 
-@lowers(SimNeurons, lambda operator: formula_of(operator.neurons) is not None)
+def _has_kernel(operator: SimNeurons) -> bool:
+    """Whether there is a kernel for neurons, whatever else may keep them in Python."""
+    formula = formula_of(operator.neurons)
+    return formula is not None and formula.random in (None, *DRAWS)
+
+
+@lowers(SimNeurons, _has_kernel)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | None:
     """Run the type's formula; types without one run in Python."""
     formula = formula_of(operator.neurons)

@@ -1,6 +1,7 @@
-# mypy: disable-error-code="no-untyped-def"
-# (kernels are compiled: their arguments have no types in Python)
 """Kernels for the operators of ``builder/operator.py``."""
+
+# What kernels call has no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Kernels that keep time, record probes and let a step count."""
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

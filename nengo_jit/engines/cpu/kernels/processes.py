@@ -5,7 +5,7 @@ Python. Random numbers come from the generator that nengo would give the process
 `nengo_jit.engines.cpu.random`.
 """
 
-# Numba reads some functions below from their bytecode; they have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

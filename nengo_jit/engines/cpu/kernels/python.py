@@ -7,7 +7,7 @@ list or a tuple of numbers, or an array. Whatever else is returned, or does not 
 finite, is left to a function in Python.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

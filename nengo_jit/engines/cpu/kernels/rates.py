@@ -1,6 +1,6 @@
 """Kernels for steady rates: the ``rate`` of formulas, for many neurons at many points."""
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

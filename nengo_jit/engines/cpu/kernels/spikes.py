@@ -5,7 +5,7 @@ kernel, or `flag_spikes`, sets a flag for each neuron, and `list_spikes` makes l
 for each population.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

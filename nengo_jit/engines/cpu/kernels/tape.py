@@ -14,7 +14,7 @@ the path is compared with Python (`nengo_jit.engines.cpu.kernels.compare`).
 Before the first instruction stands the head, see `N_PLACES`.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
-# (kernels are compiled: their arguments have no types in Python)
 """Kernels for sparse matrices and for convolutions.
 
 Convolutions are computed on images whose channels come last, so that the innermost loop runs
