@@ -14,7 +14,7 @@ the one that is not selected may be infinite or not a number, with the warnings 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -69,7 +69,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-@cache
+@lru_cache(maxsize=256)
 def bind(step: Any, library: Any) -> Any:
     """A formula on the arrays of another library than NumPy.
 

@@ -19,9 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+from nengo.utils.numpy import is_spmatrix
+
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.products import Rows, rows_of
 from nengo_jit.ir.signal import Signal
 
 # what makes steps that do what `compute` says
@@ -79,3 +83,24 @@ def computation(operator: Any, dt: float) -> Computation | None:
     return Computation(
         operator.compute, parameters, operator.inputs, operator.outputs, operator.place
     )
+
+
+def to_library(xp: Any, value: Any) -> Any:
+    """A parameter, or the value of a signal, for another library.
+
+    Parameters
+    ----------
+    xp : module
+        An array library.
+    value : object
+        Of NumPy or SciPy, or anything else.
+
+    Returns
+    -------
+    object
+        An array of the library for an array or a number (float), `Rows` for a sparse matrix, all
+        else as it is.
+    """
+    if is_spmatrix(value):
+        return Rows(*(xp.asarray(part) for part in rows_of(value)))
+    return xp.asarray(value) if isinstance(value, np.ndarray | float) else value

@@ -13,7 +13,7 @@ from nengo.exceptions import BuildError
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.products import dot, has_valid_indices
-from nengo_jit.ir.selection import as_selection, selects_twice
+from nengo_jit.ir.selection import as_selection, is_list_of_indices, selects_twice, without_mask
 
 
 class TimeUpdate(Operator, reference.TimeUpdate):
@@ -163,7 +163,10 @@ class Copy(Operator, reference.Copy):
         return as_selection(self.dst_slice)
 
     def parameters(self, dt: float) -> tuple[Any, ...]:
-        return (as_selection(self.src_slice),)
+        if self.src_slice is None:
+            return False, None
+        selection = without_mask(as_selection(self.src_slice), self.src.shape)
+        return len(self.src.shape) > 1 and is_list_of_indices(selection), selection
 
     def check(self, signals: SignalDict) -> None:
         if not self.inc and selects_twice(self.place, self.dst.shape):
@@ -173,8 +176,10 @@ class Copy(Operator, reference.Copy):
             )
 
     @staticmethod
-    def compute(xp: Any, selection: Any, src: Any) -> tuple[Any, ...]:
-        return (src[selection],)
+    def compute(xp: Any, has_rows: bool, selection: Any, src: Any) -> tuple[Any, ...]:
+        if selection is None:
+            return (src,)
+        return (xp.take(src, selection, axis=0) if has_rows else src[selection],)
 
 
 class ElementwiseInc(Operator, reference.ElementwiseInc):

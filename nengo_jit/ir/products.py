@@ -71,14 +71,15 @@ class Rows(NamedTuple):
 
 
 def rows_of(matrix: Any) -> Rows:
-    """The rows of a sparse matrix of SciPy's, in NumPy; what is stored twice is added up."""
-    stored = matrix.tocsr()
-    n_stored = np.diff(stored.indptr)
-    k, n = max(1, int(n_stored.max(initial=0))), stored.shape[0]
-    numbers, columns = np.zeros((k, n), stored.dtype), np.zeros((k, n), np.int64)
-    row = np.repeat(np.arange(n), n_stored)
-    place = np.arange(len(row)) - np.repeat(stored.indptr[:-1], n_stored), row
-    numbers[place], columns[place] = stored.data[: len(row)], stored.indices[: len(row)]
+    """The rows of a sparse matrix of SciPy's, in NumPy."""
+    elements = matrix.tocoo()
+    order = np.argsort(elements.row, kind="stable")
+    row, n = elements.row[order], matrix.shape[0]
+    n_elements = np.bincount(row, minlength=n)
+    place = np.arange(row.size) - (np.cumsum(n_elements) - n_elements)[row], row
+    shape = max(1, int(n_elements.max(initial=0))), n
+    numbers, columns = np.zeros(shape, matrix.dtype), np.zeros(shape, np.int64)
+    numbers[place], columns[place] = elements.data[order], elements.col[order]
     return Rows(numbers, columns)
 
 

@@ -18,6 +18,19 @@ def as_selection(selection: Any) -> Any:
     return indices if indices.size else indices.astype(int)  # [] has no type of its own
 
 
+def without_mask(selection: Any, shape: tuple[int, ...]) -> Any:
+    """What `as_selection` returned; the indices that it stands for, if it is a mask that fits."""
+    if not isinstance(selection, np.ndarray) or selection.dtype.kind != "b":
+        return selection
+    return np.flatnonzero(selection) if selection.shape == shape[:1] else selection
+
+
+def is_list_of_indices(selection: Any) -> bool:
+    """Whether what `as_selection` returned is a list of integers."""
+    is_list = isinstance(selection, np.ndarray) and selection.ndim == 1
+    return is_list and selection.dtype.kind in "iu"
+
+
 def has_repeats(indices: Any, length: int) -> bool:
     """Whether a list of indices into ``length`` elements names one of them twice.
 
