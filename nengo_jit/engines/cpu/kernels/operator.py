@@ -42,7 +42,8 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
-from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, as_selection, has_repeats
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.ir.selection import as_selection, has_repeats
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
