@@ -7,6 +7,7 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -73,6 +74,9 @@ class ReferenceEngine(Engine):
         self.read_clock()
         (clear or self.clear_samples)()
         self.broken = None
+
+    def explain(self) -> Plan:
+        return replace(self.plan, groups=(), steady=frozenset(), unread=frozenset())
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
         for i, (each, _) in enumerate(self._steps):

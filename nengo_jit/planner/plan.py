@@ -15,6 +15,7 @@ from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import levels
 from nengo_jit.planner.looks import with_looks
 from nengo_jit.planner.merge import Group, merge
+from nengo_jit.planner.printing import Execution, by_execution, by_group, in_order
 from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import verify_calls, verify_groups, verify_layout, verify_order
 
@@ -73,6 +74,8 @@ class Plan:
         The same operators, merged, in an order in which they can run as well.
     runs : tuple of tuple of Signal
         Writable signals that should follow each other in memory.
+    executions : tuple of Execution
+        What an engine that runs groups makes of each.
     in_python : tuple of (Operator, str)
         Those that the engine runs by calling Python, and why, in words that go on from "it".
         (The reference engine runs all so.)
@@ -92,6 +95,7 @@ class Plan:
     callers: frozenset[Operator] = frozenset()
     groups: tuple[Group, ...] = ()
     runs: Runs = ()
+    executions: tuple[Execution, ...] = ()
     in_python: tuple[tuple[Operator, str], ...] = ()
     compiled: tuple[tuple[Operator, str], ...] = ()
 
@@ -131,18 +135,15 @@ class Plan:
         return replace(plan, graph=graph).grouped(self.callers)
 
     def __str__(self) -> str:
-        lines = [
-            f"Plan: {len(self.operators)} operators in {len(self.groups)} groups, "
-            f"{len(self.probes)} probes, dt = {self.dt:g} s",
-            f"{'level':>5s} {'members':>8s} {'elements':>9s}  {'kind':28s}  first member",
-        ]
-        for group in self.groups:
-            first = group.members[0]
-            elements = sum(signal.size for op in group.members for signal in (*op.sets, *op.incs))
-            lines.append(
-                f"{group.level:5d} {len(group.members):8d} {elements:9d}  {group.kind:28s}  "
-                f"{getattr(first, 'tag', None) or first}"
-            )
+        how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
+        n, n_probes = len(self.operators), len(self.probes)
+        lines = [f"Plan: {n} operators {how}, {n_probes} probes, dt = {self.dt:g} s"]
+        if self.executions:
+            nanoseconds = sum(each.nanoseconds or 0.0 for each in self.executions)
+            lines[0] += f", kernels take about {1e-3 * nanoseconds:.2g} µs a step"
+            lines += by_execution(self.groups, self.executions)
+        else:
+            lines += by_group(self.groups) if self.groups else in_order(self.operators)
         lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
         if self.unread:
             written = [
