@@ -15,7 +15,7 @@ from nengo_jit.planner.layout import Runs, layout
 from nengo_jit.planner.levels import levels
 from nengo_jit.planner.looks import with_looks
 from nengo_jit.planner.merge import Group, merge
-from nengo_jit.planner.printing import Execution, by_execution, by_group, in_order
+from nengo_jit.planner.printing import Execution, by_execution, by_group, duration, in_order
 from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import verify_calls, verify_groups, verify_layout, verify_order
 
@@ -136,11 +136,11 @@ class Plan:
 
     def __str__(self) -> str:
         how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
-        n, n_probes = len(self.operators), len(self.probes)
-        lines = [f"Plan: {n} operators {how}, {n_probes} probes, dt = {self.dt:g} s"]
+        probes = f"{len(self.probes)} probe{'s' if len(self.probes) != 1 else ''}"
+        lines = [f"Plan: {len(self.operators)} operators {how}, {probes}, dt = {self.dt:g} s"]
         if self.executions:
             nanoseconds = sum(each.nanoseconds or 0.0 for each in self.executions)
-            lines[0] += f", kernels take about {1e-3 * nanoseconds:.2g} µs a step"
+            lines[0] += f", kernels take about {duration(nanoseconds)} a step"
             lines += by_execution(self.groups, self.executions)
         else:
             lines += by_group(self.groups) if self.groups else in_order(self.operators)

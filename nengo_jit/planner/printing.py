@@ -38,8 +38,9 @@ class Execution:
 
 
 def name_of(operator: Any) -> str:
-    """What an operator is for, in words."""
-    return getattr(operator, "tag", None) or str(operator)
+    """What an operator is for, in words; objects without a label are told apart by address."""
+    name = str(getattr(operator, "tag", None) or operator)
+    return name.replace(" (unlabeled) at ", " at ")
 
 
 def size_of(operator: Any) -> int:
@@ -83,11 +84,20 @@ def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> It
         numbers = f"{group.level:5d} {n:8d} {elements:9d} {threads:>7s} {nanoseconds:>7s}  "
         notes = [note if count == n else f"{count} {note}" for note, count in execution.notes]
         what = "; ".join([", ".join(execution.kernels), *notes] if execution.kernels else notes)
-        first, *more = wrap(f"{group.kind}: {what or 'nothing'}", WIDTH - INDENT)
+        first, *more = wrap(f"{group.kind}: {what or 'no kernel'}", WIDTH - INDENT)
         yield numbers + first
         for line in more:
             yield f"{'':{INDENT}s}{line}"
         yield clip(f"{'':{7}s}{name_of(group.members[0])}")
+
+
+def duration(nanoseconds: float) -> str:
+    """A duration with two significant digits, in a unit that suits it."""
+    for unit in ("ns", "µs", "ms", "s"):
+        if round(nanoseconds) < 1000 or unit == "s":
+            break
+        nanoseconds *= 1e-3
+    return f"{nanoseconds:.{0 if nanoseconds >= 10 else 1}f} {unit}"
 
 
 def _number(nanoseconds: float | None) -> str:

@@ -192,13 +192,9 @@ def executions(
                 notes["when somebody looks"] += 1
             if operator in in_python:
                 notes["in Python" if in_python[operator] else "compiled from Python"] += 1
+        kernels = tuple(assembly.kernels[number])
         is_known = in_python.keys().isdisjoint(group.members)
-        found.append(
-            Execution(
-                kernels=tuple(assembly.kernels[number]),
-                notes=tuple(notes.items()),
-                threads=threads_of(number),
-                nanoseconds=assembly.nanoseconds[number] if is_known else None,
-            )
-        )
+        threads = threads_of(number) if kernels or not is_known else ()
+        nanoseconds = assembly.nanoseconds[number] if is_known else None
+        found.append(Execution(kernels, tuple(notes.items()), threads, nanoseconds))
     return tuple(found)

@@ -99,7 +99,7 @@ def test_an_ensemble_array_is_one_row():
     model.build(net)
     (group,) = (g for g in make_plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
-    levels = engine_for(model)._lower()
+    levels = engine_for(model)._later._levels
     (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 
@@ -120,7 +120,8 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     output = model.sig[net.array.output]["out"]
     engine = engine_for(model)
     whole = CpuEngine(replace(engine.plan, unread=frozenset()), threads=1)
-    left_out = [p for level in engine._lower() for p in level if p.code.when == "after"]
+    left_out = [piece for level in engine._after._levels for piece in level]
+    assert {piece.code.when for piece in left_out} == {"after"}
     assert {p.operator for p in left_out} == engine.plan.unread == engine.explain().unread
     assert output in {signal for op in engine.plan.unread for signal in op.sets}
     engine.is_asked = True
