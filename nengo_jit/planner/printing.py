@@ -55,12 +55,13 @@ def clip(text: str, width: int = WIDTH) -> str:
 
 
 def in_order(operators: Sequence[Any]) -> Iterator[str]:
-    """A table of operators in their order; neighbours of one kind are summed up."""
-    yield f"{'operators':>9s} {'elements':>9s}  {'kind':28s}  first"
+    """A table of operators in their order, with the first of each: neighbours of one kind."""
+    yield f"{'operators':>9s} {'elements':>9s}  kind"
     for kind, neighbours in groupby(operators, kind_of):
         some = list(neighbours)
         elements = sum(map(size_of, some))
-        yield clip(f"{len(some):9d} {elements:9d}  {kind:28s}  {name_of(some[0])}")
+        yield clip(f"{len(some):9d} {elements:9d}  {kind}")
+        yield _about(some[0])
 
 
 def by_group(groups: Sequence[Group]) -> Iterator[str]:
@@ -88,7 +89,11 @@ def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> It
         yield numbers + first
         for line in more:
             yield f"{'':{INDENT}s}{line}"
-        yield clip(f"{'':{7}s}{name_of(group.members[0])}")
+        yield _about(group.members[0])
+
+
+def _about(operator: Any) -> str:
+    return clip(f"       {name_of(operator)}")
 
 
 def duration(nanoseconds: float) -> str:

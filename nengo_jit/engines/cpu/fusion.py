@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -80,8 +80,6 @@ class Fusion:
     searched : frozenset of Signal
         Outputs of spiking neurons that code of users may change, so that whoever multiplies them
         has to look for spikes.
-    parts : dict of ((Operator, Part), Operator)
-        For an operator and a part of it, which operator is fused into it as that.
     """
 
     fused_into: Mapping[Any, Fused]
@@ -89,11 +87,11 @@ class Fusion:
     methods: Mapping[Any, Method]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
-    parts: dict[tuple[Any, Part], Any] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        parts = {(each.into, each.part): op for op, each in self.fused_into.items()}
-        object.__setattr__(self, "parts", parts)
+    @property
+    def parts(self) -> dict[tuple[Any, Part], Any]:
+        """Dict of ((Operator, Part), Operator): what is fused into an operator as which part."""
+        return {(each.into, each.part): op for op, each in self.fused_into.items()}
 
     def is_absorbed(self, operator: Any) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""

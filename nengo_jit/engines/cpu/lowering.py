@@ -138,6 +138,7 @@ class Lowering:
         self._native = {op for op in plan.operators if _is_native(op, self.facts)}
         self.fusion = fuse(plan, self.facts, self._native)
         verify_fusion(plan, self.facts, self.fusion)
+        self._parts = self.fusion.parts
         self.arena = Arena(self.dtype)
         self.populations = Populations(plan, self.facts, self.arena)
         self.rows: dict[Any, Lowered | None] = {}
@@ -155,6 +156,7 @@ class Lowering:
         """Forget what only lowering needs, since everything has been lowered."""
         self.rows.clear()
         self._native.clear()
+        self._parts.clear()
         self.arena.finish()
         self.populations.finish()
         del self.facts
@@ -175,9 +177,14 @@ class Lowering:
         if self.fusion.is_absorbed(operator):
             return []
         for part, function in WITH_PART.items():
-            if (operator, part) in self.fusion.parts:
-                return function(operator, self.fusion.parts[operator, part], self)
+            other = self.part_of(operator, part)
+            if other is not None:
+                return function(operator, other, self)
         return LOWERINGS[type(operator)](operator, self)
+
+    def part_of(self, operator: Any, part: Part) -> Any:
+        """The operator that is fused into another one as some part of it; None if none is."""
+        return self._parts.get((operator, part))
 
     def relies_on(self, operator: Any, read: Callable[[], Any]) -> Any:
         """What a function returns, which the operator was lowered for: it may be another later."""

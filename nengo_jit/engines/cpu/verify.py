@@ -6,7 +6,6 @@ from typing import Any
 
 from nengo_jit.engines.cpu.facts import Facts
 from nengo_jit.engines.cpu.fusion import Fusion, Part
-from nengo_jit.planner.graph import overlap
 from nengo_jit.planner.plan import Plan
 from nengo_jit.planner.verify import PlanError
 
@@ -67,8 +66,6 @@ def _verify_bias(setter: Any, product: Any, plan: Plan, facts: Facts) -> None:
     """Check that a sum has no other terms than its bias and a product."""
     if set(facts.uses.writers_of(product.Y)) != {setter, product}:
         raise PlanError(f"others than {setter} and {product} write to the same sum")
-    if not overlap(setter.sets, product.incs):
-        raise PlanError(f"{setter} does not set what {product} adds to")
     _verify_hidden(setter, product, facts)
 
 

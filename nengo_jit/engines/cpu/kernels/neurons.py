@@ -212,7 +212,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
 
 def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
     """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
-    product = lowering.fusion.parts.get((operator, Part.CURRENTS))
+    product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
         return factors_of(product, lowering)
     J = lowering.address(operator.J)

@@ -694,7 +694,7 @@ def factors_of(operator: DotInc, lowering: Lowering) -> dict[str, Any]:
 
 def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
     """Address of what the sum y begins with: a constant, or else y itself."""
-    setter = lowering.fusion.parts.get((operator, Part.BIAS))
+    setter = lowering.part_of(operator, Part.BIAS)
     if setter is None:
         return start(y)
     if type(setter) is Reset:
