@@ -171,7 +171,7 @@ class CpuEngine(Engine):
         self.settle()
         self._exposure.has_grown = False
         try:
-            outdated = self._lowering.outdated()
+            outdated = self._lowering.assumptions.outdated()
             self._known = {
                 callback.operator: callback
                 for callback in self.callbacks
@@ -196,7 +196,7 @@ class CpuEngine(Engine):
         self._assembly, levels = assemble(self.plan, lowering, callbacks)
         self._constant = self._assembly.constant
         delayed = self._assembly.delayed | lowering.delayed
-        self._exposure.begin(lowering.assumptions, lowering.fragile, delayed, bool(callbacks))
+        self._exposure.begin(lowering.assumptions, delayed, bool(callbacks))
         lowering.finish()
         if set(callbacks) != set(self.callbacks):
             self._tracing.reset()
@@ -214,7 +214,7 @@ class CpuEngine(Engine):
         self.settle()
         self.broken = RESET_INTERRUPTED
         self._has_begun = False
-        if self._lowering.outdated():
+        if self._lowering.assumptions.outdated():
             self._request_assembly()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
@@ -279,7 +279,7 @@ class CpuEngine(Engine):
         self._exposure.hand_out_constants(arrays)
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
-        if self._lowering.has_lowered(operator):
+        if self._lowering.assumptions.is_about(operator):
             self._request_assembly()
 
     def _request_assembly(self) -> None:

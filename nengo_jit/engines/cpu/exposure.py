@@ -8,11 +8,12 @@ operators that are written in Python.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.assumptions import Assumptions
 from nengo_jit.engines.cpu.contracts import CONTRACTS
 from nengo_jit.engines.cpu.mentions import OPENING, mentioned
 from nengo_jit.engines.recording import Recording
@@ -22,7 +23,6 @@ from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.looks import bases_of
 
-Holds = Callable[[], bool]
 MOST_LOOKS = 10  # through the code of users; to look takes a tenth of a millisecond and more
 MOST_PROGRAMS = 10  # that are made before all is taken to be exposed
 
@@ -68,8 +68,7 @@ class Exposure:
         self.is_doubtful = False
         self._n_looks = 0
         self._is_all_public = False
-        self._assumptions: Mapping[Signal, Sequence[Holds]] = {}
-        self._fragile: Sequence[tuple[Signal, Holds]] = ()
+        self._assumptions = Assumptions()
         self._delayed: set[Signal] = set()
         self._runs_python = False
         self._n_programs = 0
@@ -108,25 +107,19 @@ class Exposure:
             self._add_all(constants=not names.isdisjoint(OPENING))
         return bool(changed) or bool(names) or (bool(new) and bool(self))
 
-    def begin(
-        self,
-        assumptions: Mapping[Signal, Sequence[Holds]],
-        fragile: Sequence[tuple[Signal, Holds]],
-        delayed: set[Signal],
-        runs_python: bool,
-    ) -> None:
+    def begin(self, assumptions: Assumptions, delayed: set[Signal], runs_python: bool) -> None:
         """Note what programs rely on from now on.
 
         Parameters
         ----------
-        assumptions, fragile : mapping and sequence of (Signal, callable)
-            See `nengo_jit.engines.cpu.lowering.Lowering`.
+        assumptions : Assumptions
+            What operators were lowered for.
         delayed : set of Signal
             Bases of what is not computed in each step, or read from.
         runs_python : bool
             Whether there is code of users in a step.
         """
-        self._assumptions, self._fragile, self._delayed = assumptions, fragile, delayed
+        self._assumptions, self._delayed = assumptions, delayed
         self._runs_python = runs_python
         self._constants = None
         self._n_programs += 1
@@ -169,12 +162,12 @@ class Exposure:
             self.is_doubtful = False
             if self._runs_python and not self._is_all_public:
                 self._look_again()
-        for base, holds in self._fragile:
+        for base, holds in self._assumptions.fragile:
             if not holds():
                 self.add(base)
         for base in self.watched - self.public if self.watched else ():
             is_open = self._runs_python and self._numbers(base).flags.writeable
-            if is_open or not all(holds() for holds in self._assumptions.get(base, ())):
+            if is_open or not all(holds() for holds in self._assumptions.constants.get(base, ())):
                 self.add(base)
 
     def _look_again(self) -> None:

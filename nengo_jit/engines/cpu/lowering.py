@@ -7,7 +7,6 @@ operator, and on what `nengo_jit.engines.cpu.fusion` says of it, alone: the orde
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.arena import Arena, Pool
+from nengo_jit.engines.cpu.assumptions import Assumptions
 from nengo_jit.engines.cpu.contracts import CONTRACTS
 from nengo_jit.engines.cpu.exposure import Exposure
 from nengo_jit.engines.cpu.facts import Facts
@@ -111,6 +111,8 @@ class Lowering:
         Where constants and buffers come from.
     populations : Populations
         Where spikes are flagged and listed.
+    assumptions : Assumptions
+        What operators were lowered for.
     rows : dict of (Operator, list or None)
         What has been lowered so far.
     at_reset : dict of (Operator, callable)
@@ -121,10 +123,6 @@ class Lowering:
         Generators of random numbers that are begun anew at each reset, and go on from there.
     tables : dict of (Operator, numpy.ndarray)
         What kernels are told of tables that are made at each reset, see `Table`.
-    assumptions : dict of (Signal, list of callable)
-        For each base of a constant, what tells whether all is still as it was when lowered.
-    fragile : list of tuple of Signal and callable
-        Assumptions that anybody can break: whether they hold must be asked before each run.
     delayed : set of Signal
         Bases that are not in each step what they would be in Python.
     loans : list of Loan
@@ -140,17 +138,14 @@ class Lowering:
         verify_fusion(plan, self.facts, self.fusion)
         self._parts = self.fusion.parts
         self.arena = Arena(self.dtype)
+        self.assumptions = Assumptions()
         self.populations = Populations(plan, self.facts, self.arena)
         self.rows: dict[Any, Lowered | None] = {}
         self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
         self.streams: dict[Any, Stream] = {}
         self.tables: dict[Any, Any] = {}
-        self.assumptions: dict[Signal, list[Callable[[], bool]]] = defaultdict(list)
-        self.fragile: list[tuple[Signal, Callable[[], bool]]] = []
         self.delayed: set[Signal] = set()
         self.loans: list[Loan] = []
-        self._origins: dict[Any, tuple[Any, ...]] = {}
-        self._contents: dict[Any, list[tuple[Callable[[], Any], Any]]] = {}
 
     def finish(self) -> None:
         """Forget what only lowering needs, since everything has been lowered."""
@@ -169,7 +164,7 @@ class Lowering:
 
     def lower(self, operator: Any) -> Lowered | None:
         """Lower an operator, once: rows of kernels for it; None if it must run in Python."""
-        self._origins[operator] = tuple(vars(operator).values())
+        self.assumptions.note(operator)
         rows = self.rows[operator] = self._lower(operator) if operator in self._native else None
         return rows
 
@@ -185,24 +180,6 @@ class Lowering:
     def part_of(self, operator: Any, part: Part) -> Any:
         """The operator that is fused into another one as some part of it; None if none is."""
         return self._parts.get((operator, part))
-
-    def relies_on(self, operator: Any, read: Callable[[], Any]) -> Any:
-        """What a function returns, which the operator was lowered for: it may be another later."""
-        value = read()
-        self._contents.setdefault(operator, []).append((read, value))
-        return value
-
-    def has_lowered(self, operator: Any) -> bool:
-        """Whether an operator is one of those that were lowered."""
-        return operator in self._origins
-
-    def outdated(self) -> set[Any]:
-        """Operators that are not any more what they were when they were lowered."""
-        changed = {op for op, before in self._origins.items() if _differ(op, before)}
-        for operator, facts in self._contents.items():
-            if any(read() != value for read, value in facts):
-                changed.add(operator)
-        return changed
 
     def continue_from(self, other: Lowering) -> None:
         """Take over what kernels know that stands in no signal."""
@@ -221,14 +198,10 @@ class Lowering:
         """Address of a signal's first element."""
         return self.facts.address(signal)
 
-    def assume(self, signal: Signal, check: Callable[[], bool]) -> None:
-        """Note what tells whether a constant is still what something was lowered for."""
-        self.assumptions[signal.base].append(check)
-
     def copied(self, signal: Signal, values: Any, pool: Pool = Pool.OTHERS) -> Address:
         """Address of a copy of numbers that stand in a constant signal."""
         copy = self.arena.copy(values, pool=pool)
-        self.assume(signal, partial(np.array_equal, copy, values))
+        self.assumptions.assume(signal, partial(np.array_equal, copy, values))
         return start(copy)
 
     def columns(self, signal: Signal, matrix: np.ndarray) -> Address:
@@ -236,7 +209,7 @@ class Lowering:
         copy = self.arena.columns(matrix)
         if copy is None:
             return start(matrix)
-        self.assume(signal, partial(np.array_equal, copy, matrix.T))
+        self.assumptions.assume(signal, partial(np.array_equal, copy, matrix.T))
         return start(copy)
 
 
@@ -246,10 +219,3 @@ def _is_native(operator: Any, facts: Facts) -> bool:
         return False
     check = CHECKS.get(type(operator))
     return check is None or check(operator, facts)
-
-
-def _differ(operator: Any, before: tuple[Any, ...]) -> bool:
-    try:
-        return tuple(vars(operator).values()) != before
-    except ValueError:  # another array
-        return True

@@ -384,7 +384,7 @@ def _scale(operator: SimVoja, lowering: Lowering) -> Address:
     scale = operator.scale
     held = hold(scale)
     if held is None or scale.dtype != lowering.dtype or not contiguous(scale):
-        lowering.relies_on(operator, scale.tobytes)
+        lowering.assumptions.rely_on(operator, scale.tobytes)
         return lowering.arena.constant(scale)
     lowering.arena.keep(held)
     return start(scale)

@@ -470,7 +470,9 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
 
 
 def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered | None:
-    lowering.relies_on(operator, partial(_contents, operator.src_slice, operator.dst_slice))
+    lowering.assumptions.rely_on(
+        operator, partial(_contents, operator.src_slice, operator.dst_slice)
+    )
     selected, target = as_selection(operator.src_slice), as_selection(operator.dst_slice)
     is_list = isinstance(target, np.ndarray)
     if is_list and not operator.inc and has_repeats(target, len(dst)):

@@ -542,7 +542,7 @@ def _lower_piecewise(operator: SimProcess, y: np.ndarray, lowering: Lowering) ->
     process = operator.process
     if process.interpolation != "zero" or any(map(callable, process.data.values())):
         return None
-    lowering.relies_on(
+    lowering.assumptions.rely_on(
         operator, lambda: [(t, np.array(v).tolist()) for t, v in process.data.items()]
     )
     times, values = zip(*sorted(process.data.items()))

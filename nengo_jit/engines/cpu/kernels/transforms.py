@@ -159,8 +159,8 @@ def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
         return all(each is array for each, array in zip(now, arrays))
 
     lowering.arena.keep(held)
-    lowering.assume(operator.A, lambda: all(map(np.array_equal, indices, copies)))
-    lowering.fragile.append((operator.A.base, are_the_same))
+    lowering.assumptions.assume(operator.A, lambda: all(map(np.array_equal, indices, copies)))
+    lowering.assumptions.fragile.append((operator.A.base, are_the_same))
     return True
 
 
@@ -386,7 +386,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         Y = image
     skip = lowering.facts.is_fixed(operator.W) and bool(np.isfinite(W).all())
     if skip:
-        lowering.assume(operator.W, lambda: bool(np.isfinite(W).all()))
+        lowering.assumptions.assume(operator.W, lambda: bool(np.isfinite(W).all()))
     if operator.is_transpose:
         numbers = transposed_geometry(operator, W, X, Y)
         work = W[..., 0].size // int(np.prod(operator._strides))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
-from nengo_jit.builder.operator import Copy
+from nengo_jit.builder.operator import Copy, Reset
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.reference import ReferenceEngine
@@ -33,6 +33,21 @@ def test_pes(check, maker, seed, bits, n_post, n_pre):
     weights, delta = make.signal(n_post, n_pre), make.signal(n_post, n_pre)
     rule = SimPES(make.signal(n_pre), make.signal(n_post), delta, 1e-2)
     check([rule, Copy(delta, weights, inc=True)])
+
+
+@pytest.mark.parametrize("view", [np.s_[::-1], np.s_[:, ::-1], np.s_[:1], np.s_[1:2]])
+def test_a_delta_that_is_added_in_another_way(check, maker, view):
+    make = maker(0, 64)
+    weights, delta = make.signal(4, 5), make.signal(4, 5)
+    rule = SimPES(make.signal(5), make.signal(4), delta, 1e-2)
+    check([rule, Copy(delta[view], weights, inc=True)])
+
+
+def test_a_delta_that_is_set_before_it_is_added(check, maker):
+    make = maker(0, 64)
+    weights, delta = make.signal(4, 5), make.signal(4, 5)
+    rule = SimPES(make.signal(5), make.signal(4), delta, 1e-2)
+    check([Reset(delta, 0.5), rule, Copy(delta, weights, inc=True)])
 
 
 @by_example
