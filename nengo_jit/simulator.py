@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import threading
 import time
 import warnings
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from operator import index
 from typing import Any
 
@@ -26,13 +25,15 @@ from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions
+from nengo_jit.by_hand import StepsByHand
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import Engine, engine_class
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.engines.rates import OnEngine
-from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.evaluator import IN_PYTHON
 from nengo_jit.planner import Plan, dependency_graph, make_plan
+from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,6 @@ class Simulator(nengo.Simulator):
         self.progress_bar = progress_bar
         self.optimize = optimize
         self._threads = n_threads(threads)
-        self._turn: Any = threading.RLock()  # held by the thread that runs or resets
         if compile_python not in (True, False, "report"):
             raise ValidationError(
                 f"Must be True, False or 'report' (got {compile_python!r})", attr="compile_python"
@@ -150,18 +150,16 @@ class Simulator(nengo.Simulator):
                 decoder_cache=decoder_cache(f"nengo_jit, engine {chosen_engine.name}"),
             )
         self.model = model
-        self._records_itself = any(
-            getattr(type(self), name) is not OURS[name] for name in ("_probe", "_probe_step_time")
-        )
+        self._records_itself = self._has_replaced("_probe", "_probe_step_time")
         self._engine = self._build(network, chosen_engine)
         self._engine.is_asked = True
+        self._turn = Turn(self._engine)
         self._step_order = list(self._engine.plan.operators)
-        self._hand_made_steps: list[Step] | None = None
+        self._by_hand: StepsByHand | None = None
         self._hand_set_time: float | None = None
-        self._catch_up = partial(catch_up, self._engine, self._turn)
-        self._signals: LiveSignals | None = LiveSignals(self._engine, self._catch_up)
+        self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         SIMULATORS.add(self)
-        self._sim_data = RawData(self.model.params, self._engine, self._catch_up)
+        self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
         self.data = SimulationData(self._sim_data)
 
         if seed is None and network is not None and network.seed is not None:
@@ -223,16 +221,15 @@ class Simulator(nengo.Simulator):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._turn:
-            return self._state()
+        return self._turn.hold(self._state)
 
     def _state(self) -> dict[str, Any]:
-        self._catch_up()
+        self._turn.catch_up()
         signals = {} if self._signals is None else self._engine.signals
         return {
             "model": self.model,
             "signals": {s: array for s, array in signals.items() if not s.readonly},
-            "generators": {op: state.copy() for op, state in self._engine.generators.items()},
+            "generators": {op: each.buffer.copy() for op, each in self._engine.generators.items()},
             "samples": {probe: self.data.raw[probe] for probe in self.model.probes},
             "seed": self.seed,
             "progress_bar": self.progress_bar,
@@ -258,13 +255,13 @@ class Simulator(nengo.Simulator):
             self._engine.signals[signal] = value
         self._engine.read_clock()
         for operator, generator in state["generators"].items():
-            self._engine.generators[operator][:] = generator
+            self._engine.generators[operator].buffer[:] = generator
         for probe, samples in state["samples"].items():
             self.data.raw[probe].extend(samples)
         if state["closed"]:
             self.close()
 
-    @property
+    @cached_property
     def dg(self) -> dict[Operator, list[Operator]]:
         """Dict of (Operator, list of Operator): for each operator those that depend on it."""
         return dependency_graph(self.model.operators)
@@ -299,13 +296,16 @@ class Simulator(nengo.Simulator):
     @property
     def plan(self) -> Plan:
         """Plan: what is run; print it to read it."""
-        with self._turn:
-            return self._engine.explain()
+        return self._turn.hold(self._engine.explain)
 
     @property
     def rng(self) -> np.random.RandomState:
         """numpy.random.RandomState: what processes without a seed drew theirs from at reset."""
         return self._engine.rng
+
+    @rng.setter
+    def rng(self, value: np.random.RandomState) -> None:
+        self._engine.rng = value  # until the next reset, as in nengo
 
     @property
     def signals(self) -> LiveSignals | None:
@@ -313,44 +313,36 @@ class Simulator(nengo.Simulator):
         self._engine.look_again()
         return self._signals
 
+    @signals.setter
+    def signals(self, value: LiveSignals | None) -> None:
+        if value is not None and value is not self._signals:
+            message = "The memory is the engine's. Write to it: sim.signals[signal] = value"
+            raise ReadonlyError(attr="signals", obj=self, msg=message)
+        self._signals = value
+
     @property
     def step_order(self) -> list[Operator]:
         """List of Operator: in the order in which they are carried out in a step."""
         return self._step_order
 
     @property
-    def _steps(self) -> list[Step]:
-        """List of callable: functions that carry a step out by hand, on the live memory.
+    def _steps(self) -> Any:
+        """List of callable: functions that carry a step out, see `StepsByHand`.
 
-        Those that the engine carries out in Python are the engine's own. Others are made, by the
-        operator's ``make_step``, when somebody asks for them.
+        If they are replaced, or the list is changed, they are what a step does, as in nengo.
         """
-        if self._hand_made_steps is None:
-            rng = np.random.RandomState(self.seed)
-            in_python = self._engine.python_steps
-            self._hand_made_steps = []
-            for operator in self._step_order:  # in nengo's order, since they draw from rng
-                if operator not in in_python:
-                    step = self._made_by_hand(operator, rng)
-                else:
-                    step = in_python[operator]
-                    if isinstance(operator, nengo.builder.processes.SimProcess):
-                        operator.process.get_rng(rng)
-                self._hand_made_steps.append(step)
-        return self._hand_made_steps
+        if self._by_hand is None:
+            by_hand = StepsByHand(self._engine, self._turn.catch_up)
+            by_hand.make(self._step_order, self.seed)
+            self._by_hand = by_hand
+        return self._by_hand.steps
 
-    def _made_by_hand(self, operator: Operator, rng: np.random.RandomState) -> Step:
-        """A step of an operator's on the live memory, which the engine knows to be changed then."""
-        engine, catch_up = self._engine, self._catch_up
-        step = operator.make_step(engine.signals, self.dt, rng)
-
-        def by_hand() -> None:
-            catch_up()
-            for signal in operator.all_signals:
-                engine.hand_out(signal)
-            step()
-
-        return by_hand
+    @_steps.setter
+    def _steps(self, value: Any) -> None:
+        if self._by_hand is None:
+            self._by_hand = StepsByHand(self._engine, self._turn.catch_up, value)
+        else:
+            self._by_hand.steps = value
 
     @property
     def time(self) -> float:
@@ -386,11 +378,13 @@ class Simulator(nengo.Simulator):
         calls it within a step, the run ends without that step.
         """
         self.closed = True
-        with self._turn:
-            if self._engine.is_running:
-                message = "Simulator was closed by a function that it has called."
-                self._engine.abandon(SimulatorClosed(message))
-            self._signals = None
+        self._turn.hold(self._close)
+
+    def _close(self) -> None:
+        if self._engine.is_running:
+            message = "Simulator was closed by a function that it has called."
+            self._engine.abandon(SimulatorClosed(message))
+        self._signals = None
 
     def _check_open(self, what: str) -> None:
         if self.closed:
@@ -409,14 +403,18 @@ class Simulator(nengo.Simulator):
         SimulatorClosed
             If the simulator is closed.
         """
-        with self._turn:
-            self._check_open("be reset")
-            if seed is not None:
-                self.seed = seed
-            self._engine.reset(self.seed, self.clear_probes)
-            self._hand_made_steps = self._hand_set_time = None
-            if self._records_itself:
-                self._probe_step_time()
+        self._turn.hold(self._reset, seed)
+
+    def _reset(self, seed: int | None) -> None:
+        self._check_open("be reset")
+        if seed is not None:
+            self.seed = seed
+        self._engine.reset(self.seed, self.clear_probes)
+        self._by_hand = self._hand_set_time = None
+        if self._step_order != [*self._engine.plan.operators]:
+            self._steps  # noqa: B018  # carry out what users have made of it from now on
+        if self._records_itself:
+            self._probe_step_time()
 
     def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
         """Simulate for a given time, rounded to the nearest step.
@@ -473,38 +471,85 @@ class Simulator(nengo.Simulator):
         """
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
-        step: Any = self.step
-        is_ours = getattr(step, "__func__", None) is OURS["step"] and not self._records_itself
-        with self._turn if is_ours else nullcontext():  # another thread may carry out its steps
-            self._check_open("run")
-            with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-                if is_ours:
-                    self._run_chunks(steps, tracker)
-                else:
-                    for _ in range(steps):
-                        step()
-                        tracker.total_progress.step()
+        if self._is_run_by_engine:
+            self._turn.hold(self._run_steps, steps, bar)
+        else:  # another thread may carry out its steps
+            self._run_steps(steps, bar)
 
-    def _run_chunks(self, steps: int, tracker: ProgressTracker) -> None:
+    def _run_steps(self, steps: int, bar: Any) -> None:
+        self._check_open("run")
+        with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
+            done = self._run_chunks(steps, tracker)
+            for _ in range(steps - done):
+                self.step()
+                tracker.total_progress.step()
+
+    @property
+    def _is_run_by_engine(self) -> bool:
+        """Whether the engine may carry out many steps, with nothing to be called in between."""
+        return not (
+            self._has_replaced("step")
+            or self._records_itself
+            or (self._by_hand is not None and not self._by_hand.do_what_the_engine_does)
+        )
+
+    def _run_chunks(self, steps: int, tracker: ProgressTracker) -> int:
+        """Have the engine carry out steps for as long as it may; returns how many."""
         done, chunk = 0, 1
-        while done < steps:
+        while done < steps and self._is_run_by_engine:
             self._check_open("run")  # somebody may have closed it meanwhile
-            chunk = min(chunk, steps - done)
             start = time.perf_counter()
-            self._engine.run(chunk)
+            n_done = self._engine.run(min(chunk, steps - done))
             seconds = time.perf_counter() - start
-            done += chunk
-            tracker.total_progress.step(chunk)
+            if self._records_itself:  # since that step
+                self._probe()
+            done += n_done
+            tracker.total_progress.step(n_done)
             # at most tenfold, since the first steps may not be typical
-            chunk = max(1, min(10 * chunk, int(chunk * CHUNK_SECONDS / max(seconds, 1e-9))))
+            chunk = max(1, min(10 * n_done, int(n_done * CHUNK_SECONDS / max(seconds, 1e-9))))
+        return done
 
     def step(self) -> None:
         """Simulate one step; for errors see `run`."""
-        with self._turn:
+        self._turn.hold(self._step)
+
+    def _step(self) -> None:
+        if self.closed:
             self._check_open("run")
+        by_hand = self._by_hand
+        if by_hand is None or by_hand.do_what_the_engine_does:
             self._engine.run(1)
             if self._records_itself:
                 self._probe()
+        else:
+            self._engine.check_usable()
+            by_hand.carry_out()
+            self._probe()
+
+    def _has_replaced(self, *names: str) -> bool:
+        """Whether methods are not those of this class any more: nengo calls what is in place."""
+        own, kind = vars(self), type(self)
+        return any(name in own or getattr(kind, name) is not OURS[name] for name in names)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in REPLACEABLE:
+            self._see_replaced()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in REPLACEABLE:
+            self._see_replaced()
+
+    def _see_replaced(self) -> None:
+        """Go on, after the step that is being carried out, with what is in place now."""
+        if "_sim_data" not in vars(self):  # is yet to be made
+            return
+        if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
+            self._records_itself = True
+            for probe, samples in self._engine.stop_recording().items():
+                self._sim_data[probe] = samples
+        self._engine.pause()
 
     def _probe(self) -> None:
         """Record what is due, after a step that was carried out by hand.
@@ -559,6 +604,7 @@ class Simulator(nengo.Simulator):
 
 # What is not this any more was replaced, by a subclass or from outside, and has to be called.
 OURS = {name: vars(Simulator)[name] for name in ("step", "_probe", "_probe_step_time")}
+REPLACEABLE = {*OURS, "_steps"}
 
 
 SIMULATORS: weakref.WeakSet[Simulator] = weakref.WeakSet()
@@ -567,43 +613,12 @@ SIMULATORS: weakref.WeakSet[Simulator] = weakref.WeakSet()
 def _after_fork() -> None:
     """A thread that runs a simulator does not exist in a process that another thread forks."""
     for sim in list(SIMULATORS):
-        if sim._turn.acquire(blocking=False):
-            sim._turn.release()
-        else:
-            sim._turn._at_fork_reinit()
+        if sim._turn.after_fork():
             sim._engine.lose_run()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def catch_up(engine: Engine, turn: Any) -> None:
-    """Have an engine finish what it has put off, unless a run goes on.
-
-    Parameters
-    ----------
-    engine : Engine
-        What has run.
-    turn : threading.RLock
-        Held by the thread that runs, as long as it does.
-
-    Notes
-    -----
-    Ctrl-C may come between any two calls, such as those that acquire the lock and look at what has
-    come of it. So what tells whether it is to be released is the call that releases it.
-    """
-    if turn._is_owned():
-        engine.settle()
-        return
-    try:
-        if turn.acquire(blocking=False):
-            engine.settle()
-    finally:
-        try:  # noqa: SIM105  # what `suppress` does in Python could be interrupted
-            turn.release()
-        except RuntimeError:  # it was not acquired
-            pass
 
 
 @contextmanager

@@ -23,6 +23,8 @@ PIPELINE = [
     "planner",
     "engines",
     "data",
+    "turn",
+    "by_hand",
     "simulator",
     "__init__",
     "__main__",

@@ -13,7 +13,7 @@ from sharing import sharing
 
 import nengo_jit
 from nengo_jit.engines import ENGINES
-from nengo_jit.simulator import catch_up
+from nengo_jit.turn import Turn
 
 PATIENCE = 60  # seconds after which a test fails that would wait for ever
 
@@ -331,7 +331,7 @@ def test_constants_stay_in_a_run_that_is_reset(engine):
 
 @pytest.mark.parametrize("is_free", [True, False])
 def test_nothing_stays_locked_if_reading_is_interrupted(is_free):
-    class Turn:
+    class Lock:
         """A lock of which the call that acquires it is interrupted when it is about to return."""
 
         def __init__(self):
@@ -342,12 +342,14 @@ def test_nothing_stays_locked_if_reading_is_interrupted(is_free):
             assert self.lock.acquire(blocking) is is_free
             raise KeyboardInterrupt
 
-    turn = Turn()
+    turn, lock = Turn(None), Lock()
+    turn._lock = lock
     if not is_free:
-        Thread(turn.lock.acquire).result()
-    with pytest.raises(KeyboardInterrupt):
-        catch_up(None, turn)
-    assert not turn.lock._is_owned()
+        Thread(lock.lock.acquire).result()
+    for call in (turn.catch_up, lambda: turn.hold(pytest.fail)):
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        assert not lock.lock._is_owned()
 
 
 @each_engine

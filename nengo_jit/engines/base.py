@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from nengo.exceptions import SimulationError
@@ -20,6 +20,24 @@ from nengo_jit.planner.plan import Plan
 
 RESET_INTERRUPTED = "The latest reset has not come to its end."
 RUN_LOST = "This process was forked while another thread ran the simulator."
+
+
+class GeneratorState(Protocol):
+    """State of a generator of random numbers.
+
+    Attributes
+    ----------
+    buffer : numpy.ndarray
+        All of it.
+    """
+
+    buffer: np.ndarray
+
+    def load(self, rng: np.random.RandomState) -> None:
+        """Go on from the state of ``rng``."""
+
+    def give(self, rng: np.random.RandomState) -> None:
+        """Let ``rng`` go on from this state."""
 
 
 class Engine(ABC):
@@ -52,8 +70,8 @@ class Engine(ABC):
     is_asked : bool
         Whether whoever has the engine calls `settle` and `hand_out` before looking at signals.
         What nobody looks at can then be put off from run to run.
-    generators : dict of (Operator, numpy.ndarray)
-        Live states of generators of random numbers, as far as the engine has them.
+    generators : dict of (Operator, GeneratorState)
+        Live states of the generators of processes, as far as the engine has them.
     recording : Recording
         What counts the steps and owns the samples.
     rng : numpy.random.RandomState
@@ -75,7 +93,7 @@ class Engine(ABC):
         compile_python: bool = True,
     ):
         self.plan = plan
-        self.generators: dict[Any, np.ndarray] = {}
+        self.generators: dict[Any, GeneratorState] = {}
         self.broken: str | None = RESET_INTERRUPTED
         self.is_asked = False
 
@@ -176,8 +194,12 @@ class Engine(ABC):
         return {}
 
     @abstractmethod
-    def run(self, n_steps: int) -> None:
-        """Carry out ``n_steps`` steps."""
+    def run(self, n_steps: int) -> int:
+        """Carry out steps, and return how many: ``n_steps``, or fewer if the run is paused."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """End the run that goes on, if there is one, after the step that is being carried out."""
 
     @property
     @abstractmethod
@@ -224,6 +246,16 @@ class Engine(ABC):
     def clear_samples(self) -> None:
         """Begin a new list of samples for each probe; lists handed out before stay as they are."""
         self.recording.clear()
+
+    def stop_recording(self) -> dict[Any, Any]:
+        """Record no samples any more, from the step on that is being carried out.
+
+        Returns
+        -------
+        dict of (nengo.Probe, Samples or Any)
+            Where the samples have gone to.
+        """
+        return self.recording.stop()
 
     def read_clock(self) -> None:
         """Take the number of completed steps from the signal that counts them."""

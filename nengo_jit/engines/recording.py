@@ -134,6 +134,22 @@ class Recording:
         for probe, block in blocks.items():
             self._redirect(probe, block, ticks)
 
+    def stop(self) -> dict[Any, Any]:
+        """Record nothing any more, from the step on that is being carried out.
+
+        Returns
+        -------
+        dict of (nengo.Probe, Samples or Any)
+            What samples have gone to, with all of them.
+        """
+        targets = {probe: self.latest(probe) for probe in self.recorders}
+        for probe in targets:
+            self.redirect(probe)
+        self.deliver()
+        self.recorders, self._targets = {}, {}
+        self.clock.calls = 0
+        return targets
+
     def deliver(self) -> None:
         """Append what is to be appended; to be called when a step is complete, by who runs it."""
         has_lists = False

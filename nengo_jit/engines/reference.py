@@ -52,7 +52,7 @@ class ReferenceEngine(Engine):
             operator.init_signals(self.signals)
         self.recording = Recording(plan.probes, self.signals)
         self._steps: list[tuple[Operator, Step]] = []
-        self._is_running = False
+        self._is_running = self._is_paused = False
         self._error: Exception | None = None  # which ends the run
         SimNeurons.engines.add(self)
 
@@ -84,17 +84,24 @@ class ReferenceEngine(Engine):
     def python_steps(self) -> dict[Operator, Step]:
         return dict(self._steps)
 
-    def run(self, n_steps: int) -> None:
+    def run(self, n_steps: int) -> int:
         self.check_usable()
         is_within, self._is_running = self._is_running, True
+        n_done = 0
         try:
             with np.errstate(invalid="raise", divide="ignore"):
-                for _ in range(n_steps):
+                while n_done < n_steps and not self._is_paused:
                     self._run_step()
                     self.settle()
+                    n_done += 1
         finally:
             self._is_running = is_within
+            self._is_paused = self._is_paused and is_within
             self.settle()
+        return n_done
+
+    def pause(self) -> None:
+        self._is_paused = self._is_running
 
     @property
     def is_running(self) -> bool:

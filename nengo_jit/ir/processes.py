@@ -98,13 +98,17 @@ class SimProcess(Operator, reference.SimProcess):
         return f"{self.process}, {self.input} -> {self.output}"
 
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        return self.make_step_with(signals, dt, self.process.get_rng(rng))
+
+    def make_step_with(self, signals: SignalDict, dt: float, own_rng: Any) -> Step:
+        """As `make_step`, with a generator of random numbers for the process itself."""
         t, output = signals[self.t], signals[self.output]
         input = None if self.input is None else signals[self.input]
         step_f = self.process.make_step(  # the name is nengo's, by which nengo-loihi finds it
             (0,) if input is None else input.shape,
             output.shape,
             dt,
-            self.process.get_rng(rng),
+            own_rng,
             {name: signals[signal] for name, signal in self.state.items()},
         )
 

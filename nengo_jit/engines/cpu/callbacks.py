@@ -13,8 +13,7 @@ from math import inf
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
+from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.contracts import contiguous
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
@@ -115,29 +114,38 @@ class ShortRuns:
     ----------
     clock : callable
         Returns the time (seconds).
+
+    Attributes
+    ----------
+    is_trial : bool
+        Whether the run that goes on is a trial.
     """
 
     def __init__(self, clock: Callable[[], float] = perf_counter):
+        self.is_trial = False
         self._clock = clock
         self._n_runs = 0
         self._best = [inf, inf]  # seconds of a run in Python, and with tapes
+        self._uses_tapes = False
         self._start = 0.0
 
     def begin(self) -> bool:
         """Whether to use tapes for the run that begins."""
-        if self._n_runs >= 2 * N_TRIALS:
-            return self._best[True] < self._best[False]
-        self._start = self._clock()
-        return self._n_runs >= N_TRIALS
+        n = self._n_runs = self._n_runs % N_RUNS + 1
+        if n > 2 * N_TRIALS:
+            return self._uses_tapes
+        if n == 1:
+            self._best = [inf, inf]
+        self.is_trial, self._start = True, self._clock()
+        return n > N_TRIALS
 
     def end(self) -> None:
-        """Take note that the run has ended."""
-        if self._n_runs < 2 * N_TRIALS:
-            way = self._n_runs // N_TRIALS
+        """Take note that a run which is a trial has ended."""
+        if self.is_trial:
+            self.is_trial = False
+            way = self._n_runs > N_TRIALS
             self._best[way] = min(self._best[way], self._clock() - self._start)
-        self._n_runs += 1
-        if self._n_runs == N_RUNS:
-            self._n_runs, self._best = 0, [inf, inf]
+            self._uses_tapes = self._best[True] < self._best[False]
 
 
 class Tracing:
@@ -161,7 +169,6 @@ class Tracing:
         self._watched = Watched()
         self._is_watched = True  # whether it holds what all tapes rely on
         self._short_runs = ShortRuns()
-        self._is_short = False  # whether the run that goes on is
 
     def reset(self) -> None:
         """Forget all tapes, since the steps are new ones."""
@@ -198,17 +205,17 @@ class Tracing:
             self.trace()
         if not self._traced:
             return
-        self._is_short = n_steps < WORTH_CHECKING
-        if (self._is_short and not self._short_runs.begin()) or calls_are_observed():
-            self._switch(False)
+        is_short = n_steps < WORTH_CHECKING
+        if (is_short and not self._short_runs.begin()) or calls_are_observed():
+            if self._is_on is not False:
+                self._switch(False)
             return
         self._trace_anew()
-        self._switch(np.geterr()["under"] == "ignore")  # of which tapes know nothing
+        self._switch(ARITHMETIC.ignores_underflow)  # of which tapes know nothing
 
     def after_run(self) -> None:
         """Take note that a run has ended."""
-        if self._is_short:
-            self._is_short = False
+        if self._short_runs.is_trial:
             self._short_runs.end()
 
     def _trace_anew(self) -> None:

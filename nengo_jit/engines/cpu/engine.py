@@ -14,6 +14,7 @@ from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.base import RESET_INTERRUPTED, RUN_LOST, Engine
 from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.functions import Functions
@@ -27,6 +28,7 @@ from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.cpu.team import FAILED, MOST_MEMBERS, RUNNING
+from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
@@ -83,6 +85,7 @@ class CpuEngine(Engine):
     ):
         super().__init__(plan)
         self._is_finished = True  # whether what a run leaves to be done at its end is done
+        self._is_paused = False  # whether the run that goes on is to end early
         self._unsettled_since: int | None = None  # ticks before what has been put off
         self._has_begun = False  # whether the first step, which begins from memory, is complete
         self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
@@ -106,7 +109,6 @@ class CpuEngine(Engine):
         self._known: dict[Any, Callback] = {}  # which can be used by other programs, too
         self._lowering = self._lower_all()
         self._assemble(progress)
-        self._run_python = with_nengos_arithmetic(CpuEngine._run_programs)
         SimNeurons.engines.add(self)
 
     @classmethod
@@ -227,7 +229,7 @@ class CpuEngine(Engine):
         if set(callbacks) != set(self.callbacks):
             self._tracing.reset()
         self.callbacks[:] = callbacks
-        self.generators = {op: stream.buffer for op, stream in self._lowering.streams.items()}
+        self.generators = dict(self._lowering.streams)
         saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
         return [
             [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
@@ -348,26 +350,40 @@ class CpuEngine(Engine):
         elif self._after is not None and self._clock.ticks > (self._unsettled_since or 0):
             self._after.run(1)
 
-    def run(self, n_steps: int) -> None:
-        is_within = self.is_running  # a function that is called in a step of another run
+    def run(self, n_steps: int) -> int:
+        is_within = self._status[RUNNING] > 0  # a function that is called in a step of another run
         n_done = self._run(n_steps, is_within)
-        while n_done < n_steps:
+        while n_done < n_steps and not self._is_paused:
             n_done += self._run(n_steps - n_done, is_within)
+        if not is_within:
+            self._is_paused = False
+        return n_done
+
+    def pause(self) -> None:
+        if self.is_running:
+            self._is_paused = True
+            self._request_assembly()
+
+    def stop_recording(self) -> dict[Any, Any]:
+        stopped = super().stop_recording()
+        self._request_assembly()
+        return stopped
 
     def _run(self, n_steps: int, is_within: bool) -> int:
         """Run until all steps are done, or more is exposed; returns how many are done."""
         if self._status[FAILED]:  # an interrupt has come before the error could be raised
             self._take_errors()
-        self.check_usable()
+        if self.broken is not None:
+            self.check_usable()
+        exposure = self._exposure
         if not is_within:
             if not self._is_finished:
                 self._finish()
-            self._exposure.see_changes()
-            if self._exposure.has_grown:
+            exposure.see_changes()
+            if exposure.has_grown:
                 self._assemble_anew()
-            if not self._may_put_off:
+            if not (self._has_begun and self.is_asked and exposure.allows_delay):
                 self._has_begun = False
-            if not self._has_begun:
                 self.settle()
             self._runner, self._is_finished = get_ident(), False
             if self._unsettled_since is None:
@@ -379,29 +395,19 @@ class CpuEngine(Engine):
                     loan.take()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                run = (
-                    with_nengos_arithmetic(CpuEngine._run_programs)
-                    if is_within
-                    else self._run_python
-                )
-                n_done, failed = run(self, n_steps)
+                n_done, failed = ARITHMETIC.call(self._run_programs, n_steps)
                 self._tracing.after_run()
             else:
                 n_done, failed = self._run_programs(n_steps)
         finally:
             if not is_within:
                 self._finish()
-                if self._exposure.has_grown or not self._may_put_off:
+                if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
                     self.settle()
                     self._has_settled.set()
         if failed is not None:
             self._raise_error(failed)
         return n_done
-
-    @property
-    def _may_put_off(self) -> bool:
-        """Whether what nobody looks at may stay as it is from run to run."""
-        return self.is_asked and self._exposure.allows_delay
 
     @property
     def is_running(self) -> bool:
@@ -435,7 +441,7 @@ class CpuEngine(Engine):
                 loan.give_back()
             self._outlived.clear()
             self._is_finished = True
-        if self._clock.calls:
+        if self._clock.view[CALLS]:
             self.recording.deliver()
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
@@ -480,13 +486,3 @@ class CpuEngine(Engine):
             reason = failed.why_it_failed()
         self.broken = f"{reason}; step {self.n_steps + 1} is not complete."
         self.check_usable()
-
-
-def with_nengos_arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with NumPy set as in a step: invalid arithmetic raises, dividing by zero does not.
-
-    To call it is quicker than `with`. It must not be called within itself: NumPy 1 remembers there
-    what was before.
-    """
-    decorated: Callable[..., Any] = np.errstate(invalid="raise", divide="ignore")(function)
-    return decorated

@@ -158,7 +158,7 @@ class Exposure:
     @property
     def allows_delay(self) -> bool:
         """bool: whether nobody can change, between runs, what has been put off depends on."""
-        return self._delayed.isdisjoint(self.watched)
+        return not self.watched or self._delayed.isdisjoint(self.watched)
 
     def see_changes(self) -> None:
         """See before a run whether constants that have been handed out are still the same.

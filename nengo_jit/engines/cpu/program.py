@@ -216,7 +216,7 @@ class Program:
         keeps_gil, whole = self._pace.is_brief(n_steps), n_steps
         if self._shared is self._alone or not self._pace.is_worth_it:
             status = self._alone.run(n_steps, keeps_gil)
-            self.n_done = self._alone.n_done
+            self.n_done = self._alone.n_done if status else n_steps
             return status
         while n_steps > 0:
             todo = self._pace.next(n_steps)

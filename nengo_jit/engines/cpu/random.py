@@ -94,6 +94,13 @@ class Stream:
         self.buffer[NORMAL : NORMAL + 1].view(np.float64)[:] = normal
         self.buffer[WORDS:RADII].view(np.uint32)[:] = words
 
+    def give(self, rng: np.random.RandomState) -> None:
+        """Let ``rng`` go on from this state."""
+        normal = self.buffer[NORMAL : NORMAL + 1].view(np.float64).item()
+        words = self.buffer[WORDS:RADII].view(np.uint32).copy()
+        position, has_normal = self.buffer[[POSITION, HAS_NORMAL]].tolist()
+        rng.set_state(("MT19937", words, position, has_normal, normal))
+
 
 class Loan:
     """A generator whose numbers kernels draw during a run, and Python before and after it.

@@ -13,7 +13,7 @@ from nengo_jit.engines.cpu.kernels.probe import complete_step, record
 from nengo_jit.engines.cpu.lowering import Lowering
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.cpu.tasks import take_error
-from nengo_jit.engines.recorder import Recorder
+from nengo_jit.engines.recorder import TICKS, Recorder
 from nengo_jit.engines.recording import Recording
 from nengo_jit.ir.memory import address as start
 
@@ -83,7 +83,7 @@ class KernelRecording:
         within : bool
             Whether another run is not over yet, which will need its room.
         """
-        ticks = self._clock.ticks
+        ticks = self._clock.view[TICKS]
         self._promised = n_steps + (max(ticks, self._promised) if within else ticks)
         if self._promised > self._room:
             self._make_room(self._promised - ticks)

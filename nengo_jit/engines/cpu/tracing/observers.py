@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-MOST_TOOLS = 6  # of `sys.monitoring`
+MONITORING: Any = getattr(sys, "monitoring", None)  # to look for what is missing takes long
+TOOLS = range(6)
+NO_TOOLS = [None for _ in TOOLS]
 
 
 def calls_are_observed() -> bool:
@@ -18,7 +21,4 @@ def calls_are_observed() -> bool:
     """
     if sys.gettrace() is not None or sys.getprofile() is not None:
         return True
-    monitoring = getattr(sys, "monitoring", None)
-    if monitoring is None:
-        return False
-    return any(monitoring.get_tool(tool) is not None for tool in range(MOST_TOOLS))
+    return MONITORING is not None and [*map(MONITORING.get_tool, TOOLS)] != NO_TOOLS

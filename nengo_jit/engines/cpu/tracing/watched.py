@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from operator import is_
 from types import CellType, FunctionType
 from typing import Any
 
@@ -18,13 +19,13 @@ class Watched:
     """
 
     def __init__(self) -> None:
-        self._names: dict[tuple[int, str], tuple[Mapping[str, Any], str, Any]] = {}
+        self._names: dict[tuple[int, str], tuple[Callable[..., Any], str, Any]] = {}
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._objects: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def add_name(self, namespace: Mapping[str, Any], name: str) -> None:
         """Watch a name in a namespace, which need not have it."""
-        watched = namespace, name, namespace.get(name, MISSING)
+        watched = namespace.get, name, namespace.get(name, MISSING)
         self._names.setdefault((id(namespace), name), watched)
 
     def add_cell(self, cell: CellType) -> None:
@@ -46,15 +47,15 @@ class Watched:
 
     def have_changed(self) -> bool:
         """Whether anything is not what it was; quick enough for every step."""
-        for namespace, name, value in self._names.values():
-            if namespace.get(name, MISSING) is not value:
+        for get, name, value in self._names.values():
+            if get(name, MISSING) is not value:
                 return True
         for cell, value in self._cells.values():
             if _contents(cell) is not value:
                 return True
         for each, parts in self._objects.values():
             now = _parts(each)
-            if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts)):
+            if len(now) != len(parts) or not all(map(is_, now, parts)):
                 return True
         return False
 
