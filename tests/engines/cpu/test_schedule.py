@@ -5,17 +5,16 @@ from itertools import zip_longest
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.callbacks import Callback
-from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.machine import kernel
 from nengo_jit.engines.cpu.schedule import Work, share, works
 from nengo_jit.engines.cpu.strands import Phase, Piece
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
-from nengo_jit.planner import make_plan
 
 ITEMSIZE = 8
 BARRIER = (2, 0)
@@ -164,7 +163,7 @@ def network():
 def engine_with(network, threads):
     model = Model()
     model.build(network)
-    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
+    engine = compiled(model, threads=threads)
     engine.reset(0)
     return engine
 
