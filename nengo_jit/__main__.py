@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands.add_parser(
         "compile",
         help="compile all there is, so that no first start takes longer than others",
-        description="Compile all kernels and keep them in the cache: in ~/.cache/nengo_jit, or "
-        "where the environment variable NENGO_JIT_CACHE_DIR says.",
+        description="Compile all kernels and keep them in the cache: where the system keeps "
+        "caches, or where the environment variable NENGO_JIT_CACHE_DIR says.",
     )
     parser.parse_args(arguments)
     tracker = ProgressTracker(True, Progress("Compiling", "Compile", 1))

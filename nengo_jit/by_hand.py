@@ -69,7 +69,7 @@ class StepsByHand:
         own = None
         if is_engines and operator in engine.generators:
             own = operator.process.get_rng(rng)
-            step = operator.make_step_with(engine.signals, engine.plan.dt, own)
+            step = operator.make_step_with(engine.signals, engine.plan.dt, lambda: own)
         else:
             step = operator.make_step(engine.signals, engine.plan.dt, rng)
 

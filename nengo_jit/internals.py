@@ -103,22 +103,25 @@ class Internals(nengo.Simulator):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name in SEEN:
-            self._see_replaced()
+            self._go_on_with_what_is_in_place()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         if name in SEEN:
+            self._go_on_with_what_is_in_place()
+
+    def _go_on_with_what_is_in_place(self) -> None:
+        """Call what has been replaced, from the step on that is being carried out."""
+        if "_sim_data" in vars(self):  # there is something to go on
             self._see_replaced()
+            self._engine.pause()
 
     def _see_replaced(self) -> None:
-        """Go on, after the step that is being carried out, with what is in place now."""
-        if "_sim_data" not in vars(self):  # is yet to be made
-            return
+        """Leave recording to methods that have been replaced."""
         if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
             self._records_itself = True
             for probe, samples in self._engine.stop_recording().items():
                 self._sim_data[probe] = samples
-        self._engine.pause()
 
     def _probe(self) -> None:
         """Record what is due, after a step that was carried out by hand.
@@ -134,3 +137,6 @@ class Internals(nengo.Simulator):
     def _probe_step_time(self) -> None:
         """Take the number of steps from the signal that counts them."""
         self._engine.read_clock()
+
+
+PROBE, PROBE_STEP_TIME = Internals._probe, Internals._probe_step_time

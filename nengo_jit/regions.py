@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
-from threading import Lock
+from threading import RLock
 from typing import Any
 from weakref import ref
 
@@ -44,7 +44,7 @@ class Regions:
 
     def __init__(self) -> None:
         self.shared = np.zeros(LENGTH, np.int64)
-        self._lock = Lock()
+        self._lock: Any = RLock()
         self._known: dict[int, tuple[Any, int, int]] = {}  # by id: reference, start and end
         self._gone: deque[tuple[int, Any]] = deque()
         self._starts, self._ends = np.zeros((2, 0), np.int64)
@@ -84,16 +84,26 @@ class Regions:
         self._settle()
 
     def _settle(self) -> None:
-        """Remove what is gone, unless somebody is at work who will do it afterwards."""
-        while self._gone and self._lock.acquire(blocking=False):
+        """Remove what is gone, unless somebody is at work who will do it afterwards.
+
+        Ctrl-C may come as soon as the lock is acquired. So what tells whether it is to be released
+        is the call that releases it.
+        """
+        lock = self._lock
+        while self._gone and not lock._is_owned():
             try:
+                if not lock.acquire(blocking=False):
+                    return
                 while self._gone:
                     key, reference = self._gone.popleft()
                     if key in self._known and self._known[key][0] is reference:
                         self._remove(key)
                 self._publish()
             finally:
-                self._lock.release()
+                try:  # noqa: SIM105  # what `suppress` does in Python could be interrupted
+                    lock.release()
+                except RuntimeError:  # it was not acquired
+                    pass
 
     def _remove(self, key: int) -> None:
         _, start, end = self._known.pop(key)

@@ -18,7 +18,7 @@ from nengo_jit.building import build_engine, new_model, with_precision
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
-from nengo_jit.internals import REPLACEABLE
+from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
 from nengo_jit.ir.base import Operator
 from nengo_jit.lasting import Lasting
 from nengo_jit.options import REPORT, Options
@@ -234,11 +234,18 @@ class Simulator(Lasting):
     def close(self) -> None:
         """Close the simulator: its data stays, but it cannot run any more.
 
-        A run that goes on in another thread is stopped, which may take a twentieth of a second,
-        and raises `SimulatorClosed`. When `close` returns, nothing runs any more. If a function
-        calls it within a step, the run ends without that step.
+        A run that goes on in another thread ends after its current step and raises
+        `SimulatorClosed`. When `close` returns, nothing runs any more. If a function calls it
+        within a step, the run ends without that step.
+
+        Raises
+        ------
+        SimulationError
+            If the current step does not end, as it may be waiting for this thread. The simulator
+            is closed then, and the run ends when the step does.
         """
         self.closed = True
+        self._engine.pause()
         self._turn.hold(self._close)
 
     def _close(self) -> None:
@@ -324,6 +331,7 @@ class Simulator(Lasting):
         """
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
+        self._see_replaced()
         if self._is_run_by_engine:
             self._turn.hold(self._run_steps, steps, bar)
         else:  # another thread may carry out its steps
@@ -358,6 +366,9 @@ class Simulator(Lasting):
             self._check_open("run")
         by_hand = self._by_hand
         if by_hand is None or by_hand.do_what_the_engine_does:
+            kind = type(self)
+            if kind._probe is not PROBE or kind._probe_step_time is not PROBE_STEP_TIME:
+                self._see_replaced()
             self._engine.run(1)
             if self._records_itself:
                 self._probe()

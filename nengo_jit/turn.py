@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 LOOK = 0.05  # seconds after which a thread that waits looks around
 PATIENCE = 2.0  # seconds that it waits for a step that waits for another thread
-LONG_PATIENCE = 60.0  # seconds that it waits for any other step
+LONG_PATIENCE = 30.0  # seconds that it waits for any other step
 WAITING = ("threading", __name__)  # modules in which threads wait for each other
 
 

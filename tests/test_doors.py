@@ -242,8 +242,9 @@ class TestRawData:
         assert samples == samples
         samples += rows
         assert len(samples) == 4
+        assert [name for name in dir(list) if not hasattr(samples, name)] == []
         with pytest.raises(ValueError, match="ambiguous"):  # as lists of arrays say
-            samples == [*rows, *rows]  # noqa: B015
+            samples == [*rows, *rows]  # noqa: B015  it raises
 
     @pytest.mark.parametrize("value", [None, "text", [None, 1.0], 1j])
     def test_samples_are_numbers(self, value):

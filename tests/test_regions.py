@@ -2,7 +2,7 @@
 
 import ctypes
 import gc
-from threading import Thread
+from threading import RLock, Thread
 
 import numpy as np
 import pytest
@@ -93,6 +93,30 @@ def test_threads_may_come_and_go():
     gc.collect()
     regions.add(kept[0])
     assert known(regions) == sorted(map(span, kept))
+
+
+def test_nothing_stays_locked_if_forgetting_is_interrupted():
+    class Lock:
+        """A lock of which the call that acquires it is interrupted when it is about to return."""
+
+        def __init__(self):
+            self.lock = RLock()
+            self._is_owned, self.release = self.lock._is_owned, self.lock.release
+
+        def acquire(self, blocking):
+            self.lock.acquire(blocking)
+            raise KeyboardInterrupt
+
+    regions, array, lock = Regions(), np.zeros(3), Lock()
+    regions.add(array)
+    regions._gone.append((0, None))
+    regions._lock, free = lock, regions._lock
+    with pytest.raises(KeyboardInterrupt):
+        regions._settle()
+    assert not lock.lock._is_owned()
+    regions._lock = free
+    regions._settle()
+    assert known(regions) == [span(array)]
 
 
 @pytest.mark.parametrize("address, text", [(0, "an element"), (0x40, "16 bytes at 0x40")])

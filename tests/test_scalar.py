@@ -1,11 +1,14 @@
 """The vocabulary of formulas, in NumPy: on arrays and on single numbers alike."""
 
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from nengo_jit import scalar
+from nengo_jit.scalar import clip, where
+from nengo_jit.scalar import exp as scalar_exp
 
 NUMBERS = [-2.5, -1.0, -0.0, 0.0, 1e-300, 0.3, 2.0]
 
@@ -50,3 +53,33 @@ def test_larger_smaller_and_limits():
     np.testing.assert_array_equal(scalar.maximum(x, 0.0), [0.0, 0.5, 3.0, np.nan])
     np.testing.assert_array_equal(scalar.minimum(0.0, x), [-3.0, 0.0, 0.0, np.nan])
     np.testing.assert_array_equal(scalar.clip(x, -1.0, 1.0), [-1.0, 0.5, 1.0, np.nan])
+
+
+def halved(x):
+    return scalar_exp(x) / 2.0
+
+
+def formula(x, low=0.0):
+    return halved(x) + clip(x, low, 1.0), where(x > 0.0, x, low)
+
+
+def test_a_formula_can_be_bound_to_another_library():
+    called = []
+
+    def word(name):
+        def call(*arguments):
+            called.append(name)
+            return getattr(np, name)(*arguments)
+
+        return call
+
+    library = ModuleType("library")
+    for name in ("exp", "minimum", "maximum", "where"):
+        setattr(library, name, word(name))
+    x = np.array([-1.0, 0.5])
+    bound = scalar.bind(formula, library)
+    np.testing.assert_array_equal(bound(x), formula(x))
+    assert called == ["exp", "maximum", "minimum", "where"]
+    assert scalar.bind(formula, library) is bound
+    formula(x)
+    assert len(called) == 4

@@ -141,7 +141,7 @@ def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
         Gets the operator that copies, if one is needed.
     signal : Signal
         A vector.
-    sl : slice or list of int
+    sl : slice, list of int, or whatever else NumPy selects elements by
         What to select.
 
     Returns
@@ -157,7 +157,10 @@ def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
         raise BuildError(f"Cannot select {sl} of {signal}: only vectors can be sliced")
     if isinstance(sl, slice) and sl.step in (None, 1):
         return signal[sl]
-    selected = Signal(shape=np.arange(signal.size)[sl].size, name=f"{signal.name}.sliced")
+    elements = np.arange(signal.size)[sl]
+    selected = Signal(shape=elements.size, name=f"{signal.name}.sliced")
+    if isinstance(sl, tuple):  # which operators do not take
+        sl = elements.ravel().tolist()
     model.add_op(Copy(signal, selected, src_slice=sl, tag=f"{signal.name}[{sl}]"))
     return selected
 

@@ -8,13 +8,12 @@ from nengo_jit.ir.operator import (
     Reset,
     SparseDotInc,
     TimeUpdate,
-    as_selection,
     broadcasts,
-    has_repeats,
-    has_valid_indices,
     needs_reshape,
 )
+from nengo_jit.ir.products import has_valid_indices
 from nengo_jit.ir.python import SimPyFunc, store
+from nengo_jit.ir.selection import as_selection, has_repeats
 
 __all__ = [
     "Copy",

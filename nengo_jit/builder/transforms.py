@@ -23,8 +23,6 @@ from nengo_jit.ir.transforms import (  # noqa: F401  (whose names have always be
     ConvInc,
     ConvTransposeInc,
     GeneralConvInc,
-    correlate_grouped_windows,
-    correlate_windows,
     same_padding,
     windows,
 )

@@ -206,10 +206,14 @@ class Engine(ABC):
         with self.making(operator):
             if not is_sim_process(operator):
                 return operator.make_step(self.signals, self.plan.dt, rng)
-            own = operator.process.get_rng(rng)
-            if draws_in_steps(operator.process):
-                self.generators[operator] = own
-            return SimProcess.make_step_with(operator, self.signals, self.plan.dt, own)
+
+            def get_rng() -> np.random.RandomState:
+                own = operator.process.get_rng(rng)
+                if draws_in_steps(operator.process):
+                    self.generators[operator] = own
+                return own
+
+            return SimProcess.make_step_with(operator, self.signals, self.plan.dt, get_rng)
 
     @contextmanager
     def making(self, operator: Any) -> Iterator[None]:

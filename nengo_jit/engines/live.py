@@ -31,7 +31,7 @@ class LiveSignals(Mapping[Signal, Any]):
         self._catch_up()
         return self._engine.hand_out(signal)
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # a class, to type checkers; `isinstance` takes an answer
     def __class__(self) -> Any:
         return reference.SignalDict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, MutableSequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,12 @@ class Samples(MutableSequence[Any]):
         return self.copy() * times
 
     __rmul__ = __mul__
-    __hash__ = None  # type: ignore[assignment]
+
+    def __imul__(self, times: int) -> Samples:
+        self._edit(lambda array: np.concatenate([array[:0], *[array] * index(times)]))
+        return self
+
+    __hash__ = None  # type: ignore[assignment]  # as of lists, where the type is declared so, too
 
     def __eq__(self, other: object) -> bool:
         """Whether a list has the same samples, as lists of arrays compare."""
@@ -226,6 +232,11 @@ class Samples(MutableSequence[Any]):
 
     def clear(self) -> None:
         self._change(lambda old: old.with_parts())
+
+    def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
+        """Sort as lists do: samples of more than one number need a key."""
+        options: Any = {"key": key, "reverse": reverse}
+        self._edit(lambda array: self._rows(sorted(array, **options)))
 
     def reverse(self) -> None:
         self._edit(lambda array: array[::-1].copy())

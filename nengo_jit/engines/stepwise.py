@@ -72,10 +72,12 @@ class StepwiseEngine(Engine):
         n_done = 0
         try:
             with np.errstate(invalid="raise", divide="ignore"):
-                while n_done < n_steps and not self._is_paused:
+                while n_done < n_steps:
                     self._run_step()
                     self.settle()
                     n_done += 1
+                    if self._is_paused:
+                        break
         finally:
             self._is_running = is_within
             self._is_paused = self._is_paused and is_within

@@ -7,12 +7,15 @@ third-party code which looks for nengo's finds ours; nothing but the type is inh
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nengo.builder.operator as reference
+import numpy as np
 from nengo.builder.signal import Signal
 
 from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.selection import selects_twice
 
 Step = Callable[[], None]
 
@@ -102,8 +105,96 @@ class Operator(reference.Operator):
             if signal not in signals:
                 signals.init(signal)
 
+    @property
+    def inputs(self) -> list[Signal]:
+        """List of Signal: whose values `compute` takes: what is read, and what it continues from.
+
+        The latter are signals that are set or updated, with their values before that.
+        """
+        return list(self.reads)
+
+    @property
+    def outputs(self) -> list[Signal]:
+        """List of Signal: whose values `compute` returns."""
+        return [*self.sets, *self.incs, *self.updates]
+
+    @property
+    def place(self) -> Any:
+        """Object: index of the elements of the output that are set or incremented."""
+        return Ellipsis
+
+    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+        """What `compute` takes before the values of signals.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step (seconds).
+
+        Returns
+        -------
+        tuple or None
+            Numbers (float) and arrays (of NumPy), which may differ among operators that are
+            computed together, and whatever else there is to choose, which may not. None if only
+            `make_step` knows what the operator does.
+        """
+        return ()
+
+    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+        """Return what draws the numbers that `compute` takes after all else, if it takes some.
+
+        Parameters
+        ----------
+        dt : float
+            Length of a step (seconds).
+        rng : numpy.random.RandomState
+            Source of randomness, from which a seed may be drawn at once.
+
+        Returns
+        -------
+        callable or None
+            To be called in each step with the time (seconds) and the values of `inputs`, in NumPy.
+        """
+        return None
+
+    def check(self, signals: SignalDict) -> None:
+        """See that the operator can be carried out.
+
+        Parameters
+        ----------
+        signals : SignalDict
+            The live arrays.
+
+        Raises
+        ------
+        BuildError
+            If it cannot.
+        """
+        return
+
+    @staticmethod
+    def compute(xp: Any, *arguments: Any) -> tuple[Any, ...]:
+        """Compute what the operator does in a step: a pure function, which writes to nothing.
+
+        It is in the words of the Python array API standard, on arrays of any library.
+
+        Parameters
+        ----------
+        xp : module
+            The library, such as NumPy.
+        *arguments
+            The `parameters`, the values of the `inputs`, and what is drawn by `draws`, if anything.
+
+        Returns
+        -------
+        tuple
+            For each of the `outputs`, its new value or, if it is incremented, what is added to it,
+            in a shape that broadcasts to the output's.
+        """
+        raise NotImplementedError("only make_step knows what this operator does")
+
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        """Return the function that carries the operator out once: its definition, in NumPy.
+        """Return the function that carries the operator out once, in NumPy, by `compute`.
 
         Parameters
         ----------
@@ -114,4 +205,43 @@ class Operator(reference.Operator):
         rng : numpy.random.RandomState
             Source of randomness.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not implement make_step")
+        if type(self).compute is Operator.compute:
+            raise NotImplementedError(f"{type(self).__name__} does not implement make_step")
+        self.check(signals)
+        parameters = self.parameters(dt)
+        assert parameters is not None, "an operator without parameters has a step of its own"
+        arguments = *parameters, *(signals[signal] for signal in self.inputs)
+        compute: Callable[[], tuple[Any, ...]] = partial(self.compute, np, *arguments)
+        targets = [signals[signal] for signal in self.outputs]
+        if self.incs:
+            (target,) = targets
+            return adding(compute, target, self.place)
+        if len(targets) == 1:
+            return assigning(compute, targets[0], self.place)
+
+        def step_assigning_all() -> None:
+            for target, value in zip(targets, compute()):
+                target[...] = value
+
+        return step_assigning_all
+
+
+def assigning(compute: Callable[[], tuple[Any, ...]], target: Any, place: Any) -> Step:
+    """The step that assigns what is computed to elements of an array."""
+
+    def step_assigning() -> None:
+        target[place] = compute()[0]
+
+    return step_assigning
+
+
+def adding(compute: Callable[[], tuple[Any, ...]], target: Any, place: Any) -> Step:
+    """The step that adds what is computed to elements of an array, repeatedly where named so."""
+
+    def step_adding() -> None:
+        target[place] += compute()[0]
+
+    def step_adding_repeatedly() -> None:
+        np.add.at(target, place, compute()[0])
+
+    return step_adding_repeatedly if selects_twice(place, target.shape) else step_adding

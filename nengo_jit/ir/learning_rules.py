@@ -12,8 +12,8 @@ from typing import Any
 import nengo.builder.learning_rules as reference
 import numpy as np
 
-from nengo_jit.ir.base import Operator, Step, operand
-from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.base import Operator, operand
+from nengo_jit.ir.products import dot, outer
 from nengo_jit.ir.signal import Signal
 
 
@@ -59,15 +59,12 @@ class SimPES(Operator, reference.SimPES):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, error={self.error} -> {self.delta}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        activities, error = signals[self.pre_filtered], signals[self.error]
-        delta = signals[self.delta]
-        alpha = -self.learning_rate * dt / len(activities)
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return (-self.learning_rate * dt / self.pre_filtered.shape[0],)
 
-        def step_simpes() -> None:
-            np.outer(alpha * error, activities, out=delta)
-
-        return step_simpes
+    @staticmethod
+    def compute(xp: Any, alpha: Any, pre: Any, error: Any) -> tuple[Any, ...]:
+        return (outer(xp, alpha * error, pre),)
 
 
 class SimBCM(Operator, reference.SimBCM):
@@ -116,15 +113,12 @@ class SimBCM(Operator, reference.SimBCM):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, post={self.post_filtered} -> {self.delta}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        pre, post = signals[self.pre_filtered], signals[self.post_filtered]
-        theta, delta = signals[self.theta], signals[self.delta]
-        alpha = self.learning_rate * dt
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return (self.learning_rate * dt,)
 
-        def step_simbcm() -> None:
-            np.outer(alpha * post * (post - theta), pre, out=delta)
-
-        return step_simbcm
+    @staticmethod
+    def compute(xp: Any, alpha: Any, pre: Any, post: Any, theta: Any) -> tuple[Any, ...]:
+        return (outer(xp, alpha * post * (post - theta), pre),)
 
 
 class SimOja(Operator, reference.SimOja):
@@ -177,17 +171,16 @@ class SimOja(Operator, reference.SimOja):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, post={self.post_filtered} -> {self.delta}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        pre, post = signals[self.pre_filtered], signals[self.post_filtered]
-        weights, delta = signals[self.weights], signals[self.delta]
-        alpha, beta = self.learning_rate * dt, self.beta
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return self.learning_rate * dt, self.beta
 
-        def step_simoja() -> None:
-            forgetting = alpha * post * post
-            np.multiply(-beta * weights, forgetting[:, np.newaxis], out=delta)
-            delta[...] += np.outer(alpha * post, pre)
-
-        return step_simoja
+    @staticmethod
+    def compute(
+        xp: Any, alpha: Any, beta: Any, pre: Any, post: Any, weights: Any
+    ) -> tuple[Any, ...]:
+        forgetting = alpha * post * post
+        kept = xp.asarray(-beta * weights * forgetting[:, None], dtype=weights.dtype)
+        return (kept + outer(xp, alpha * post, pre),)
 
 
 class SimVoja(Operator, reference.SimVoja):
@@ -248,18 +241,15 @@ class SimVoja(Operator, reference.SimVoja):
     def _descstr(self) -> str:
         return f"pre={self.pre_decoded}, post={self.post_filtered} -> {self.delta}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        x, activities = signals[self.pre_decoded], signals[self.post_filtered]
-        encoders, delta = signals[self.scaled_encoders], signals[self.delta]
-        learning = signals[self.learning_signal]
-        alpha = self.learning_rate * dt
-        scale = self.scale[:, np.newaxis]
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return self.learning_rate * dt, self.scale[:, np.newaxis]
 
-        def step_simvoja() -> None:
-            target = scale * np.outer(activities, x)
-            delta[...] = alpha * learning * (target - activities[:, np.newaxis] * encoders)
-
-        return step_simvoja
+    @staticmethod
+    def compute(
+        xp: Any, alpha: Any, scale: Any, x: Any, post: Any, encoders: Any, learning: Any
+    ) -> tuple[Any, ...]:
+        target = scale * outer(xp, post, x)
+        return (alpha * learning * (target - post[:, None] * encoders),)
 
 
 class SimRLS(Operator, reference.SimRLS):
@@ -309,14 +299,12 @@ class SimRLS(Operator, reference.SimRLS):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered} -> {self.delta}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        r, error = signals[self.pre_filtered], signals[self.error]
-        delta, P = signals[self.delta], signals[self.inv_gamma]
+    @property
+    def inputs(self) -> list[Signal]:
+        return [*self.reads, self.inv_gamma]
 
-        def step_simrls() -> None:
-            Pr = P.dot(r)  # also r.T.dot(P), since P is symmetric
-            k = 1 / (1 + r.dot(Pr))
-            P[...] -= Pr[:, np.newaxis] * (Pr * k)
-            delta[...] = error[:, np.newaxis] * (-k * Pr)
-
-        return step_simrls
+    @staticmethod
+    def compute(xp: Any, r: Any, error: Any, P: Any) -> tuple[Any, ...]:
+        Pr = dot(P, r)  # also r.T.dot(P), since P is symmetric
+        k = 1 / (1 + dot(r, Pr))
+        return error[:, None] * (-k * Pr), P - Pr[:, None] * (Pr * k)

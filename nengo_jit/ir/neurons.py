@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -14,6 +15,8 @@ from nengo.neurons import NeuronType
 from nengo_jit.ir.base import Operator, Step, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
+from nengo_jit.neurons import Formula, formula_of
+from nengo_jit.scalar import bind
 
 
 class SimNeurons(Operator, reference.SimNeurons):
@@ -92,6 +95,41 @@ class SimNeurons(Operator, reference.SimNeurons):
     @property
     def _descstr(self) -> str:
         return f"{self.neurons}, {self.J}, {self.output}"
+
+    @property
+    def inputs(self) -> list[Signal]:
+        return [self.J, *self._states]
+
+    @property
+    def outputs(self) -> list[Signal]:
+        return [self.output, *self._states]
+
+    @property
+    def _states(self) -> list[Signal]:
+        """States in the order of the formula, if there is one."""
+        formula, state = formula_of(self.neurons), self.state
+        return list(state.values()) if formula is None else [state[n] for n in formula.states]
+
+    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+        formula = formula_of(self.neurons)
+        if formula is None or set(formula.states) != set(self.state):
+            return None
+        if formula.random is None and self.state_extra:
+            return None
+        return formula, dt, *formula.parameters(self.neurons, dt)
+
+    @staticmethod
+    def compute(xp: Any, formula: Formula, *arguments: Any) -> tuple[Any, ...]:
+        n = 1 + len(formula.parameter_names)
+        return bind(formula.step, xp)(*arguments[n:], *arguments[:n])
+
+    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+        formula = formula_of(self.neurons)
+        if formula is None or formula.random is None:
+            return None
+        draw, numbers = formula.random, formula.parameters(self.neurons, dt)
+        (generator,) = self.state_extra.values()
+        return lambda t, J, *values: draw(generator, J, dt, *numbers)
 
     def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
         neurons, J, output = self.neurons, signals[self.J], signals[self.output]

@@ -9,10 +9,11 @@ import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError
-from nengo.utils.numpy import is_array_like
 
-from nengo_jit.ir.base import Operator, Step, operand
+from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.products import dot, has_valid_indices
+from nengo_jit.ir.selection import as_selection, is_list_of_indices, selects_twice, without_mask
 
 
 class TimeUpdate(Operator, reference.TimeUpdate):
@@ -40,14 +41,17 @@ class TimeUpdate(Operator, reference.TimeUpdate):
     def __init__(self, step: Signal, time: Signal, tag: str | None = None):
         Operator.__init__(self, tag, sets=[step, time], incs=[], reads=[], updates=[])
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        step, time = signals[self.step], signals[self.time]
+    @property
+    def inputs(self) -> list[Signal]:
+        return [self.step]
 
-        def step_timeupdate() -> None:
-            step[...] += 1
-            time[...] = step * dt
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return (dt,)
 
-        return step_timeupdate
+    @staticmethod
+    def compute(xp: Any, dt: Any, step: Any) -> tuple[Any, ...]:
+        step = step + 1
+        return step, xp.asarray(step, dtype=xp.float64) * dt
 
 
 class Reset(Operator, reference.Reset):
@@ -79,13 +83,12 @@ class Reset(Operator, reference.Reset):
     def _descstr(self) -> str:
         return str(self.dst)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        dst, value = signals[self.dst], self.value
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return (self.value,)
 
-        def step_reset() -> None:
-            dst[...] = value
-
-        return step_reset
+    @staticmethod
+    def compute(xp: Any, value: Any) -> tuple[Any, ...]:
+        return (value,)
 
 
 class Copy(Operator, reference.Copy):
@@ -155,54 +158,28 @@ class Copy(Operator, reference.Copy):
         source = selected(self.src, self.src_slice)
         return f"{source} -> {selected(self.dst, self.dst_slice)}, inc={self.inc}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        src, dst = signals[self.src], signals[self.dst]
-        source, target = as_selection(self.src_slice), as_selection(self.dst_slice)
-        repeated = isinstance(target, np.ndarray) and has_repeats(target, len(dst))
+    @property
+    def place(self) -> Any:
+        return as_selection(self.dst_slice)
 
-        def step_copy() -> None:
-            dst[target] = src[source]
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        if self.src_slice is None:
+            return False, None
+        selection = without_mask(as_selection(self.src_slice), self.src.shape)
+        return len(self.src.shape) > 1 and is_list_of_indices(selection), selection
 
-        def step_copy_inc() -> None:
-            dst[target] += src[source]
-
-        def step_copy_inc_repeated() -> None:
-            np.add.at(dst, target, src[source])
-
-        if not repeated:
-            return step_copy_inc if self.inc else step_copy
-        if not self.inc:
+    def check(self, signals: SignalDict) -> None:
+        if not self.inc and selects_twice(self.place, self.dst.shape):
             raise BuildError(
                 f"{self}: Cannot have repeated indices in ``dst_slice`` "
                 "when copy is not an increment"
             )
-        return step_copy_inc_repeated
 
-
-def as_selection(selection: Any) -> Any:
-    """What to index an array with: everything for None, an array for a list or a tuple."""
-    if selection is None:
-        return Ellipsis
-    if not is_array_like(selection):
-        return selection
-    indices = np.asarray(selection)
-    return indices if indices.size else indices.astype(int)  # [] has no type of its own
-
-
-def has_repeats(indices: Any, length: int) -> bool:
-    """Whether a list of indices into ``length`` elements names one of them twice.
-
-    Parameters
-    ----------
-    indices : array_like of int or bool
-        Negative integers count from the end; booleans are a mask and never repeat.
-    length : int
-        Number of elements that are indexed.
-    """
-    array = np.asarray(indices)
-    if array.dtype.kind == "b":
-        return False
-    return np.unique(np.where(array < 0, array + length, array)).size < array.size
+    @staticmethod
+    def compute(xp: Any, has_rows: bool, selection: Any, src: Any) -> tuple[Any, ...]:
+        if selection is None:
+            return (src,)
+        return (xp.take(src, selection, axis=0) if has_rows else src[selection],)
 
 
 class ElementwiseInc(Operator, reference.ElementwiseInc):
@@ -240,17 +217,14 @@ class ElementwiseInc(Operator, reference.ElementwiseInc):
     def _descstr(self) -> str:
         return f"{self.A}, {self.X} -> {self.Y}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        A, X, Y = signals[self.A], signals[self.X], signals[self.Y]
-        if not broadcasts(A.shape, X.shape, Y.shape):
-            raise BuildError(
-                f"Incompatible shapes in {self}: Trying to do {Y.shape} += {A.shape} * {X.shape}"
-            )
+    def check(self, signals: SignalDict) -> None:
+        A, X, Y = self.A.shape, self.X.shape, self.Y.shape
+        if not broadcasts(A, X, Y):
+            raise BuildError(f"Incompatible shapes in {self}: Trying to do {Y} += {A} * {X}")
 
-        def step_elementwiseinc() -> None:
-            Y[...] += A * X
-
-        return step_elementwiseinc
+    @staticmethod
+    def compute(xp: Any, A: Any, X: Any) -> tuple[Any, ...]:
+        return (A * X,)
 
 
 def broadcasts(a: tuple[int, ...], x: tuple[int, ...], y: tuple[int, ...]) -> bool:
@@ -312,16 +286,13 @@ class DotInc(Operator, reference.DotInc):
     def _descstr(self) -> str:
         return f"{self.A}, {self.X} -> {self.Y}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        A, X, Y = signals[self.A], signals[self.X], signals[self.Y]
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        return (self.Y.shape if self.reshape else None,)
 
-        def step_dotinc() -> None:
-            Y[...] += A.dot(X)
-
-        def step_dotinc_reshape() -> None:
-            Y[...] += A.dot(X).reshape(Y.shape)
-
-        return step_dotinc_reshape if self.reshape else step_dotinc
+    @staticmethod
+    def compute(xp: Any, shape: Any, A: Any, X: Any) -> tuple[Any, ...]:
+        product = dot(A, X)
+        return (product if shape in (None, product.shape) else xp.reshape(product, shape),)
 
 
 def needs_reshape(A: Signal, X: Signal, Y: Signal, tag: str | None = None) -> bool:
@@ -375,36 +346,7 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
             raise BuildError(f"{tag or 'SparseDotInc'}: A must be a sparse Signal, not {A}")
         DotInc.__init__(self, A, X, Y, reshape=False, tag=tag)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def check(self, signals: SignalDict) -> None:
         matrix = signals[self.A]
         if npext.is_spmatrix(matrix) and not has_valid_indices(matrix):
             raise BuildError(f"{self}: the indices of {self.A} do not fit its shape")
-        return DotInc.make_step(self, signals, dt, rng)
-
-
-def has_valid_indices(matrix: Any) -> bool:
-    """Whether the indices of a SciPy matrix point to elements of it: SciPy does not look.
-
-    Formats other than CSR, CSC and COO are not looked at, either.
-    """
-    if matrix.format in ("csr", "csc"):
-        n, m = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
-        ends, indices = matrix.indptr, matrix.indices
-        return (
-            ends.shape == (n + 1,)
-            and ends[0] == 0
-            and bool((ends[1:] >= ends[:-1]).all())
-            and ends[-1] <= min(matrix.data.size, indices.size)
-            and _are_below(indices, m)
-        )
-    if matrix.format == "coo":
-        return (
-            matrix.row.shape == matrix.col.shape == matrix.data.shape
-            and _are_below(matrix.row, matrix.shape[0])
-            and _are_below(matrix.col, matrix.shape[1])
-        )
-    return True
-
-
-def _are_below(indices: np.ndarray, n: int) -> bool:
-    return indices.size == 0 or bool(indices.min() >= 0 and indices.max() < n)

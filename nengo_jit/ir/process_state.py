@@ -12,7 +12,7 @@ import nengo.builder.processes as reference
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
 
-from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.processes import SimProcess, make_step_of
 
 DRAWING = (WhiteNoise.make_step, FilteredNoise.make_step)
 NOT_DRAWING = tuple(
@@ -28,19 +28,14 @@ def is_sim_process(operator: Any) -> bool:
 
 def draws_in_steps(process: Any) -> bool:
     """Whether the steps of a process may draw from its generator."""
-    return _make_step_of(process) not in NOT_DRAWING
+    return make_step_of(process) not in NOT_DRAWING
 
 
 def keeps_to_its_state(process: Any) -> bool:
     """Whether all that steps depend on is known to be in the process's state and generator."""
-    make_step = _make_step_of(process)
+    make_step = make_step_of(process)
     if make_step is FilteredNoise.make_step:
         return keeps_to_its_state(process.synapse)
     if make_step is Piecewise.make_step:
         return not any(map(callable, process.data.values()))
     return make_step in DRAWING or make_step in NOT_DRAWING
-
-
-def _make_step_of(process: Any) -> Any:
-    """The function that makes the steps of a process, unless it is something of its own."""
-    return getattr(getattr(process, "make_step", None), "__func__", None)

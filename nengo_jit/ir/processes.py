@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import nengo.builder.processes as reference
 import numpy as np
 from nengo import Process
+from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
+from nengo.synapses import LinearFilter, Triangle
 
 from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.filters import linear_filter, noise, triangle_filter
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 
@@ -97,18 +101,41 @@ class SimProcess(Operator, reference.SimProcess):
     def _descstr(self) -> str:
         return f"{self.process}, {self.input} -> {self.output}"
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        return self.make_step_with(signals, dt, self.process.get_rng(rng))
+    @property
+    def inputs(self) -> list[Signal]:
+        return [*self.reads[1:], *self.state.values()]
 
-    def make_step_with(self, signals: SignalDict, dt: float, own_rng: Any) -> Step:
-        """As `make_step`, with a generator of random numbers for the process itself."""
+    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+        return computed_by(self.process, self.state, dt)
+
+    @staticmethod
+    def compute(xp: Any, function: Any, *arguments: Any) -> tuple[Any, ...]:
+        return function(xp, *arguments)
+
+    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+        process, size = self.process, self.output.shape
+        if self.input is not None:
+            return None
+        generator = process.get_rng(rng)
+        if make_step_of(process) is FilteredNoise.make_step:
+            return lambda t, *values: process.dist.sample(n=1, d=size[0], rng=generator)[0]
+        step = process.make_step((0,), size, dt, generator, {})
+        return lambda t, *values: np.asarray(step(t))
+
+    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+        return self.make_step_with(signals, dt, lambda: self.process.get_rng(rng))
+
+    def make_step_with(
+        self, signals: SignalDict, dt: float, get_rng: Callable[[], np.random.RandomState]
+    ) -> Step:
+        """As `make_step`; ``get_rng()`` is the process's own generator of random numbers."""
         t, output = signals[self.t], signals[self.output]
         input = None if self.input is None else signals[self.input]
         step_f = self.process.make_step(  # the name is nengo's, by which nengo-loihi finds it
             (0,) if input is None else input.shape,
             output.shape,
             dt,
-            own_rng,
+            get_rng(),
             {name: signals[signal] for name, signal in self.state.items()},
         )
 
@@ -119,3 +146,55 @@ class SimProcess(Operator, reference.SimProcess):
             output[...] += step_f(t.item()) if input is None else step_f(t.item(), np.copy(input))
 
         return step_simprocess_inc if self.mode == "inc" else step_simprocess
+
+
+def make_step_of(process: Any) -> Any:
+    """The function that makes a process's step, whatever the class; None if it is no method."""
+    return getattr(getattr(process, "make_step", None), "__func__", None)
+
+
+def given(xp: Any, values: Any) -> tuple[Any, ...]:
+    """What is computed for a process without input and state: what it has drawn."""
+    return (values,)
+
+
+def computed_by(process: Any, state: dict[str, Signal], dt: float) -> tuple[Any, ...] | None:
+    """The function that computes what a process does, and its parameters.
+
+    Parameters
+    ----------
+    process : nengo.Process
+        The process.
+    state : dict of (str, Signal)
+        Its state.
+    dt : float
+        Length of a step (seconds).
+
+    Returns
+    -------
+    tuple or None
+        None if it is not one of nengo's processes, or if it calls functions of the user's.
+    """
+    make_step = make_step_of(process)
+    if make_step is LinearFilter.make_step:
+        return linear_filter(process, state, dt)
+    if make_step is Triangle.make_step:
+        return triangle_filter(process, state, dt)
+    if make_step is FilteredNoise.make_step:
+        if make_step_of(process.synapse) is not LinearFilter.make_step:
+            return None
+        filtering = linear_filter(process.synapse, state, dt)
+        factor = 1.0 / np.sqrt(dt) if process.scale else 1.0
+        return None if filtering is None else (noise, filtering[0], factor, *filtering[1:])
+    if make_step is Piecewise.make_step and any(map(callable, process.data.values())):
+        return None
+    return (given,) if make_step in OF_TIME_AND_CHANCE else None
+
+
+# of processes whose output depends on nothing else
+OF_TIME_AND_CHANCE = (
+    WhiteNoise.make_step,
+    WhiteSignal.make_step,
+    PresentInput.make_step,
+    Piecewise.make_step,
+)

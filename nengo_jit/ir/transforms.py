@@ -6,11 +6,13 @@ from typing import Any
 
 import nengo.builder.transforms as reference
 import numpy as np
+from nengo.exceptions import BuildError
 from nengo.transforms import Convolution, ConvolutionTranspose
 from numpy.lib.stride_tricks import sliding_window_view
 
-from nengo_jit.ir.base import Operator, Step, operand
+from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.products import dot, dot_by_groups
 from nengo_jit.ir.signal import Signal
 
 
@@ -37,6 +39,8 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
     ------
     NotImplementedError
         By `make_step`, for more than two dimensions.
+    BuildError
+        By `make_step`, if the kernel does not have as many filters as ``conv`` says.
 
     Notes
     -----
@@ -69,27 +73,62 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
         return f"{name}({self.W}, {self.X}) -> {self.Y}"
 
     def _images(self, signals: SignalDict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Kernel, input and output as ``(rows, columns, channels, ...)`` views.
-
-        One dimension becomes one row.
-        """
-        conv = self.conv
-        if conv.dimensions > 2:
+        """Kernel, input and output as ``(rows, columns, channels, ...)`` views."""
+        if self.conv.dimensions > 2:
             raise NotImplementedError(f"Convolution > 2D not supported ({self})")
         W = signals[self.W]
-        X = signals[self.X].reshape(conv.input_shape.shape)
-        Y = signals[self.Y].reshape(conv.output_shape.shape)
-        if not conv.channels_last:
-            X, Y = np.moveaxis(X, 0, -1), np.moveaxis(Y, 0, -1)
-        return (W, X, Y) if conv.dimensions == 2 else (W[np.newaxis], X[np.newaxis], Y[np.newaxis])
+        return (
+            W if self.conv.dimensions == 2 else W[np.newaxis],
+            image_of(signals[self.X], self.conv.input_shape),
+            image_of(signals[self.Y], self.conv.output_shape),
+        )
 
     @property
     def _strides(self) -> tuple[int, int]:
-        return (1,) * (2 - self.conv.dimensions) + tuple(self.conv.strides)
+        return in_two_dimensions(self.conv.strides)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        kind = ConvTransposeInc if self.is_transpose else ConvInc
-        return kind.make_step(self, signals, dt, rng)
+    def parameters(self, dt: float) -> tuple[Any, ...]:
+        places = _places_of_transpose if self.is_transpose else _places
+        table = places(self.conv, self.W.shape)
+        inside = table >= 0
+        return (
+            self.is_transpose,
+            self.conv.channels_last,
+            self.Y.shape,
+            np.maximum(table, 0),
+            None if inside.all() else inside,
+        )
+
+    def check(self, signals: SignalDict) -> None:
+        self._images(signals)
+        if self.W.shape[-1:] != (self.conv.n_filters,):
+            raise BuildError(f"{self}: a kernel of shape {self.W.shape} has other filters")
+
+    @staticmethod
+    def compute(
+        xp: Any,
+        is_transpose: bool,
+        channels_last: bool,
+        shape: tuple[int, ...],
+        table: Any,
+        inside: Any,
+        W: Any,
+        X: Any,
+    ) -> tuple[Any, ...]:
+        seen = xp.reshape(X, (-1,))[table]
+        if inside is not None:
+            seen = xp.where(inside, seen, 0.0)
+        if is_transpose:
+            W = xp.flip(W, axis=tuple(range(W.ndim - 2)))
+        n_groups, n_places, _ = table.shape
+        n_filters = W.shape[-1]
+        if n_groups == 1:
+            product = dot(seen[0, ...], xp.reshape(W, (-1, n_filters)))
+        else:
+            kernels = xp.reshape(W, (-1, n_groups, n_filters // n_groups))
+            product = dot_by_groups(xp, seen, xp.moveaxis(kernels, 1, 0))
+            product = xp.reshape(product, (n_places, n_filters))
+        return (xp.reshape(product if channels_last else product.T, shape),)
 
 
 class ConvInc(GeneralConvInc, reference.ConvInc):
@@ -101,24 +140,6 @@ class ConvInc(GeneralConvInc, reference.ConvInc):
 
     Parameters, errors and roles are those of `GeneralConvInc`.
     """
-
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        W, X, Y = self._images(signals)
-        strides = self._strides
-        same = self.conv.padding == "same"
-        padding = [
-            same_padding(X.shape[axis], Y.shape[axis], W.shape[axis], strides[axis]) if same
-            else (0, 0)
-            for axis in (0, 1)
-        ]  # fmt: skip
-        groups = X.shape[2] // W.shape[2]
-        correlate = correlate_windows if groups == 1 else correlate_grouped_windows
-
-        def step_convinc() -> None:
-            image = np.pad(X, (*padding, (0, 0)))
-            Y[...] += correlate(windows(image, W.shape[:2], strides), W)
-
-        return step_convinc
 
 
 class ConvTransposeInc(GeneralConvInc, reference.ConvTransposeInc):
@@ -132,25 +153,74 @@ class ConvTransposeInc(GeneralConvInc, reference.ConvTransposeInc):
     Parameters, errors and roles are those of `GeneralConvInc`.
     """
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        W, X, Y = self._images(signals)
-        strides = self._strides
-        same = self.conv.padding == "same"
-        size = [Y.shape[axis] + W.shape[axis] - 1 for axis in (0, 1)]
-        canvas = np.zeros((*size, X.shape[2]), dtype=X.dtype)
-        spread = []  # where the pixels of X lie on the canvas
-        for axis in (0, 1):
-            extent = (X.shape[axis] - 1) * strides[axis]
-            crop = max(extent + W.shape[axis] - Y.shape[axis], 0) if same else 0
-            start = W.shape[axis] - 1 - crop // 2
-            spread.append(slice(start, start + extent + 1, strides[axis]))
-        kernel = W[::-1, ::-1]
 
-        def step_convtransposeinc() -> None:
-            canvas[spread[0], spread[1]] = X
-            Y[...] += correlate_windows(windows(canvas, W.shape[:2], (1, 1)), kernel)
+def image_of(values: np.ndarray, shape: Any) -> np.ndarray:
+    """An image, which is flat in a signal, as a view of ``(rows, columns, channels)``.
 
-        return step_convtransposeinc
+    One dimension becomes one row.
+    """
+    image = values.reshape(shape.shape)
+    if not shape.channels_last:
+        image = np.moveaxis(image, 0, -1)
+    return image if shape.dimensions == 2 else image[np.newaxis]
+
+
+def in_two_dimensions(sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Sizes or strides of one or two dimensions as those of two; one dimension becomes one row."""
+    return (1, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def _numbered(shape: Any) -> np.ndarray:
+    """An image whose pixels say where they are in the signal."""
+    return image_of(np.arange(shape.size), shape)
+
+
+def _places(conv: Convolution, kernel: tuple[int, ...]) -> np.ndarray:
+    """What the kernel of a convolution sees.
+
+    Parameters
+    ----------
+    conv : nengo.Convolution
+        Shapes, strides and padding.
+    kernel : tuple of int
+        Shape of the kernel.
+
+    Returns
+    -------
+    (groups, places, inputs) numpy.ndarray of int
+        Elements of the input, at each place of the kernel, for each group of filters; -1 outside.
+    """
+    image, output = _numbered(conv.input_shape), _numbered(conv.output_shape)
+    size, strides = in_two_dimensions(kernel[:-2]), in_two_dimensions(conv.strides)
+    padding = [
+        same_padding(image.shape[axis], output.shape[axis], size[axis], strides[axis])
+        if conv.padding == "same"
+        else (0, 0)
+        for axis in (0, 1)
+    ]
+    padded = np.pad(image, (*padding, (0, 0)), constant_values=-1)
+    seen = windows(padded, size, strides)
+    n_places = seen.shape[0] * seen.shape[1]
+    n_groups = image.shape[2] // kernel[-2]
+    grouped = seen.reshape(n_places, size[0] * size[1], n_groups, kernel[-2])
+    return np.moveaxis(grouped, 2, 0).reshape(n_groups, n_places, -1)
+
+
+def _places_of_transpose(conv: ConvolutionTranspose, kernel: tuple[int, ...]) -> np.ndarray:
+    """What the kernel of a transposed convolution, turned round, sees; see `_places`."""
+    image, output = _numbered(conv.input_shape), _numbered(conv.output_shape)
+    size, strides = in_two_dimensions(kernel[:-2]), in_two_dimensions(conv.strides)
+    canvas = np.full([*(output.shape[a] + size[a] - 1 for a in (0, 1)), image.shape[2]], -1)
+    spread = []  # where the pixels lie on the canvas
+    for axis in (0, 1):
+        extent = (image.shape[axis] - 1) * strides[axis]
+        is_cropped = conv.padding == "same"
+        crop = max(extent + size[axis] - output.shape[axis], 0) if is_cropped else 0
+        start = size[axis] - 1 - crop // 2
+        spread.append(slice(start, start + extent + 1, strides[axis]))
+    canvas[spread[0], spread[1]] = image
+    seen = windows(canvas, size, (1, 1))
+    return seen.reshape(1, seen.shape[0] * seen.shape[1], -1)
 
 
 def same_padding(size_in: int, size_out: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -178,48 +248,3 @@ def windows(image: np.ndarray, size: tuple[int, int], strides: tuple[int, int]) 
     """
     view = sliding_window_view(image, (*size, image.shape[2]))
     return view[:: strides[0], :: strides[1], 0]
-
-
-def correlate_windows(view: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Sum of products of each window with each filter.
-
-    Parameters
-    ----------
-    view : (down, across, rows, columns, channels) numpy.ndarray
-        What `windows` returned.
-    kernel : (rows, columns, channels, filters) numpy.ndarray
-        The filters.
-
-    Returns
-    -------
-    (down, across, filters) numpy.ndarray
-    """
-    filters = kernel.shape[-1]
-    down, across = view.shape[:2]
-    product = view.reshape(down * across, -1).dot(kernel.reshape(-1, filters))
-    return product.reshape(down, across, filters)
-
-
-def correlate_grouped_windows(view: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`correlate_windows` for a kernel whose filters see one group of channels each.
-
-    Parameters
-    ----------
-    view : (down, across, rows, columns, channels) numpy.ndarray
-        What `windows` returned.
-    kernel : (rows, columns, channels in a group, filters) numpy.ndarray
-        The filters, group by group.
-
-    Returns
-    -------
-    (down, across, filters) numpy.ndarray
-    """
-    rows, columns, channels, filters = kernel.shape
-    down, across = view.shape[:2]
-    groups = view.shape[-1] // channels
-    # one matrix per group: (groups, places, inputs) and (groups, inputs, filters in a group)
-    grouped = view.reshape(down * across, rows * columns, groups, channels)
-    inputs = np.moveaxis(grouped, 2, 0).reshape(groups, down * across, -1)
-    weights = np.moveaxis(kernel.reshape(-1, groups, filters // groups), 1, 0)
-    product = np.einsum("gpi,gif->pgf", inputs, np.ascontiguousarray(weights))
-    return product.reshape(down, across, filters)

@@ -43,7 +43,7 @@ def rate(J: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> Any:
     above_threshold = J - 1.0
     positive = maximum(1e-300, above_threshold)
     rate = amplitude / (tau_ref + tau_rc * log1p(1.0 / positive))
-    return rate * (above_threshold > 0.0)
+    return where(above_threshold > 0.0, rate, 0.0)
 
 
 FORMULA = register(

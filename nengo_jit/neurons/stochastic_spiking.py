@@ -38,7 +38,7 @@ def step(J: Any, uniform: Any, dt: Any, negative: Any, amplitude: Any) -> tuple[
     is_signed = negative > 0.0
     expected = dt * where(is_signed, abs(J), J)
     whole = where(expected < 0.0, -floor(-expected), floor(expected))
-    n_spikes = whole + where(uniform < expected - whole, 1.0, 0.0)
+    n_spikes = where(uniform < expected - whole, whole + 1.0, whole + 0.0)
     sign = where(J > 0.0, 1.0, where(J < 0.0, -1.0, J))  # J: zero, or NaN
     return ((amplitude / dt) * n_spikes * where(is_signed, sign, 1.0),)
 

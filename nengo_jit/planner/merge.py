@@ -35,11 +35,17 @@ def kind_of(operator: Any) -> str:
     kind = type(operator).__name__
     if type(operator) is Copy:
         return f"{kind} inc" if operator.inc else kind
+    implementation = implementation_of(operator)
+    if implementation is not operator:
+        kind = f"{kind} {type(implementation).__name__}"
+    return f"{kind} {operator.mode}" if type(operator) is SimProcess else kind
+
+
+def implementation_of(operator: Any) -> Any:
+    """The process or the neuron type that an operator runs; for others the operator itself."""
     if type(operator) is SimNeurons:
-        return f"{kind} {type(operator.neurons).__name__}"
-    if type(operator) is SimProcess:
-        return f"{kind} {type(operator.process).__name__} {operator.mode}"
-    return kind
+        return operator.neurons
+    return operator.process if type(operator) is SimProcess else operator
 
 
 def merge(operators: Sequence[Any], level: dict[Any, int]) -> tuple[Group, ...]:

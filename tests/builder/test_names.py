@@ -86,7 +86,7 @@ NAMES = {
     """,
     "transforms": """
         ConvInc ConvTransposeInc GeneralConvInc Weighted build_convolution build_dense
-        build_no_transform build_sparse correlate_grouped_windows correlate_windows multiply
+        build_no_transform build_sparse  multiply
         same_padding windows
     """,
 }

@@ -29,7 +29,7 @@ def bring_back_modules() -> None:
 
 def bring_back_names() -> None:
     """Names and arguments of NumPy 1 and nengo 2."""
-    np.asfarray = lambda a: np.asarray(a, float)  # noqa: NPY201
+    np.asfarray = lambda a: np.asarray(a, float)  # noqa: NPY201  as NumPy 1 had it
     nengo.LinearFilter.method.default = "zoh"
     make_probe = nengo.Probe.__init__
 

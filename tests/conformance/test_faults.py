@@ -22,7 +22,7 @@ def run(seed):
         time.sleep(100)
 
 
-pool.TIMEOUT = 2.0
+pool.TIMEOUT = 20.0
 sys.exit(pool.main(__file__, run, "Nothing", count=9))
 """
 

@@ -23,6 +23,8 @@ actions = st.one_of(
     st.tuples(st.just("clear"), st.none()),
     st.tuples(st.just("reverse"), st.none()),
     st.tuples(st.just("pop"), st.integers(-3, 2)),
+    st.tuples(st.just("sort"), st.booleans()),
+    st.tuples(st.just("multiply"), st.integers(-1, 2)),
     st.tuples(st.just("replace"), st.tuples(st.slices(6), st.lists(numbers, max_size=5))),
 )
 
@@ -42,6 +44,12 @@ def act(values, action, argument):
     elif action == "pop":
         if -len(values) <= argument < len(values):
             values.pop(argument)
+    elif action == "sort":
+        values.sort(key=lambda row: round(row[0], 1), reverse=argument)
+    elif action == "multiply":
+        before = values
+        values *= argument
+        assert values is before
     else:
         getattr(values, action)()
 
@@ -140,6 +148,8 @@ CHANGES = [
     lambda s: s.__setitem__(0, [0.5]),
     lambda s: s.__setitem__(slice(1, 2), []),
     lambda s: s.reverse(),
+    lambda s: s.sort(reverse=True),
+    lambda s: s.__imul__(2),
     lambda s: s.array,
     lambda s: len(s),
 ]
@@ -202,6 +212,24 @@ def test_a_slice_is_a_list_of_its_own():
     last[0] = [0.0, 0.0]
     assert np.array(last).tolist() == [[0, 0], [4, 5], [6, 7], [7, 8]]
     assert np.array(samples).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_what_cannot_be_sorted_or_repeated_stays_as_it_is(recorded):
+    samples, record = recorded
+    record(3)
+    samples.sort(key=lambda row: -row[0])
+    assert samples.array.ravel().tolist() == [3, 2, 1]
+    record(2)
+    assert samples.array.ravel().tolist() == [3, 2, 1, 4, 5]
+    samples.sort()
+    assert samples.array.ravel().tolist() == [1, 2, 3, 4, 5]
+    pairs = Samples((2,), float)
+    pairs.extend([[2.0, 1.0], [1.0, 2.0]])
+    with pytest.raises(ValueError, match="ambiguous"):  # as lists of arrays say
+        pairs.sort()
+    with pytest.raises(TypeError):
+        pairs *= 1.5
+    assert pairs.array.tolist() == [[2, 1], [1, 2]]
 
 
 def test_an_extended_slice_takes_as_many_samples_as_it_has():

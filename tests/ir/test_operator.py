@@ -17,8 +17,8 @@ from nengo_jit.ir.operator import (
     Reset,
     SparseDotInc,
     TimeUpdate,
-    has_repeats,
 )
+from nengo_jit.ir.selection import has_repeats
 from nengo_jit.ir.signal import Signal
 
 by_example = settings(max_examples=60, deadline=None, derandomize=True)

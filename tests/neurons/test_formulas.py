@@ -7,11 +7,13 @@ from pathlib import Path
 import nengo
 import numpy as np
 import pytest
+from libraries import Library, every_library
 from numba import njit
 
 from nengo_jit.engines.cpu.compiler import define_helpers
 from nengo_jit.engines.cpu.machine import compilable
 from nengo_jit.neurons import Formula, formula_of, register
+from nengo_jit.scalar import bind
 
 DT = 0.001  # seconds
 N_NEURONS = 64
@@ -90,6 +92,42 @@ def test_numpy_gives_the_numbers_of_nengo(neurons, dtype, n_steps, rtol):
         np.testing.assert_array_equal(results[0] != 0, output != 0)
         n_active += np.count_nonzero(output)
     assert n_active > n_steps
+
+
+@all_neurons
+@every_library
+def test_other_libraries_give_the_numbers_of_numpy(neurons, name):
+    library, formula = Library(name), formula_of(neurons)
+    xp, rng = library.xp, np.random.RandomState(0)
+    parameters = formula.parameters(neurons, DT)
+    state = neurons.make_state(N_NEURONS, rng=rng)
+    states = [state[name] for name in formula.states]
+    for k in range(20):
+        J = draw_currents(neurons, rng, np.float64, 1e3)
+        random = formula.random
+        drawn = [random(np.random.RandomState(k), J, DT, *parameters)] if random else []
+        arrays = [J, *states, *drawn]
+        arguments = [np.asarray(each, float) for each in (*arrays, DT, *parameters)]
+        with np.errstate(all="ignore"):
+            expected = formula.step(*arrays, DT, *parameters)
+            results = library.call(bind(formula.step, xp), list(map(xp.asarray, arguments)))
+        scale = 1.0 + np.abs(J).max() + sum(np.abs(state).max() for state in states)
+        for result, value in zip(results, expected):
+            library.assert_equal(result, value, scale=scale)
+        states = list(expected[1:])
+
+
+@pytest.mark.parametrize("neurons", [n for n in NEURONS if formula_of(n).rate], ids=str)
+@every_library
+def test_other_libraries_give_the_rates_of_numpy(neurons, name):
+    library, formula = Library(name), formula_of(neurons)
+    J = draw_currents(neurons, np.random.RandomState(0), np.float64, 1e3)
+    parameters = formula.parameters(neurons, DT)
+    arguments = [library.xp.asarray(np.asarray(each)) for each in (J, *parameters)]
+    with np.errstate(all="ignore"):
+        expected = formula.rate(J, *parameters)
+        rates = library.call(bind(formula.rate, library.xp), arguments)
+    library.assert_equal(rates, expected)
 
 
 @cache

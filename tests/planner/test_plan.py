@@ -88,12 +88,12 @@ def test_runs_have_every_writable_signal_once(model):
 
 
 def test_operators_that_run_python_come_first_with_what_they_wait_for(model):
-    def runs_python(op):
+    def calls_python(op):
         return type(op) is SimPyFunc
 
-    plan = whole_plan(model, runs_python)
+    plan = whole_plan(model, calls_python)
     levels = {op: group.level for group in plan.groups for op in group.members}
-    last = max(level for op, level in levels.items() if runs_python(op))
+    last = max(level for op, level in levels.items() if calls_python(op))
     early = {type(op).__name__ for op, level in levels.items() if level <= last}
     assert early == {"TimeUpdate", "SimPyFunc"}
     assert plan.operators == make_plan(model).operators  # one by one, the order is nengo's

@@ -12,24 +12,25 @@ from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Any
+from weakref import ref
 
 from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.contracts import contiguous
+from nengo_jit.engines.cpu.kernel import start, table_of
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.python import run_functions
 from nengo_jit.engines.cpu.library import are_ready
-from nengo_jit.engines.cpu.machine import PRECISIONS, table_of
+from nengo_jit.engines.cpu.machine import PRECISIONS
 from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, Watched, calls_are_observed, trace
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.ir.base import Step
 from nengo_jit.ir.memory import SignalDict
-from nengo_jit.ir.memory import address as start
 from nengo_jit.ir.python import SimPyFunc, store
-from nengo_jit.planner.merge import kind_of
+from nengo_jit.planner.merge import implementation_of, kind_of
 
 logger = logging.getLogger(__name__)
-LOGGED: set[str] = set()  # kinds of operators of which this process has been told
+LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, and whose, that were told of
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
 WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are still right
@@ -67,7 +68,7 @@ class Callback(Task):
         self.operator = operator
         self.remark = "is not compiled yet"
         self._n_traces = 0
-        self._table = table_of([(start(self.words),)])
+        self._table = table_of([run_functions.row(task=start(self.words))])
         self.table = start(self._table)
 
     def reset(self, step: Step, signals: SignalDict) -> None:
@@ -267,12 +268,10 @@ class Tracing:
                     callback.switch(False)
 
     def _log(self) -> None:
-        kinds = [
-            kind_of(callback.operator)
-            for callback in self._callbacks
-            if callback.traced is None and type(callback.operator) is not SimPyFunc
-        ]
-        for kind in dict.fromkeys(kinds):
-            if kind not in LOGGED:
-                LOGGED.add(kind)
-                logger.warning("%s has no compiled kernel and runs in Python", kind)
+        for callback in self._callbacks:
+            operator = callback.operator
+            if callback.traced is None and type(operator) is not SimPyFunc:
+                kind = kind_of(operator), ref(type(implementation_of(operator)))
+                if kind not in LOGGED:
+                    LOGGED.add(kind)
+                    logger.warning("%s has no compiled kernel and runs in Python", kind[0])

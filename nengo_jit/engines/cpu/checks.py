@@ -139,6 +139,12 @@ def _count_from(address, itemsize):
     return (end_of(look_up(address, 1, itemsize)) - address) // itemsize
 
 
+def known_table(table, n_columns):
+    """The address of a table of rows, if all of it is known; an error if not."""
+    n = foreign_integers(look_up(table, 1, 8), 1)[0]
+    return look_up(table, 1 + n * n_columns, 8)
+
+
 if CHECKED:
     unchecked: dict[str, Any] = {"boundscheck": False, "error_model": "numpy"}
     define(end_of_scratch, **unchecked)(_end_of_scratch)

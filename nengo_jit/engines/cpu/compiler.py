@@ -16,63 +16,42 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba import njit, types
+from numba import from_dtype, njit, types
 
 import nengo_jit.engines.cpu.accessors
 import nengo_jit.engines.cpu.lanes  # noqa: F401 (they define what they are about)
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu import intrinsics, machine, scalar
+from nengo_jit.engines.cpu import checks, intrinsics, machine, scalar
 from nengo_jit.engines.cpu.fingerprint import referred
 from nengo_jit.engines.cpu.target import target_machine
-from nengo_jit.regions import CHECKED, KERNEL, REGIONS, SYMBOL, pointer
+from nengo_jit.engines.cpu.wrapper import ENTRY, noting, wrapper
+from nengo_jit.regions import CHECKED, REGIONS, SYMBOL, pointer
 
 llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads what it compiles
-
-ENTRY = "kernel"  # symbol that an object file exports
 
 REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
 
 # Arrays in kernels are views, so there is never anything to free.
 RUNTIME = "define void @NRT_MemInfo_call_dtor(ptr %memory) { ret void }"
 
-# A C function around the one that Numba made, which returns its result through a pointer and an
-# error as a status.
-WRAPPER = """
-define i64 @{entry}(ptr %memory, i64 %table) {{
-  %result = alloca i64
-  %error = alloca ptr
-  %status = call i32 @"{function}"(ptr %result, ptr %error, ptr %memory, i64 %table)
-  %failed = icmp ne i32 %status, 0
-  %value = load i64, ptr %result
-  %answer = select i1 %failed, i64 {stopped}, i64 %value
-{note}  ret i64 %answer
-}}
-"""
-
-# Where bounds are checked, a failure is noted; see `nengo_jit.regions`.
-CALL_NOTE = """  call void @note(i1 %failed)
-"""
-NOTE = """
-@{symbol} = external global i64
-@name = private constant [{size} x i8] c"{name}\\00"
-define void @note(i1 %failed) {{
-  br i1 %failed, label %note, label %return
-note:
-  store ptr @name, ptr getelementptr (i64, ptr @{symbol}, i64 {field})
-  br label %return
-return:
-  ret void
-}}
+# What the wrapper calls where bounds are checked
+DECLARED_FOR_CHECKS = """
+declare i32 @"{check}"(ptr, ptr, i64, i64)
+declare void @note(i1)
 """
 
 
-def compile_kernel(function: Callable[..., Any], dtype: np.dtype, fastmath: set[str]) -> bytes:
-    """Compile a kernel's function.
+def compile_kernel(
+    function: Callable[..., Any], signature: machine.Signature, dtype: np.dtype, fastmath: set[str]
+) -> bytes:
+    """Compile a function.
 
     Parameters
     ----------
     function : callable
-        ``function(memory, table) -> status`` in the subset of Python that Numba compiles.
+        In the subset of Python that Numba compiles.
+    signature : Signature
+        What it is given.
     dtype : numpy.dtype
         Type of the numbers.
     fastmath : set of str
@@ -84,29 +63,41 @@ def compile_kernel(function: Callable[..., Any], dtype: np.dtype, fastmath: set[
         An object file of the platform's format, which exports `ENTRY`.
     """
     define_helpers()
-    signature = types.int64(types.CPointer(REALS[np.dtype(dtype)]), types.int64)
-    options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
-    options |= intrinsics.ONLY_FOR_KERNELS
-    compiled = njit(signature, **options)(function)
-    result: Any = compiled.overloads[signature.args]
-    wrapper = WRAPPER.format(
-        entry=ENTRY,
-        function=result.fndesc.llvm_func_name,
-        stopped=machine.OUT_OF_BOUNDS if CHECKED else machine.STOPPED,
-        note=CALL_NOTE if CHECKED else "",
-    )
+    returned = types.int64 if signature.has_status else types.none
+    memory = types.CPointer(REALS[np.dtype(dtype)])
+    name, translated = _translate(function, returned(memory, *_parameters(signature)), fastmath)
+    attributes = intrinsics.WIDEST if intrinsics.WIDEST in translated else ""
+    more, check = [RUNTIME], ""
     if CHECKED:
-        wrapper += "declare void @note(i1)"
-    module = llvm.parse_assembly(compiled.inspect_llvm(signature.args) + wrapper)
-    module.link_in(llvm.parse_assembly(RUNTIME))
-    if CHECKED:
-        name = function.__name__
-        note = NOTE.format(symbol=SYMBOL, field=KERNEL, name=name, size=len(name) + 1)
-        module.link_in(llvm.parse_assembly(note))
+        check, code = _translate(checks.known_table, types.int64(types.int64, types.int64), set())
+        more += [code, noting(signature.name)]
+        translated += DECLARED_FOR_CHECKS.format(check=check)
+    module = llvm.parse_assembly(translated + wrapper(signature, name, attributes, check))
+    for each in more:
+        module.link_in(llvm.parse_assembly(each))
     for each in (*module.functions, *module.global_variables):
         if not each.is_declaration and each.name != ENTRY:
             each.linkage = "internal"
     return _optimised(module)
+
+
+def _translate(function: Callable[..., Any], signature: Any, fastmath: set[str]) -> tuple[str, str]:
+    """What Numba makes of a function: its name, and a module in LLVM's language."""
+    options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
+    options |= intrinsics.ONLY_FOR_KERNELS
+    compiled: Any = njit(signature, **options)(function)
+    ((given, result),) = compiled.overloads.items()
+    return result.fndesc.llvm_func_name, compiled.inspect_llvm(given)
+
+
+def _parameters(signature: machine.Signature) -> list[Any]:
+    """Numba's types of what a function is given besides `machine.Memory`."""
+    if signature.columns is None:
+        return [types.int64]
+    if signature.takes_all:
+        row = np.dtype([(name, np.int64) for name in signature.columns], align=True)
+        return [types.Array(from_dtype(row), 1, "C")]
+    return [types.int64] * len(signature.columns)
 
 
 def _optimised(module: Any) -> bytes:

@@ -13,16 +13,15 @@ import numpy as np
 from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.base import RUN_LOST, Engine
-from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
+from nengo_jit.engines.cpu.kernel import Kernel, Row, start
 from nengo_jit.engines.cpu.kernels.needed import needed
-from nengo_jit.engines.cpu.kernels.operator import start
+from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import Lowering, calls_python
-from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.strands import Piece
@@ -180,11 +179,12 @@ class CpuEngine(Engine):
         last = max((level for level, _ in levels), default=-1)  # on which a callback may raise
         for group in self.plan.groups:
             for operator in group.members:
-                for kernel, row in self._lowering.lower(operator) or ():
+                for row in self._lowering.lower(operator) or ():
                     if operator in when:
-                        kernel = replace(kernel, when=when[operator])
-                    span = self._span(operator) if kernel.target is None else None
-                    levels[group.level, kernel.stage].append(Piece(operator, kernel, row, span))
+                        row = row.by(row.kernel.but(when=when[operator]))
+                    is_untold = row.kernel.columns.target is None
+                    span = self._span(operator) if is_untold else None
+                    levels[group.level, row.kernel.stage].append(Piece(operator, row, span))
         delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
         delayed |= self._lowering.delayed
         self._exposure.begin(
@@ -198,9 +198,8 @@ class CpuEngine(Engine):
         in_python = {callback.operator for callback in callbacks}
         kept = {op: each for op, each in self.generators.items() if op in in_python}
         self.generators = {**kept, **self._lowering.streams}
-        saving = [(start(array), start(copy), array.nbytes) for array, copy in self._saved]
         return [
-            [Piece(None, kernels.operator.copy_bytes, row) for row in saving],
+            [Piece(None, _copying(array, copy)) for array, copy in self._saved],
             *(levels[key] for key in sorted(levels)),
         ]
 
@@ -216,7 +215,7 @@ class CpuEngine(Engine):
         if any(self._lowering.lower(operator) is None for operator in steady):
             return frozenset()  # callbacks run in every step
         saved, whole = (
-            sum(kernel.work(row) for op in ops for kernel, row in self._lowering.lower(op) or ())
+            sum(row.work for op in ops for row in self._lowering.lower(op) or ())
             for ops in (steady, self.plan.operators)
         )
         return steady if saved > WORTH_FOLDING * whole else frozenset()
@@ -245,6 +244,7 @@ class CpuEngine(Engine):
             self._request_assembly()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
+            self._is_finished = False
         elif self._exposure.has_grown:
             self._assemble_anew()
         for signal in list(self.signals):
@@ -347,12 +347,12 @@ class CpuEngine(Engine):
             if not (self._has_begun and self.is_asked and exposure.allows_delay):
                 self._has_begun = False
                 self.settle()
-            self._runner, self._is_finished = get_ident(), False
+            self._runner, self._is_finished = get_ident(), not self._lowering.loans
             if self._unsettled_since is None:
                 self._unsettled_since = self._clock.ticks
         self._recorders.begin(n_steps, is_within)
         try:
-            if not is_within:
+            if not self._is_finished and not is_within:
                 for loan in self._lowering.loans:
                     loan.take()
             if self.callbacks:
@@ -363,7 +363,8 @@ class CpuEngine(Engine):
                 n_done, failed = self._run_programs(n_steps)
         finally:
             if not is_within:
-                self._finish()
+                if not self._is_finished or self._clock.view[CALLS]:
+                    self._finish()
                 if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
                     self.settle()
                     self._has_settled.set()
@@ -408,7 +409,7 @@ class CpuEngine(Engine):
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
-        undo = [(start(copy), start(array), array.nbytes) for array, copy in self._saved]
+        undo = [_copying(copy, array) for array, copy in self._saved]
         dtype = self._lowering.dtype
         return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
 
@@ -448,3 +449,7 @@ class CpuEngine(Engine):
             reason = failed.why_it_failed()
         self.broken = f"{reason}; step {self.n_steps + 1} is not complete."
         self.check_usable()
+
+
+def _copying(source: np.ndarray, target: np.ndarray) -> Row:
+    return copy_bytes.row(src=start(source), dst=start(target), n_bytes=source.nbytes)

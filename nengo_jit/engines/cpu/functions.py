@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from nengo.utils.functions import function_name
 
+from nengo_jit.engines.cpu.kernel import start, table_of
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels.python import call_python, perform_at_points
 from nengo_jit.engines.cpu.library import address_of, are_ready
-from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, table_of
+from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64
 from nengo_jit.engines.cpu.tasks import FOR_TAPES, Task
 from nengo_jit.engines.cpu.tracing import Unsupported, calls_are_observed, trace
 from nengo_jit.ir.evaluator import Evaluator, Natively, assign
-from nengo_jit.ir.memory import address as start
 from nengo_jit.regions import REGIONS
 
 WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
@@ -117,9 +117,17 @@ class _Function(Task):
         self.is_doubted, self._points = False, points
         self.switch(True)
         given = np.ascontiguousarray(points)
-        inputs = start(given), given.shape[1], start(self._point)
-        outputs = start(targets), targets.shape[1], start(self._target)
-        row = start(self.words), start(self._number), len(given), *inputs, *outputs
+        row = perform_at_points.row(
+            task=start(self.words),
+            number=start(self._number),
+            n_points=len(given),
+            points=start(given),
+            n_in=given.shape[1],
+            point=start(self._point),
+            results=start(targets),
+            n_out=targets.shape[1],
+            result=start(self._target),
+        )
         table = table_of([row])
         n_filled = int(self._perform(None, start(table)))
         REGIONS.raise_failure()

@@ -3,7 +3,7 @@
 Each is a few instructions in LLVM's language, or a function of the C library or of Python's.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -216,11 +216,14 @@ def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
     return types.none(types.int64), codegen
 
 
+WIDEST = '"prefer-vector-width"="512"'  # attribute of functions, in LLVM's language
+
+
 @instruction(machine.use_widest_vectors)
 def _use_widest_vectors(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # llvmlite's own `add` refuses attributes that it does not know.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        set.add(builder.function.attributes, WIDEST)
         return context.get_dummy_value()
 
     return types.none(), codegen
@@ -277,6 +280,7 @@ def define_external(
 
     declared_as = signature(function)
     first = Parameter("typingctx", Parameter.POSITIONAL_OR_KEYWORD)
+    # Functions have the attribute if it is set (PEP 362), of which type checkers do not know.
     definition.__signature__ = declared_as.replace(  # type: ignore[attr-defined]
         parameters=[first, *declared_as.parameters.values()]
     )

@@ -65,6 +65,7 @@ class Task:
     """
 
     function: Callable[..., Any]
+    signature: machine.Signature
     dtype: Any
     fastmath: tuple[str, ...]
     helpers: dict[Any, Any]
@@ -79,6 +80,7 @@ class Task:
 def job_for(
     name: str,
     function: Callable[..., Any],
+    signature: machine.Signature,
     dtype: Any,
     fastmath: tuple[str, ...],
     can_wait: bool = False,
@@ -89,14 +91,14 @@ def job_for(
     ----------
     name, can_wait
         See `Job`.
-    function, dtype, fastmath
+    function, signature, dtype, fastmath
         See `nengo_jit.engines.cpu.compiler.compile_kernel`.
     """
     functions = called(function)
     helpers = {each: machine.HELPERS[each] for each in functions if each in machine.HELPERS}
     formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
     file = io.BytesIO()
-    _Pickler(file, functions).dump(Task(function, dtype, fastmath, helpers, formulas))
+    _Pickler(file, functions).dump(Task(function, signature, dtype, fastmath, helpers, formulas))
     work = sum(len(each.__code__.co_code) for each in functions)
     return Job(name, work, file.getvalue(), can_wait)
 

@@ -30,11 +30,11 @@ import numpy as np
 from nengo_jit.engines.cpu import machine
 from nengo_jit.engines.cpu.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.cache.folder import Folder
-from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder
+from nengo_jit.engines.cpu.cache.places import own_folder, shared_folder, size_limit
 from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE, load_image
 from nengo_jit.engines.cpu.jobs import Job, called, job_for
-from nengo_jit.engines.cpu.machine import Kernel
+from nengo_jit.engines.cpu.kernel import Address, Routine
 from nengo_jit.engines.cpu.target import description, target_machine
 from nengo_jit.engines.cpu.workers import PAUSE, CompilerError, Workers
 
@@ -53,13 +53,14 @@ COMPILER = (
     "engines/cpu/scalar",
     "engines/cpu/target",
     "engines/cpu/translation",
+    "engines/cpu/wrapper",
     "regions",
 )
-Needed = dict[str, tuple[Kernel, np.dtype]]  # kernels by the names of their entries
+Needed = dict[str, tuple[Routine, np.dtype]]  # kernels by the names of their entries
 _engines: list[Any] = []  # what owns the memory that LLVM puts code into
 
 
-def address_of(kernel: Kernel, dtype: np.dtype) -> int:
+def address_of(kernel: Routine, dtype: np.dtype) -> Address:
     """Address of a kernel's machine code for numbers of a type; compiles it if need be.
 
     Raises
@@ -70,15 +71,15 @@ def address_of(kernel: Kernel, dtype: np.dtype) -> int:
     name = name_of(kernel, np.dtype(dtype))
     if name not in LIBRARY.addresses:
         LIBRARY.load([(kernel, dtype)])
-    return LIBRARY.addresses[name]
+    return Address(LIBRARY.addresses[name])
 
 
-def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
+def load_kernels(kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = None) -> None:
     """Get kernels ready: from the disk or, the first time on a machine, by compiling them.
 
     Parameters
     ----------
-    kernels : iterable of tuple of Kernel and numpy.dtype
+    kernels : iterable of tuple of Routine and numpy.dtype
         What is needed, each with the type of its numbers.
     progress : nengo.utils.progress.Progress, optional
         Is told of each kernel that is ready.
@@ -92,7 +93,7 @@ def load_kernels(kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = Non
     LIBRARY.go_on()
 
 
-def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
+def begin_to_load(kernels: Iterable[tuple[Routine, np.dtype]]) -> None:
     """Have kernels compiled that are not on the disk, while this process does something else.
 
     Parameters
@@ -103,7 +104,7 @@ def begin_to_load(kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
     LIBRARY.begin(kernels)
 
 
-def are_ready(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+def are_ready(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
     """Whether kernels are in memory, without waiting for them.
 
     Those that are not on the disk, either, are compiled after all that `load_kernels` waits for,
@@ -117,7 +118,7 @@ def are_ready(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
     return LIBRARY.has(kernels)
 
 
-def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+def are_kept(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
     """Whether later processes will find kernels on the disk.
 
     Parameters
@@ -132,11 +133,11 @@ def are_kept(kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
 
 
 @cache
-def name_of(kernel: Kernel, dtype: np.dtype) -> str:
+def name_of(kernel: Routine, dtype: np.dtype) -> str:
     """What a kernel's machine code for numbers of a type is filed under."""
-    options = _fastmath(kernel), *map(_options, called(kernel.function))
-    key = fingerprint(kernel.function, options, dtype, *_compiler())
-    return f"{kernel.function.__name__}-{key}"
+    options = _fastmath(kernel), *map(_options, called(kernel.code))
+    key = fingerprint(kernel.code, repr(kernel.signature), options, dtype, *_compiler())
+    return f"{kernel.name}-{key}"
 
 
 class Library:
@@ -151,13 +152,13 @@ class Library:
     def __init__(self) -> None:
         self.addresses: dict[str, int] = {}
         self._contents: dict[str, bytes] = {}  # of entries that are not in memory yet
-        self._later: dict[str, tuple[Kernel, np.dtype]] = {}  # what nobody waits for
+        self._later: dict[str, tuple[Routine, np.dtype]] = {}  # what nobody waits for
         self._hopeless: set[str] = set()  # what of that cannot be compiled
         self._next_look = 0.0
         self._workers: Workers | None = None
         self._lock = threading.RLock()
 
-    def load(self, kernels: Iterable[tuple[Kernel, np.dtype]], progress: Any = None) -> None:
+    def load(self, kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = None) -> None:
         """Put kernels into memory; see `load_kernels`."""
         needed = _named(kernels)
         if progress is not None:
@@ -169,7 +170,7 @@ class Library:
             if missing:
                 self._compile(missing, progress)
 
-    def begin(self, kernels: Iterable[tuple[Kernel, np.dtype]]) -> None:
+    def begin(self, kernels: Iterable[tuple[Routine, np.dtype]]) -> None:
         """Have kernels compiled meanwhile; see `begin_to_load`."""
         with self._lock:
             missing = self._look_up(_named(kernels))
@@ -177,7 +178,7 @@ class Library:
                 with self._working() as workers:
                     workers.begin(_jobs(missing))
 
-    def has(self, kernels: Iterable[tuple[Kernel, np.dtype]]) -> bool:
+    def has(self, kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
         """Whether kernels are in memory; see `are_ready`."""
         needed = _named(kernels)
         if needed.keys() <= self.addresses.keys():
@@ -234,6 +235,7 @@ class Library:
     def _look_up(self, needed: Needed) -> Needed:
         """Read from the disk what is there; returns what is not."""
         missing = {}
+        size_limit()  # which says if it is no number, whether or not anything is compiled
         own, folders = own_folder(), list(_readable())
         for name, (kernel, dtype) in needed.items():
             if name in self.addresses or name in self._contents:
@@ -297,17 +299,17 @@ if hasattr(os, "register_at_fork"):
 atexit.register(LIBRARY.rest)
 
 
-def _named(kernels: Iterable[tuple[Kernel, np.dtype]]) -> Needed:
+def _named(kernels: Iterable[tuple[Routine, np.dtype]]) -> Needed:
     return {name_of(kernel, np.dtype(dtype)): (kernel, dtype) for kernel, dtype in kernels}
 
 
 def _jobs(missing: Needed, can_wait: bool = False) -> Iterator[Job]:
     """What processes are told of kernels."""
     for name, (kernel, dtype) in missing.items():
-        yield job_for(name, kernel.function, dtype, _fastmath(kernel), can_wait)
+        yield job_for(name, kernel.code, kernel.signature, dtype, _fastmath(kernel), can_wait)
 
 
-def _fastmath(kernel: Kernel) -> tuple[str, ...]:
+def _fastmath(kernel: Routine) -> tuple[str, ...]:
     """What LLVM may do with a kernel's arithmetic, by LLVM's names."""
     if kernel.exact:
         return ()
@@ -393,7 +395,7 @@ def load_object(content: bytes) -> int:
     """Let LLVM put an object file into memory."""
     import llvmlite.binding as llvm
 
-    from nengo_jit.engines.cpu.compiler import ENTRY
+    from nengo_jit.engines.cpu.wrapper import ENTRY
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(content))

@@ -17,16 +17,16 @@ import numpy as np
 
 from nengo_jit.engines.cpu.contracts import CONTRACTS, Contracts
 from nengo_jit.engines.cpu.exposure import Exposure
-from nengo_jit.engines.cpu.machine import Kernel, Row
+from nengo_jit.engines.cpu.kernel import Address, Row, offset, start
 from nengo_jit.engines.cpu.random import Loan, Stream
-from nengo_jit.ir.memory import ALIGNMENT, SignalDict, address, align, aligned_block
+from nengo_jit.ir.memory import ALIGNMENT, SignalDict, align, aligned_block
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import DotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
-Lowered = list[tuple[Kernel, Row]]
-Population = tuple[int, int, int]
+Lowered = list[Row]
+Population = tuple[int, int, Address]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
@@ -40,7 +40,7 @@ def lowers(
 ) -> Callable[[LoweringFunction], LoweringFunction]:
     """Decorator that makes a function the one that lowers operators of exactly one type.
 
-    The function gets the operator and a `Lowering`. It returns kernels with a row for each, or
+    The function gets the operator and a `Lowering`. It returns rows of kernels, or
     None for an operator that must run in Python. It is only asked if the operator meets the
     contract of its type, see `nengo_jit.engines.cpu.contracts`, and a condition, if there is one:
     with that, `function_for` tells early which operators run code of the user's.
@@ -150,20 +150,20 @@ class Lowering:
         self._chunk = np.empty(0, np.uint8)
         self._used = 0
         self._kept: list[Any] = []
-        self._parameters: dict[bytes, int] = {}
+        self._parameters: dict[bytes, Address] = {}
         self._matrices: dict[tuple[Any, bytes], np.ndarray] = {}
         self._origins: dict[Any, tuple[Any, ...]] = {}
         self._contents: dict[Any, list[tuple[Callable[[], Any], Any]]] = {}
         self.flags = self._make_flags(plan)
 
-    def _make_flags(self, plan: Plan) -> dict[Signal, int]:
+    def _make_flags(self, plan: Plan) -> dict[Signal, Address]:
         """Flags lie in the order of the outputs, so that neighbours stay neighbours."""
         neurons = [op for op in plan.operators if type(op) is SimNeurons]
         outputs = [op.output for op in neurons if not op.output.sparse]
         outputs.sort(key=self.address)
         ends = list(accumulate((output.size for output in outputs), initial=SLACK))
-        flags = address(self.buffer(ends[-1], np.uint8))
-        return {output: flags + end - SLACK for output, end in zip(outputs, ends)}
+        flags = start(self.buffer(ends[-1], np.uint8))
+        return {output: offset(flags, end - SLACK) for output, end in zip(outputs, ends)}
 
     def finish(self) -> None:
         """Forget what only lowering needs, since everything has been lowered."""
@@ -180,7 +180,7 @@ class Lowering:
                 self.lower(operator)
 
     def lower(self, operator: Any) -> Lowered | None:
-        """Kernels and rows for an operator; None if it must run in Python."""
+        """Rows of kernels for an operator; None if it must run in Python."""
         if operator not in self.lowered:
             self._origins[operator] = tuple(vars(operator).values())
             self.lowered[operator] = self._lower(operator)
@@ -284,35 +284,35 @@ class Lowering:
         """Live array of a signal."""
         return self.signals[signal]
 
-    def address(self, signal: Signal) -> int:
+    def address(self, signal: Signal) -> Address:
         """Address of a signal's first element."""
-        return address(self.signals[signal])
+        return start(self.signals[signal])
 
-    def constant(self, values: Any, dtype: Any = None) -> int:
+    def constant(self, values: Any, dtype: Any = None) -> Address:
         """Address of a copy of an array, next to the constant that was made before it."""
-        return address(self._copy(values, dtype))
+        return start(self._copy(values, dtype))
 
-    def copied(self, signal: Signal, values: Any) -> int:
+    def copied(self, signal: Signal, values: Any) -> Address:
         """Address of a copy of numbers that stand in a constant signal."""
         copy = self._copy(values)
         self.assume(signal, partial(np.array_equal, copy, values))
-        return address(copy)
+        return start(copy)
 
     def _copy(self, values: Any, dtype: Any = None) -> np.ndarray:
         array = np.asarray(values)
         dtype = np.dtype(self.dtype if dtype is None else dtype)
-        start = align(self._used, dtype.itemsize)
+        begin = align(self._used, dtype.itemsize)
         n_bytes = array.size * dtype.itemsize
-        if start + n_bytes > self._chunk.size:
+        if begin + n_bytes > self._chunk.size:
             self._chunk = aligned_block(max(CHUNK, n_bytes + ALIGNMENT))
             self._kept.append(self._chunk)
-            start = 0
-        self._used = start + n_bytes
-        view: np.ndarray = np.ndarray(array.shape, dtype, self._chunk, start)
+            begin = 0
+        self._used = begin + n_bytes
+        view: np.ndarray = np.ndarray(array.shape, dtype, self._chunk, begin)
         view[...] = array
         return view
 
-    def columns(self, signal: Signal, matrix: np.ndarray) -> int:
+    def columns(self, signal: Signal, matrix: np.ndarray) -> Address:
         """Address of a matrix that stands in a constant signal, stored column by column.
 
         Small matrices are shared: connections that decode the same have the same one.
@@ -321,15 +321,15 @@ class Lowering:
             if not matrix.T.flags.c_contiguous:
                 return self.copied(signal, matrix.T)
             self._kept.append(matrix)
-            return address(matrix)
+            return start(matrix)
         content = matrix.shape, hashlib.blake2b(matrix.tobytes()).digest()
         if content not in self._matrices:
             self._matrices[content] = self._copy(matrix.T)
         copy = self._matrices[content]
         self.assume(signal, partial(np.array_equal, copy, matrix.T))
-        return address(copy)
+        return start(copy)
 
-    def parameters(self, values: Iterable[float]) -> int:
+    def parameters(self, values: Iterable[float]) -> Address:
         """Address of a few numbers; the same address for the same numbers."""
         array = np.array(list(values), self.dtype)
         key = array.tobytes()

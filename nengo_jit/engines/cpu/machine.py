@@ -1,10 +1,9 @@
-"""The machine: what a kernel is, and what kernels are written with.
+"""The machine: how compiled functions are called, and what they are written with.
 
-A kernel is a function ``kernel(memory, table) -> status``. It is written in Python and compiled
-once (`nengo_jit.engines.cpu.compiler`), for either precision; the machine code is kept on disk
-(`nengo_jit.engines.cpu.library`). ``table`` is the address of 64-bit integers: the number of
-rows, then the rows, whose meaning is the kernel's own affair: mostly addresses and sizes.
-``memory`` is a null pointer that carries the type of the numbers, nothing else. A status other
+As machine code, each is a function ``function(memory, address) -> status``. It is written in Python
+and compiled once (`nengo_jit.engines.cpu.compiler`), for either precision; the machine code is kept
+on disk (`nengo_jit.engines.cpu.library`). A kernel (`nengo_jit.engines.cpu.kernel`) is given the
+address of a table: the number of rows, then the rows, all of them 64-bit integers. A status other
 than zero stops the program.
 
 What kernels are written with, such as `vector`, is declared here and defined by the compiler.
@@ -12,7 +11,7 @@ None of it can be called from Python, and nothing here needs the compiler: a pro
 machine code comes from the disk never imports it.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-Row = tuple[int, ...]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FLOAT64 = np.dtype(np.float64)
@@ -38,6 +36,33 @@ PAUSED = -1  # since the leading thread had to wait for too long
 LATE = -2  # since Python has raised after it
 BUSY = -3  # since nothing has begun: the threads are not free
 SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
+
+
+class Memory:
+    """A null pointer that carries the type of the numbers, nothing else."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a compiled function is called, is given besides `Memory`, and returns.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    columns : tuple of str, optional
+        Names of the columns of a row; None if the function is given an address, whatever is there.
+    takes_all : bool
+        Whether it is given all rows at once, as a structured array, and not one after the other.
+    has_status : bool
+        Whether it returns a status.
+    """
+
+    name: str
+    columns: tuple[str, ...] | None = None
+    takes_all: bool = False
+    has_status: bool = True
+
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
@@ -334,112 +359,7 @@ def tuple_of(array: Any, size: Any) -> Any:
     return _only_in_kernels()
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A function that works through the rows of a table.
-
-    Attributes
-    ----------
-    function : callable
-        ``function(memory, table) -> status`` in the subset of Python that Numba compiles.
-    fields : str
-        What stands in each column of a row: "n" for the number of elements that are worked on,
-        "a" for the address of the first of them, "w" for such an address that is written to, "b"
-        for the address of as many bytes, "r" for the address of the first of as many rows of a
-        matrix, whose distance in bytes stands in the last column; "m" for how much work an
-        element is; "p" for the address of memory that no other row writes to, and "=" for
-        anything else. Rows that go on where the one before ends, with the same in the other
-        columns, are fused.
-    reassociate : bool
-        Whether sums may be added up in any order, so that they can be vectorised.
-    cost, cost_of_row : float
-        About how long an element takes (nanoseconds; per "m", if there is one), and a row besides
-        its elements.
-    stage : int
-        Kernels of a higher stage read what others wrote on the same level.
-    when : str
-        In which steps the kernel is used: "always"; "first", in the first one after a reset, and
-        after somebody may have changed what is in memory; "later", in all others; or "after", when
-        somebody looks at signals after the latest step.
-    contract : bool
-        Whether a product and a sum may be rounded at once. Where the same is computed by
-        different kernels in the first and in later steps it must not be.
-    exact : bool
-        Whether every operation must be rounded as written, with the sign of each zero.
-    """
-
-    function: Callable[..., Any]
-    fields: str
-    reassociate: bool = False
-    cost: float = 0.3
-    stage: int = 0
-    when: str = "always"
-    contract: bool = True
-    exact: bool = False
-    cost_of_row: float = 0.0
-
-    @property
-    def target(self) -> int | None:
-        """Int or None: the column that says where a row writes to."""
-        columns = [i for i, kind in enumerate(self.fields) if kind in "wp"]
-        return columns[0] if columns else None
-
-    @property
-    def is_divisible(self) -> bool:
-        """bool: whether a row can be divided between its elements."""
-        return "w" in self.fields
-
-    def advance(self, row: Row, n: int, itemsize: int) -> Row:
-        """The row without its first ``n`` elements."""
-        steps = {"a": n * itemsize, "w": n * itemsize, "r": n * row[-1], "b": n, "n": -n}
-        return tuple(value + steps.get(kind, 0) for kind, value in zip(self.fields, row))
-
-    def resize(self, row: Row, n: int) -> Row:
-        """The row with ``n`` elements."""
-        return tuple(n if kind == "n" else value for kind, value in zip(self.fields, row))
-
-    def size(self, row: Row) -> int:
-        """How many elements a row has; 1 if that is not known."""
-        return row[self.fields.index("n")] if "n" in self.fields else 1
-
-    def work(self, row: Row) -> float:
-        """About how long a row takes (nanoseconds)."""
-        factor = row[self.fields.index("m")] if "m" in self.fields else 1
-        return self.cost_of_row + self.cost * self.size(row) * factor
-
-    def fuse(self, rows: list[Row], itemsize: int) -> list[Row]:
-        """Join rows that go on where the one before ends."""
-        if "n" not in self.fields or len(rows) < 2:
-            return rows
-        table = np.array(rows, dtype=np.int64)
-        column = self.fields.index("n")
-        sizes, ends = table[:, column], table[:-1].copy()
-        for i, kind in enumerate(self.fields):
-            if kind in "aw":
-                ends[:, i] += sizes[:-1] * itemsize
-            elif kind == "r":
-                ends[:, i] += sizes[:-1] * table[:-1, -1]
-            elif kind == "b":
-                ends[:, i] += sizes[:-1]
-        ends[:, column] = sizes[1:]
-        goes_on = (ends == table[1:]).all(axis=1)
-        firsts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
-        fused = table[firsts]
-        fused[:, column] = np.add.reduceat(sizes, firsts)
-        return [tuple(row) for row in fused.tolist()]
-
-
-def kernel(fields: str, **options: Any) -> Callable[[Callable[..., Any]], Kernel]:
-    """Decorator that makes a function a `Kernel`; for the parameters see there."""
-    return lambda function: Kernel(function, fields, **options)
-
-
 @helper(forceinline=True)
 def is_single(memory):
     """Whether a kernel's numbers are of single precision; for use in kernels."""
     return vector(memory, 0, 0).itemsize == 4
-
-
-def table_of(rows: list[Row]) -> np.ndarray:
-    """Rows as a table: their number, then all of them one after the other."""
-    return np.array([len(rows), *(value for row in rows for value in row)], dtype=np.int64)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, Kernel, Row, start, table_of
 from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
@@ -15,9 +16,6 @@ from nengo_jit.engines.cpu.machine import (
     ENTRY_WITH_GIL,
     FLOAT64,
     PAUSED,
-    Kernel,
-    Row,
-    table_of,
 )
 from nengo_jit.engines.cpu.pace import Pace
 from nengo_jit.engines.cpu.schedule import Work, alone, share
@@ -25,7 +23,7 @@ from nengo_jit.engines.cpu.strands import Piece, phases
 from nengo_jit.engines.cpu.team import (
     DONE,
     ENTRY_NUMBER,
-    N_STEPS,
+    N_OUTCOMES,
     RUNNING,
     STATUS,
     TEAM,
@@ -33,8 +31,10 @@ from nengo_jit.engines.cpu.team import (
     run,
     wait_for_all,
 )
-from nengo_jit.ir.memory import address as start
 from nengo_jit.planner.graph import Graph
+
+# Where these stand in the tables of `run` and `lead`
+N_STEPS, PATIENCE = run.place("n_steps"), lead.place("patience")
 
 
 class Crew:
@@ -48,8 +48,8 @@ class Crew:
         Type of the numbers.
     status : (2,) numpy.ndarray of int64
         The engine's, see `nengo_jit.engines.cpu.team.RUNNING`.
-    undo : list of tuple of int
-        Rows for `copy_bytes`, which put back what a failed step has written.
+    undo : list of Row
+        Rows of `copy_bytes`, which put back what a failed step has written.
 
     Attributes
     ----------
@@ -68,34 +68,41 @@ class Crew:
         self._kept: list[np.ndarray] = []
         self._status = status
         self._codes = [[work.code for work in part] for part in parts]
-        self._tables = [self._assemble(part, dtype) for part in parts]
-        kernels = address_of(run, dtype), address_of(copy_bytes, FLOAT64)
-        head = (
-            self._keep(status),
-            TEAM.address,
-            0,
-            *kernels,
-            self._keep(table_of(list(undo))),
-            self.n_threads,
+        self._outcomes = [np.zeros(N_OUTCOMES, np.int64) for _ in parts]
+        self._tables = [
+            self._assemble(part, dtype, start(outcome))
+            for part, outcome in zip(parts, self._outcomes)
+        ]
+        row = lead.row(
+            engine=self._keep(status),
+            team=TEAM.address,
+            patience=0,
+            run_kernel=address_of(run, dtype),
+            tables=self._keep(np.array(list(map(start, self._tables)))),
+            n_threads=self.n_threads,
+            undo_kernel=address_of(copy_bytes, FLOAT64),
+            undo=self._keep(table_of(undo)),
         )
-        self._table = table_of([(*head, *map(start, self._tables))])
+        self._table = table_of([row])
         self._address = ctypes.c_int64(start(self._table))
         address = address_of(lead, FLOAT64)
         self._lead, self._lead_with_gil = ENTRY(address), ENTRY_WITH_GIL(address)
-        self._first = self._tables[0].data  # writing to it is quicker than to the array
+        # Writing to these is quicker than to the arrays.
+        self._first, self._outcome = self._tables[0].data, self._outcomes[0].data
 
-    def _assemble(self, part: Sequence[Work], dtype: np.dtype) -> np.ndarray:
+    def _assemble(self, part: Sequence[Work], dtype: np.dtype, outcome: Address) -> np.ndarray:
         """Table for `run`."""
-        program = []
+        program: list[int] = []
         for work in part:
             if isinstance(work.code, Kernel):
                 program += [address_of(work.code, dtype), self._keep(table_of(work.rows))]
             else:
                 program += [address_of(work.code.kernel, dtype), work.code.table]
         address = self._keep(np.array(program, dtype=np.int64))
-        return table_of([(address, len(program), 0, 0, 0, 0)])
+        row = run.row(program=address, length=len(program), n_steps=0, outcome=outcome)
+        return table_of([row])
 
-    def _keep(self, array: np.ndarray) -> int:
+    def _keep(self, array: np.ndarray) -> Address:
         """Keep an array for as long as this lives; returns its address."""
         self._kept.append(array)
         return start(array)
@@ -124,9 +131,9 @@ class Crew:
         else:
             if self._status[RUNNING] or not TEAM.is_ready(self.n_threads):
                 return BUSY
-            for table in self._tables:
-                table[N_STEPS], table[STATUS] = n_steps, 0
-            self._table[3] = patience
+            for table, outcome in zip(self._tables, self._outcomes):
+                table[N_STEPS], outcome[STATUS] = n_steps, 0
+            self._table[PATIENCE] = patience
         lead = self._lead_with_gil if keeps_gil else self._lead
         status: int = lead(None, self._address)
         return status
@@ -134,14 +141,14 @@ class Crew:
     @property
     def n_done(self) -> int:
         """int: how many steps the latest run has completed."""
-        return self._first[DONE]
+        return self._outcome[DONE]
 
     def why_it_failed(self) -> str:
         """What made the latest run fail, if it was not an exception of Python's."""
-        for codes, table in zip(self._codes, self._tables):
-            code, status = codes[table[ENTRY_NUMBER] // 2], table[STATUS]
+        for codes, outcome in zip(self._codes, self._outcomes):
+            code, status = codes[outcome[ENTRY_NUMBER] // 2], outcome[STATUS]
             if status > 0 and code is not wait_for_all:
-                name = code.function.__name__ if isinstance(code, Kernel) else code.operator
+                name = code.name if isinstance(code, Kernel) else code.operator
                 return f"The kernel '{name}' has failed with status {status} (a bug in nengo_jit)"
         return "This process was forked in the middle of a run, and has no threads to go on with"
 
@@ -161,8 +168,8 @@ class Program:
         Type of the numbers.
     status : (2,) numpy.ndarray of int64
         The engine's, see `nengo_jit.engines.cpu.team.RUNNING`.
-    undo : list of tuple of int
-        Rows for `copy_bytes`, which put back what a failed step has written.
+    undo : list of Row
+        Rows of `copy_bytes`, which put back what a failed step has written.
 
     Attributes
     ----------
@@ -192,9 +199,8 @@ class Program:
     def shared(self) -> Crew:
         """Crew: the program shared among threads, worked out when it is first needed."""
         if self._shared is None:
-            barrier = (self._n_threads, TEAM.address)
             levels = phases(self._levels, self._graph)
-            parts = share(levels, self._n_threads, barrier, self._given[0].itemsize)
+            parts = share(levels, self._n_threads, TEAM.address, self._given[0].itemsize)
             self._shared = Crew(parts, *self._given) if len(parts) > 1 else self._alone
         self._levels = ()
         return self._shared

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, start
 from nengo_jit.engines.cpu.machine import (
     exp_of_c,
     helper,
@@ -33,7 +34,6 @@ from nengo_jit.engines.cpu.machine import (
     reals,
     short_integers,
 )
-from nengo_jit.ir.memory import address as start
 
 N_WORDS, MIDDLE = 624, 397  # of MT19937
 UPPER, LOWER = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
@@ -80,8 +80,8 @@ class Stream:
         self.buffer = buffer
 
     @property
-    def address(self) -> int:
-        """int: what the functions in this file call the generator."""
+    def address(self) -> Address:
+        """Address: what the functions in this file call the generator."""
         return start(self.buffer)
 
     def load(self, rng: np.random.RandomState) -> None:

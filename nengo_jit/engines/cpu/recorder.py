@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, start
 from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
@@ -15,7 +16,6 @@ from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.cpu.tasks import take_error
 from nengo_jit.engines.recorder import TICKS, Recorder
 from nengo_jit.engines.recording import Recording
-from nengo_jit.ir.memory import address as start
 
 
 class KernelRecording:
@@ -56,22 +56,30 @@ class KernelRecording:
         self._deliver = deliver
         self._task = lowering.buffer(task.LENGTH, np.int64)
         self._task[task.CALLED] = id(self._deliver)
-        clock, counter = start(self._clock.words), (start(step), step.itemsize)
+        clock, counter, size = start(self._clock.words), start(step), step.itemsize
         rows = []
         for recorder, state in self._states:
             state[2] = clock
             source = recorder.source
-            lowest, indices = start(source), 0
+            lowest, indices = start(source), Address(0)
             if not contiguous(source):
                 lowest, offsets = places(source)
                 indices = lowering.constant(offsets.ravel(), np.int64)
-            period = lowering.constant([recorder.period], np.float64)
-            row = lowest, source.nbytes, period, indices, start(state), source.itemsize
-            rows.append((*row, *counter))
-        self.levels = [
-            [Piece(None, record, row) for row in rows],
-            [Piece(None, complete_step, (clock, *counter, start(self._task)))],
-        ]
+            row = record.row(
+                lowest=lowest,
+                n_bytes=source.nbytes,
+                period=lowering.constant([recorder.period], np.float64),
+                indices=indices,
+                state=start(state),
+                itemsize=source.itemsize,
+                counter=counter,
+                counter_size=size,
+            )
+            rows.append(row)
+        last = complete_step.row(
+            clock=clock, counter=counter, counter_size=size, task=start(self._task)
+        )
+        self.levels = [[Piece(None, row) for row in rows], [Piece(None, last)]]
 
     def begin(self, n_steps: int, within: bool) -> None:
         """See that there is room for the samples of a run.

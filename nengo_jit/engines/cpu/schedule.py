@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.machine import Kernel, Row
+from nengo_jit.engines.cpu.kernel import Address, Kernel, Row
 from nengo_jit.engines.cpu.strands import Phase, Piece
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.ir.memory import ALIGNMENT, align
@@ -35,7 +35,7 @@ class Work:
     ----------
     code : Kernel or Callback
         What is run.
-    rows : list of tuple of int
+    rows : list of Row
         What a kernel works on.
     spans : list of tuple of int
         If the rows themselves do not tell where they write to: for each, the first address that
@@ -50,7 +50,7 @@ class Work:
     def can_be_shared(self) -> bool:
         """bool: whether it is known where the work is written to."""
         return isinstance(self.code, Kernel) and (
-            self.code.target is not None or len(self.spans) == len(self.rows)
+            self.code.columns.target is not None or len(self.spans) == len(self.rows)
         )
 
     def fused(self, itemsize: int) -> Work:
@@ -61,26 +61,22 @@ class Work:
 
     def between(self, low: int, high: int, itemsize: int) -> Work:
         """What is written to addresses from ``low`` to below ``high``."""
-        if self.code.target is not None:
-            clipped = (_clip(self.code, row, low, high, itemsize) for row in self.rows)
+        if self.code.columns.target is not None:
+            clipped = (_clip(row, low, high, itemsize) for row in self.rows)
             return Work(self.code, [row for row in clipped if row is not None])
         pairs = [pair for pair in zip(self.rows, self.spans) if low <= pair[1][0] < high]
         return Work(self.code, [row for row, _ in pairs], [span for _, span in pairs])
 
     def pieces(self, itemsize: int) -> list[tuple[int, int, float]]:
         """For each row the address that it writes to, the number of bytes, and nanoseconds."""
-        if self.code.target is None:
-            return [
-                (low, high - low, self.code.work(row))
-                for row, (low, high) in zip(self.rows, self.spans)
-            ]
-        return [
-            (row[self.code.target], self.code.size(row) * itemsize, self.code.work(row))
-            for row in self.rows
-        ]
+        if self.code.columns.target is None:
+            return [(low, high - low, row.work) for row, (low, high) in zip(self.rows, self.spans)]
+        return [(row.target, row.size * itemsize, row.work) for row in self.rows]
 
 
-def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) -> list[list[Work]]:
+def share(
+    phases: Iterable[Phase], n_threads: int, team: Address, itemsize: int
+) -> list[list[Work]]:
     """Make a program for each of several threads.
 
     Parameters
@@ -89,8 +85,8 @@ def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) 
         In the order in which they run.
     n_threads : int
         How many programs to make. The first one has everything that is not shared.
-    barrier : tuple of int
-        For the kernel that waits for all threads: their number and the team's memory.
+    team : Address
+        Of the memory in which the threads meet.
     itemsize : int
         Bytes of a number.
 
@@ -105,7 +101,9 @@ def share(phases: Iterable[Phase], n_threads: int, barrier: Row, itemsize: int) 
     def synchronise(role: int = 0) -> None:
         nonlocal pending
         for number, program in enumerate(programs):
-            program.append(Work(wait_for_all, [(*barrier, role | (LEADS if number == 0 else 0))]))
+            own_role = role | (LEADS if number == 0 else 0)
+            row = wait_for_all.row(n_threads=n_threads, team=team, role=own_role)
+            program.append(Work(wait_for_all, [row]))
         pending = False
 
     shared_before = False
@@ -171,8 +169,8 @@ def works(level: Iterable[Piece], itemsize: int) -> list[Work]:
         if piece.code not in found:
             found[piece.code] = Work(piece.code, [])
         work = found[piece.code]
-        if piece.row is not None:
-            work.rows.append(piece.row)
+        if isinstance(piece.entry, Row):
+            work.rows.append(piece.entry)
         if piece.span is not None:
             work.spans.append(piece.span)
     return [work.fused(itemsize) for work in found.values()]
@@ -195,16 +193,13 @@ def _split(level: Sequence[Work], n_threads: int, itemsize: int) -> list[list[Wo
     return parts
 
 
-def _clip(kernel: Any, row: Row, low: int, high: int, itemsize: int) -> Row | None:
+def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:
     """What a row writes to addresses from ``low`` to below ``high``, as a row; None if nothing."""
-    start = row[kernel.target]
-    if not kernel.is_divisible:
+    start = row.target
+    if not row.kernel.columns.is_divisible:
         return row if low <= start < high else None
-    size = kernel.size(row)
-    first, last = (min(max(0, -((start - bound) // itemsize)), size) for bound in (low, high))
-    if first >= last:
-        return None
-    return kernel.resize(kernel.advance(row, first, itemsize), last - first)
+    first, last = (min(max(0, -((start - bound) // itemsize)), row.size) for bound in (low, high))
+    return row.part(first, last - first, itemsize) if first < last else None
 
 
 def _cuts(level: Sequence[Work], n_threads: int, itemsize: int) -> list[int]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nengo_jit.engines.cpu.machine import Kernel, Row
+from nengo_jit.engines.cpu.kernel import Kernel, Row
 from nengo_jit.planner.graph import Graph, operators_before, region_of
 
 FEWEST = 8  # strands of equal size that make a phase
@@ -27,26 +27,28 @@ class Piece:
     ----------
     operator : Operator or None
         None for what the engine itself does.
+    entry : Row or Callback
+        What is done.
+    span : tuple of int or None
+        If a row itself does not tell where it writes to: the first address that it may write
+        to, and the one after the last.
     code : Kernel or Callback
         What is run.
-    row : tuple of int or None
-        What a kernel works on.
-    span : tuple of int or None
-        If the row itself does not tell where it writes to: the first address that it may write
-        to, and the one after the last.
     nanoseconds : float
         About how long it takes, if it is known.
     """
 
     operator: Any
-    code: Any
-    row: Row | None = None
+    entry: Any
     span: tuple[int, int] | None = None
+    code: Any = field(init=False)
     nanoseconds: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        if self.row is not None:
-            self.nanoseconds = self.code.work(self.row)
+        if isinstance(self.entry, Row):
+            self.code, self.nanoseconds = self.entry.kernel, self.entry.work
+        else:
+            self.code = self.entry
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import start
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels.compare import compare
 from nengo_jit.engines.cpu.kernels.python import call_python
@@ -22,7 +23,6 @@ from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import FLOAT64
 from nengo_jit.engines.cpu.objects import KINDS
 from nengo_jit.engines.cpu.tracing import Traced
-from nengo_jit.ir.memory import address as start
 
 logger = logging.getLogger(__name__)
 

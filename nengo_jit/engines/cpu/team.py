@@ -10,7 +10,7 @@ All that the threads know of each other stands in one block of memory that lives
 process. Waiting threads spin for some microseconds, then sleep.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import os
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, kernel, start, table_of
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     BUSY,
@@ -28,6 +29,7 @@ from nengo_jit.engines.cpu.machine import (
     PAUSED,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
+    Memory,
     arithmetic,
     atomic_add,
     atomic_load,
@@ -35,15 +37,12 @@ from nengo_jit.engines.cpu.machine import (
     helper,
     integers,
     is_single,
-    kernel,
     nanoseconds,
     set_arithmetic,
     sleep_while,
     spin_hint,
-    table_of,
     wake_sleepers,
 )
-from nengo_jit.ir.memory import address as start
 from nengo_jit.ir.memory import aligned_block
 
 # What stands where in a team's memory (bytes): each on a cache line of its own
@@ -77,46 +76,44 @@ SPIN = 20_000  # nanoseconds of spinning before a thread sleeps
 RUNNING = 0  # how many runs are in progress, of which each but the first is within another one
 FAILED = 1  # status of the latest run that has failed, until its error is taken
 
-# What a table of `run` says, after the number of rows
-PROGRAM = 1  # address of the program: kernel, table, kernel, table ...
-LENGTH = 2  # of the program
-N_STEPS = 3  # how often it is carried out
-DONE = 4  # how many steps are complete
-STATUS = 5  # zero, or what ended it
-ENTRY_NUMBER = 6  # index, in the program, of what ended it
+# What stands where in the outcome of `run`
+DONE = 0  # how many steps are complete
+STATUS = 1  # zero, or what ended it
+ENTRY_NUMBER = 2  # index, in the program, of what ended it
+N_OUTCOMES = 3
 
 
-@kernel("======")
-def run(memory, table):
-    """Carry out a program a number of times, or until an entry stops it; see `N_STEPS` etc.
+@kernel()
+def run(memory: Memory, program: Address, length: int, n_steps: int, outcome: Address) -> int:
+    """Carry out a program a number of times, or until an entry stops it.
 
-    In single precision, subnormal numbers are zero meanwhile: processors are slow with them, and
-    what decays gets there soon.
+    The program is a list of ``length`` addresses: kernel, table, kernel, table ... For the outcome
+    see `DONE` etc. In single precision, subnormal numbers are zero meanwhile: processors are slow
+    with them, and what decays gets there soon.
     """
     before = arithmetic()
     if is_single(memory):
         set_arithmetic(before | SUBNORMALS_ARE_ZERO)
-    status = run_steps(integers(table, ENTRY_NUMBER + 1))
+    status = run_steps(integers(program, length), n_steps, integers(outcome, N_OUTCOMES))
     if is_single(memory):
         set_arithmetic(before)
     return status
 
 
 @helper()
-def run_steps(row):
+def run_steps(program, n_steps, outcome):
     """Carry out a program, for `run`.
 
-    A function that is called in a step may run the same program, with the same row.
+    A function that is called in a step may run the same program, with the same outcome.
     """
-    program, n_steps = integers(row[PROGRAM], row[LENGTH]), row[N_STEPS]
     for step in range(n_steps):
         for i in range(0, program.size, 2):
             status = call(program[i], program[i + 1])
             if status != 0:
-                row[DONE] = step + (status < 0)
-                row[STATUS], row[ENTRY_NUMBER] = status, i
+                outcome[DONE] = step + (status < 0)
+                outcome[STATUS], outcome[ENTRY_NUMBER] = status, i
                 return status
-    row[DONE], row[STATUS] = n_steps, 0
+    outcome[DONE], outcome[STATUS] = n_steps, 0
     return 0
 
 
@@ -159,16 +156,13 @@ def abort(team):
         add_and_wake(team + ARRIVALS, MANY, team + SLEEPERS)
 
 
-@kernel("===")
-def wait_for_all(memory, table):
+@kernel()
+def wait_for_all(memory: Memory, n_threads: int, team: Address, role: int) -> int:
     """Barrier: wait until all threads have come.
 
-    A row has the number of threads, the address of the team's memory, and the thread's role:
-    `LEADS`, `IS_LAST`, both or none. If the leader has had to wait for too long in a step, the
-    run is paused at the end of it.
+    The role of a thread is `LEADS`, `IS_LAST`, both or none. If the leader has had to wait for too
+    long in a step, the run is paused at the end of it.
     """
-    row = integers(table, 4)
-    n_threads, team, role = row[1], row[2], row[3]
     if role == LEADS | IS_LAST:
         waited = integers(team + WAITED, 2)
         integers(team + IS_PAUSED, 1)[0] = waited[0] > waited[1]
@@ -190,13 +184,9 @@ def wait_for_all(memory, table):
     return 0
 
 
-@kernel("=")
-def serve(memory, table):
-    """Be a member of a team for ever: carry out what comes into the inbox, sleep in between.
-
-    A row has the address of the team's memory.
-    """
-    team = integers(table, 2)[1]
+@kernel()
+def serve(memory: Memory, team: Address) -> None:
+    """Be a member of a team for ever: carry out what comes into the inbox, sleep in between."""
     number = atomic_add(team + MEMBERS, 1)
     inbox = team + INBOXES + LINE * number
     while number < MOST_MEMBERS:
@@ -206,7 +196,6 @@ def serve(memory, table):
             abort(team)
         atomic_add(inbox + IS_FULL, -1)
         add_and_wake(team + FINISHED, 1, team + LEADER_SLEEPS)
-    return 0
 
 
 @helper()
@@ -226,22 +215,29 @@ def hand_out(team, n_threads, patience, run_kernel, tables):
     return True
 
 
-@kernel("=======")
-def lead(memory, table):
+@kernel()
+def lead(
+    memory: Memory,
+    engine: Address,
+    team: Address,
+    patience: int,
+    run_kernel: Address,
+    tables: Address,
+    n_threads: int,
+    undo_kernel: Address,
+    undo: Address,
+) -> int:
     """Carry out programs, one in each thread, and put back what a failed step has written.
 
-    A row has the address of the engine's status (see `RUNNING`), that of the team's memory, how
-    long the leader may wait in a step (nanoseconds), the addresses of `run` and of the kernel and
-    the table that put back, and the number of threads; then the addresses of the tables for `run`,
-    the leader's first.
+    ``engine`` is the address of the engine's status (see `RUNNING`), ``tables`` that of a list of
+    the addresses of tables for `run`, the leader's first. The leader may wait for ``patience``
+    nanoseconds in a step. A kernel and its table put back.
     """
-    row = integers(table, 8)
-    engine, team, run_kernel, n_threads = row[1], row[2], row[4], row[7]
-    tables = integers(table + 8 * row.size, n_threads)
-    if n_threads > 1 and not hand_out(team, n_threads, row[3], run_kernel, tables):
+    programs = integers(tables, n_threads)
+    if n_threads > 1 and not hand_out(team, n_threads, patience, run_kernel, programs):
         return BUSY
     atomic_add(engine + RUNNING * 8, 1)
-    status = call(run_kernel, tables[0])
+    status = call(run_kernel, programs[0])
     if n_threads > 1:
         if status != 0 and status != PAUSED:
             abort(team)
@@ -251,7 +247,7 @@ def lead(memory, table):
             finished = atomic_load(team + FINISHED)
         atomic_add(team + RUNS, -1)
     if status > 0:
-        call(row[5], row[6])
+        call(undo_kernel, undo)
     if status != 0 and status != PAUSED:
         integers(engine + FAILED * 8, 1)[0] = status
     atomic_add(engine + RUNNING * 8, -1)
@@ -265,7 +261,7 @@ class Team:
 
     Attributes
     ----------
-    address : int
+    address : Address
         Of the memory in which the threads meet.
     """
 
@@ -274,7 +270,7 @@ class Team:
         self._memory = block.view(np.int64)
         self._memory[:] = 0
         self.address = start(block)
-        self._table = table_of([(self.address,)])
+        self._table = table_of([serve.row(team=self.address)])
         self._n_started = 0
         os.register_at_fork(after_in_child=self._lose_members)
 

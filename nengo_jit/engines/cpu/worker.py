@@ -22,11 +22,12 @@ from nengo_jit.engines.cpu.cache.entry import DESCRIBED, UnsafeError
 from nengo_jit.engines.cpu.cache.eviction import make_room, maker
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.locks import KernelLocks
-from nengo_jit.engines.cpu.compiler import ENTRY, compile_kernel
+from nengo_jit.engines.cpu.compiler import compile_kernel
 from nengo_jit.engines.cpu.image import IS_LINKED_HERE
 from nengo_jit.engines.cpu.jobs import LONGEST, PATIENCE, Job, receive, send, task_of
 from nengo_jit.engines.cpu.linker import link
 from nengo_jit.engines.cpu.translation import translate_only
+from nengo_jit.engines.cpu.wrapper import ENTRY
 
 PAUSE = 0.01  # seconds between two looks whether another process has finished
 
@@ -157,5 +158,5 @@ def machine_code(job: Job) -> bytes:
     """
     task = task_of(job)
     task.announce()
-    object_file = compile_kernel(task.function, task.dtype, set(task.fastmath))
+    object_file = compile_kernel(task.function, task.signature, task.dtype, set(task.fastmath))
     return link(object_file, ENTRY).to_bytes() if IS_LINKED_HERE else object_file

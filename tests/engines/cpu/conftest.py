@@ -10,8 +10,8 @@ from sharing import sharing
 from nengo_jit.builder import Model
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.kernel import Kernel
 from nengo_jit.engines.cpu.kernels import tape as op
-from nengo_jit.engines.cpu.machine import Kernel
 from nengo_jit.engines.cpu.tracing.tape import Writer
 
 

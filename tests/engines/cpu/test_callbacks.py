@@ -16,8 +16,9 @@ from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.engines.cpu import objects
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.image import in_c_library
+from nengo_jit.engines.cpu.kernel import Address, kernel
 from nengo_jit.engines.cpu.lowering import LOWERINGS
-from nengo_jit.engines.cpu.machine import call_loop, integers, kernel
+from nengo_jit.engines.cpu.machine import Memory, call_loop
 from nengo_jit.engines.reference import ReferenceBackend
 
 
@@ -266,12 +267,10 @@ def test_an_error_has_the_cause_that_it_was_raised_from():
     assert type(caught.value.__cause__) is ZeroDivisionError
 
 
-@kernel("==")
-def interrupt(memory, table):
+@kernel()
+def interrupt(memory: Memory, function: Address, number: int) -> None:
     """Tell Python of a signal: the address of ``PyErr_SetInterruptEx``, and the number."""
-    row = integers(table, 3)
-    call_loop(row[1], row[2], 0, 0, 0)
-    return 0
+    call_loop(function, number, 0, 0, 0)
 
 
 class Interrupt(Operator):
@@ -282,8 +281,9 @@ class Interrupt(Operator):
 
 
 def test_ctrl_c_between_two_functions(monkeypatch, ctrl_c):
-    row = in_c_library("PyErr_SetInterruptEx"), int(signal.SIGINT)
-    monkeypatch.setitem(LOWERINGS, Interrupt, lambda *_: [(interrupt, row)])
+    function = in_c_library("PyErr_SetInterruptEx")
+    row = interrupt.row(function=function, number=int(signal.SIGINT))
+    monkeypatch.setitem(LOWERINGS, Interrupt, lambda *_: [row])
     interrupted = Signal([0.0])
     calls = []
     model = Model()

@@ -14,9 +14,9 @@ import pytest
 from nengo.exceptions import SimulationError
 
 import nengo_jit
-from nengo_jit.builder.signal import address as start
 from nengo_jit.builder.signal import aligned_block
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.kernel import Address, Row, kernel, start, table_of
 from nengo_jit.engines.cpu.kernels import operator, transforms
 from nengo_jit.engines.cpu.kernels.rates import rates_by
 from nengo_jit.engines.cpu.library import address_of
@@ -24,16 +24,14 @@ from nengo_jit.engines.cpu.machine import (
     ENTRY,
     FLOAT64,
     OUT_OF_BOUNDS,
+    Memory,
     atomic_load,
     bits_of,
-    integers,
-    kernel,
     list_bits,
     load_lanes,
     octets,
     scratch,
     store_lanes,
-    table_of,
     vector,
 )
 from nengo_jit.neurons.lif_rate import FORMULA as LIF_RATE
@@ -52,7 +50,7 @@ def test_in_a_process_with_checks():
 
 
 def run(code, *rows):
-    table = table_of(list(rows))
+    table = table_of(code.row(**dict(zip(code.columns.names, row))) for row in rows)
     return ENTRY(address_of(code, FLOAT64))(None, start(table))
 
 
@@ -110,7 +108,7 @@ def test_arrays_that_are_freed(arrays):
 @with_checks
 def test_a_table_with_fewer_rows_than_it_says(arrays):
     x, y = arrays
-    table = table_of([(start(x), start(y), 8)])
+    table = table_of([operator.copy.row(src=start(x), dst=start(y), n=8)])
     table[0] = 2
     assert ENTRY(address_of(operator.copy, FLOAT64))(None, start(table)) == OUT_OF_BOUNDS
     with pytest.raises(SimulationError, match="56 bytes"):
@@ -131,11 +129,10 @@ def test_wrong_indices_in_lists(arrays, index):
     assert_refused(transforms.sparse_dot_triplets, row, "an element")
 
 
-@kernel("===")
-def index_of(memory, table):
+@kernel()
+def index_of(memory: Memory, x: Address, size: int, i: int) -> int:
     """Read one of so many numbers."""
-    row = integers(table, 4)
-    return int(vector(memory, row[1], row[2])[row[3]])
+    return int(vector(memory, x, size)[i])
 
 
 @with_checks
@@ -146,13 +143,12 @@ def test_wrong_indices_within_an_array(arrays):
     assert_refused(index_of, (start(x), 5, -6), "an element")
 
 
-@kernel("===")
-def use_scratch(memory, table):
+@kernel()
+def use_scratch(memory: Memory, which: int, begin: int, n_bytes: int) -> int:
     """Write to so many bytes of scratch memory, from one on, and tell how many are set."""
-    row = integers(table, 4)
     first = scratch(64)
     second = scratch(200)
-    values = octets((first if row[1] == 1 else second) + row[2], row[3])
+    values = octets((first if which == 1 else second) + begin, n_bytes)
     for i in range(values.size):
         values[i] = 1
     total = 0
@@ -171,20 +167,17 @@ def test_scratch_memory(which, n):
     assert_refused(use_scratch, (which, -1, 1), "1 bytes")
 
 
-@kernel("===")
-def copy_lanes(memory, table):
+@kernel()
+def copy_lanes(memory: Memory, x: Address, y: Address, size: int) -> None:
     """Copy so many numbers through a register."""
-    row = integers(table, 4)
-    store_lanes(row[2], row[3], load_lanes(memory, row[1], row[3]))
-    return 0
+    store_lanes(y, size, load_lanes(memory, x, size))
 
 
-@kernel("===")
-def list_all_bits(memory, table):
+@kernel()
+def list_all_bits(memory: Memory, flags: Address, listed: Address, count: Address) -> int:
     """List the bytes that are set, and look at how many there are."""
-    row = integers(table, 4)
-    list_bits(bits_of(row[1]), 0, row[2])
-    return atomic_load(row[3])
+    list_bits(bits_of(flags), 0, listed)
+    return atomic_load(count)
 
 
 @with_checks
@@ -230,9 +223,9 @@ def test_the_simulator_says_which_kernel_it_was(threads, name, always_shared, mo
 
     def spoil(self):
         levels = lower(self)
-        pieces = [piece for level in levels for piece in level if piece.row is not None]
+        pieces = [piece for level in levels for piece in level if isinstance(piece.entry, Row)]
         last = [piece for piece in pieces if piece.code.function.__name__ == name][-1]
-        last.row = (*last.row[:-1], 10**7)
+        last.entry = Row(last.code, (*last.entry.values[:-1], 10**7))
         return levels
 
     network = array_of(20)

@@ -15,7 +15,7 @@ from nengo_jit.builder.processes import build_synapse
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.machine import Kernel, kernel
+from nengo_jit.engines.cpu.kernel import Kernel, Routine
 from nengo_jit.engines.cpu.schedule import works
 from nengo_jit.neurons import formulas
 from nengo_jit.options import Options
@@ -180,25 +180,6 @@ def test_the_plan_says_what_runs_in_python(caplog):
     assert messages == ["SimProcess Custom set has no compiled kernel and runs in Python"]
 
 
-def test_rows_that_follow_each_other_are_fused():
-    copying = kernel("awn")(lambda memory, table: 0)
-    rows = [(0, 800, 10), (80, 880, 5), (200, 920, 1), (208, 1000, 1)]
-    assert copying.fuse(rows, 8) == [(0, 800, 15), (200, 920, 1), (208, 1000, 1)]
-    assert copying.fuse(copying.fuse(rows, 8), 8) == copying.fuse(rows, 8)
-
-
-def test_addresses_of_bytes_go_on_by_bytes():
-    flagging = kernel("wbn")(lambda memory, table: 0)
-    rows = [(0, 800, 10), (80, 810, 5), (120, 820, 3)]
-    assert flagging.fuse(rows, 8) == [(0, 800, 15), (120, 820, 3)]
-    assert flagging.advance(rows[0], 4, 8) == (32, 804, 6)
-
-
-def test_rows_without_a_size_stay_apart():
-    whole = kernel("==")(lambda memory, table: 0)
-    assert whole.fuse([(0, 8), (8, 16)], 8) == [(0, 8), (8, 16)]
-
-
 def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
     asked = []
     monkeypatch.setattr(kernels, "load_kernels", asked.extend)
@@ -209,7 +190,7 @@ def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
         assert {"run", "wait_for_all", "run_functions", "perform_at_points"} <= names
     for found in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
         module = importlib.import_module(found.name)
-        here = {value for value in vars(module).values() if isinstance(value, Kernel)}
+        here = {value for value in vars(module).values() if isinstance(value, Routine)}
         assert here <= {k for k, _ in asked}
     n_rates = sum(k.function.__name__ == "compute_rates" for k, _ in asked)
     assert n_rates == sum(formula.rate is not None for formula in formulas())

@@ -13,7 +13,7 @@ from nengo_jit.engines.cpu.fingerprint import fingerprint
 from nengo_jit.engines.cpu.jobs import job_for, receive, send, task_of
 from nengo_jit.engines.cpu.kernels import operator
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
-from nengo_jit.engines.cpu.machine import FLOAT64, compilable, helper
+from nengo_jit.engines.cpu.machine import FLOAT64, Signature, compilable, helper
 from nengo_jit.neurons import formulas
 
 FACTOR = np.float32(2.5)
@@ -40,7 +40,7 @@ def recursive(n):
 
 def there(function, **options):
     """The task that arrives for a function."""
-    return task_of(job_for("name", function, FLOAT64, ("nsz",)))
+    return task_of(job_for("name", function, Signature("name"), FLOAT64, ("nsz",)))
 
 
 def test_functions_do_the_same_there():
@@ -95,7 +95,8 @@ def test_longer_functions_are_more_work():
     def short(memory, table):
         return 0
 
-    assert job_for("", everything, FLOAT64, ()).work > job_for("", short, FLOAT64, ()).work > 0
+    long, brief = (job_for("", f, Signature("name"), FLOAT64, ()) for f in (everything, short))
+    assert long.work > brief.work > 0
 
 
 def test_messages_arrive_one_by_one():

@@ -19,10 +19,12 @@ from nengo_jit.engines.cpu.cache.entry import pack
 from nengo_jit.engines.cpu.cache.folder import UNFINISHED, Folder
 from nengo_jit.engines.cpu.cache.locks import FOLDER
 from nengo_jit.engines.cpu.image import Image, load_image
+from nengo_jit.engines.cpu.kernel import routine
 from nengo_jit.engines.cpu.kernels import neurons, rates
 from nengo_jit.engines.cpu.linker import link
-from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, kernel, reals
+from nengo_jit.engines.cpu.machine import ENTRY, OUT_OF_BOUNDS, STOPPED, reals
 from nengo_jit.engines.cpu.workers import PACKAGES, START, Workers
+from nengo_jit.engines.cpu.wrapper import ENTRY as ENTRY_NAME
 from nengo_jit.neurons import formulas
 from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
@@ -33,10 +35,10 @@ FLOAT64 = np.dtype(np.float64)
 POWERS = (1.0, 0.5, 0.25, 3.0)  # more than fits into an instruction
 
 
-@kernel("=")
-def with_everything(memory, table):
+@routine()
+def with_everything(memory, address):
     """Constants, a table of them, functions of the C library, and an error."""
-    values = reals(table, 4)
+    values = reals(address, 4)
     if values[0] < 0.0:
         raise ValueError("negative")
     total = 0.0
@@ -69,7 +71,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def compiled():
-    return compiler.compile_kernel(with_everything.function, FLOAT64, set())
+    return compiler.compile_kernel(with_everything.code, with_everything.signature, FLOAT64, set())
 
 
 def check(address):
@@ -84,7 +86,7 @@ def check(address):
 
 @only_linux
 def test_images_do_what_the_function_does():
-    check(load_image(link(compiled(), compiler.ENTRY).to_bytes()))
+    check(load_image(link(compiled(), ENTRY_NAME).to_bytes()))
 
 
 def test_llvm_loads_object_files_where_there_are_no_images():
@@ -95,7 +97,7 @@ def test_llvm_loads_object_files_where_there_are_no_images():
 def test_images_refuse_what_they_do_not_know(monkeypatch):
     monkeypatch.setattr("nengo_jit.engines.cpu.linker.RELATIVE", set())
     with pytest.raises(NotImplementedError, match="Relocation"):
-        link(compiled(), compiler.ENTRY)
+        link(compiled(), ENTRY_NAME)
 
 
 @only_linux
@@ -143,6 +145,19 @@ def test_without_room_to_keep_code_it_still_runs(cache, monkeypatch):
     assert entries(cache) == []
 
 
+def test_a_limit_that_is_no_number_is_said_once_though_nothing_is_compiled(
+    cache, compiling, caplog, monkeypatch
+):
+    library.load_kernels([(with_everything, FLOAT64)])
+    del compiling[:]
+    monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "abc")
+    for _ in range(2):
+        forget()
+        library.load_kernels([(with_everything, FLOAT64)])
+    assert compiling == [] and len(caplog.records) == 1
+    assert "must be a number of megabytes, not 'abc'" in caplog.text
+
+
 def test_what_is_kept_can_be_asked(cache, monkeypatch):
     kernels = [(with_everything, FLOAT64)]
     monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
@@ -171,7 +186,7 @@ def test_progress_is_told_of_each_kernel(cache):
 def content(tmp_path_factory):
     """The machine code, as the library keeps it."""
     content = compiled()
-    return link(content, compiler.ENTRY).to_bytes() if library.IS_LINKED_HERE else content
+    return link(content, ENTRY_NAME).to_bytes() if library.IS_LINKED_HERE else content
 
 
 @pytest.fixture
@@ -294,7 +309,7 @@ def test_how_helpers_are_compiled_is_part_of_the_name(monkeypatch):
     def helping(x):
         return x
 
-    uses_it = kernel("=")(lambda memory, table: helping(table))
+    uses_it = routine()(lambda memory, address: helping(address))
     names = []
     for options in ({}, {"fastmath": {"nsz", "contract"}}, {"fastmath": {"contract", "nsz"}}):
         monkeypatch.setitem(machine.HELPERS, helping, options)
@@ -354,7 +369,7 @@ def test_another_thread_that_compiles_is_not_waited_for(cache):
         assert not thread.submit(library.are_ready, kernels).result()
 
 
-@kernel("=")
+@routine()
 def does_not_compile(memory, table):
     return memory.no_such_attribute
 

@@ -8,19 +8,17 @@ from compiling import compiled
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.intrinsics import IS_X86
+from nengo_jit.engines.cpu.kernel import Address, kernel, start, table_of
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     ENTRY,
     PRECISIONS,
+    Memory,
     add_product,
-    integers,
-    kernel,
     load_lanes,
     n_lanes,
     store_lanes,
-    table_of,
     vector,
 )
 
@@ -108,17 +106,17 @@ def test_computed_after_a_run_even_if_it_failed(bits):
     assert is_computed(1.0)
 
 
-@kernel("======")
-def add_multiple(memory, table):
+@kernel()
+def add_multiple(
+    memory: Memory, y: Address, x: Address, factor: Address, n_x: int, n_y: int, n_stored: int
+) -> int:
     """Add to some of the numbers at y those at x, times a factor; returns how many lanes there are.
 
-    A row has the addresses of y, x and the factor, and how many numbers to load of x and of y and
-    how many to store.
+    So many numbers of x and of y are loaded, and so many are stored.
     """
-    row = integers(table, 7)
-    lanes = load_lanes(memory, row[1], row[5])
-    lanes = add_product(lanes, vector(memory, row[3], 1)[0], load_lanes(memory, row[2], row[4]))
-    store_lanes(row[1], row[6], lanes)
+    lanes = load_lanes(memory, y, n_y)
+    lanes = add_product(lanes, vector(memory, factor, 1)[0], load_lanes(memory, x, n_x))
+    store_lanes(y, n_stored, lanes)
     return n_lanes(memory)
 
 
@@ -127,10 +125,12 @@ def add_multiple(memory, table):
 def test_lanes(dtype, counts):
     rng = np.random.RandomState(0)
     y, x, factor = (rng.randn(n).astype(dtype) for n in (20, 20, 1))
-    addresses = [start(array) for array in (y, x, factor)]
     n_x, n_y, n_stored = counts
     want = y.copy()
-    table = table_of([(*addresses, n_x, n_y, n_stored)])
+    row = add_multiple.row(
+        y=start(y), x=start(x), factor=start(factor), n_x=n_x, n_y=n_y, n_stored=n_stored
+    )
+    table = table_of([row])
     n = ENTRY(address_of(add_multiple, dtype))(None, start(table))
     assert n * dtype.itemsize in (32, 64)
     places = np.arange(min(n_stored, n))

@@ -11,34 +11,40 @@ from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.callbacks import Callback
-from nengo_jit.engines.cpu.machine import kernel
+from nengo_jit.engines.cpu.kernel import Address, Count, In, Out, Own, kernel
+from nengo_jit.engines.cpu.machine import Memory
 from nengo_jit.engines.cpu.schedule import Work, share, works
 from nengo_jit.engines.cpu.strands import Phase, Piece
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
 
 ITEMSIZE = 8
-BARRIER = (2, 0)
+TEAM = 4096  # address of its memory
 
 
-@kernel("awn", cost=1000.0)
-def divisible(memory, table):
-    return 0
+@kernel(cost=1000.0)
+def divisible(memory: Memory, read: In, written: Out, n: Count) -> None:
+    pass
 
 
-@kernel("=p", cost=20000.0)
-def private(memory, table):
-    return 0
+@kernel(cost=20000.0)
+def private(memory: Memory, number: int, written: Own) -> None:
+    pass
 
 
-@kernel("==", cost=20000.0)
-def unknown(memory, table):
-    return 0
+@kernel(cost=20000.0)
+def unknown(memory: Memory, number: int, read: Address) -> None:
+    pass
+
+
+def rows_of(kernel, *rows):
+    """Rows with these values."""
+    return [kernel.row(**dict(zip(kernel.columns.names, row))) for row in rows]
 
 
 def pieces(*level):
     """What is done on a level, row by row."""
     return [
-        Piece("operator", work.code, row, span)
+        Piece("operator", row, span)
         for work in level
         for row, span in zip_longest(work.rows, work.spans)
     ]
@@ -48,9 +54,10 @@ def written(work):
     """Every element that a piece of work writes to."""
     for row in work.rows:
         if work.code is divisible:
-            yield from ((row[0] + i * ITEMSIZE, row[1] + i * ITEMSIZE) for i in range(row[2]))
+            read, first, n = row.values
+            yield from ((read + i * ITEMSIZE, first + i * ITEMSIZE) for i in range(n))
         else:
-            yield row
+            yield row.values
 
 
 def places(work):
@@ -74,15 +81,18 @@ spans = st.tuples(st.integers(0, 60), st.integers(1, 30))
 @settings(derandomize=True, deadline=None, max_examples=200)
 def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_threads):
     level = pieces(
-        Work(divisible, [(1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows]),
-        Work(private, [(a, 200_000 + 64 * p) for a, p in alone]),
+        Work(
+            divisible,
+            rows_of(divisible, *((1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows)),
+        ),
+        Work(private, rows_of(private, *((a, 200_000 + 64 * p) for a, p in alone))),
         Work(
             unknown,
-            [(i, 0) for i in range(len(scattered))],
+            rows_of(unknown, *((i, 0) for i in range(len(scattered)))),
             [(100_000 + 64 * low, 100_000 + 64 * (low + n)) for low, n in scattered],
         ),
     )
-    programs = share([Phase([level])], n_threads, BARRIER, ITEMSIZE)
+    programs = share([Phase([level])], n_threads, TEAM, ITEMSIZE)
     parts = [[w for w in program if w.code is not wait_for_all] for program in programs]
     # the same elements as one thread would write, as often, and in the same order
     for work in works(level, ITEMSIZE):
@@ -101,40 +111,48 @@ def kinds(program):
 
 
 def test_little_work_is_not_shared():
-    level = pieces(Work(divisible, [(0, 1000, 1)]))
-    (program,) = share([Phase([level])], 4, BARRIER, ITEMSIZE)
+    level = pieces(Work(divisible, rows_of(divisible, (0, 1000, 1))))
+    (program,) = share([Phase([level])], 4, TEAM, ITEMSIZE)
     assert kinds(program) == ["work"]
 
 
 def test_work_that_may_write_anywhere_is_not_shared():
-    level = pieces(Work(divisible, [(0, 1000, 1000)]), Work(unknown, [(1, 2)]))
-    (program,) = share([Phase([level])], 4, BARRIER, ITEMSIZE)
+    level = pieces(
+        Work(divisible, rows_of(divisible, (0, 1000, 1000))),
+        Work(unknown, rows_of(unknown, (1, 2))),
+    )
+    (program,) = share([Phase([level])], 4, TEAM, ITEMSIZE)
     assert kinds(program) == ["work", "work"]
 
 
 def test_barriers_surround_shared_levels():
-    alone = Phase([pieces(Work(divisible, [(0, 1000, 1)]))])
-    shared = Phase([pieces(Work(divisible, [(0, 1000, 1000)]))])
-    first, second = share([alone, shared, shared, alone], 2, BARRIER, ITEMSIZE)
+    alone = Phase([pieces(Work(divisible, rows_of(divisible, (0, 1000, 1))))])
+    shared = Phase([pieces(Work(divisible, rows_of(divisible, (0, 1000, 1000))))])
+    first, second = share([alone, shared, shared, alone], 2, TEAM, ITEMSIZE)
     assert kinds(first) == ["work", "wait"] * 4
     assert kinds(second) == ["wait", "work", "wait", "work", "wait", "wait"]
-    roles = [[work.rows[0][2] for work in p if work.code is wait_for_all] for p in (first, second)]
+    barriers = [[w.rows[0] for w in p if w.code is wait_for_all] for p in (first, second)]
+    assert {(row["n_threads"], row["team"]) for rows in barriers for row in rows} == {(2, TEAM)}
+    roles = [[row["role"] for row in rows] for rows in barriers]
     assert roles == [[LEADS] * 3 + [LEADS | IS_LAST], [0] * 3 + [IS_LAST]]
 
 
 def test_threads_wait_once_for_a_phase_of_strands():
     names = [f"strand {i}" for i in range(10)]
     levels = [
-        [Piece(name, divisible, (0, 100_000 * level + 640 * i, 10)) for i, name in enumerate(names)]
+        [
+            Piece(name, *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))
+            for i, name in enumerate(names)
+        ]
         for level in range(3)
     ]
     phase = Phase(levels, {name: i for i, name in enumerate(names)})
-    programs = share([phase], 2, BARRIER, ITEMSIZE)
+    programs = share([phase], 2, TEAM, ITEMSIZE)
     for number, program in enumerate(programs):
         assert kinds(program) == ["work", "work", "work", "wait"]
         for level, work in enumerate(program[:3]):
             mine = levels[level][5 * number : 5 * number + 5]
-            assert work.rows == [piece.row for piece in mine]
+            assert work.rows == [piece.entry for piece in mine]
 
 
 @pytest.fixture(scope="module")
@@ -226,10 +244,14 @@ def test_one_thread_calls_python_in_order(always_shared):
 
 def test_strands_keep_the_order_of_one_thread():
     level = [
-        *(Piece(name, private, (i, 1000 * i)) for i, name in enumerate("abcdefgh") if name > "d"),
-        *(Piece(name, divisible, (0, 640 * i, 10)) for i, name in enumerate("abcdefgh")),
+        *(
+            Piece(name, *rows_of(private, (i, 1000 * i)))
+            for i, name in enumerate("abcdefgh")
+            if name > "d"
+        ),
+        *(Piece(name, *rows_of(divisible, (0, 640 * i, 10))) for i, name in enumerate("abcdefgh")),
     ]
     phase = Phase([level], {name: i for i, name in enumerate("abcdefgh")})
-    for program in share([phase], 2, BARRIER, ITEMSIZE):
+    for program in share([phase], 2, TEAM, ITEMSIZE):
         codes = [work.code for work in program if work.code is not wait_for_all]
         assert codes == sorted(codes, key=[private, divisible].index)

@@ -71,6 +71,13 @@ def test_what_has_no_kernel_is_told_once_in_a_process(caplog, monkeypatch):
     for _ in range(2):
         with nengo_jit.Simulator(net, engine="cpu", progress_bar=False) as sim:
             sim.run_steps(200)
-    assert [record.getMessage() for record in caplog.records] == [
-        "SimProcess Mine set has no compiled kernel and runs in Python"
-    ]
+    message = "SimProcess Mine set has no compiled kernel and runs in Python"
+    assert [record.getMessage() for record in caplog.records] == [message]
+
+    Mine = type("Mine", (Mine,), {})
+    with nengo.Network() as net:
+        nengo.Node(Mine(default_size_in=0, default_size_out=1))
+    for _ in range(2):
+        with nengo_jit.Simulator(net, engine="cpu", progress_bar=False) as sim:
+            sim.run_steps(200)
+    assert [record.getMessage() for record in caplog.records] == [message] * 2

@@ -11,7 +11,8 @@ from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.engines.cpu import strands
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.machine import kernel
+from nengo_jit.engines.cpu.kernel import Address, Own, kernel
+from nengo_jit.engines.cpu.machine import Memory
 from nengo_jit.engines.cpu.strands import Piece, Union, phases
 from nengo_jit.options import Options
 from nengo_jit.planner.graph import dependency_graph, region_of, topological_order
@@ -46,16 +47,16 @@ def operators(draw):
     return made
 
 
-@kernel("=p", cost=1.0)
-def doing(memory, table):
-    return 0
+@kernel(cost=1.0)
+def doing(memory: Memory, what: Address, where: Own) -> None:
+    pass
 
 
 def levels_of(ops, graph):
     level = levels(graph, topological_order(graph), set())
     found = [[] for _ in range(1 + max(level.values(), default=-1))]
     for op in ops:
-        found[level[op]].append(Piece(op, doing, (0, 0)))
+        found[level[op]].append(Piece(op, doing.row(what=0, where=0)))
     return found
 
 

@@ -73,16 +73,15 @@ def test_each_target_has_code_of_its_own(choose):
 
 SCRIPT = """
 import numpy as np
-from nengo_jit.builder.signal import address
+from nengo_jit.engines.cpu.kernel import routine
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, kernel, n_lanes, table_of
+from nengo_jit.engines.cpu.machine import ENTRY, FLOAT64, n_lanes
 
-@kernel("=")
-def lanes_of(memory, table):
+@routine()
+def lanes_of(memory, address):
     return n_lanes(memory)
 
-table = table_of([(0,)])
-print(ENTRY(address_of(lanes_of, FLOAT64))(None, address(table)))
+print(ENTRY(address_of(lanes_of, FLOAT64))(None, 0))
 """
 
 

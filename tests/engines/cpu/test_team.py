@@ -19,8 +19,10 @@ from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import callbacks, engine, pace, program, team
 from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.kernel import Own, kernel
+from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.lowering import LOWERINGS
-from nengo_jit.engines.cpu.machine import FLOAT64, PAUSED, Row, integers, kernel
+from nengo_jit.engines.cpu.machine import FLOAT64, PAUSED, Memory, integers
 from nengo_jit.engines.cpu.program import Crew
 from nengo_jit.engines.cpu.schedule import Work
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, TEAM, wait_for_all
@@ -92,13 +94,16 @@ def test_simulators_run_side_by_side(expected, always_shared):
     assert [results[number] for number in range(4)] == [expected] * 4
 
 
-@kernel("=p")
-def fail_at(memory, table):
+@kernel()
+def fail_at(memory: Memory, step: int, counter: Own) -> int:
     """Count steps; fail in one of them."""
-    rows = integers(table, 3)
-    counter = integers(rows[2], 2)
-    counter[0] += 1
-    return 7 if counter[0] == rows[1] else 0
+    count = integers(counter, 1)
+    count[0] += 1
+    return 7 if count[0] == step else 0
+
+
+def barrier(role):
+    return Work(wait_for_all, [wait_for_all.row(n_threads=2, team=TEAM.address, role=role)])
 
 
 def crew_of_two(counters, barriers, undo=()):
@@ -108,9 +113,9 @@ def crew_of_two(counters, barriers, undo=()):
         role = LEADS if number == 0 else 0
         parts.append(
             [
-                Work(fail_at, [(fails_at, address(counter))]),
-                *[Work(wait_for_all, [(2, TEAM.address, role)])] * barriers,
-                Work(wait_for_all, [(2, TEAM.address, role | IS_LAST)]),
+                Work(fail_at, [fail_at.row(step=fails_at, counter=address(counter))]),
+                *[barrier(role)] * barriers,
+                barrier(role | IS_LAST),
             ]
         )
     return Crew(parts, FLOAT64, np.zeros(2, np.int64), undo)
@@ -138,7 +143,7 @@ def test_a_kernel_that_fails_in_any_thread_ends_the_run(failing, barriers):
 def test_what_a_failed_step_has_written_is_put_back_by_the_run_itself():
     value, saved = np.array([1.0]), np.array([2.0])
     counters = [np.zeros(2, np.int64) for _ in range(2)]
-    undo: list[Row] = [(address(saved), address(value), 8)]
+    undo = [copy_bytes.row(src=address(saved), dst=address(value), n_bytes=8)]
     crew = crew_of_two([(counters[0], 3), (counters[1], 0)], 1, undo)
     assert run_when_ready(crew, 2) == 0
     assert value[0] == 1.0
@@ -202,7 +207,7 @@ def test_a_kernel_that_fails_is_an_error_until_the_simulator_is_reset(
     threads, always_shared, monkeypatch
 ):
     counter = np.zeros(2, np.int64)
-    lowered = [(fail_at, (6, address(counter)))]
+    lowered = [fail_at.row(step=6, counter=address(counter))]
     monkeypatch.setitem(LOWERINGS, Counter, lambda operator, lowering: lowered)
     model = nengo_jit.builder.Model()
     model.add_op(Counter("fails", sets=[Signal(np.zeros(1))], incs=[], reads=[], updates=[]))

@@ -18,7 +18,7 @@ from nengo_jit.engines.cpu import workers as module
 from nengo_jit.engines.cpu.cache.folder import Folder
 from nengo_jit.engines.cpu.cache.locks import KernelLocks
 from nengo_jit.engines.cpu.jobs import Job, job_for
-from nengo_jit.engines.cpu.machine import FLOAT64
+from nengo_jit.engines.cpu.machine import FLOAT64, Signature
 from nengo_jit.engines.cpu.workers import CompilerError, Workers, _environment
 
 only_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -37,7 +37,8 @@ def does_not_compile(memory, table):
 
 
 def job(function):
-    return job_for(f"{function.__name__}-{32 * '0'}", function, FLOAT64, ())
+    name = function.__name__
+    return job_for(f"{name}-{32 * '0'}", function, Signature(name), FLOAT64, ())
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_what_could_not_be_kept_is_compiled_once(folder, monkeypatch):
 def test_what_can_wait_comes_last(monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 1)
     workers = Workers(None)
-    late = job_for(f"late-{32 * '0'}", returns_four, FLOAT64, (), can_wait=True)
+    late = job_for(f"late-{32 * '0'}", returns_four, Signature("late"), FLOAT64, (), can_wait=True)
     workers.begin([replace(late, work=10**6), job(returns_three)])
     assert [name for name, _ in workers.finish([late.name])] == [job(returns_three).name, late.name]
     workers.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # a module where it exists; its users ask
 
 FOLDER = "locks"  # in the folder of the entries
 KERNELS = "kernels"  # file in which each kernel has a byte to lock

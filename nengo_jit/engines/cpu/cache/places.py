@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from pathlib import Path
+
+import platformdirs
 
 from nengo_jit.engines.cpu.cache.folder import Folder
 
@@ -14,8 +17,12 @@ DEFAULT_SIZE = 500.0  # megabytes
 
 
 def own_folder() -> Folder | None:
-    """The user's: ``NENGO_JIT_CACHE_DIR`` or ``~/.cache/nengo_jit``; None if there is no home."""
-    return _folder(os.environ.get("NENGO_JIT_CACHE_DIR") or "~/.cache/nengo_jit")
+    """The user's: ``NENGO_JIT_CACHE_DIR``, or where the system keeps caches; None if unknown."""
+    chosen = os.environ.get("NENGO_JIT_CACHE_DIR")
+    try:
+        return _folder(chosen or platformdirs.user_cache_dir("nengo_jit", appauthor=False))
+    except RuntimeError:  # nobody knows the home
+        return None
 
 
 def shared_folder() -> Folder | None:
@@ -24,7 +31,10 @@ def shared_folder() -> Folder | None:
     It is looked up first, and never written.
     """
     chosen = os.environ.get("NENGO_JIT_SHARED_CACHE_DIR")
-    return _folder(chosen) if chosen else None
+    try:
+        return _folder(chosen) if chosen else None
+    except RuntimeError:  # nobody knows the home
+        return None
 
 
 def size_limit() -> int:
@@ -35,13 +45,17 @@ def size_limit() -> int:
         if not 0 <= megabytes < float("inf"):
             raise ValueError
     except ValueError:
-        logger.warning("NENGO_JIT_CACHE_SIZE must be a number of megabytes, not %r", chosen)
+        _warn(f"NENGO_JIT_CACHE_SIZE must be a number of megabytes, not {chosen!r}")
         megabytes = DEFAULT_SIZE
     return int(megabytes * 1e6)
 
 
-def _folder(chosen: str) -> Folder | None:
-    try:
-        return Folder(Path(chosen).expanduser().absolute())
-    except RuntimeError:  # nobody knows the home
-        return None
+@cache
+def _warn(message: str) -> None:
+    """Log a warning, once in a process: settings are looked at for every simulator."""
+    logger.warning(message)
+
+
+def _folder(chosen: str) -> Folder:
+    """A folder by its path, in which ``~`` is the home; RuntimeError if nobody knows the home."""
+    return Folder(Path(chosen).expanduser().absolute())

@@ -22,11 +22,11 @@ from nengo_jit.ir.operator import (
     Reset,
     SparseDotInc,
     TimeUpdate,
-    as_selection,
     broadcasts,
     has_valid_indices,
 )
 from nengo_jit.ir.probe import SimProbe
+from nengo_jit.ir.selection import as_selection
 
 COLUMN: tuple[Shape, ...] = ((), (1,))  # what a vector's shape may end with
 

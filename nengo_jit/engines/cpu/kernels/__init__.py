@@ -3,6 +3,7 @@
 import numpy as np
 
 from nengo_jit.engines.cpu import team
+from nengo_jit.engines.cpu.kernel import Routine
 from nengo_jit.engines.cpu.kernels import (
     compare,
     learning_rules,
@@ -18,15 +19,15 @@ from nengo_jit.engines.cpu.kernels import (
     transforms,
 )
 from nengo_jit.engines.cpu.library import load_kernels
-from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS, Kernel
+from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS
 from nengo_jit.neurons import formulas
 
 
-def all_kernels() -> list[tuple[Kernel, np.dtype]]:
+def all_kernels() -> list[tuple[Routine, np.dtype]]:
     """Every kernel that there is, for either precision."""
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
     values += [*vars(team).values(), *map(neurons.kernel_of, formulas())]
-    found = dict.fromkeys(value for value in values if isinstance(value, Kernel))
+    found = dict.fromkeys(value for value in values if isinstance(value, Routine))
     computing_rates = filter(None, map(rates.kernel_of, formulas()))
     return [
         *((kernel, dtype) for dtype in PRECISIONS for kernel in found),

@@ -4,11 +4,12 @@ Python makes the call, so whatever comes of the comparison, what counts is what 
 the tape would have written goes to a shadow of the memory: a copy that was made before the call.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
+from nengo_jit.engines.cpu.kernel import Address, routine
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.kernels.python import (
     CALL,
@@ -20,7 +21,7 @@ from nengo_jit.engines.cpu.kernels.python import (
     call_briefly,
 )
 from nengo_jit.engines.cpu.kernels.tape import WIDTH, is_right, store
-from nengo_jit.engines.cpu.machine import OUT_OF_BOUNDS, call, helper, integers, kernel, octets
+from nengo_jit.engines.cpu.machine import OUT_OF_BOUNDS, Memory, call, helper, integers, octets
 
 
 @helper()
@@ -53,8 +54,8 @@ def store_in_shadows(address):
         word = integers(address, WIDTH)
 
 
-@kernel("=", exact=True)
-def compare(memory, address):
+@routine(exact=True)
+def compare(memory: Memory, address: Address) -> int:
     """Have Python carry out the task at an address, and compare the path with it.
 
     Whoever calls this has the lock. If Python raises, or is interrupted, this does not count as a

@@ -1,174 +1,209 @@
-# mypy: disable-error-code="no-untyped-def"
-# (kernels are compiled: their arguments have no types in Python)
 """Kernels for learning rules.
 
 All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. A kernel of each
 rule computes the two factors, of which there is one for each row of the weights; the rest is
-common to all. In tables, n is the number of columns of the weights and m that of rows, so that
+common to all. In rows, n is the number of columns of the weights and m that of rows, so that
 work is divided between columns; the distances from row to row are in bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nengo_jit.engines.cpu.contracts import contiguous
-from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, start
+from nengo_jit.engines.cpu.kernel import (
+    Address,
+    Count,
+    Distance,
+    Factor,
+    In,
+    Out,
+    Own,
+    Row,
+    RowsOf,
+    kernel,
+    start,
+)
+from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import Kernel, Row, helper, integers, kernel, vector
+from nengo_jit.engines.cpu.machine import Memory, helper, vector
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 
 # what a run begins with, see `lower_rule`
-first_inc = replace(copy_inc, when="first")
+first_inc = copy_inc.but(when="first")
 
 # The factors of a change
 
 
-@kernel("awn=")
-def pes_factors(memory, table):
+@kernel()
+def pes_factors(memory: Memory, error: In, gain: Out, n: Count, alpha: Address) -> None:
     """``gain = alpha * error``; nothing is lost."""
-    rows = integers(table, 1 + 4 * integers(table, 1)[0])
-    for r in range(1, rows.size, 4):
-        error, gain = vector(memory, rows[r], rows[r + 2]), vector(memory, rows[r + 1], rows[r + 2])
-        alpha = vector(memory, rows[r + 3], 1)[0]
-        for i in range(gain.size):
-            gain[i] = alpha * error[i]
-    return 0
+    errors, gains = vector(memory, error, n), vector(memory, gain, n)
+    rate = vector(memory, alpha, 1)[0]
+    for i in range(n):
+        gains[i] = rate * errors[i]
 
 
-@kernel("==pm=")
-def bcm_factors(memory, table):
+@kernel()
+def bcm_factors(
+    memory: Memory, post: Address, theta: Address, gain: Own, m: Factor, alpha: Address
+) -> None:
     """``gain = alpha * post * (post - theta)``; nothing is lost."""
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        m = rows[r + 3]
-        post, theta = vector(memory, rows[r], m), vector(memory, rows[r + 1], m)
-        gain, alpha = vector(memory, rows[r + 2], m), vector(memory, rows[r + 4], 1)[0]
-        for i in range(m):
-            gain[i] = alpha * post[i] * (post[i] - theta[i])
-    return 0
+    activities, thresholds = vector(memory, post, m), vector(memory, theta, m)
+    gains, rate = vector(memory, gain, m), vector(memory, alpha, 1)[0]
+    for i in range(m):
+        gains[i] = rate * activities[i] * (activities[i] - thresholds[i])
 
 
-@kernel("=p=m=")
-def oja_factors(memory, table):
+@kernel()
+def oja_factors(
+    memory: Memory, post: Address, gain: Own, loss: Own, m: Factor, parameters: Address
+) -> None:
     """``gain = alpha * post`` and ``loss = beta * gain * post``."""
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        m, parameters = rows[r + 3], vector(memory, rows[r + 4], 2)
-        post, gain = vector(memory, rows[r], m), vector(memory, rows[r + 1], m)
-        loss, alpha, beta = vector(memory, rows[r + 2], m), parameters[0], parameters[1]
-        for i in range(m):
-            gain[i] = alpha * post[i]
-            loss[i] = beta * gain[i] * post[i]
-    return 0
+    p = vector(memory, parameters, 2)
+    activities, gains = vector(memory, post, m), vector(memory, gain, m)
+    losses, alpha, beta = vector(memory, loss, m), p[0], p[1]
+    for i in range(m):
+        gains[i] = alpha * activities[i]
+        losses[i] = beta * gains[i] * activities[i]
 
 
-@kernel("=p=m===")
-def voja_factors(memory, table):
+@kernel()
+def voja_factors(
+    memory: Memory,
+    post: Address,
+    gain: Own,
+    loss: Own,
+    m: Factor,
+    alpha: Address,
+    learning: Address,
+    scale: Address,
+) -> None:
     """``loss = alpha * learning * post`` and ``gain = loss * scale``."""
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        m, rate = rows[r + 3], vector(memory, rows[r + 4], 1)[0] * vector(memory, rows[r + 5], 1)[0]
-        post, gain = vector(memory, rows[r], m), vector(memory, rows[r + 1], m)
-        loss, scale = vector(memory, rows[r + 2], m), vector(memory, rows[r + 6], m)
-        for i in range(m):
-            loss[i] = rate * post[i]
-            gain[i] = loss[i] * scale[i]
-    return 0
+    rate = vector(memory, alpha, 1)[0] * vector(memory, learning, 1)[0]
+    activities, gains = vector(memory, post, m), vector(memory, gain, m)
+    losses, scales = vector(memory, loss, m), vector(memory, scale, m)
+    for i in range(m):
+        losses[i] = rate * activities[i]
+        gains[i] = losses[i] * scales[i]
 
 
 # What becomes of the factors
 
 
-@kernel("a=wnm=", stage=1, contract=False)
-def outer(memory, table):
+@kernel(stage=1, contract=False)
+def outer(
+    memory: Memory,
+    pre: In,
+    gain: Address,
+    delta: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+) -> None:
     """``delta = outer(gain, pre)``."""
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n, m = rows[r + 3], rows[r + 4]
-        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        for i in range(m):
-            delta, height = vector(memory, rows[r + 2] + i * rows[r + 5], n), gain[i]
-            for j in range(n):
-                delta[j] = height * pre[j]
-    return 0
+    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
+    for i in range(m):
+        changes, height = vector(memory, delta + i * distance, n), gains[i]
+        for j in range(n):
+            changes[j] = height * activities[j]
 
 
-@kernel("a=wnm=", when="later", contract=False)
-def outer_inc(memory, table):
+@kernel(when="later", contract=False)
+def outer_inc(
+    memory: Memory,
+    pre: In,
+    gain: Address,
+    weights: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+) -> None:
     """``weights += outer(gain, pre)``."""
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n, m = rows[r + 3], rows[r + 4]
-        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        for i in range(m):
-            weights, height = vector(memory, rows[r + 2] + i * rows[r + 5], n), gain[i]
-            for j in range(n):
-                weights[j] += height * pre[j]
-    return 0
+    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
+    for i in range(m):
+        row, height = vector(memory, weights + i * distance, n), gains[i]
+        for j in range(n):
+            row[j] += height * activities[j]
 
 
-@kernel("a=w=anm==", stage=1, contract=False)
-def outer_with_loss(memory, table):
+@kernel(stage=1, contract=False)
+def outer_with_loss(
+    memory: Memory,
+    pre: In,
+    gain: Address,
+    delta: Out,
+    loss: Address,
+    weights: In,
+    n: Count,
+    m: Factor,
+    distance: int,
+    weights_distance: int,
+) -> None:
     """``delta = outer(gain, pre) - loss * weights``."""
-    rows = integers(table, 1 + 9 * integers(table, 1)[0])
-    for r in range(1, rows.size, 9):
-        n, m = rows[r + 5], rows[r + 6]
-        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        loss = vector(memory, rows[r + 3], m)
-        for i in range(m):
-            delta = vector(memory, rows[r + 2] + i * rows[r + 7], n)
-            weights = vector(memory, rows[r + 4] + i * rows[r + 8], n)
-            height, share = gain[i], loss[i]
-            for j in range(n):
-                delta[j] = height * pre[j] - share * weights[j]
-    return 0
+    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
+    losses = vector(memory, loss, m)
+    for i in range(m):
+        changes = vector(memory, delta + i * distance, n)
+        row = vector(memory, weights + i * weights_distance, n)
+        height, share = gains[i], losses[i]
+        for j in range(n):
+            changes[j] = height * activities[j] - share * row[j]
 
 
-@kernel("a=w=nm=", when="later", contract=False)
-def outer_with_loss_inc(memory, table):
+@kernel(when="later", contract=False)
+def outer_with_loss_inc(
+    memory: Memory,
+    pre: In,
+    gain: Address,
+    weights: Out,
+    loss: Address,
+    n: Count,
+    m: Factor,
+    distance: int,
+) -> None:
     """``weights += outer(gain, pre) - loss * weights``."""
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        n, m = rows[r + 4], rows[r + 5]
-        pre, gain = vector(memory, rows[r], n), vector(memory, rows[r + 1], m)
-        loss = vector(memory, rows[r + 3], m)
-        for i in range(m):
-            weights = vector(memory, rows[r + 2] + i * rows[r + 6], n)
-            height, share = gain[i], loss[i]
-            for j in range(n):
-                weights[j] += height * pre[j] - share * weights[j]
-    return 0
+    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
+    losses = vector(memory, loss, m)
+    for i in range(m):
+        row = vector(memory, weights + i * distance, n)
+        height, share = gains[i], losses[i]
+        for j in range(n):
+            row[j] += height * activities[j] - share * row[j]
 
 
 # RLS
 
 
-@kernel("r=wnm=", reassociate=True)
-def rls_product(memory, table):
+@kernel(reassociate=True)
+def rls_product(
+    memory: Memory,
+    inverse: RowsOf,
+    pre: Address,
+    product: Out,
+    n: Count,
+    m: Factor,
+    distance: Distance,
+) -> None:
     """``product = P.dot(pre)``."""
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n, m = rows[r + 3], rows[r + 4]
-        pre, product = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
-        for i in range(n):
-            inverse = vector(memory, rows[r] + i * rows[r + 5], m)
-            total = inverse[0] * pre[0]
-            for j in range(1, m):
-                total += inverse[j] * pre[j]
-            product[i] = total
-    return 0
+    activities, products = vector(memory, pre, m), vector(memory, product, n)
+    for i in range(n):
+        row = vector(memory, inverse + i * distance, m)
+        total = row[0] * activities[0]
+        for j in range(1, m):
+            total += row[j] * activities[j]
+        products[i] = total
 
 
 @helper(forceinline=True)
-def gain(memory: Any, pre: int, product: int, n: int) -> Any:
+def gain_of(memory: Any, pre: int, product: int, n: int) -> Any:
     """``1 / (1 + pre.dot(product))``."""
     activities, values = vector(memory, pre, n), vector(memory, product, n)
     total = activities[0] * values[0]
@@ -177,39 +212,50 @@ def gain(memory: Any, pre: int, product: int, n: int) -> Any:
     return 1 / (1 + total)
 
 
-@kernel("===awnm=", reassociate=True, stage=1)
-def rls_delta(memory, table):
-    """``delta = -gain * outer(error, product)``."""
-    rows = integers(table, 1 + 8 * integers(table, 1)[0])
-    for r in range(1, rows.size, 8):
-        n, m = rows[r + 5], rows[r + 6]
-        error, product = vector(memory, rows[r + 2], m), vector(memory, rows[r + 3], n)
-        factor = -gain(memory, rows[r], rows[r + 1], rows[r + 7] // error.itemsize)
-        for i in range(m):
-            delta = vector(memory, rows[r + 4] + i * rows[r + 7], n)
-            height = factor * error[i]
-            for j in range(n):
-                delta[j] = height * product[j]
-    return 0
+@kernel(reassociate=True, stage=1)
+def rls_delta(
+    memory: Memory,
+    pre: Address,
+    whole: Address,
+    error: Address,
+    product: In,
+    delta: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+) -> None:
+    """``delta = -gain * outer(error, product)``; the row may be about a part of the product."""
+    errors, products = vector(memory, error, m), vector(memory, product, n)
+    factor = -gain_of(memory, pre, whole, distance // errors.itemsize)
+    for i in range(m):
+        changes = vector(memory, delta + i * distance, n)
+        height = factor * errors[i]
+        for j in range(n):
+            changes[j] = height * products[j]
 
 
-@kernel("==awnm=", reassociate=True, stage=1)
-def rls_inverse(memory, table):
-    """``P -= gain * outer(product, product)``.
+@kernel(reassociate=True, stage=1)
+def rls_inverse(
+    memory: Memory,
+    pre: Address,
+    whole: Address,
+    product: In,
+    inverse: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+) -> None:
+    """``P -= gain * outer(product, product)``; the row may be about a part of the product.
 
     Rows are taken upwards: the product was made downwards, so the last ones are in the cache.
     """
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        n, m = rows[r + 4], rows[r + 5]
-        whole, product = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
-        factor = gain(memory, rows[r], rows[r + 1], m)
-        for i in range(m - 1, -1, -1):
-            inverse = vector(memory, rows[r + 3] + i * rows[r + 6], n)
-            height = factor * whole[i]
-            for j in range(n):
-                inverse[j] -= height * product[j]
-    return 0
+    heights, products = vector(memory, whole, m), vector(memory, product, n)
+    factor = gain_of(memory, pre, whole, m)
+    for i in range(m - 1, -1, -1):
+        row = vector(memory, inverse + i * distance, n)
+        height = factor * heights[i]
+        for j in range(n):
+            row[j] -= height * products[j]
 
 
 @dataclass(frozen=True)
@@ -220,40 +266,55 @@ class Change:
     ----------
     pre, delta : numpy.ndarray
         (n_pre,) activities, and (n_post, n_pre) signal that the change is written to.
-    factors : tuple of Kernel and tuple of int
+    factors : Row
         What computes gain and loss.
-    gain : int
-        Address of (n_post,) numbers.
-    loss : int or None
-        Address of (n_post,) numbers, if weights are lost.
+    gain : Address
+        Of (n_post,) numbers.
+    loss : Address or None
+        Of (n_post,) numbers, if weights are lost.
     weights : Signal or None
         Those that are lost, if any are.
     """
 
     pre: np.ndarray
     delta: np.ndarray
-    factors: tuple[Kernel, Row]
-    gain: int
-    loss: int | None = None
+    factors: Row
+    gain: Address
+    loss: Address | None = None
     weights: Signal | None = None
 
-    def set_delta(self, lowering: Lowering, pre: int) -> tuple[Kernel, Row]:
+    def set_delta(self, lowering: Lowering, pre: Address) -> Row:
         """What writes the change to delta, from activities at an address."""
         m, n = self.delta.shape
-        distance = self.delta.strides[0]
+        common: Any = {
+            "pre": pre,
+            "gain": self.gain,
+            "delta": start(self.delta),
+            "n": n,
+            "m": m,
+            "distance": self.delta.strides[0],
+        }
         if self.weights is None or self.loss is None:
-            return outer, (pre, self.gain, start(self.delta), n, m, distance)
+            return outer.row(**common)
         old = lowering.array(self.weights)
-        addresses = (pre, self.gain, start(self.delta), self.loss, start(old))
-        return outer_with_loss, (*addresses, n, m, distance, old.strides[0])
+        return outer_with_loss.row(
+            loss=self.loss, weights=start(old), weights_distance=old.strides[0], **common
+        )
 
-    def inc_weights(self, weights: np.ndarray, pre: int) -> tuple[Kernel, Row]:
+    def inc_weights(self, weights: np.ndarray, pre: Address) -> Row:
         """What adds the change to weights, from activities at an address."""
         m, n = weights.shape
+        common: Any = {
+            "pre": pre,
+            "gain": self.gain,
+            "weights": start(weights),
+            "n": n,
+            "m": m,
+            "distance": weights.strides[0],
+        }
         if self.loss is None:
-            return outer_inc, (pre, self.gain, start(weights), n, m, weights.strides[0])
-        addresses = (pre, self.gain, start(weights), self.loss)
-        return outer_with_loss_inc, (*addresses, n, m, weights.strides[0])
+            return outer_inc.row(**common)
+        return outer_with_loss_inc.row(loss=self.loss, **common)
 
 
 def _pes(operator: SimPES, lowering: Lowering) -> Change:
@@ -261,7 +322,8 @@ def _pes(operator: SimPES, lowering: Lowering) -> Change:
     delta = lowering.array(operator.delta)
     alpha = lowering.parameters([-operator.learning_rate * lowering.dt / pre.size])
     gain = start(lowering.buffer(error.size, lowering.dtype))
-    return Change(pre, delta, (pes_factors, (start(error), gain, error.size, alpha)), gain)
+    factors = pes_factors.row(error=start(error), gain=gain, n=error.size, alpha=alpha)
+    return Change(pre, delta, factors, gain)
 
 
 def _bcm(operator: SimBCM, lowering: Lowering) -> Change:
@@ -269,8 +331,10 @@ def _bcm(operator: SimBCM, lowering: Lowering) -> Change:
     theta, delta = lowering.array(operator.theta), lowering.array(operator.delta)
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
     gain = start(lowering.buffer(post.size, lowering.dtype))
-    row = (start(post), start(theta), gain, post.size, alpha)
-    return Change(pre, delta, (bcm_factors, row), gain)
+    factors = bcm_factors.row(
+        post=start(post), theta=start(theta), gain=gain, m=post.size, alpha=alpha
+    )
+    return Change(pre, delta, factors, gain)
 
 
 def _oja(operator: SimOja, lowering: Lowering) -> Change:
@@ -278,8 +342,10 @@ def _oja(operator: SimOja, lowering: Lowering) -> Change:
     delta = lowering.array(operator.delta)
     parameters = lowering.parameters([operator.learning_rate * lowering.dt, operator.beta])
     gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
-    row = (start(post), gain, loss, post.size, parameters)
-    return Change(pre, delta, (oja_factors, row), gain, loss, operator.weights)
+    factors = oja_factors.row(
+        post=start(post), gain=gain, loss=loss, m=post.size, parameters=parameters
+    )
+    return Change(pre, delta, factors, gain, loss, operator.weights)
 
 
 def _voja(operator: SimVoja, lowering: Lowering) -> Change:
@@ -287,11 +353,19 @@ def _voja(operator: SimVoja, lowering: Lowering) -> Change:
     delta, learning = lowering.array(operator.delta), lowering.array(operator.learning_signal)
     alpha = lowering.parameters([operator.learning_rate * lowering.dt])
     gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
-    row = (start(post), gain, loss, post.size, alpha, start(learning), _scale(operator, lowering))
-    return Change(pre, delta, (voja_factors, row), gain, loss, operator.scaled_encoders)
+    factors = voja_factors.row(
+        post=start(post),
+        gain=gain,
+        loss=loss,
+        m=post.size,
+        alpha=alpha,
+        learning=start(learning),
+        scale=_scale(operator, lowering),
+    )
+    return Change(pre, delta, factors, gain, loss, operator.scaled_encoders)
 
 
-def _scale(operator: SimVoja, lowering: Lowering) -> int:
+def _scale(operator: SimVoja, lowering: Lowering) -> Address:
     """Address of the scale: where it lies, if it can be read there, since it may be changed."""
     scale = operator.scale
     held = hold(scale)
@@ -331,12 +405,12 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
         lowering.delayed.add(change.weights.base)
     pre = start(lowering.buffer(change.pre.size, lowering.dtype))
     lowering.lowered[inc] = [
-        (first_inc, (start(change.delta), start(weights), weights.size)),
+        first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size),
         change.inc_weights(weights, pre),
     ]
-    set_delta, row = change.set_delta(lowering, pre)
-    keep = (copy, (start(change.pre), pre, change.pre.size))
-    return [change.factors, keep, (replace(set_delta, when="after"), row)]
+    keep = copy.row(src=start(change.pre), dst=pre, n=change.pre.size)
+    set_delta = change.set_delta(lowering, pre)
+    return [change.factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
 
 
 def _is_added(operator: Any, rule: Any, change: Change, lowering: Lowering) -> bool:
@@ -363,9 +437,28 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
     delta, inverse = lowering.array(operator.delta), lowering.array(operator.inv_gamma)
     product = start(lowering.buffer(pre.size, lowering.dtype))
     n, distance = pre.size, inverse.strides[0]
-    changing = (start(pre), product, start(error), product, start(delta))
+    of_error = rls_delta.row(
+        pre=start(pre),
+        whole=product,
+        error=start(error),
+        product=product,
+        delta=start(delta),
+        n=n,
+        m=error.size,
+        distance=distance,
+    )
     return [
-        (rls_product, (start(inverse), start(pre), product, n, n, distance)),
-        (rls_delta, (*changing, n, error.size, distance)),
-        (rls_inverse, (start(pre), product, product, start(inverse), n, n, distance)),
+        rls_product.row(
+            inverse=start(inverse), pre=start(pre), product=product, n=n, m=n, distance=distance
+        ),
+        of_error,
+        rls_inverse.row(
+            pre=start(pre),
+            whole=product,
+            product=product,
+            inverse=start(inverse),
+            n=n,
+            m=n,
+            distance=distance,
+        ),
     ]

@@ -6,21 +6,22 @@ and those that spike. Where one product is all that makes the currents, it compu
 that currents are read while they are in the cache of the core that wrote them.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, BytesOf, Count, In, InOut, Out, kernel
 from nengo_jit.engines.cpu.kernels.operator import multiply_columns
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
 from nengo_jit.engines.cpu.machine import (
+    Memory,
     compilable,
     gather_if_fast,
     helper,
     integers,
-    kernel,
     octets,
     one_by_one,
     scratch,
@@ -68,75 +69,63 @@ def fill_vector(array, n):
 
 
 @helper(forceinline=True)
-def follows(rows, r, first, n, itemsize):
-    """Whether row r is about the neurons that come after ``n`` of those of another row."""
+def follows(row, first, n, itemsize):
+    """Whether a row is about the neurons that come after ``n`` of those of another row."""
     return (
-        rows[r + 5] == first[0] + n * itemsize
-        and rows[r + 6] == first[1] + n * itemsize
-        and rows[r + 7] == first[2] + n * itemsize
-        and rows[r + 8] == first[3] + n * itemsize
-        and rows[r + 9] == first[4] + n
-        and rows[r + 10] == first[5]
+        row.currents == first.currents + n * itemsize
+        and row.output == first.output + n * itemsize
+        and row.voltages == first.voltages + n * itemsize
+        and row.refractory_times == first.refractory_times + n * itemsize
+        and row.flags == first.flags + n
+        and row.parameters == first.parameters
     )
 
 
-@kernel("aa===waaab=n", cost=1.8)
-def lif(memory, table):
-    """Advance LIF neurons.
-
-    A row has the addresses of columns, biases and factors, the number of factors, and the distance
-    from column to column, in bytes: the product of columns and factors, and the biases, make the
-    currents, unless there are no factors. Then come the addresses of currents, output, voltages,
-    refractory times, flags for those that spike, and parameters, and the number of neurons.
-    """
+def advance(memory, rows):
+    """Advance the neurons of all rows, those of several rows at a time if they are few."""
     use_widest_vectors()
-    rows = integers(table, 1 + 12 * integers(table, 1)[0])
     partial_flags, list_of_some = scratch(1088), scratch(8704)
     is_partial, listed = octets(partial_flags, TOGETHER), integers(list_of_some, TOGETHER)
     times = vector(memory, scratch(8192), TOGETHER)
     voltages = vector(memory, scratch(8192), TOGETHER)
     currents = vector(memory, scratch(8192), TOGETHER)
-    r, done = 1, 0
+    r, done = 0, 0  # the next row, and how many of its neurons are done
     while r < rows.size:
-        p = vector(memory, rows[r + 10], 5)
-        first = (
-            rows[r + 5] + done * p.itemsize,
-            rows[r + 6] + done * p.itemsize,
-            rows[r + 7] + done * p.itemsize,
-            rows[r + 8] + done * p.itemsize,
-            rows[r + 9] + done,
-            rows[r + 10],
-        )
-        n = 0
+        first, before, n = rows[r], done, 0
+        p = vector(memory, first.parameters, 5)
         while n == 0 or (
             r < rows.size
-            and n + rows[r + 11] <= TOGETHER
-            and follows(rows, r, first, n, p.itemsize)
+            and n + rows[r].n <= TOGETHER
+            and follows(rows[r], first, before + n, p.itemsize)
         ):
-            begin, size = done * p.itemsize, min(rows[r + 11] - done, TOGETHER)
-            if rows[r + 3] > 0:
+            row = rows[r]
+            begin, size = done * p.itemsize, min(row.n - done, TOGETHER)
+            if row.m > 0:
                 multiply_columns(
                     memory,
-                    rows[r] + begin,
-                    rows[r + 1] + begin,
-                    rows[r + 2],
-                    rows[r + 5] + begin,
+                    row.columns + begin,
+                    row.begin + begin,
+                    row.x,
+                    row.currents + begin,
                     size,
-                    rows[r + 3],
-                    rows[r + 4],
+                    row.m,
+                    row.distance,
                 )
             n += size
             done += size
-            if done == rows[r + 11]:
-                r, done = r + 12, 0
+            if done == row.n:
+                r, done = r + 1, 0
 
         dt, tau_rc, tau_ref, min_voltage = p[0], p[1], p[2], p[3]
         zero, one, height = dt - dt, dt / dt, p[4] / dt
         factor, rate = expm1(-dt / tau_rc), -one / tau_rc
         is_fine, near = dt <= FINE * tau_rc, p.dtype.type(NEAR)
-        current, output = vector(memory, first[0], n), vector(memory, first[1], n)
-        voltage, refractory_time = vector(memory, first[2], n), vector(memory, first[3], n)
-        spikes = octets(first[4], n)
+        begin, flags = before * p.itemsize, first.flags + before
+        current = vector(memory, first.currents + begin, n)
+        output = vector(memory, first.output + begin, n)
+        voltage = vector(memory, first.voltages + begin, n)
+        refractory_time = vector(memory, first.refractory_times + begin, n)
+        spikes = octets(flags, n)
         for i in range(n):
             refractory = refractory_time[i] - dt
             time = dt - refractory  # for charging, if between 0 and dt
@@ -174,7 +163,7 @@ def lif(memory, table):
             voltage[i] = voltages[k]
             spikes[i] = voltages[k] > one
 
-        count = list_flags(first[4], n, list_of_some)
+        count = list_flags(flags, n, list_of_some)
         for k in range(count):
             gather_if_fast()
             i = np.uint64(listed[k])
@@ -196,4 +185,26 @@ def lif(memory, table):
             i = np.uint64(listed[k])
             voltage[i], output[i] = zero, height
             refractory_time[i] = times[k]
-    return 0
+
+
+@kernel(loop=advance, cost=1.8)
+def lif(
+    memory: Memory,
+    columns: In,
+    begin: In,
+    x: Address,
+    m: int,
+    distance: int,
+    currents: Out,
+    output: Out,
+    voltages: InOut,
+    refractory_times: InOut,
+    flags: BytesOf,
+    parameters: Address,
+    n: Count,
+) -> None:
+    """Advance LIF neurons, and flag those that spike.
+
+    The first columns are those of `dot_columns`, whose result are the currents; if m is zero,
+    they stand there already.
+    """

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Routine
 from nengo_jit.engines.cpu.kernels import (
     neurons,
     operator,
@@ -20,26 +21,26 @@ from nengo_jit.engines.cpu.kernels import (
     spikes,
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.machine import FLOAT64, Kernel
+from nengo_jit.engines.cpu.machine import FLOAT64
 from nengo_jit.engines.cpu.team import lead, run
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 
-Needed = list[tuple[Kernel, np.dtype]]
+Needed = list[tuple[Routine, np.dtype]]
 
 
-def needed(used: Iterable[Kernel], dtype: np.dtype) -> Needed:
+def needed(used: Iterable[Routine], dtype: np.dtype) -> Needed:
     """What a program needs to run.
 
     Parameters
     ----------
-    used : iterable of Kernel
+    used : iterable of Routine
         What carries out its operators.
     dtype : numpy.dtype
         Type of its numbers.
     """
     used = list(used)
-    running = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
+    running: Needed = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
     if python.run_functions in used:
         running.append((python.call_python, FLOAT64))
     return [*running, *((kernel, dtype) for kernel in used)]
@@ -55,8 +56,8 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     dtype : numpy.dtype
         Type of the model's numbers.
     """
-    used: list[Kernel | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
-    others: list[Kernel | None] = []  # of double precision always
+    used: list[Routine | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
+    others: list[Routine | None] = []  # of double precision always
     types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
     for each in types.values():
         formula = formula_of(each)

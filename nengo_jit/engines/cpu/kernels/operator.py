@@ -1,11 +1,11 @@
-# mypy: disable-error-code="no-untyped-def"
-# (kernels are compiled: their arguments have no types in Python)
 """Kernels for the operators of ``builder/operator.py``."""
+
+# What kernels call has no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -13,13 +13,26 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.contracts import contiguous, reaches
+from nengo_jit.engines.cpu.kernel import (
+    Address,
+    Count,
+    Distance,
+    Factor,
+    In,
+    Out,
+    Row,
+    RowsOf,
+    kernel,
+    offset,
+    start,
+)
 from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, listed_spikes
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population, lowers
 from nengo_jit.engines.cpu.machine import (
+    Memory,
     add_product,
     helper,
     integers,
-    kernel,
     load_lanes,
     n_lanes,
     octets,
@@ -29,8 +42,8 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
-from nengo_jit.ir.memory import address as start
-from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, as_selection, has_repeats
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.ir.selection import as_selection, has_repeats
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
@@ -52,132 +65,120 @@ def packed(memory: Any, address: int, stride: int, n: int, work: int) -> Any:
     return array
 
 
-@kernel("w=n")
-def fill(memory, table):
+@kernel()
+def fill(memory: Memory, dst: Out, value: Address, n: Count) -> None:
     """``dst[:] = value[0]``."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        dst = vector(memory, rows[r], rows[r + 2])
-        value = vector(memory, rows[r + 1], 1)[0]
-        for i in range(dst.size):
-            dst[i] = value
-    return 0
+    target, number = vector(memory, dst, n), vector(memory, value, 1)[0]
+    for i in range(n):
+        target[i] = number
 
 
-@kernel("awn")
-def copy(memory, table):
+@kernel()
+def copy(memory: Memory, src: In, dst: Out, n: Count) -> None:
     """``dst[:] = src``."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        src = vector(memory, rows[r], rows[r + 2])
-        dst = vector(memory, rows[r + 1], rows[r + 2])
-        for i in range(dst.size):
-            dst[i] = src[i]
-    return 0
+    source, target = vector(memory, src, n), vector(memory, dst, n)
+    for i in range(n):
+        target[i] = source[i]
 
 
-copy_product = replace(copy, stage=1)  # after what makes the product
+copy_product = copy.but(stage=1)  # after what makes the product
 
 
-@kernel("===")
-def copy_bytes(memory, table):
+@kernel()
+def copy_bytes(memory: Memory, src: Address, dst: Address, n_bytes: int) -> None:
     """``dst[:] = src``, for numbers of any type."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        src, dst = octets(rows[r], rows[r + 2]), octets(rows[r + 1], rows[r + 2])
-        for i in range(dst.size):
-            dst[i] = src[i]
-    return 0
+    source, target = octets(src, n_bytes), octets(dst, n_bytes)
+    for i in range(n_bytes):
+        target[i] = source[i]
 
 
-@kernel("awn")
-def copy_inc(memory, table):
+@kernel()
+def copy_inc(memory: Memory, src: In, dst: Out, n: Count) -> None:
     """``dst[:] += src``."""
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        src = vector(memory, rows[r], rows[r + 2])
-        dst = vector(memory, rows[r + 1], rows[r + 2])
-        for i in range(dst.size):
-            dst[i] += src[i]
-    return 0
+    source, target = vector(memory, src, n), vector(memory, dst, n)
+    for i in range(n):
+        target[i] += source[i]
 
 
-@kernel("=====")
-def gather(memory, table):
-    """``dst[target] = src[source]``, or ``+=``, with lists of indices."""
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        n, inc = rows[r + 3], rows[r + 4]
-        src, dst = vector_from(memory, rows[r]), vector_from(memory, rows[r + 1])
-        source, target = integers(rows[r + 2], n), integers(rows[r + 2] + 8 * n, n)
-        for i in range(n):
-            if inc:
-                dst[target[i]] += src[source[i]]
-            else:
-                dst[target[i]] = src[source[i]]
-    return 0
+@kernel()
+def gather(
+    memory: Memory, src: Address, dst: Address, indices: Address, size: int, inc: int
+) -> None:
+    """``dst[target] = src[source]``, or ``+=``, with lists of indices: sources, then targets."""
+    given, changed = vector_from(memory, src), vector_from(memory, dst)
+    source, target = integers(indices, size), integers(indices + 8 * size, size)
+    for i in range(size):
+        if inc:
+            changed[target[i]] += given[source[i]]
+        else:
+            changed[target[i]] = given[source[i]]
 
 
-@kernel("=========")
-def copy_strided(memory, table):
-    """``dst = src``, or ``+=``, for matrices with gaps of some bytes."""
-    rows = integers(table, 1 + 9 * integers(table, 1)[0])
-    for r in range(1, rows.size, 9):
-        n, m, inc = rows[r + 2], rows[r + 3], rows[r + 8]
-        for i in range(n):
-            src, dst = rows[r] + i * rows[r + 4], rows[r + 1] + i * rows[r + 6]
-            if inc:
-                for j in range(m):
-                    vector(memory, dst + j * rows[r + 7], 1)[0] += element(
-                        memory, src, rows[r + 5], j
-                    )
-            else:
-                for j in range(m):
-                    vector(memory, dst + j * rows[r + 7], 1)[0] = element(
-                        memory, src, rows[r + 5], j
-                    )
-    return 0
+@kernel()
+def copy_strided(
+    memory: Memory,
+    src: Address,
+    dst: Address,
+    height: int,
+    width: int,
+    src_down: int,
+    src_right: int,
+    dst_down: int,
+    dst_right: int,
+    inc: int,
+) -> None:
+    """``dst = src``, or ``+=``, for matrices with gaps: it is so many bytes down and right."""
+    for i in range(height):
+        source, target = src + i * src_down, dst + i * dst_down
+        if inc:
+            for j in range(width):
+                number = element(memory, source, src_right, j)
+                vector(memory, target + j * dst_right, 1)[0] += number
+        else:
+            for j in range(width):
+                number = element(memory, source, src_right, j)
+                vector(memory, target + j * dst_right, 1)[0] = number
 
 
-@kernel("===========")
-def multiply_strided(memory, table):
-    """``y += a * x`` for matrices with gaps of some bytes."""
-    rows = integers(table, 1 + 11 * integers(table, 1)[0])
-    for r in range(1, rows.size, 11):
-        n, m = rows[r + 3], rows[r + 4]
-        for i in range(n):
-            a, x = rows[r] + i * rows[r + 5], rows[r + 1] + i * rows[r + 7]
-            y = rows[r + 2] + i * rows[r + 9]
-            for j in range(m):
-                product = element(memory, a, rows[r + 6], j) * element(memory, x, rows[r + 8], j)
-                vector(memory, y + j * rows[r + 10], 1)[0] += product
-    return 0
+@kernel()
+def multiply_strided(
+    memory: Memory,
+    a: Address,
+    x: Address,
+    y: Address,
+    height: int,
+    width: int,
+    a_down: int,
+    a_right: int,
+    x_down: int,
+    x_right: int,
+    y_down: int,
+    y_right: int,
+) -> None:
+    """``y += a * x`` for matrices with gaps: it is so many bytes down and right."""
+    for i in range(height):
+        a_row, x_row, y_row = a + i * a_down, x + i * x_down, y + i * y_down
+        for j in range(width):
+            product = element(memory, a_row, a_right, j) * element(memory, x_row, x_right, j)
+            vector(memory, y_row + j * y_right, 1)[0] += product
 
 
-@kernel("aawn")
-def multiply_inc(memory, table):
+@kernel()
+def multiply_inc(memory: Memory, a: In, x: In, y: Out, n: Count) -> None:
     """``y += a * x``."""
-    rows = integers(table, 1 + 4 * integers(table, 1)[0])
-    for r in range(1, rows.size, 4):
-        a = vector(memory, rows[r], rows[r + 3])
-        x = vector(memory, rows[r + 1], rows[r + 3])
-        y = vector(memory, rows[r + 2], rows[r + 3])
-        for i in range(y.size):
-            y[i] += a[i] * x[i]
-    return 0
+    factors, numbers = vector(memory, a, n), vector(memory, x, n)
+    total = vector(memory, y, n)
+    for i in range(n):
+        total[i] += factors[i] * numbers[i]
 
 
-@kernel("=awn")
-def scale_inc(memory, table):
+@kernel()
+def scale_inc(memory: Memory, a: Address, x: In, y: Out, n: Count) -> None:
     """``y += a[0] * x``."""
-    rows = integers(table, 1 + 4 * integers(table, 1)[0])
-    for r in range(1, rows.size, 4):
-        a = vector(memory, rows[r], 1)[0]
-        x = vector(memory, rows[r + 1], rows[r + 3])
-        y = vector(memory, rows[r + 2], rows[r + 3])
-        for i in range(y.size):
-            y[i] += a * x[i]
-    return 0
+    factor = vector(memory, a, 1)[0]
+    numbers, total = vector(memory, x, n), vector(memory, y, n)
+    for i in range(n):
+        total[i] += factor * numbers[i]
 
 
 @helper(forceinline=True)
@@ -220,46 +221,43 @@ def multiply_columns(memory, a, b, x, y, n, m, distance):
         j += 1
 
 
-@kernel("aa=wnm=")
-def dot_columns(memory, table):
-    """``y = b + A.dot(x)`` for a matrix with few columns, stored column by column; b may be y.
+@kernel()
+def dot_columns(
+    memory: Memory,
+    columns: In,
+    begin: In,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+) -> None:
+    """``y = begin + A.dot(x)`` for a matrix with m columns, which are few; y may be its beginning.
 
-    A row has the addresses of A, b, x and y, the sizes, and the distance from column to column,
-    in bytes.
+    The matrix is stored column by column, ``distance`` bytes from one to the next.
     """
     use_widest_vectors()
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        multiply_columns(
-            memory,
-            rows[r],
-            rows[r + 1],
-            rows[r + 2],
-            rows[r + 3],
-            rows[r + 4],
-            rows[r + 5],
-            rows[r + 6],
-        )
-    return 0
+    multiply_columns(memory, columns, begin, x, y, n, m, distance)
 
 
-@kernel("r=wnm=", reassociate=True)
-def dot_rows(memory, table):
-    """``y += A.dot(x)`` for a matrix with many columns.
-
-    The last number in a row is the distance from row to row, in bytes.
-    """
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n, m = rows[r + 3], rows[r + 4]
-        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
-        for i in range(n):
-            a = vector(memory, rows[r] + i * rows[r + 5], m)
-            total = a[0] * x[0]
-            for j in range(1, m):
-                total += a[j] * x[j]
-            y[i] += total
-    return 0
+@kernel(reassociate=True)
+def dot_rows(
+    memory: Memory,
+    matrix: RowsOf,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: Distance,
+) -> None:
+    """``y += A.dot(x)`` for a matrix with m columns, which are many."""
+    factors, sums = vector(memory, x, m), vector(memory, y, n)
+    for i in range(n):
+        row = vector(memory, matrix + i * distance, m)
+        total = row[0] * factors[0]
+        for j in range(1, m):
+            total += row[j] * factors[j]
+        sums[i] += total
 
 
 @helper(forceinline=True)
@@ -299,37 +297,40 @@ def add_columns(memory, a, x, y, distance, spikes):
             y[i] += column[i] * height
 
 
-@kernel("aa=wnm==", cost=0.05, cost_of_row=25.0)
-def dot_events(memory, table):
-    """``y = b + A.dot(x)`` for a vector of spikes, mostly zero; b may be y.
+@kernel(cost=0.05, cost_of_row=25.0)
+def dot_events(
+    memory: Memory,
+    columns: In,
+    begin: In,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+    events: Address,
+) -> None:
+    """``y = begin + A.dot(x)`` for spikes, which are mostly zero; y may be its beginning.
 
-    The columns are those of `dot_columns`, and the address of the events: a count and the indices
-    of the elements of x that are not zero. Whatever is done at a time, a sum is added up in the
-    order of the events.
+    The matrix is that of `dot_columns`. The events are a count and the indices of the elements of
+    x that are not zero. Whatever is done at a time, a sum is added up in the order of the events.
     """
     use_widest_vectors()
-    rows = integers(table, 1 + 8 * integers(table, 1)[0])
-    for r in range(1, rows.size, 8):
-        a, n, m, distance = rows[r], rows[r + 4], rows[r + 5], rows[r + 6]
-        x = vector(memory, rows[r + 2], m)
-        spikes = integers(rows[r + 7] + 8, integers(rows[r + 7], 1)[0])
-        if n == 1:
-            total = vector(memory, rows[r + 1], 1)[0]
-            for k in range(spikes.size):
-                one_by_one()
-                weight = vector(memory, a + spikes[k] * distance, 1)[0]
-                total += weight * x[np.uint64(spikes[k])]
-            vector(memory, rows[r + 3], 1)[0] = total
-            continue
-        if n <= 2 * n_lanes(memory):
-            add_few_columns(memory, a, rows[r + 1], x, rows[r + 3], n, distance, spikes)
-            continue
-        b, y = vector(memory, rows[r + 1], n), vector(memory, rows[r + 3], n)
-        if rows[r + 1] != rows[r + 3]:
+    heights, spikes = vector(memory, x, m), integers(events + 8, integers(events, 1)[0])
+    if n == 1:
+        total = vector(memory, begin, 1)[0]
+        for k in range(spikes.size):
+            one_by_one()
+            weight = vector(memory, columns + spikes[k] * distance, 1)[0]
+            total += weight * heights[np.uint64(spikes[k])]
+        vector(memory, y, 1)[0] = total
+    elif n <= 2 * n_lanes(memory):
+        add_few_columns(memory, columns, begin, heights, y, n, distance, spikes)
+    else:
+        beginning, sums = vector(memory, begin, n), vector(memory, y, n)
+        if begin != y:
             for i in range(n):
-                y[i] = b[i]
-        add_columns(memory, a, x, y, distance, spikes)
-    return 0
+                sums[i] = beginning[i]
+        add_columns(memory, columns, heights, sums, distance, spikes)
 
 
 @helper(forceinline=True)
@@ -354,49 +355,64 @@ def add_rows_of_events(memory, a, x, y, distance, spikes):
         y[i], y[i1], y[i2], y[i3] = total0, total1, total2, total3
 
 
-@kernel("r=wnm==", reassociate=True, cost=0.1)
-def dot_rows_events(memory, table):
+@kernel(reassociate=True, cost=0.1)
+def dot_rows_events(
+    memory: Memory,
+    matrix: RowsOf,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    events: Address,
+    distance: Distance,
+) -> None:
     """``y += A.dot(x)`` for a vector of spikes and a matrix that changes, stored by row.
 
-    After the sizes come the events, see `dot_events`, and the distance from row to row, in bytes.
-    Where many neurons spike, all of a row is read.
+    For the events see `dot_events`. Where many neurons spike, all of a row is read.
     """
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        n, m, distance = rows[r + 3], rows[r + 4], rows[r + 6]
-        x, y = vector(memory, rows[r + 1], m), vector(memory, rows[r + 2], n)
-        spikes = integers(rows[r + 5] + 8, integers(rows[r + 5], 1)[0])
-        if spikes.size * WIDE <= m:
-            add_rows_of_events(memory, rows[r], x, y, distance, spikes)
-            continue
+    heights, sums = vector(memory, x, m), vector(memory, y, n)
+    spikes = integers(events + 8, integers(events, 1)[0])
+    if spikes.size * WIDE <= m:
+        add_rows_of_events(memory, matrix, heights, sums, distance, spikes)
+    else:
         for i in range(n):
-            a = vector(memory, rows[r] + i * distance, m)
-            total = x[0] - x[0]
+            row = vector(memory, matrix + i * distance, m)
+            total = heights[0] - heights[0]
             for j in range(m):
-                total += a[j] * x[j]
-            y[i] += total
-    return 0
+                total += row[j] * heights[j]
+            sums[i] += total
 
 
-@kernel("==========", reassociate=True)
-def dot_strided(memory, table):
-    """``y += A.dot(x)`` for a matrix and vectors with gaps of some bytes."""
-    rows = integers(table, 1 + 10 * integers(table, 1)[0])
-    for r in range(1, rows.size, 10):
-        n, m, step = rows[r + 3], rows[r + 4], rows[r + 6]
-        x = packed(memory, rows[r + 1], rows[r + 7], m, rows[r + 9])
-        for i in range(n):
-            row = rows[r] + i * rows[r + 5]
-            total = x[0] * element(memory, row, step, 0)
-            if step == x.itemsize:
-                a = vector(memory, row, m)
-                for j in range(1, m):
-                    total += a[j] * x[j]
-            else:
-                for j in range(1, m):
-                    total += element(memory, row, step, j) * x[j]
-            vector(memory, rows[r + 2] + i * rows[r + 8], 1)[0] += total
-    return 0
+@kernel(reassociate=True)
+def dot_strided(
+    memory: Memory,
+    matrix: Address,
+    x: Address,
+    y: Address,
+    height: int,
+    width: int,
+    down: int,
+    right: int,
+    x_step: int,
+    y_step: int,
+    work: Address,
+) -> None:
+    """``y += A.dot(x)`` for a matrix and vectors with gaps; x is copied to ``work`` if it has any.
+
+    It is so many bytes down and right, and from one element of a vector to the next.
+    """
+    factors = packed(memory, x, x_step, width, work)
+    for i in range(height):
+        row = matrix + i * down
+        total = factors[0] * element(memory, row, right, 0)
+        if right == factors.itemsize:
+            numbers = vector(memory, row, width)
+            for j in range(1, width):
+                total += numbers[j] * factors[j]
+        else:
+            for j in range(1, width):
+                total += element(memory, row, right, j) * factors[j]
+        vector(memory, y + i * y_step, 1)[0] += total
 
 
 def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
@@ -411,7 +427,7 @@ def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
             yield tuple(array[i : i + 1] for array in arrays)
 
 
-def places(array: np.ndarray) -> tuple[int, np.ndarray]:
+def places(array: np.ndarray) -> tuple[Address, np.ndarray]:
     """Lowest address of an array, and where its elements lie from there on, in elements."""
     grids = np.indices(array.shape)
     steps = [stride // array.itemsize for stride in array.strides]
@@ -419,7 +435,7 @@ def places(array: np.ndarray) -> tuple[int, np.ndarray]:
     for grid, step in zip(grids, steps):
         offsets += grid * step
     lowest = int(offsets.min(initial=0))
-    return start(array) + lowest * array.itemsize, offsets - lowest
+    return offset(start(array), lowest * array.itemsize), offsets - lowest
 
 
 @lowers(Reset)
@@ -428,10 +444,10 @@ def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
     value = lowering.parameters([operator.value])
     dst = lowering.array(operator.dst)
     if wide(dst):
-        return [(fill, (start(part), value, part.size)) for (part,) in pieces(dst)]
+        return [fill.row(dst=start(part), value=value, n=part.size) for (part,) in pieces(dst)]
     number: np.ndarray = np.empty(1, dst.dtype)
-    lowered = copy_planes(np.broadcast_to(number, dst.shape), dst, inc=False)
-    return [(used, (value, *row[1:])) for used, row in lowered]
+    everywhere = np.broadcast_to(number, dst.shape)
+    return [copy_plane(value, u, v, inc=False) for u, v in planes(everywhere, dst)]
 
 
 @lowers(Copy)
@@ -442,11 +458,11 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
         return _gather(operator, src, dst, lowering)
     if contiguous(dst) and lowering.is_fixed(operator.src) and not operator.inc:
         src_start = lowering.copied(operator.src, np.broadcast_to(src, dst.shape))
-        return [(copy, (src_start, start(dst), dst.size))]
+        return [copy.row(src=src_start, dst=start(dst), n=dst.size)]
     src = np.broadcast_to(src, dst.shape)
     if wide(src, dst):
         used = copy_inc if operator.inc else copy
-        return [(used, (start(a), start(b), a.size)) for a, b in pieces(src, dst)]
+        return [used.row(src=start(a), dst=start(b), n=a.size) for a, b in pieces(src, dst)]
     return copy_planes(src, dst, operator.inc)
 
 
@@ -465,8 +481,14 @@ def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered |
         return None
     src_places = np.broadcast_to(src_places, dst_places.shape)
     indices = np.concatenate([src_places.ravel(), dst_places.ravel()])
-    address = lowering.constant(indices, np.int64)
-    return [(gather, (src_start, dst_start, address, dst_places.size, int(operator.inc)))]
+    row = gather.row(
+        src=src_start,
+        dst=dst_start,
+        indices=lowering.constant(indices, np.int64),
+        size=dst_places.size,
+        inc=int(operator.inc),
+    )
+    return [row]
 
 
 def _contents(*selections: Any) -> list[Any]:
@@ -499,10 +521,24 @@ def planes(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 def copy_planes(src: np.ndarray, dst: np.ndarray, inc: bool) -> Lowered:
     """Copy, or add, between arrays of one shape, whatever their strides."""
-    return [
-        (copy_strided, (start(u), start(v), *u.shape, *u.strides, *v.strides, int(inc)))
-        for u, v in planes(src, dst)
-    ]
+    return [copy_plane(start(u), u, v, inc) for u, v in planes(src, dst)]
+
+
+def copy_plane(address: Address, src: np.ndarray, dst: np.ndarray, inc: bool) -> Row:
+    """Copy, or add, a matrix at an address, laid out like another one, to a matrix."""
+    height, width = dst.shape
+    (src_down, src_right), (dst_down, dst_right) = src.strides, dst.strides
+    return copy_strided.row(
+        src=address,
+        dst=start(dst),
+        height=height,
+        width=width,
+        src_down=src_down,
+        src_right=src_right,
+        dst_down=dst_down,
+        dst_right=dst_right,
+        inc=int(inc),
+    )
 
 
 @lowers(ElementwiseInc)
@@ -517,19 +553,34 @@ def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
         a, x = x, a
     x = np.broadcast_to(x, y.shape)
     if a.size == 1 and wide(x, y):
-        return [(scale_inc, (start(a), start(u), start(v), u.size)) for u, v in pieces(x, y)]
+        return [
+            scale_inc.row(a=start(a), x=start(u), y=start(v), n=u.size) for u, v in pieces(x, y)
+        ]
     a = np.broadcast_to(a, y.shape)
     if wide(a, x, y):
         return [
-            (multiply_inc, (start(u), start(v), start(w), u.size)) for u, v, w in pieces(a, x, y)
+            multiply_inc.row(a=start(u), x=start(v), y=start(w), n=u.size)
+            for u, v, w in pieces(a, x, y)
         ]
-    return [
-        (
-            multiply_strided,
-            (start(u), start(v), start(w), *u.shape, *u.strides, *v.strides, *w.strides),
-        )
-        for u, v, w in planes(a, x, y)
-    ]
+    return [_multiply_plane(*parts) for parts in planes(a, x, y)]
+
+
+def _multiply_plane(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Row:
+    height, width = y.shape
+    (a_down, a_right), (x_down, x_right), (y_down, y_right) = a.strides, x.strides, y.strides
+    return multiply_strided.row(
+        a=start(a),
+        x=start(x),
+        y=start(y),
+        height=height,
+        width=width,
+        a_down=a_down,
+        a_right=a_right,
+        x_down=x_down,
+        x_right=x_right,
+        y_down=y_down,
+        y_right=y_right,
+    )
 
 
 @lowers(DotInc)
@@ -538,7 +589,7 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     if operator.X in lowering.spiking and operator.X not in lowering.events:
         looking, events = _look_for_spikes(operator, lowering)
         used = _lower_dot_inc(operator, lowering, events)
-        return looking + [(replace(kernel, stage=3), row) for kernel, row in used]
+        return looking + [row.by(row.kernel.but(stage=3)) for row in used]
     return _lower_dot_inc(operator, lowering, lowering.events.get(operator.X))
 
 
@@ -551,7 +602,7 @@ def _look_for_spikes(
         return [], None
     flags = start(lowering.buffer(x.size + BLOCK, np.uint8))
     listing, events = listed_spikes(x.size, flags, lowering)
-    return [(flag_spikes, (start(x), flags, x.size)), *listing], events
+    return [flag_spikes.row(output=start(x), flags=flags, n=x.size), *listing], events
 
 
 def _lower_dot_inc(
@@ -574,38 +625,71 @@ def _lower_dot_inc(
             if begin != start(y):
                 other = lowering.known_product(operator, (columns, begin, start(x), n))
                 if other is not None:
-                    return [(copy_product, (start(lowering.array(other.Y)), start(y), n))]
+                    result = start(lowering.array(other.Y))
+                    return [copy_product.row(src=result, dst=start(y), n=n)]
             begins = [begin, *repeat(start(y), len(events) - 1)]
             size = n * a.itemsize  # of a column
             return [
-                (
-                    dot_events,
-                    (columns + first * size, b, start(x[first:]), start(y), n, count, size, at),
+                dot_events.row(
+                    columns=offset(columns, first * size),
+                    begin=begin,
+                    x=start(x[first:]),
+                    y=start(y),
+                    n=n,
+                    m=count,
+                    distance=size,
+                    events=listed,
                 )
-                for b, (first, count, at) in zip(begins, events)
+                for begin, (first, count, listed) in zip(begins, events)
             ]
         if events is not None and not fixed and a.strides[1] == a.itemsize:
             return [
-                (
-                    dot_rows_events,
-                    (start(a[:, first:]), start(x[first:]), start(y), n, count, at, a.strides[0]),
+                dot_rows_events.row(
+                    matrix=start(a[:, first:]),
+                    x=start(x[first:]),
+                    y=start(y),
+                    n=n,
+                    m=count,
+                    events=listed,
+                    distance=a.strides[0],
                 )
-                for first, count, at in events
+                for first, count, listed in events
             ]
         if fixed and (m < WIDE or m < n // 4):
-            columns, begin = lowering.columns(operator.A, a), _beginning(operator, y, lowering)
-            return [(dot_columns, (columns, begin, start(x), start(y), n, m, n * a.itemsize))]
+            row = dot_columns.row(
+                columns=lowering.columns(operator.A, a),
+                begin=_beginning(operator, y, lowering),
+                x=start(x),
+                y=start(y),
+                n=n,
+                m=m,
+                distance=n * a.itemsize,
+            )
+            return [row]
         if a.strides[1] == a.itemsize or m == 1:
-            return [(dot_rows, (start(a), start(x), start(y), n, m, a.strides[0]))]
-    matrix, strides = start(a), a.strides
-    if fixed and strides[1] != a.itemsize:
-        matrix, strides = lowering.copied(operator.A, a), (m * a.itemsize, a.itemsize)
-    work = start(lowering.buffer(m, lowering.dtype))
-    row = (matrix, start(x), start(y), n, m, *strides, *x.strides, *y.strides, work)
-    return [(dot_strided, row)]
+            row = dot_rows.row(
+                matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0]
+            )
+            return [row]
+    matrix, (down, right) = start(a), a.strides
+    if fixed and right != a.itemsize:
+        matrix, down, right = lowering.copied(operator.A, a), m * a.itemsize, a.itemsize
+    row = dot_strided.row(
+        matrix=matrix,
+        x=start(x),
+        y=start(y),
+        height=n,
+        width=m,
+        down=down,
+        right=right,
+        x_step=x.strides[0],
+        y_step=y.strides[0],
+        work=start(lowering.buffer(m, lowering.dtype)),
+    )
+    return [row]
 
 
-def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> int:
+def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
     """Address of what y is set to in each step before the operator, and nobody else, adds to it.
 
     What sets it is left out then. Otherwise it is the address of y itself.
@@ -615,11 +699,12 @@ def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> int:
     setter = lowering.other_writer(operator, operator.Y)
     lowered = lowering.lower(setter) if type(setter) in (Copy, Reset) else None
     if lowered and len(lowered) == 1:
-        kernel, row = lowered[0]
-        if kernel is fill and row[0] == start(y) and row[2] == y.size:
+        (row,) = lowered
+        is_whole = row.kernel in (fill, copy) and (row["dst"], row["n"]) == (start(y), y.size)
+        if is_whole and row.kernel is fill:
             lowering.lowered[setter] = []
             return lowering.parameters(np.full(y.size, setter.value))
-        if kernel is copy and row[1:] == (start(y), y.size) and lowering.is_fixed(setter.src):
+        if is_whole and lowering.is_fixed(setter.src):
             lowering.lowered[setter] = []
-            return row[0]
+            return Address(row["src"])
     return start(y)

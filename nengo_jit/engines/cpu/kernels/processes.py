@@ -5,13 +5,12 @@ Python. Random numbers come from the generator that nengo would give the process
 `nengo_jit.engines.cpu.random`.
 """
 
-# Numba reads some functions below from their bytecode; they have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,9 +22,20 @@ from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo.utils.numpy import maxint
 
 from nengo_jit.engines.cpu.contracts import contiguous
-from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces, start
+from nengo_jit.engines.cpu.kernel import (
+    Address,
+    Count,
+    Factor,
+    In,
+    InOut,
+    Out,
+    Own,
+    kernel,
+    start,
+)
+from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import helper, integers, kernel, reals, vector
+from nengo_jit.engines.cpu.machine import Memory, helper, integers, reals, vector
 from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.processes import SimProcess
@@ -44,39 +54,32 @@ LINEAR_STEPS: tuple[type, ...] = (
 SYNAPSES = (LinearFilter, Lowpass, Alpha)  # whose step depends on what they equal alone
 
 # ``y = values`` and ``y += values``, after all that is done in other ways on the same level
-store, store_inc = replace(copy, stage=1), replace(copy_inc, stage=1)
+store, store_inc = copy.but(stage=1), copy_inc.but(stage=1)
 
 
 # Linear filters
 
 
-@kernel("awa=n")
-def filter_first_order(memory, table):
+@kernel()
+def filter_first_order(
+    memory: Memory, u: In, y: Out, state: InOut, parameters: Address, n: Count
+) -> None:
     """``state = a * state + b * u; y = state``."""
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        n = rows[r + 4]
-        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        state = vector(memory, rows[r + 2], n)
-        parameters = vector(memory, rows[r + 3], 2)
-        a, b = parameters[0], parameters[1]
-        for i in range(n):
-            state[i] = a * state[i] + b * u[i]
-            y[i] = state[i]
-    return 0
+    given, output = vector(memory, u, n), vector(memory, y, n)
+    kept, p = vector(memory, state, n), vector(memory, parameters, 2)
+    a, b = p[0], p[1]
+    for i in range(n):
+        kept[i] = a * kept[i] + b * given[i]
+        output[i] = kept[i]
 
 
-@kernel("aw=n")
-def scale(memory, table):
+@kernel()
+def scale(memory: Memory, u: In, y: Out, d: Address, n: Count) -> None:
     """``y = d * u``."""
-    rows = integers(table, 1 + 4 * integers(table, 1)[0])
-    for r in range(1, rows.size, 4):
-        n = rows[r + 3]
-        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        d = vector(memory, rows[r + 2], 1)[0]
-        for i in range(n):
-            y[i] = d * u[i]
-    return 0
+    given, output = vector(memory, u, n), vector(memory, y, n)
+    factor = vector(memory, d, 1)[0]
+    for i in range(n):
+        output[i] = factor * given[i]
 
 
 @helper(error_model="numpy", fastmath={"contract", "nsz"})
@@ -110,52 +113,68 @@ def _filter(u, y, state, new, parameters, order, distance):
             old[i] = row[i]
 
 
-@kernel("awa=nma=")
-def filter_any_order(memory, table):
+@kernel()
+def filter_any_order(
+    memory: Memory,
+    u: In,
+    y: Out,
+    state: InOut,
+    parameters: Address,
+    n: Count,
+    order: Factor,
+    work: InOut,
+    distance: int,
+) -> None:
     """Linear filters with states; see `_filter`.
 
-    In a row the order is followed by memory to work with, of the size of the state, and by the
-    distance between rows of the state, in elements.
+    There is memory to work with, of the size of the state, and the distance between rows of the
+    state is in elements.
     """
-    rows = integers(table, 1 + 8 * integers(table, 1)[0])
-    for r in range(1, rows.size, 8):
-        n, order, distance = rows[r + 4], rows[r + 5], rows[r + 7]
-        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        extent = (order - 1) * distance + n
-        state = vector(memory, rows[r + 2], extent)
-        parameters = vector(memory, rows[r + 3], order * order + 2 * order + 1)
-        new = vector(memory, rows[r + 6], extent)
-        _filter(u, y, state, new, parameters, order, distance)
-    return 0
+    extent = (order - 1) * distance + n
+    _filter(
+        vector(memory, u, n),
+        vector(memory, y, n),
+        vector(memory, state, extent),
+        vector(memory, work, extent),
+        vector(memory, parameters, order * order + 2 * order + 1),
+        order,
+        distance,
+    )
 
 
-@kernel("=p====m=")
-def triangle(memory, table):
+@kernel()
+def triangle(
+    memory: Memory,
+    u: Address,
+    y: Own,
+    total: Address,
+    recent: Address,
+    place: Address,
+    parameters: Address,
+    n_taps: Factor,
+    size: int,
+) -> None:
     """A triangular filter: a running sum, from which the recent inputs, scaled, are subtracted.
 
     The parameters are the weight of the newest input and the difference between the weights of
     one input and the next.
     """
-    rows = integers(table, 1 + 8 * integers(table, 1)[0])
-    for r in range(1, rows.size, 8):
-        n_taps, n = rows[r + 6], rows[r + 7]
-        u, y = vector(memory, rows[r], n), vector(memory, rows[r + 1], n)
-        total, recent = vector(memory, rows[r + 2], n), vector(memory, rows[r + 3], n_taps * n)
-        place, parameters = vector(memory, rows[r + 4], 1), vector(memory, rows[r + 5], 2)
-        newest, difference = parameters[0], parameters[1]
-        for i in range(n):
-            total[i] += newest * u[i]
-        for k in range(n_taps):
-            row = recent[k * n : (k + 1) * n]
-            for i in range(n):
-                total[i] -= row[i]
-        place[0] = (place[0] + 1) % n_taps
-        tap = int(place[0]) % n_taps  # whatever somebody has set it to
-        row = recent[tap * n : (tap + 1) * n]
-        for i in range(n):
-            row[i] = difference * u[i]
-            y[i] = total[i]
-    return 0
+    given, output = vector(memory, u, size), vector(memory, y, size)
+    sums, inputs = vector(memory, total, size), vector(memory, recent, n_taps * size)
+    latest, p = vector(memory, place, 1), vector(memory, parameters, 2)
+    newest, difference = p[0], p[1]
+    for i in range(size):
+        sums[i] += newest * given[i]
+    for k in range(n_taps):
+        row = inputs[k * size : (k + 1) * size]
+        for i in range(size):
+            sums[i] -= row[i]
+    latest[0] = (latest[0] + 1) % n_taps
+    tap = int(latest[0]) % n_taps  # whatever somebody has set it to
+    row = inputs[tap * size : (tap + 1) * size]
+    for i in range(size):
+        row[i] = difference * given[i]
+        output[i] = sums[i]
 
 
 def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
@@ -168,19 +187,27 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
         return None
     if isinstance(step, LinearFilter.NoX):
         d = lowering.parameters([step.d])
-        return [(scale, (start(a), start(b), d, a.size)) for a, b in pieces(u, y)]
+        return [scale.row(u=start(a), y=start(b), d=d, n=a.size) for a, b in pieces(u, y)]
     if isinstance(step, LinearFilter.OneX):
         parameters = lowering.parameters([step.a, step.b])
         return [
-            (filter_first_order, (start(a), start(b), start(x), parameters, a.size))
+            filter_first_order.row(
+                u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size
+            )
             for a, b, x in pieces(u, y, state[0, ...])
         ]
     order, parameters = _matrices(step, lowering)
     work = lowering.buffer(state.size, lowering.dtype).reshape(state.shape)
     return [
-        (
-            filter_any_order,
-            (start(a), start(b), start(x), parameters, a.size, order, start(w), y.size),
+        filter_any_order.row(
+            u=start(a),
+            y=start(b),
+            state=start(x),
+            parameters=parameters,
+            n=a.size,
+            order=order,
+            work=start(w),
+            distance=y.size,
         )
         for a, b, x, w in pieces(u, y, state[0, ...], work[0, ...])
     ]
@@ -200,7 +227,7 @@ def _step_of(synapse: LinearFilter, shape: tuple[int, ...], dt: float, state: np
         return None
 
 
-def _matrices(step: Any, lowering: Lowering) -> tuple[int, int]:
+def _matrices(step: Any, lowering: Lowering) -> tuple[int, Address]:
     """Order of a linear filter, and the address of its matrices, for the state that nengo keeps."""
     if isinstance(step, LinearFilter.OneX):  # whose state is its output
         return 1, lowering.parameters([step.a, step.b, 1.0, 0.0])
@@ -216,9 +243,17 @@ def _lower_triangle(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> 
     n_taps, newest, difference = operator.process._get_coefficients(lowering.dt, lowering.dtype)
     if n_taps != len(recent):
         return None
-    parameters = lowering.parameters([newest, difference])
-    addresses = map(start, (u, y, total, recent, place))
-    return [(triangle, (*addresses, parameters, n_taps, y.size))]
+    row = triangle.row(
+        u=start(u),
+        y=start(y),
+        total=start(total),
+        recent=start(recent),
+        place=start(place),
+        parameters=lowering.parameters([newest, difference]),
+        n_taps=n_taps,
+        size=y.size,
+    )
+    return [row]
 
 
 # Noise
@@ -236,49 +271,62 @@ def _draw(output, kind, parameters, generator):
         output[i] = scale * (offset + factor * output[i])
 
 
-@kernel("pm====", cost=6.0)
-def noise(memory, table):
-    """White noise.
+@kernel(cost=6.0)
+def noise(
+    memory: Memory,
+    y: Own,
+    size: Factor,
+    kind: int,
+    parameters: Address,
+    generator: Address,
+    values: Address,
+) -> None:
+    """White noise: its kind, parameters and generator, and memory for double precision."""
+    output, numbers = vector(memory, y, size), reals(values, size)
+    _draw(numbers, kind, reals(parameters, 3), generator)
+    for i in range(size):
+        output[i] = numbers[i]
 
-    A row has the output, its size, the kind of noise, its parameters, the generator, and memory
-    for as many numbers of double precision.
-    """
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n = rows[r + 1]
-        y, values = vector(memory, rows[r], n), reals(rows[r + 5], n)
-        _draw(values, rows[r + 2], reals(rows[r + 3], 3), rows[r + 4])
-        for i in range(n):
-            y[i] = values[i]
-    return 0
 
-
-@kernel("pm========", cost=7.0)
-def filtered_noise(memory, table):
+@kernel(cost=7.0)
+def filtered_noise(
+    memory: Memory,
+    y: Own,
+    size: Factor,
+    kind: int,
+    parameters: Address,
+    generator: Address,
+    values: Address,
+    state: Address,
+    matrices: Address,
+    order: int,
+    work: Address,
+) -> None:
     """Noise, see there, that goes through a linear filter, see `_filter`.
 
-    After the columns of `noise` come the filter's state, parameters and order, and memory for
-    the input and the new state.
+    There is memory for the input and for the new state.
     """
-    rows = integers(table, 1 + 10 * integers(table, 1)[0])
-    for r in range(1, rows.size, 10):
-        n, order = rows[r + 1], rows[r + 8]
-        values = reals(rows[r + 5], n)
-        _draw(values, rows[r + 2], reals(rows[r + 3], 3), rows[r + 4])
-        work = vector(memory, rows[r + 9], n + order * n)
-        u, new = work[:n], work[n:]
-        for i in range(n):
-            u[i] = values[i]
-        state = vector(memory, rows[r + 6], order * n)
-        parameters = vector(memory, rows[r + 7], order * order + 2 * order + 1)
-        _filter(u, vector(memory, rows[r], n), state, new, parameters, order, n)
-    return 0
+    numbers = reals(values, size)
+    _draw(numbers, kind, reals(parameters, 3), generator)
+    both = vector(memory, work, size + order * size)
+    u, new = both[:size], both[size:]
+    for i in range(size):
+        u[i] = numbers[i]
+    _filter(
+        u,
+        vector(memory, y, size),
+        vector(memory, state, order * size),
+        new,
+        vector(memory, matrices, order * order + 2 * order + 1),
+        order,
+        size,
+    )
 
 
 def _noise_columns(
     operator: SimProcess, y: np.ndarray, lowering: Lowering
-) -> tuple[int, ...] | None:
-    """A row of `noise`; the generator is begun anew at each reset."""
+) -> dict[str, Any] | None:
+    """The columns of a row of `noise`; the generator is begun anew at each reset."""
     process = operator.process
     kind, offset, factor = _parameters(process.dist)
     if kind is None or not np.isfinite(factor) or not _is(process.get_rng, Process.get_rng):
@@ -286,9 +334,14 @@ def _noise_columns(
     stream = lowering.streams[operator] = Stream(lowering.buffer(Stream.size))
     lowering.at_reset[operator] = lambda rng: stream.load(process.get_rng(rng))
     factor_of_both = 1.0 / np.sqrt(lowering.dt) if process.scale else 1.0
-    parameters = lowering.constant([offset, factor, factor_of_both], np.float64)
-    work = start(lowering.buffer(y.size, np.float64))
-    return start(y), y.size, kind, parameters, stream.address, work
+    return {
+        "y": start(y),
+        "size": y.size,
+        "kind": kind,
+        "parameters": lowering.constant([offset, factor, factor_of_both], np.float64),
+        "generator": stream.address,
+        "values": start(lowering.buffer(y.size, np.float64)),
+    }
 
 
 def _parameters(dist: Any) -> tuple[int | None, float, float]:
@@ -315,7 +368,7 @@ def _is(method: Any, function: Any) -> bool:
 
 def _lower_white_noise(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
     columns = _noise_columns(operator, y, lowering)
-    return None if columns is None else [(noise, columns)]
+    return None if columns is None else [noise.row(**columns)]
 
 
 def _lower_filtered_noise(
@@ -331,9 +384,15 @@ def _lower_filtered_noise(
     columns = _noise_columns(operator, y, lowering)
     if columns is None:
         return None
-    order, parameters = _matrices(step, lowering)
-    work = start(lowering.buffer(y.size + state.size, lowering.dtype))
-    return [(filtered_noise, (*columns, start(state), parameters, order, work))]
+    order, matrices = _matrices(step, lowering)
+    row = filtered_noise.row(
+        **columns,
+        state=start(state),
+        matrices=matrices,
+        order=order,
+        work=start(lowering.buffer(y.size + state.size, lowering.dtype)),
+    )
+    return [row]
 
 
 # Signals that are looked up in a table
@@ -386,48 +445,45 @@ def _copy(values, y):
         y[i] = values[i]
 
 
-@kernel("pm===")
-def white_signal(memory, table):
+@kernel()
+def white_signal(
+    memory: Memory, y: Own, size: Factor, time: Address, parameters: Address, rows: Address
+) -> None:
     """The row for the number of the step; the parameter is dt."""
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        n, dt = rows[r + 1], reals(rows[r + 3], 1)[0]
-        i = np.int64(np.rint(_time(memory, rows[r + 2]) / dt))
-        _copy(_row(rows[r + 4], i, n), vector(memory, rows[r], n))
-    return 0
+    dt = reals(parameters, 1)[0]
+    i = np.int64(np.rint(_time(memory, time) / dt))
+    _copy(_row(rows, i, size), vector(memory, y, size))
 
 
-@kernel("pm===")
-def present_input(memory, table):
+@kernel()
+def present_input(
+    memory: Memory, y: Own, size: Factor, time: Address, parameters: Address, rows: Address
+) -> None:
     """One row after the other; the parameters are dt and how long each is shown."""
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        n, parameters = rows[r + 1], reals(rows[r + 3], 2)
-        i = np.int64((_time(memory, rows[r + 2]) - parameters[0]) / parameters[1] + 1e-7)
-        _copy(_row(rows[r + 4], i, n), vector(memory, rows[r], n))
-    return 0
+    p = reals(parameters, 2)
+    i = np.int64((_time(memory, time) - p[0]) / p[1] + 1e-7)
+    _copy(_row(rows, i, size), vector(memory, y, size))
 
 
-@kernel("pm===")
-def piecewise(memory, table):
+@kernel()
+def piecewise(
+    memory: Memory, y: Own, size: Factor, time: Address, parameters: Address, rows: Address
+) -> None:
     """The row for the latest of several times; the first row is for before them.
 
     The parameters are how far to look ahead, and the times.
     """
-    rows = integers(table, 1 + 5 * integers(table, 1)[0])
-    for r in range(1, rows.size, 5):
-        n, n_rows = rows[r + 1], integers(rows[r + 4], 2)[1]
-        parameters = reals(rows[r + 3], n_rows)
-        t = _time(memory, rows[r + 2]) + parameters[0]
-        first, last = 0, n_rows - 1  # the row is one of these
-        while first < last:
-            middle = (first + last + 1) // 2
-            if parameters[middle] < t:
-                first = middle
-            else:
-                last = middle - 1
-        _copy(_row(rows[r + 4], first, n), vector(memory, rows[r], n))
-    return 0
+    n_rows = integers(rows, 2)[1]
+    p = reals(parameters, n_rows)
+    t = _time(memory, time) + p[0]
+    first, last = 0, n_rows - 1  # the row is one of these
+    while first < last:
+        middle = (first + last + 1) // 2
+        if p[middle] < t:
+            first = middle
+        else:
+            last = middle - 1
+    _copy(_row(rows, first, size), vector(memory, y, size))
 
 
 def _table(operator: SimProcess, lowering: Lowering) -> Table:
@@ -437,15 +493,15 @@ def _table(operator: SimProcess, lowering: Lowering) -> Table:
 
 def _table_columns(
     operator: SimProcess, y: np.ndarray, lowering: Lowering, table: Table, parameters: Any
-) -> tuple[int, ...]:
-    """A row of the kernels that look up rows of a table."""
-    return (
-        start(y),
-        y.size,
-        start(lowering.array(operator.t)),
-        lowering.constant(parameters, np.float64),
-        start(table.buffer),
-    )
+) -> dict[str, Any]:
+    """The columns of a row of the kernels that look up rows of a table."""
+    return {
+        "y": start(y),
+        "size": y.size,
+        "time": start(lowering.array(operator.t)),
+        "parameters": lowering.constant(parameters, np.float64),
+        "rows": start(table.buffer),
+    }
 
 
 def _filling(process: Process, table: Table, rows: Any) -> Callable[[Any], None]:
@@ -470,7 +526,7 @@ def _lower_white_signal(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         table.fill(variables["signal"].cell_contents)
 
     lowering.at_reset[operator] = make_signal
-    return [(white_signal, _table_columns(operator, y, lowering, table, [lowering.dt]))]
+    return [white_signal.row(**_table_columns(operator, y, lowering, table, [lowering.dt]))]
 
 
 def _lower_present_input(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered:
@@ -479,7 +535,7 @@ def _lower_present_input(operator: SimProcess, y: np.ndarray, lowering: Lowering
     table = _table(operator, lowering)
     lowering.at_reset[operator] = _filling(process, table, inputs)
     parameters = [lowering.dt, float(process.presentation_time)]
-    return [(present_input, _table_columns(operator, y, lowering, table, parameters))]
+    return [present_input.row(**_table_columns(operator, y, lowering, table, parameters))]
 
 
 def _lower_piecewise(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
@@ -494,7 +550,7 @@ def _lower_piecewise(operator: SimProcess, y: np.ndarray, lowering: Lowering) ->
     rows = [np.zeros(y.shape), *values]
     lowering.at_reset[operator] = _filling(process, table, rows)
     parameters = [0.5 * lowering.dt, *times]
-    return [(piecewise, _table_columns(operator, y, lowering, table, parameters))]
+    return [piecewise.row(**_table_columns(operator, y, lowering, table, parameters))]
 
 
 # The function lowers an operator, with the contiguous array that the output goes to.
@@ -531,4 +587,4 @@ def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | Non
     if lowered is None:
         return None
     last = store_inc if operator.mode == "inc" else store
-    return lowered + [(last, (start(a), start(b), a.size)) for a, b in pieces(y, output)]
+    return lowered + [last.row(src=start(a), dst=start(b), n=a.size) for a, b in pieces(y, output)]

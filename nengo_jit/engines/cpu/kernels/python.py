@@ -7,13 +7,14 @@ list or a tuple of numbers, or an array. Whatever else is returned, or does not 
 finite, is left to a function in Python.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, kernel, routine
 from nengo_jit.engines.cpu.kernels.tape import (
     DONE,
     IN_PYTHON,
@@ -25,6 +26,7 @@ from nengo_jit.engines.cpu.machine import (
     OUT_OF_BOUNDS,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
+    Memory,
     arithmetic,
     as_integer,
     call,
@@ -37,7 +39,6 @@ from nengo_jit.engines.cpu.machine import (
     helper,
     integers,
     is_single,
-    kernel,
     lock_python,
     octets,
     reals,
@@ -194,8 +195,8 @@ def conclude(address, value, state):
     return STOPPED if value == 0 else 0
 
 
-@kernel("=", exact=True)
-def call_python(memory, address):
+@routine(exact=True)
+def call_python(memory: Memory, address: Address) -> int:
     """Carry out the task at an address by calling Python.
 
     Nobody is told if that is for a comparison: a function that has a tape only calculates.
@@ -240,48 +241,53 @@ def carry_out(address):
     return compare_with_python(address) if done > OUT_OF_BOUNDS else done
 
 
-@kernel("=", exact=True)
-def run_functions(memory, table):
-    """Carry out Python functions: perform their tapes, or call Python.
+@kernel(exact=True)
+def run_functions(memory: Memory, task: Address) -> int:
+    """Carry out a Python function: perform its tape, or call Python.
 
-    A row has the address of a task. Python computes with subnormal numbers, whatever kernels do
-    (see `run`).
+    Python computes with subnormal numbers, whatever kernels do (see `run`).
     """
-    rows = integers(table, 1 + integers(table, 1)[0])
-    before, status = arithmetic(), 0
+    before = arithmetic()
     if is_single(memory):
         set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
-    for r in range(1, rows.size):
-        status = carry_out(rows[r])
-        if status != 0:
-            break
+    status = carry_out(task)
     if is_single(memory):
         set_arithmetic(before)
     return status
 
 
-@kernel("=========", exact=True)
-def perform_at_points(memory, table):
+@kernel(exact=True)
+def perform_at_points(
+    memory: Memory,
+    task: Address,
+    number: Address,
+    n_points: int,
+    points: Address,
+    n_in: int,
+    point: Address,
+    results: Address,
+    n_out: int,
+    result: Address,
+) -> int:
     """Perform a tape at one point after the other, for as long as Python is not needed.
 
-    A row has the address of the task, that of the number of the point that is being dealt with,
-    the number of points, and for points and results where they are, how many numbers each has, and
-    where the tape expects one. The number of points that have been dealt with is returned.
+    The number of the point that is being dealt with goes to an address. The tape expects a point
+    of ``n_in`` numbers, and leaves a result of ``n_out``, at addresses of their own. The number of
+    points that have been dealt with is returned.
     """
-    row = integers(table, 10)
-    task, number, n_in, n_out = integers(row[1], LENGTH), integers(row[2], 1), row[5], row[8]
-    point, result = reals(row[6], n_in), reals(row[9], n_out)
-    for i in range(row[3]):
-        given = reals(row[4] + 8 * i * n_in, n_in)
+    words, latest = integers(task, LENGTH), integers(number, 1)
+    taken, left = reals(point, n_in), reals(result, n_out)
+    for i in range(n_points):
+        given = reals(points + 8 * i * n_in, n_in)
         for j in range(n_in):
-            point[j] = given[j]
-        number[0] = i
-        done = call(task[PERFORM], task[TAPE])
+            taken[j] = given[j]
+        latest[0] = i
+        done = call(words[PERFORM], words[TAPE])
         if done > OUT_OF_BOUNDS:
-            done = compare_with_python(row[1])
-        if done != DONE or task[TAPE] == 0:  # the tape is wrong
+            done = compare_with_python(task)
+        if done != DONE or words[TAPE] == 0:  # the tape is wrong
             return i
-        kept = reals(row[7] + 8 * i * n_out, n_out)
+        kept = reals(results + 8 * i * n_out, n_out)
         for j in range(n_out):
-            kept[j] = result[j]
-    return row[3]
+            kept[j] = left[j]
+    return n_points

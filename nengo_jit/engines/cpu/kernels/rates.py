@@ -1,6 +1,6 @@
 """Kernels for steady rates: the ``rate`` of formulas, for many neurons at many points."""
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -10,62 +10,74 @@ from functools import cache
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import Address, Kernel, kernel, start, table_of
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import (
     ENTRY,
     FLOAT64,
-    Kernel,
+    Memory,
     compilable,
-    integers,
-    table_of,
     tuple_of,
     use_widest_vectors,
     vector,
 )
-from nengo_jit.ir.memory import address as start
 from nengo_jit.neurons import Formula
 from nengo_jit.regions import REGIONS
 
 
 def _at_points(rate, n_parameters):
-    def compute_rates(memory, table):
+    @kernel(contract=False)
+    def compute_rates(
+        memory: Memory,
+        points: Address,
+        gain: Address,
+        bias: Address,
+        parameters: Address,
+        rates: Address,
+        n_points: int,
+        size: int,
+    ) -> None:
         use_widest_vectors()
-        row = integers(table, 8)
-        n = row[7]
-        gain, bias = vector(memory, row[2], n), vector(memory, row[3], n)
-        p = tuple_of(vector(memory, row[4], n_parameters), n_parameters)
-        for i in range(row[6]):
-            begin = i * n * gain.itemsize
-            x, result = vector(memory, row[1] + begin, n), vector(memory, row[5] + begin, n)
-            for j in range(n):
-                result[j] = rate(gain[j] * x[j] + bias[j], *p)
-        return 0
+        gains, biases = vector(memory, gain, size), vector(memory, bias, size)
+        p = tuple_of(vector(memory, parameters, n_parameters), n_parameters)
+        for i in range(n_points):
+            begin = i * size * gains.itemsize
+            x, result = vector(memory, points + begin, size), vector(memory, rates + begin, size)
+            for j in range(size):
+                result[j] = rate(gains[j] * x[j] + biases[j], *p)
 
     return compute_rates
 
 
 @cache
-def kernel_of(formula: Formula) -> Kernel | None:
+def kernel_of(formula: Formula) -> Kernel[...] | None:
     """The kernel that computes the rates of a formula; None if the neurons have to settle."""
     if formula.rate is None:
         return None
-    loop = _at_points(compilable(formula.rate), len(formula.parameter_names))
-    return Kernel(loop, "=======", contract=False)
+    made: Kernel[...] = _at_points(compilable(formula.rate), len(formula.parameter_names))
+    return made
 
 
 @cache
 def rates_by(formula: Formula) -> Callable[..., None] | None:
     """What computes the rates of a formula, see `nengo_jit.engines.base.Engine.rates_by`."""
-    kernel = kernel_of(formula)
-    if kernel is None:
+    used = kernel_of(formula)
+    if used is None:
         return None
-    entry = ENTRY(address_of(kernel, FLOAT64))
+    entry = ENTRY(address_of(used, FLOAT64))
 
     def compute(
         x: np.ndarray, gain: np.ndarray, bias: np.ndarray, parameters: object, result: np.ndarray
     ) -> None:
         arrays = [np.ascontiguousarray(a, FLOAT64) for a in (x, gain, bias, parameters)]
-        table = table_of([(*map(start, arrays), start(result), *x.shape)])
+        names = "points", "gain", "bias", "parameters"
+        row = used.row(
+            **dict(zip(names, map(start, arrays))),
+            rates=start(result),
+            n_points=len(x),
+            size=len(gain),
+        )
+        table = table_of([row])
         entry(None, start(table))
         REGIONS.raise_failure()
 

@@ -5,20 +5,31 @@ kernel, or `flag_spikes`, sets a flag for each neuron, and `list_spikes` makes l
 for each population.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import (
+    Address,
+    BytesOf,
+    Count,
+    Factor,
+    Out,
+    Own,
+    kernel,
+    offset,
+    start,
+)
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population
 from nengo_jit.engines.cpu.machine import (
+    Memory,
     bits_of,
     can_compress,
     helper,
     integers,
-    kernel,
     list_bits,
     lowest_bit,
     number_of_bits,
@@ -26,7 +37,6 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.ir.memory import address as start
 
 BLOCK = 64  # flags that make one integer
 POPULATION = 2048  # neurons of one signal whose spikes are listed together
@@ -65,34 +75,22 @@ def list_bits_in_turn(bits, first, address):
         k += AT_ONCE
 
 
-@kernel("wbn", stage=1)
-def flag_spikes(memory, table):
+@kernel(stage=1)
+def flag_spikes(memory: Memory, output: Out, flags: BytesOf, n: Count) -> None:
     """Flag the elements of an output that are not zero."""
     use_widest_vectors()
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        n = rows[r + 2]
-        output, flags = vector(memory, rows[r], n), octets(rows[r + 1], n)
-        for i in range(n):
-            flags[i] = output[i] != 0
-    return 0
+    heights, are_set = vector(memory, output, n), octets(flags, n)
+    for i in range(n):
+        are_set[i] = heights[i] != 0
 
 
-@kernel("=mp", cost=0.2, stage=2)
-def list_spikes(memory, table):
-    """List the neurons that spiked.
-
-    A row has the address of the flags, the number of neurons, and the address of the events: a
-    count and the numbers of the neurons.
-    """
-    rows = integers(table, 1 + 3 * integers(table, 1)[0])
-    for r in range(1, rows.size, 3):
-        n = rows[r + 1]
-        integers(rows[r + 2], 1)[0] = list_flags(rows[r], n, rows[r + 2] + 8)
-    return 0
+@kernel(cost=0.2, stage=2)
+def list_spikes(memory: Memory, flags: Address, size: Factor, events: Own) -> None:
+    """List the neurons that spiked: a count and their numbers, by a flag for each neuron."""
+    integers(events, 1)[0] = list_flags(flags, size, events + 8)
 
 
-def listed_spikes(n: int, flags: int, lowering: Lowering) -> tuple[Lowered, list[Population]]:
+def listed_spikes(n: int, flags: Address, lowering: Lowering) -> tuple[Lowered, list[Population]]:
     """Rows that list spikes of ``n`` neurons by their flags, and where the lists are.
 
     Each list is for so many neurons at a time that caches hold their columns.
@@ -102,6 +100,7 @@ def listed_spikes(n: int, flags: int, lowering: Lowering) -> tuple[Lowered, list
     for first in range(0, n, POPULATION):
         size = min(POPULATION, n - first)
         listed = start(lowering.buffer(1 + size + BLOCK))
-        lowered.append((list_spikes, (flags + first, size, listed)))
+        row = list_spikes.row(flags=offset(flags, first), size=size, events=listed)
+        lowered.append(row)
         events.append((first, size, listed))
     return lowered, events

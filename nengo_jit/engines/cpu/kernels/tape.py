@@ -14,7 +14,7 @@ the path is compared with Python (`nengo_jit.engines.cpu.kernels.compare`).
 Before the first instruction stands the head, see `N_PLACES`.
 """
 
-# Kernels have no types in Python's sense.
+# What kernels call has no types in Python's sense.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ import math
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernel import routine
 from nengo_jit.engines.cpu.machine import (
+    Memory,
     call_function,
     call_function_of_two,
     call_loop,
     foreign_integers,
     helper,
     integers,
-    kernel,
     octets,
     reals,
     short_reals,
@@ -315,8 +316,8 @@ def is_right(head):
     return True
 
 
-@kernel("=", exact=True)
-def perform(memory, tape):
+@routine(exact=True)
+def perform(memory: Memory, tape: int) -> int:
     """Perform the tape at an address.
 
     Returns `DONE`, `IN_PYTHON` if something was out of the ordinary, or the address of the

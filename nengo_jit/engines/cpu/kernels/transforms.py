@@ -1,5 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
-# (kernels are compiled: their arguments have no types in Python)
 """Kernels for sparse matrices and for convolutions.
 
 Convolutions are computed on images whose channels come last, so that the innermost loop runs
@@ -14,22 +12,30 @@ import nengo.utils.numpy as npext
 import numpy as np
 
 from nengo_jit.engines.cpu.contracts import contiguous
+from nengo_jit.engines.cpu.kernel import (
+    Address,
+    Count,
+    Distance,
+    Factor,
+    Out,
+    RowsOf,
+    kernel,
+    start,
+)
 from nengo_jit.engines.cpu.kernels.operator import (
     copy_planes,
     copy_strided,
     fill,
     lower_dot_inc,
     places,
-    start,
 )
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
-    Kernel,
+    Memory,
     add_product,
     helper,
     integers,
     is_single,
-    kernel,
     load_lanes,
     n_lanes,
     short_integers,
@@ -51,45 +57,54 @@ PARTS = {
 AT_ONCE = 4  # pixels that `correlate_windows` computes
 
 # after a convolution, where copy_strided as such comes before it
-copy_result = Kernel(copy_strided.function, copy_strided.fields, stage=2)
+copy_result = copy_strided.but(stage=2)
 
 
-@kernel("r===wnm=", reassociate=True, cost=0.9)
-def sparse_dot_rows(memory, table):
+@kernel(reassociate=True, cost=0.9)
+def sparse_dot_rows(
+    memory: Memory,
+    ends: RowsOf,
+    data: Address,
+    columns: Address,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: Distance,
+) -> None:
     """``y += A.dot(x)`` for a sparse matrix that is stored row by row.
 
-    A row has the addresses of the row ends, the data, the places of the columns in x, x and y.
+    The ends of rows lie at a distance, the columns are places in x. There are m data in a row.
     """
-    rows = integers(table, 1 + 8 * integers(table, 1)[0])
-    for r in range(1, rows.size, 8):
-        n = rows[r + 5]
-        ends, y = integers(rows[r], n + 1), vector(memory, rows[r + 4], n)
-        data, columns = vector(memory, rows[r + 1], ends[n]), integers(rows[r + 2], ends[n])
-        x = vector_from(memory, rows[r + 3])
-        for i in range(n):
-            total = y[i]
-            for k in range(np.uint64(ends[i]), np.uint64(ends[i + 1])):
-                total += data[k] * x[np.uint64(columns[k])]
-            y[i] = total
-    return 0
+    stops, sums = integers(ends, n + 1), vector(memory, y, n)
+    numbers, sources = vector(memory, data, stops[n]), integers(columns, stops[n])
+    factors = vector_from(memory, x)
+    for i in range(n):
+        total = sums[i]
+        for k in range(np.uint64(stops[i]), np.uint64(stops[i + 1])):
+            total += numbers[k] * factors[np.uint64(sources[k])]
+        sums[i] = total
 
 
-@kernel("======")
-def sparse_dot_triplets(memory, table):
+@kernel()
+def sparse_dot_triplets(
+    memory: Memory,
+    data: Address,
+    targets: Address,
+    sources: Address,
+    x: Address,
+    y: Address,
+    size: int,
+) -> None:
     """``y += A.dot(x)`` for a sparse matrix that is stored in any order.
 
-    A row has the addresses of the data, of the places of their rows in y and of their columns in
-    x, of x and y, and the number of data.
+    The targets are the places of the data's rows in y, and the sources those of columns in x.
     """
-    rows = integers(table, 1 + 6 * integers(table, 1)[0])
-    for r in range(1, rows.size, 6):
-        n = rows[r + 5]
-        data, targets = vector(memory, rows[r], n), integers(rows[r + 1], n)
-        sources = integers(rows[r + 2], n)
-        x, y = vector_from(memory, rows[r + 3]), vector_from(memory, rows[r + 4])
-        for k in range(n):
-            y[np.uint64(targets[k])] += data[k] * x[np.uint64(sources[k])]
-    return 0
+    numbers, places_in_y = vector(memory, data, size), integers(targets, size)
+    places_in_x = integers(sources, size)
+    factors, sums = vector_from(memory, x), vector_from(memory, y)
+    for k in range(size):
+        sums[np.uint64(places_in_y[k])] += numbers[k] * factors[np.uint64(places_in_x[k])]
 
 
 @lowers(SparseDotInc)
@@ -105,20 +120,27 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
         return None
     (x_start, x_places), (y_start, y_places) = places(x.reshape(-1)), places(y.reshape(-1))
     if matrix.format == "csr" and contiguous(y):
-        ends = lowering.constant(matrix.indptr, np.int64)
-        columns = lowering.constant(x_places[matrix.indices], np.int64)
-        work = max(matrix.nnz // max(y.size, 1), 1)
-        return [
-            (
-                sparse_dot_rows,
-                (ends, start(matrix.data), columns, x_start, y_start, y.size, work, 8),
-            )
-        ]
+        row = sparse_dot_rows.row(
+            ends=lowering.constant(matrix.indptr, np.int64),
+            data=start(matrix.data),
+            columns=lowering.constant(x_places[matrix.indices], np.int64),
+            x=x_start,
+            y=y_start,
+            n=y.size,
+            m=max(matrix.nnz // max(y.size, 1), 1),
+            distance=8,
+        )
+        return [row]
     triplets = matrix.tocoo()  # in the same order
-    targets = lowering.constant(y_places[triplets.row], np.int64)
-    sources = lowering.constant(x_places[triplets.col], np.int64)
-    data = matrix.data
-    return [(sparse_dot_triplets, (start(data), targets, sources, x_start, y_start, data.size))]
+    row = sparse_dot_triplets.row(
+        data=start(matrix.data),
+        targets=lowering.constant(y_places[triplets.row], np.int64),
+        sources=lowering.constant(x_places[triplets.col], np.int64),
+        x=x_start,
+        y=y_start,
+        size=matrix.data.size,
+    )
+    return [row]
 
 
 def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
@@ -244,9 +266,18 @@ def correlate_channels(memory: Any, y: int, n: int, x: int, w: int, geometry: An
                 result[f] += channels[f] * weights[f]
 
 
-@kernel("w====nm", cost=0.04, stage=1)
-def convolve(memory, table):
-    """`nengo_jit.builder.transforms.ConvInc` on images with channels last, and with their margins.
+@kernel(cost=0.04, stage=1)
+def convolve(
+    memory: Memory,
+    y: Out,
+    first_y: Address,
+    windows: Address,
+    weights: Address,
+    geometry: Address,
+    n: Count,
+    m: Factor,
+) -> None:
+    """`nengo_jit.ir.transforms.ConvInc` on images with channels last, and with their margins.
 
     A row has the address of the outputs to compute and of the first output of all, of the
     addresses of what each pixel sees of the input, of the weights, and of the geometry: filters,
@@ -255,80 +286,80 @@ def convolve(memory, table):
     next; whether zeros may be left out.
     """
     use_widest_vectors()
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        y, w, n, g = rows[r], rows[r + 3], rows[r + 5], integers(rows[r + 4], 9)
-        itemsize = vector(memory, y, 1).itemsize
-        filters, groups, inputs = g[0], g[1], g[2]
-        per_group = filters // groups
-        pixel, f = divmod((y - rows[r + 1]) // itemsize, filters)
-        windows = integers(rows[r + 2], pixel + n)
-        done = 0
-        while done < n:
-            target, f_end = y + done * itemsize, min(filters, f + n - done)
-            n_pixels = 1
-            if groups > 1 and per_group == 1 and inputs == 1:
-                source = windows[pixel] + f * itemsize
-                correlate_channels(memory, target, f_end - f, source, w + f * itemsize, g)
-                done += f_end - f
-            else:
-                if f == 0 and f_end == filters:
-                    n_pixels = min(AT_ONCE, (n - done) // filters)
-                last = pixel + n_pixels - 1
-                x0, x1 = windows[pixel], windows[min(pixel + 1, last)]
-                x2, x3 = windows[min(pixel + 2, last)], windows[last]
-                while f < f_end:  # group by group
-                    group = f // per_group if groups > 1 else 0
-                    n_here = min((group + 1) * per_group, f_end) - f
-                    u, v = group * inputs * itemsize, w + f * itemsize
-                    correlate_windows(memory, target, n_here, x0 + u, x1 + u, x2 + u, x3 + u, v, g)
-                    target += n_here * itemsize
-                    done += n_here * n_pixels
-                    f += n_here
-            pixel, f = pixel + n_pixels, 0
-    return 0
+    g, itemsize = integers(geometry, 9), vector(memory, y, 1).itemsize
+    filters, groups, inputs = g[0], g[1], g[2]
+    per_group = filters // groups
+    pixel, f = divmod((y - first_y) // itemsize, filters)
+    seen = integers(windows, pixel + n)
+    done = 0
+    while done < n:
+        target, f_end = y + done * itemsize, min(filters, f + n - done)
+        n_pixels = 1
+        if groups > 1 and per_group == 1 and inputs == 1:
+            source = seen[pixel] + f * itemsize
+            correlate_channels(memory, target, f_end - f, source, weights + f * itemsize, g)
+            done += f_end - f
+        else:
+            if f == 0 and f_end == filters:
+                n_pixels = min(AT_ONCE, (n - done) // filters)
+            last = pixel + n_pixels - 1
+            x0, x1 = seen[pixel], seen[min(pixel + 1, last)]
+            x2, x3 = seen[min(pixel + 2, last)], seen[last]
+            while f < f_end:  # group by group
+                group = f // per_group if groups > 1 else 0
+                n_here = min((group + 1) * per_group, f_end) - f
+                u, v = group * inputs * itemsize, weights + f * itemsize
+                correlate_windows(memory, target, n_here, x0 + u, x1 + u, x2 + u, x3 + u, v, g)
+                target += n_here * itemsize
+                done += n_here * n_pixels
+                f += n_here
+        pixel, f = pixel + n_pixels, 0
 
 
-@kernel("w====nm", cost=0.15, stage=1)
-def convolve_transposed(memory, table):
-    """`nengo_jit.builder.transforms.ConvTransposeInc` on images with channels last.
+@kernel(cost=0.15, stage=1)
+def convolve_transposed(
+    memory: Memory,
+    y: Out,
+    first_y: Address,
+    x: Address,
+    weights: Address,
+    geometry: Address,
+    n: Count,
+    m: Factor,
+) -> None:
+    """`nengo_jit.ir.transforms.ConvTransposeInc` on images with channels last.
 
-    For the columns see `convolve`.
+    A row is that of `convolve`, but for the input and the geometry: see `transposed_geometry`.
     """
     use_widest_vectors()
-    rows = integers(table, 1 + 7 * integers(table, 1)[0])
-    for r in range(1, rows.size, 7):
-        y, x, w, n = rows[r], rows[r + 2], rows[r + 3], rows[r + 5]
-        itemsize = vector(memory, y, 1).itemsize
-        g = integers(rows[r + 4], 13)
-        height, width, channels, out_width, filters = g[0], g[1], g[2], g[4], g[5]
-        first = (y - rows[r + 1]) // itemsize
-        done = 0
-        while done < n:
-            pixel, f = divmod(first + done, filters)
-            i, j = divmod(pixel, out_width)
-            count = min(filters - f, n - done)
-            bottom, right = i + g[10], j + g[11]
-            for k in range(bottom % g[8], min(g[6], bottom + 1), g[8]):
-                row = (bottom - k) // g[8]
-                if row >= height:
+    itemsize, g = vector(memory, y, 1).itemsize, integers(geometry, 13)
+    height, width, channels, out_width, filters = g[0], g[1], g[2], g[4], g[5]
+    first = (y - first_y) // itemsize
+    done = 0
+    while done < n:
+        pixel, f = divmod(first + done, filters)
+        i, j = divmod(pixel, out_width)
+        count = min(filters - f, n - done)
+        bottom, right = i + g[10], j + g[11]
+        for k in range(bottom % g[8], min(g[6], bottom + 1), g[8]):
+            row = (bottom - k) // g[8]
+            if row >= height:
+                continue
+            for q in range(right % g[9], min(g[7], right + 1), g[9]):
+                column = (right - q) // g[9]
+                if column >= width:
                     continue
-                for q in range(right % g[9], min(g[7], right + 1), g[9]):
-                    column = (right - q) // g[9]
-                    if column >= width:
-                        continue
-                    add_products(
-                        memory,
-                        y + done * itemsize,
-                        x + (row * width + column) * channels * itemsize,
-                        w + ((k * g[7] + q) * channels * filters + f) * itemsize,
-                        count,
-                        channels,
-                        filters * itemsize,
-                        g[12],
-                    )
-            done += count
-    return 0
+                add_products(
+                    memory,
+                    y + done * itemsize,
+                    x + (row * width + column) * channels * itemsize,
+                    weights + ((k * g[7] + q) * channels * filters + f) * itemsize,
+                    count,
+                    channels,
+                    filters * itemsize,
+                    g[12],
+                )
+        done += count
 
 
 @lowers(ConvInc)
@@ -349,24 +380,34 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         X = image
     if not contiguous(Y):
         image = lowering.buffer(Y.size, lowering.dtype).reshape(Y.shape)
-        before.append((fill, (start(image), lowering.parameters([0.0]), image.size)))
-        after += [(copy_result, row) for _, row in copy_planes(image, Y, inc=True)]
+        zero = lowering.parameters([0.0])
+        before.append(fill.row(dst=start(image), value=zero, n=image.size))
+        after += [row.by(copy_result) for row in copy_planes(image, Y, inc=True)]
         Y = image
     skip = lowering.is_fixed(operator.W) and bool(np.isfinite(W).all())
     if skip:
         lowering.assume(operator.W, lambda: bool(np.isfinite(W).all()))
     if operator.is_transpose:
-        used, source = convolve_transposed, start(X)
-        geometry = transposed_geometry(operator, W, X, Y)
+        numbers = transposed_geometry(operator, W, X, Y)
         work = W[..., 0].size // int(np.prod(operator._strides))
     else:
-        used, geometry, work = convolve, correlation_geometry(W, X), W[..., 0].size
+        numbers, work = correlation_geometry(W, X), W[..., 0].size
+    common: Any = {
+        "y": start(Y),
+        "first_y": start(Y),
+        "weights": start(W),
+        "geometry": lowering.constant([*numbers, int(skip)], np.int64),
+        "n": Y.size,
+        "m": max(work, 1),
+    }
+    if operator.is_transpose:
+        row = convolve_transposed.row(x=start(X), **common)
+    else:
         down, right = (stride * step for stride, step in zip(operator._strides, X.strides))
         rows, columns = np.ogrid[: Y.shape[0], : Y.shape[1]]
-        source = lowering.constant(start(X) + down * rows + right * columns, np.int64)
-    address = lowering.constant([*geometry, int(skip)], np.int64)
-    row = (start(Y), start(Y), source, start(W), address, Y.size, max(work, 1))
-    return [*before, (used, row), *after]
+        windows = lowering.constant(start(X) + down * rows + right * columns, np.int64)
+        row = convolve.row(windows=windows, **common)
+    return [*before, row, *after]
 
 
 def correlation_geometry(W: Any, X: Any) -> list[int]:

@@ -88,9 +88,10 @@ def call_known(tracer: Tracer, function: Any, args: Any, kwargs: Any, name: str)
         If it is not known what it does.
     """
     if isinstance(function, np.ufunc) and function not in FUNCTIONS:
-        if kwargs or getattr(np, function.__name__, None) is not function:
+        is_of_numpy = getattr(np, function.__name__, None) is function
+        if kwargs or not is_of_numpy:
             raise Unsupported(f"calls `{name}` in a way that is not known")
-        return call_ufunc(tracer, function, *args)  # type: ignore[arg-type]
+        return call_ufunc(tracer, function, *args)
     try:
         is_pure = function in PURE
         implementation = FUNCTIONS.get(function)

@@ -1,6 +1,7 @@
 """Where entries are kept, and how many."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,17 @@ def home(tmp_path, monkeypatch):
     for name in ("DIR", "SIZE"):
         monkeypatch.delenv(f"NENGO_JIT_CACHE_{name}", raising=False)
     monkeypatch.delenv("NENGO_JIT_SHARED_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
 
-def test_by_default_entries_are_in_the_home(home):
+@pytest.mark.skipif(sys.platform != "linux", reason="caches are elsewhere on other systems")
+def test_by_default_entries_are_where_the_system_keeps_caches(home, monkeypatch):
     assert own_folder().path == home / ".cache" / "nengo_jit"
     assert shared_folder() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "caches"))
+    assert own_folder().path == home / "caches" / "nengo_jit"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,9 @@ def test_folders_are_chosen_by_the_environment(home, monkeypatch, variable, fold
 
 def test_without_a_home_there_is_no_folder(monkeypatch):
     monkeypatch.setenv("NENGO_JIT_CACHE_DIR", "~nobody_of_this_name/x")
+    assert own_folder() is None
+    monkeypatch.delenv("NENGO_JIT_CACHE_DIR")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for users without one
     assert own_folder() is None
 
 

@@ -10,7 +10,8 @@ from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
 from nengo_jit.engines.reference import ReferenceBackend
-from nengo_jit.neurons.base import _formulas, formula_of
+from nengo_jit.neurons.base import Formula, _formulas, formula_of, register, uniform
+from nengo_jit.scalar import exp, expm1, maximum, where
 
 N_STEPS = 300
 
@@ -193,3 +194,155 @@ def test_what_a_neuron_costs_depends_on_the_elementary_functions_of_its_formula(
     neurons = nengo.RectifiedLinear(), nengo.Sigmoid(), nengo.LIF(), nengo.AdaptiveLIF()
     cheap, with_exp, lif, with_lif_inside = (kernel_of(formula_of(each)).cost for each in neurons)
     assert cheap < with_exp < lif <= with_lif_inside
+
+
+# Formulas of users
+
+
+def gate(x, voltage, middle, slope, change):
+    """A gate that opens and shuts with the voltage, after a step."""
+    opened = 1.0 / (1.0 + exp((middle - voltage) / slope))
+    return x + (opened - x) * change
+
+
+def hodgkin_huxley_step(J, voltage, m, h, n, dt, capacity, leak):
+    """Sodium and potassium channels, by exponential steps; returns the voltage as the output."""
+    ms = dt * 1000.0
+    m = gate(m, voltage, -40.0, 9.0, -expm1(-ms / 0.2))
+    h = gate(h, voltage, -62.0, -7.0, -expm1(-ms / 4.0))
+    n = gate(n, voltage, -53.0, 15.0, -expm1(-ms / 3.0))
+    sodium, potassium = 120.0 * m * m * m * h, 36.0 * n * n * n * n
+    conductance = sodium + potassium + leak
+    resting = (sodium * 50.0 - potassium * 77.0 - leak * 54.4 + J) / conductance
+    voltage = resting + (voltage - resting) * exp(-ms * conductance / capacity)
+    return voltage, voltage, m, h, n
+
+
+class OwnType(nengo.neurons.NeuronType):
+    """A type for whose decoders nobody asks."""
+
+    def rates(self, x, gain, bias):
+        return np.maximum(0.0, self.current(x, gain, bias))
+
+
+class HodgkinHuxley(OwnType):
+    """Neurons with four states, of which one has the name of a size."""
+
+    state = {
+        "voltage": nengo.dists.Choice([-65.0]),
+        "m": nengo.dists.Choice([0.05]),
+        "h": nengo.dists.Choice([0.6]),
+        "n": nengo.dists.Choice([0.3]),
+    }
+    probeable = ("output", "input", "voltage", "m", "h", "n")
+    capacity, leak = 1.0, 0.3
+
+    def step(self, dt, J, output, voltage, m, h, n):
+        results = hodgkin_huxley_step(J, voltage, m, h, n, dt, self.capacity, self.leak)
+        output[...], voltage[...], m[...], h[...], n[...] = results
+
+
+def jittery_step(J, adaptation, low, drawn, dt, tau, jitter):
+    """Rates that adapt, to what they are and to their lowest value, with noise."""
+    output = maximum(0.0, J - adaptation) * (1.0 + jitter * (drawn - 0.5))
+    adaptation = adaptation + (dt / tau) * (output - adaptation)
+    return output, adaptation, where(output < low, output, low)
+
+
+class Jittery(OwnType):
+    """Neurons with two states and with random numbers."""
+
+    state = {"adaptation": nengo.dists.Choice([0.0]), "low": nengo.dists.Choice([1.0])}
+    probeable = ("output", "input", "adaptation", "low")
+    tau, jitter = 0.05, 0.5
+
+    def make_state(self, n_neurons, rng=np.random, dtype=None):
+        return {**super().make_state(n_neurons, rng=rng, dtype=dtype), "rng": rng}
+
+    def step(self, dt, J, output, adaptation, low, rng):
+        drawn = rng.random_sample(size=J.shape)
+        results = jittery_step(J, adaptation, low, drawn, dt, self.tau, self.jitter)
+        output[...], adaptation[...], low[...] = results
+
+
+def draw_normal(rng, J, dt, *parameters):
+    return rng.normal(size=J.shape)
+
+
+@pytest.fixture
+def registered():
+    """Register formulas for as long as a test takes."""
+    before = dict(_formulas)
+    yield register
+    _formulas.clear()
+    _formulas.update(before)
+
+
+def hodgkin_huxley():
+    states = ("voltage", "m", "h", "n")
+    parameters = ("capacity", "leak")
+    return Formula("hodgkin_huxley", HodgkinHuxley, hodgkin_huxley_step, states, parameters)
+
+
+def jittery(draw=uniform):
+    parameters = ("tau", "jitter")
+    return Formula("jittery", Jittery, jittery_step, ("adaptation", "low"), parameters, random=draw)
+
+
+def own_network(neuron_type, scale):
+    with nengo.Network(seed=2) as net:
+        stim = nengo.Node(lambda t: scale * np.sin(60 * t))
+        with_gains = {"gain": np.linspace(0.2, 2.0, 37), "bias": np.linspace(0.0, scale, 37)}
+        net.ens = nengo.Ensemble(37, 1, neuron_type=neuron_type, **with_gains)
+        nengo.Connection(stim, net.ens, synapse=None)
+        net.all = [nengo.Probe(net.ens.neurons, name) for name in neuron_type.probeable]
+    return net
+
+
+@pytest.mark.filterwarnings("ignore")  # that the decoders of unusual rates are poor
+@pytest.mark.parametrize("make, scale", [(hodgkin_huxley, 20.0), (jittery, 2.0)])
+@pytest.mark.parametrize("bits, tolerance", [("64", 1e-9), ("32", 1e-3)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_formulas_of_users(registered, make, scale, bits, tolerance, threads, always_shared):
+    nengo.rc.set("precision", "bits", bits)
+    formula = registered(make())
+    net = own_network(formula.neuron_type(), scale)
+    model = Model()
+    model.build(net)
+    native = compiled(model, threads=threads)
+    native.reset(0)
+    reference = make_engine(ReferenceBackend, net)
+    native.run(N_STEPS)
+    reference.run(N_STEPS)
+    assert not in_python(native)
+    for probe in net.all:
+        got, want = samples(native, probe), samples(reference, probe)
+        assert np.ptp(want) > 0.1
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_random_numbers_that_kernels_do_not_draw_are_drawn_in_python(registered):
+    registered(jittery(draw_normal))
+    net = own_network(Jittery(), 2.0)
+    native, reference = (make_engine(cls, net) for cls in (CpuBackend, ReferenceBackend))
+    (neurons,) = [op for op in native.plan.operators if "Neurons" in type(op).__name__]
+    assert CpuBackend().calls_python(neurons)
+    native.run(20)
+    reference.run(20)
+    assert len(in_python(native)) == 1
+    assert [op for op, _ in native.explain().in_python if op is neurons]
+    for probe in net.all:
+        got, want = samples(native, probe), samples(reference, probe)
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
+
+
+def test_loops_are_made_for_any_number_of_states():
+    def step(J, a, b, c, d, e, f, dt):
+        return J, a + dt, b, c, d, e, f
+
+    for n_states in range(7):
+        formula = Formula("counting", HodgkinHuxley, step, tuple("abcdef"[:n_states]))
+        names = kernel_of(formula).columns.names
+        states = tuple(f"state_{k}" for k in range(n_states))
+        assert names == ("current", "output", "parameters", "n", *states)

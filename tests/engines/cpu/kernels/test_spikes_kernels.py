@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from nengo_jit.builder.signal import address, aligned_block
+from nengo_jit.builder.signal import aligned_block
+from nengo_jit.engines.cpu.kernel import Address, kernel, start, table_of
 from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_bits_in_turn, list_spikes
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, integers, list_bits, table_of
-from nengo_jit.engines.cpu.machine import kernel as kernel_with
+from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, Memory, list_bits
 
 either_precision = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 
 
-def run(kernel, row, dtype):
+def run(row, dtype):
     table = table_of([row])
-    assert ENTRY(address_of(kernel, dtype))(None, address(table)) == 0
+    assert ENTRY(address_of(row.kernel, dtype))(None, start(table)) == 0
 
 
 def listed(output):
@@ -22,9 +22,9 @@ def listed(output):
     n = output.size
     flags = aligned_block(n + BLOCK)
     flags[...] = 1  # those that come after the last must not count
-    run(flag_spikes, (address(output), address(flags), n), output.dtype)
+    run(flag_spikes.row(output=start(output), flags=start(flags), n=n), output.dtype)
     events = np.full(1 + n + BLOCK, -1, np.int64)
-    run(list_spikes, (address(flags), n, address(events)), output.dtype)
+    run(list_spikes.row(flags=start(flags), size=n, events=start(events)), output.dtype)
     return events[1 : 1 + events[0]]
 
 
@@ -45,13 +45,13 @@ def test_what_is_not_a_number_counts(dtype):
     np.testing.assert_array_equal(listed(output), [3, 69])
 
 
-@kernel_with("====")
-def list_both_ways(memory, table):
-    """A row has bits, what to add to their numbers, and two addresses for the lists."""
-    row = integers(table + 8, 4)
-    list_bits(row[0], row[1], row[2])
-    list_bits_in_turn(row[0], row[1], row[3])
-    return 0
+@kernel()
+def list_both_ways(
+    memory: Memory, bits: int, first: int, at_once: Address, in_turn: Address
+) -> None:
+    """List bits in two places, with something added to their numbers."""
+    list_bits(bits, first, at_once)
+    list_bits_in_turn(bits, first, in_turn)
 
 
 @pytest.mark.parametrize("n_bits", [0, 1, 8, 9, 16, 17, 40, 63, 64])
@@ -63,6 +63,8 @@ def test_bits_are_listed_on_any_processor(n_bits):
     flags[expected - 320] = 1
     (bits,) = np.packbits(flags, bitorder="little").view(np.int64)
     lists = np.full((2, 64), -1)
-    run(list_both_ways, (int(bits), 320, *map(address, lists)), np.dtype(np.float64))
+    at_once, in_turn = map(start, lists)
+    row = list_both_ways.row(bits=int(bits), first=320, at_once=at_once, in_turn=in_turn)
+    run(row, np.dtype(np.float64))
     for each in lists:
         np.testing.assert_array_equal(each[:n_bits], expected)

@@ -13,10 +13,11 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import callbacks
+from nengo_jit.engines.cpu.kernel import routine
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import FLOAT64, call, integers, kernel, reals
+from nengo_jit.engines.cpu.machine import FLOAT64, call, integers, reals
 from nengo_jit.engines.cpu.tracing import tracer
 from nengo_jit.regions import CHECKED
 
@@ -272,7 +273,7 @@ def test_memory_that_is_moved_meanwhile_is_not_looked_at():
     assert len(engine.calls) == 70
 
 
-@kernel("=", exact=True)
+@routine(exact=True)
 def perform_and_write(memory, tape):
     """Perform a tape, and write to an array every other time, as another thread might.
 

@@ -5,7 +5,7 @@ functions here are our own. Each is run for 1,000 steps both ways, and must give
 """
 
 # Functions in the wild do things that one should not do.
-# ruff: noqa: B006
+# ruff: noqa: B006  functions keep their state in defaults, as some people write it
 
 import functools
 import math
@@ -249,7 +249,7 @@ def with_settings(t, x):
     """Chooses by names, and by what is not there."""
     shape, offset = "ramp", None
     slope = 2.0 if shape == "ramp" else 1.0
-    start = 0.5 if offset == None else offset  # noqa: E711
+    start = 0.5 if offset == None else offset  # noqa: E711  as some people write it
     return slope * x if shape != "step" else start
 
 

@@ -194,7 +194,7 @@ def test_an_array_that_only_the_tape_knows_stays():
     """Where a default argument is replaced, which is noticed before the next run."""
 
     def make():
-        def read(t, values=np.array([1.0, 2.0])):  # noqa: B008
+        def read(t, values=np.array([1.0, 2.0])):  # noqa: B008  the array is a default on purpose
             return values[1] * t
 
         def disturb(t):

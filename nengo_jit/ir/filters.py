@@ -1,0 +1,100 @@
+"""Linear filters and triangles, by which synapses filter, as pure functions for any array library.
+
+They take their parameters, the input, and the state; they return the output and the new state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nengo.synapses import LinearFilter
+
+from nengo_jit.ir.products import dot
+
+Filter = Callable[..., tuple[Any, ...]]
+
+
+def scale(xp: Any, d: Any, u: Any, X: Any) -> tuple[Any, ...]:
+    """``y = d u``: no state at all."""
+    return d * u, X
+
+
+def first_order(xp: Any, a: Any, b: Any, u: Any, X: Any) -> tuple[Any, ...]:
+    """``x[t] = a x[t-1] + b u[t]; y[t] = x[t]``."""
+    X = a * X + b * u
+    return X[0, ...], X
+
+
+def without_passthrough(xp: Any, A: Any, B: Any, C: Any, u: Any, X: Any) -> tuple[Any, ...]:
+    """``x[t] = A x[t-1] + B u[t]; y[t] = C x[t]``."""
+    x = dot(A, xp.reshape(X, (A.shape[0], -1))) + B * xp.reshape(u, (1, -1))
+    return xp.reshape(dot(C, x), u.shape), xp.reshape(x, X.shape)
+
+
+def with_passthrough(xp: Any, A: Any, B: Any, C: Any, D: Any, u: Any, X: Any) -> tuple[Any, ...]:
+    """``y[t] = C x[t] + D u[t]; x[t+1] = A x[t] + B u[t]``."""
+    x, u_row = xp.reshape(X, (A.shape[0], -1)), xp.reshape(u, (1, -1))
+    y = dot(C, x) + D * u_row
+    return xp.reshape(y, u.shape), xp.reshape(dot(A, x) + B * u_row, X.shape)
+
+
+def triangle(
+    xp: Any, first: Any, difference: Any, u: Any, Y: Any, X: Any, Xi: Any
+) -> tuple[Any, ...]:
+    """Mean of the latest inputs with weights that fall linearly to zero.
+
+    ``X`` keeps the inputs times the difference of neighbouring weights; ``Xi`` is the row of the
+    latest.
+    """
+    Y = Y + first * u - xp.sum(X, axis=0)
+    Xi = (Xi + 1) % X.shape[0]
+    is_latest = xp.arange(X.shape[0], dtype=Xi.dtype) == Xi
+    X = xp.where(xp.reshape(is_latest, (-1, *(1,) * (X.ndim - 1))), difference * u, X)
+    return Y, Y, X, Xi
+
+
+def noise(xp: Any, filtering: Filter, factor: Any, *arguments: Any) -> tuple[Any, ...]:
+    """Filter numbers that are drawn, which are the last argument, times a factor."""
+    *parameters, X, drawn = arguments
+    return filtering(xp, *parameters, factor * drawn, X)
+
+
+def linear_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, ...] | None:
+    """The function that filters as a synapse does, and its parameters.
+
+    Parameters
+    ----------
+    synapse : nengo.synapses.LinearFilter
+        The synapse.
+    state : dict of (str, Signal)
+        Its state, of which only shapes matter.
+    dt : float
+        Length of a step (seconds).
+
+    Returns
+    -------
+    tuple or None
+        None if the synapse makes a step of a kind that is not nengo's.
+    """
+    if set(state) != {"X"}:
+        return None
+    X = np.zeros(state["X"].shape)
+    step: Any = synapse.make_step(X.shape[1:], X.shape[1:], dt, None, {"X": X})
+    if type(step) is LinearFilter.NoX:
+        return scale, step.d
+    if type(step) in (LinearFilter.OneX, LinearFilter.OneXScalar):
+        return first_order, step.a, step.b
+    B = step.B.reshape(-1, 1)
+    if type(step) is LinearFilter.NoD:
+        return without_passthrough, step.A, B, step.C
+    if type(step) is LinearFilter.General:
+        return with_passthrough, step.A, B, step.C, step.D.reshape(-1, 1)
+    return None
+
+
+def triangle_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, ...]:
+    """The function that filters as a triangle does, and its parameters; see `linear_filter`."""
+    _, first, difference = synapse._get_coefficients(dt)
+    return triangle, float(first), float(difference)
