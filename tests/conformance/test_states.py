@@ -89,7 +89,7 @@ def test_random_networks(name: str, recipe: Recipe) -> None:
         engine = compiled(models[0], "reference")
         engine.reset(1)
         engine.run(40)
-    except (BuildError, FloatingPointError):
+    except (BuildError, ArithmeticError, ValueError):  # such as negative means of Poisson numbers
         assume(False)
     models[0] = build(recipe.build())
     with np.errstate(all="ignore"), sharing():
