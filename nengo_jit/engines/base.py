@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from nengo.exceptions import SimulationError
@@ -30,24 +30,6 @@ LOADING_INTERRUPTED = "A state has been loaded in part."
 RUN_LOST = "This process was forked while another thread ran the simulator."
 
 PIECE_SECONDS = 0.05  # how long a piece of a run takes, after which others have their turn
-
-
-class GeneratorState(Protocol):
-    """State of a generator of random numbers.
-
-    Attributes
-    ----------
-    buffer : numpy.ndarray
-        All of it.
-    """
-
-    buffer: np.ndarray
-
-    def load(self, rng: np.random.RandomState) -> None:
-        """Go on from the state of ``rng``."""
-
-    def give(self, rng: np.random.RandomState) -> None:
-        """Let ``rng`` go on from this state."""
 
 
 class Engine(ABC):

@@ -9,12 +9,14 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import SimPyFunc
 from nengo.params import FrozenObject
 
 from nengo_jit.ir.process_state import is_sim_process, keeps_to_its_state
 
 IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), type(...), slice, range)
+FROZEN = vars(FrozenObject()).keys()  # what all objects of this kind have
 STATELESS = (ModuleType, type, BuiltinFunctionType, np.ufunc, np.dtype, np.generic, FrozenObject)
 
 
@@ -26,6 +28,9 @@ def hides_state(operator: Any) -> bool:
     """
     if is_sim_process(operator):
         return not keeps_to_its_state(operator.process)
+    if isinstance(operator, SimNeurons):  # whose parameters cannot be changed
+        attributes = vars(operator.neurons)
+        return any(may_change(attributes[name]) for name in attributes.keys() - FROZEN)
     if isinstance(operator, SimPyFunc):
         return may_change(operator.fn)
     return not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))

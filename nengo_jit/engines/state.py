@@ -21,7 +21,7 @@ nengo's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from nengo.builder.neurons import SimNeurons
@@ -35,6 +35,17 @@ FORMAT = 1
 KEYS = {"format", "model", "seed", "n_steps", "signals", "generators", "rng", "hidden"}
 
 
+@runtime_checkable
+class GeneratorState(Protocol):
+    """State of a generator of random numbers that an engine draws from by itself."""
+
+    def load(self, rng: np.random.RandomState) -> None:
+        """Go on from the state of ``rng``."""
+
+    def give(self, rng: np.random.RandomState) -> None:
+        """Let ``rng`` go on from this state."""
+
+
 def take_state(engine: Any, identity: Identity) -> dict[str, Any]:
     """The state of an engine that has settled."""
     generators = {key: _state_of(each) for key, each in _generators(engine)}
@@ -46,7 +57,7 @@ def take_state(engine: Any, identity: Identity) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": identity.describe(),
-        "seed": engine.seed,
+        "seed": engine.seed.item() if isinstance(engine.seed, np.generic) else engine.seed,
         "n_steps": engine.n_steps,
         "signals": [_numbers(engine.signals[each]).copy() for each in _writable(engine, identity)],
         "generators": generators,
@@ -107,7 +118,7 @@ def _generators(engine: Any) -> Iterator[tuple[str, Any]]:
 
 def _state_of(generator: Any) -> Any:
     """The state of a generator, of NumPy's kind; None for somebody else's."""
-    if hasattr(generator, "give"):
+    if isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         generator.give(rng)
         generator = rng
@@ -121,7 +132,7 @@ def _state_of(generator: Any) -> Any:
 def _set_state(generator: Any, state: Any) -> None:
     if state is None:
         return
-    if hasattr(generator, "load"):
+    if isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         rng.set_state(state)
         generator.load(rng)

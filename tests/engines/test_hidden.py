@@ -10,8 +10,14 @@ import pytest
 from nengo_jit.builder import Model
 from nengo_jit.engines.hidden import hides_state, may_change
 from nengo_jit.ir.base import Operator
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.signal import Signal
 
 FACTOR, HISTORY = 2.0, []
+NEURONS = [
+    *[nengo.LIF(), nengo.AdaptiveLIF(tau_n=0.2), nengo.Izhikevich(), nengo.Sigmoid()],
+    *[nengo.PoissonSpiking(nengo.Tanh()), nengo.RegularSpiking(nengo.LIFRate())],
+]
 
 
 def by_a_constant(t):
@@ -130,6 +136,24 @@ def test_an_empty_cell_is_no_error():
         return function
 
     assert not may_change(make())
+
+
+class Remembering(nengo.RectifiedLinear):
+    """Counts its steps."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.tau, self.steps = 0.1, []
+
+    def step(self, dt, J, output):
+        self.steps.append(dt)
+        output[...] = len(self.steps)
+
+
+@pytest.mark.parametrize("neurons", [*NEURONS, Remembering()], ids=lambda each: type(each).__name__)
+def test_neuron_types(neurons):
+    operator = SimNeurons(neurons, Signal(np.zeros(2)), Signal(np.zeros(2)))
+    assert hides_state(operator) == isinstance(neurons, Remembering)
 
 
 class Foreign(Operator):

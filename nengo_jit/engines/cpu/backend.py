@@ -31,7 +31,7 @@ class CpuBackend(Backend):
         return find_steady, find_unread, self._group, lay_out
 
     def _group(self, plan: Plan) -> Plan:
-        return group(plan, filter(calls_python, plan.operators))
+        return group(plan, filter(self.calls_python, plan.operators))
 
     def compile(self, plan: Plan, progress: Any = None) -> CpuEngine:
         return CpuEngine(plan, self.options, progress)

@@ -256,11 +256,11 @@ class CpuEngine(Engine):
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if operator in in_python:
                 in_python[operator].reset(self.step_of(operator, rng), self.signals)
-                continue
-            with self.making(operator):
-                if operator in self._lowering.at_reset:
+            elif operator in self._lowering.at_reset:
+                with self.making(operator):
                     self._lowering.at_reset[operator](rng)
-                elif isinstance(operator, SimProcess):
+            elif isinstance(operator, SimProcess):
+                with self.making(operator):
                     draw_seed(operator.process, rng)
         self.generators.update(self._lowering.streams)
         self._tracing.reset()
