@@ -81,7 +81,6 @@ class Lasting(Internals):
 
     def _content(self) -> dict[str, Any]:
         self._turn.catch_up()
-        options = self._backend.options
         return {
             "model": self.model,
             "state": None if self.closed else self._engine.state(),
@@ -89,13 +88,13 @@ class Lasting(Internals):
             "seed": self.seed,
             "progress_bar": self.progress_bar,
             "optimize": self.optimize,
-            "options": replace(
-                options, engine=self.engine, compile_python=bool(options.compile_python)
-            ),
+            "options": replace(self._backend.options, engine=self.engine),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._restored = state["options"]
+        options = state["options"]
+        compile_python = bool(options.compile_python)  # there has been a report
+        self._restored = replace(options, compile_python=compile_python)
         self.__init__(  # type: ignore[misc]  # a subclass may have its own, with nengo's arguments
             network=None,
             model=state["model"],
