@@ -237,9 +237,12 @@ def assigning(compute: Compute, target: Any, place: Any) -> Step:
 
 def writing_all(compute: Compute, targets: list[Any], is_added: list[bool]) -> Step:
     """The step that assigns or adds what is computed to several arrays."""
+    values: tuple[Any, ...] = ()  # are kept: large blocks that are freed take long to get again
 
     def step_writing_all() -> None:
-        for target, adds, value in zip(targets, is_added, compute()):
+        nonlocal values
+        values = compute()
+        for target, adds, value in zip(targets, is_added, values):
             if adds:
                 target[...] += value
             else:
