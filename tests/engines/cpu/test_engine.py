@@ -8,19 +8,21 @@ from itertools import pairwise
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.processes import build_synapse
 from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import Kernel, Routine
 from nengo_jit.engines.cpu.schedule import works
 from nengo_jit.neurons import formulas
-from nengo_jit.planner import make_plan
+from nengo_jit.options import Options
 
 
 def engine_for(model):
-    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=1)
+    engine = compiled(model, threads=1)
     engine.reset(0)
     return engine
 
@@ -67,8 +69,8 @@ def test_code_of_users_is_planned_for_at_once(node, neuron_type):
         nengo.Connection(nengo.Node(node), nengo.Ensemble(5, 1, neuron_type=neuron_type))
     model = Model()
     model.build(net)
-    plan = make_plan(model, CpuEngine.runs_python)
-    engine = CpuEngine(plan, threads=1)
+    plan = CpuBackend().plan(model)
+    engine = CpuEngine(plan, Options(threads=1))
     assert plan.callers == {callback.operator for callback in engine.callbacks} != set()
 
 
@@ -80,8 +82,8 @@ def test_what_lowering_finds_to_call_python_is_planned_for_then():
             nengo.Node(way)
     model = Model()
     model.build(net)
-    plan = make_plan(model, CpuEngine.runs_python)
-    engine = CpuEngine(plan, threads=1)
+    plan = CpuBackend().plan(model)
+    engine = CpuEngine(plan, Options(threads=1))
     called = [callback.operator for callback in engine.callbacks]
     assert len(plan.callers) == 2
     assert len(called) == 4
@@ -97,7 +99,7 @@ def test_an_ensemble_array_is_one_row():
         nengo.networks.EnsembleArray(50, 20)
     model = Model()
     model.build(net)
-    (group,) = (g for g in make_plan(model).groups if g.kind == "SimNeurons LIF")
+    (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
     levels = engine_for(model)._lower()
     (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
@@ -119,7 +121,7 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     model.build(net)
     output = model.sig[net.array.output]["out"]
     engine = engine_for(model)
-    whole = CpuEngine(replace(engine.plan, unread=frozenset()), threads=1)
+    whole = CpuEngine(replace(engine.plan, unread=frozenset()), Options(threads=1))
     left_out = [p for level in engine._lower() for p in level if p.code.when == "after"]
     assert {p.operator for p in left_out} == engine.plan.unread == engine.explain().unread
     assert output in {signal for op in engine.plan.unread for signal in op.sets}

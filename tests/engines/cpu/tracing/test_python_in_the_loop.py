@@ -169,7 +169,7 @@ def test_a_function_whose_code_is_replaced():
 
 
 def test_variables_that_change_in_every_step_do_not_cost_more_and_more(monkeypatch):
-    monkeypatch.setattr("nengo_jit.simulator.CHUNK_SECONDS", 1e9)  # however slow the machine is
+    monkeypatch.setattr("nengo_jit.engines.base.PIECE_SECONDS", 1e9)  # however slow the machine is
     count = 0.0
     with nengo.Network() as net:
         probe = nengo.Probe(nengo.Node(lambda t: count), synapse=None)
