@@ -16,6 +16,7 @@ from nengo.utils.numpy import is_integer
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.generators import generator
+from nengo_jit.builder.transforms import APPLY_WEIGHTS
 from nengo_jit.ir.operator import Copy, ElementwiseInc, Reset
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
@@ -100,6 +101,7 @@ def _build_weighted(
         encoders = model.params[conn.post_obj].scaled_encoders.T[post_slice]
         post_slice = None
 
+    name, n_before = str(conn), len(model.operators)
     if decoded.decoders is not None and conn.solver.weights and not conn.solver.compositional:
         # The solver solved for the product of decoders, transform and encoders.
         transform = Dense(decoded.decoders.shape, init=decoded.decoders)
@@ -108,6 +110,7 @@ def _build_weighted(
         weighted, weights = model.build(
             conn.transform, decoded.signal, decoders=decoded.decoders, encoders=encoders, rng=rng
         )
+    _name_product(model.operators[n_before:], name)
     sig["weights"] = weights
     if conn.synapse is not None:
         weighted = model.build(conn.synapse, weighted, mode="update")
@@ -116,8 +119,16 @@ def _build_weighted(
     if isinstance(conn.post_obj, Neurons):
         _build_into_neurons(model, conn, weighted, sig["out"], post_slice)
     else:
-        model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=f"{conn}"))
+        model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=name))
     return decoded, weights
+
+
+def _name_product(operators: Iterable[Any], name: str) -> None:
+    """Name those operators that apply weights after their connection: transforms do not know it."""
+    tag = f"{name}{APPLY_WEIGHTS}"
+    for operator in operators:
+        if str(getattr(operator, "tag", None)).endswith(APPLY_WEIGHTS):
+            operator.tag = tag
 
 
 def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) -> Signal:

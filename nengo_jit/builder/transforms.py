@@ -30,6 +30,8 @@ from nengo_jit.settings import settings
 
 Weighted = tuple[Signal, Signal | None]
 
+APPLY_WEIGHTS = ".apply_weights"  # what tags of products end with
+
 
 def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Matrix product in which vectors stand for diagonal matrices, scalars for multiples.
@@ -195,7 +197,7 @@ def _apply_weights(
 ) -> tuple[Signal, Signal]:
     """Make the signals of the weights and the product, and the operators that compute it."""
     label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)
-    tag = f"{label}.apply_weights"
+    tag = f"{label}{APPLY_WEIGHTS}"
     weight_sig = Signal(weights, name=f"{label}.weights", readonly=True)
     weighted = Signal(shape=size_out, name=f"{label}.weighted")
     model.add_op(Reset(weighted, tag=tag))

@@ -9,7 +9,8 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.layout import Runs
-from nengo_jit.planner.merge import Group, kind_of
+from nengo_jit.planner.merge import Group
+from nengo_jit.planner.printing import Execution, by_execution, by_group, duration, in_order
 
 NAMED = 3  # signals that are listed by name when a plan is printed
 
@@ -67,6 +68,8 @@ class Plan:
         The same operators, merged, in an order in which they can run as well.
     runs : tuple of tuple of Signal
         Writable signals that should follow each other in memory.
+    executions : tuple of Execution
+        What an engine that runs groups makes of each.
     in_python : tuple of (Operator, str)
         Those that the engine runs by calling Python, and why, in words that go on from "it".
         (The reference engine runs all so.)
@@ -86,24 +89,20 @@ class Plan:
     callers: frozenset[Operator] = frozenset()
     groups: tuple[Group, ...] = ()
     runs: Runs = ()
+    executions: tuple[Execution, ...] = ()
     in_python: tuple[tuple[Operator, str], ...] = ()
     compiled: tuple[tuple[Operator, str], ...] = ()
 
     def __str__(self) -> str:
-        one_by_one = (Group(i, kind_of(op), (op,)) for i, op in enumerate(self.operators))
         how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
-        lines = [
-            f"Plan: {len(self.operators)} operators {how}, "
-            f"{len(self.probes)} probes, dt = {self.dt:g} s",
-            f"{'level':>5s} {'members':>8s} {'elements':>9s}  {'kind':28s}  first member",
-        ]
-        for group in self.groups or one_by_one:
-            first = group.members[0]
-            elements = sum(signal.size for op in group.members for signal in (*op.sets, *op.incs))
-            lines.append(
-                f"{group.level:5d} {len(group.members):8d} {elements:9d}  {group.kind:28s}  "
-                f"{getattr(first, 'tag', None) or first}"
-            )
+        probes = f"{len(self.probes)} probe{'s' if len(self.probes) != 1 else ''}"
+        lines = [f"Plan: {len(self.operators)} operators {how}, {probes}, dt = {self.dt:g} s"]
+        if self.executions:
+            nanoseconds = sum(each.nanoseconds or 0.0 for each in self.executions)
+            lines[0] += f", kernels take about {duration(nanoseconds)} a step"
+            lines += by_execution(self.groups, self.executions)
+        else:
+            lines += by_group(self.groups) if self.groups else in_order(self.operators)
         lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
         if self.unread:
             written = [

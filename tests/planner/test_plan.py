@@ -145,7 +145,8 @@ def test_without_passes_there_is_an_order_and_nothing_else(model):
     assert plan.operators == whole_plan(model).operators
     lines = str(plan).splitlines()
     assert lines[0].startswith(f"Plan: {len(model.operators)} operators one after the other, 2")
-    assert len(lines) == 2 + len(model.operators) + 2
+    counts = [line.split()[0] for line in lines[2:-2:2]]
+    assert sum(map(int, counts)) == len(model.operators)
     assert [line.split()[0] for line in lines[2:-2]] == [str(i) for i in range(len(lines) - 4)]
 
 

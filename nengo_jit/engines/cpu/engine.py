@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -14,11 +13,11 @@ from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
+from nengo_jit.engines.cpu.assembly import assemble, executions
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
-from nengo_jit.engines.cpu.kernel import Kernel, Row, start
+from nengo_jit.engines.cpu.kernel import Kernel
 from nengo_jit.engines.cpu.kernels.needed import needed
-from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.library import load_kernels
 from nengo_jit.engines.cpu.lowering import Lowering, calls_python
@@ -35,13 +34,10 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner import passes
-from nengo_jit.planner.graph import region_of
-from nengo_jit.planner.looks import bases_of
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
 
 PATIENCE = 0.1  # seconds that another thread waits for the end of a step
-WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
 
 
 class CpuEngine(Engine):
@@ -110,7 +106,7 @@ class CpuEngine(Engine):
                 plan = passes.expose(plan, exposure.private, exposure.public)
             lowering = Lowering(plan, self.signals, exposure)
             lowering.lower_all()
-            in_python = [op for op in plan.operators if lowering.lower(op) is None]
+            in_python = [op for op in plan.operators if lowering.rows[op] is None]
             if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
                 self.plan = plan
                 return lowering
@@ -126,13 +122,7 @@ class CpuEngine(Engine):
         if self.callbacks:
             self._tracing.ask_for_kernels()
         load_kernels(needed(used, self._lowering.dtype), progress)
-        together = self._lowering.together
-        self._graph = {
-            operator: [together.get(each, each) for each in dependents]
-            for operator, dependents in self.plan.graph.items()
-        }
-        for operator, other in self._lowering.repeated.items():
-            self._graph[other].append(operator)
+        self._graph = self._lowering.fusion.graph(self.plan.graph)
         self._later = self._program(levels, "always", "later")
         self._first, self._after = self._later, None
         if any(code.when == "first" for code in codes):
@@ -160,83 +150,31 @@ class CpuEngine(Engine):
             raise
 
     def _lower(self) -> list[list[Piece]]:
-        """Kernels and callbacks by level, then by stage within the level; callbacks in order."""
+        """What is done in a step, by level, then by stage within the level."""
+        lowering = self._lowering
         callbacks = [
             self._known.get(operator) or self._new_callback(operator)
             for operator in self.plan.operators
-            if self._lowering.lower(operator) is None
+            if lowering.rows[operator] is None
         ]
-        # Python might look at what nothing else reads.
-        self._unread = frozenset() if callbacks else self.plan.unread
-        steady = self._steady()
-        # Within a run these are not computed again, even if the engine is reset.
-        self._constant = {signal.base for op in steady for signal in (*op.sets, *op.incs)}
-        when = {**dict.fromkeys(steady, "first"), **dict.fromkeys(self._unread, "after")}
-        levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
-        level_of = {op: group.level for group in self.plan.groups for op in group.members}
-        for callback in callbacks:
-            levels[level_of[callback.operator], 0].append(Piece(callback.operator, callback))
-        last = max((level for level, _ in levels), default=-1)  # on which a callback may raise
-        for group in self.plan.groups:
-            for operator in group.members:
-                for row in self._lowering.lower(operator) or ():
-                    if operator in when:
-                        row = row.by(row.kernel.but(when=when[operator]))
-                    is_untold = row.kernel.columns.target is None
-                    span = self._span(operator) if is_untold else None
-                    levels[group.level, row.kernel.stage].append(Piece(operator, row, span))
-        delayed = {base for op in (*steady, *self._unread) for base in bases_of(op)}
-        delayed |= self._lowering.delayed
-        self._exposure.begin(
-            self._lowering.assumptions, self._lowering.fragile, delayed, bool(callbacks)
-        )
-        self._lowering.finish()
-        self._save_before(last)
+        self._assembly, levels = assemble(self.plan, lowering, callbacks)
+        self._constant = self._assembly.constant
+        delayed = self._assembly.delayed | lowering.delayed
+        self._exposure.begin(lowering.assumptions, lowering.fragile, delayed, bool(callbacks))
+        lowering.finish()
         if set(callbacks) != set(self.callbacks):
             self._tracing.reset()
         self.callbacks[:] = callbacks
         in_python = {callback.operator for callback in callbacks}
         kept = {op: each for op, each in self.generators.items() if op in in_python}
-        self.generators = {**kept, **self._lowering.streams}
-        return [
-            [Piece(None, _copying(array, copy)) for array, copy in self._saved],
-            *(levels[key] for key in sorted(levels)),
-        ]
+        self.generators = {**kept, **lowering.streams}
+        return levels
 
     def _new_callback(self, operator: Any) -> Callback:
         callback = Callback(operator, self._clock)
         if self.broken is None:  # it will not be reset before it is called
             callback.reset(self.step_of(operator, np.random.RandomState(0)), self.signals)
         return callback
-
-    def _steady(self) -> frozenset[Any]:
-        """Operators that are left out after the first step, if that pays."""
-        steady = self.plan.steady - self._unread
-        if any(self._lowering.lower(operator) is None for operator in steady):
-            return frozenset()  # callbacks run in every step
-        saved, whole = (
-            sum(row.work for op in ops for row in self._lowering.lower(op) or ())
-            for ops in (steady, self.plan.operators)
-        )
-        return steady if saved > WORTH_FOLDING * whole else frozenset()
-
-    def _span(self, operator: Any) -> tuple[int, int]:
-        """Addresses that an operator may write to, as others on its level may."""
-        written = operator.incs or operator.sets or operator.updates
-        regions = [(start(self.signals[each.base]), region_of(each)) for each in written]
-        lows = [base + region.start for base, region in regions]
-        return min(lows), max(base + region.stop for base, region in regions)
-
-    def _save_before(self, last: int) -> None:
-        """Make copies of what is written to up to a level, to be put back if a callback raises."""
-        operators = [
-            op for group in self.plan.groups if group.level <= last for op in group.members
-        ]
-        bases = dict.fromkeys(
-            signal.base for op in operators for signal in (*op.sets, *op.incs, *op.updates)
-        )
-        arrays = [self.signals[base] for base in bases if not base.sparse and base.size]
-        self._saved = [(array, array.copy()) for array in arrays if array.flags.writeable]
 
     def rewind(self) -> None:
         self._has_begun = False
@@ -275,7 +213,14 @@ class CpuEngine(Engine):
         compiled = [each for each in self.callbacks if each.traced is not None]
         return replace(
             self.plan,
-            unread=self._unread,
+            unread=self._assembly.unread,
+            executions=executions(
+                self.plan,
+                self._assembly,
+                self._lowering.fusion,
+                self.callbacks,
+                self._later.threads_of,
+            ),
             in_python=tuple((each.operator, each.remark) for each in in_python),
             compiled=tuple((each.operator, each.remark) for each in compiled),
         )
@@ -409,8 +354,7 @@ class CpuEngine(Engine):
 
     def _program(self, levels: list[list[Piece]], *when: str) -> Program:
         chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
-        undo = [_copying(copy, array) for array, copy in self._saved]
-        dtype = self._lowering.dtype
+        dtype, undo = self._lowering.dtype, self._assembly.undo
         return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
 
     def _run_programs(self, n_steps: int) -> tuple[int, Program | None]:
@@ -449,7 +393,3 @@ class CpuEngine(Engine):
             reason = failed.why_it_failed()
         self.broken = f"{reason}; step {self.n_steps + 1} is not complete."
         self.check_usable()
-
-
-def _copying(source: np.ndarray, target: np.ndarray) -> Row:
-    return copy_bytes.row(src=start(source), dst=start(target), n_bytes=source.nbytes)

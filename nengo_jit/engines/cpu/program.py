@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -193,6 +194,7 @@ class Program:
         self._alone = Crew([alone(levels, dtype.itemsize)], *self._given)
         self._shared = self._alone if n_threads == 1 else None
         self._latest = self._alone
+        self._threads: dict[int, list[int]] = defaultdict(list)  # by group
         self.n_done = 0
 
     @property
@@ -202,8 +204,17 @@ class Program:
             levels = phases(self._levels, self._graph)
             parts = share(levels, self._n_threads, TEAM.address, self._given[0].itemsize)
             self._shared = Crew(parts, *self._given) if len(parts) > 1 else self._alone
+            for number, part in enumerate(parts, start=1):
+                for group in {group for work in part for group in work.groups}:
+                    self._threads[group].append(number)
         self._levels = ()
         return self._shared
+
+    def threads_of(self, group: int) -> tuple[int, ...]:
+        """Which threads do the work of a group, counted from one, if several are used."""
+        if self._shared is self._alone or not self._pace.is_worth_it or self.shared is self._alone:
+            return (1,)
+        return tuple(self._threads[group])
 
     def run(self, n_steps: int) -> int:
         """Run a number of times, on several threads for as long as that pays.

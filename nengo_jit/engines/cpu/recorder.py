@@ -51,10 +51,11 @@ class KernelRecording:
         self._clock = recording.clock
         self._room = self._promised = 0
         self._states = [
-            (recorder, lowering.buffer(3, np.int64)) for recorder in recording.recorders.values()
+            (recorder, lowering.arena.buffer(3, np.int64))
+            for recorder in recording.recorders.values()
         ]
         self._deliver = deliver
-        self._task = lowering.buffer(task.LENGTH, np.int64)
+        self._task = lowering.arena.buffer(task.LENGTH, np.int64)
         self._task[task.CALLED] = id(self._deliver)
         clock, counter, size = start(self._clock.words), start(step), step.itemsize
         rows = []
@@ -64,11 +65,11 @@ class KernelRecording:
             lowest, indices = start(source), Address(0)
             if not contiguous(source):
                 lowest, offsets = places(source)
-                indices = lowering.constant(offsets.ravel(), np.int64)
+                indices = lowering.arena.constant(offsets.ravel(), np.int64)
             row = record.row(
                 lowest=lowest,
                 n_bytes=source.nbytes,
-                period=lowering.constant([recorder.period], np.float64),
+                period=lowering.arena.constant([recorder.period], np.float64),
                 indices=indices,
                 state=start(state),
                 itemsize=source.itemsize,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -40,11 +40,14 @@ class Work:
     spans : list of tuple of int
         If the rows themselves do not tell where they write to: for each, the first address that
         it may write to, and the one after the last. They are not cut.
+    groups : set of int
+        The numbers of the groups that it is work for.
     """
 
     code: Any
     rows: list[Row]
     spans: list[tuple[int, int]] = field(default_factory=list)
+    groups: set[int] = field(default_factory=set)
 
     @property
     def can_be_shared(self) -> bool:
@@ -57,15 +60,16 @@ class Work:
         """The same work, with rows joined that go on where the one before ends."""
         if not isinstance(self.code, Kernel):
             return self
-        return Work(self.code, self.code.fuse(self.rows, itemsize), self.spans)
+        return replace(self, rows=self.code.fuse(self.rows, itemsize))
 
     def between(self, low: int, high: int, itemsize: int) -> Work:
         """What is written to addresses from ``low`` to below ``high``."""
         if self.code.columns.target is not None:
             clipped = (_clip(row, low, high, itemsize) for row in self.rows)
-            return Work(self.code, [row for row in clipped if row is not None])
+            return replace(self, rows=[row for row in clipped if row is not None])
         pairs = [pair for pair in zip(self.rows, self.spans) if low <= pair[1][0] < high]
-        return Work(self.code, [row for row, _ in pairs], [span for _, span in pairs])
+        rows, spans = [row for row, _ in pairs], [span for _, span in pairs]
+        return replace(self, rows=rows, spans=spans)
 
     def pieces(self, itemsize: int) -> list[tuple[int, int, float]]:
         """For each row the address that it writes to, the number of bytes, and nanoseconds."""
@@ -173,6 +177,7 @@ def works(level: Iterable[Piece], itemsize: int) -> list[Work]:
             work.rows.append(piece.entry)
         if piece.span is not None:
             work.spans.append(piece.span)
+        work.groups.add(piece.group)
     return [work.fused(itemsize) for work in found.values()]
 
 

@@ -32,6 +32,8 @@ class Piece:
     span : tuple of int or None
         If a row itself does not tell where it writes to: the first address that it may write
         to, and the one after the last.
+    group : int
+        The number of the operator's group; -1 if there is no operator.
     code : Kernel or Callback
         What is run.
     nanoseconds : float
@@ -41,6 +43,7 @@ class Piece:
     operator: Any
     entry: Any
     span: tuple[int, int] | None = None
+    group: int = -1
     code: Any = field(init=False)
     nanoseconds: float = field(init=False, default=0.0)
 

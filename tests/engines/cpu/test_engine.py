@@ -17,6 +17,7 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import Kernel, Routine
 from nengo_jit.engines.cpu.schedule import works
+from nengo_jit.ir.operator import Reset
 from nengo_jit.neurons import formulas
 from nengo_jit.options import Options
 
@@ -101,7 +102,7 @@ def test_an_ensemble_array_is_one_row():
     model.build(net)
     (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
-    levels = engine_for(model)._lower()
+    levels = engine_for(model)._later._levels
     (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 
@@ -122,8 +123,12 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     output = model.sig[net.array.output]["out"]
     engine = engine_for(model)
     whole = CpuEngine(replace(engine.plan, unread=frozenset()), Options(threads=1))
-    left_out = [p for level in engine._lower() for p in level if p.code.when == "after"]
-    assert {p.operator for p in left_out} == engine.plan.unread == engine.explain().unread
+    left_out = [piece for level in engine._after._levels for piece in level]
+    assert {piece.code.when for piece in left_out} == {"after"}
+    absorbed = {op for op in engine.plan.unread if engine._lowering.fusion.is_absorbed(op)}
+    assert {type(operator) for operator in absorbed} == {Reset}
+    assert {p.operator for p in left_out} | absorbed == engine.plan.unread
+    assert engine.plan.unread == engine.explain().unread
     assert output in {signal for op in engine.plan.unread for signal in op.sets}
     engine.is_asked = True
     engines = [engine, whole]

@@ -1,12 +1,17 @@
-"""Lowering: products that several operators make are made once."""
+"""Lowering: products that several operators make are made once, in whatever order."""
 
 import nengo
 import numpy as np
 import pytest
+from circuits import lowering_for
 
 import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.processes import SimProcess
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.fusion import Part
+from nengo_jit.engines.cpu.lowering import Lowering
+from nengo_jit.options import Options
 
 
 @pytest.fixture
@@ -79,3 +84,71 @@ def test_what_is_no_process_fails_where_its_step_is_made():
     with pytest.raises(AttributeError, match="make_step") as info:
         nengo_jit.Simulator(None, model=model)
     assert "while the step of SimProcess" in info.value.__notes__[0]
+
+
+def assert_same_rows(one, other):
+    """Check that rows are the same but for where buffers and constants lie.
+
+    Memory that is one and the same for two columns of one side is so on the other side, too.
+    """
+    there, back = {}, {}
+    for operator, rows in one.items():
+        if rows is None or other[operator] is None:
+            assert rows is other[operator]
+            continue
+        for row, twin in zip(rows, other[operator], strict=True):
+            assert row.kernel is twin.kernel
+            for value, its_twin in zip(row.values, twin.values, strict=True):
+                is_address = min(value, its_twin) > 1 << 20
+                assert is_address or value == its_twin, (row, twin)
+                assert there.setdefault(value, its_twin) == its_twin, (row, twin)
+                assert back.setdefault(its_twin, value) == value, (row, twin)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("exposed", [False, True])
+def test_the_order_of_lowering_does_not_matter(net, seed, exposed):
+    with net:
+        learned = [
+            nengo.Connection(ens, ens, solver=nengo.solvers.LstsqL2(weights=rule is not nengo.PES))
+            for ens, rule in zip(net.ensembles[1:], (nengo.PES, nengo.Oja, nengo.BCM))
+        ]
+        for conn, rule in zip(learned, (nengo.PES(), nengo.Oja(), nengo.BCM())):
+            conn.learning_rule_type = rule
+        nengo.Connection(nengo.Node([0.5, 1]), learned[0].learning_rule)
+        noisy = nengo.Ensemble(5, 1, neuron_type=nengo.PoissonSpiking(nengo.LIFRate()))
+        nengo.Connection(net.ensembles[0], noisy, synapse=nengo.Alpha(0.1), transform=[[1, 1]])
+        nengo.Connection(nengo.Node(nengo.processes.WhiteSignal(1.0, 5)), noisy)
+        nengo.Connection(noisy, net.ensembles[0][0], function=np.square)
+    model = Model()
+    model.build(net)
+    bases = [model.sig[ens.neurons]["out"] for ens in net.ensembles[:2]] if exposed else []
+    one, other = lowering_for(model, bases), lowering_for(model, bases)
+    assert {each.part for each in one.fusion.fused_into.values()} == set(Part)
+    assert bool(one.fusion.searched) is exposed
+    order = list(model.operators)
+    np.random.RandomState(seed).shuffle(order)
+    one.lower_all()
+    for operator in order:
+        other.lower(operator)
+    assert_same_rows(one.rows, other.rows)
+
+
+def test_what_was_lowered_in_another_order_computes_the_same(net, monkeypatch):
+    def memory():
+        model = Model()
+        model.build(net)
+        engine = CpuBackend(Options(threads=1)).compile(CpuBackend().plan(model))
+        engine.reset(0)
+        engine.run(40)
+        engine.settle()
+        return [array.tobytes() for array in engine.signals.values()]
+
+    def lower_backwards(lowering):
+        for group in reversed(lowering._groups):
+            for operator in reversed(group.members):
+                lowering.lower(operator)
+
+    expected = memory()
+    monkeypatch.setattr(Lowering, "lower_all", lower_backwards)
+    assert memory() == expected

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.contracts import contiguous
+from nengo_jit.engines.cpu.fusion import RULES, Part
 from nengo_jit.engines.cpu.kernel import (
     Address,
     Count,
@@ -29,7 +30,7 @@ from nengo_jit.engines.cpu.kernel import (
     start,
 )
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers, lowers_with
 from nengo_jit.engines.cpu.machine import Memory, helper, vector
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import hold
@@ -266,22 +267,22 @@ class Change:
     ----------
     pre, delta : numpy.ndarray
         (n_pre,) activities, and (n_post, n_pre) signal that the change is written to.
-    factors : Row
-        What computes gain and loss.
     gain : Address
         Of (n_post,) numbers.
     loss : Address or None
         Of (n_post,) numbers, if weights are lost.
     weights : Signal or None
         Those that are lost, if any are.
+    kept : Address
+        Where the activities are kept until the next step, if the change is applied then.
     """
 
     pre: np.ndarray
     delta: np.ndarray
-    factors: Row
     gain: Address
-    loss: Address | None = None
-    weights: Signal | None = None
+    loss: Address | None
+    weights: Signal | None
+    kept: Address
 
     def set_delta(self, lowering: Lowering, pre: Address) -> Row:
         """What writes the change to delta, from activities at an address."""
@@ -301,11 +302,11 @@ class Change:
             loss=self.loss, weights=start(old), weights_distance=old.strides[0], **common
         )
 
-    def inc_weights(self, weights: np.ndarray, pre: Address) -> Row:
-        """What adds the change to weights, from activities at an address."""
+    def inc_weights(self, weights: np.ndarray) -> Row:
+        """What adds the change to weights, from the activities that were kept."""
         m, n = weights.shape
         common: Any = {
-            "pre": pre,
+            "pre": self.kept,
             "gain": self.gain,
             "weights": start(weights),
             "n": n,
@@ -317,52 +318,65 @@ class Change:
         return outer_with_loss_inc.row(loss=self.loss, **common)
 
 
-def _pes(operator: SimPES, lowering: Lowering) -> Change:
-    pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
-    delta = lowering.array(operator.delta)
-    alpha = lowering.parameters([-operator.learning_rate * lowering.dt / pre.size])
-    gain = start(lowering.buffer(error.size, lowering.dtype))
-    factors = pes_factors.row(error=start(error), gain=gain, n=error.size, alpha=alpha)
-    return Change(pre, delta, factors, gain)
+def change_by(rule: Any, lowering: Lowering) -> Change:
+    """How a rule changes weights; always in the same memory."""
+    pre = lowering.array(rule.pre_decoded if type(rule) is SimVoja else rule.pre_filtered)
+    delta, lost = lowering.array(rule.delta), RULES[type(rule)]
+    names = {"gain": len(delta), "loss": len(delta), "kept": pre.size}
+    if lost is None:
+        del names["loss"]
+    own: Any = {name: start(lowering.arena.numbers_of(rule, name, n)) for name, n in names.items()}
+    weights = None if lost is None else getattr(rule, lost)
+    return Change(pre, delta, weights=weights, **{"loss": None, **own})
 
 
-def _bcm(operator: SimBCM, lowering: Lowering) -> Change:
-    pre, post = lowering.array(operator.pre_filtered), lowering.array(operator.post_filtered)
-    theta, delta = lowering.array(operator.theta), lowering.array(operator.delta)
-    alpha = lowering.parameters([operator.learning_rate * lowering.dt])
-    gain = start(lowering.buffer(post.size, lowering.dtype))
-    factors = bcm_factors.row(
-        post=start(post), theta=start(theta), gain=gain, m=post.size, alpha=alpha
+def _pes(operator: SimPES, change: Change, lowering: Lowering) -> Row:
+    error = lowering.array(operator.error)
+    alpha = -operator.learning_rate * lowering.dt / change.pre.size
+    return pes_factors.row(
+        error=start(error),
+        gain=change.gain,
+        n=error.size,
+        alpha=lowering.arena.parameters([alpha]),
     )
-    return Change(pre, delta, factors, gain)
 
 
-def _oja(operator: SimOja, lowering: Lowering) -> Change:
-    pre, post = lowering.array(operator.pre_filtered), lowering.array(operator.post_filtered)
-    delta = lowering.array(operator.delta)
-    parameters = lowering.parameters([operator.learning_rate * lowering.dt, operator.beta])
-    gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
-    factors = oja_factors.row(
-        post=start(post), gain=gain, loss=loss, m=post.size, parameters=parameters
+def _bcm(operator: SimBCM, change: Change, lowering: Lowering) -> Row:
+    post, theta = lowering.array(operator.post_filtered), lowering.array(operator.theta)
+    alpha = lowering.arena.parameters([operator.learning_rate * lowering.dt])
+    return bcm_factors.row(
+        post=start(post), theta=start(theta), gain=change.gain, m=post.size, alpha=alpha
     )
-    return Change(pre, delta, factors, gain, loss, operator.weights)
 
 
-def _voja(operator: SimVoja, lowering: Lowering) -> Change:
-    pre, post = lowering.array(operator.pre_decoded), lowering.array(operator.post_filtered)
-    delta, learning = lowering.array(operator.delta), lowering.array(operator.learning_signal)
-    alpha = lowering.parameters([operator.learning_rate * lowering.dt])
-    gain, loss = (start(lowering.buffer(post.size, lowering.dtype)) for _ in range(2))
-    factors = voja_factors.row(
+def _oja(operator: SimOja, change: Change, lowering: Lowering) -> Row:
+    post = lowering.array(operator.post_filtered)
+    alpha = operator.learning_rate * lowering.dt
+    assert change.loss is not None
+    return oja_factors.row(
         post=start(post),
-        gain=gain,
-        loss=loss,
+        gain=change.gain,
+        loss=change.loss,
         m=post.size,
-        alpha=alpha,
+        parameters=lowering.arena.parameters([alpha, operator.beta]),
+    )
+
+
+def _voja(operator: SimVoja, change: Change, lowering: Lowering) -> Row:
+    post, learning = (
+        lowering.array(operator.post_filtered),
+        lowering.array(operator.learning_signal),
+    )
+    assert change.loss is not None
+    return voja_factors.row(
+        post=start(post),
+        gain=change.gain,
+        loss=change.loss,
+        m=post.size,
+        alpha=lowering.arena.parameters([operator.learning_rate * lowering.dt]),
         learning=start(learning),
         scale=_scale(operator, lowering),
     )
-    return Change(pre, delta, factors, gain, loss, operator.scaled_encoders)
 
 
 def _scale(operator: SimVoja, lowering: Lowering) -> Address:
@@ -371,12 +385,12 @@ def _scale(operator: SimVoja, lowering: Lowering) -> Address:
     held = hold(scale)
     if held is None or scale.dtype != lowering.dtype or not contiguous(scale):
         lowering.relies_on(operator, scale.tobytes)
-        return lowering.constant(scale)
-    lowering.keep(held)
+        return lowering.arena.constant(scale)
+    lowering.arena.keep(held)
     return start(scale)
 
 
-CHANGES: dict[type, Callable[[Any, Lowering], Change]] = {
+FACTORS: dict[type, Callable[[Any, Change, Lowering], Row]] = {
     SimPES: _pes,
     SimBCM: _bcm,
     SimOja: _oja,
@@ -392,42 +406,29 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
     """Compute the factors, then delta.
 
     Where nothing but the next step's weights depends on delta, those are changed by the factors
-    themselves, so that delta, which is as large as they are, need not be written and read again.
-    Only the first step adds the delta that it finds, and delta is set when somebody looks.
+    themselves, see `lower_weights`, so that delta, which is as large as they are, need not be
+    written and read again. It is set when somebody looks.
     """
-    change = CHANGES[type(operator)](operator, lowering)
-    inc = lowering.only_reader_of(operator.delta)
-    if inc is None or not _is_added(inc, operator, change, lowering):
-        return [change.factors, change.set_delta(lowering, start(change.pre))]
-    weights = lowering.array(inc.dst)
+    change = change_by(operator, lowering)
+    factors = FACTORS[type(operator)](operator, change, lowering)
+    if operator not in lowering.fusion.fused_into:
+        return [factors, change.set_delta(lowering, start(change.pre))]
     lowering.delayed.add(operator.delta.base)
     if change.weights is not None:  # which delta is made of, when somebody looks
         lowering.delayed.add(change.weights.base)
-    pre = start(lowering.buffer(change.pre.size, lowering.dtype))
-    lowering.lowered[inc] = [
+    keep = copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size)
+    set_delta = change.set_delta(lowering, change.kept)
+    return [factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
+
+
+@lowers_with(Part.DELTA)
+def lower_weights(operator: Copy, rule: Any, lowering: Lowering) -> Lowered:
+    """Add a rule's change to weights; in the first step the delta that is there."""
+    change, weights = change_by(rule, lowering), lowering.array(operator.dst)
+    return [
         first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size),
-        change.inc_weights(weights, pre),
+        change.inc_weights(weights),
     ]
-    keep = copy.row(src=start(change.pre), dst=pre, n=change.pre.size)
-    set_delta = change.set_delta(lowering, pre)
-    return [change.factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
-
-
-def _is_added(operator: Any, rule: Any, change: Change, lowering: Lowering) -> bool:
-    """Whether an operator adds a rule's whole delta to weights that nothing else changes."""
-    if type(operator) is not Copy or not operator.inc:
-        return False
-    if operator.src_slice is not None or operator.dst_slice is not None:
-        return False
-    weights = operator.dst
-    return (
-        not lowering.is_exposed(*rule.reads, operator.src, weights)
-        and lowering.is_only_writer(operator, weights)
-        and change.weights in (None, weights)
-        and lowering.contracts.are_met(operator)
-        and contiguous(lowering.array(weights))
-        and weights.shape == change.delta.shape
-    )
 
 
 @lowers(SimRLS)
@@ -435,7 +436,7 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
     """Compute the product of P and the activities, then what depends on it."""
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
     delta, inverse = lowering.array(operator.delta), lowering.array(operator.inv_gamma)
-    product = start(lowering.buffer(pre.size, lowering.dtype))
+    product = start(lowering.arena.buffer(pre.size, lowering.dtype))
     n, distance = pre.size, inverse.strides[0]
     of_error = rls_delta.row(
         pre=start(pre),

@@ -18,11 +18,13 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.facts import Facts
 from nengo_jit.engines.cpu.fingerprint import referred
+from nengo_jit.engines.cpu.fusion import Part
 from nengo_jit.engines.cpu.kernel import Address, Count, Factor, In, InOut, Kernel, Out, Own, start
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.kernels.operator import dot_columns
-from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listed_spikes
+from nengo_jit.engines.cpu.kernels.operator import factors_of
+from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     Memory,
@@ -35,7 +37,6 @@ from nengo_jit.engines.cpu.machine import (
 )
 from nengo_jit.engines.cpu.random import Loan, Stream, fill_uniform, is_legacy, next_poisson
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.operator import DotInc
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
@@ -122,25 +123,22 @@ def _cost(step: Any) -> float:
     return max([NEURON_COST, *map(_cost, others)]) + FUNCTION_COST * elementary
 
 
-def _generator(operator: SimNeurons, lowering: Lowering) -> Address | None:
+def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     """Address of the generator that a model's neurons keep, for as long as a run lasts.
 
     The generator belongs to the model: another engine may go on from where this one ends, and a
     reset does not rewind it.
     """
-    rng: Any = operator.state_extra.get("rng")
-    if len(operator.state_extra) != 1 or not is_legacy(rng):
-        return None
-    stream = Stream(lowering.buffer(Stream.size))
-    lowering.loans.append(Loan(rng, stream))
+    stream = Stream(lowering.arena.buffer(Stream.size))
+    lowering.loans.append(Loan(operator.state_extra["rng"], stream))
     return stream.address
 
 
-def _may_be_refused(operator: SimNeurons, lowering: Lowering) -> bool:
+def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
     """Whether there may be negative rates, for which NumPy refuses to draw Poisson numbers."""
     if operator.neurons.negative:
         return False  # there are negative spikes
-    writers = lowering.writers_of(operator.J)
+    writers = facts.uses.writers_of(operator.J)
     if len(writers) != 1 or type(writers[0]) is not SimNeurons:
         return True
     base = writers[0].neurons
@@ -154,35 +152,33 @@ def _has_kernel(operator: SimNeurons) -> bool:
     return formula is not None and formula.random in (None, *DRAWS)
 
 
-@lowers(SimNeurons, _has_kernel)
-def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | None:
-    """Run the type's formula; types without one run in Python."""
+def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
+    """Whether neurons keep what their formula keeps, and can be given random numbers."""
     formula = formula_of(operator.neurons)
     if formula is None or set(operator.state) != set(formula.states):
-        return None
-    if formula.random is None and operator.state_extra:
-        return None
-    used = kernel_of(formula)
-    if used is None:
-        return None
-    drawing: dict[str, Any] = {}
+        return False
+    if formula.random is None:
+        return not operator.state_extra
+    if formula.random is counts and _may_be_refused(operator, facts):
+        return False
+    return len(operator.state_extra) == 1 and is_legacy(operator.state_extra.get("rng"))
+
+
+@lowers(SimNeurons, _has_kernel, _fits_kernel)
+def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
+    """Run the type's formula; list spikes if products wait for them."""
+    formula = formula_of(operator.neurons)
+    assert formula is not None
     n = operator.output.size
-    if formula.random is not None:
-        if formula.random is counts and _may_be_refused(operator, lowering):
-            return None
-        generator = _generator(operator, lowering)
-        if generator is None:
-            return None
-        drawing = {"generator": generator, "numbers": start(lowering.buffer(n, np.float64))}
     parameters: Any = formula.parameters(operator.neurons, lowering.dt)
-    address = lowering.parameters([lowering.dt, *parameters])
+    address = lowering.arena.parameters([lowering.dt, *parameters])
     current, output = lowering.address(operator.J), lowering.address(operator.output)
     states = [lowering.address(operator.state[name]) for name in formula.states]
-    flags = lowering.flags[operator.output]
+    flags = lowering.populations.flags[operator.output]
     if formula is LIF:
         voltages, refractory_times = states
         row = lif.row(
-            **_product(operator, lowering),
+            **_currents(operator, lowering),
             currents=current,
             output=output,
             voltages=voltages,
@@ -192,6 +188,12 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
             n=n,
         )
     else:
+        used = kernel_of(formula)
+        assert used is not None
+        drawing: dict[str, Any] = {}
+        if formula.random is not None:
+            numbers = start(lowering.arena.buffer(n, np.float64))
+            drawing = {"generator": _generator(operator, lowering), "numbers": numbers}
         row = used.row(
             current=current,
             output=output,
@@ -201,31 +203,17 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered | Non
             **drawing,
         )
     lowered = [row]
-    is_weighted = operator.output in lowering.weighted
-    if formula.spiking and is_weighted and lowering.is_only_writer(operator, operator.output):
-        lowering.spiking.add(operator.output)
-        if not lowering.is_exposed(operator.output):  # else its readers have to look for spikes
-            if formula is not LIF:
-                lowered.append(flag_spikes.row(output=output, flags=flags, n=n))
-            listing, lowering.events[operator.output] = listed_spikes(n, flags, lowering)
-            lowered += listing
+    if operator.output in lowering.fusion.listed:
+        if formula is not LIF:
+            lowered.append(flag_spikes.row(output=output, flags=flags, n=n))
+        lowered += listing(flags, lowering.populations.lists_of(operator.output))
     return lowered
 
 
-def _product(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
-    """What makes the currents, for `lif`: the only product that is added to them, if it can be."""
+def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
+    """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
+    product = lowering.part_of(operator, Part.CURRENTS)
+    if product is not None:
+        return factors_of(product, lowering)
     J = lowering.address(operator.J)
-    nothing = {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
-    products = [each for each in lowering.writers_of(operator.J) if type(each) is DotInc]
-    if len(products) != 1 or lowering.only_reader_of(operator.J) is not operator:
-        return nothing
-    (product,) = products
-    lowered = lowering.lower(product)
-    if not lowered or lowered[0].kernel is not dot_columns or not lowering.can_wait(product):
-        return nothing
-    row = lowered[0]
-    is_whole = (row["y"], row["n"]) == (J, operator.J.size)
-    if row["begin"] == J or not is_whole:  # there is something else to be added
-        return nothing
-    lowering.do_together(product, operator)
-    return {name: row[name] for name in nothing}
+    return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.arena import Pool
 from nengo_jit.engines.cpu.contracts import contiguous, reaches
+from nengo_jit.engines.cpu.fusion import Part
 from nengo_jit.engines.cpu.kernel import (
     Address,
     Count,
@@ -26,8 +28,8 @@ from nengo_jit.engines.cpu.kernel import (
     offset,
     start,
 )
-from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, listed_spikes
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population, lowers
+from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
+from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.machine import (
     Memory,
     add_product,
@@ -42,10 +44,11 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
+from nengo_jit.engines.cpu.populations import BLOCK, Population
+from nengo_jit.engines.cpu.products import WIDE, Method, as_matrix
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.selection import as_selection, has_repeats
-
-WIDE = 8  # columns from which on a matrix is multiplied row by row
+from nengo_jit.ir.signal import Signal
 
 
 @helper(forceinline=True)
@@ -441,7 +444,7 @@ def places(array: np.ndarray) -> tuple[Address, np.ndarray]:
 @lowers(Reset)
 def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
     """Fill."""
-    value = lowering.parameters([operator.value])
+    value = lowering.arena.parameters([operator.value])
     dst = lowering.array(operator.dst)
     if wide(dst):
         return [fill.row(dst=start(part), value=value, n=part.size) for (part,) in pieces(dst)]
@@ -456,7 +459,7 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
     src, dst = lowering.array(operator.src), lowering.array(operator.dst)
     if operator.src_slice is not None or operator.dst_slice is not None:
         return _gather(operator, src, dst, lowering)
-    if contiguous(dst) and lowering.is_fixed(operator.src) and not operator.inc:
+    if contiguous(dst) and lowering.facts.is_fixed(operator.src) and not operator.inc:
         src_start = lowering.copied(operator.src, np.broadcast_to(src, dst.shape))
         return [copy.row(src=src_start, dst=start(dst), n=dst.size)]
     src = np.broadcast_to(src, dst.shape)
@@ -484,7 +487,7 @@ def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered |
     row = gather.row(
         src=src_start,
         dst=dst_start,
-        indices=lowering.constant(indices, np.int64),
+        indices=lowering.arena.constant(indices, np.int64),
         size=dst_places.size,
         inc=int(operator.inc),
     )
@@ -586,93 +589,80 @@ def _multiply_plane(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Row:
 @lowers(DotInc)
 def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     """Multiply by columns, by rows or by spikes, whichever does the least work."""
-    if operator.X in lowering.spiking and operator.X not in lowering.events:
-        looking, events = _look_for_spikes(operator, lowering)
-        used = _lower_dot_inc(operator, lowering, events)
-        return looking + [row.by(row.kernel.but(stage=3)) for row in used]
-    return _lower_dot_inc(operator, lowering, lowering.events.get(operator.X))
-
-
-def _look_for_spikes(
-    operator: DotInc, lowering: Lowering
-) -> tuple[Lowered, list[Population] | None]:
-    """Rows that look for spikes when they are used: somebody may have changed them."""
+    if operator.X not in lowering.fusion.searched:
+        return _lower_product(operator, lowering, lowering.populations.lists_of)
     x = lowering.array(operator.X).reshape(-1)
     if not contiguous(x):
-        return [], None
-    flags = start(lowering.buffer(x.size + BLOCK, np.uint8))
-    listing, events = listed_spikes(x.size, flags, lowering)
-    return [flag_spikes.row(output=start(x), flags=flags, n=x.size), *listing], events
+        return _lower_product(operator, lowering, lowering.populations.lists_of)
+    # Somebody may have changed the spikes, so they are looked for when they are used.
+    flags = start(lowering.arena.buffer(x.size + BLOCK, np.uint8))
+    lists = lowering.populations.lists_for(x.size)
+    rows = _lower_product(operator, lowering, lambda _: lists)
+    return [
+        flag_spikes.row(output=start(x), flags=flags, n=x.size),
+        *listing(flags, lists),
+        *(row.by(row.kernel.but(stage=3)) for row in rows),
+    ]
 
 
-def _lower_dot_inc(
-    operator: DotInc, lowering: Lowering, events: list[Population] | None
+def _lower_product(
+    operator: DotInc,
+    lowering: Lowering,
+    lists_of: Callable[[Signal], Sequence[Population]],
 ) -> Lowered:
+    """Rows for a product, given where spikes are listed."""
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
-    if a.ndim == 0 or x.ndim == 0:
+    method = lowering.fusion.methods[operator]
+    if method is Method.NONE:
+        return []
+    if method is Method.ELEMENTWISE:
         if operator.reshape:  # of one element
             a, x = a.reshape(()), x.reshape(())
         return multiply(a, x, y)
     x, y = x.reshape(-1), y.reshape(-1)
-    a = np.broadcast_to(a, (y.size, x.size))
+    a = as_matrix(a, y.size, x.size)
     n, m = a.shape
-    fixed = lowering.is_fixed(operator.A)
-    if n * m == 0:
-        return []
-    if contiguous(x) and contiguous(y):
-        if fixed and events is not None:
-            columns, begin = lowering.columns(operator.A, a), _beginning(operator, y, lowering)
-            if begin != start(y):
-                other = lowering.known_product(operator, (columns, begin, start(x), n))
-                if other is not None:
-                    result = start(lowering.array(other.Y))
-                    return [copy_product.row(src=result, dst=start(y), n=n)]
-            begins = [begin, *repeat(start(y), len(events) - 1)]
-            size = n * a.itemsize  # of a column
-            return [
-                dot_events.row(
-                    columns=offset(columns, first * size),
-                    begin=begin,
-                    x=start(x[first:]),
-                    y=start(y),
-                    n=n,
-                    m=count,
-                    distance=size,
-                    events=listed,
-                )
-                for begin, (first, count, listed) in zip(begins, events)
-            ]
-        if events is not None and not fixed and a.strides[1] == a.itemsize:
-            return [
-                dot_rows_events.row(
-                    matrix=start(a[:, first:]),
-                    x=start(x[first:]),
-                    y=start(y),
-                    n=n,
-                    m=count,
-                    events=listed,
-                    distance=a.strides[0],
-                )
-                for first, count, listed in events
-            ]
-        if fixed and (m < WIDE or m < n // 4):
-            row = dot_columns.row(
-                columns=lowering.columns(operator.A, a),
-                begin=_beginning(operator, y, lowering),
-                x=start(x),
+    if method is Method.EVENTS:
+        other = lowering.fusion.duplicate_of.get(operator)
+        if other is not None:
+            result = start(lowering.array(other.Y))
+            return [copy_product.row(src=result, dst=start(y), n=n)]
+        factors = factors_of(operator, lowering)
+        begins = chain([factors["begin"]], repeat(start(y)))
+        size = factors["distance"]  # of a column
+        return [
+            dot_events.row(
+                columns=offset(factors["columns"], first * size),
+                begin=begin,
+                x=start(x[first:]),
                 y=start(y),
                 n=n,
-                m=m,
-                distance=n * a.itemsize,
+                m=count,
+                distance=size,
+                events=listed,
             )
-            return [row]
-        if a.strides[1] == a.itemsize or m == 1:
-            row = dot_rows.row(
-                matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0]
+            for begin, (first, count, listed) in zip(begins, lists_of(operator.X))
+        ]
+    if method is Method.ROWS_OF_EVENTS:
+        return [
+            dot_rows_events.row(
+                matrix=start(a[:, first:]),
+                x=start(x[first:]),
+                y=start(y),
+                n=n,
+                m=count,
+                events=listed,
+                distance=a.strides[0],
             )
-            return [row]
+            for first, count, listed in lists_of(operator.X)
+        ]
+    if method is Method.COLUMNS:
+        return [dot_columns.row(**factors_of(operator, lowering), y=start(y), n=n)]
+    if method is Method.ROWS:
+        row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
+        return [row]
     matrix, (down, right) = start(a), a.strides
-    if fixed and right != a.itemsize:
+    if right != a.itemsize and lowering.facts.is_fixed(operator.A):
         matrix, down, right = lowering.copied(operator.A, a), m * a.itemsize, a.itemsize
     row = dot_strided.row(
         matrix=matrix,
@@ -684,27 +674,30 @@ def _lower_dot_inc(
         right=right,
         x_step=x.strides[0],
         y_step=y.strides[0],
-        work=start(lowering.buffer(m, lowering.dtype)),
+        work=start(lowering.arena.buffer(m, lowering.dtype)),
     )
     return [row]
 
 
-def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
-    """Address of what y is set to in each step before the operator, and nobody else, adds to it.
+def factors_of(operator: DotInc, lowering: Lowering) -> dict[str, Any]:
+    """The columns of a row of `dot_columns` that say what is multiplied, and added to what."""
+    y, x = lowering.array(operator.Y).reshape(-1), lowering.array(operator.X).reshape(-1)
+    matrix = as_matrix(lowering.array(operator.A), y.size, x.size)
+    return {
+        "columns": lowering.columns(operator.A, matrix),
+        "begin": _beginning(operator, y, lowering),
+        "x": start(x),
+        "m": x.size,
+        "distance": y.nbytes,
+    }
 
-    What sets it is left out then. Otherwise it is the address of y itself.
-    """
-    if lowering.is_exposed(operator.Y):
+
+def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
+    """Address of what the sum y begins with: a constant, or else y itself."""
+    setter = lowering.part_of(operator, Part.BIAS)
+    if setter is None:
         return start(y)
-    setter = lowering.other_writer(operator, operator.Y)
-    lowered = lowering.lower(setter) if type(setter) in (Copy, Reset) else None
-    if lowered and len(lowered) == 1:
-        (row,) = lowered
-        is_whole = row.kernel in (fill, copy) and (row["dst"], row["n"]) == (start(y), y.size)
-        if is_whole and row.kernel is fill:
-            lowering.lowered[setter] = []
-            return lowering.parameters(np.full(y.size, setter.value))
-        if is_whole and lowering.is_fixed(setter.src):
-            lowering.lowered[setter] = []
-            return Address(row["src"])
-    return start(y)
+    if type(setter) is Reset:
+        return lowering.arena.parameters(np.full(y.size, setter.value))
+    bias = np.broadcast_to(lowering.array(setter.src), lowering.array(setter.dst).shape)
+    return lowering.copied(setter.src, bias, Pool.BEGINNINGS)

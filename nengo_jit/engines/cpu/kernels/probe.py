@@ -54,7 +54,7 @@ def lower_time_update(operator: TimeUpdate, lowering: Lowering) -> Lowered:
         counter=lowering.address(operator.step),
         counter_size=operator.step.itemsize,
         time=lowering.address(operator.time),
-        dt=lowering.constant([lowering.dt], np.float64),
+        dt=lowering.arena.constant([lowering.dt], np.float64),
     )
     return [row]
 

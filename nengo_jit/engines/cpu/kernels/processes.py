@@ -186,10 +186,10 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
     if type(step) not in LINEAR_STEPS:
         return None
     if isinstance(step, LinearFilter.NoX):
-        d = lowering.parameters([step.d])
+        d = lowering.arena.parameters([step.d])
         return [scale.row(u=start(a), y=start(b), d=d, n=a.size) for a, b in pieces(u, y)]
     if isinstance(step, LinearFilter.OneX):
-        parameters = lowering.parameters([step.a, step.b])
+        parameters = lowering.arena.parameters([step.a, step.b])
         return [
             filter_first_order.row(
                 u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size
@@ -197,7 +197,7 @@ def _lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering
             for a, b, x in pieces(u, y, state[0, ...])
         ]
     order, parameters = _matrices(step, lowering)
-    work = lowering.buffer(state.size, lowering.dtype).reshape(state.shape)
+    work = lowering.arena.buffer(state.size, lowering.dtype).reshape(state.shape)
     return [
         filter_any_order.row(
             u=start(a),
@@ -230,9 +230,9 @@ def _step_of(synapse: LinearFilter, shape: tuple[int, ...], dt: float, state: np
 def _matrices(step: Any, lowering: Lowering) -> tuple[int, Address]:
     """Order of a linear filter, and the address of its matrices, for the state that nengo keeps."""
     if isinstance(step, LinearFilter.OneX):  # whose state is its output
-        return 1, lowering.parameters([step.a, step.b, 1.0, 0.0])
+        return 1, lowering.arena.parameters([step.a, step.b, 1.0, 0.0])
     matrices = [np.ravel(matrix) for matrix in (step.A, step.B, step.C, step.D)]
-    return len(step.A), lowering.parameters(np.concatenate(matrices))
+    return len(step.A), lowering.arena.parameters(np.concatenate(matrices))
 
 
 def _lower_triangle(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
@@ -249,7 +249,7 @@ def _lower_triangle(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> 
         total=start(total),
         recent=start(recent),
         place=start(place),
-        parameters=lowering.parameters([newest, difference]),
+        parameters=lowering.arena.parameters([newest, difference]),
         n_taps=n_taps,
         size=y.size,
     )
@@ -331,16 +331,16 @@ def _noise_columns(
     kind, offset, factor = _parameters(process.dist)
     if kind is None or not np.isfinite(factor) or not _is(process.get_rng, Process.get_rng):
         return None
-    stream = lowering.streams[operator] = Stream(lowering.buffer(Stream.size))
+    stream = lowering.streams[operator] = Stream(lowering.arena.buffer(Stream.size))
     lowering.at_reset[operator] = lambda rng: stream.load(process.get_rng(rng))
     factor_of_both = 1.0 / np.sqrt(lowering.dt) if process.scale else 1.0
     return {
         "y": start(y),
         "size": y.size,
         "kind": kind,
-        "parameters": lowering.constant([offset, factor, factor_of_both], np.float64),
+        "parameters": lowering.arena.constant([offset, factor, factor_of_both], np.float64),
         "generator": stream.address,
-        "values": start(lowering.buffer(y.size, np.float64)),
+        "values": start(lowering.arena.buffer(y.size, np.float64)),
     }
 
 
@@ -390,7 +390,7 @@ def _lower_filtered_noise(
         state=start(state),
         matrices=matrices,
         order=order,
-        work=start(lowering.buffer(y.size + state.size, lowering.dtype)),
+        work=start(lowering.arena.buffer(y.size + state.size, lowering.dtype)),
     )
     return [row]
 
@@ -487,7 +487,7 @@ def piecewise(
 
 
 def _table(operator: SimProcess, lowering: Lowering) -> Table:
-    table = lowering.tables[operator] = Table(lowering.buffer(2))
+    table = lowering.tables[operator] = Table(lowering.arena.buffer(2))
     return table
 
 
@@ -499,7 +499,7 @@ def _table_columns(
         "y": start(y),
         "size": y.size,
         "time": start(lowering.array(operator.t)),
-        "parameters": lowering.constant(parameters, np.float64),
+        "parameters": lowering.arena.constant(parameters, np.float64),
         "rows": start(table.buffer),
     }
 
@@ -582,7 +582,7 @@ def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | Non
     output = lowering.array(operator.output)
     if operator.mode != "inc" and contiguous(output):
         return lower(operator, output, lowering)
-    y = lowering.buffer(output.size, lowering.dtype).reshape(output.shape)
+    y = lowering.arena.buffer(output.size, lowering.dtype).reshape(output.shape)
     lowered = lower(operator, y, lowering)
     if lowered is None:
         return None

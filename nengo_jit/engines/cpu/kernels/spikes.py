@@ -10,6 +10,8 @@ for each population.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from nengo_jit.engines.cpu.kernel import (
@@ -21,9 +23,8 @@ from nengo_jit.engines.cpu.kernel import (
     Own,
     kernel,
     offset,
-    start,
 )
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, Population
+from nengo_jit.engines.cpu.lowering import Lowered
 from nengo_jit.engines.cpu.machine import (
     Memory,
     bits_of,
@@ -37,9 +38,8 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
+from nengo_jit.engines.cpu.populations import BLOCK, Population
 
-BLOCK = 64  # flags that make one integer
-POPULATION = 2048  # neurons of one signal whose spikes are listed together
 AT_ONCE = 8  # flags that are listed before looking whether there are as many
 
 
@@ -90,17 +90,9 @@ def list_spikes(memory: Memory, flags: Address, size: Factor, events: Own) -> No
     integers(events, 1)[0] = list_flags(flags, size, events + 8)
 
 
-def listed_spikes(n: int, flags: Address, lowering: Lowering) -> tuple[Lowered, list[Population]]:
-    """Rows that list spikes of ``n`` neurons by their flags, and where the lists are.
-
-    Each list is for so many neurons at a time that caches hold their columns.
-    """
-    lowered: Lowered = []
-    events: list[Population] = []
-    for first in range(0, n, POPULATION):
-        size = min(POPULATION, n - first)
-        listed = start(lowering.buffer(1 + size + BLOCK))
-        row = list_spikes.row(flags=offset(flags, first), size=size, events=listed)
-        lowered.append(row)
-        events.append((first, size, listed))
-    return lowered, events
+def listing(flags: Address, lists: Iterable[Population]) -> Lowered:
+    """Rows that list spikes by their flags, one byte for each neuron."""
+    return [
+        list_spikes.row(flags=offset(flags, first), size=size, events=listed)
+        for first, size, listed in lists
+    ]

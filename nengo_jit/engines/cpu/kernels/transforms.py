@@ -114,16 +114,16 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     x, y = lowering.array(operator.X), lowering.array(operator.Y)
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return lower_dot_inc(operator, lowering)
-    if matrix.format not in PARTS or lowering.is_exposed(operator.A):
+    if matrix.format not in PARTS or lowering.facts.is_exposed(operator.A):
         return None
     if not _keep(matrix, operator, lowering):
         return None
     (x_start, x_places), (y_start, y_places) = places(x.reshape(-1)), places(y.reshape(-1))
     if matrix.format == "csr" and contiguous(y):
         row = sparse_dot_rows.row(
-            ends=lowering.constant(matrix.indptr, np.int64),
+            ends=lowering.arena.constant(matrix.indptr, np.int64),
             data=start(matrix.data),
-            columns=lowering.constant(x_places[matrix.indices], np.int64),
+            columns=lowering.arena.constant(x_places[matrix.indices], np.int64),
             x=x_start,
             y=y_start,
             n=y.size,
@@ -134,8 +134,8 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     triplets = matrix.tocoo()  # in the same order
     row = sparse_dot_triplets.row(
         data=start(matrix.data),
-        targets=lowering.constant(y_places[triplets.row], np.int64),
-        sources=lowering.constant(x_places[triplets.col], np.int64),
+        targets=lowering.arena.constant(y_places[triplets.row], np.int64),
+        sources=lowering.arena.constant(x_places[triplets.col], np.int64),
         x=x_start,
         y=y_start,
         size=matrix.data.size,
@@ -158,7 +158,7 @@ def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
         now = [getattr(matrix, name) for name in PARTS[matrix.format]]
         return all(each is array for each, array in zip(now, arrays))
 
-    lowering.keep(held)
+    lowering.arena.keep(held)
     lowering.assume(operator.A, lambda: all(map(np.array_equal, indices, copies)))
     lowering.fragile.append((operator.A.base, are_the_same))
     return True
@@ -367,24 +367,24 @@ def convolve_transposed(
 @lowers(GeneralConvInc)
 def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
     """Convolve; images that do not have their channels last, or have gaps, are copied."""
-    W, X, Y = operator._images(lowering.signals)
+    W, X, Y = operator._images(lowering.facts.signals)
     before: Lowered = []
     after: Lowered = []
     margins = [(0, 0)] * 2 if operator.is_transpose else paddings(operator, W, X, Y)
     if not contiguous(X) or np.any(margins):
         height, width = (size + sum(margin) for size, margin in zip(X.shape, margins))
-        image = lowering.buffer(height * width * X.shape[2], lowering.dtype)
+        image = lowering.arena.buffer(height * width * X.shape[2], lowering.dtype)
         image = image.reshape(height, width, X.shape[2])
         (top, _), (left, _) = margins
         before += copy_planes(X, image[top : top + len(X), left : left + X.shape[1]], inc=False)
         X = image
     if not contiguous(Y):
-        image = lowering.buffer(Y.size, lowering.dtype).reshape(Y.shape)
-        zero = lowering.parameters([0.0])
+        image = lowering.arena.buffer(Y.size, lowering.dtype).reshape(Y.shape)
+        zero = lowering.arena.parameters([0.0])
         before.append(fill.row(dst=start(image), value=zero, n=image.size))
         after += [row.by(copy_result) for row in copy_planes(image, Y, inc=True)]
         Y = image
-    skip = lowering.is_fixed(operator.W) and bool(np.isfinite(W).all())
+    skip = lowering.facts.is_fixed(operator.W) and bool(np.isfinite(W).all())
     if skip:
         lowering.assume(operator.W, lambda: bool(np.isfinite(W).all()))
     if operator.is_transpose:
@@ -396,7 +396,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         "y": start(Y),
         "first_y": start(Y),
         "weights": start(W),
-        "geometry": lowering.constant([*numbers, int(skip)], np.int64),
+        "geometry": lowering.arena.constant([*numbers, int(skip)], np.int64),
         "n": Y.size,
         "m": max(work, 1),
     }
@@ -405,7 +405,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
     else:
         down, right = (stride * step for stride, step in zip(operator._strides, X.strides))
         rows, columns = np.ogrid[: Y.shape[0], : Y.shape[1]]
-        windows = lowering.constant(start(X) + down * rows + right * columns, np.int64)
+        windows = lowering.arena.constant(start(X) + down * rows + right * columns, np.int64)
         row = convolve.row(windows=windows, **common)
     return [*before, row, *after]
 

@@ -1,0 +1,117 @@
+"""Plans as text: a table of groups, with what an engine makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from textwrap import wrap
+from typing import Any
+
+from nengo_jit.planner.merge import Group, kind_of
+
+WIDTH = 100  # characters of a line
+INDENT = 41  # of what is said of a group
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What an engine makes of a group.
+
+    Attributes
+    ----------
+    kernels : tuple of str
+        The compiled functions that carry it out.
+    notes : tuple of (str, int)
+        What else there is to say, such as which members are fused into others, and of how many
+        members it is true.
+    threads : tuple of int
+        Those that work on it, counted from one.
+    nanoseconds : float or None
+        About how long it takes in a step; None if that is not known.
+    """
+
+    kernels: tuple[str, ...]
+    notes: tuple[tuple[str, int], ...]
+    threads: tuple[int, ...]
+    nanoseconds: float | None
+
+
+def name_of(operator: Any) -> str:
+    """What an operator is for, in words; objects without a label are told apart by address."""
+    name = str(getattr(operator, "tag", None) or operator)
+    return name.replace(" (unlabeled) at ", " at ")
+
+
+def size_of(operator: Any) -> int:
+    """How many numbers an operator makes: the size of the first signal that it writes to."""
+    written = (*operator.sets, *operator.incs, *operator.updates)
+    return written[0].size if written else 0
+
+
+def clip(text: str, width: int = WIDTH) -> str:
+    """A text that is not longer than some width."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def in_order(operators: Sequence[Any]) -> Iterator[str]:
+    """A table of operators in their order, with the first of each: neighbours of one kind."""
+    yield f"{'operators':>9s} {'elements':>9s}  kind"
+    for kind, neighbours in groupby(operators, kind_of):
+        some = list(neighbours)
+        elements = sum(map(size_of, some))
+        yield clip(f"{len(some):9d} {elements:9d}  {kind}")
+        yield _about(some[0])
+
+
+def by_group(groups: Sequence[Group]) -> Iterator[str]:
+    """A table of groups, as planned."""
+    yield f"{'level':>5s} {'members':>8s} {'elements':>9s}  {'kind':28s}  first member"
+    for group in groups:
+        elements = sum(map(size_of, group.members))
+        numbers = f"{group.level:5d} {len(group.members):8d} {elements:9d}"
+        yield clip(f"{numbers}  {group.kind:28s}  {name_of(group.members[0])}")
+
+
+def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> Iterator[str]:
+    """A table of groups, as they are run, and a line for the first member of each."""
+    header = f"{'level':>5s} {'members':>8s} {'elements':>9s} {'threads':>7s} {'ns':>7s}"
+    yield f"{header}  kind: what runs"
+    for group, execution in zip(groups, executions):
+        n = len(group.members)
+        nanoseconds = _number(execution.nanoseconds)
+        threads = _span(execution.threads)
+        elements = sum(map(size_of, group.members))
+        numbers = f"{group.level:5d} {n:8d} {elements:9d} {threads:>7s} {nanoseconds:>7s}  "
+        notes = [note if count == n else f"{count} {note}" for note, count in execution.notes]
+        what = "; ".join([", ".join(execution.kernels), *notes] if execution.kernels else notes)
+        first, *more = wrap(f"{group.kind}: {what or 'no kernel'}", WIDTH - INDENT)
+        yield numbers + first
+        for line in more:
+            yield f"{'':{INDENT}s}{line}"
+        yield _about(group.members[0])
+
+
+def _about(operator: Any) -> str:
+    return clip(f"       {name_of(operator)}")
+
+
+def duration(nanoseconds: float) -> str:
+    """A duration with two significant digits, in a unit that suits it."""
+    for unit in ("ns", "µs", "ms", "s"):
+        if round(nanoseconds) < 1000 or unit == "s":
+            break
+        nanoseconds *= 1e-3
+    return f"{nanoseconds:.{0 if nanoseconds >= 10 else 1}f} {unit}"
+
+
+def _number(nanoseconds: float | None) -> str:
+    if nanoseconds is None:
+        return "?"
+    return f"{nanoseconds:.{0 if nanoseconds >= 10 or nanoseconds == 0 else 1}f}"
+
+
+def _span(threads: Sequence[int]) -> str:
+    if len(threads) > 2 and threads[-1] - threads[0] == len(threads) - 1:
+        return f"{threads[0]}-{threads[-1]}"
+    return ", ".join(map(str, threads)) if threads else "-"
