@@ -27,8 +27,8 @@ import nengo
 from models import MODELS
 
 import nengo_jit
-from nengo_jit import simulator
-from nengo_jit.builder import decoders, ensemble, network, solver
+from nengo_jit.builder import Model, decoders, ensemble, network, solver
+from nengo_jit.engines import backend
 
 STAGES = ("sampling", "rates", "solving", "objects", "planning", "engine")
 
@@ -42,7 +42,7 @@ FUNCTIONS = (
     ("rates", ensemble, "gain_bias"),
     ("solving", solver, "build_decoders"),
     ("objects", network, "seed_network"),
-    ("planning", simulator, "make_plan"),
+    ("planning", backend, "make_plan"),
 )
 
 
@@ -83,15 +83,15 @@ def timed_stages():
     """Context in which the stages' functions are timed; yields the stopwatch."""
     stopwatch = Stopwatch()
     before = [(module, name, getattr(module, name)) for _, module, name in FUNCTIONS]
-    build = simulator.Model.build
+    build = Model.build
     for stage, module, name in FUNCTIONS:
         setattr(module, name, stopwatch.timed(stage, getattr(module, name)))
-    simulator.Model.build = stopwatch.timed("objects", build)
+    Model.build = stopwatch.timed("objects", build)
     try:
         yield stopwatch
         stopwatch._enter(None)
     finally:
-        simulator.Model.build = build
+        Model.build = build
         for module, name, function in before:
             setattr(module, name, function)
 

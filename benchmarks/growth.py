@@ -22,9 +22,9 @@ import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, Reset
+from nengo_jit.building import collector_paused
 from nengo_jit.engines import ENGINES
-from nengo_jit.planner import make_plan
-from nengo_jit.simulator import collector_paused
+from nengo_jit.engines.cpu.backend import CpuBackend
 
 OPERATORS = (1_000, 3_000, 10_000, 30_000, 100_000)
 ENSEMBLES = (50, 100, 200, 400)
@@ -64,7 +64,7 @@ def planning_time(n_operators):
     model = synthetic_model(n_operators)
     with collector_paused():  # as simulators do
         start = time.perf_counter()
-        plan = make_plan(model)
+        plan = CpuBackend().plan(model)
         return len(plan.operators), time.perf_counter() - start
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from nengo.builder.processes import SimProcess
 
 from nengo_jit.engines import Engine
+from nengo_jit.engines.state import GeneratorState
 from nengo_jit.ir.base import Operator, Step
 
 
@@ -67,7 +68,7 @@ class StepsByHand:
         """A step of an operator's on the live memory, which the engine knows to be changed then."""
         engine, catch_up = self._engine, self._catch_up
         own = None
-        if is_engines and operator in engine.generators:
+        if is_engines and isinstance(engine.generators.get(operator), GeneratorState):
             own = operator.process.get_rng(rng)
             step = operator.make_step_with(engine.signals, engine.plan.dt, lambda: own)
         else:
@@ -78,7 +79,7 @@ class StepsByHand:
             for signal in operator.all_signals:
                 engine.hand_out(signal)
             state = engine.generators.get(operator)
-            if own is None or state is None:
+            if own is None or not isinstance(state, GeneratorState):
                 step()
             else:  # go on from where the engine is, which goes on from here
                 state.give(own)

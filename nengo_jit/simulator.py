@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import os
-import time
 import warnings
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from operator import index
 from typing import Any
@@ -21,26 +14,21 @@ from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressTracker
 
-from nengo_jit.builder import Builder, Model
-from nengo_jit.builder.caching import decoder_cache
-from nengo_jit.builder.decoders import Decoders
-from nengo_jit.builder.interop import use_our_build_functions
-from nengo_jit.by_hand import StepsByHand
+from nengo_jit.building import build_engine, new_model, with_precision
 from nengo_jit.data import RawData, SimulationData
-from nengo_jit.engines import Engine, engine_class
+from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
-from nengo_jit.engines.rates import OnEngine
+from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.evaluator import IN_PYTHON
-from nengo_jit.planner import Plan, dependency_graph, make_plan
+from nengo_jit.lasting import Lasting
+from nengo_jit.options import REPORT, Options
+from nengo_jit.planner import Plan, dependency_graph
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
 
-CHUNK_SECONDS = 0.05  # how long an engine runs between two looks at the progress bar and Ctrl-C
 
-
-class Simulator(nengo.Simulator):
+class Simulator(Lasting):
     """Runs a Nengo network, in place of ``nengo.Simulator`` and with the same results.
 
     Parameters
@@ -67,10 +55,12 @@ class Simulator(nengo.Simulator):
         How many threads to use at most, on engines that have a choice. The default is the
         environment variable ``NENGO_JIT_THREADS`` or, if that is not set, the number of cores.
         Results do not depend on it.
-    compile_python : bool or "report"
+    compile_python : bool or "report", optional
         Whether Python functions that only calculate, such as those of nodes, run without calling
         Python, once a simulation has run for a hundred steps. Results do not depend on it. With
-        "report", what becomes of each function is printed when the simulator has been made.
+        "report", what becomes of each function is printed when the simulator has been made. The
+        default is the environment variable ``NENGO_JIT_COMPILE_PYTHON`` or, if that is not set,
+        True.
 
     Attributes
     ----------
@@ -92,7 +82,8 @@ class Simulator(nengo.Simulator):
     BuildError
         If the network cannot be built.
     ValidationError
-        If the engine is unknown, ``dt`` is not above zero, or a process does not work with it.
+        If the engine is unknown or does not take an option, if an option has no valid value, if
+        ``dt`` is not above zero, or if a process does not work with it.
 
     Notes
     -----
@@ -123,42 +114,27 @@ class Simulator(nengo.Simulator):
         *,
         engine: str | None = None,
         threads: int | None = None,
-        compile_python: bool | str = True,
+        compile_python: bool | str | None = None,
     ):
-        restored = self.__dict__.pop("_restored", None)  # by `__setstate__`
-        if restored is not None:
-            engine, threads, compile_python = restored
+        options = self.__dict__.pop("_restored", None)  # by `__setstate__`
+        if options is None:
+            options = Options.chosen(engine=engine, threads=threads, compile_python=compile_python)
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
-        chosen_engine = engine_class(engine or os.environ.get("NENGO_JIT_ENGINE") or None)
+        backend = backend_for(options)
         self.progress_bar = progress_bar
         self.optimize = optimize
-        self._threads = n_threads(threads)
-        if compile_python not in (True, False, "report"):
-            raise ValidationError(
-                f"Must be True, False or 'report' (got {compile_python!r})", attr="compile_python"
-            )
-        self._compile_python = compile_python
-        if model is None:
-            if not 0 < dt < np.inf:
-                raise ValidationError(
-                    f"Must be a finite number of seconds above zero (got {dt})", attr="dt", obj=self
-                )
-            model = Model(
-                dt=float(dt),
-                label=f"{network}, dt={dt:f}",
-                decoder_cache=decoder_cache(f"nengo_jit, engine {chosen_engine.name}"),
-            )
-        self.model = model
+        self.model = new_model(network, dt, backend) if model is None else model
         self._records_itself = self._has_replaced("_probe", "_probe_step_time")
-        self._engine = self._build(network, chosen_engine)
+        self._backend = with_precision(backend, self.model)
+        self._engine, self._probes = build_engine(
+            network, self.model, self._backend, progress_bar, record=not self._records_itself
+        )
         self._engine.is_asked = True
         self._turn = Turn(self._engine)
         self._step_order = list(self._engine.plan.operators)
-        self._by_hand: StepsByHand | None = None
-        self._hand_set_time: float | None = None
+        self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
-        SIMULATORS.add(self)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
         self.data = SimulationData(self._sim_data)
 
@@ -170,38 +146,8 @@ class Simulator(nengo.Simulator):
         except BaseException:
             self.closed = True
             raise
-        if compile_python == "report":
+        if options.compile_python == REPORT:
             print("\n".join(self.plan.functions() or ["no Python functions"]))
-
-    def _build(self, network: nengo.Network | None, engine: type[Engine]) -> Engine:
-        """Build the network, plan the model, and make an engine ready to run it."""
-        dtype = self.model.time.dtype
-        if not engine.supports(dtype):
-            warnings.warn(
-                f"The engine '{engine.name}' cannot run models in {dtype}: taking the engine "
-                "'reference', which is slower. Choose another precision with "
-                "nengo.rc['precision']['bits'].",
-                stacklevel=3,
-            )
-            engine = engine_class("reference")
-        use_our_build_functions(self.model, Builder())
-        tracker = ProgressTracker(self.progress_bar, Progress("Building", "Build", 2))
-        with tracker, collector_paused():
-            if network is not None:
-                engine.prepare(network, dtype)
-                if isinstance(self.model, Model):
-                    self.model.decoders = Decoders(
-                        self._threads,
-                        OnEngine(engine, self._threads),
-                        engine.evaluator() if self._compile_python else IN_PYTHON,
-                    )
-                self.model.build(network, progress=tracker.next_stage("Building", "Build"))
-            plan = make_plan(self.model, engine.runs_python)
-            self._probes = plan.probes
-            if self._records_itself:
-                plan = replace(plan, probes=())
-            with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
-                return engine(plan, progress, self._threads, bool(self._compile_python))
 
     def __del__(self) -> None:
         if not self.closed:
@@ -220,47 +166,6 @@ class Simulator(nengo.Simulator):
     def __exit__(self, *exception: Any) -> None:
         self.close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self._turn.hold(self._state)
-
-    def _state(self) -> dict[str, Any]:
-        self._turn.catch_up()
-        signals = {} if self._signals is None else self._engine.signals
-        return {
-            "model": self.model,
-            "signals": {s: array for s, array in signals.items() if not s.readonly},
-            "generators": {op: each.buffer.copy() for op, each in self._engine.generators.items()},
-            "samples": {probe: self.data.raw[probe] for probe in self.model.probes},
-            "seed": self.seed,
-            "progress_bar": self.progress_bar,
-            "optimize": self.optimize,
-            "engine": self._engine.name,
-            "threads": self._threads,
-            "compile_python": self._compile_python,
-            "closed": self.closed,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        compile_python = bool(state["compile_python"])
-        self._restored = state["engine"], state["threads"], compile_python
-        self.__init__(  # type: ignore[misc]  # a subclass may have its own, with nengo's arguments
-            network=None,
-            model=state["model"],
-            dt=state["model"].dt,
-            seed=state["seed"],
-            progress_bar=state["progress_bar"],
-            optimize=state["optimize"],
-        )
-        for signal, value in state["signals"].items():
-            self._engine.signals[signal] = value
-        self._engine.read_clock()
-        for operator, generator in state["generators"].items():
-            self._engine.generators[operator].buffer[:] = generator
-        for probe, samples in state["samples"].items():
-            self.data.raw[probe].extend(samples)
-        if state["closed"]:
-            self.close()
-
     @cached_property
     def dg(self) -> dict[Operator, list[Operator]]:
         """Dict of (Operator, list of Operator): for each operator those that depend on it."""
@@ -278,7 +183,7 @@ class Simulator(nengo.Simulator):
     @property
     def engine(self) -> str:
         """str: name of the engine that the simulator runs on."""
-        return self._engine.name
+        return self._backend.name
 
     @property
     def n_steps(self) -> int:
@@ -286,26 +191,9 @@ class Simulator(nengo.Simulator):
         return self._engine.n_steps
 
     @property
-    def _n_steps(self) -> int:
-        return self._engine.n_steps
-
-    @_n_steps.setter
-    def _n_steps(self, value: int) -> None:
-        self._engine.recording.clock.n_steps = value
-
-    @property
     def plan(self) -> Plan:
         """Plan: what is run; print it to read it."""
         return self._turn.hold(self._engine.explain)
-
-    @property
-    def rng(self) -> np.random.RandomState:
-        """numpy.random.RandomState: what processes without a seed drew theirs from at reset."""
-        return self._engine.rng
-
-    @rng.setter
-    def rng(self, value: np.random.RandomState) -> None:
-        self._engine.rng = value  # until the next reset, as in nengo
 
     @property
     def signals(self) -> LiveSignals | None:
@@ -326,36 +214,9 @@ class Simulator(nengo.Simulator):
         return self._step_order
 
     @property
-    def _steps(self) -> Any:
-        """List of callable: functions that carry a step out, see `StepsByHand`.
-
-        If they are replaced, or the list is changed, they are what a step does, as in nengo.
-        """
-        if self._by_hand is None:
-            by_hand = StepsByHand(self._engine, self._turn.catch_up)
-            by_hand.make(self._step_order, self.seed)
-            self._by_hand = by_hand
-        return self._by_hand.steps
-
-    @_steps.setter
-    def _steps(self, value: Any) -> None:
-        if self._by_hand is None:
-            self._by_hand = StepsByHand(self._engine, self._turn.catch_up, value)
-        else:
-            self._by_hand.steps = value
-
-    @property
     def time(self) -> float:
         """float: simulated time (seconds)."""
         return self._time
-
-    @property
-    def _time(self) -> float:
-        return self._engine.time if self._hand_set_time is None else self._hand_set_time
-
-    @_time.setter
-    def _time(self, value: float) -> None:
-        self._hand_set_time = value
 
     def clear_probes(self) -> None:
         """Forget all probe data.
@@ -393,10 +254,6 @@ class Simulator(nengo.Simulator):
             self._engine.abandon(SimulatorClosed(message))
         self._signals = None
 
-    def _check_open(self, what: str) -> None:
-        if self.closed:
-            raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
-
     def reset(self, seed: int | None = None) -> None:
         """Go back to the state before the first step, and forget all probe data.
 
@@ -417,11 +274,7 @@ class Simulator(nengo.Simulator):
         if seed is not None:
             self.seed = seed
         self._engine.reset(self.seed, self.clear_probes)
-        self._by_hand = self._hand_set_time = None
-        if self._step_order != [*self._engine.plan.operators]:
-            self._steps  # noqa: B018  # carry out what users have made of it from now on
-        if self._records_itself:
-            self._probe_step_time()
+        self._begin_anew()
 
     def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
         """Simulate for a given time, rounded to the nearest step.
@@ -487,34 +340,21 @@ class Simulator(nengo.Simulator):
     def _run_steps(self, steps: int, bar: Any) -> None:
         self._check_open("run")
         with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-            done = self._run_chunks(steps, tracker)
+            done = self._run_pieces(steps, tracker)
             for _ in range(steps - done):
                 self.step()
                 tracker.total_progress.step()
 
-    @property
-    def _is_run_by_engine(self) -> bool:
-        """Whether the engine may carry out many steps, with nothing to be called in between."""
-        return not (
-            self._has_replaced("step")
-            or self._records_itself
-            or (self._by_hand is not None and not self._by_hand.do_what_the_engine_does)
-        )
-
-    def _run_chunks(self, steps: int, tracker: ProgressTracker) -> int:
+    def _run_pieces(self, steps: int, tracker: ProgressTracker) -> int:
         """Have the engine carry out steps for as long as it may; returns how many."""
-        done, chunk = 0, 1
+        done, pieces = 0, self._engine.pieces(steps)
         while done < steps and self._is_run_by_engine:
             self._check_open("run")  # somebody may have closed it meanwhile
-            start = time.perf_counter()
-            n_done = self._engine.run(min(chunk, steps - done))
-            seconds = time.perf_counter() - start
+            n_done = next(pieces)
             if self._records_itself:  # since that step
                 self._probe()
             done += n_done
             tracker.total_progress.step(n_done)
-            # at most tenfold, since the first steps may not be typical
-            chunk = max(1, min(10 * n_done, int(n_done * CHUNK_SECONDS / max(seconds, 1e-9))))
         return done
 
     def step(self) -> None:
@@ -536,49 +376,6 @@ class Simulator(nengo.Simulator):
             self._engine.check_usable()
             by_hand.carry_out()
             self._probe()
-
-    def _has_replaced(self, *names: str) -> bool:
-        """Whether methods are not those of this class any more: nengo calls what is in place."""
-        own, kind = vars(self), type(self)
-        return any(name in own or getattr(kind, name) is not OURS[name] for name in names)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in REPLACEABLE:
-            self._go_on_with_what_is_in_place()
-
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        if name in REPLACEABLE:
-            self._go_on_with_what_is_in_place()
-
-    def _go_on_with_what_is_in_place(self) -> None:
-        """Call what has been replaced, from the step on that is being carried out."""
-        if "_sim_data" in vars(self):  # there is something to go on
-            self._see_replaced()
-            self._engine.pause()
-
-    def _see_replaced(self) -> None:
-        """Leave recording to methods that have been replaced."""
-        if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
-            self._records_itself = True
-            for probe, samples in self._engine.stop_recording().items():
-                self._sim_data[probe] = samples
-
-    def _probe(self) -> None:
-        """Record what is due, after a step that was carried out by hand.
-
-        Simulators that record by themselves have a method in place of this one.
-        """
-        self._probe_step_time()
-        for planned in self._probes:
-            if planned.is_due(self.n_steps):
-                sample = self._engine.signals[planned.signal].copy()
-                self._sim_data[planned.probe].append(sample)
-
-    def _probe_step_time(self) -> None:
-        """Take the number of steps from the signal that counts them."""
-        self._engine.read_clock()
 
     def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
         """Times at which probes took samples, the first one being ``dt``.
@@ -616,57 +413,4 @@ class Simulator(nengo.Simulator):
         return self.dt * steps[steps % period < 1]
 
 
-# What is not this any more was replaced, by a subclass or from outside, and has to be called.
-OURS = {name: vars(Simulator)[name] for name in ("step", "_probe", "_probe_step_time")}
-PROBE, PROBE_STEP_TIME = OURS["_probe"], OURS["_probe_step_time"]
-REPLACEABLE = {*OURS, "_steps"}
-
-
-SIMULATORS: weakref.WeakSet[Simulator] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """A thread that runs a simulator does not exist in a process that another thread forks."""
-    for sim in list(SIMULATORS):
-        if sim._turn.after_fork():
-            sim._engine.lose_run()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Context in which Python does not look for garbage in cycles.
-
-    Building makes many objects, all of which stay: to go through them again and again would take
-    longer and longer.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def n_threads(chosen: int | None) -> int | None:
-    """The number of threads that was asked for, here or in the environment; None if none was.
-
-    Raises
-    ------
-    ValidationError
-        If it is not a positive whole number.
-    """
-    value: Any = os.environ.get("NENGO_JIT_THREADS") or None if chosen is None else chosen
-    if value is None:
-        return None
-    try:
-        number = int(value)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ValidationError(f"Must be a positive whole number (got {value!r})", attr="threads")
-    return number
+Simulator.ours = {name: getattr(Simulator, name) for name in REPLACEABLE}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from threading import RLock
 from time import monotonic
 from types import FrameType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from nengo.exceptions import SimulationError
 
@@ -38,6 +40,7 @@ class Turn:
     def __init__(self, engine: Engine):
         self._engine = engine
         self._lock: Any = RLock()
+        TURNS.add(self)
 
     def hold(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function when it is this thread's turn, and return its result.
@@ -107,19 +110,23 @@ class Turn:
                     return str(innermost.f_globals.get("__name__"))
         return ""
 
-    def after_fork(self) -> bool:
-        """Take the turn from a thread that does not exist in this process, which was forked.
-
-        Returns
-        -------
-        bool
-            Whether there was one.
-        """
+    def after_fork(self) -> None:
+        """Take the turn from a thread that does not exist in this process, which was forked."""
         if self._lock.acquire(False):
             self._lock.release()
-            return False
-        self._lock._at_fork_reinit()
-        return True
+        else:
+            self._lock._at_fork_reinit()
+            self._engine.lose_run()
 
 
 HOLD, WAIT = Turn.hold.__code__, Turn._wait.__code__
+TURNS: WeakSet[Turn] = WeakSet()
+
+
+def _after_fork() -> None:
+    for turn in list(TURNS):
+        turn.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

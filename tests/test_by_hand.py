@@ -114,7 +114,7 @@ class TestMethods:
     def test_the_class_is_changed_later(self, is_nengos, name):
         def use(sim):
             calls, kind = [], type(sim)
-            method = vars(kind)[name]
+            method = getattr(kind, name)
             sim.run_steps(5)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(kind, name, lambda sim: (calls.append(1), method(sim)))

@@ -65,14 +65,14 @@ def named_defaults(function):
 
 
 def test_signature_is_nengos_and_more_by_keyword():
-    for name, default in (("engine", None), ("threads", None), ("compile_python", True)):
+    for name, default in (("engine", None), ("threads", None), ("compile_python", None)):
         extra = inspect.signature(nengo_jit.Simulator).parameters[name]
         assert (extra.kind, extra.default) == (inspect.Parameter.KEYWORD_ONLY, default)
     assert named_defaults(nengo_jit.Simulator) == [
         *named_defaults(nengo.Simulator),
         ("engine", None),
         ("threads", None),
-        ("compile_python", True),
+        ("compile_python", None),
     ]
 
 
@@ -375,15 +375,17 @@ def test_pickling_in_mid_run_and_going_on_equals_not_stopping(network):
         assert np.array_equal(copy.data[loaded["probe"]], expected)
 
 
-def test_noise_goes_on_after_unpickling():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_noise_goes_on_after_unpickling(engine):
     with nengo.Network(seed=0) as net:
         noises = [
             nengo.Node(nengo.processes.WhiteNoise(nengo.dists.Gaussian(0, 1)), size_out=3),
             nengo.Node(nengo.processes.FilteredNoise(synapse=nengo.Alpha(0.01)), size_out=2),
             nengo.Node(nengo.processes.WhiteSignal(0.05, high=100), size_out=1),
+            nengo.Ensemble(10, 1, neuron_type=nengo.PoissonSpiking(nengo.LIFRate())),
         ]
         probes = [nengo.Probe(node) for node in noises]
-    with nengo_jit.Simulator(net, engine="cpu", progress_bar=False) as sim:
+    with nengo_jit.Simulator(net, engine=engine, progress_bar=False) as sim:
         sim.run_steps(7)
         pickled = pickle.dumps({"sim": sim, "probes": probes})
         sim.run_steps(9)
@@ -392,6 +394,23 @@ def test_noise_goes_on_after_unpickling():
         copy.run_steps(9)
         for probe, its_copy in zip(probes, loaded["probes"]):
             assert np.array_equal(sim.data[probe], copy.data[its_copy])
+
+
+def test_a_reset_seed_and_options_are_pickled(capsys):
+    with nengo.Network(seed=0) as net:
+        probe = nengo.Probe(nengo.Node(nengo.processes.WhiteSignal(0.05, high=100), size_out=1))
+    options = {"engine": "cpu", "threads": 1, "compile_python": "report"}
+    with nengo_jit.Simulator(net, progress_bar=False, **options) as sim:
+        sim.reset(seed=8)
+        pickled = pickle.dumps({"sim": sim, "probe": probe})
+        sim.run_steps(9)
+        capsys.readouterr()
+    loaded = pickle.loads(pickled)
+    with loaded["sim"] as copy:
+        assert capsys.readouterr().out == ""  # there is one report
+        assert (copy.seed, copy.engine, copy._engine.threads) == (8, "cpu", 1)
+        copy.run_steps(9)
+        assert np.array_equal(sim.data[probe], copy.data[loaded["probe"]])
 
 
 def test_a_closed_simulator_pickles_as_closed(network):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from nengo.neurons import NeuronType
 
-from nengo_jit.engines.base import Engine
+from nengo_jit.engines.backend import Backend
 from nengo_jit.ir.model import Model
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy
@@ -13,7 +15,6 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.neurons.rates import DT, Method
 from nengo_jit.parallel import n_cores, parallel_map
-from nengo_jit.planner.plan import make_plan
 from nengo_jit.settings import settings
 
 POPULATION = 4096  # neurons that are run together: their state stays in a core's cache
@@ -24,21 +25,20 @@ class OnEngine(Method):
 
     Parameters
     ----------
-    engine : type
-        Which engine.
-    threads : int, optional
-        How many threads to use at most; as many as there are cores by default.
+    backend : Backend
+        That of the engine, with the number of threads to use at most among its options.
     """
 
-    def __init__(self, engine: type[Engine], threads: int | None = None):
-        self.engine = engine
-        self.threads = n_cores() if threads is None else threads
+    def __init__(self, backend: Backend):
+        self.backend = backend
+        self.threads = backend.options.threads or n_cores()
 
     def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
         parts = np.array_split(J, min(self.threads, -(-len(J) // POPULATION)) or 1)
         if settings().float_dtype != J.dtype:  # engines have one precision at a time
             return super().settle(neurons, formula, J)
-        populations = [Population(self.engine, neurons, formula, part) for part in parts]
+        alone = type(self.backend)(replace(self.backend.options, threads=1))
+        populations = [Population(alone, neurons, formula, part) for part in parts]
         return np.concatenate(list(parallel_map(Population.settle, populations, self.threads)))
 
     def compute(
@@ -50,7 +50,7 @@ class OnEngine(Method):
         parameters: tuple[float, ...],
         result: np.ndarray,
     ) -> None:
-        compute = self.engine.rates_by(formula)
+        compute = self.backend.rates_by(formula)
         if compute is None:
             super().compute(formula, x, gain, bias, parameters, result)
         else:
@@ -62,8 +62,8 @@ class Population:
 
     Parameters
     ----------
-    engine : type
-        Which engine.
+    backend : Backend
+        That of the engine.
     neurons : nengo.neurons.NeuronType
         What to run.
     formula : Formula
@@ -72,7 +72,7 @@ class Population:
         Currents (dimensionless).
     """
 
-    def __init__(self, engine: type[Engine], neurons: NeuronType, formula: Formula, J: np.ndarray):
+    def __init__(self, backend: Backend, neurons: NeuronType, formula: Formula, J: np.ndarray):
         assert formula.settling is not None
         self.settling = formula.settling
         self.J = J
@@ -83,7 +83,7 @@ class Population:
         model = Model(dt=DT)
         model.add_op(SimNeurons(neurons, self.input, output, dict(zip(formula.states, states))))
         model.add_op(Copy(output, self.total, inc=True))
-        self.engine = engine(make_plan(model, engine.runs_python), threads=1)
+        self.engine = backend.compile(backend.plan(model))
 
     def settle(self) -> np.ndarray:
         """Mean output of each neuron (hertz) once it has settled."""

@@ -57,9 +57,10 @@ class Recording:
 
     def __init__(self, probes: Iterable[ProbePlan], signals: Any):
         self.clock = Clock()
+        self._probes = tuple(probes)
         self.recorders = {
             planned.probe: Recorder(signals[planned.signal], planned.period, self.clock)
-            for planned in probes
+            for planned in self._probes
         }
         self._targets = {
             probe: self._make(recorder, 0, recorder.block)
@@ -149,6 +150,21 @@ class Recording:
         self.recorders, self._targets = {}, {}
         self.clock.calls = 0
         return targets
+
+    def complete(self, n_steps: int) -> None:
+        """Record what is due at the end of a step, and let the step count.
+
+        Parameters
+        ----------
+        n_steps : int
+            The number of the step, counted from one.
+        """
+        for planned, recorder in zip(self._probes, self.recorders.values()):
+            if planned.is_due(n_steps):
+                recorder.write()
+            else:
+                recorder.skip()
+        self.clock.complete(n_steps)
 
     def deliver(self) -> None:
         """Append what is to be appended; to be called when a step is complete, by who runs it."""

@@ -18,6 +18,7 @@ from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.selection import selects_twice
 
 Step = Callable[[], None]
+Compute = Callable[[], tuple[Any, ...]]
 
 
 def operand(role: str, index: int = 0) -> Any:
@@ -105,22 +106,19 @@ class Operator(reference.Operator):
             if signal not in signals:
                 signals.init(signal)
 
-    @property
     def inputs(self) -> list[Signal]:
-        """List of Signal: whose values `compute` takes: what is read, and what it continues from.
+        """Signals whose values `compute` takes: what is read, and what it continues from.
 
         The latter are signals that are set or updated, with their values before that.
         """
         return list(self.reads)
 
-    @property
     def outputs(self) -> list[Signal]:
-        """List of Signal: whose values `compute` returns."""
+        """Signals whose values `compute` returns."""
         return [*self.sets, *self.incs, *self.updates]
 
-    @property
     def place(self) -> Any:
-        """Object: index of the elements of the output that are set or incremented."""
+        """Index of those elements of the output that are set or incremented."""
         return Ellipsis
 
     def parameters(self, dt: float) -> tuple[Any, ...] | None:
@@ -210,38 +208,61 @@ class Operator(reference.Operator):
         self.check(signals)
         parameters = self.parameters(dt)
         assert parameters is not None, "an operator without parameters has a step of its own"
-        arguments = *parameters, *(signals[signal] for signal in self.inputs)
-        compute: Callable[[], tuple[Any, ...]] = partial(self.compute, np, *arguments)
-        targets = [signals[signal] for signal in self.outputs]
+        inputs = [signals[signal] for signal in self.inputs()]
+        compute: Compute = partial(self.compute, np, *parameters, *inputs)
+        targets = [signals[signal] for signal in self.outputs()]
+        if len(targets) != 1:
+            return writing_all(compute, targets, [s in self.incs for s in self.outputs()])
         if self.incs:
-            (target,) = targets
-            return adding(compute, target, self.place)
-        if len(targets) == 1:
-            return assigning(compute, targets[0], self.place)
-
-        def step_assigning_all() -> None:
-            for target, value in zip(targets, compute()):
-                target[...] = value
-
-        return step_assigning_all
+            return adding(compute, targets[0], self.place())
+        return assigning(compute if inputs else always(compute()), targets[0], self.place())
 
 
-def assigning(compute: Callable[[], tuple[Any, ...]], target: Any, place: Any) -> Step:
-    """The step that assigns what is computed to elements of an array."""
+def always(values: tuple[Any, ...]) -> Compute:
+    """What computes the same in each step."""
+    return lambda: values
+
+
+def assigning(compute: Compute, target: Any, place: Any) -> Step:
+    """The step that assigns what is computed to an array, or to elements of it."""
 
     def step_assigning() -> None:
+        target[...] = compute()[0]
+
+    def step_assigning_elements() -> None:
         target[place] = compute()[0]
 
-    return step_assigning
+    return step_assigning if place is Ellipsis else step_assigning_elements
 
 
-def adding(compute: Callable[[], tuple[Any, ...]], target: Any, place: Any) -> Step:
-    """The step that adds what is computed to elements of an array, repeatedly where named so."""
+def writing_all(compute: Compute, targets: list[Any], is_added: list[bool]) -> Step:
+    """The step that assigns or adds what is computed to several arrays."""
+    values: tuple[Any, ...] = ()  # are kept: large blocks that are freed take long to get again
+
+    def step_writing_all() -> None:
+        nonlocal values
+        values = compute()
+        for target, adds, value in zip(targets, is_added, values):
+            if adds:
+                target[...] += value
+            else:
+                target[...] = value
+
+    return step_writing_all
+
+
+def adding(compute: Compute, target: Any, place: Any) -> Step:
+    """The step that adds what is computed to an array, or to elements of it."""
 
     def step_adding() -> None:
+        np.add(target, compute()[0], target)  # sooner than +=
+
+    def step_adding_to_elements() -> None:
         target[place] += compute()[0]
 
     def step_adding_repeatedly() -> None:
         np.add.at(target, place, compute()[0])
 
-    return step_adding_repeatedly if selects_twice(place, target.shape) else step_adding
+    if place is Ellipsis:
+        return step_adding
+    return step_adding_repeatedly if selects_twice(place, target.shape) else step_adding_to_elements

@@ -81,7 +81,7 @@ def computation(operator: Any, dt: float) -> Computation | None:
     if parameters is None:
         return None
     return Computation(
-        operator.compute, parameters, operator.inputs, operator.outputs, operator.place
+        operator.compute, parameters, operator.inputs(), operator.outputs(), operator.place()
     )
 
 

@@ -299,7 +299,6 @@ class SimRLS(Operator, reference.SimRLS):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered} -> {self.delta}"
 
-    @property
     def inputs(self) -> list[Signal]:
         return [*self.reads, self.inv_gamma]
 

@@ -96,11 +96,9 @@ class SimNeurons(Operator, reference.SimNeurons):
     def _descstr(self) -> str:
         return f"{self.neurons}, {self.J}, {self.output}"
 
-    @property
     def inputs(self) -> list[Signal]:
         return [self.J, *self._states]
 
-    @property
     def outputs(self) -> list[Signal]:
         return [self.output, *self._states]
 

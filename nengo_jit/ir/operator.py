@@ -41,7 +41,6 @@ class TimeUpdate(Operator, reference.TimeUpdate):
     def __init__(self, step: Signal, time: Signal, tag: str | None = None):
         Operator.__init__(self, tag, sets=[step, time], incs=[], reads=[], updates=[])
 
-    @property
     def inputs(self) -> list[Signal]:
         return [self.step]
 
@@ -158,7 +157,6 @@ class Copy(Operator, reference.Copy):
         source = selected(self.src, self.src_slice)
         return f"{source} -> {selected(self.dst, self.dst_slice)}, inc={self.inc}"
 
-    @property
     def place(self) -> Any:
         return as_selection(self.dst_slice)
 
@@ -169,7 +167,7 @@ class Copy(Operator, reference.Copy):
         return len(self.src.shape) > 1 and is_list_of_indices(selection), selection
 
     def check(self, signals: SignalDict) -> None:
-        if not self.inc and selects_twice(self.place, self.dst.shape):
+        if not self.inc and selects_twice(self.place(), self.dst.shape):
             raise BuildError(
                 f"{self}: Cannot have repeated indices in ``dst_slice`` "
                 "when copy is not an increment"
@@ -292,7 +290,9 @@ class DotInc(Operator, reference.DotInc):
     @staticmethod
     def compute(xp: Any, shape: Any, A: Any, X: Any) -> tuple[Any, ...]:
         product = dot(A, X)
-        return (product if shape in (None, product.shape) else xp.reshape(product, shape),)
+        if shape is None or product.shape == shape:
+            return (product,)
+        return (xp.reshape(product, shape),)
 
 
 def needs_reshape(A: Signal, X: Signal, Y: Signal, tag: str | None = None) -> bool:

@@ -101,7 +101,6 @@ class SimProcess(Operator, reference.SimProcess):
     def _descstr(self) -> str:
         return f"{self.process}, {self.input} -> {self.output}"
 
-    @property
     def inputs(self) -> list[Signal]:
         return [*self.reads[1:], *self.state.values()]
 

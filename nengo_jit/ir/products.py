@@ -13,15 +13,17 @@ def dot(a: Any, b: Any) -> Any:
     Where arrays have a method ``dot``, it is used: NumPy's is what nengo uses, and its ``@`` rounds
     differently for some layouts in memory. SciPy's sparse matrices have one, too.
     """
-    method = getattr(a, "dot", None)
-    if method is not None:
-        return method(b)
-    return a @ b if a.ndim and b.ndim else a * b
+    try:
+        method = a.dot
+    except AttributeError:
+        return a @ b if a.ndim and b.ndim else a * b
+    return method(b)
 
 
 def outer(xp: Any, a: Any, b: Any) -> Any:
     """Matrix of the products of all elements of one array with all elements of another."""
-    return xp.reshape(a, (-1, 1)) * xp.reshape(b, (1, -1))
+    column = a[:, None] if a.ndim == 1 else xp.reshape(a, (-1, 1))
+    return column * (b if b.ndim == 1 else xp.reshape(b, (-1,)))
 
 
 def dot_by_groups(xp: Any, a: Any, b: Any) -> Any:

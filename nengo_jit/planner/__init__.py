@@ -1,6 +1,7 @@
 """The planner: a Model becomes a Plan, which says what runs in which order."""
 
 from nengo_jit.planner.graph import dependency_graph, topological_order
-from nengo_jit.planner.plan import Plan, ProbePlan, make_plan
+from nengo_jit.planner.passes import Pass, make_plan
+from nengo_jit.planner.plan import Plan, ProbePlan
 
-__all__ = ["Plan", "ProbePlan", "dependency_graph", "make_plan", "topological_order"]
+__all__ = ["Pass", "Plan", "ProbePlan", "dependency_graph", "make_plan", "topological_order"]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.model import Model
 from nengo_jit.ir.signal import Signal
-from nengo_jit.planner.fold import steady
-from nengo_jit.planner.graph import Graph, dependency_graph, operators_before, topological_order
-from nengo_jit.planner.layout import Runs, layout
-from nengo_jit.planner.levels import levels
-from nengo_jit.planner.looks import with_looks
-from nengo_jit.planner.merge import Group, merge
+from nengo_jit.planner.graph import Graph
+from nengo_jit.planner.layout import Runs
+from nengo_jit.planner.merge import Group
 from nengo_jit.planner.printing import Execution, by_execution, by_group, duration, in_order
-from nengo_jit.planner.unread import unread
-from nengo_jit.planner.verify import verify_calls, verify_groups, verify_layout, verify_order
 
 NAMED = 3  # signals that are listed by name when a plan is printed
 
@@ -49,6 +42,8 @@ class ProbePlan:
 class Plan:
     """A model, ready for an engine to run. Printing it shows a table of the groups.
 
+    What the passes of a backend have not filled in is empty, see `nengo_jit.planner.passes`.
+
     Attributes
     ----------
     dt : float
@@ -60,13 +55,12 @@ class Plan:
     graph : dict of (Operator, list of Operator)
         From each operator to those that depend on it directly, in the order in which they were
         added to the model.
+    probes : tuple of ProbePlan
+        What is recorded.
     steady : frozenset of Operator
         Those that need to be carried out in the first step only.
     unread : frozenset of Operator
         Those that need to be carried out only when somebody looks at signals after a run.
-        (The reference engine carries out all operators in every step.)
-    probes : tuple of ProbePlan
-        What is recorded.
     callers : frozenset of Operator
         Those that the groups are made for to call Python: their levels are in nengo's order.
         Within a level an engine has to call them in the order of ``operators``.
@@ -89,50 +83,15 @@ class Plan:
     time: Signal
     operators: tuple[Operator, ...]
     graph: Graph
-    steady: frozenset[Operator]
-    unread: frozenset[Operator]
     probes: tuple[ProbePlan, ...]
+    steady: frozenset[Operator] = frozenset()
+    unread: frozenset[Operator] = frozenset()
     callers: frozenset[Operator] = frozenset()
     groups: tuple[Group, ...] = ()
     runs: Runs = ()
     executions: tuple[Execution, ...] = ()
     in_python: tuple[tuple[Operator, str], ...] = ()
     compiled: tuple[tuple[Operator, str], ...] = ()
-
-    def grouped(self, callers: Iterable[Operator]) -> Plan:
-        """The same plan, with the groups for an engine that calls Python for some operators."""
-        callers = frozenset(callers)
-        groups = merge(list(self.graph), levels(self.graph, self.operators, callers))
-        verify_groups(self.graph, groups)
-        verify_calls(self.operators, groups, callers)
-        runs = layout(groups)
-        verify_layout(groups, runs)
-        return replace(self, callers=callers, groups=groups, runs=runs)
-
-    def looked_at(
-        self, looks: Mapping[Any, Collection[Signal]], public: Collection[Signal]
-    ) -> Plan:
-        """The plan for when code of users looks at more memory than its operators say.
-
-        Parameters
-        ----------
-        looks : mapping of (Operator, collection of Signal)
-            For each operator that calls code of users: bases that this code looks at.
-        public : collection of Signal
-            Bases that any code of users may look at, in other threads, too.
-        """
-        exposed = {*public, *(base for bases in looks.values() for base in bases)}
-        before = operators_before(self.graph)
-        recorded = [planned.signal for planned in self.probes]
-        plan = replace(
-            self,
-            steady=steady(self.graph, before, self.operators, exposed),
-            unread=unread(self.graph, before, self.operators, recorded, exposed),
-        )
-        graph = with_looks(self.graph, self.operators, looks, public)
-        if all(len(graph[operator]) == len(self.graph[operator]) for operator in graph):
-            return plan
-        return replace(plan, graph=graph).grouped(self.callers)
 
     def __str__(self) -> str:
         how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
@@ -169,49 +128,3 @@ class Plan:
                 for operator, reason in self.compiled
             ),
         ]
-
-
-def make_plan(model: Model, runs_python: Callable[[Any], bool] = lambda operator: False) -> Plan:
-    """Plan how to run a model.
-
-    Parameters
-    ----------
-    model : Model or nengo.builder.Model
-        What to run.
-    runs_python : callable
-        Tells which operators call Python while they run. They come in nengo's order; they, and
-        what they depend on, come first in a step, so that little has changed yet if one raises.
-
-    Returns
-    -------
-    Plan
-
-    Raises
-    ------
-    BuildError
-        If there is no order in which the operators could run.
-    """
-    operators = [op for op in model.operators if hasattr(op, "make_step")]
-    graph = dependency_graph(operators)
-    order = topological_order(graph)
-    verify_order(graph, order)
-    probes = tuple(
-        ProbePlan(
-            probe=probe,
-            signal=model.sig[probe]["in"],
-            period=1 if probe.sample_every is None else probe.sample_every / model.dt,
-        )
-        for probe in model.probes
-    )
-    before = operators_before(graph)
-    plan = Plan(
-        dt=model.dt,
-        step=model.step,
-        time=model.time,
-        operators=tuple(order),
-        graph=graph,
-        steady=steady(graph, before, order),
-        unread=unread(graph, before, order, [planned.signal for planned in probes]),
-        probes=probes,
-    )
-    return plan.grouped(filter(runs_python, order))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from nengo_jit.ir.signal import Signal
+from nengo_jit.planner.fold import is_stateless
 from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.layout import Runs
 from nengo_jit.planner.merge import Group
@@ -24,6 +26,31 @@ def verify_order(graph: Graph, order: Sequence[Any]) -> None:
         for dependent in dependents:
             if place[operator] >= place[dependent]:
                 raise PlanError(f"{dependent} comes before {operator}, which it depends on")
+
+
+def verify_steady(graph: Graph, steady: Collection[Any]) -> None:
+    """Check that steady operators have no state, and depend on steady operators only."""
+    _verify_stateless(graph, steady)
+    for operator, dependents in graph.items():
+        if operator not in steady and any(each in steady for each in dependents):
+            raise PlanError(f"a steady operator depends on {operator}, which is not steady")
+
+
+def verify_unread(graph: Graph, unread: Collection[Any], recorded: Iterable[Signal]) -> None:
+    """Check that what unread operators write is read by each other only."""
+    _verify_stateless(graph, unread)
+    bases = {signal.base for signal in recorded}
+    for operator in unread:
+        if any(signal.base in bases for signal in (*operator.sets, *operator.incs)):
+            raise PlanError(f"a probe records what {operator} writes, which counts as unread")
+        if not all(each in unread for each in graph[operator]):
+            raise PlanError(f"other operators depend on {operator}, which counts as unread")
+
+
+def _verify_stateless(graph: Graph, chosen: Collection[Any]) -> None:
+    for operator in chosen:
+        if operator not in graph or not is_stateless(operator):
+            raise PlanError(f"{operator} must be carried out in every step")
 
 
 def verify_groups(graph: Graph, groups: Sequence[Group]) -> None:

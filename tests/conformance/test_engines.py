@@ -11,16 +11,17 @@ from typing import Any
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from hypothesis import HealthCheck, assume, given, settings
 from nengo.exceptions import BuildError
 
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Operator
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 
 pytest.importorskip("numba")
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -38,8 +39,8 @@ def build(network: nengo.Network) -> Model:
     return model
 
 
-def make_engine(model: Model, engine: Any = CpuEngine, seed: int = 1) -> Any:
-    made = engine(make_plan(model, engine.runs_python))
+def make_engine(model: Model, engine: Any = CpuBackend, seed: int = 1) -> Any:
+    made = compiled(model, engine)
     made.reset(seed)
     return made
 
@@ -95,8 +96,8 @@ class Comparison:
 
     def __init__(self, model: Model, other: Model, rtol: float = RTOL):
         self.rtol = rtol
-        self.engine = make_engine(model, CpuEngine)
-        self.oracle = make_engine(other, ReferenceEngine)
+        self.engine = make_engine(model, CpuBackend)
+        self.oracle = make_engine(other, ReferenceBackend)
         self.ours = {
             theirs: mine
             for operator, other_operator in zip(model.operators, other.operators)
@@ -209,7 +210,7 @@ def test_benchmark_models_agree(name):
     options = {"n_neurons": 100} if name == "noisy_mix" else {}  # twelve slow builds, twice
     model = build(MODELS[name](**options))
     other = build(MODELS[name](**options)) if name in KEEPS_STATE else model
-    engine, oracle = make_engine(model), make_engine(other, ReferenceEngine)
+    engine, oracle = make_engine(model), make_engine(other, ReferenceBackend)
     engine.run(200)
     oracle.run(200)
     for mine, theirs in zip(all_samples(engine), all_samples(oracle)):
@@ -276,7 +277,7 @@ def test_learning_in_the_long_run_is_statistically_the_same(rule):
     make, rule_type = LEARNING[rule]
     net = make(rule_type)
     model = build(net)
-    engine, oracle = make_engine(model), make_engine(model, ReferenceEngine)
+    engine, oracle = make_engine(model), make_engine(model, ReferenceBackend)
     for each in (engine, oracle):
         each.run(10_000)
     mine, theirs = samples(engine, net.weights), samples(oracle, net.weights)
@@ -341,7 +342,7 @@ def everything():
 
 
 def test_everything_agrees(everything):
-    engine, oracle = make_engine(everything), make_engine(everything, ReferenceEngine)
+    engine, oracle = make_engine(everything), make_engine(everything, ReferenceBackend)
     engine.run(100)
     oracle.run(100)
     for mine, theirs in zip(all_samples(engine), all_samples(oracle)):
@@ -376,7 +377,7 @@ def test_a_reset_repeats_every_bit(everything):
 
 
 def test_two_engines_of_one_plan_do_not_share_memory(everything):
-    plan = make_plan(everything, CpuEngine.runs_python)
+    plan = CpuBackend().plan(everything)
     engine, other = CpuEngine(plan), CpuEngine(plan)
     engine.reset(1)
     other.reset(1)
@@ -411,7 +412,7 @@ def test_single_precision_is_close_to_double(name, options):
 def test_single_precision_agrees_with_the_reference_engine():
     nengo.rc.set("precision", "bits", "32")
     model = build(MODELS["integrator"]())
-    engine, oracle = make_engine(model), make_engine(model, ReferenceEngine)
+    engine, oracle = make_engine(model), make_engine(model, ReferenceBackend)
     engine.run(50)
     oracle.run(50)
     for a, b in zip(all_samples(engine), all_samples(oracle)):
@@ -547,7 +548,7 @@ def test_probes_of_views_take_the_right_elements_at_the_right_times(matrix_model
 
 
 def test_writing_to_signals_between_runs_acts_as_on_the_reference_engine(everything):
-    engine, oracle = make_engine(everything), make_engine(everything, ReferenceEngine)
+    engine, oracle = make_engine(everything), make_engine(everything, ReferenceBackend)
     rng = np.random.RandomState(0)
     writable = dict.fromkeys(
         signal
@@ -588,7 +589,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-@pytest.mark.parametrize("engine", [CpuEngine, ReferenceEngine])
+@pytest.mark.parametrize("engine", [CpuBackend, ReferenceBackend])
 def test_what_cannot_be_carried_out_is_refused(what, engine):
     model = Model()
     a, b, m = (Signal(np.ones(shape), name="x") for shape in (3, 3, (3, 3)))
@@ -616,14 +617,14 @@ def test_products_of_every_shape_agree():
         model.add_op(ElementwiseInc(A, Signal(rng.randn(*shape), name="X"), Y))
         model.add_op(ElementwiseInc(Signal(rng.randn(1), name="a"), A, Y)) if shape else None
         model.add_op(ElementwiseInc(A, Signal(rng.randn(1), name="x"), Y)) if shape else None
-    engine, oracle = make_engine(model), make_engine(model, ReferenceEngine)
+    engine, oracle = make_engine(model), make_engine(model, ReferenceBackend)
     engine.run(3)
     oracle.run(3)
     for signal in targets:
         assert relative_error(engine.signals[signal], oracle.signals[signal]) < 1e-12
 
 
-@pytest.mark.parametrize("engine", [CpuEngine, ReferenceEngine])
+@pytest.mark.parametrize("engine", [CpuBackend, ReferenceBackend])
 def test_sparse_weights_can_be_probed(engine):
     pytest.importorskip("scipy.sparse")
     transform = nengo.Sparse((2, 2), indices=[[0, 1], [1, 0]], init=[1.0, 2.0])

@@ -1,13 +1,17 @@
 """What holds for every engine, whatever it runs on."""
 
+from itertools import pairwise
+
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from nengo.exceptions import ValidationError
 
+import nengo_jit
 from nengo_jit.builder import Model
-from nengo_jit.engines import ENGINES, engine_class
-from nengo_jit.planner import make_plan
+from nengo_jit.engines import ENGINES, backend_class, base
+from nengo_jit.engines.reference import ReferenceEngine
 
 
 @pytest.fixture(params=ENGINES)
@@ -15,8 +19,7 @@ def make_engine(request):
     def make(network, seed=1):
         model = Model()
         model.build(network)
-        engine_type = engine_class(request.param)
-        engine = engine_type(make_plan(model, engine_type.runs_python))
+        engine = compiled(model, request.param)
         engine.reset(seed)
         return engine
 
@@ -165,11 +168,53 @@ def test_settings_for_errors_of_numpy_are_put_back(make_engine):
     assert samples(engine, probe).ravel().tolist() == [1.0, 1.0, 1.0]
 
 
+def test_pieces_of_a_run_add_up_to_it(make_engine, network, monkeypatch):
+    whole, parts = make_engine(network), make_engine(network)
+    whole.run(200)
+    pieces = list(parts.pieces(200))
+    assert sum(pieces) == parts.n_steps == 200
+    assert pieces[0] == 1
+    assert all(later <= 10 * earlier for earlier, later in pairwise(pieces))
+    assert np.array_equal(samples(whole, network.probe), samples(parts, network.probe))
+    monkeypatch.setattr(base, "PIECE_SECONDS", 0.0)  # as short as can be
+    assert list(parts.pieces(5)) == [1] * 5
+    assert list(parts.pieces(0)) == []
+
+
+def test_a_paused_run_goes_on_with_the_next_piece(make_engine):
+    def pause(t):
+        if round(1000 * t) in (3, 5):
+            engine.pause()
+        return t
+
+    with nengo.Network() as net:
+        nengo.Node(pause, size_out=1)
+    engine = make_engine(net)
+    assert engine.run(4) == 3
+    assert list(engine.pieces(4)) == [1, 1, 2]
+
+
+def test_an_engine_cuts_runs_as_it_likes(monkeypatch):
+    taken = []
+
+    def pieces(engine, n_steps):
+        while n_steps > 0:
+            taken.append(engine.run(min(7, n_steps)))
+            n_steps -= taken[-1]
+            yield taken[-1]
+
+    monkeypatch.setattr(ReferenceEngine, "pieces", pieces)
+    with nengo_jit.Simulator(nengo.Network(), engine="reference") as sim:
+        sim.run_steps(20)
+        assert sim.n_steps == 20
+    assert taken == [7, 7, 6]
+
+
 def test_engines_are_found_by_name():
-    assert [engine_class(name).name for name in ENGINES] == list(ENGINES)
-    assert engine_class(None).name == next(iter(ENGINES))
+    assert [backend_class(name).name for name in ENGINES] == list(ENGINES)
+    assert backend_class().name == next(iter(ENGINES))
 
 
 def test_an_unknown_engine_lists_the_known():
     with pytest.raises(ValidationError, match=r"'warp'.*'reference'"):
-        engine_class("warp")
+        backend_class("warp")

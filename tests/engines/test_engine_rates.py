@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines import ENGINES, engine_class
+from nengo_jit.engines import ENGINES, backend_class
 from nengo_jit.engines.rates import POPULATION, OnEngine
 from nengo_jit.neurons.rates import rates
+from nengo_jit.options import Options
 
 NEURONS = [
     nengo.Izhikevich(),
@@ -32,7 +33,7 @@ BY_FORMULA = [
 def test_rates_are_nengos(engine, neurons):
     rng = np.random.RandomState(0)
     x, gain, bias = rng.randn(30, 20), 20 * rng.rand(20), 10 * rng.randn(20)
-    method = OnEngine(engine_class(engine), threads=1)
+    method = OnEngine(backend_class(engine)(Options(threads=1)))
     expected = neurons.rates(x, gain, bias)
     np.testing.assert_array_equal(rates(neurons, x, gain, bias, method), expected)
 
@@ -45,7 +46,7 @@ def test_rates_by_formula(engine, neurons):
     x[0], gain[0], bias[0] = 0.0, 1.0, 1.0  # at the threshold
     with np.errstate(all="ignore"):
         expected = neurons.rates(x, gain, bias)
-    method = OnEngine(engine_class(engine), threads=2)
+    method = OnEngine(backend_class(engine)(Options(threads=2)))
     ours = rates(neurons, x, gain, bias, method)
     np.testing.assert_allclose(ours, expected, rtol=1e-13)
     assert np.count_nonzero(ours) > 1000
@@ -54,7 +55,7 @@ def test_rates_by_formula(engine, neurons):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_many_neurons(threads):
     J = np.linspace(-40, 40, 2 * POPULATION + 10)[:, np.newaxis]
-    method = OnEngine(engine_class(None), threads)
+    method = OnEngine(backend_class()(Options(threads=threads)))
     ours = rates(nengo.Izhikevich(), J, np.ones(1), np.zeros(1), method)
     chosen = slice(None, None, 97)
     expected = nengo.Izhikevich().rates(J[chosen], np.ones(1), np.zeros(1))

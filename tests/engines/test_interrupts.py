@@ -7,12 +7,12 @@ from pathlib import Path
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 
 import nengo_jit.engines
 from nengo_jit.builder import Model
-from nengo_jit.engines import ENGINES, engine_class, recorder, samples
+from nengo_jit.engines import ENGINES, recorder, samples
 from nengo_jit.engines.cpu import callbacks
-from nengo_jit.planner import make_plan
 
 FOLDER = Path(nengo_jit.engines.__file__).parent
 NAMES = ("samples.py", "recorder.py", "recording.py", "reference.py", "base.py", "cpu/recorder.py")
@@ -20,7 +20,7 @@ FILES = {str(FOLDER / name) for name in NAMES}
 
 
 @pytest.fixture(autouse=True)
-def compiled(monkeypatch):
+def with_tapes(monkeypatch):
     """Functions are compiled, in spite of the tracer that interrupts."""
     monkeypatch.setattr(callbacks, "calls_are_observed", lambda: False)
 
@@ -68,8 +68,7 @@ class Example:
             self.listed = nengo.Probe(clock)
         model = Model()
         model.build(net)
-        engine_type = engine_class(name)
-        self.engine = engine_type(make_plan(model, engine_type.runs_python))
+        self.engine = compiled(model, name)
         self.engine.reset(0)
         self.taken = {probe: [] for probe in (self.each, self.third, self.listed)}
 

@@ -1,16 +1,15 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from nengo.builder.operator import Operator as NengoOperator
 
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.signal import ALIGNMENT, address
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
 
 
 def engine_for(model):
-    engine = ReferenceEngine(make_plan(model))
+    engine = compiled(model, "reference")
     engine.reset(0)
     return engine
 

@@ -18,7 +18,6 @@ from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc, TimeUpdate
 from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.processes import SimProcess
-from nengo_jit.ir.products import rows_of
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
@@ -332,12 +331,3 @@ def test_a_step_that_is_replaced_is_not_computed():
     assert computation(operator, DT) is not None
     operator.make_step = lambda signals, dt, rng: lambda: None
     assert computation(operator, DT) is None
-
-
-def test_rows_of_a_sparse_matrix():
-    matrix = scipy.sparse.coo_matrix(([1.0, 2.0, 3.0, 4.0], ([0, 2, 2, 0], [1, 0, 3, 1])), (3, 4))
-    rows = rows_of(matrix)
-    assert rows.numbers.shape == rows.columns.shape == (2, 3)
-    np.testing.assert_array_equal(rows.dot(np.array([1.0, 10.0, 100.0, 1000.0])), [50, 0, 3002])
-    empty = rows_of(scipy.sparse.csr_matrix((3, 4)))
-    np.testing.assert_array_equal(empty.dot(np.ones(4)), np.zeros(3))

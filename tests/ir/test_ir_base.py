@@ -11,6 +11,7 @@ from nengo.builder.signal import SignalDict as NengoSignalDict
 from random_signals import random_signal
 
 from nengo_jit.ir.base import Operator
+from nengo_jit.ir.compute import computation
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.operator import Reset
 from nengo_jit.ir.signal import Signal
@@ -285,3 +286,38 @@ class TestOperator:
         operator.sets = [other]
         assert operator.dst is other
         assert run(operator)[other] == 0
+
+    def test_a_subclass_may_say_what_it_computes(self, run):
+        class SumAndProduct(Operator):
+            """Set the sum, add the product, and keep the difference for the next step."""
+
+            def __init__(self, a, b, total, product, difference):
+                super().__init__(sets=[total], incs=[product], reads=[a, b], updates=[difference])
+
+            def parameters(self, dt):
+                return (dt,)
+
+            @staticmethod
+            def compute(xp, dt, a, b):
+                return a + b, xp.where(a > b, a * b, 0.0), (a - b) / dt
+
+        total, product, difference = (Signal(np.ones(2)) for _ in range(3))
+        operator = SumAndProduct(Signal([1.0, 2.0]), Signal([3.0, 1.0]), total, product, difference)
+        memory = run(operator, n_steps=2, dt=0.5)
+        assert memory[total].tolist() == [4, 3]
+        assert memory[product].tolist() == [1, 5]
+        assert memory[difference].tolist() == [-4, 2]
+        assert computation(operator, 0.5).parameters == (0.5,)
+
+    def test_a_subclass_may_use_the_names_for_something_else(self):
+        class Other(Operator):
+            def __init__(self):
+                super().__init__(sets=[], incs=[], reads=[], updates=[])
+                self.inputs, self.outputs, self.place, self.parameters = 1, 2, 3, 4
+
+            def make_step(self, signals, dt, rng):
+                return lambda: None
+
+        operator = Other()
+        operator.make_step(SignalDict(), 0.001, None)()
+        assert computation(operator, 0.001) is None

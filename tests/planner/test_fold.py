@@ -3,15 +3,17 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.reference import ReferenceBackend
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
+from nengo_jit.planner.passes import find_steady
 
 
 def found(*operators):
@@ -84,7 +86,7 @@ def model():
 
 
 def test_constant_nodes_are_folded_as_far_as_nothing_else_comes_in(model):
-    plan = make_plan(model)
+    plan = make_plan(model, [find_steady])
     written = {signal for op in plan.steady for signal in (*op.sets, *op.incs)}
     assert len(written) == 2  # what is weighted, and the node
     (ens,) = (each for each in model.params if isinstance(each, nengo.Ensemble))
@@ -93,8 +95,8 @@ def test_constant_nodes_are_folded_as_far_as_nothing_else_comes_in(model):
 
 def test_results_are_the_same_and_live_writes_count(model):
     engines = []
-    for engine_class in (CpuEngine, ReferenceEngine):
-        engine = engine_class(make_plan(model, engine_class.runs_python))
+    for engine_class in (CpuBackend, ReferenceBackend):
+        engine = compiled(model, engine_class)
         engine.reset(0)
         engine.run(5)
         engine.signals[model.sig[model.constant]["out"]] = [1.0, 2.0]

@@ -13,6 +13,7 @@ from nengo_jit.builder import Model
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.planner import dependency_graph, make_plan
+from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out
 from nengo_jit.planner.plan import ProbePlan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,15 @@ def model():
     model = Model()
     model.build(net)
     return model
+
+
+def whole_plan(model, calls_python=lambda operator: False):
+    """A plan that all passes have been through."""
+
+    def group_callers(plan):
+        return group(plan, filter(calls_python, plan.operators))
+
+    return make_plan(model, [find_steady, find_unread, group_callers, lay_out])
 
 
 def test_plan_has_every_operator_once(model):
@@ -48,7 +58,7 @@ def test_plan_knows_probes_and_clock(model):
 
 
 def test_plan_is_the_same_every_time(model):
-    assert make_plan(model) == make_plan(model)
+    assert whole_plan(model) == whole_plan(model)
 
 
 def test_plan_is_frozen(model):
@@ -57,7 +67,7 @@ def test_plan_is_frozen(model):
 
 
 def test_groups_have_every_operator_once_and_run_after_what_they_wait_for(model):
-    plan = make_plan(model)
+    plan = whole_plan(model)
     members = [op for group in plan.groups for op in group.members]
     assert len(members) == len(model.operators)
     assert set(members) == set(model.operators)
@@ -67,7 +77,7 @@ def test_groups_have_every_operator_once_and_run_after_what_they_wait_for(model)
 
 
 def test_runs_have_every_writable_signal_once(model):
-    listed = [signal for run in make_plan(model).runs for signal in run]
+    listed = [signal for run in whole_plan(model).runs for signal in run]
     assert len(listed) == len(set(listed))
     assert set(listed) == {
         signal.base
@@ -78,26 +88,26 @@ def test_runs_have_every_writable_signal_once(model):
 
 
 def test_operators_that_run_python_come_first_with_what_they_wait_for(model):
-    def runs_python(op):
+    def calls_python(op):
         return type(op) is SimPyFunc
 
-    plan = make_plan(model, runs_python)
+    plan = whole_plan(model, calls_python)
     levels = {op: group.level for group in plan.groups for op in group.members}
-    last = max(level for op, level in levels.items() if runs_python(op))
+    last = max(level for op, level in levels.items() if calls_python(op))
     early = {type(op).__name__ for op, level in levels.items() if level <= last}
     assert early == {"TimeUpdate", "SimPyFunc"}
     assert plan.operators == make_plan(model).operators  # one by one, the order is nengo's
 
 
 def test_groups_can_be_made_anew_for_other_operators_that_call_python(model):
-    plan = make_plan(model)
+    plan = whole_plan(model)
     assert plan.callers == frozenset()
     (neurons,) = (op for op in plan.operators if type(op) is SimNeurons)
-    again = plan.grouped([neurons])
+    again = lay_out(group(plan, [neurons]))
     assert again.callers == {neurons}
-    assert again == make_plan(model, lambda op: op is neurons)
+    assert again == whole_plan(model, lambda op: op is neurons)
     assert again.groups != plan.groups
-    assert again.grouped([]) == plan
+    assert lay_out(group(again)) == plan
 
 
 def test_a_hundred_nodes_share_a_level_and_so_do_the_copies_between_them():
@@ -107,13 +117,13 @@ def test_a_hundred_nodes_share_a_level_and_so_do_the_copies_between_them():
             nengo.Connection(nengo.Node(np.sin), node, synapse=None)
     model = Model()
     model.build(net)
-    plan = make_plan(model, lambda op: type(op) is SimPyFunc)
+    plan = whole_plan(model, lambda op: type(op) is SimPyFunc)
     sizes = [len(group.members) for group in plan.groups if group.kind in ("SimPyFunc", "Copy inc")]
     assert sizes == [100, 100, 100]
 
 
 def test_plan_prints_as_a_table(model):
-    plan = make_plan(model)
+    plan = whole_plan(model)
     text = str(plan)
     lines = text.splitlines()
     assert lines[0] == (
@@ -122,11 +132,33 @@ def test_plan_prints_as_a_table(model):
     )
     assert lines[1].split() == ["level", "members", "elements", "kind", "first", "member"]
     assert len(lines) == 2 + len(plan.groups) + 2
-    for line, group in zip(lines[2:], plan.groups):
-        assert line.split()[:2] == [str(group.level), str(len(group.members))]
-        assert group.kind in line
+    for line, each in zip(lines[2:], plan.groups):
+        assert line.split()[:2] == [str(each.level), str(len(each.members))]
+        assert each.kind in line
     assert "<Ensemble 'ens'> encoding" in text
     assert "every 2 steps" in lines[-2]
+
+
+def test_without_passes_there_is_an_order_and_nothing_else(model):
+    plan = make_plan(model)
+    assert (plan.steady, plan.unread, plan.groups, plan.runs) == (frozenset(), frozenset(), (), ())
+    assert plan.operators == whole_plan(model).operators
+    lines = str(plan).splitlines()
+    assert lines[0].startswith(f"Plan: {len(model.operators)} operators one after the other, 2")
+    counts = [line.split()[0] for line in lines[2:-2:2]]
+    assert sum(map(int, counts)) == len(model.operators)
+    assert [line.split()[0] for line in lines[2:-2]] == [str(i) for i in range(len(lines) - 4)]
+
+
+def test_passes_are_carried_out_in_order_and_make_new_plans(model):
+    seen = []
+
+    def note(plan):
+        seen.append((bool(plan.groups), bool(plan.runs)))
+        return plan
+
+    make_plan(model, [note, group, note, lay_out, note])
+    assert seen == [(False, False), (True, False), (True, True)]
 
 
 def test_plan_prints_what_runs_in_python(model):
@@ -146,6 +178,7 @@ import nengo
 from nengo_jit.builder import Model
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.planner import make_plan
+from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out
 
 with nengo.Network(seed=0) as net:
     stim = nengo.Node([0.5] * 4, label="stim")
@@ -158,7 +191,8 @@ with nengo.Network(seed=0) as net:
     nengo.Probe(ens.neurons, "voltage", sample_every=0.01)
 model = Model()
 model.build(net)
-plan = make_plan(model, lambda operator: "SimPES" in type(operator).__name__)
+callers = [op for op in model.operators if "SimPES" in type(op).__name__]
+plan = lay_out(group(find_unread(find_steady(make_plan(model))), callers))
 print(plan)
 for operator in plan.operators:
     print(operator)

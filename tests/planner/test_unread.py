@@ -10,6 +10,7 @@ from nengo.exceptions import BuildError
 from test_graph import touch
 
 from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
@@ -19,6 +20,7 @@ from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
+from nengo_jit.planner.passes import find_unread
 from nengo_jit.planner.unread import unread
 
 DT = 0.001
@@ -171,7 +173,7 @@ def test_between_runs_all_signals_are_what_they_would_be(operators, runs, random
 def test_on_the_cpu_engine_too(operators, runs, random):
     model = Model()
     model.operators += operators
-    plan = make_plan(model, CpuEngine.runs_python)
+    plan = CpuBackend().plan(model)
     engines = [CpuEngine(each) for each in (plan, replace(plan, unread=frozenset()))]
     for engine in engines:
         engine.reset(0)
@@ -185,7 +187,7 @@ def test_the_plan_says_what_is_left_out_and_until_when():
         probe = nengo.Probe(squares, synapse=0.01)
     model = Model()
     model.build(net)
-    plan = make_plan(model)
+    plan = make_plan(model, [find_unread])
     assert {signal for op in plan.unread for signal in op.sets} > {model.sig[array.output]["in"]}
     assert not {signal.base for op in plan.unread for signal in op.sets} & {
         model.sig[squares]["in"],
@@ -200,9 +202,9 @@ def test_a_plan_in_which_all_is_read_says_nothing_and_a_long_list_is_cut():
     model = Model()
     x, *others = signals(6)
     model.add_op(SimProbe(x))
-    assert "at the end" not in str(make_plan(model))
+    assert "at the end" not in str(make_plan(model, [find_unread]))
     for other in others:
         model.add_op(Copy(x, other))
-    assert str(make_plan(model)).endswith(
+    assert str(make_plan(model, [find_unread])).endswith(
         "only when somebody looks: 5 operators, since nothing else reads 1, 2, 3, 2 more"
     )

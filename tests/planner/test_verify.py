@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from test_graph import touch
 from test_levels import operators
 
+from nengo_jit.ir.operator import Copy, Reset
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.layout import layout
@@ -18,6 +19,8 @@ from nengo_jit.planner.verify import (
     verify_groups,
     verify_layout,
     verify_order,
+    verify_steady,
+    verify_unread,
 )
 
 
@@ -212,3 +215,36 @@ def test_taking_any_one_thing_away_breaks_a_plan(ops, data):
         gone = data.draw(st.sampled_from(listed))
         with pytest.raises(PlanError):
             verify_layout(groups, tuple(tuple(s for s in run if s is not gone) for run in runs))
+
+
+def chain():
+    """What is constant, what changes, and a sum of both that nothing reads."""
+    constant, changing, total = (Signal(np.zeros(2), name=name) for name in "abc")
+    ops = [
+        Reset(constant),
+        touch("changing", sets=[changing]),
+        Reset(total),
+        Copy(constant, total, inc=True),
+        Copy(changing, total, inc=True),
+    ]
+    return ops, dependency_graph(ops), total
+
+
+def test_what_is_steady_depends_on_nothing_that_changes():
+    (steady, changing, *rest), graph, _ = chain()
+    verify_steady(graph, {steady, rest[0]})
+    with pytest.raises(PlanError, match="not steady"):
+        verify_steady(graph, {steady, *rest})
+    with pytest.raises(PlanError, match="every step"):
+        verify_steady(graph, {steady, changing})
+
+
+def test_what_is_unread_is_read_by_nothing_else_and_not_recorded():
+    (constant, changing, *rest), graph, total = chain()
+    verify_unread(graph, {constant, *rest}, [])
+    with pytest.raises(PlanError, match="records"):
+        verify_unread(graph, {*rest}, [total])
+    with pytest.raises(PlanError, match="depend on"):
+        verify_unread(graph, {constant}, [])
+    with pytest.raises(PlanError, match="every step"):
+        verify_unread(graph, {changing, *rest}, [])

@@ -71,10 +71,10 @@ class Callback(Task):
         self._table = table_of([run_functions.row(task=start(self.words))])
         self.table = start(self._table)
 
-    def reset(self, signals: SignalDict, dt: float, rng: Any) -> None:
-        """Make the function anew, with the parameters of ``make_step``."""
+    def reset(self, step: Step, signals: SignalDict) -> None:
+        """Carry out another function, which the operator has made for the same memory."""
         self.get_ready()
-        self.step: Step = self.operator.make_step(signals, dt, rng)
+        self.step = step
         self._own = [signals[signal] for signal in self.operator.all_signals]
         self.traced, self.remark = None, "is not compiled yet"
         self.switch(False)

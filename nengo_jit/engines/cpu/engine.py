@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from threading import Event, get_ident
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from nengo.exceptions import SimulationError
 
-from nengo_jit.engines.base import RESET_INTERRUPTED, RUN_LOST, Engine
-from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.assembly import assemble, executions
 from nengo_jit.engines.cpu.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
-from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.kernel import Kernel
-from nengo_jit.engines.cpu.kernels.needed import likely, needed
+from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
-from nengo_jit.engines.cpu.library import begin_to_load, load_kernels
-from nengo_jit.engines.cpu.lowering import Lowering, function_for
-from nengo_jit.engines.cpu.machine import PRECISIONS
+from nengo_jit.engines.cpu.library import load_kernels
+from nengo_jit.engines.cpu.lowering import Lowering, calls_python
 from nengo_jit.engines.cpu.program import Program
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.strands import Piece
 from nengo_jit.engines.cpu.team import FAILED, MOST_MEMBERS, RUNNING
 from nengo_jit.engines.recorder import CALLS
-from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
-from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
-from nengo_jit.neurons import Formula
+from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
+from nengo_jit.planner import passes
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
 
@@ -53,15 +49,13 @@ class CpuEngine(Engine):
     ----------
     plan : Plan
         What to run.
+    options : Options
+        ``threads`` is how many threads to use at most; as many as there are cores by default. With
+        ``compile_python``, Python functions that only calculate are performed without calling
+        Python. Results depend on neither.
     progress : nengo.utils.progress.Progress, optional
         Is told how many of the kernels are ready. The first time that a kernel is used on a
         machine it has to be compiled, which takes about a second.
-    threads : int, optional
-        How many threads to use at most; as many as there are cores by default. Results do not
-        depend on it.
-    compile_python : bool
-        Whether Python functions that only calculate are performed without calling Python. Results
-        do not depend on it.
 
     Attributes
     ----------
@@ -71,34 +65,25 @@ class CpuEngine(Engine):
         What has no kernel.
     """
 
-    name: ClassVar[str] = "cpu"
-
     def __init__(
         self,
         plan: Plan,
+        options: Options = Options(),  # noqa: B008  # it is frozen
         progress: Any = None,
-        threads: int | None = None,
-        compile_python: bool = True,
     ):
-        super().__init__(plan)
+        super().__init__(plan, options)
         self._is_finished = True  # whether what a run leaves to be done at its end is done
         self._is_paused = False  # whether the run that goes on is to end early
         self._unsettled_since: int | None = None  # ticks before what has been put off
         self._has_begun = False  # whether the first step, which begins from memory, is complete
-        self.threads = min(threads or n_cores(), 1 + MOST_MEMBERS)
-        self.signals = SignalDict()
-        self.signals.allocate_runs(plan.runs)
-        self.signals.allocate(signal for op in plan.operators for signal in op.all_signals)
-        for operator in plan.operators:  # third-party operators may ask for buffers
-            operator.init_signals(self.signals)
+        self.threads = min(options.threads or n_cores(), 1 + MOST_MEMBERS)
         self._step = self.signals[plan.step]
-        self.recording = Recording(plan.probes, self.signals)
         self._clock = self.recording.clock
         status = np.zeros(2, np.int64)  # see `RUNNING`
         self._told, self._status = status, status.data  # of which the latter is quicker to read
         self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
         self.callbacks: list[Callback] = []
-        self._tracing = Tracing(self.callbacks, compile_python)
+        self._tracing = Tracing(self.callbacks, bool(options.compile_python))
         self._exposure = Exposure(plan.operators, self.signals)
         self._runner: int | None = None  # the thread that runs
         self._has_settled = Event()
@@ -108,38 +93,17 @@ class CpuEngine(Engine):
         self._assemble(progress)
         SimNeurons.engines.add(self)
 
-    @classmethod
-    def runs_python(cls, operator: Any) -> bool:
-        """Whether it is plain that an operator has no kernel; lowering finds the others."""
-        return function_for(operator) is None
-
-    @classmethod
-    def supports(cls, dtype: np.dtype) -> bool:
-        return np.dtype(dtype) in PRECISIONS
-
-    @classmethod
-    def prepare(cls, network: Any, dtype: np.dtype) -> None:
-        begin_to_load(likely(network, np.dtype(dtype)))
-
-    @classmethod
-    def rates_by(cls, formula: Formula) -> Callable[..., None] | None:
-        return kernels.rates.rates_by(formula)
-
-    @classmethod
-    def evaluator(cls) -> Functions:
-        return Functions()
-
     def _lower_all(self) -> Lowering:
         """Lower all operators, for what is exposed by now."""
         exposure = self._exposure
-        exposure.add_callers(filter(self.runs_python, self._unexposed.operators))
+        exposure.add_callers(filter(calls_python, self._unexposed.operators))
         while True:
             callers = exposure.private.keys()
-            if not callers <= self._unexposed.callers:  # more than `runs_python` has told
-                self._unexposed = self._unexposed.grouped(callers)
+            if not callers <= self._unexposed.callers:  # more than `calls_python` has told
+                self._unexposed = passes.lay_out(passes.group(self._unexposed, callers))
             plan = self._unexposed
             if exposure:
-                plan = plan.looked_at(exposure.private, exposure.public)
+                plan = passes.expose(plan, exposure.private, exposure.public)
             lowering = Lowering(plan, self.signals, exposure)
             lowering.lower_all()
             in_python = [op for op in plan.operators if lowering.rows[op] is None]
@@ -201,18 +165,18 @@ class CpuEngine(Engine):
         if set(callbacks) != set(self.callbacks):
             self._tracing.reset()
         self.callbacks[:] = callbacks
-        self.generators = dict(lowering.streams)
+        in_python = {callback.operator for callback in callbacks}
+        kept = {op: each for op, each in self.generators.items() if op in in_python}
+        self.generators = {**kept, **lowering.streams}
         return levels
 
     def _new_callback(self, operator: Any) -> Callback:
         callback = Callback(operator, self._clock)
         if self.broken is None:  # it will not be reset before it is called
-            callback.reset(self.signals, self.plan.dt, np.random.RandomState(0))
+            callback.reset(self.step_of(operator, np.random.RandomState(0)), self.signals)
         return callback
 
-    def reset(self, seed: int, clear: Callable[[], None] | None = None) -> None:
-        self.settle()
-        self.broken = RESET_INTERRUPTED
+    def rewind(self) -> None:
         self._has_begun = False
         if self._lowering.assumptions.outdated():
             self._request_assembly()
@@ -224,24 +188,20 @@ class CpuEngine(Engine):
         for signal in list(self.signals):
             if not (self.is_running and signal.base in self._constant):
                 self.signals.reset(signal)
-        rng = self.rng = np.random.RandomState(seed)
+
+    def begin(self, rng: np.random.RandomState) -> None:
         in_python = {callback.operator: callback for callback in self.callbacks}
-        operator = None
-        try:
-            for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-                if operator in in_python:
-                    in_python[operator].reset(self.signals, self.plan.dt, rng)
-                elif operator in self._lowering.at_reset:
+        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
+            if operator in in_python:
+                in_python[operator].reset(self.step_of(operator, rng), self.signals)
+            elif operator in self._lowering.at_reset:
+                with self.making(operator):
                     self._lowering.at_reset[operator](rng)
-                elif isinstance(operator, SimProcess):
+            elif isinstance(operator, SimProcess):
+                with self.making(operator):
                     draw_seed(operator.process, rng)
-        except Exception as error:
-            add_context(error, self.not_ready(operator))
-            raise
+        self.generators.update(self._lowering.streams)
         self._tracing.reset()
-        self.read_clock()
-        (clear or self.clear_samples)()
-        self.broken = None
 
     @property
     def python_steps(self) -> dict[Operator, Step]:

@@ -394,6 +394,18 @@ def routine(**options: Any) -> Callable[[Callable[[Memory, Any], Any]], Routine]
 
 
 def table_of(rows: Iterable[Row]) -> np.ndarray:
-    """Rows of one kernel as a table: their number, then all of them one after the other."""
+    """Rows of one kernel as a table: their number, then all of them one after the other.
+
+    Raises
+    ------
+    ValueError
+        If they are of several kernels.
+    """
+    rows = list(rows)
+    kernels = {row.kernel for row in rows}
+    if len(kernels) > 1:
+        raise ValueError(
+            f"A table has rows of one kernel, not of {sorted(k.name for k in kernels)}"
+        )
     values = [row.values for row in rows]
     return np.array([len(values), *chain.from_iterable(values)], dtype=np.int64)

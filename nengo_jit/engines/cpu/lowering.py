@@ -85,6 +85,11 @@ def function_for(operator: Any) -> LoweringFunction | None:
     return LOWERINGS.get(type(operator))
 
 
+def calls_python(operator: Any) -> bool:
+    """Whether it is plain that an operator has no kernel; lowering finds the others."""
+    return function_for(operator) is None
+
+
 class Lowering:
     """What lowering functions work with.
 

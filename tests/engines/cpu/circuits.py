@@ -6,6 +6,7 @@ import nengo
 import numpy as np
 
 from nengo_jit.builder import Model, Signal
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.exposure import Exposure
 from nengo_jit.engines.cpu.lowering import Lowering
 from nengo_jit.ir.learning_rules import SimPES
@@ -13,7 +14,7 @@ from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.ir.processes import SimProcess
-from nengo_jit.planner import ProbePlan, make_plan
+from nengo_jit.planner import ProbePlan, passes
 
 N, M = 6, 4  # neurons, and what they represent
 
@@ -64,14 +65,16 @@ def signal(*shape, **options):
 
 def lowering_for(model, exposed=(), probed=()):
     """A Lowering for a model, before anything is lowered."""
-    plan = replace(make_plan(model), probes=tuple(ProbePlan(None, each, 1) for each in probed))
+    plan = replace(
+        CpuBackend().plan(model), probes=tuple(ProbePlan(None, each, 1) for each in probed)
+    )
     signals = SignalDict()
     signals.allocate_runs(plan.runs)
     signals.allocate(each for op in plan.operators for each in op.all_signals)
     exposure = Exposure(plan.operators, signals)
     exposure.public.update(exposed)
     if exposed:
-        plan = plan.looked_at(exposure.private, exposure.public)
+        plan = passes.expose(plan, exposure.private, exposure.public)
     return Lowering(plan, signals, exposure)
 
 

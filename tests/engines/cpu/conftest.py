@@ -4,6 +4,7 @@ import nengo
 import numpy as np
 import pytest
 import scipy.sparse
+from compiling import compiled
 from sharing import sharing
 
 from nengo_jit.builder import Model
@@ -12,14 +13,12 @@ from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import Kernel
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing.tape import Writer
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
 
 
 def run_cpu(model, n_steps, threads=1):
     """Run a model on the CPU engine; with more than one thread, all that can be shared is."""
     with sharing():
-        engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
+        engine = compiled(model, threads=threads)
         engine.reset(1)
         engine.run(n_steps)
     return engine
@@ -31,7 +30,7 @@ def run_both():
 
     def run(model, n_steps, threads=1):
         cpu = run_cpu(model, n_steps, threads)
-        reference = ReferenceEngine(make_plan(model))
+        reference = compiled(model, "reference")
         reference.reset(1)
         reference.run(n_steps)
         return cpu, reference

@@ -9,21 +9,21 @@ from fractions import Fraction
 import nengo.builder.operator
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.engines.cpu import objects
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.image import in_c_library
 from nengo_jit.engines.cpu.kernel import Address, kernel
 from nengo_jit.engines.cpu.lowering import LOWERINGS
 from nengo_jit.engines.cpu.machine import Memory, call_loop
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 
 
 def make_engine(engine_class, model):
-    engine = engine_class(make_plan(model, engine_class.runs_python), compile_python=False)
+    engine = compiled(model, engine_class, compile_python=False)
     engine.reset(0)
     return engine
 
@@ -183,7 +183,7 @@ def test_whatever_is_returned_is_stored_as_the_reference_engine_does(kind, shape
     output = OUTPUTS[shape]()
     with np.errstate(over="ignore"):  # in single precision
         actual, expected = (
-            result_of(each, function, output) for each in (CpuEngine, ReferenceEngine)
+            result_of(each, function, output) for each in (CpuBackend, ReferenceBackend)
         )
     assert actual == expected
 
@@ -218,7 +218,7 @@ def test_a_result_may_overlap_with_the_output(shift):
     model = Model()
     block = Signal(np.arange(6.0))
     model.add_op(SimPyFunc(block[2:5], lambda: memory[2 + shift : 5 + shift], None, None))
-    engine = make_engine(CpuEngine, model)
+    engine = make_engine(CpuBackend, model)
     memory = engine.signals[block]
     expected = np.arange(2.0, 5.0) + shift
     engine.run(1)
@@ -231,7 +231,7 @@ def test_what_is_returned_is_not_kept(kind):
     model = Model()
     output = Signal([5.0, 6.0])
     model.add_op(SimPyFunc(output, lambda: value, None, None))
-    engine = make_engine(CpuEngine, model)
+    engine = make_engine(CpuBackend, model)
     objects_before = [value, *(value if isinstance(value, (list, tuple)) else [])]
     before = [sys.getrefcount(each) for each in objects_before]
     engine.run(300)
@@ -245,7 +245,7 @@ def test_an_error_tells_where_it_comes_from():
 
     model = Model()
     model.add_op(SimPyFunc(Signal([0.0]), culprit, None, Signal([0.0])))
-    engine = make_engine(CpuEngine, model)
+    engine = make_engine(CpuBackend, model)
     for _ in range(2):  # each time it is another one
         with pytest.raises(ValueError, match="my own mistake") as caught:
             engine.run(5)
@@ -263,7 +263,7 @@ def test_an_error_has_the_cause_that_it_was_raised_from():
     model = Model()
     model.add_op(SimPyFunc(Signal([0.0]), lambda x: culprit(x.tolist()), None, Signal([0.0])))
     with pytest.raises(KeyError, match="x") as caught:
-        make_engine(CpuEngine, model).run(1)
+        make_engine(CpuBackend, model).run(1)
     assert type(caught.value.__cause__) is ZeroDivisionError
 
 
@@ -289,7 +289,7 @@ def test_ctrl_c_between_two_functions(monkeypatch, ctrl_c):
     model = Model()
     model.add_op(Interrupt(interrupted))
     model.add_op(SimPyFunc(Signal([0.0]), calls.append, None, interrupted))
-    engine = make_engine(CpuEngine, model)
+    engine = make_engine(CpuBackend, model)
     with pytest.raises(KeyboardInterrupt):
         engine.run(10)
     assert (engine.n_steps, calls) == (0, [])

@@ -4,6 +4,7 @@ import nengo
 import numpy as np
 import pytest
 import scipy.sparse
+from compiling import compiled
 from nengo.exceptions import BuildError, NengoException, SignalError
 from random_operators import KINDS, RandomOperators
 
@@ -12,12 +13,12 @@ from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, SimPyFunc, SparseDotInc
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines import Engine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.lowering import lowers
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 
-ENGINES = ReferenceEngine, CpuEngine
+ENGINES = ReferenceBackend, CpuBackend
 N_MODELS = 120
 
 
@@ -36,7 +37,7 @@ def outcome(engine_class, kind, seed, bits):
     for operator in made if isinstance(made, list) else [made]:
         model.add_op(operator)
     try:
-        engine = engine_class(make_plan(model, engine_class.runs_python), threads=1)
+        engine = compiled(model, engine_class, threads=1)
         engine.reset(0)
     except Exception as error:
         return "not made", error, []
@@ -57,11 +58,11 @@ def test_random_operators(kind, bits):
     n_made = 0
     for seed in range(N_MODELS):
         try:
-            expected = outcome(ReferenceEngine, kind, seed, bits)
+            expected = outcome(ReferenceBackend, kind, seed, bits)
         except (BuildError, SignalError):  # by the operator itself
             continue
         n_made += 1
-        stage, error, arrays = outcome(CpuEngine, kind, seed, bits)
+        stage, error, arrays = outcome(CpuBackend, kind, seed, bits)
         assert (stage, error is None) == (expected[0], expected[1] is None), seed
         if kind != "circuit":  # of which several parts may be wrong
             assert type(error) is type(expected[1]), seed
@@ -132,7 +133,7 @@ def test_indices_of_sparse_matrices(engine_class, how, format):
     weights = Signal(broken(how, format), readonly=True)
     model.add_op(SparseDotInc(weights, Signal(np.ones(5)), Signal(np.zeros(4))))
     with pytest.raises(BuildError, match="indices") as caught:
-        engine_class(make_plan(model)).reset(0)
+        compiled(model, engine_class).reset(0)
     assert "SparseDotInc" in caught.value.__notes__[0]
 
 
@@ -153,8 +154,8 @@ def test_errors_before_the_first_step_say_whose_they_are(engine_class):
     operator = ElementwiseInc(Signal(np.ones(2)), Signal(np.ones(3)), Signal(np.ones(3)))
     model.add_op(operator)
     with pytest.raises(BuildError, match="shapes") as caught:
-        engine_class(make_plan(model)).reset(0)
-    assert caught.value.__notes__ == [engine_class.not_ready(operator)]
+        compiled(model, engine_class).reset(0)
+    assert caught.value.__notes__ == [Engine.not_ready(operator)]
 
 
 def test_what_is_read_only_is_not_written_to(run_both):
@@ -170,7 +171,7 @@ def test_what_is_read_only_is_not_written_to(run_both):
         model = Model()
         model.add_op(operator)
         for engine_class in ENGINES:
-            engine = engine_class(make_plan(model))
+            engine = compiled(model, engine_class)
             engine.reset(0)
             with pytest.raises((ValueError, NengoException), match=r"read-only|invalid type"):
                 engine.run(1)

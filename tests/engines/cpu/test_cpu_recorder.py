@@ -5,18 +5,19 @@ from unittest import mock
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from sharing import sharing
 
 from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.recorder import LEAST
-from nengo_jit.planner import make_plan
 
 
 def engine_for(net, **options):
     model = Model()
     model.build(net)
-    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), **options)
+    engine = compiled(model, **options)
     engine.reset(0)
     return engine
 
@@ -54,7 +55,7 @@ def test_a_signal_whose_elements_do_not_follow_each_other():
         )
         probe = nengo.Probe(weights, "weights", sample_every=0.002)
     model.build(net)
-    plan = make_plan(model, CpuEngine.runs_python)
+    plan = CpuBackend().plan(model)
     engine = CpuEngine(plan)
     engine.reset(0)
     engine.run(5)

@@ -8,20 +8,22 @@ from itertools import pairwise
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.processes import build_synapse
 from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import Kernel, Routine
 from nengo_jit.engines.cpu.schedule import works
 from nengo_jit.ir.operator import Reset
 from nengo_jit.neurons import formulas
-from nengo_jit.planner import make_plan
+from nengo_jit.options import Options
 
 
 def engine_for(model):
-    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=1)
+    engine = compiled(model, threads=1)
     engine.reset(0)
     return engine
 
@@ -68,8 +70,8 @@ def test_code_of_users_is_planned_for_at_once(node, neuron_type):
         nengo.Connection(nengo.Node(node), nengo.Ensemble(5, 1, neuron_type=neuron_type))
     model = Model()
     model.build(net)
-    plan = make_plan(model, CpuEngine.runs_python)
-    engine = CpuEngine(plan, threads=1)
+    plan = CpuBackend().plan(model)
+    engine = CpuEngine(plan, Options(threads=1))
     assert plan.callers == {callback.operator for callback in engine.callbacks} != set()
 
 
@@ -81,8 +83,8 @@ def test_what_lowering_finds_to_call_python_is_planned_for_then():
             nengo.Node(way)
     model = Model()
     model.build(net)
-    plan = make_plan(model, CpuEngine.runs_python)
-    engine = CpuEngine(plan, threads=1)
+    plan = CpuBackend().plan(model)
+    engine = CpuEngine(plan, Options(threads=1))
     called = [callback.operator for callback in engine.callbacks]
     assert len(plan.callers) == 2
     assert len(called) == 4
@@ -98,7 +100,7 @@ def test_an_ensemble_array_is_one_row():
         nengo.networks.EnsembleArray(50, 20)
     model = Model()
     model.build(net)
-    (group,) = (g for g in make_plan(model).groups if g.kind == "SimNeurons LIF")
+    (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
     levels = engine_for(model)._later._levels
     (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
@@ -120,7 +122,7 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     model.build(net)
     output = model.sig[net.array.output]["out"]
     engine = engine_for(model)
-    whole = CpuEngine(replace(engine.plan, unread=frozenset()), threads=1)
+    whole = CpuEngine(replace(engine.plan, unread=frozenset()), Options(threads=1))
     left_out = [piece for level in engine._after._levels for piece in level]
     assert {piece.code.when for piece in left_out} == {"after"}
     absorbed = {op for op in engine.plan.unread if engine._lowering.fusion.is_absorbed(op)}

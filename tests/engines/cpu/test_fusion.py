@@ -6,12 +6,12 @@ import pytest
 from circuits import Circuit, M, N, lowering_for, pes, signal
 
 from nengo_jit.builder import Model, Signal
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.fusion import Fused, Part
 from nengo_jit.engines.cpu.products import Method
 from nengo_jit.ir.learning_rules import SimOja, SimRLS
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
-from nengo_jit.planner import make_plan
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_bias_and_encoder_are_carried_out_by_neurons_and_equal_products_once(cir
 
 def test_the_graph_of_what_runs(circuit):
     fusion = circuit.fuse()
-    plan = make_plan(circuit.model)
+    plan = CpuBackend().plan(circuit.model)
     graph = fusion.graph(plan.graph)
     assert circuit.encoding in plan.graph[circuit.bias]
     assert graph[circuit.bias].count(circuit.neurons) == plan.graph[circuit.bias].count(

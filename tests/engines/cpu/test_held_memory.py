@@ -6,24 +6,24 @@ import nengo
 import numpy as np
 import pytest
 import scipy.sparse
+from compiling import compiled
 
 import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.operator import Copy, DotInc, Reset, SparseDotInc
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.random import Stream
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 from nengo_jit.regions import CHECKED
 
-ENGINES = ReferenceEngine, CpuEngine
+ENGINES = ReferenceBackend, CpuBackend
 
 
 def make_engine(engine_class, *operators):
     model = Model()
     for operator in operators:
         model.add_op(operator)
-    engine = engine_class(make_plan(model, engine_class.runs_python))
+    engine = compiled(model, engine_class)
     engine.reset(0)
     return engine
 
@@ -154,7 +154,7 @@ def test_the_numbers_of_a_constant_sparse_matrix_are_replaced(engine_class, kind
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
 def test_the_numbers_of_a_sparse_matrix_cannot_be_resized(kind):
-    engine, matrix, out = sparse_engine(CpuEngine, False, kind)
+    engine, matrix, out = sparse_engine(CpuBackend, False, kind)
     data = matrix.data
     with pytest.raises(ValueError, match="resize"):
         data.resize(100, refcheck=False)

@@ -22,8 +22,7 @@ from nengo_jit.engines.cpu.kernel import (
     table_of,
 )
 from nengo_jit.engines.cpu.kernels import all_kernels
-from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import ENTRY, PRECISIONS, Memory, vector
+from nengo_jit.engines.cpu.machine import Memory
 
 ITEMSIZE = 8
 
@@ -158,6 +157,14 @@ def test_a_table_begins_with_the_number_of_rows():
     assert copying.place("dst") == 2
 
 
+def test_a_table_of_rows_of_several_kernels_is_refused():
+    rows = [*copies((0, 800, 10)), drawing.row(generator=0, y=8, size=1)]
+    with pytest.raises(ValueError, match=r"one kernel, not of .*copying.*drawing"):
+        table_of(rows)
+    with pytest.raises(ValueError, match="one kernel"):
+        table_of([rows[0], rows[0].by(copying.but(stage=1))])
+
+
 def test_addresses():
     array = np.zeros(4)
     assert offset(start(array), 16) == start(array[2:])
@@ -256,66 +263,6 @@ def nothing_at_all() -> None:
 def test_what_cannot_be_a_kernel(function, reason):
     with pytest.raises(TypeError, match=f"'{function.__name__}' cannot be a kernel: .*{reason}"):
         kernel()(function)
-
-
-@kernel()
-def stopping(memory: Memory, counts: Address, number: int) -> int:
-    """Count, and stop the table unless the number is zero."""
-    vector(memory, counts, 1)[0] += 1
-    return number
-
-
-@kernel()
-def counting(memory: Memory, counts: Own, size: int) -> None:
-    """Count, in so many places."""
-    places = vector(memory, counts, size)
-    for i in range(size):
-        places[i] += 1
-
-
-def count_all(memory, rows):
-    """As `counting`, in the row after the first one that is meant."""
-    for r in range(rows.size):
-        for i in range(rows[r].size):
-            vector(memory, rows[r].counts, rows[r].size)[i] += 1 + r
-
-
-@kernel(loop=count_all)
-def counting_in_a_loop(memory: Memory, size: int, counts: Own) -> None:
-    """Count, in so many places, by one more for each row."""
-
-
-class TestTables:
-    """The loop over the rows of a table."""
-
-    @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
-    def test_every_row_is_worked_on(self, dtype):
-        counts = np.zeros(6, dtype)
-        for used, expected in (
-            (counting, [1, 1, 2, 2, 1, 0]),
-            (counting_in_a_loop, [1, 1, 3 + 1, 3 + 1, 3, 0]),
-        ):
-            counts[:] = 0
-            rows = [
-                used.row(counts=start(counts), size=4),
-                used.row(counts=start(counts), size=0),
-                used.row(counts=start(counts[2:]), size=3),
-            ]
-            assert ENTRY(address_of(used, dtype))(None, start(table_of(rows))) == 0
-            assert counts.tolist() == expected
-            assert ENTRY(address_of(used, dtype))(None, start(table_of([]))) == 0
-            assert counts.tolist() == expected
-
-    @pytest.mark.parametrize(
-        "numbers, status, n_done",
-        [([], 0, 0), ([0], 0, 1), ([0, 0, 0], 0, 3), ([0, 7, 0], 7, 2), ([-1, 7], -1, 1)],
-    )
-    def test_a_status_ends_the_loop(self, numbers, status, n_done):
-        counts = np.zeros(1)
-        rows = [stopping.row(counts=start(counts), number=number) for number in numbers]
-        table = table_of(rows)
-        assert ENTRY(address_of(stopping, counts.dtype))(None, start(table)) == status
-        assert counts[0] == n_done
 
 
 LETTERS = {

@@ -8,10 +8,10 @@ from circuits import lowering_for
 import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.processes import SimProcess
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.fusion import Part
 from nengo_jit.engines.cpu.lowering import Lowering
-from nengo_jit.planner import make_plan
+from nengo_jit.options import Options
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_what_was_lowered_in_another_order_computes_the_same(net, monkeypatch):
     def memory():
         model = Model()
         model.build(net)
-        engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=1)
+        engine = CpuBackend(Options(threads=1)).compile(CpuBackend().plan(model))
         engine.reset(0)
         engine.run(40)
         engine.settle()

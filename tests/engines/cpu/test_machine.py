@@ -3,11 +3,11 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.intrinsics import IS_X86
 from nengo_jit.engines.cpu.kernel import Address, kernel, start, table_of
 from nengo_jit.engines.cpu.library import address_of
@@ -21,7 +21,6 @@ from nengo_jit.engines.cpu.machine import (
     store_lanes,
     vector,
 )
-from nengo_jit.planner import make_plan
 
 N = 1000
 
@@ -74,7 +73,7 @@ def run_function(function, n_steps=5, **options):
     model = Model()
     output = Signal(np.zeros(1))
     model.add_op(SimPyFunc(output, function, t=model.time, x=None))
-    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), **options)
+    engine = compiled(model, **options)
     engine.reset(0)
     plan = engine.explain()
     engine.run(n_steps)

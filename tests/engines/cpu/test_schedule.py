@@ -5,18 +5,17 @@ from itertools import zip_longest
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.callbacks import Callback
-from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import Address, Count, In, Out, Own, kernel
 from nengo_jit.engines.cpu.machine import Memory
 from nengo_jit.engines.cpu.schedule import Work, share, works
 from nengo_jit.engines.cpu.strands import Phase, Piece
 from nengo_jit.engines.cpu.team import IS_LAST, LEADS, wait_for_all
-from nengo_jit.planner import make_plan
 
 ITEMSIZE = 8
 TEAM = 4096  # address of its memory
@@ -182,7 +181,7 @@ def network():
 def engine_with(network, threads):
     model = Model()
     model.build(network)
-    engine = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
+    engine = compiled(model, threads=threads)
     engine.reset(0)
     return engine
 

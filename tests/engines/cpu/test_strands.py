@@ -2,17 +2,19 @@
 
 import nengo
 import pytest
+from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nengo.exceptions import BuildError
 
 from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.engines.cpu import strands
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import Address, Own, kernel
 from nengo_jit.engines.cpu.machine import Memory
 from nengo_jit.engines.cpu.strands import Piece, Union, phases
-from nengo_jit.planner import make_plan
+from nengo_jit.options import Options
 from nengo_jit.planner.graph import dependency_graph, region_of, topological_order
 from nengo_jit.planner.levels import levels
 
@@ -98,8 +100,8 @@ def test_ensembles_of_an_array_are_strands():
         nengo.Probe(array.output, synapse=0.01)
     model = Model()
     model.build(net)
-    plan = make_plan(model, CpuEngine.runs_python)
-    engine = CpuEngine(plan, threads=1)
+    plan = CpuBackend().plan(model)
+    engine = CpuEngine(plan, Options(threads=1))
     (phase,) = (
         phase
         for phase in phases(engine._later._levels, plan.graph)
@@ -131,7 +133,7 @@ def test_strands_change_no_results(threads, always_shared):
         nengo.Connection(b.output, a.input, synapse=0.002)
     model = Model()
     model.build(net)
-    engines = [CpuEngine(make_plan(model, CpuEngine.runs_python), threads=n) for n in (1, threads)]
+    engines = [compiled(model, threads=n) for n in (1, threads)]
     for engine in engines:
         engine.reset(0)
         engine.run(100)

@@ -5,10 +5,11 @@ from dataclasses import replace
 from circuits import signal
 
 from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.uses import Uses
 from nengo_jit.ir.learning_rules import SimPES
 from nengo_jit.ir.operator import Copy, Reset
-from nengo_jit.planner import ProbePlan, make_plan
+from nengo_jit.planner import ProbePlan
 
 
 def uses_of(*operators, probed=()):
@@ -16,7 +17,7 @@ def uses_of(*operators, probed=()):
     for operator in operators:
         model.add_op(operator)
     probes = tuple(ProbePlan(None, each, 1) for each in probed)
-    return Uses(replace(make_plan(model), probes=probes))
+    return Uses(replace(CpuBackend().plan(model), probes=probes))
 
 
 def test_whoever_touches_a_part_uses_all_of_it():

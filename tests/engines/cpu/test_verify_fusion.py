@@ -6,10 +6,10 @@ import pytest
 from circuits import Circuit, lowering_for, pes, signal
 
 from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.fusion import Fused, Part
 from nengo_jit.engines.cpu.verify import verify_fusion
 from nengo_jit.ir.operator import Copy, DotInc, Reset
-from nengo_jit.planner import make_plan
 from nengo_jit.planner.verify import PlanError
 
 
@@ -23,7 +23,7 @@ def verify(model, operators, change, exposed=()):
     for operator in operators:
         model.add_op(operator)
     lowering = lowering_for(model, exposed)
-    verify_fusion(make_plan(model), lowering.facts, change(lowering.fusion))
+    verify_fusion(CpuBackend().plan(model), lowering.facts, change(lowering.fusion))
 
 
 def refuses(match, circuit, change, *more, exposed=()):

@@ -1,6 +1,7 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,9 +9,8 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.builder.operator import Copy, Reset
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.reference import ReferenceBackend
 
 by_example = settings(max_examples=40, deadline=None, derandomize=True)
 cases = given(
@@ -23,7 +23,7 @@ cases = given(
 
 def test_every_rule_is_lowered(maker):
     for operator_type in (SimBCM, SimOja, SimPES, SimRLS, SimVoja):
-        assert not CpuEngine.runs_python(operator_type.__new__(operator_type))
+        assert not CpuBackend().calls_python(operator_type.__new__(operator_type))
 
 
 @by_example
@@ -151,8 +151,8 @@ def learning():
     return model
 
 
-def engine_for(model, engine_class=CpuEngine):
-    engine = engine_class(make_plan(model, engine_class.runs_python))
+def engine_for(model, engine_class=CpuBackend):
+    engine = compiled(model, engine_class)
     engine.reset(0)
     return engine
 
@@ -165,7 +165,7 @@ def assert_equal_states(one, other, rtol=0):
 
 
 def test_deltas_are_what_they_would_be_if_they_were_always_written(learning):
-    engine, reference = engine_for(learning), engine_for(learning, ReferenceEngine)
+    engine, reference = engine_for(learning), engine_for(learning, ReferenceBackend)
     assert any(code.when == "later" for code in kernels_of(engine))
     for n_steps in (1, 2, 30):
         engine.run(n_steps)
@@ -200,7 +200,7 @@ def test_a_failure_leaves_the_deltas_of_the_last_whole_step(learning):
 
 
 def test_a_delta_that_is_written_between_runs_counts(learning):
-    engine, reference = engine_for(learning), engine_for(learning, ReferenceEngine)
+    engine, reference = engine_for(learning), engine_for(learning, ReferenceBackend)
     for each in (engine, reference):
         each.run(5)
         each.signals[learning.pes_delta] = 1e-3

@@ -3,12 +3,11 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from nengo.dists import Choice, Uniform
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernels.lif import FINE, NEAR, TOGETHER, expm1_near_zero, log_near_one
-from nengo_jit.planner import make_plan
 
 
 def ulps(actual, expected):
@@ -99,7 +98,7 @@ def test_constant_currents_are_not_made_again(kernels_of):
     with nengo.Network(seed=0) as net:
         ensemble = nengo.Ensemble(50, 1)
         nengo.Connection(nengo.Node(0.5), ensemble, synapse=None)
-    CpuEngine(make_plan(build(net)), threads=1)
+    compiled(build(net), threads=1)
     assert [code.when for code in kernels_of("dot_columns")] == ["first"]
 
 

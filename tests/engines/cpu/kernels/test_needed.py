@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines.cpu import engine as module
+from nengo_jit.engines.cpu import backend, engine
 from nengo_jit.engines.cpu.functions import FOR_POINTS
 from nengo_jit.engines.cpu.kernels import operator, probe, python, rates
 from nengo_jit.engines.cpu.kernels.lif import lif
@@ -33,7 +33,7 @@ def loaded(monkeypatch):
     """What was asked for before a model was built, and when it had been."""
     asked = {}
 
-    def noting(name):
+    def noting(module, name):
         real = getattr(module, name)
 
         def ask(kernels, *progress):
@@ -43,8 +43,8 @@ def loaded(monkeypatch):
 
         return ask
 
-    for name in ("begin_to_load", "load_kernels"):
-        monkeypatch.setattr(module, name, noting(name))
+    for module, name in ((backend, "begin_to_load"), (engine, "load_kernels")):
+        monkeypatch.setattr(module, name, noting(module, name))
     return asked
 
 

@@ -3,14 +3,14 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from nengo.dists import Uniform
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
-from nengo_jit.engines.reference import ReferenceEngine
+from nengo_jit.engines.reference import ReferenceBackend
 from nengo_jit.neurons.base import Formula, _formulas, formula_of, register, uniform
-from nengo_jit.planner import make_plan
 from nengo_jit.scalar import exp, expm1, maximum, where
 
 N_STEPS = 300
@@ -66,7 +66,7 @@ def network(neuron_type, rates=(50, 200)):
 def make_engine(engine_class, net, seed=0):
     model = Model()
     model.build(net)
-    engine = engine_class(make_plan(model))
+    engine = compiled(model, engine_class)
     engine.reset(seed)
     return engine
 
@@ -88,7 +88,7 @@ def samples(engine, probe):
 @every_type
 def test_as_reference(neuron_type):
     net = network(neuron_type, rates_of(neuron_type))
-    native, reference = (make_engine(cls, net) for cls in (CpuEngine, ReferenceEngine))
+    native, reference = (make_engine(cls, net) for cls in (CpuBackend, ReferenceBackend))
     native.run(N_STEPS)
     reference.run(N_STEPS)
     assert not in_python(native)
@@ -106,7 +106,7 @@ def test_as_reference(neuron_type):
 def test_as_reference_in_single_precision(neuron_type):
     nengo.rc.set("precision", "bits", "32")
     net = network(neuron_type, rates_of(neuron_type))
-    native, reference = (make_engine(cls, net) for cls in (CpuEngine, ReferenceEngine))
+    native, reference = (make_engine(cls, net) for cls in (CpuBackend, ReferenceBackend))
     native.run(30)
     reference.run(30)
     assert not in_python(native)
@@ -122,7 +122,7 @@ def test_as_reference_in_single_precision(neuron_type):
 def test_high_rates(neuron_type):
     net = network(neuron_type)
     net.ens.gain, net.ens.bias = np.full(101, 8000.0), np.linspace(-8000, 40000, 101)
-    native, reference = (make_engine(cls, net) for cls in (CpuEngine, ReferenceEngine))
+    native, reference = (make_engine(cls, net) for cls in (CpuBackend, ReferenceBackend))
     native.run(50)
     reference.run(50)
     assert not in_python(native)
@@ -137,10 +137,10 @@ def test_the_generator_stays_with_the_model(neuron_type):
     models = [Model(), Model()]
     for model in models:
         model.build(net)
-    turns = [CpuEngine, ReferenceEngine, CpuEngine], [ReferenceEngine] * 3
+    turns = [CpuBackend, ReferenceBackend, CpuBackend], [ReferenceBackend] * 3
     runs = []
     for model, classes in zip(models, turns):
-        engines = {cls: cls(make_plan(model)) for cls in set(classes)}
+        engines = {cls: compiled(model, cls) for cls in set(classes)}
         outputs = []
         for cls in classes:
             engines[cls].reset(0)
@@ -154,7 +154,7 @@ def test_the_generator_stays_with_the_model(neuron_type):
 @every_random_type
 def test_two_runs_equal_one_longer(neuron_type):
     net = network(neuron_type)
-    whole, parts = (make_engine(CpuEngine, net) for _ in range(2))
+    whole, parts = (make_engine(CpuBackend, net) for _ in range(2))
     whole.run(20)
     parts.run(7)
     parts.run(13)
@@ -170,7 +170,7 @@ class SignedRates(nengo.RectifiedLinear):
 
 def test_rates_that_numpy_refuses_raise_its_error():
     net = network(nengo.PoissonSpiking(SignedRates()))
-    engine = make_engine(CpuEngine, net)
+    engine = make_engine(CpuBackend, net)
     with pytest.raises(ValueError, match="lam"):
         engine.run(10)
 
@@ -182,7 +182,7 @@ def test_a_generator_of_another_kind_runs_in_python():
     for operator in model.operators:
         if getattr(operator, "state_extra", None):
             operator.state_extra["rng"] = np.random.RandomState(np.random.PCG64(0))
-    assert len(in_python(CpuEngine(make_plan(model)))) == 1
+    assert len(in_python(compiled(model))) == 1
 
 
 def test_every_formula_is_tested():
@@ -309,9 +309,9 @@ def test_formulas_of_users(registered, make, scale, bits, tolerance, threads, al
     net = own_network(formula.neuron_type(), scale)
     model = Model()
     model.build(net)
-    native = CpuEngine(make_plan(model, CpuEngine.runs_python), threads=threads)
+    native = compiled(model, threads=threads)
     native.reset(0)
-    reference = make_engine(ReferenceEngine, net)
+    reference = make_engine(ReferenceBackend, net)
     native.run(N_STEPS)
     reference.run(N_STEPS)
     assert not in_python(native)
@@ -325,9 +325,9 @@ def test_formulas_of_users(registered, make, scale, bits, tolerance, threads, al
 def test_random_numbers_that_kernels_do_not_draw_are_drawn_in_python(registered):
     registered(jittery(draw_normal))
     net = own_network(Jittery(), 2.0)
-    native, reference = (make_engine(cls, net) for cls in (CpuEngine, ReferenceEngine))
+    native, reference = (make_engine(cls, net) for cls in (CpuBackend, ReferenceBackend))
     (neurons,) = [op for op in native.plan.operators if "Neurons" in type(op).__name__]
-    assert CpuEngine.runs_python(neurons)
+    assert CpuBackend().calls_python(neurons)
     native.run(20)
     reference.run(20)
     assert len(in_python(native)) == 1

@@ -1,6 +1,7 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
@@ -10,8 +11,6 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.planner import make_plan
 
 by_example = settings(max_examples=100, deadline=None, derandomize=True)
 seeds, precisions = st.integers(0, 10**6), st.sampled_from([32, 64])
@@ -211,6 +210,6 @@ def test_what_a_step_would_refuse_is_refused(maker):
         model = Model()
         model.add_op(operator)
         with pytest.raises(error):
-            engine = CpuEngine(make_plan(model, CpuEngine.runs_python))
+            engine = compiled(model)
             engine.reset(0)
             engine.run(1)

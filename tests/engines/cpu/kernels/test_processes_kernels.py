@@ -3,6 +3,7 @@
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from nengo.dists import Choice, Gaussian, Uniform
 from nengo.processes import (
     BrownNoise,
@@ -17,9 +18,8 @@ from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo_jit.builder import Model, build_process
 from nengo_jit.builder.operator import Reset
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.reference import ReferenceBackend
 
 N_STEPS = 60
 DT = 0.001
@@ -73,8 +73,7 @@ class Setup:
         if mode == "inc":
             model.add_op(Reset(self.output, value=0.5))
         build_process(model, process, self.input, self.output, mode=mode)
-        runs_python = getattr(engine_class, "runs_python", lambda operator: False)
-        self.engine = engine_class(make_plan(model, runs_python))
+        self.engine = compiled(model, engine_class)
         self.inputs = np.random.RandomState(0).uniform(-1, 1, (N_STEPS, *shape))
 
     @staticmethod
@@ -101,7 +100,7 @@ class Setup:
 
 def assert_as_reference(process, mode, bits, exact=False, **how):
     nengo.rc.set("precision", "bits", str(bits))
-    native, reference = (Setup(cls, process, mode, **how) for cls in (CpuEngine, ReferenceEngine))
+    native, reference = (Setup(cls, process, mode, **how) for cls in (CpuBackend, ReferenceBackend))
     assert native.in_python == 0
     got, want = native.run(), reference.run()
     assert got.dtype == want.dtype == f"f{bits // 8}"
@@ -138,7 +137,7 @@ def test_outputs_that_are_not_contiguous(name, mode):
 
 def test_an_increment_by_a_filter_with_a_feedthrough():
     nengo.rc.set("precision", "bits", "64")
-    inc, plain = (Setup(CpuEngine, SYNAPSES["with_d"], mode) for mode in ("inc", "set"))
+    inc, plain = (Setup(CpuBackend, SYNAPSES["with_d"], mode) for mode in ("inc", "set"))
     assert inc.in_python == plain.in_python == 0
     np.testing.assert_allclose(inc.run(), 0.5 + plain.run(), rtol=1e-14)
 
@@ -156,7 +155,7 @@ def test_filters_of_single_numbers(name, mode):
 
 @pytest.mark.parametrize("name", [*NOISE, *STORED])
 def test_reset_repeats_exactly_and_depends_on_the_seed(name):
-    setup = Setup(CpuEngine, ALL[name])
+    setup = Setup(CpuBackend, ALL[name])
     first = setup.run(seed=3)
     np.testing.assert_array_equal(setup.run(seed=3), first)
     is_random = name not in ("seeded", "present_input", "piecewise", "piecewise_from_0")
@@ -165,7 +164,7 @@ def test_reset_repeats_exactly_and_depends_on_the_seed(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_two_runs_equal_one_longer(name):
-    whole, parts = (Setup(CpuEngine, ALL[name], mode="update") for _ in range(2))
+    whole, parts = (Setup(CpuBackend, ALL[name], mode="update") for _ in range(2))
     for setup in (whole, parts):
         setup.engine.reset(3)
         if setup.input is not None:
@@ -184,7 +183,7 @@ def test_noise_of_any_size(n):
 
 
 def test_a_silent_input_gives_silence_even_without_a_feedthrough():
-    setup = Setup(CpuEngine, Alpha(0.01))
+    setup = Setup(CpuBackend, Alpha(0.01))
     setup.inputs[...] = 0
     assert not setup.run().any()
 
@@ -203,13 +202,13 @@ def test_processes_draw_their_seeds_in_order():
             probes.append(nengo.Probe(ens.neurons, "input"))
         model = Model()
         model.build(net)
-        engine = engine_class(make_plan(model))
+        engine = compiled(model, engine_class)
         engine.reset(5)
         engine.run(50)
         assert not getattr(engine, "callbacks", None)
         return [np.array(engine.samples[probe]) for probe in probes]
 
-    for got, want in zip(samples(CpuEngine), samples(ReferenceEngine)):
+    for got, want in zip(samples(CpuBackend), samples(ReferenceBackend)):
         np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
 
 
@@ -253,7 +252,7 @@ class Doubled(Lowpass):
     ids=lambda process: type(process).__name__,
 )
 def test_what_is_not_known_exactly_runs_in_python(process):
-    native, reference = (Setup(cls, process) for cls in (CpuEngine, ReferenceEngine))
+    native, reference = (Setup(cls, process) for cls in (CpuBackend, ReferenceBackend))
     assert native.in_python == 1
     np.testing.assert_array_equal(native.run(), reference.run())
 
@@ -261,12 +260,12 @@ def test_what_is_not_known_exactly_runs_in_python(process):
 def test_a_step_that_was_replaced_in_the_instance_is_run():
     process = WhiteNoise(seed=0)
     process.__dict__["make_step"] = lambda *args: lambda t: [t, 0, 0]
-    native = Setup(CpuEngine, process)
+    native = Setup(CpuBackend, process)
     assert native.in_python == 1
     assert native.run(n_steps=2).tolist() == [[0.001, 0, 0], [0.002, 0, 0]]
 
 
 def test_errors_of_a_process_come_when_it_is_reset():
-    setup = Setup(CpuEngine, WhiteSignal(1.0, high=1000))
+    setup = Setup(CpuBackend, WhiteSignal(1.0, high=1000))
     with pytest.raises(nengo.exceptions.ValidationError, match="Nyquist"):
         setup.engine.reset(0)

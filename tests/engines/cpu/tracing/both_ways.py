@@ -6,17 +6,17 @@ import warnings
 from unittest.mock import patch
 
 import numpy as np
+from compiling import compiled
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.builder.targets import assign
 from nengo_jit.engines.cpu import callbacks
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.tracing import tape
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 
 SIZE = 4  # of inputs
 N_STEPS = 40
@@ -74,13 +74,13 @@ class Case:
 
     def _check_node(self) -> bool:
         results, is_compiled = {}, False
-        for engine_class in (CpuEngine, ReferenceEngine):
+        for engine_class in (CpuBackend, ReferenceBackend):
             model = Model()
             x, output = Signal(np.zeros(SIZE)), Signal(np.zeros(self.size_out))
             model.add_op(SimPyFunc(output, self.make(), t=model.time, x=x))
-            engine = engine_class(make_plan(model, engine_class.runs_python))
+            engine = compiled(model, engine_class)
             engine.reset(1)
-            if engine_class is CpuEngine:
+            if engine_class is CpuBackend:
                 plan = engine.explain()
                 is_compiled = bool(plan.compiled)
                 remark = (*plan.compiled, *plan.in_python)[0][1]
@@ -91,7 +91,7 @@ class Case:
                 engine.signals[x] = row
                 results[engine_class].append(_outcome(engine, output))
             assert not any(each.wrong for each in getattr(engine, "callbacks", ()))
-        assert results[CpuEngine] == results[ReferenceEngine]
+        assert results[CpuBackend] == results[ReferenceBackend]
         return is_compiled
 
     def _check_connection(self) -> bool:

@@ -9,16 +9,16 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu import callbacks
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.tracing import tape
 from nengo_jit.engines.cpu.tracing.bytecode import IS_KNOWN_PYTHON
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 
 # Elsewhere, functions stay in Python.
 collect_ignore_glob = [] if IS_KNOWN_PYTHON else ["test_*.py"]
@@ -52,7 +52,7 @@ class Run:
         x = Signal(np.zeros(size_in)) if size_in else None
         self.output = Signal(np.zeros(size_out))
         model.add_op(SimPyFunc(self.output, function, t=model.time if pass_t else None, x=x))
-        self.engine = engine_class(make_plan(model, engine_class.runs_python))
+        self.engine = compiled(model, engine_class)
         self.engine.reset(1)
         self.plan = self.engine.explain()
         self.results = []
@@ -89,12 +89,12 @@ def run_function():
         inputs = np.zeros((n_steps, 0)) if inputs is None else np.asarray(inputs, float)
         as_tape, python = (
             Run(engine, function() if makes else function, inputs, size_out, pass_t, initial)
-            for engine in (CpuEngine, ReferenceEngine)
+            for engine in (CpuBackend, ReferenceBackend)
         )
         with pytest.MonkeyPatch.context() as monkeypatch:
             monkeypatch.setattr(tape, "N_PROOFS", NEVER)
             given = function() if makes else function
-            compared = Run(CpuEngine, given, inputs, size_out, pass_t, initial)
+            compared = Run(CpuBackend, given, inputs, size_out, pass_t, initial)
         assert not compared.engine.callbacks[0].wrong
         for each in (as_tape, compared):
             assert each.results == python.results

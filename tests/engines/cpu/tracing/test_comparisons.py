@@ -6,20 +6,19 @@ import signal
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 
 import nengo_jit
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import callbacks
-from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernel import routine
 from nengo_jit.engines.cpu.kernels import python as field
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.library import address_of
 from nengo_jit.engines.cpu.machine import FLOAT64, call, integers, reals
 from nengo_jit.engines.cpu.tracing import tracer
-from nengo_jit.planner import make_plan
 from nengo_jit.regions import CHECKED
 
 STAYS = "stays in Python from now on: it "
@@ -37,7 +36,7 @@ class Engine:
         model = Model()
         self.output = Signal(np.zeros(size_out))
         model.add_op(SimPyFunc(self.output, function, model.time, None))
-        self.engine = CpuEngine(make_plan(model, CpuEngine.runs_python))
+        self.engine = compiled(model)
         self.engine.reset(0)
         self.plan = self.engine.explain()
         (self.callback,) = self.engine.callbacks

@@ -169,7 +169,7 @@ def test_a_function_whose_code_is_replaced():
 
 
 def test_variables_that_change_in_every_step_do_not_cost_more_and_more(monkeypatch):
-    monkeypatch.setattr("nengo_jit.simulator.CHUNK_SECONDS", 1e9)  # however slow the machine is
+    monkeypatch.setattr("nengo_jit.engines.base.PIECE_SECONDS", 1e9)  # however slow the machine is
     count = 0.0
     with nengo.Network() as net:
         probe = nengo.Probe(nengo.Node(lambda t: count), synapse=None)
@@ -366,15 +366,14 @@ def test_a_report(capsys):
         assert "'<Node 'slow'>'}: it calls `print`" in text
         assert text.strip() in str(sim.plan)
         other = pickle.loads(pickle.dumps(Pickled(sim)))
-        assert other.state["compile_python"] == "report"
+        assert other.options.compile_python == "report"
 
 
 class Pickled:
-    """The state of a simulator, without the functions, which cannot be pickled."""
+    """The options of a simulator, without the functions, which cannot be pickled."""
 
     def __init__(self, sim):
-        state = sim.__getstate__()
-        self.state = {name: state[name] for name in ("compile_python", "threads", "engine")}
+        self.options = sim.__getstate__()["options"]
 
 
 def test_other_values_are_refused():

@@ -6,16 +6,16 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from compiling import compiled
 
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import callbacks
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.kernels import tape as op
 from nengo_jit.engines.cpu.tracing.addresses import c_function, loop_of
-from nengo_jit.engines.reference import ReferenceEngine
-from nengo_jit.planner import make_plan
+from nengo_jit.engines.reference import ReferenceBackend
 
 N_PROOFS, INTERVAL = 20, 1000
 TABLE = np.arange(1.0, 7.0) ** 2
@@ -189,11 +189,11 @@ class Pair:
 
     def __init__(self, make):
         self.engines, self.rng = [], np.random.RandomState(0)
-        for engine_class in (CpuEngine, ReferenceEngine):
+        for engine_class in (CpuBackend, ReferenceBackend):
             model = Model()
             self.x, self.output = Signal(np.zeros(3)), Signal(np.zeros(3))
             model.add_op(SimPyFunc(self.output, make(), t=model.time, x=self.x))
-            engine = engine_class(make_plan(model, engine_class.runs_python))
+            engine = compiled(model, engine_class)
             engine.reset(0)
             engine.explain()
             self.engines.append((engine, self.x, self.output))

@@ -1,0 +1,111 @@
+"""From a network to an engine that is ready to run it."""
+
+from __future__ import annotations
+
+import gc
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import nengo
+from nengo.exceptions import ValidationError
+from nengo.utils.progress import Progress, ProgressTracker
+
+from nengo_jit.builder import Builder, Model
+from nengo_jit.builder.caching import decoder_cache
+from nengo_jit.builder.decoders import Decoders
+from nengo_jit.builder.interop import use_our_build_functions
+from nengo_jit.engines import Backend, Engine, backend_class
+from nengo_jit.engines.rates import OnEngine
+from nengo_jit.ir.evaluator import IN_PYTHON
+from nengo_jit.planner import ProbePlan
+
+
+def new_model(network: nengo.Network | None, dt: float, backend: Backend) -> Model:
+    """A model to build a network into; ValidationError if ``dt`` (seconds) is not above zero."""
+    if not 0 < dt < math.inf:
+        raise ValidationError(
+            f"Must be a finite number of seconds above zero (got {dt})", attr="dt"
+        )
+    cache = decoder_cache(f"nengo_jit, engine {backend.name}")
+    return Model(dt=float(dt), label=f"{network}, dt={dt:f}", decoder_cache=cache)
+
+
+def build_engine(
+    network: nengo.Network | None,
+    model: Any,
+    backend: Backend,
+    progress_bar: Any = False,
+    record: bool = True,
+) -> tuple[Engine, tuple[ProbePlan, ...]]:
+    """Build a network, plan the model, and make an engine ready to run it.
+
+    Parameters
+    ----------
+    network : nengo.Network or None
+        What to build; None if the model holds all there is to run.
+    model : Model or nengo.builder.Model
+        What to build into.
+    backend : Backend
+        That of the engine.
+    progress_bar : bool or nengo.utils.progress.ProgressBar
+        Whether, or where, to show the progress.
+    record : bool
+        Whether the engine is to record samples.
+
+    Returns
+    -------
+    Engine, tuple of ProbePlan
+        The engine, and what is to be recorded, by whomever.
+    """
+    use_our_build_functions(model, Builder())
+    tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
+    with tracker, collector_paused():
+        if network is not None:
+            backend.prepare(network, model.time.dtype)
+            if isinstance(model, Model):
+                model.decoders = Decoders(
+                    backend.options.threads,
+                    OnEngine(backend),
+                    backend.evaluator() if backend.options.compile_python else IN_PYTHON,
+                )
+            model.build(network, progress=tracker.next_stage("Building", "Build"))
+        plan = backend.plan(model)
+        probes = plan.probes
+        if not record:
+            plan = replace(plan, probes=())
+        with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
+            return backend.compile(plan, progress), probes
+
+
+def with_precision(backend: Backend, model: Any) -> Backend:
+    """A backend, or that of the reference engine if the engine cannot run a model's numbers."""
+    dtype = model.time.dtype
+    if dtype in backend.precisions:
+        return backend
+    warnings.warn(
+        f"The engine '{backend.name}' cannot run models in {dtype}: taking the engine "
+        "'reference', which is slower. Choose another precision with "
+        "nengo.rc['precision']['bits'].",
+        stacklevel=3,
+    )
+    return backend_class("reference")(backend.options)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Context in which Python does not look for garbage in cycles.
+
+    Building makes many objects, all of which stay: to go through them again and again would take
+    longer and longer.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,49 @@
+"""What the CPU engine can do while a model is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nengo_jit.engines.backend import Backend
+from nengo_jit.engines.cpu import kernels
+from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.cpu.functions import Functions
+from nengo_jit.engines.cpu.kernels.needed import likely
+from nengo_jit.engines.cpu.library import begin_to_load
+from nengo_jit.engines.cpu.lowering import calls_python
+from nengo_jit.engines.cpu.machine import PRECISIONS
+from nengo_jit.neurons import Formula
+from nengo_jit.planner import Pass, Plan
+from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out
+
+
+class CpuBackend(Backend):
+    """The backend of the CPU engine; takes ``threads`` and ``compile_python``."""
+
+    name: ClassVar[str] = "cpu"
+    precisions: ClassVar[Collection[np.dtype]] = PRECISIONS
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        return find_steady, find_unread, self._group, lay_out
+
+    def _group(self, plan: Plan) -> Plan:
+        return group(plan, filter(self.calls_python, plan.operators))
+
+    def compile(self, plan: Plan, progress: Any = None) -> CpuEngine:
+        return CpuEngine(plan, self.options, progress)
+
+    def calls_python(self, operator: Any) -> bool:
+        return calls_python(operator)
+
+    def prepare(self, network: Any, dtype: np.dtype) -> None:
+        begin_to_load(likely(network, np.dtype(dtype)))
+
+    def rates_by(self, formula: Formula) -> Callable[..., None] | None:
+        return kernels.rates.rates_by(formula)
+
+    def evaluator(self) -> Functions:
+        return Functions()

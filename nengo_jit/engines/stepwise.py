@@ -1,0 +1,115 @@
+"""Engines that carry out one step after the other, by calling functions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.exceptions import add_context
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.options import Options
+from nengo_jit.planner import Plan
+
+
+class StepwiseEngine(Engine):
+    """Carries out a list of functions in each step; subclasses say which.
+
+    If one of them raises, whatever was written in that step is taken back.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    options : Options
+        What the user has chosen.
+    """
+
+    def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
+        super().__init__(plan, options)
+        self._steps: list[tuple[Any, Step]] = []
+        self._is_running = self._is_paused = False
+        self._error: Exception | None = None  # which ends the run
+        SimNeurons.engines.add(self)
+
+    @abstractmethod
+    def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Any, Step]]:
+        """Make the functions that carry out a step, for the memory in ``signals``.
+
+        Parameters
+        ----------
+        rng : numpy.random.RandomState
+            What processes without a seed draw theirs from: call `step_of` for the plan's operators
+            in their order, whatever order the functions come in.
+
+        Returns
+        -------
+        iterable of (Operator or Any, callable)
+            In the order in which they are to be called, each with what it carries out, for
+            messages.
+        """
+
+    def begin(self, rng: np.random.RandomState) -> None:
+        self._steps = list(self.make_steps(rng))
+
+    def neurons_replaced(self, operator: SimNeurons) -> None:
+        for i, (each, _) in enumerate(self._steps):
+            if each is operator:  # whose turn in this step may be still to come
+                rng = np.random.RandomState(0)  # which neurons do not draw from
+                self._steps[i] = operator, operator.make_step(self.signals, self.plan.dt, rng)
+
+    @property
+    def python_steps(self) -> dict[Operator, Step]:
+        return dict(self._steps)
+
+    def run(self, n_steps: int) -> int:
+        self.check_usable()
+        is_within, self._is_running = self._is_running, True
+        n_done = 0
+        try:
+            with np.errstate(invalid="raise", divide="ignore"):
+                while n_done < n_steps:
+                    self._run_step()
+                    self.settle()
+                    n_done += 1
+                    if self._is_paused:
+                        break
+        finally:
+            self._is_running = is_within
+            self._is_paused = self._is_paused and is_within
+            self.settle()
+        return n_done
+
+    def pause(self) -> None:
+        self._is_paused = self._is_running
+
+    @property
+    def is_running(self) -> bool:
+        return self._is_running
+
+    def abandon(self, error: Exception) -> None:
+        self._error = error
+
+    def lose_run(self) -> None:
+        self._is_running, self.broken = False, RUN_LOST
+
+    def _run_step(self) -> None:
+        ticks = self.recording.clock.ticks
+        self.signals.save()
+        operator = None
+        try:
+            for operator, step in self._steps:
+                step()
+                if self._error is not None:
+                    raise self._error
+            self.recording.complete(self.signals[self.plan.step].item())
+        except BaseException as error:  # Ctrl-C too, which may come between two operators
+            self._error = None
+            if self.recording.clock.ticks == ticks:
+                self.signals.restore()
+                add_context(error, self.failed_in(operator))
+            raise

@@ -1,0 +1,142 @@
+"""What nengo's code, and code that knows nengo's, finds in a simulator beside what is documented.
+
+Subclasses replace some of it, and others look at it or call it, as nengo-loihi and nengo-gui do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import nengo
+import numpy as np
+
+from nengo_jit.by_hand import StepsByHand
+from nengo_jit.data import RawData
+from nengo_jit.engines import Engine
+from nengo_jit.ir.base import Operator
+from nengo_jit.planner import ProbePlan
+from nengo_jit.turn import Turn
+
+REPLACEABLE = ("step", "_probe", "_probe_step_time")  # nengo calls whatever is in place
+SEEN = {*REPLACEABLE, "_steps"}
+
+
+class Internals(nengo.Simulator):
+    """The undocumented part of a simulator.
+
+    Attributes
+    ----------
+    ours : dict of (str, callable)
+        The methods that carry a step out. What is not these any more was replaced, by a subclass or
+        from outside, and has to be called.
+    """
+
+    ours: ClassVar[dict[str, Any]]
+    seed: int
+    _engine: Engine
+    _turn: Turn
+    _probes: tuple[ProbePlan, ...]
+    _sim_data: RawData
+    _step_order: list[Operator]
+    _records_itself: bool
+    _by_hand: StepsByHand | None
+    _hand_set_time: float | None
+
+    @property
+    def _n_steps(self) -> int:
+        return self._engine.n_steps
+
+    @_n_steps.setter
+    def _n_steps(self, value: int) -> None:
+        self._engine.recording.clock.n_steps = value
+
+    @property
+    def rng(self) -> np.random.RandomState:
+        """numpy.random.RandomState: what processes without a seed drew theirs from at reset."""
+        return self._engine.rng
+
+    @rng.setter
+    def rng(self, value: np.random.RandomState) -> None:
+        self._engine.rng = value  # until the next reset, as in nengo
+
+    @property
+    def _steps(self) -> Any:
+        """List of callable: functions that carry a step out, see `StepsByHand`.
+
+        If they are replaced, or the list is changed, they are what a step does, as in nengo.
+        """
+        if self._by_hand is None:
+            by_hand = StepsByHand(self._engine, self._turn.catch_up)
+            by_hand.make(self._step_order, self.seed)
+            self._by_hand = by_hand
+        return self._by_hand.steps
+
+    @_steps.setter
+    def _steps(self, value: Any) -> None:
+        if self._by_hand is None:
+            self._by_hand = StepsByHand(self._engine, self._turn.catch_up, value)
+        else:
+            self._by_hand.steps = value
+
+    @property
+    def _time(self) -> float:
+        return self._engine.time if self._hand_set_time is None else self._hand_set_time
+
+    @_time.setter
+    def _time(self, value: float) -> None:
+        self._hand_set_time = value
+
+    @property
+    def _is_run_by_engine(self) -> bool:
+        """Whether the engine may carry out many steps, with nothing to be called in between."""
+        return not (
+            self._has_replaced("step")
+            or self._records_itself
+            or (self._by_hand is not None and not self._by_hand.do_what_the_engine_does)
+        )
+
+    def _has_replaced(self, *names: str) -> bool:
+        """Whether methods are not those of this class any more: nengo calls what is in place."""
+        own, kind = vars(self), type(self)
+        return any(name in own or getattr(kind, name) is not self.ours[name] for name in names)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in SEEN:
+            self._go_on_with_what_is_in_place()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in SEEN:
+            self._go_on_with_what_is_in_place()
+
+    def _go_on_with_what_is_in_place(self) -> None:
+        """Call what has been replaced, from the step on that is being carried out."""
+        if "_sim_data" in vars(self):  # there is something to go on
+            self._see_replaced()
+            self._engine.pause()
+
+    def _see_replaced(self) -> None:
+        """Leave recording to methods that have been replaced."""
+        if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
+            self._records_itself = True
+            for probe, samples in self._engine.stop_recording().items():
+                self._sim_data[probe] = samples
+
+    def _probe(self) -> None:
+        """Record what is due, after a step that was carried out by hand.
+
+        Simulators that record by themselves have a method in place of this one.
+        """
+        self._probe_step_time()
+        for planned in self._probes:
+            if planned.is_due(self.n_steps):
+                sample = self._engine.signals[planned.signal].copy()
+                self._sim_data[planned.probe].append(sample)
+
+    def _probe_step_time(self) -> None:
+        """Take the number of steps from the signal that counts them."""
+        self._engine.read_clock()
+
+
+PROBE, PROBE_STEP_TIME = Internals._probe, Internals._probe_step_time

@@ -1,0 +1,41 @@
+"""Where processes keep what they need from one step to the next.
+
+A process has a state in signals and a generator of random numbers. The steps of nengo's processes
+depend on nothing else; those of other processes may keep more in variables of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nengo.builder.processes as reference
+from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
+from nengo.synapses import LinearFilter, Triangle
+
+from nengo_jit.ir.processes import SimProcess, make_step_of
+
+DRAWING = (WhiteNoise.make_step, FilteredNoise.make_step)
+NOT_DRAWING = tuple(
+    each.make_step for each in (LinearFilter, Triangle, WhiteSignal, PresentInput, Piecewise)
+)
+
+
+def is_sim_process(operator: Any) -> bool:
+    """Whether an operator makes its step as `SimProcess` does, of ours or of nengo's."""
+    make_step = getattr(operator.make_step, "__func__", None)
+    return make_step in (SimProcess.make_step, reference.SimProcess.make_step)
+
+
+def draws_in_steps(process: Any) -> bool:
+    """Whether the steps of a process may draw from its generator."""
+    return make_step_of(process) not in NOT_DRAWING
+
+
+def keeps_to_its_state(process: Any) -> bool:
+    """Whether all that steps depend on is known to be in the process's state and generator."""
+    make_step = make_step_of(process)
+    if make_step is FilteredNoise.make_step:
+        return keeps_to_its_state(process.synapse)
+    if make_step is Piecewise.make_step:
+        return not any(map(callable, process.data.values()))
+    return make_step in DRAWING or make_step in NOT_DRAWING

@@ -1,0 +1,112 @@
+"""Options: what users choose beside the model, by keyword or in the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from nengo.exceptions import ValidationError
+
+REPORT = "report"
+WORDS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+    REPORT: REPORT,
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What users choose beside the model. What is None was not chosen.
+
+    Parameters
+    ----------
+    engine : str, optional
+        Name of the engine; the fastest by default.
+    threads : int, optional
+        How many threads to use at most; by default as many as there are cores.
+    compile_python : bool or "report"
+        Whether Python functions may be compiled. With "report", the simulator prints what becomes
+        of them.
+    given : frozenset of str
+        Names of those options that were given by keyword, see `chosen`.
+
+    Raises
+    ------
+    ValidationError
+        If a value is none that the option can have. The error names the option.
+    """
+
+    engine: str | None = None
+    threads: int | None = None
+    compile_python: bool | str = True
+    given: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def __post_init__(self) -> None:
+        checked = {
+            "engine": _engine(self.engine),
+            "threads": _threads(self.threads),
+            "compile_python": _compile_python(self.compile_python),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def chosen(cls, **given: Any) -> Options:
+        """Options by keyword or, where that is None, from the environment, else by default.
+
+        The option ``threads`` is the variable ``NENGO_JIT_THREADS`` of the environment, and so on;
+        an empty variable counts as none.
+
+        Raises
+        ------
+        ValidationError
+            As above. The error names the variable, too, if that is where the value comes from.
+        """
+        values = {name: value for name, value in given.items() if value is not None}
+        options = cls(**values, given=frozenset(values))
+        for option in fields(cls):
+            variable = f"NENGO_JIT_{option.name.upper()}"
+            text = os.environ.get(variable)
+            if option.name == "given" or option.name in values or not text:
+                continue
+            values[option.name] = WORDS.get(text.lower(), text) if _is_switch(option) else text
+            try:
+                options = cls(**values, given=options.given)
+            except ValidationError as error:
+                reason = f"{error.args[0]} in the environment variable {variable}"
+                raise ValidationError(reason, attr=option.name) from None
+        return options
+
+
+def _is_switch(option: Any) -> bool:
+    return option.default is True or option.default is False
+
+
+def _engine(value: Any) -> str | None:
+    if not (value is None or isinstance(value, str)):
+        raise ValidationError(f"Must be the name of an engine (got {value!r})", attr="engine")
+    return value or None
+
+
+def _threads(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        number = int(str(value))  # which takes neither 2.5 nor True
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValidationError(f"Must be a positive whole number (got {value!r})", attr="threads")
+    return number
+
+
+def _compile_python(value: Any) -> bool | str:
+    if isinstance(value, str) and value == REPORT:
+        return REPORT
+    if value not in (True, False):
+        raise ValidationError(
+            f"Must be True, False or 'report' (got {value!r})", attr="compile_python"
+        )
+    return bool(value)

@@ -1,0 +1,173 @@
+"""What tells models apart: whether the state of one can be the state of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from nengo.builder.signal import Signal
+from nengo.params import FrozenObject
+
+from nengo_jit.planner.graph import ROLES
+from nengo_jit.planner.plan import Plan
+
+BLOCK = 1 << 16  # numbers that are measured together
+ALIKE = {8: 1e-6, 4: 1e-3, 2: 1e-1}  # relative differences that rounding explains, by precision
+
+WEIGHTS = np.random.RandomState(0).uniform(1.0, 2.0, BLOCK)
+
+
+class Identity:
+    """What a model is, in few numbers.
+
+    Two models are alike if they have the same operators, with the same parameters, in the same
+    order, on signals of the same shapes. Arrays of real numbers, initial values above all, may
+    differ as much as rounding explains, since decoders and gains depend on who has computed them.
+
+    Parameters
+    ----------
+    plan : Plan
+        The model.
+    """
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+
+    @cached_property
+    def bases(self) -> list[Signal]:
+        """List of Signal: all that have memory of their own, in the order of the operators."""
+        signals = (signal for op in self._plan.operators for signal in op.all_signals)
+        return list(dict.fromkeys(signal.base for signal in signals))
+
+    @cached_property
+    def _described(self) -> _Description:
+        return _Description(self._plan.operators, self.bases)
+
+    def values(self) -> np.ndarray:
+        """For each array a weighted sum, and how large it is: of shape (n_arrays, 2)."""
+        arrays = [base.initial_value for base in self.bases]
+        arrays += [array for _, array in self._described.arrays]
+        distinct = {id(array): array for array in arrays}  # zeros are shared
+        measured = {key: _measure(array) for key, array in distinct.items()}
+        return np.array([measured[id(array)] for array in arrays]).reshape(-1, 2)
+
+    def describe(self) -> dict[str, Any]:
+        """The identity as numbers, arrays and strings."""
+        return {
+            "dt": float(self._plan.dt),
+            "precision": str(self._plan.time.dtype),
+            "operators": self._described.digests,
+            "values": self.values(),
+        }
+
+    def difference(self, other: dict[str, Any]) -> str | None:
+        """What makes this model another one, in words that go on from "the model"; None if alike.
+
+        Parameters
+        ----------
+        other : dict
+            What `describe` has returned for another model.
+        """
+        return next(self._differences(other), None)
+
+    def _differences(self, other: dict[str, Any]) -> Iterator[str]:
+        plan = self._plan
+        if other["dt"] != plan.dt:
+            yield f"has steps of {plan.dt:g} s, not of {other['dt']:g} s"
+        if other["precision"] != str(plan.time.dtype):
+            yield f"has numbers of type {plan.time.dtype}, not {other['precision']}"
+        ours, theirs = self._described.digests, np.asarray(other["operators"])
+        n = min(len(ours), len(theirs))
+        for place in np.flatnonzero(ours[:n] != theirs[:n])[:1]:
+            yield f"has another operator number {place + 1}, {plan.operators[place]}"
+        if len(ours) != len(theirs):
+            yield f"has {len(ours)} operators, not {len(theirs)}"
+        named = [f"the signal '{base.name}'" for base in self.bases]
+        named += [str(operator) for operator, _ in self._described.arrays]
+        tolerance = ALIKE[plan.time.dtype.itemsize]
+        for place in np.flatnonzero(~_alike(self.values(), other["values"], tolerance))[:1]:
+            yield f"has other values in {named[place]}"
+
+
+class _Description:
+    """What operators do, whenever and by whomever the model is built.
+
+    Parameters
+    ----------
+    operators : sequence of Operator
+        In the order of the plan.
+    bases : sequence of Signal
+        Those whose numbers stand for signals.
+
+    Attributes
+    ----------
+    digests : (n_operators,) numpy.ndarray of uint64
+        Of all but the contents of arrays of real numbers.
+    arrays : list of (Operator, numpy.ndarray)
+        Those arrays.
+    """
+
+    def __init__(self, operators: Sequence[Any], bases: Sequence[Signal]):
+        self._numbers = {base: number for number, base in enumerate(bases)}
+        self.arrays: list[tuple[Any, np.ndarray]] = []
+        self.digests = np.array([self._digest(each) for each in operators], np.uint64)
+
+    def _digest(self, operator: Any) -> int:
+        kind = type(operator)
+        attributes = {name: value for name, value in vars(operator).items() if name != "tag"}
+        if not kind.__module__.startswith(("nengo.", "nengo_jit.")):  # might be about anything
+            attributes = {role: list(getattr(operator, role)) for role in ROLES}
+        content = repr((_name(kind), self._describe(attributes, operator)))
+        return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
+
+    def _describe(self, value: Any, operator: Any) -> Any:
+        """A value as something that prints in the same way whenever it means the same."""
+        if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice)):
+            return value
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, Signal):
+            place = self._numbers.get(value.base), value.offset, value.strides
+            return *place, value.shape, str(value.dtype)
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind != "f":
+                return str(value.dtype), value.tolist()
+            self.arrays.append((operator, value))
+            return str(value.dtype), value.shape
+        if isinstance(value, (list, tuple)):
+            return tuple(self._describe(each, operator) for each in value)
+        if isinstance(value, dict):
+            items = value.items()
+            return tuple((str(key), self._describe(each, operator)) for key, each in items)
+        if isinstance(value, FrozenObject):
+            parameters = {name: getattr(value, name) for name in sorted(value._paramdict)}
+            return _name(type(value)), self._describe(parameters, operator)
+        return _name(value if hasattr(value, "__qualname__") else type(value))
+
+
+def _name(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
+
+
+def _alike(ours: np.ndarray, theirs: Any, tolerance: float) -> np.ndarray:
+    """Which rows of `Identity.values` are equal but for rounding."""
+    theirs = np.asarray(theirs)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        is_near = np.abs(ours[:, 0] - theirs[:, 0]) <= tolerance * (ours[:, 1] + theirs[:, 1])
+    is_same = (ours[:, 0] == theirs[:, 0]) | np.isnan(ours[:, 0]) & np.isnan(theirs[:, 0])
+    return np.where(np.isfinite(ours[:, 1] + theirs[:, 1]), is_near, is_same)
+
+
+def _measure(value: Any) -> tuple[float, float]:
+    """A weighted sum of the elements, and the same of their absolute values."""
+    numbers = np.ravel(value if isinstance(value, np.ndarray) else value.data)
+    total = size = 0.0
+    for start in range(0, numbers.size, BLOCK):
+        block = numbers[start : start + BLOCK].astype(np.float64)
+        weights = WEIGHTS[: block.size]
+        total += float(weights @ block)
+        size += float(weights @ np.abs(block))
+    return total, size
