@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sharing import sharing
 
-from nengo_jit.engines.cpu.functions import FOR_POINTS
-from nengo_jit.engines.cpu.library import load_kernels
+from nengo_jit.engines.cpu.python.functions import FOR_POINTS
+from nengo_jit.engines.cpu.toolchain.library import load_kernels
 from nengo_jit.ir.memory import SignalDict
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from nengo_jit.engines.cpu.pace import Pace, Slice
-from nengo_jit.engines.cpu.team import TEAM
+from nengo_jit.engines.cpu.program.pace import Pace, Slice
+from nengo_jit.engines.cpu.program.team import TEAM
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def sharing(most: int = sys.maxsize) -> Iterator[None]:
     while not TEAM.is_ready(4):
         pass
     with (
-        mock.patch("nengo_jit.engines.cpu.schedule.WORTHWHILE", 0.0),
+        mock.patch("nengo_jit.engines.cpu.program.schedule.WORTHWHILE", 0.0),
         mock.patch.object(Pace, "is_brief", lambda pace, n_steps: False),
         mock.patch.object(Pace, "is_worth_it", True),
         mock.patch.object(Pace, "next", lambda pace, n_steps: Slice(min(most, n_steps), True)),

@@ -18,8 +18,8 @@ from nengo.utils.least_squares_solvers import SVD, Cholesky
 import nengo_jit
 from nengo_jit.builder import Model, decoders
 from nengo_jit.builder.decoders import Decoders, key_of
-from nengo_jit.engines.cpu.functions import Functions
-from nengo_jit.engines.cpu.tracing.bytecode import IS_KNOWN_PYTHON
+from nengo_jit.engines.cpu.python.functions import Functions
+from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON
 from nengo_jit.parallel import one_thread_in_blas
 
 

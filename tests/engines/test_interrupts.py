@@ -12,7 +12,7 @@ from compiling import compiled
 import nengo_jit.engines
 from nengo_jit.builder import Model
 from nengo_jit.engines import ENGINES, recorder, samples
-from nengo_jit.engines.cpu import callbacks
+from nengo_jit.engines.cpu.python import callbacks
 
 FOLDER = Path(nengo_jit.engines.__file__).parent
 NAMES = ("samples.py", "recorder.py", "recording.py", "reference.py", "base.py", "cpu/recorder.py")

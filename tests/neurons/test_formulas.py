@@ -10,8 +10,8 @@ import pytest
 from libraries import Library, every_library
 from numba import njit
 
-from nengo_jit.engines.cpu.compiler import define_helpers
-from nengo_jit.engines.cpu.machine import compilable
+from nengo_jit.engines.cpu.language.primitives import compilable
+from nengo_jit.engines.cpu.toolchain.compiler import define_helpers
 from nengo_jit.neurons import Formula, formula_of, register
 from nengo_jit.scalar import bind
 

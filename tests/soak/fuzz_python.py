@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pool import main
 
-sys.path.append(str(Path(__file__).parents[1] / "engines" / "cpu" / "tracing"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "engines" / "cpu" / "python" / "tracing"))
 
 import every_function
 import random_programs

@@ -28,9 +28,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from nengo_jit.engines.cpu.cache import locks
-from nengo_jit.engines.cpu.cache.entry import HEAD, pack
-from nengo_jit.engines.cpu.cache.folder import Folder
+from nengo_jit.engines.cpu.toolchain.cache import locks
+from nengo_jit.engines.cpu.toolchain.cache.entry import HEAD, pack
+from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
 
 MODEL = """
 import nengo, nengo_jit, numpy as np

@@ -10,11 +10,11 @@ import numpy as np
 from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.functions import Functions
 from nengo_jit.engines.cpu.kernels.needed import likely
-from nengo_jit.engines.cpu.library import begin_to_load
-from nengo_jit.engines.cpu.lowering import calls_python
-from nengo_jit.engines.cpu.machine import PRECISIONS
+from nengo_jit.engines.cpu.language.primitives import PRECISIONS
+from nengo_jit.engines.cpu.program.lowering import calls_python
+from nengo_jit.engines.cpu.python.functions import Functions
+from nengo_jit.engines.cpu.toolchain.library import begin_to_load
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
 from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out

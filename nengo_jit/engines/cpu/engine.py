@@ -12,19 +12,19 @@ import numpy as np
 from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.base import RUN_LOST, Engine
-from nengo_jit.engines.cpu.arithmetic import ARITHMETIC
-from nengo_jit.engines.cpu.assembly import assemble, executions
-from nengo_jit.engines.cpu.callbacks import Callback, Tracing
-from nengo_jit.engines.cpu.exposure import Exposure, Pause, after_step
-from nengo_jit.engines.cpu.kernel import Kernel
 from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
-from nengo_jit.engines.cpu.library import load_kernels
-from nengo_jit.engines.cpu.lowering import Lowering, calls_python
-from nengo_jit.engines.cpu.program import Program
+from nengo_jit.engines.cpu.language.kernel import Kernel
+from nengo_jit.engines.cpu.program.assembly import assemble, executions
+from nengo_jit.engines.cpu.program.components import Piece
+from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
+from nengo_jit.engines.cpu.program.lowering import Lowering, calls_python
+from nengo_jit.engines.cpu.program.program import Program
+from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
+from nengo_jit.engines.cpu.python.arithmetic import ARITHMETIC
+from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.recorder import KernelRecording
-from nengo_jit.engines.cpu.strands import Piece
-from nengo_jit.engines.cpu.team import FAILED, MOST_MEMBERS, RUNNING
+from nengo_jit.engines.cpu.toolchain.library import load_kernels
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernel import Address, start
-from nengo_jit.engines.cpu.kernels import python as task
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
-from nengo_jit.engines.cpu.lowering import Lowering
-from nengo_jit.engines.cpu.strands import Piece
-from nengo_jit.engines.cpu.tasks import take_error
+from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.program.components import Piece
+from nengo_jit.engines.cpu.program.lowering import Lowering
+from nengo_jit.engines.cpu.python import call as task
+from nengo_jit.engines.cpu.python.tasks import take_error
 from nengo_jit.engines.recorder import TICKS, Recorder
 from nengo_jit.engines.recording import Recording
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from nengo_jit.builder import Model, Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
-from nengo_jit.engines.cpu.exposure import Exposure
-from nengo_jit.engines.cpu.lowering import Lowering
+from nengo_jit.engines.cpu.program.exposure import Exposure
+from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.ir.learning_rules import SimPES
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons

@@ -10,9 +10,9 @@ from sharing import sharing
 from nengo_jit.builder import Model
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.kernel import Kernel
-from nengo_jit.engines.cpu.kernels import tape as op
-from nengo_jit.engines.cpu.tracing.tape import Writer
+from nengo_jit.engines.cpu.language.kernel import Kernel
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
 
 
 def run_cpu(model, n_steps, threads=1):

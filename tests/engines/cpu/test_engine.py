@@ -15,8 +15,8 @@ from nengo_jit.builder.processes import build_synapse
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.kernel import Kernel, Routine
-from nengo_jit.engines.cpu.schedule import works
+from nengo_jit.engines.cpu.language.kernel import Kernel, Routine
+from nengo_jit.engines.cpu.program.schedule import works
 from nengo_jit.ir.operator import Reset
 from nengo_jit.neurons import formulas
 from nengo_jit.options import Options

@@ -2,24 +2,24 @@
 
 import numpy as np
 
-from nengo_jit.engines.cpu import team
-from nengo_jit.engines.cpu.kernel import Routine
 from nengo_jit.engines.cpu.kernels import (
-    compare,
     learning_rules,
     lif,
     neurons,
     operator,
     probe,
     processes,
-    python,
     rates,
     spikes,
-    tape,
     transforms,
 )
-from nengo_jit.engines.cpu.library import load_kernels
-from nengo_jit.engines.cpu.machine import FLOAT64, PRECISIONS
+from nengo_jit.engines.cpu.language.kernel import Routine
+from nengo_jit.engines.cpu.language.primitives import FLOAT64, PRECISIONS
+from nengo_jit.engines.cpu.program import team
+from nengo_jit.engines.cpu.python import call as python
+from nengo_jit.engines.cpu.python import compare
+from nengo_jit.engines.cpu.python import tape_vm as tape
+from nengo_jit.engines.cpu.toolchain.library import load_kernels
 from nengo_jit.neurons import formulas
 
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.contracts import contiguous
-from nengo_jit.engines.cpu.fusion import RULES, Part
-from nengo_jit.engines.cpu.kernel import (
+from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
+from nengo_jit.engines.cpu.language.kernel import (
     Address,
     Count,
     Distance,
@@ -29,9 +28,10 @@ from nengo_jit.engines.cpu.kernel import (
     kernel,
     start,
 )
-from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers, lowers_with
-from nengo_jit.engines.cpu.machine import Memory, helper, vector
+from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.program.contracts import contiguous
+from nengo_jit.engines.cpu.program.fusion import RULES, Part
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import Copy

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernel import Address, BytesOf, Count, In, InOut, Out, kernel
 from nengo_jit.engines.cpu.kernels.operator import multiply_columns
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.kernel import Address, BytesOf, Count, In, InOut, Out, kernel
+from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     compilable,
     gather_if_fast,

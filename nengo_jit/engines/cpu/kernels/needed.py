@@ -11,18 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernel import Routine
-from nengo_jit.engines.cpu.kernels import (
-    neurons,
-    operator,
-    probe,
-    python,
-    rates,
-    spikes,
-)
+from nengo_jit.engines.cpu.kernels import neurons, operator, probe, rates, spikes
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.machine import FLOAT64
-from nengo_jit.engines.cpu.team import lead, run
+from nengo_jit.engines.cpu.language.kernel import Routine
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.program.team import lead, run
+from nengo_jit.engines.cpu.python import call as python
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 

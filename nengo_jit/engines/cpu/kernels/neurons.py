@@ -18,15 +18,28 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.facts import Facts
-from nengo_jit.engines.cpu.fingerprint import referred
-from nengo_jit.engines.cpu.fusion import Part
-from nengo_jit.engines.cpu.kernel import Address, Count, Factor, In, InOut, Kernel, Out, Own, start
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.operator import factors_of
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.kernel import (
+    Address,
+    Count,
+    Factor,
+    In,
+    InOut,
+    Kernel,
+    Out,
+    Own,
+    start,
+)
+from nengo_jit.engines.cpu.language.mt19937 import (
+    Loan,
+    Stream,
+    fill_uniform,
+    is_legacy,
+    next_poisson,
+)
+from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     compilable,
     helper,
@@ -35,7 +48,10 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.random import Loan, Stream, fill_uniform, is_legacy, next_poisson
+from nengo_jit.engines.cpu.program.facts import Facts
+from nengo_jit.engines.cpu.program.fusion import Part
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform

@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.arena import Pool
-from nengo_jit.engines.cpu.contracts import contiguous, reaches
-from nengo_jit.engines.cpu.fusion import Part
-from nengo_jit.engines.cpu.kernel import (
+from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
+from nengo_jit.engines.cpu.language.kernel import (
     Address,
     Count,
     Distance,
@@ -28,9 +26,7 @@ from nengo_jit.engines.cpu.kernel import (
     offset,
     start,
 )
-from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     add_product,
     helper,
@@ -44,8 +40,12 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
-from nengo_jit.engines.cpu.populations import BLOCK, Population
-from nengo_jit.engines.cpu.products import WIDE, Method, as_matrix
+from nengo_jit.engines.cpu.program.arena import Pool
+from nengo_jit.engines.cpu.program.contracts import contiguous, reaches
+from nengo_jit.engines.cpu.program.fusion import Part
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.program.populations import BLOCK, Population
+from nengo_jit.engines.cpu.program.products import WIDE, Method, as_matrix
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.selection import as_selection, has_repeats
 from nengo_jit.ir.signal import Signal

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernel import Address, kernel
-from nengo_jit.engines.cpu.kernels.python import CALLED, call_briefly
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.kernel import Address, kernel
+from nengo_jit.engines.cpu.language.primitives import (
     LATE,
     SUBNORMALS_ARE_ZERO,
     Memory,
@@ -26,6 +24,8 @@ from nengo_jit.engines.cpu.machine import (
     short_integers,
     vector,
 )
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.python.call import CALLED, call_briefly
 from nengo_jit.engines.recorder import CALLS, OFFSET, TICKS
 from nengo_jit.ir.operator import TimeUpdate
 from nengo_jit.ir.probe import SimProbe

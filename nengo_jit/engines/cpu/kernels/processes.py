@@ -2,7 +2,7 @@
 
 A process without a kernel here, or of a class that changes what the kernel computes, runs in
 Python. Random numbers come from the generator that nengo would give the process, see
-`nengo_jit.engines.cpu.random`.
+`nengo_jit.engines.cpu.language.mt19937`.
 """
 
 # What kernels call has no types in Python's sense.
@@ -21,8 +21,8 @@ from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, 
 from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo.utils.numpy import maxint
 
-from nengo_jit.engines.cpu.contracts import contiguous
-from nengo_jit.engines.cpu.kernel import (
+from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces
+from nengo_jit.engines.cpu.language.kernel import (
     Address,
     Count,
     Factor,
@@ -33,10 +33,10 @@ from nengo_jit.engines.cpu.kernel import (
     kernel,
     start,
 )
-from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import Memory, helper, integers, reals, vector
-from nengo_jit.engines.cpu.random import Stream, compiled, fill_normal, fill_uniform
+from nengo_jit.engines.cpu.language.mt19937 import Stream, compiled, fill_normal, fill_uniform
+from nengo_jit.engines.cpu.language.primitives import Memory, helper, integers, reals, vector
+from nengo_jit.engines.cpu.program.contracts import contiguous
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.processes import SimProcess
 

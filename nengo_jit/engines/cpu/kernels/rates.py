@@ -10,9 +10,8 @@ from functools import cache
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernel import Address, Kernel, kernel, start, table_of
-from nengo_jit.engines.cpu.library import address_of
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.kernel import Address, Kernel, kernel, start, table_of
+from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
     FLOAT64,
     Memory,
@@ -21,6 +20,7 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
+from nengo_jit.engines.cpu.toolchain.library import address_of
 from nengo_jit.neurons import Formula
 from nengo_jit.regions import REGIONS
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernel import (
+from nengo_jit.engines.cpu.language.kernel import (
     Address,
     BytesOf,
     Count,
@@ -24,8 +24,7 @@ from nengo_jit.engines.cpu.kernel import (
     kernel,
     offset,
 )
-from nengo_jit.engines.cpu.lowering import Lowered
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     bits_of,
     can_compress,
@@ -38,7 +37,8 @@ from nengo_jit.engines.cpu.machine import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.populations import BLOCK, Population
+from nengo_jit.engines.cpu.program.lowering import Lowered
+from nengo_jit.engines.cpu.program.populations import BLOCK, Population
 
 AT_ONCE = 8  # flags that are listed before looking whether there are as many
 

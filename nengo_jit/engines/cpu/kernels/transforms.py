@@ -11,8 +11,14 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
-from nengo_jit.engines.cpu.contracts import contiguous
-from nengo_jit.engines.cpu.kernel import (
+from nengo_jit.engines.cpu.kernels.operator import (
+    copy_planes,
+    copy_strided,
+    fill,
+    lower_dot_inc,
+    places,
+)
+from nengo_jit.engines.cpu.language.kernel import (
     Address,
     Count,
     Distance,
@@ -22,15 +28,7 @@ from nengo_jit.engines.cpu.kernel import (
     kernel,
     start,
 )
-from nengo_jit.engines.cpu.kernels.operator import (
-    copy_planes,
-    copy_strided,
-    fill,
-    lower_dot_inc,
-    places,
-)
-from nengo_jit.engines.cpu.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.machine import (
+from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     add_product,
     helper,
@@ -44,6 +42,8 @@ from nengo_jit.engines.cpu.machine import (
     vector,
     vector_from,
 )
+from nengo_jit.engines.cpu.program.contracts import contiguous
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import SparseDotInc
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding

@@ -6,13 +6,14 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines.cpu import backend, engine
-from nengo_jit.engines.cpu.functions import FOR_POINTS
-from nengo_jit.engines.cpu.kernels import operator, probe, python, rates
+from nengo_jit.engines.cpu.kernels import operator, probe, rates
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
-from nengo_jit.engines.cpu.machine import FLOAT64
-from nengo_jit.engines.cpu.team import lead, run
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.program.team import lead, run
+from nengo_jit.engines.cpu.python import call as python
+from nengo_jit.engines.cpu.python.functions import FOR_POINTS
 from nengo_jit.neurons import formula_of
 
 FLOAT32 = np.dtype(np.float32)

@@ -1,0 +1,178 @@
+"""What kernels read and write memory with, for Numba; `primitives.py` declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import errors
+from numba.core.cgutils import get_or_insert_function
+from numba.np.arrayobj import np_cfarray
+
+from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language.checks import HEADER, check, mark_scratch, size_from
+from nengo_jit.engines.cpu.language.intrinsics import instruction
+from nengo_jit.regions import CHECKED
+
+
+def _view(context: Any, builder: Any, number: Any, address: Any, size: Any) -> Any:
+    """An array of numbers of a type at an address, of some size, without a check."""
+    pointer = builder.inttoptr(address, context.get_data_type(number).as_pointer())
+    signature = types.Array(number, 1, "C")(types.CPointer(number), types.int64)
+    return np_cfarray(context, builder, signature, [pointer, size])
+
+
+@instruction(machine.vector)
+def _vector(typingctx: Any, memory: Any, address: Any, size: Any) -> Any:
+    number = memory.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, address, size = args
+        address = check(context, builder, address, size, number.bitwidth // 8)
+        return _view(context, builder, number, address, size)
+
+    return types.Array(number, 1, "C")(memory, types.int64, types.int64), codegen
+
+
+@instruction(machine.vector_from)
+def _vector_from(typingctx: Any, memory: Any, address: Any) -> Any:
+    number = memory.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        size = size_from(context, builder, args[1], number.bitwidth // 8)
+        return _view(context, builder, number, args[1], size)
+
+    return types.Array(number, 1, "C")(memory, types.int64), codegen
+
+
+def _define_array(function: Callable[..., Any], number: Any, is_foreign: bool = False) -> None:
+    """Define what makes arrays of numbers of a type, foreign ones without a check."""
+
+    def definition(typingctx: Any, address: Any, size: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            address, size = args
+            if not is_foreign:
+                address = check(context, builder, address, size, number.bitwidth // 8)
+            return _view(context, builder, number, address, size)
+
+        return types.Array(number, 1, "C")(types.int64, types.int64), codegen
+
+    instruction(function)(definition)
+
+
+_define_array(machine.integers, types.int64)
+_define_array(machine.short_integers, types.int32)
+_define_array(machine.octets, types.uint8)
+_define_array(machine.reals, types.float64)
+_define_array(machine.short_reals, types.float32)
+_define_array(machine.foreign_integers, types.int64, is_foreign=True)
+_define_array(machine.foreign_short_integers, types.int32, is_foreign=True)
+_define_array(machine.foreign_reals, types.float64, is_foreign=True)
+
+
+@instruction(machine.atomic_add)
+def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = check(context, builder, args[0], 1, 8)
+        pointer = builder.inttoptr(address, ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@instruction(machine.atomic_load)
+def _atomic_load(typingctx: Any, address: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = check(context, builder, args[0], 1, 8)
+        pointer = builder.inttoptr(address, ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@instruction(machine.scratch, prefer_literal=True)
+def _scratch(typingctx: Any, n_bytes: Any) -> Any:
+    if not isinstance(n_bytes, types.IntegerLiteral):
+        raise errors.RequireLiteralValue("The size must be a literal number")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with builder.goto_entry_block():
+            size = n_bytes.literal_value + (HEADER if CHECKED else 0)
+            pointer = builder.alloca(ir.ArrayType(ir.IntType(8), size))
+            pointer.align = 64
+        if CHECKED:
+            return mark_scratch(builder, pointer, n_bytes.literal_value)
+        return builder.ptrtoint(pointer, ir.IntType(64))
+
+    return types.int64(n_bytes), codegen
+
+
+@instruction(machine.bits_of)
+def _bits_of(typingctx: Any, flags: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        octets = ir.VectorType(ir.IntType(8), 64)
+        address = check(context, builder, args[0], 64, 1)
+        values = builder.load(builder.inttoptr(address, octets.as_pointer()), align=1)
+        are_set = builder.icmp_unsigned("!=", values, ir.Constant(octets, None))
+        return builder.bitcast(are_set, ir.IntType(64))
+
+    return types.int64(types.int64), codegen
+
+
+LISTED_AT_ONCE = 16  # bits of 64: mostly no more are set
+
+
+@instruction(machine.list_bits)
+def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
+    octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
+    integers = ir.VectorType(ir.IntType(64), LISTED_AT_ONCE)
+
+    def lanes(numbers: Any) -> Any:
+        return ir.Constant(ir.VectorType(ir.IntType(32), LISTED_AT_ONCE), list(numbers))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        compress = builder.module.declare_intrinsic(
+            "llvm.experimental.vector.compress.v64i8",
+            (),
+            ir.FunctionType(octets, [octets, mask, octets]),
+        )
+        numbers = ir.Constant(octets, list(range(64)))
+        set_bits = builder.bitcast(args[0], mask)
+        listed = builder.call(compress, [numbers, set_bits, ir.Constant(octets, ir.Undefined)])
+        single = builder.insert_element(
+            ir.Constant(integers, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
+        )
+        firsts = builder.shuffle_vector(single, single, lanes([0] * LISTED_AT_ONCE))
+        address = check(context, builder, args[2], 64, 8)
+        place = builder.inttoptr(address, integers.as_pointer())
+
+        def store(k: int) -> None:
+            some = builder.shuffle_vector(
+                listed, listed, lanes(range(k * LISTED_AT_ONCE, (k + 1) * LISTED_AT_ONCE))
+            )
+            target = builder.gep(place, [ir.Constant(ir.IntType(64), k)])
+            builder.store(builder.add(builder.zext(some, integers), firsts), target, align=8)
+
+        store(0)
+        are_more = builder.icmp_unsigned(
+            ">", builder.ctpop(args[0]), ir.Constant(ir.IntType(64), LISTED_AT_ONCE)
+        )
+        with builder.if_then(are_more, likely=False):
+            for k in range(1, 64 // LISTED_AT_ONCE):
+                store(k)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), codegen
+
+
+@instruction(machine.take_error)
+def _take_error(typingctx: Any, kind: Any, value: Any, traceback: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        places = [check(context, builder, each, 1, 8) for each in args]
+        c_type = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 3)
+        builder.call(get_or_insert_function(builder.module, c_type, "PyErr_Fetch"), places)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), codegen

@@ -1,0 +1,337 @@
+"""NumPy's legacy random streams in compiled code: the very numbers of `numpy.random.RandomState`.
+
+A generator is a block of memory that a `Stream` owns, by its address: kernels go on from the
+state in it, and `Stream` copies it from a `RandomState`. The bits are those of the
+Mersenne Twister MT19937 (Matsumoto and Nishimura 1998). From them are made, as NumPy does it:
+uniform deviates of 53 bits; normal ones by the polar method, two at a time, of which the second
+is kept; and Poisson ones by multiplying uniform ones, or for large means by transformed rejection
+(Hörmann 1993, algorithm PTRS).
+
+To be equal bit for bit, everything is rounded after each operation as in C (no ``fastmath``),
+and ``log`` and ``exp`` are those of the C library, one number at a time: vector libraries, which
+Numba uses where it finds them, round differently.
+
+Numbers are drawn in bulk, which is faster, but never more than are used.
+"""
+
+# Numba reads the functions below from their bytecode; they have no types in Python's sense.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.primitives import (
+    exp_of_c,
+    helper,
+    integers,
+    log_of_c,
+    reals,
+    short_integers,
+)
+
+N_WORDS, MIDDLE = 624, 397  # of MT19937
+UPPER, LOWER = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
+TWIST = np.uint32(0x9908B0DF)
+TEMPER = np.uint32(0x9D2C5680), np.uint32(0xEFC60000)
+
+POSITION, HAS_NORMAL = 0, 1  # where the parts of a generator begin, in units of 8 bytes
+NORMAL, WORDS, RADII = 2, 3, 3 + N_WORDS // 2
+MOST_PAIRS = 128  # of normal deviates that are made at a time
+
+# Callers' fastmath is inherited by what does not say otherwise.
+compiled = helper(error_model="numpy", fastmath=False)
+
+LARGEST_MEAN = np.iinfo(np.int64).max - 10.0 * math.sqrt(np.iinfo(np.int64).max)
+MULTIPLIED_BELOW = 10.0  # means of Poisson deviates that are made by multiplication
+LOG_2_PI = 1.8378770664093453
+# Stirling's series for the logarithm of the gamma function, from the lowest power up
+STIRLING = (
+    8.333333333333333e-02,
+    -2.777777777777778e-03,
+    7.936507936507937e-04,
+    -5.952380952380952e-04,
+    8.417508417508418e-04,
+    -1.917526917526918e-03,
+    6.410256410256410e-03,
+    -2.955065359477124e-02,
+    1.796443723688307e-01,
+    -1.39243221690590e00,
+)
+
+
+class Stream:
+    """The state of a generator, for kernels.
+
+    Attributes
+    ----------
+    buffer : numpy.ndarray of int64
+        The memory; at the beginning there is no generator in it.
+    """
+
+    size = RADII + MOST_PAIRS
+
+    def __init__(self, buffer: np.ndarray):
+        self.buffer = buffer
+
+    @property
+    def address(self) -> Address:
+        """Address: what the functions in this file call the generator."""
+        return start(self.buffer)
+
+    def load(self, rng: np.random.RandomState) -> None:
+        """Go on from the state of ``rng``."""
+        state: Any = rng.get_state()
+        _, words, position, has_normal, normal = state
+        if not 0 <= position <= N_WORDS:  # NumPy lets anybody set it
+            raise ValueError(f"{rng} is at position {position} of {N_WORDS}")
+        self.buffer[POSITION], self.buffer[HAS_NORMAL] = position, has_normal
+        self.buffer[NORMAL : NORMAL + 1].view(np.float64)[:] = normal
+        self.buffer[WORDS:RADII].view(np.uint32)[:] = words
+
+    def give(self, rng: np.random.RandomState) -> None:
+        """Let ``rng`` go on from this state."""
+        normal = self.buffer[NORMAL : NORMAL + 1].view(np.float64).item()
+        words = self.buffer[WORDS:RADII].view(np.uint32).copy()
+        position, has_normal = self.buffer[[POSITION, HAS_NORMAL]].tolist()
+        rng.set_state(("MT19937", words, position, has_normal, normal))
+
+
+class Loan:
+    """A generator whose numbers kernels draw during a run, and Python before and after it.
+
+    Kernels may draw anything but normal deviates, of which NumPy keeps one elsewhere.
+
+    Parameters
+    ----------
+    rng : numpy.random.RandomState
+        The generator.
+    stream : Stream
+        What kernels draw from.
+    """
+
+    def __init__(self, rng: np.random.RandomState, stream: Stream):
+        self._rng, self._words = rng, stream.buffer[WORDS:RADII].view(np.uint32)
+        self._position = stream.buffer[POSITION : POSITION + 1]
+        self._bits: Any = None  # whose memory the state is
+        self._state = np.empty(0, np.uint32)
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Let kernels go on from where the generator is."""
+        rng: Any = self._rng
+        if rng._bit_generator is not self._bits:  # `get_state` takes a hundred times as long
+            self._bits = rng._bit_generator
+            address = self._bits.ctypes.state_address
+            memory: Any = (ctypes.c_uint32 * (N_WORDS + 1)).from_address(address)
+            self._state = np.frombuffer(memory, np.uint32)
+        position = int(self._state[N_WORDS])
+        if position > N_WORDS:  # NumPy lets anybody set it
+            raise ValueError(f"{self._rng} is at position {position} of {N_WORDS}")
+        self._words[:] = self._state[:N_WORDS]
+        self._position[0] = position
+        self._is_taken = True
+
+    def give_back(self) -> None:
+        """Let the generator go on from where the kernels are, if they have had it.
+
+        It may be called again if it was interrupted.
+        """
+        if self._is_taken:
+            self._state[:N_WORDS] = self._words
+            self._state[N_WORDS] = self._position[0]
+            self._is_taken = False
+
+
+def is_legacy(rng: Any) -> bool:
+    """Whether a generator is one whose numbers the functions in this file make."""
+    if type(rng) is not np.random.RandomState:
+        return False
+    state: Any = rng.get_state(legacy=False)
+    return bool(state["bit_generator"] == "MT19937")
+
+
+@helper(forceinline=True)
+def _words(generator):
+    return short_integers(generator + 8 * WORDS, N_WORDS).view(np.uint32)
+
+
+@compiled
+def _mixed(upper, lower):
+    """The upper bit of a word and the lower bits of the next, multiplied by the twist's matrix."""
+    y = np.uint32((upper & UPPER) | (lower & LOWER))
+    return np.uint32((y >> np.uint32(1)) ^ (TWIST if lower & np.uint32(1) else np.uint32(0)))
+
+
+@compiled
+def _regenerate(words):
+    """Replace all words by the next ones."""
+    for i in range(N_WORDS - MIDDLE):
+        words[i] = words[i + MIDDLE] ^ _mixed(words[i], words[i + 1])
+    for i in range(N_WORDS - MIDDLE, N_WORDS - 1):
+        words[i] = words[i + MIDDLE - N_WORDS] ^ _mixed(words[i], words[i + 1])
+    words[N_WORDS - 1] = words[MIDDLE - 1] ^ _mixed(words[N_WORDS - 1], words[0])
+
+
+@compiled
+def _tempered(word):
+    """The 32 bits that a word stands for."""
+    y = np.uint32(word)
+    y ^= np.uint32(y >> np.uint32(11))
+    y ^= np.uint32(np.uint32(y << np.uint32(7)) & TEMPER[0])
+    y ^= np.uint32(np.uint32(y << np.uint32(15)) & TEMPER[1])
+    return np.uint32(y ^ np.uint32(y >> np.uint32(18)))
+
+
+@compiled
+def _from_bits(first, second):
+    """A number in [0, 1) from 27 bits of one word and 26 of the next; exact."""
+    high = np.int32(_tempered(first) >> np.uint32(5))
+    low = np.int32(_tempered(second) >> np.uint32(6))
+    return (high * 67108864.0 + low) * (1.0 / 9007199254740992.0)
+
+
+@compiled
+def fill_uniform(generator, output):
+    """Draw from [0, 1), as ``random_sample`` does."""
+    state, words = integers(generator, 1), _words(generator)
+    position, n, done = state[POSITION], output.size, 0
+    while done < n:
+        if position == N_WORDS:
+            _regenerate(words)
+            position = 0
+        if position == N_WORDS - 1:
+            first = words[position]
+            _regenerate(words)
+            output[done] = _from_bits(first, words[0])
+            position = 1
+            done += 1
+        else:
+            m = min(n - done, (N_WORDS - position) // 2)
+            part, source = output[done : done + m], words[position : position + 2 * m]
+            for i in range(m):
+                part[i] = _from_bits(source[2 * i], source[2 * i + 1])
+            position += 2 * m
+            done += m
+    state[POSITION] = position
+
+
+@compiled
+def _next_word(state, words):
+    if state[POSITION] == N_WORDS:
+        _regenerate(words)
+        state[POSITION] = 0
+    state[POSITION] += 1
+    return words[state[POSITION] - 1]
+
+
+@compiled
+def next_uniform(generator):
+    """Draw a single number from [0, 1)."""
+    state, words = integers(generator, 1), _words(generator)
+    first = _next_word(state, words)
+    return _from_bits(first, _next_word(state, words))
+
+
+@compiled
+def fill_normal(generator, output):
+    """Draw with mean 0 and standard deviation 1, as ``standard_normal`` does."""
+    state, kept = integers(generator, 2), reals(generator + 8 * NORMAL, 1)
+    radii = reals(generator + 8 * RADII, MOST_PAIRS)
+    n, done = output.size, 0
+    if state[HAS_NORMAL] and n > 0:
+        output[0] = kept[0]
+        state[HAS_NORMAL], kept[0] = 0, 0.0
+        done = 1
+    while n - done > 1:
+        # Each point makes one pair at most, so none of these is drawn too early. Those within
+        # the unit circle are gathered in front.
+        n_points = min((n - done) // 2, MOST_PAIRS)
+        part = output[done : done + 2 * n_points]
+        fill_uniform(generator, part)
+        n_pairs = 0
+        for i in range(n_points):
+            x, y = 2.0 * part[2 * i] - 1.0, 2.0 * part[2 * i + 1] - 1.0
+            radius = x * x + y * y
+            part[2 * n_pairs], part[2 * n_pairs + 1], radii[n_pairs] = x, y, radius
+            n_pairs += (radius < 1.0) & (radius != 0.0)
+        for i in range(n_pairs):
+            radii[i] = -2.0 * log_of_c(radii[i]) / radii[i]
+        for i in range(n_pairs):
+            factor = math.sqrt(radii[i])
+            x, y = part[2 * i], part[2 * i + 1]
+            part[2 * i], part[2 * i + 1] = factor * y, factor * x
+        done += 2 * n_pairs
+    if done < n:
+        x, y, radius = 0.0, 0.0, 0.0
+        while radius >= 1.0 or radius == 0.0:
+            x = 2.0 * next_uniform(generator) - 1.0
+            y = 2.0 * next_uniform(generator) - 1.0
+            radius = x * x + y * y
+        factor = math.sqrt(-2.0 * log_of_c(radius) / radius)
+        output[done] = factor * y
+        state[HAS_NORMAL], kept[0] = 1, factor * x
+
+
+@compiled
+def _log_gamma(x):
+    """Logarithm of the gamma function of a whole number, by Stirling's series from 7 upwards."""
+    if x == 1.0 or x == 2.0:
+        return 0.0
+    n_more = int(7.0 - x) if x < 7.0 else 0
+    y = x + n_more
+    square = (1.0 / y) * (1.0 / y)
+    series = STIRLING[-1]
+    for k in range(len(STIRLING) - 2, -1, -1):
+        series = series * square + STIRLING[k]
+    result = series / y + 0.5 * LOG_2_PI + (y - 0.5) * log_of_c(y) - y
+    for _ in range(n_more):
+        result -= log_of_c(y - 1.0)
+        y -= 1.0
+    return result
+
+
+@compiled
+def _poisson_by_rejection(generator, mean):
+    """Hörmann's algorithm PTRS, by the names of its variables there."""
+    log_mean = log_of_c(mean)
+    b = 0.931 + 2.53 * math.sqrt(mean)
+    a = -0.059 + 0.02483 * b
+    log_inverse_alpha = log_of_c(1.1239 + 1.1328 / (b - 3.4))
+    v_r = 0.9277 - 3.6224 / (b - 2.0)
+    while True:
+        u = next_uniform(generator) - 0.5
+        v = next_uniform(generator)
+        u_s = 0.5 - abs(u)
+        k = math.floor((2.0 * a / u_s + b) * u + mean + 0.43)
+        if u_s >= 0.07 and v <= v_r:
+            return k
+        if k < 0 or (u_s < 0.013 and v > u_s):
+            continue
+        probability = -mean + k * log_mean - _log_gamma(k + 1.0)
+        if log_of_c(v) + log_inverse_alpha - log_of_c(a / (u_s * u_s) + b) <= probability:
+            return k
+
+
+@compiled
+def next_poisson(generator, mean):
+    """Draw a number with a given mean, as ``poisson`` does.
+
+    Where the mean is negative, NaN or very large, NumPy would raise an error; the result is NaN.
+    """
+    if not (mean >= 0.0 and mean <= LARGEST_MEAN):
+        return np.nan
+    if mean >= MULTIPLIED_BELOW:
+        return float(_poisson_by_rejection(generator, mean))
+    if mean == 0.0:
+        return 0.0
+    limit, product, n_events = exp_of_c(-mean), 1.0, -1
+    while n_events < 0 or product > limit:
+        product *= next_uniform(generator)
+        n_events += 1
+    return float(n_events)

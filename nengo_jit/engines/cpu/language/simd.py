@@ -1,0 +1,117 @@
+"""Lanes, the vector registers that kernels name themselves, for Numba: see `machine.load_lanes`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import models, register_model
+
+from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language.checks import check
+from nengo_jit.engines.cpu.language.intrinsics import instruction
+from nengo_jit.engines.cpu.toolchain.target import has
+
+
+class Lanes(types.Type):
+    """As many numbers as the processor's widest vectors hold, in a register.
+
+    Parameters
+    ----------
+    dtype : numba.types.Float
+        Type of each of them.
+    """
+
+    def __init__(self, dtype: Any):
+        n_bytes = 64 if has("vectors of 512 bits") else 32
+        self.dtype, self.size = dtype, n_bytes * 8 // dtype.bitwidth
+        self.suffix = f"v{self.size}f{dtype.bitwidth}"  # of LLVM's intrinsics
+        super().__init__(f"Lanes({dtype}, {self.size})")
+
+
+@register_model(Lanes)
+class LanesModel(models.PrimitiveModel):
+    """How `Lanes` are represented: as a vector in LLVM's sense."""
+
+    def __init__(self, manager: Any, lanes: Any):
+        number = manager.lookup(lanes.dtype).get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(number, lanes.size))
+
+
+def _spread(builder: Any, value: Any, size: int) -> Any:
+    """A vector all of whose elements are the same."""
+    one = builder.insert_element(
+        ir.Constant(ir.VectorType(value.type, size), ir.Undefined), value, ir.IntType(32)(0)
+    )
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), size), None))
+
+
+def _first_lanes(builder: Any, n: Any, size: int) -> Any:
+    """Which of as many lanes are the first n."""
+    places = ir.Constant(ir.VectorType(n.type, size), list(range(size)))
+    return builder.icmp_signed("<", places, _spread(builder, n, size))
+
+
+def _clamped(builder: Any, n: Any, most: int) -> Any:
+    """A number of elements, at least none."""
+    for limit, comparison in ((n.type(most), "<"), (n.type(0), ">")):
+        n = builder.select(builder.icmp_signed(comparison, n, limit), n, limit)
+    return n
+
+
+def _access_lanes(context: Any, builder: Any, lanes: Any, args: Any) -> Any:
+    """Load lanes, or store them if that is what the last argument is."""
+    address, n, *values = args
+    vector = context.get_value_type(lanes)
+    touched = _clamped(builder, n, lanes.size)
+    address = check(context, builder, address, touched, lanes.dtype.bitwidth // 8)
+    alignment = ir.IntType(32)(lanes.dtype.bitwidth // 8)
+    pointer = builder.inttoptr(address, vector.as_pointer())
+    mask = _first_lanes(builder, n, lanes.size)
+    kind = "store" if values else "load"
+    others = [] if values else [ir.Constant(vector, None)]
+    given = [*values, pointer, alignment, mask, *others]
+    function = builder.module.declare_intrinsic(
+        f"llvm.masked.{kind}.{lanes.suffix}.p0",
+        (),
+        ir.FunctionType(ir.VoidType() if values else vector, [each.type for each in given]),
+    )
+    return builder.call(function, given)
+
+
+@instruction(machine.n_lanes)
+def _n_lanes(typingctx: Any, memory: Any) -> Any:
+    size = Lanes(memory.dtype).size
+    return types.int64(memory), lambda context, builder, signature, args: ir.IntType(64)(size)
+
+
+@instruction(machine.load_lanes)
+def _load_lanes(typingctx: Any, memory: Any, address: Any, n: Any) -> Any:
+    lanes = Lanes(memory.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _access_lanes(context, builder, lanes, args[1:])
+
+    return lanes(memory, types.int64, types.int64), codegen
+
+
+@instruction(machine.store_lanes)
+def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _access_lanes(context, builder, lanes, args)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, lanes), codegen
+
+
+@instruction(machine.add_product)
+def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = context.get_value_type(lanes)
+        function = builder.module.declare_intrinsic(
+            f"llvm.fmuladd.{lanes.suffix}", (), ir.FunctionType(vector, [vector] * 3)
+        )
+        return builder.call(function, [_spread(builder, args[1], lanes.size), args[2], args[0]])
+
+    return lanes(lanes, lanes.dtype, lanes), codegen

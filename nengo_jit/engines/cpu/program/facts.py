@@ -1,0 +1,59 @@
+"""Facts: what passes and lowering functions may rely on, for as long as programs are used."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.program.contracts import Contracts
+from nengo_jit.engines.cpu.program.exposure import Exposure
+from nengo_jit.engines.cpu.program.uses import Uses
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.signal import Signal
+from nengo_jit.planner.plan import Plan
+
+
+class Facts:
+    """What is known of a plan's operands.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is lowered.
+    signals : SignalDict
+        The engine's memory.
+    exposure : Exposure
+        What code of users may look at and change.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Type of the numbers.
+    uses : Uses
+        Who reads and who writes what.
+    contracts : Contracts
+        What operators must meet to be lowered.
+    """
+
+    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
+        self.signals = signals
+        self.dtype = np.dtype(plan.time.dtype)
+        self.uses = Uses(plan)
+        self.contracts = Contracts(signals, self.dtype)
+        self._exposure = exposure
+
+    def array(self, signal: Signal) -> np.ndarray:
+        """Live array of a signal."""
+        return self.signals[signal]
+
+    def address(self, signal: Signal) -> Address:
+        """Address of a signal's first element."""
+        return start(self.signals[signal])
+
+    def is_exposed(self, *signals: Signal) -> bool:
+        """Whether others than operators that say so may touch some signals."""
+        return bool(self._exposure) and any(each.base in self._exposure for each in signals)
+
+    def is_fixed(self, signal: Signal) -> bool:
+        """Whether a signal is a constant that nobody can change within a run."""
+        return signal.base.readonly and not self.is_exposed(signal)

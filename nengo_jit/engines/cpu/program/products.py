@@ -1,0 +1,56 @@
+"""How a product of a matrix and a vector is computed: whichever way does the least work."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from nengo_jit.engines.cpu.program.contracts import contiguous
+
+WIDE = 8  # columns from which on a matrix is multiplied row by row
+
+Method = Enum("Method", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
+"""Ways to compute a product; NONE where there is nothing to add."""
+
+
+def method_of(
+    a: np.ndarray, x: np.ndarray, y: np.ndarray, is_fixed: bool, has_spikes: bool
+) -> Method:
+    """Choose how ``y += a.dot(x)`` is computed.
+
+    Parameters
+    ----------
+    a : (n, m) numpy.ndarray
+        The matrix; also a vector or a scalar.
+    x, y : numpy.ndarray
+        The vectors: (m,) and (n,), or columns, or scalars.
+    is_fixed : bool
+        Whether the matrix is constant, so that it can be stored column by column.
+    has_spikes : bool
+        Whether x is the output of spiking neurons.
+    """
+    if a.ndim == 0 or x.ndim == 0:
+        return Method.ELEMENTWISE
+    n, m = y.size, x.size
+    if n * m == 0:
+        return Method.NONE
+    if not (_is_dense(x) and _is_dense(y)):
+        return Method.STRIDED
+    is_by_row = as_matrix(a, n, m).strides[1] == a.itemsize
+    if has_spikes and is_fixed:
+        return Method.EVENTS
+    if has_spikes and is_by_row:
+        return Method.ROWS_OF_EVENTS
+    if is_fixed and (m < WIDE or m < n // 4):
+        return Method.COLUMNS
+    return Method.ROWS if is_by_row or m == 1 else Method.STRIDED
+
+
+def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:
+    """A matrix, or a vector that stands for one, as one of ``n`` rows and ``m`` columns."""
+    return a if a.shape == (n, m) else np.broadcast_to(a, (n, m))
+
+
+def _is_dense(vector: np.ndarray) -> bool:
+    return contiguous(vector if vector.ndim == 1 else vector.reshape(-1))

@@ -1,0 +1,257 @@
+"""Programs in memory, for one thread and for several, and running them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from nengo_jit.engines.cpu.kernels.operator import copy_bytes
+from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row, start, table_of
+from nengo_jit.engines.cpu.language.primitives import (
+    BUSY,
+    ENTRY,
+    ENTRY_WITH_GIL,
+    FLOAT64,
+    PAUSED,
+)
+from nengo_jit.engines.cpu.program.components import Piece, phases
+from nengo_jit.engines.cpu.program.pace import Pace
+from nengo_jit.engines.cpu.program.schedule import Work, alone, share
+from nengo_jit.engines.cpu.program.team import (
+    DONE,
+    ENTRY_NUMBER,
+    N_OUTCOMES,
+    RUNNING,
+    STATUS,
+    TEAM,
+    lead,
+    run,
+    wait_for_all,
+)
+from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.planner.graph import Graph
+
+# Where these stand in the tables of `run` and `lead`
+N_STEPS, PATIENCE = run.place("n_steps"), lead.place("patience")
+
+
+class Crew:
+    """A program in memory, as one part for each thread.
+
+    Parameters
+    ----------
+    parts : sequence of sequence of Work
+        What each thread does in a step.
+    dtype : numpy.dtype
+        Type of the numbers.
+    status : (2,) numpy.ndarray of int64
+        The engine's, see `nengo_jit.engines.cpu.program.team.RUNNING`.
+    undo : list of Row
+        Rows of `copy_bytes`, which put back what a failed step has written.
+
+    Attributes
+    ----------
+    n_threads : int
+        How many threads there are.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Sequence[Work]],
+        dtype: np.dtype,
+        status: np.ndarray,
+        undo: Sequence[Row],
+    ):
+        self.n_threads = len(parts)
+        self._kept: list[np.ndarray] = []
+        self._status = status
+        self._codes = [[work.code for work in part] for part in parts]
+        self._outcomes = [np.zeros(N_OUTCOMES, np.int64) for _ in parts]
+        self._tables = [
+            self._assemble(part, dtype, start(outcome))
+            for part, outcome in zip(parts, self._outcomes)
+        ]
+        row = lead.row(
+            engine=self._keep(status),
+            team=TEAM.address,
+            patience=0,
+            run_kernel=address_of(run, dtype),
+            tables=self._keep(np.array(list(map(start, self._tables)))),
+            n_threads=self.n_threads,
+            undo_kernel=address_of(copy_bytes, FLOAT64),
+            undo=self._keep(table_of(undo)),
+        )
+        self._table = table_of([row])
+        self._address = ctypes.c_int64(start(self._table))
+        address = address_of(lead, FLOAT64)
+        self._lead, self._lead_with_gil = ENTRY(address), ENTRY_WITH_GIL(address)
+        # Writing to these is quicker than to the arrays.
+        self._first, self._outcome = self._tables[0].data, self._outcomes[0].data
+
+    def _assemble(self, part: Sequence[Work], dtype: np.dtype, outcome: Address) -> np.ndarray:
+        """Table for `run`."""
+        program: list[int] = []
+        for work in part:
+            if isinstance(work.code, Kernel):
+                program += [address_of(work.code, dtype), self._keep(table_of(work.rows))]
+            else:
+                program += [address_of(work.code.kernel, dtype), work.code.table]
+        address = self._keep(np.array(program, dtype=np.int64))
+        row = run.row(program=address, length=len(program), n_steps=0, outcome=outcome)
+        return table_of([row])
+
+    def _keep(self, array: np.ndarray) -> Address:
+        """Keep an array for as long as this lives; returns its address."""
+        self._kept.append(array)
+        return start(array)
+
+    def run(self, n_steps: int, keeps_gil: bool = False, patience: int = 0) -> int:
+        """Carry out a number of steps.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many.
+        keeps_gil : bool
+            Whether no other thread may run Python meanwhile.
+        patience : int
+            How long the first thread may wait for others in a step (nanoseconds). After a step in
+            which it has waited longer the run is paused.
+
+        Returns
+        -------
+        int
+            Zero if all steps are done; `BUSY` if none has begun since the threads are not free;
+            `PAUSED` or `LATE` after a whole step; else the status of the kernel that failed.
+        """
+        if self.n_threads == 1:
+            self._first[N_STEPS] = n_steps
+        else:
+            if self._status[RUNNING] or not TEAM.is_ready(self.n_threads):
+                return BUSY
+            for table, outcome in zip(self._tables, self._outcomes):
+                table[N_STEPS], outcome[STATUS] = n_steps, 0
+            self._table[PATIENCE] = patience
+        lead = self._lead_with_gil if keeps_gil else self._lead
+        status: int = lead(None, self._address)
+        return status
+
+    @property
+    def n_done(self) -> int:
+        """int: how many steps the latest run has completed."""
+        return self._outcome[DONE]
+
+    def why_it_failed(self) -> str:
+        """What made the latest run fail, if it was not an exception of Python's."""
+        for codes, outcome in zip(self._codes, self._outcomes):
+            code, status = codes[outcome[ENTRY_NUMBER] // 2], outcome[STATUS]
+            if status > 0 and code is not wait_for_all:
+                name = code.name if isinstance(code, Kernel) else code.operator
+                return f"The kernel '{name}' has failed with status {status} (a bug in nengo_jit)"
+        return "This process was forked in the middle of a run, and has no threads to go on with"
+
+
+class Program:
+    """What is done in a step, ready for the machine.
+
+    Parameters
+    ----------
+    levels : sequence of sequence of Piece
+        What may run at the same time, in the order of the levels.
+    graph : dict of (Operator, list of Operator)
+        From each operator to those that depend on it directly.
+    n_threads : int
+        How many threads to use at most.
+    dtype : numpy.dtype
+        Type of the numbers.
+    status : (2,) numpy.ndarray of int64
+        The engine's, see `nengo_jit.engines.cpu.program.team.RUNNING`.
+    undo : list of Row
+        Rows of `copy_bytes`, which put back what a failed step has written.
+
+    Attributes
+    ----------
+    n_done : int
+        How many steps the latest run has completed.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Sequence[Piece]],
+        graph: Graph,
+        n_threads: int,
+        dtype: np.dtype,
+        status: np.ndarray,
+        undo: Sequence[Row],
+    ):
+        self._levels, self._graph = levels, graph
+        self._n_threads = n_threads
+        self._given = dtype, status, undo
+        self._pace = Pace(1e-9 * sum(piece.nanoseconds for level in levels for piece in level))
+        self._alone = Crew([alone(levels, dtype.itemsize)], *self._given)
+        self._shared = self._alone if n_threads == 1 else None
+        self._latest = self._alone
+        self._threads: dict[int, list[int]] = defaultdict(list)  # by group
+        self.n_done = 0
+
+    @property
+    def shared(self) -> Crew:
+        """Crew: the program shared among threads, worked out when it is first needed."""
+        if self._shared is None:
+            levels = phases(self._levels, self._graph)
+            parts = share(levels, self._n_threads, TEAM.address, self._given[0].itemsize)
+            self._shared = Crew(parts, *self._given) if len(parts) > 1 else self._alone
+            for number, part in enumerate(parts, start=1):
+                for group in {group for work in part for group in work.groups}:
+                    self._threads[group].append(number)
+        self._levels = ()
+        return self._shared
+
+    def threads_of(self, group: int) -> tuple[int, ...]:
+        """Which threads do the work of a group, counted from one, if several are used."""
+        if self._shared is self._alone or not self._pace.is_worth_it or self.shared is self._alone:
+            return (1,)
+        return tuple(self._threads[group])
+
+    def run(self, n_steps: int) -> int:
+        """Run a number of times, on several threads for as long as that pays.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many times.
+
+        Returns
+        -------
+        int
+            Zero, or the status of the kernel that failed.
+        """
+        self._latest = self._alone
+        keeps_gil, whole = self._pace.is_brief(n_steps), n_steps
+        if self._shared is self._alone or not self._pace.is_worth_it:
+            status = self._alone.run(n_steps, keeps_gil)
+            self.n_done = self._alone.n_done if status else n_steps
+            return status
+        while n_steps > 0:
+            todo = self._pace.next(n_steps)
+            self._latest = crew = self.shared if todo.is_shared else self._alone
+            begin = self._pace.clock()
+            status = crew.run(todo.n_steps, keeps_gil, self._pace.patience)
+            if status == BUSY:
+                self._pace.give_up()
+                self._latest = crew = self._alone
+                status = crew.run(todo.n_steps, keeps_gil)
+            else:
+                self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
+            n_steps -= crew.n_done
+            self.n_done = whole - n_steps
+            if status not in (0, PAUSED):
+                return status
+        return 0
+
+    def why_it_failed(self) -> str:
+        """What made the latest run fail, if it was not an exception of Python's."""
+        return self._latest.why_it_failed()

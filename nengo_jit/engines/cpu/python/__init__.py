@@ -1,0 +1,1 @@
+"""Python in programs: calling it, tracing it, and performing what was traced."""

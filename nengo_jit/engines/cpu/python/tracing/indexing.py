@@ -1,0 +1,166 @@
+"""Select from arrays, lists and tuples, and assign to selections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    as_array,
+    check_nesting,
+    is_constant,
+    known,
+    known_array,
+    registers_of,
+    wrapped,
+)
+from nengo_jit.engines.cpu.python.tracing.tape import Memory
+from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.values import (
+    INTEGERS,
+    Array,
+    LiveArray,
+    Number,
+    Unsupported,
+    described,
+    is_known,
+    is_scalar,
+    type_of,
+)
+
+
+def get_item(tracer: Tracer, value: Any, key: Any) -> Any:
+    """``value[key]``."""
+    if isinstance(key, Number):
+        return _look_up(tracer, value, key)
+    if isinstance(value, Array):
+        registers = known(value.registers.__getitem__, index_of(tracer, key))
+        if isinstance(registers, np.ndarray):
+            return value.of(registers)
+        return element(tracer, value, registers)
+    if isinstance(value, (list, tuple, str, range)) and is_known(key):
+        return known(value.__getitem__, key)
+    raise Unsupported(f"selects from {described(value)}")
+
+
+def element(tracer: Tracer, array: Array, register: Any) -> Any:
+    """A number of an array."""
+    return wrapped(tracer, np.asarray(register), _readable(array), False)
+
+
+def _readable(array: Array) -> np.dtype:
+    if array.dtype == np.float32:
+        raise Unsupported("calculates in single precision")
+    return array.dtype
+
+
+def index_of(tracer: Tracer, key: Any) -> Any:
+    """A key that NumPy understands, if it is known."""
+    if isinstance(key, tuple):
+        return tuple(index_of(tracer, each) for each in key)
+    if isinstance(key, list):
+        return [index_of(tracer, each) for each in key]
+    if isinstance(key, Array):
+        return known_array(tracer, key)
+    if isinstance(key, Number):
+        raise Unsupported("selects along several dimensions by what it computes")
+    if isinstance(key, slice) and any(
+        isinstance(each, Number) for each in (key.start, key.stop, key.step)
+    ):
+        raise Unsupported("selects a slice by what it computes")
+    if not is_known(key):
+        raise Unsupported(f"selects by {described(key)}")
+    return key
+
+
+def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
+    """An element whose index is known only when the function runs."""
+    if key.type not in INTEGERS:
+        raise Unsupported(f"selects by {described(key)}")
+    if isinstance(value, LiveArray) and not value.is_loaded and _is_table(value.memory):
+        rows, shape = len(value.memory), value.memory.shape[1:]
+        n = int(np.prod(shape))
+        row = tracer.compute(op.LOOKUP, Memory.of(value.memory), (key.register, 0), rows, n=n)
+        return _row(tracer, value, np.arange(row, row + n).reshape(shape))
+    if isinstance(value, Array):
+        if not value.registers.ndim:
+            raise Unsupported("selects from an array without dimensions")
+        table = value.registers
+        _readable(value)
+    elif isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
+        kinds = {type_of(each) for each in value}
+        if len(kinds) > 1:
+            raise Unsupported("selects from numbers of different types")
+        table = np.array([tracer.register(each) for each in value])
+        first = tracer.side_by_side(table)
+        register = tracer.compute(op.LOOKUP, first, (key.register, 0), len(value))
+        return Number(register, kinds.pop())
+    else:
+        raise Unsupported(f"selects from {described(value)} by what it computes")
+    rows, shape = len(table), table.shape[1:]
+    n = int(np.prod(shape))
+    first = tracer.side_by_side(table)
+    result = tracer.compute(op.LOOKUP, first, (key.register, 0), rows, n=n)
+    return _row(tracer, value, np.arange(result, result + n).reshape(shape))
+
+
+def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Any:
+    """What has been looked up: a number, or a copy of what is a view in NumPy."""
+    if not registers.ndim:
+        return element(tracer, value, registers)
+    tracer.share(value)
+    return Array(registers, value.dtype, writeable=False)
+
+
+def _is_table(memory: np.ndarray) -> bool:
+    """Whether single rows can be read from where they are."""
+    return memory.ndim > 0 and memory.dtype == np.float64
+
+
+def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
+    """``target[key] = value``."""
+    if isinstance(target, list) and is_known(key):
+        if isinstance(key, slice):
+            raise Unsupported("assigns to a slice of a list")
+        known(target.__setitem__, key, value)
+        if isinstance(value, (list, tuple)):
+            check_nesting(target)
+        return
+    if not isinstance(target, Array):
+        raise Unsupported(f"assigns to an element of {described(target)}")
+    if not (target.writeable and target.registers.flags.writeable):
+        raise Unsupported("assigns to an array that is read-only")
+    if tracer.is_shared(target):
+        raise Unsupported("assigns to an array of which it has selected a row")
+    is_list = isinstance(value, (list, tuple))
+    value = as_array(tracer, value)
+    registers = registers_of(tracer, value)
+    dtype = value.dtype if isinstance(value, Array) else type_of(value)
+    if isinstance(key, Array) and key.dtype == np.bool_ and not is_constant(key):
+        if registers.size != 1 or key.registers.shape != target.registers.shape:
+            raise Unsupported("assigns an array where a condition holds")
+        registers = cast(tracer, registers, dtype, target.dtype)
+        chosen = tracer.elementwise(op.SELECT, registers, target.registers, key.registers)
+        target.registers[...] = chosen
+        return
+    index = index_of(tracer, key)
+    registers = cast(tracer, registers, dtype, target.dtype)
+    selected = np.ndim(known(target.registers.__getitem__, index))
+    if registers.ndim > selected and (is_list or not selected):
+        raise Unsupported("assigns an array, or lists of lists, to fewer dimensions")
+    known(target.registers.__setitem__, index, registers)
+
+
+def cast(tracer: Tracer, registers: np.ndarray, source: Any, target: Any) -> np.ndarray:
+    """Numbers of one type as numbers of another, as NumPy casts them when it assigns."""
+    source, target = np.dtype(source), np.dtype(target)
+    if source == np.float32 and target != source:
+        raise Unsupported("calculates in single precision")
+    if target == source or target.kind == "f" or (target.kind == "i" and source.kind == "b"):
+        return registers
+    if target.kind == "i":
+        return tracer.elementwise(op.INTEGER, tracer.elementwise(op.TRUNC, registers))
+    zero = np.array(tracer.constant(0.0))
+    return tracer.elementwise(op.NOT_EQUAL, registers, zero)

@@ -1,0 +1,154 @@
+"""Let NumPy's own loops compute, on numbers that lie in memory as NumPy has them.
+
+Most of these loops compute differently, in the last bit, where numbers lie side by side; and they
+add up in the order in which they are given numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.tracing.addresses import loop_of
+from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.values import (
+    Array,
+    Number,
+    Unsupported,
+    described,
+    laid_out_as_of,
+)
+
+LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use threads
+
+
+def is_contiguous(array: Array) -> bool:
+    """Whether the numbers of an array lie side by side, in whatever order."""
+    return bool(array.registers.flags.forc)
+
+
+def loop(
+    tracer: Tracer,
+    ufunc: np.ufunc,
+    arrays: list[Array | None],
+    registers: list[np.ndarray],
+    is_exact: bool,
+) -> np.ndarray:
+    """Let NumPy's loop compute element by element, on as many numbers as there are.
+
+    Parameters
+    ----------
+    tracer : Tracer
+        Writes it down.
+    ufunc : numpy.ufunc
+        The function.
+    arrays : list of (Array or None)
+        Its arguments; None for single numbers.
+    registers : list of numpy.ndarray
+        Their registers.
+    is_exact : bool
+        Whether each number is that of IEEE 754, wherever the numbers lie. Other loops get the
+        numbers as they lie in NumPy.
+
+    Returns
+    -------
+    numpy.ndarray
+        The registers of the results.
+
+    Raises
+    ------
+    Unsupported
+        If the numbers cannot lie as they do in NumPy.
+    """
+    shape = np.broadcast_shapes(*(each.shape for each in registers))
+    n = math.prod(shape)
+    are_repeated = [each.ndim == 0 or (each.size == 1 and n > 1) for each in registers]
+    whole = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
+    are_full = all(each.shape == shape for each in whole)
+    is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
+    is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
+    order: Any = "F" if is_by_columns else "C"
+    if not is_exact and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+    inputs, steps = [], []
+    for array, each, is_repeated in zip(arrays, registers, are_repeated):
+        flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
+        first, step = tracer.regular(flat)
+        if not is_exact and n > 1 and not is_repeated:
+            is_cast = array is not None and array.dtype != FLOAT64
+            expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
+            if expected == 1:
+                first, step = tracer.side_by_side(flat)
+            elif step != expected:
+                raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+        step = 0 if is_repeated else step
+        inputs.append((first, step, n))
+        steps.append(8 * step)
+    function = loop_of(ufunc, "d" * ufunc.nin + "->d")
+    tracer.writer.allocate(1)  # NumPy takes results that begin where numbers end for overlapping
+    first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
+    results = laid_out_as_of(*registers)
+    results[...] = np.arange(first, first + n).reshape(shape, order=order)
+    return results
+
+
+def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None) -> Number:
+    """Add up, multiply, or find the largest of the numbers of a vector.
+
+    Raises
+    ------
+    Unsupported
+        If NumPy might compute in another order.
+    """
+    registers = array.registers
+    if registers.ndim != 1 or array.dtype != FLOAT64 or not registers.size:
+        raise Unsupported(f"reduces {described(array)} of shape {registers.shape}")
+    if initial is None and registers.size > 1:
+        if not registers.flags.c_contiguous:
+            raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+        first = tracer.side_by_side(registers)[0]
+        registers = np.arange(first, first + registers.size)
+    start = tracer.constant(initial) if initial is not None else int(registers[0])
+    rest = registers if initial is not None else registers[1:]
+    result = tracer.compute(op.MOVE, (start, 0))
+    if rest.size:
+        first, step = tracer.regular(rest)
+        loop = loop_of(ufunc, "dd->d")
+        inputs = (result, 0, rest.size), (first, step, rest.size)
+        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), *inputs)
+    return Number(result, np.float64)
+
+
+def product(tracer: Tracer, first: Array, second: Array) -> Any:
+    """The product of a vector or matrix and a vector.
+
+    Raises
+    ------
+    Unsupported
+        If NumPy might compute in another order.
+    """
+    shapes = first.registers.shape, second.registers.shape
+    n_dimensions = len(shapes[0]), len(shapes[1])
+    if n_dimensions not in ((1, 1), (2, 1)) or shapes[0][-1] != shapes[1][0]:
+        raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
+    if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
+        raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
+    if not (is_contiguous(first) and is_contiguous(second)):
+        raise Unsupported("multiplies arrays that are not contiguous")
+    m, n = (1, *shapes[0])[-2:]
+    is_by_rows = first.registers.flags.c_contiguous
+    strides = (8 * n, 8) if is_by_rows else (8, 8 * m)
+    inputs = [
+        (*tracer.side_by_side(each.registers.ravel(order="K")), each.registers.size)
+        for each in (first, second)
+    ]
+    sizes = (1, m, n, 1)
+    steps = (0, 0, 0, *strides, 8, 8, 8, 8)
+    result = tracer.compute(op.LOOP, loop_of(np.matmul, "dd->d"), sizes, steps, *inputs, n=m)
+    if n_dimensions == (1, 1):
+        return Number(result, np.float64)
+    return Array(np.arange(result, result + m), FLOAT64)

@@ -1,0 +1,336 @@
+"""What functions of Python and of its module `math` do to traced values."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, Implementation, stands_for
+from nengo_jit.engines.cpu.python.tracing.indexing import set_item
+from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, elements, iterate, reverse
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    apply,
+    call_ufunc,
+    compare,
+    known,
+    native,
+    truth,
+)
+from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.values import (
+    SAMPLES,
+    Array,
+    LocalFunction,
+    Number,
+    Unknown,
+    Unsupported,
+    described,
+    is_known,
+    is_scalar,
+    type_of,
+)
+from nengo_jit.ir.evaluator import assign
+from nengo_jit.ir.python import store
+
+# Functions of the C library that `math` only checks the results of
+OF_ONE = [
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "acosh",
+    "atanh",
+    "exp",
+    "expm1",
+    "log10",
+    "log2",
+    "log1p",
+]
+OF_TWO = ["atan2", "fmod", "pow", "copysign"]
+# Functions of ours
+
+
+@stands_for(store)
+def _store(tracer: Tracer, value: Any, output: Any, fn: Any) -> None:
+    if value is None:
+        raise Unsupported("returns None")
+    set_item(tracer, output, ..., value)
+
+
+@stands_for(assign)
+def _assign(tracer: Tracer, value: Any, target: Any) -> None:
+    if value is None:
+        raise Unsupported("returns None")
+    if isinstance(value, (list, tuple)) and not all(map(is_scalar, value)):
+        raise Unsupported("returns a list of arrays")
+    set_item(tracer, target, ..., value)
+
+
+# Functions of Python
+
+
+@stands_for(abs)
+def _abs(tracer: Tracer, value: Any) -> Any:
+    if isinstance(value, Array):
+        return call_ufunc(tracer, np.absolute, value)
+    return native(tracer, np.absolute, (value,), type(abs(SAMPLES[type_of(value)])))
+
+
+@stands_for(float)
+def _float(tracer: Tracer, value: Any = 0.0) -> Any:
+    return Number(_number(value).register, float)
+
+
+@stands_for(np.float64)
+def _float64(tracer: Tracer, value: Any) -> Any:
+    return Number(_number(value).register, np.float64)
+
+
+@stands_for(bool)
+def _bool(tracer: Tracer, value: Any) -> Any:
+    return truth(tracer, value)
+
+
+def _rounded_by(function: Callable[..., Any], operation: int) -> Implementation:
+    def call(tracer: Tracer, value: Any) -> Number:
+        if type(known(function, SAMPLES[_number(value).type])) is not int:
+            raise Unsupported(f"rounds {described(value)}")
+        register = tracer.compute(operation, (value.register, 0))
+        return Number(tracer.compute(op.INTEGER, (register, 0)), int)
+
+    return call
+
+
+def _number(value: Any) -> Number:
+    if not isinstance(value, Number):
+        raise Unsupported(f"converts {described(value)} to a number")
+    return value
+
+
+FUNCTIONS[int] = _rounded_by(int, op.TRUNC)
+FUNCTIONS[round] = _rounded_by(round, op.RINT)
+FUNCTIONS[math.trunc] = _rounded_by(math.trunc, op.TRUNC)
+FUNCTIONS[math.floor] = _rounded_by(math.floor, op.FLOOR)
+FUNCTIONS[math.ceil] = _rounded_by(math.ceil, op.CEIL)
+
+
+@stands_for(len)
+def _len(tracer: Tracer, value: Any) -> int:
+    if isinstance(value, Array) and value.registers.ndim:
+        return len(value.registers)
+    if isinstance(value, (list, tuple)):
+        return len(value)
+    raise Unsupported(f"asks for the length of {described(value)}")
+
+
+@stands_for(list)
+def _list(tracer: Tracer, value: Any = ()) -> list[Any]:
+    return elements(tracer, value)
+
+
+@stands_for(tuple)
+def _tuple(tracer: Tracer, value: Any = ()) -> tuple[Any, ...]:
+    return value if type(value) is tuple else tuple(elements(tracer, value))
+
+
+@stands_for(reversed)
+def _reversed(tracer: Tracer, value: Any) -> Iteration:
+    return Iteration(reverse(tracer, value))
+
+
+@stands_for(enumerate)
+def _enumerate(tracer: Tracer, value: Any, start: int = 0) -> Iteration:
+    return Iteration(enumerate(iterate(tracer, value), start))
+
+
+@stands_for(zip)
+def _zip(tracer: Tracer, *values: Any) -> Iteration:
+    return Iteration(zip(*(iterate(tracer, value) for value in values)))
+
+
+@stands_for(iter)
+def _iter(tracer: Tracer, value: Any) -> Any:
+    return value if isinstance(value, Iteration) else Iteration(iterate(tracer, value))
+
+
+@stands_for(next)
+def _next(tracer: Tracer, value: Any, *default: Any) -> Any:
+    if not isinstance(value, Iteration):
+        raise Unsupported(f"takes the next of {described(value)}")
+    for each in value:
+        return each
+    if not default:
+        raise Unsupported("takes the next where there is none")
+    return default[0]
+
+
+@stands_for(sum)
+def _sum(tracer: Tracer, value: Any, start: Any = 0) -> Any:
+    total = start
+    for each in iterate(tracer, value):
+        if SUMS_ARE_COMPENSATED and is_scalar(each) and type_of(each) is float:
+            raise Unsupported("calls `sum` on numbers of type float")
+        total = apply(tracer, operator.add, total, each)
+    return total
+
+
+SUMS_ARE_COMPENSATED = sum([1e100, 1.0, -1e100]) == 1.0  # from Python 3.12 on
+
+
+@stands_for(all)
+def _all(tracer: Tracer, value: Any) -> bool:
+    return all(truth(tracer, each) for each in iterate(tracer, value))
+
+
+@stands_for(any)
+def _any(tracer: Tracer, value: Any) -> bool:
+    return any(truth(tracer, each) for each in iterate(tracer, value))
+
+
+@stands_for(max)
+def _max(tracer: Tracer, *values: Any) -> Any:
+    return _extreme(tracer, ">", values)
+
+
+@stands_for(min)
+def _min(tracer: Tracer, *values: Any) -> Any:
+    return _extreme(tracer, "<", values)
+
+
+def _extreme(tracer: Tracer, symbol: str, values: Any) -> Any:
+    candidates = elements(tracer, values[0]) if len(values) == 1 else values
+    if not candidates:
+        raise Unsupported("takes the largest or the smallest of nothing")
+    best = candidates[0]
+    for each in candidates[1:]:
+        is_better = compare(tracer, symbol, each, best)
+        if isinstance(is_better, Number) and type_of(each) is type_of(best):
+            registers = (tracer.register(each), 0), (tracer.register(best), 0)
+            condition = (is_better.register, 0)
+            best = Number(tracer.compute(op.SELECT, *registers, condition), type_of(best))
+        elif truth(tracer, is_better):
+            best = each
+    return best
+
+
+@stands_for(pow)
+def _pow(tracer: Tracer, base: Any, exponent: Any) -> Any:
+    return apply(tracer, operator.pow, base, exponent)
+
+
+@stands_for(divmod)
+def _divmod(tracer: Tracer, a: Any, b: Any) -> Any:
+    return apply(tracer, operator.floordiv, a, b), apply(tracer, operator.mod, a, b)
+
+
+@stands_for(isinstance)
+def _isinstance(tracer: Tracer, value: Any, kinds: Any) -> bool:
+    for kind in kinds if isinstance(kinds, tuple) else (kinds,):
+        if type(kind) is not type and getattr(kind, "__module__", "") not in ABSTRACT:
+            raise Unsupported(f"asks whether {described(value)} is an instance of {kind!r}")
+    return issubclass(_type(tracer, value), kinds)
+
+
+ABSTRACT = ("numbers", "collections.abc")  # modules of classes that know their instances
+
+
+@stands_for(type)
+def _type(tracer: Tracer, value: Any) -> type:
+    if isinstance(value, Number):
+        return value.type
+    if isinstance(value, Array):
+        return np.ndarray
+    if isinstance(value, LocalFunction):
+        return FunctionType
+    if isinstance(value, Unknown):
+        raise Unsupported("asks for the type of something that it makes")
+    return type(value)
+
+
+@stands_for(callable)
+def _callable(tracer: Tracer, value: Any) -> bool:
+    return any("__call__" in vars(base) for base in _type(tracer, value).__mro__)
+
+
+# Functions of the module math
+
+
+def _from_c(name: str) -> Implementation:
+    def call(tracer: Tracer, value: Any) -> Number:
+        operand = (_real(tracer, value), 0)
+        return Number(tracer.compute(op.FUNCTION, operand, c_function(name)), float)
+
+    return call
+
+
+def _from_c_of_two(name: str) -> Implementation:
+    def call(tracer: Tracer, a: Any, b: Any) -> Number:
+        operands = (_real(tracer, a), 0), (_real(tracer, b), 0)
+        return Number(tracer.compute(op.FUNCTION_OF_TWO, *operands, c_function(name)), float)
+
+    return call
+
+
+def _real(tracer: Tracer, value: Any) -> int:
+    if not is_scalar(value):
+        raise Unsupported(f"calls a function of `math` on {described(value)}")
+    known(math.fabs, SAMPLES[type_of(value)])  # which some types do not know
+    return tracer.register(value)
+
+
+FUNCTIONS.update({getattr(math, name): _from_c(name) for name in OF_ONE})
+FUNCTIONS.update({getattr(math, name): _from_c_of_two(name) for name in OF_TWO})
+
+
+@stands_for(math.log)
+def _log(tracer: Tracer, value: Any, *base: Any) -> Any:
+    logarithms = [
+        math.log(each) if is_known(each) and each > 0 else _from_c("log")(tracer, each)
+        for each in (value, *base)
+    ]
+    return apply(tracer, operator.truediv, *logarithms) if base else logarithms[0]
+
+
+@stands_for(math.sqrt)
+def _sqrt(tracer: Tracer, value: Any) -> Any:
+    return Number(tracer.compute(op.SQRT, (_real(tracer, value), 0)), float)
+
+
+@stands_for(math.fabs)
+def _fabs(tracer: Tracer, value: Any) -> Any:
+    return Number(tracer.compute(op.ABSOLUTE, (_real(tracer, value), 0)), float)
+
+
+@stands_for(math.degrees)
+def _degrees(tracer: Tracer, value: Any) -> Any:
+    return apply(tracer, operator.mul, _float(tracer, value), 180.0 / math.pi)
+
+
+@stands_for(math.radians)
+def _radians(tracer: Tracer, value: Any) -> Any:
+    return apply(tracer, operator.mul, _float(tracer, value), math.pi / 180.0)
+
+
+@stands_for(math.isnan, math.isinf)
+def _never(tracer: Tracer, value: Any) -> bool:
+    _real(tracer, value)
+    return False
+
+
+@stands_for(math.isfinite)
+def _always(tracer: Tracer, value: Any) -> bool:
+    _real(tracer, value)
+    return True

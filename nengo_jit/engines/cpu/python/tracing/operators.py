@@ -1,0 +1,384 @@
+"""Python's operators on traced values.
+
+What type a result has is not written down here: Python and NumPy are asked for it, on samples of
+the operands' types.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
+from nengo_jit.engines.cpu.python.tracing.tape import CONSTANTS
+from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.values import (
+    BOOLEANS,
+    INTEGERS,
+    MOST_NUMBERS,
+    SAMPLES,
+    SCALARS,
+    Array,
+    Number,
+    Unsupported,
+    check_count,
+    described,
+    is_known,
+    is_scalar,
+    type_of,
+)
+
+DEEPEST = 10  # lists in lists
+LARGEST_KNOWN = 2**200
+MOST_BITS = 1000
+
+# Python's operators, and what NumPy does for them on arrays
+UFUNCS: dict[Callable[..., Any], np.ufunc] = {
+    operator.add: np.add,
+    operator.sub: np.subtract,
+    operator.mul: np.multiply,
+    operator.truediv: np.true_divide,
+    operator.floordiv: np.floor_divide,
+    operator.mod: np.remainder,
+    operator.pow: np.power,
+    operator.matmul: np.matmul,
+    operator.and_: np.bitwise_and,
+    operator.or_: np.bitwise_or,
+    operator.xor: np.bitwise_xor,
+    operator.lt: np.less,
+    operator.le: np.less_equal,
+    operator.gt: np.greater,
+    operator.ge: np.greater_equal,
+    operator.eq: np.equal,
+    operator.ne: np.not_equal,
+    operator.neg: np.negative,
+    operator.pos: np.positive,
+    operator.invert: np.invert,
+}
+# What tapes do themselves, exactly as NumPy does it
+OPERATIONS: dict[np.ufunc, int] = {
+    np.add: op.ADD,
+    np.subtract: op.SUBTRACT,
+    np.multiply: op.MULTIPLY,
+    np.true_divide: op.DIVIDE,
+    np.floor_divide: op.FLOOR_DIVIDE,
+    np.remainder: op.REMAINDER,
+    np.negative: op.NEGATIVE,
+    np.positive: op.MOVE,
+    np.absolute: op.ABSOLUTE,
+    np.fabs: op.ABSOLUTE,
+    np.sqrt: op.SQRT,
+    np.less: op.LESS,
+    np.less_equal: op.LESS_EQUAL,
+    np.equal: op.EQUAL,
+    np.not_equal: op.NOT_EQUAL,
+    np.logical_and: op.AND,
+    np.logical_or: op.OR,
+    np.logical_not: op.NOT,
+}
+ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
+    np.bitwise_and: np.logical_and,
+    np.bitwise_or: np.logical_or,
+    np.bitwise_xor: np.not_equal,
+    np.invert: np.logical_not,
+}
+# Functions of which each number is that of IEEE 754, wherever the numbers lie
+EXACT = set(OPERATIONS) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
+EXACT |= {np.copysign, np.greater, np.greater_equal}
+SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
+TO_BOOLEANS = {op.LESS, op.LESS_EQUAL, op.EQUAL, op.NOT_EQUAL, op.AND, op.OR, op.NOT}
+ON_INTEGERS = {op.ADD, op.SUBTRACT, op.MULTIPLY, op.NEGATIVE, op.ABSOLUTE, op.MOVE}
+ON_INTEGERS |= {op.FLOOR_DIVIDE, op.REMAINDER}
+# What NumPy takes in place of a power of an array by one of these numbers
+POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
+
+
+def known(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a function returns for arguments that are known.
+
+    Raises
+    ------
+    Unsupported
+        If it raises anything, as it then will in every step.
+    """
+    try:
+        with np.errstate(all="raise"):
+            return function(*arguments, **options)
+    except Exception as error:
+        raise Unsupported(f"raises {type(error).__name__}: {error}") from None
+
+
+def check_nesting(value: Any) -> None:
+    """See that a list or tuple has few elements, with those of its elements, and is not deep.
+
+    Raises
+    ------
+    Unsupported
+        If it is large or deep, which it is if it contains itself.
+    """
+    n_left, level = MOST_NUMBERS, [value]
+    for _ in range(DEEPEST):
+        level = [each for part in level if isinstance(part, (list, tuple)) for each in part]
+        n_left -= len(level)
+        check_count(MOST_NUMBERS - n_left)
+    if level:
+        raise Unsupported("nests lists deeply")
+
+
+def apply(tracer: Tracer, operation: Callable[..., Any], *values: Any) -> Any:
+    """Carry out one of Python's operators."""
+    if all(map(is_known, values)):
+        is_growing = operation in (operator.pow, operator.lshift) and isinstance(values[1], int)
+        if is_growing and abs(values[1]) > MOST_BITS:
+            raise Unsupported("computes a large integer")
+        if isinstance(values[0], int) and abs(values[0]) > LARGEST_KNOWN:
+            raise Unsupported("computes with a large integer")
+        if operation in (operator.mul, operator.mod) and any(
+            isinstance(value, (str, bytes)) for value in values
+        ):
+            raise Unsupported("makes a string")
+        if any(isinstance(value, (list, tuple)) for value in values):
+            return _on_sequences(operation, values)
+        return known(operation, *values)
+    if any(isinstance(value, Array) for value in values):
+        return _on_arrays(tracer, operation, values)
+    if any(isinstance(value, (list, tuple)) for value in values):
+        return _on_sequences(operation, values)
+    return _on_numbers(tracer, operation, values)
+
+
+def _on_sequences(operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+    is_joining = operation is operator.add and type(values[0]) is type(values[1])
+    is_repeating = operation is operator.mul and not any(isinstance(v, Number) for v in values)
+    if is_repeating:
+        check_count(math.prod(abs(v) if isinstance(v, int) else len(v) for v in values))
+    if is_joining or is_repeating or all(map(is_known, values)):
+        result = known(operation, *values)
+        check_nesting(result)
+        return result
+    raise Unsupported(f"compares or calculates with {described(values[0])}")
+
+
+def _on_arrays(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+    ufunc = UFUNCS.get(operation)
+    if ufunc is None:
+        raise Unsupported(f"applies `{operation.__name__}` to an array")
+    if ufunc is np.matmul:
+        return product(tracer, *(array_of(tracer, value) for value in values))
+    if ufunc is np.power and isinstance(values[0], Array) and not isinstance(values[1], Array):
+        exponent = values[1]
+        if not is_known(exponent) or not is_scalar(exponent) or values[0].dtype != FLOAT64:
+            raise Unsupported("raises an array to a power that is not constant")
+        if exponent in POWERS:
+            return call_ufunc(tracer, POWERS[exponent], values[0])
+        if exponent == 0:
+            raise Unsupported("raises an array to the power of zero")
+    return call_ufunc(tracer, ufunc, *values)
+
+
+def _on_numbers(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+    types = [type_of(value) for value in values]
+    result = type(known(operation, *(SAMPLES[kind] for kind in types)))
+    ufunc = UFUNCS.get(operation)
+    if ufunc is None:
+        raise Unsupported(f"applies `{operation.__name__}` to {described(values[0])}")
+    if operation is operator.pow:
+        return _power(tracer, values, types, result)
+    if result in BOOLEANS and ufunc in ON_BOOLEANS:
+        ufunc = ON_BOOLEANS[ufunc]
+    return native(tracer, ufunc, values, result)
+
+
+def native(tracer: Tracer, ufunc: np.ufunc, values: Any, result: type) -> Any:
+    """Carry out, by an operation of the tape, what a ufunc does to single numbers."""
+    if ufunc in SWAPPED:
+        ufunc, values = SWAPPED[ufunc], values[::-1]
+    operation = OPERATIONS.get(ufunc)
+    if operation is None or (result in BOOLEANS) != (operation in TO_BOOLEANS):
+        raise Unsupported(f"computes `{ufunc.__name__}` of {' and '.join(map(described, values))}")
+    if result in INTEGERS and operation not in ON_INTEGERS:
+        raise Unsupported(f"computes `{ufunc.__name__}` of integers")
+    register = tracer.compute(operation, *((tracer.register(value), 0) for value in values))
+    if result in INTEGERS:
+        register = tracer.compute(op.INTEGER, (register, 0))
+    return Number(register, result)
+
+
+def _power(tracer: Tracer, values: Any, types: list[type], result: type) -> Any:
+    base, exponent = values
+    if result in INTEGERS:
+        if isinstance(exponent, Number) or not 1 <= exponent <= 64 or types[0] in BOOLEANS:
+            raise Unsupported("raises an integer to a power")
+        power = base
+        for _ in range(exponent - 1):
+            power = apply(tracer, operator.mul, power, base)
+        return power
+    if result not in (float, np.float64):
+        raise Unsupported(f"computes a power of {described(base)}")
+    if types[0] in INTEGERS and types[1] in INTEGERS:
+        raise Unsupported("raises an integer to a power")
+    if np.int64 in types and np.float64 not in types:  # NumPy makes arrays of both
+        raise Unsupported("computes a power of a number of Python's and one of NumPy's")
+    operands = ((tracer.register(value), 0) for value in values)
+    return Number(tracer.compute(op.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
+
+
+def as_array(tracer: Tracer, value: Any) -> Any:
+    """Lists and tuples as arrays, as NumPy sees them; everything else as it is."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    elements = [as_array(tracer, each) for each in value]
+    for each in elements:
+        if not is_scalar(each) and not isinstance(each, Array):
+            raise Unsupported(f"makes an array of {described(each)}")
+    samples = [
+        each.sample if isinstance(each, Array) else SAMPLES[type_of(each)] for each in elements
+    ]
+    dtype = np.result_type(*map(np.asarray, samples)) if samples else FLOAT64
+    parts = [registers_of(tracer, each) for each in elements]
+    check_count(sum(part.size for part in parts))
+    if len({part.shape for part in parts}) > 1:
+        raise Unsupported("makes an array of elements of different shapes")
+    return Array(np.array(parts, np.int64), dtype)
+
+
+def registers_of(tracer: Tracer, value: Any) -> np.ndarray:
+    """The registers of a number or of an array's numbers."""
+    if isinstance(value, (list, tuple)):
+        value = as_array(tracer, value)
+    if isinstance(value, Array):
+        return value.registers
+    type_of(value)
+    return np.array(tracer.register(value))
+
+
+def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
+    """Call a NumPy function that works element by element, on numbers and arrays."""
+    values = [as_array(tracer, value) for value in arguments]
+    if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
+        raise Unsupported(f"calls `np.{ufunc.__name__}` in a way that is not known")
+    shapes = [value.registers.shape if isinstance(value, Array) else () for value in values]
+    try:
+        n = math.prod(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise Unsupported("calculates with arrays of shapes that do not fit") from None
+    check_count(n)
+    if all(is_known(value) or is_constant(value) for value in values):
+        for value in values:
+            if isinstance(value, Array) and ufunc not in EXACT and not is_contiguous(value):
+                raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+        numbers = [known_array(tracer, v) if isinstance(v, Array) else v for v in values]
+        return constant(tracer, known(ufunc, *numbers))
+    samples = [v.sample if isinstance(v, Array) else SAMPLES[type_of(v)] for v in values]
+    sample = known(ufunc, *samples)
+    asked = [v.dtype if isinstance(v, Array) else _asked_of(type_of(v)) for v in values]
+    used = known(ufunc.resolve_dtypes, (*asked, None))
+    if ufunc in ON_BOOLEANS and sample.dtype == bool:
+        ufunc = ON_BOOLEANS[ufunc]
+    if ufunc in SWAPPED:
+        ufunc, values = SWAPPED[ufunc], values[::-1]
+    if sample.dtype not in SCALARS or any(np.dtype(dtype) not in SCALARS for dtype in used):
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
+    registers = [registers_of(tracer, value) for value in values]
+    operation = OPERATIONS.get(ufunc)
+    is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
+    if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
+        results = tracer.elementwise(operation, *registers)
+    elif is_float:
+        arrays = [v if isinstance(v, Array) else None for v in values]
+        results = loop(tracer, ufunc, arrays, registers, ufunc in EXACT)
+    elif operation in ON_INTEGERS and sample.dtype == np.int64:
+        results = tracer.elementwise(op.INTEGER, tracer.elementwise(operation, *registers))
+    else:
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
+    return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
+
+
+def is_constant(value: Any) -> bool:
+    """Whether a value is an array of numbers that are known."""
+    if not isinstance(value, Array):
+        return False
+    return not value.registers.size or value.registers.min() >= CONSTANTS
+
+
+def known_array(tracer: Tracer, array: Array) -> np.ndarray:
+    """The numbers of an array that must be known.
+
+    Raises
+    ------
+    Unsupported
+        If they are not.
+    """
+    if not is_constant(array):
+        raise Unsupported("selects by a condition, or by an array, that it computes")
+    values = [tracer.writer.constant(each) for each in array.registers.ravel().tolist()]
+    numbers = np.empty_like(array.registers, array.dtype)
+    numbers[...] = np.reshape(np.array(values, array.dtype), numbers.shape)
+    return numbers
+
+
+def constant(tracer: Tracer, value: Any) -> Any:
+    """What NumPy returned, as a value."""
+    return tracer.array(value) if isinstance(value, np.ndarray) else value
+
+
+def _asked_of(kind: type) -> Any:
+    return kind if kind in (int, float) else np.dtype(kind)
+
+
+def wrapped(tracer: Tracer, registers: np.ndarray, dtype: Any, is_array: bool) -> Any:
+    """Results as an array or, if they have no dimensions, as NumPy's kind of number."""
+    if is_array or registers.ndim:
+        return Array(registers, dtype)
+    return tracer.number(registers.item(), SCALARS[np.dtype(dtype)])
+
+
+def truth(tracer: Tracer, value: Any) -> bool:
+    """Whether a value counts as true; decides on a way, if that is not known."""
+    if isinstance(value, Array):
+        if value.registers.size != 1:
+            raise Unsupported("asks whether an array is true")
+        return tracer.decide(truth_register(tracer, value.registers.item()))
+    if isinstance(value, Number):
+        return tracer.decide(value.register)
+    if isinstance(value, (list, tuple)):
+        return len(value) > 0
+    if not is_known(value):
+        raise Unsupported(f"asks whether {described(value)} is true")
+    return bool(known(bool, value))
+
+
+def truth_register(tracer: Tracer, register: int) -> int:
+    """A register whose number can be decided on."""
+    return tracer.compute(op.MOVE, (register, 0)) if register >= CONSTANTS else register
+
+
+def compare(tracer: Tracer, symbol: str, a: Any, b: Any) -> Any:
+    """Carry out a comparison."""
+    operations = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
+    operations |= {">": operator.gt, ">=": operator.ge, "!=": operator.ne}
+    for value in (a, b):
+        if not (is_known(value) or is_scalar(value) or isinstance(value, Array)):
+            raise Unsupported(f"compares {described(value)}")
+    if any(value is None or isinstance(value, str) for value in (a, b)) and symbol in "==!=":
+        if isinstance(a, Array) or isinstance(b, Array):
+            raise Unsupported("compares an array with something else")
+        return known(operations[symbol], a, b)
+    return apply(tracer, operations[symbol], a, b)
+
+
+def array_of(tracer: Tracer, value: Any) -> Array:
+    """A value as an array, be it one, a list or a number."""
+    array = as_array(tracer, value)
+    if isinstance(array, Array):
+        if array.dtype == np.float32:
+            raise Unsupported("calculates in single precision")
+        return array
+    return Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))

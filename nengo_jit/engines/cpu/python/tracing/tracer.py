@@ -1,0 +1,319 @@
+"""Trace a Python function: find out what it computes, without calling it, and write it on a tape.
+
+The function's bytecode is carried out (`bytecode`) on values of which some are known only when
+the function runs (`values`). Where it goes on depends on such a value, the function is traced
+once for each way. A way on which it does what only Python can do ends with a call of the function
+in Python: until then, a tape has changed nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.objects import ARRAY, KINDS
+from nengo_jit.engines.cpu.python.tracing.tape import CONSTANTS, Memory, Tape, Writer
+from nengo_jit.engines.cpu.python.tracing.values import (
+    MOST_NUMBERS,
+    Array,
+    LiveArray,
+    Number,
+    Unsupported,
+    check_count,
+    laid_out_as_of,
+    reason_of,
+)
+from nengo_jit.engines.cpu.python.tracing.watched import Watched
+from nengo_jit.ir.memory import hold
+
+MOST_WAYS = 64
+MOST_BRANCHES = 64  # along one way
+MOST_INSTRUCTIONS = 20000
+MOST_BYTES = 1 << 20  # of an array that is compared with Python though the tape only reads it
+LOADS = {"float64": op.LOAD, "float32": op.LOAD_SHORT, "int64": op.LOAD_INTEGERS}
+LOADS["bool"] = op.LOAD_BOOLEANS
+STORES = {"float64": op.STORE, "float32": op.STORE_SHORT, "int64": op.STORE_INTEGERS}
+STORES["bool"] = op.STORE_BOOLEANS
+
+
+class Traced:
+    """What became of a function.
+
+    Attributes
+    ----------
+    tape : Tape
+        What it computes.
+    reasons : list of str
+        Why it is called in Python all the same, for some values that it may meet.
+    watched : Watched
+        What it reads that may be rebound.
+    """
+
+    def __init__(self, tape: Tape, reasons: list[str], watched: Watched):
+        self.tape = tape
+        self.reasons = reasons
+        self.watched = watched
+
+    @property
+    def is_right(self) -> bool:
+        """bool: whether nothing has been found to have changed since the function was traced."""
+        return not (self.tape.has_moved or self.watched.have_changed())
+
+
+class Tracer:
+    """Carries out a function on values of which some are not known yet.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(tracer)`` carries it out along the way that `decide` chooses.
+    own : sequence of numpy.ndarray
+        Arrays that are known to stay as they are.
+
+    Attributes
+    ----------
+    writer : Writer
+        What the function computes.
+    watched : Watched
+        What it reads that may be rebound.
+    n_steps : int
+        Instructions of the function that have been carried out, along all ways.
+    """
+
+    def __init__(self, run: Callable[[Tracer], None], own: Sequence[np.ndarray] = ()):
+        self._run = run
+        self._own = {id(array): array for array in own}
+        self.writer = Writer()
+        self.watched = Watched()
+        self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
+        self.n_steps = 0
+        self._n_taken = 0  # decisions, along this way
+        self._place = 0  # on the tape, on the way to the last decision
+        self._start = 0  # of what follows the last decision
+        self._live: dict[int, LiveArray] = {}
+        self._shared: list[np.ndarray] = []
+
+    def trace(self) -> Traced:
+        """Trace the function along all ways.
+
+        Raises
+        ------
+        Unsupported
+            If all of them end in Python.
+        """
+        reasons: list[str] = []
+        n_ways = n_returned = 0
+        while True:
+            n_ways += 1
+            try:
+                self._trace_way(n_ways)
+                n_returned += 1
+            except Exception as problem:  # of whatever kind: Python will see what comes of it
+                self.writer.remove(self._start)
+                self.writer.write(op.REDO, 0, 0)
+                reasons.append(reason_of(problem))
+            while self._ways and not self._ways[-1][0]:
+                self._ways.pop()
+            if not self._ways:
+                break
+            _, instruction = self._ways[-1]
+            self._ways[-1] = (False, instruction)
+            self.writer.set_target(instruction)
+        if not n_returned:
+            raise Unsupported(reasons[0])
+        return Traced(self.writer.finish(), list(dict.fromkeys(reasons)), self.watched)
+
+    def _trace_way(self, n_ways: int) -> None:
+        self._start = len(self.writer)
+        self._n_taken = self._place = 0
+        if n_ways > MOST_WAYS:
+            raise Unsupported("has too many branches")
+        self._live = {}
+        self._shared = []
+        self.writer.n_registers = 0
+        self._run(self)
+        self._commit()
+        self._write(op.RETURN, 0, 0)
+
+    def _write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
+        if self._n_taken < len(self._ways):  # on the way to the last decision
+            self._expect(operation, n, result, *operands)
+            self._place += 1
+        elif len(self.writer) > MOST_INSTRUCTIONS:
+            raise Unsupported("computes too much")
+        else:
+            self.writer.write(operation, n, result, *operands)
+
+    def _expect(self, operation: int, n: int, result: Any, *operands: Any) -> None:
+        """See that an instruction has been written when the function went this way before."""
+        if not self.writer.is_written(self._place, operation, n, result, *operands):
+            raise Unsupported("changed while it was compiled")
+
+    def decide(self, register: int) -> bool:
+        """Which way to go on: as if a number were not zero, or as if it were."""
+        if self._n_taken == len(self._ways):
+            if self._n_taken >= MOST_BRANCHES:
+                raise Unsupported("has too many branches")
+            self._place = len(self.writer)
+            self._ways.append((True, self._place))
+            self.writer.write(op.BRANCH, 0, 0, (register, 0))
+            self._start = len(self.writer)
+        is_true, place = self._ways[self._n_taken]
+        target = self.writer.target(place)
+        self._expect(op.BRANCH, target, 0, (register, 0))
+        self._place = place + 1 if is_true else target
+        self._n_taken += 1
+        return is_true
+
+    def compute(self, operation: int, *operands: Any, n: int = 1) -> int:
+        """Write an instruction; returns the first register of the result."""
+        result = self.writer.allocate(n)
+        self._write(operation, n, result, *operands)
+        return result
+
+    def accumulate(self, result: int, *loop: Any) -> None:
+        """Let a loop of NumPy's write to a register that it also reads."""
+        self._write(op.LOOP, 1, result, *loop)
+
+    def elementwise(self, operation: int, *arrays: np.ndarray) -> np.ndarray:
+        """Compute on registers, element by element with broadcasting; returns the results'."""
+        check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
+        results = laid_out_as_of(*arrays)
+        arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
+        arrange = self.regular if n <= op.MANY else self.side_by_side
+        first = self.compute(operation, *(arrange(array) for array in arrays), n=n)
+        results[...] = np.arange(first, first + n).reshape(results.shape)
+        return results
+
+    def regular(self, registers: np.ndarray) -> tuple[int, int]:
+        """Have the numbers in registers of equal distances; returns the first and the distance."""
+        flat = registers.ravel()
+        if flat.size == 0:
+            return 0, 0
+        if flat.size == 1:
+            return int(flat[0]), 1
+        steps, are_constants = np.diff(flat), flat >= CONSTANTS
+        if (steps == steps[0]).all() and (are_constants == are_constants[0]).all():
+            return int(flat[0]), int(steps[0])
+        if are_constants.all():
+            return self.writer.constants([self.writer.constant(each) for each in flat]), 1
+        return self.compute(op.GATHER, flat.tolist(), n=flat.size), 1
+
+    def side_by_side(self, registers: np.ndarray) -> tuple[int, int]:
+        """Have the numbers in registers side by side; returns the first, and one."""
+        first, step = self.regular(registers)
+        if step == 1 or registers.size <= 1:
+            return first, 1
+        if step == 0 and first >= CONSTANTS:
+            value = self.writer.constant(first)
+            return self.writer.constants(np.full(registers.size, value)), 1
+        return self.compute(op.MOVE, (first, step), n=registers.size), 1
+
+    def constant(self, value: Any) -> int:
+        """A register that holds a number that is known.
+
+        Raises
+        ------
+        Unsupported
+            If the number is infinite, or cannot be held.
+        """
+        is_exact = isinstance(value, (float, np.floating)) or abs(value) <= op.LARGEST_INTEGER
+        if not (is_exact and abs(value) <= op.LARGEST):
+            raise Unsupported("calculates with an infinite number, or a large integer")
+        return self.writer.constants(float(value))
+
+    def register(self, value: Any) -> int:
+        """The register of a number; one is taken if the number is known."""
+        return value.register if isinstance(value, Number) else self.constant(value)
+
+    def number(self, register: Any, kind: type) -> Any:
+        """The number in a register: itself, if it is known."""
+        if register >= CONSTANTS:
+            return kind(self.writer.constant(register))
+        return Number(int(register), kind)
+
+    def array(self, values: np.ndarray) -> Array:
+        """An array of numbers that are known."""
+        dtype = values.dtype
+        if dtype.name not in LOADS or not (np.abs(values) <= op.LARGEST).all():
+            raise Unsupported(f"has an array of {dtype}, or of numbers that are not finite")
+        if dtype == np.int64 and not (np.abs(values) <= op.LARGEST_INTEGER).all():
+            raise Unsupported("has an array of large integers")
+        first = self.writer.constants(values)
+        registers = np.empty_like(values, np.int64)
+        registers[...] = np.arange(first, first + values.size).reshape(values.shape)
+        return Array(registers, dtype)
+
+    def live(self, array: np.ndarray, name: str) -> LiveArray:
+        """An array that exists outside of the function.
+
+        Raises
+        ------
+        Unsupported
+            If it is of a kind that tapes cannot read, or overlaps with another one.
+        """
+        if id(array) in self._live:
+            return self._live[id(array)]
+        if type(array) is not np.ndarray or array.dtype.name not in LOADS:
+            raise Unsupported(f"reads {name}, an array of {array.dtype}")
+        if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
+            raise Unsupported(f"reads {name}, an array that is not contiguous")
+        for other in self._live.values():
+            if np.may_share_memory(other.memory, array):
+                raise Unsupported(f"reads {name}, which overlaps with another array")
+        if id(array) not in self._own:
+            held = [] if array.flags.owndata else hold(array)
+            if held is None or not KINDS[ARRAY]:
+                raise Unsupported(f"reads {name}, an array whose memory might be moved")
+            self.writer.rely_on(array, held)
+
+        def load() -> np.ndarray:
+            if array.size > MOST_NUMBERS:
+                raise Unsupported(f"reads {name}, an array of {array.size} numbers")
+            first = self.compute(LOADS[array.dtype.name], Memory.of(array), n=array.size)
+            return np.arange(first, first + array.size).reshape(array.shape)
+
+        self._live[id(array)] = LiveArray(array, load)
+        return self._live[id(array)]
+
+    def share(self, array: Array) -> None:
+        """Note that a part of an array has been copied which is a view in NumPy."""
+        if isinstance(array, LiveArray) and not array.is_loaded:
+            array.writeable = False
+        else:
+            self._shared.append(array.registers)
+
+    def is_shared(self, array: Array) -> bool:
+        """Whether a change of an array would have to be seen in a copy; see `share`."""
+        return any(np.may_share_memory(array.registers, each) for each in self._shared)
+
+    def _commit(self) -> None:
+        """Write the arrays that have changed, after everything that could be out of order."""
+        changed = [
+            (live.memory, live.registers) for live in self._live.values() if live.has_changed
+        ]
+        sources = []
+        for array, registers in changed:
+            if array.dtype == np.float32:
+                registers = self.elementwise(op.SHORT, registers)
+            sources.append(self.regular(registers))
+        self._write(op.COMMIT, 0, 0, *map(Memory.of, self._compared()))
+        for (array, _), source in zip(changed, sources):
+            self._write(STORES[array.dtype.name], array.size, Memory.of(array), source)
+
+    def _compared(self) -> list[np.ndarray]:
+        """The arrays that Python might change, as far as they are known."""
+        compared = [live.memory for live in self._live.values() if live.is_loaded]
+        others = [live.memory for live in self._live.values() if not live.is_loaded]
+        for array in (*others, *self._own.values()):
+            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+                continue
+            if array.nbytes <= MOST_BYTES and not any(
+                np.may_share_memory(array, each) for each in compared
+            ):
+                compared.append(array)
+        return [array for array in compared if array.flags.writeable and array.size]

@@ -1,0 +1,140 @@
+"""Compile kernels: the only way from Python functions to machine code.
+
+Numba turns a function and the helpers that it calls into LLVM's language, and LLVM makes an
+object file of that. Importing this takes a third of a second and fifty megabytes, so it is done
+only in processes that have something to compile.
+
+The names that kernels use (`nengo_jit.engines.cpu.language.primitives`) are defined for Numba in
+``intrinsics.py``, ``accessors.py`` and ``lanes.py``, the vocabulary of formulas in ``scalar.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from numba import from_dtype, njit, types
+
+import nengo_jit.engines.cpu.language.accessors
+import nengo_jit.engines.cpu.language.simd  # noqa: F401 (they define what they are about)
+import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.language import checks, intrinsics
+from nengo_jit.engines.cpu.language import elementary as scalar
+from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.toolchain.fingerprint import referred
+from nengo_jit.engines.cpu.toolchain.target import target_machine
+from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY, noting, wrapper
+from nengo_jit.regions import CHECKED, REGIONS, SYMBOL, pointer
+
+llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads what it compiles
+
+REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
+
+# Arrays in kernels are views, so there is never anything to free.
+RUNTIME = "define void @NRT_MemInfo_call_dtor(ptr %memory) { ret void }"
+
+# What the wrapper calls where bounds are checked
+DECLARED_FOR_CHECKS = """
+declare i32 @"{check}"(ptr, ptr, i64, i64)
+declare void @note(i1)
+"""
+
+
+def compile_kernel(
+    function: Callable[..., Any], signature: machine.Signature, dtype: np.dtype, fastmath: set[str]
+) -> bytes:
+    """Compile a function.
+
+    Parameters
+    ----------
+    function : callable
+        In the subset of Python that Numba compiles.
+    signature : Signature
+        What it is given.
+    dtype : numpy.dtype
+        Type of the numbers.
+    fastmath : set of str
+        What LLVM may do with floating-point arithmetic, by LLVM's names.
+
+    Returns
+    -------
+    bytes
+        An object file of the platform's format, which exports `ENTRY`.
+    """
+    define_helpers()
+    returned = types.int64 if signature.has_status else types.none
+    memory = types.CPointer(REALS[np.dtype(dtype)])
+    name, translated = _translate(function, returned(memory, *_parameters(signature)), fastmath)
+    attributes = intrinsics.WIDEST if intrinsics.WIDEST in translated else ""
+    more, check = [RUNTIME], ""
+    if CHECKED:
+        check, code = _translate(checks.known_table, types.int64(types.int64, types.int64), set())
+        more += [code, noting(signature.name)]
+        translated += DECLARED_FOR_CHECKS.format(check=check)
+    module = llvm.parse_assembly(translated + wrapper(signature, name, attributes, check))
+    for each in more:
+        module.link_in(llvm.parse_assembly(each))
+    for each in (*module.functions, *module.global_variables):
+        if not each.is_declaration and each.name != ENTRY:
+            each.linkage = "internal"
+    return _optimised(module)
+
+
+def _translate(function: Callable[..., Any], signature: Any, fastmath: set[str]) -> tuple[str, str]:
+    """What Numba makes of a function: its name, and a module in LLVM's language."""
+    options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
+    options |= intrinsics.ONLY_FOR_KERNELS
+    compiled: Any = njit(signature, **options)(function)
+    ((given, result),) = compiled.overloads.items()
+    return result.fndesc.llvm_func_name, compiled.inspect_llvm(given)
+
+
+def _parameters(signature: machine.Signature) -> list[Any]:
+    """Numba's types of what a function is given besides `machine.Memory`."""
+    if signature.columns is None:
+        return [types.int64]
+    if signature.takes_all:
+        row = np.dtype([(name, np.int64) for name in signature.columns], align=True)
+        return [types.Array(from_dtype(row), 1, "C")]
+    return [types.int64] * len(signature.columns)
+
+
+def _optimised(module: Any) -> bytes:
+    """An object file of a module in LLVM's language.
+
+    Only loops become vector instructions ("loop vectorisation", not "SLP"): so all numbers of an
+    array are rounded alike, however many of them a call is about.
+    """
+    target = target_machine()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    tuning.loop_vectorization, tuning.slp_vectorization = True, False
+    builder = llvm.create_pass_builder(target, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(target.emit_object(module))
+
+
+_defined: set[Callable[..., Any]] = set()
+
+
+def define_helpers() -> None:
+    """Make functions that have become helpers or formulas since the last time known to Numba."""
+    for function, options in machine.HELPERS.items():
+        if function not in _defined:
+            intrinsics.define(function, **options)(function)
+    _defined.update(machine.HELPERS)
+    for step, contract in machine.FORMULAS.items():
+        _define_formula(step, contract)
+
+
+def _define_formula(step: Any, contract: bool) -> None:
+    """Make a formula known to Numba, and those that it calls."""
+    if step in _defined or step in vars(vocabulary).values():
+        return
+    _defined.add(step)
+    scalar.define_formula(step, contract)
+    for each in referred(step).values():
+        if isinstance(each, FunctionType):
+            _define_formula(each, machine.FORMULAS.get(each, contract))

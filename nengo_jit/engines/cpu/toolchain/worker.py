@@ -1,0 +1,162 @@
+"""A process that compiles kernels for another one, and for all who use the same cache.
+
+It is told jobs, takes one that nobody else has taken, and writes the machine code into the cache.
+So work is shared by whatever processes there are, with nobody to divide it. The process ends when
+there has been nothing to do for a while, or when the one that has started it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+from nengo_jit.engines.cpu.toolchain.cache.entry import DESCRIBED, UnsafeError
+from nengo_jit.engines.cpu.toolchain.cache.eviction import make_room, maker
+from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
+from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks
+from nengo_jit.engines.cpu.toolchain.compiler import compile_kernel
+from nengo_jit.engines.cpu.toolchain.jobs import LONGEST, PATIENCE, Job, receive, send, task_of
+from nengo_jit.engines.cpu.toolchain.linker import link
+from nengo_jit.engines.cpu.toolchain.loader import IS_LINKED_HERE
+from nengo_jit.engines.cpu.toolchain.translation import translate_only
+from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY
+
+PAUSE = 0.01  # seconds between two looks whether another process has finished
+
+
+def main(output: IO[bytes]) -> None:
+    """Compile what comes through the standard input until nothing comes any more.
+
+    Parameters
+    ----------
+    output : file
+        Where it is told what has become of jobs, see `Worker`.
+    """
+    gc.disable()  # nearly all that the compiler makes stays
+    translate_only()
+    jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    threading.Thread(target=_tell, args=(output, told), daemon=True).start()
+    folder, limit = jobs.get()
+    Worker(folder, limit, told).work(jobs)
+    os._exit(0)  # there is a thread that listens
+
+
+def _listen(file: IO[bytes], jobs: Any) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            jobs.put(receive(file))
+    os._exit(0)  # nobody is interested any more
+
+
+def _tell(file: IO[bytes], told: Any) -> None:
+    """Send messages; others wait for this process, so it does not wait for one who is stopped."""
+    with contextlib.suppress(OSError):
+        while True:
+            send(file, told.get())
+
+
+class Worker:
+    """Compiles jobs.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where machine code is kept; None if there is no such place.
+    limit : int
+        How large all of it may be (bytes).
+    told : queue
+        Gets what is told of each job: its name, the machine code if it was compiled here, and what
+        went wrong, if something did.
+    """
+
+    def __init__(self, folder: Path | None, limit: int, told: Any):
+        self._folder = None if folder is None else Folder(folder)
+        self._limit = limit
+        self._told = told
+        self._locks: KernelLocks | None = None
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                self._locks = KernelLocks(folder)
+
+    def work(self, jobs: Any) -> None:
+        """Do jobs, those that take longest first, and last what can wait, until none come any more.
+
+        Parameters
+        ----------
+        jobs : queue
+            Gets pairs: new jobs, and names of jobs that need not be done any more.
+        """
+        waiting: list[Job] = []
+        latest = time.monotonic()  # progress
+        while True:
+            try:
+                while True:
+                    new, done = jobs.get_nowait() if waiting else jobs.get(timeout=PATIENCE)
+                    waiting = [job for job in (*waiting, *new) if job.name not in done]
+                    waiting.sort(key=lambda job: (job.can_wait, -job.work))
+            except queue.Empty:
+                if not waiting:
+                    return
+            finished = next((job for job in waiting if self._is_done(job)), None)
+            if finished is None and time.monotonic() - latest > LONGEST:
+                finished = waiting[0]
+                self._do(finished)
+            if finished is None:
+                time.sleep(PAUSE)
+            else:
+                waiting.remove(finished)
+                latest = time.monotonic()
+
+    def _is_done(self, job: Job) -> bool:
+        """Do a job, unless another process is at it."""
+        if self._is_in_cache(job.name):
+            return True
+        if self._locks is None:
+            self._do(job)
+            return True
+        with self._locks.trying(job.name) as is_ours:
+            if is_ours and not self._is_in_cache(job.name):
+                self._do(job)
+            return is_ours
+
+    def _is_in_cache(self, name: str) -> bool:
+        try:
+            return self._folder is not None and bool(self._folder.read(name))
+        except (OSError, UnsafeError):
+            return False
+
+    def _do(self, job: Job) -> None:
+        try:
+            content = machine_code(job)
+        except Exception:
+            self._told.put((job.name, None, traceback.format_exc()))
+            return
+        if self._folder is not None:
+            with contextlib.suppress(OSError, UnsafeError):
+                if make_room(self._folder.path, len(content) + DESCRIBED, self._limit):
+                    self._folder.write(job.name, content, maker())
+        self._told.put((job.name, content, None))
+
+
+def machine_code(job: Job) -> bytes:
+    """Compile a kernel: an image where those are loaded, else an object file.
+
+    Parameters
+    ----------
+    job : Job
+        The kernel.
+    """
+    task = task_of(job)
+    task.announce()
+    object_file = compile_kernel(task.function, task.signature, task.dtype, set(task.fastmath))
+    return link(object_file, ENTRY).to_bytes() if IS_LINKED_HERE else object_file

@@ -1,0 +1,218 @@
+"""Fusion: what is carried out by the kernels of others, and what keeps operators apart."""
+
+import nengo
+import numpy as np
+import pytest
+from circuits import Circuit, M, N, lowering_for, pes, signal
+
+from nengo_jit.builder import Model, Signal
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.program.fusion import Fused, Part
+from nengo_jit.engines.cpu.program.products import Method
+from nengo_jit.ir.learning_rules import SimOja, SimRLS
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+
+
+@pytest.fixture
+def circuit():
+    return Circuit()
+
+
+def test_bias_and_encoder_are_carried_out_by_neurons_and_equal_products_once(circuit):
+    fusion = circuit.fuse()
+    assert fusion.fused_into == {
+        circuit.bias: Fused(circuit.encoding, Part.BIAS),
+        circuit.encoding: Fused(circuit.neurons, Part.CURRENTS),
+        circuit.resets[0]: Fused(circuit.decodings[0], Part.BIAS),
+        circuit.resets[1]: Fused(circuit.decodings[1], Part.BIAS),
+    }
+    assert fusion.duplicate_of == {circuit.decodings[1]: circuit.decodings[0]}
+    assert fusion.methods[circuit.encoding] is Method.COLUMNS
+    assert {fusion.methods[each] for each in circuit.decodings} == {Method.EVENTS}
+    assert (fusion.listed, fusion.searched) == ({circuit.spikes}, frozenset())
+    assert fusion.parts[circuit.encoding, Part.BIAS] is circuit.bias
+    absorbed = [each for each in circuit.operators if fusion.is_absorbed(each)]
+    assert absorbed == [circuit.bias, circuit.encoding, *circuit.resets]
+
+
+def test_the_graph_of_what_runs(circuit):
+    fusion = circuit.fuse()
+    plan = CpuBackend().plan(circuit.model)
+    graph = fusion.graph(plan.graph)
+    assert circuit.encoding in plan.graph[circuit.bias]
+    assert graph[circuit.bias].count(circuit.neurons) == plan.graph[circuit.bias].count(
+        circuit.neurons
+    ) + plan.graph[circuit.bias].count(circuit.encoding)
+    assert circuit.decodings[1] in graph[circuit.decodings[0]]
+    assert circuit.decodings[1] not in plan.graph[circuit.decodings[0]]
+
+
+def test_what_is_exposed_is_left_alone(circuit):
+    circuit.exposed = [circuit.J, circuit.spikes, circuit.y[0]]
+    fusion = circuit.fuse()
+    assert (fusion.listed, fusion.searched) == (frozenset(), {circuit.spikes})
+    assert fusion.fused_into == {circuit.resets[1]: Fused(circuit.decodings[1], Part.BIAS)}
+    assert fusion.duplicate_of == {}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        lambda c: Copy(c.J, signal(N)),  # another reader of the currents
+        lambda c: ElementwiseInc(signal(), signal(N), c.J),  # another term of them
+        lambda c: Copy(c.J[1:3], signal(2)),  # a reader of a part of them
+        lambda c: c.filter(signal(M), c.x, "update"),  # what is encoded changes
+    ],
+)
+def test_an_encoder_waits_only_where_nobody_can_tell(circuit, more):
+    fusion = circuit.fuse(more(circuit))
+    assert not fusion.is_absorbed(circuit.encoding)
+
+
+def test_an_encoder_does_not_wait_if_currents_are_recorded(circuit):
+    fusion = circuit.fuse(probed=[circuit.J])
+    assert not fusion.is_absorbed(circuit.encoding)
+    assert fusion.is_absorbed(circuit.bias)
+
+
+def test_an_encoder_of_what_never_changes_does_not_wait(circuit):
+    circuit.encoding = DotInc(circuit.encoders, Signal(np.ones(M), readonly=True), circuit.J)
+    assert not circuit.fuse().is_absorbed(circuit.encoding)
+
+
+@pytest.mark.parametrize("neuron_type", [nengo.LIFRate(), nengo.SpikingRectifiedLinear()])
+def test_only_lif_neurons_make_their_currents(circuit, neuron_type):
+    state = {name: signal(N) for name in neuron_type.state}
+    circuit.neurons = SimNeurons(neuron_type, circuit.J, circuit.spikes, state)
+    fusion = circuit.fuse()
+    assert fusion.is_absorbed(circuit.bias)
+    assert not fusion.is_absorbed(circuit.encoding)
+    assert bool(fusion.listed) is neuron_type.spiking
+
+
+@pytest.mark.parametrize(
+    "setter",
+    [
+        lambda J: Copy(signal(N), J),  # which may change
+        lambda J: Copy(Signal(np.ones(N), readonly=True), J, src_slice=[*range(N)]),
+        lambda J: Copy(Signal(np.ones(N), readonly=True), J, inc=True),
+        lambda J: Reset(J[:N]),
+        lambda J: Reset(J[1:]),
+    ],
+)
+def test_only_constants_that_set_the_whole_sum_are_its_bias(circuit, setter):
+    circuit.bias = setter(circuit.J)
+    fusion = circuit.fuse()
+    is_whole = type(circuit.bias) is Reset and circuit.bias.dst.size == N
+    assert fusion.is_absorbed(circuit.bias) is fusion.is_absorbed(circuit.encoding) is is_whole
+
+
+def test_a_sum_of_two_products_has_no_bias(circuit):
+    fusion = circuit.fuse(DotInc(circuit.encoders, signal(M), circuit.J))
+    assert not fusion.is_absorbed(circuit.bias)
+    assert not fusion.is_absorbed(circuit.encoding)
+
+
+def test_learned_weights_are_multiplied_row_by_row(circuit):
+    circuit.encoders.readonly = False
+    circuit.decoders[0].readonly = False
+    fusion = circuit.fuse()
+    assert fusion.methods[circuit.encoding] is Method.ROWS
+    assert fusion.methods[circuit.decodings[0]] is Method.ROWS_OF_EVENTS
+    assert fusion.duplicate_of == {}
+    assert set(fusion.fused_into) == {circuit.resets[1]}
+
+
+def test_products_are_not_equal_if_anything_differs(circuit):
+    zeros = np.zeros((M, N))
+    matrices = [Signal(each, readonly=True) for each in (zeros, -zeros, zeros, zeros[:3], zeros)]
+    more = [
+        DotInc(matrix, circuit.spikes, signal(len(matrix.initial_value))) for matrix in matrices
+    ]
+    starts = [Reset(op.Y, 1.0 if i == 2 else 0.0) for i, op in enumerate(more)]
+    ends = [circuit.filter(op.Y, signal(*op.Y.shape), "update") for op in more]
+    fusion = circuit.fuse(*more, *starts, *ends)
+    assert fusion.duplicate_of == {
+        more[4]: more[0],
+        circuit.decodings[1]: circuit.decodings[0],
+    }
+
+
+def test_a_product_that_nothing_reads_is_not_copied(circuit):
+    circuit.read.pop()
+    fusion = circuit.fuse()
+    assert fusion.duplicate_of == {}
+    assert fusion.is_absorbed(circuit.resets[1])
+
+
+def learned(rule, weights=None, inc=True, **options):
+    """A rule, and what adds its delta to weights."""
+    weights = weights or signal(M, N)
+    return rule, Copy(rule.delta, weights, inc=inc, **options)
+
+
+def fusion_of(*operators, exposed=(), probed=()):
+    model = Model()
+    for operator in operators:
+        model.add_op(operator)
+    return lowering_for(model, exposed, probed).fusion
+
+
+def test_a_delta_is_applied_by_what_adds_it():
+    rule, inc = learned(pes())
+    fusion = fusion_of(rule, inc)
+    assert fusion.fused_into == {rule: Fused(inc, Part.DELTA)}
+    assert not fusion.is_absorbed(rule)
+    assert fusion.parts == {(inc, Part.DELTA): rule}
+
+
+def test_a_rule_that_loses_weights_changes_those_alone():
+    weights = signal(M, N)
+    for lost, is_fused in ((weights, True), (signal(M, N), False)):
+        rule = SimOja(signal(N), signal(M), lost, signal(M, N), 0.1, 0.5)
+        fusion = fusion_of(*learned(rule, weights))
+        assert (rule in fusion.fused_into) is is_fused
+
+
+def test_rls_computes_its_delta():
+    rule = SimRLS(signal(N), signal(M), signal(M, N), signal(N, N))
+    assert fusion_of(*learned(rule)).fused_into == {}
+
+
+def test_a_delta_that_others_touch_is_written():
+    rule, inc = learned(pes())
+    assert fusion_of(rule, inc, Copy(rule.delta, signal(M, N))).fused_into == {}
+    assert fusion_of(rule, inc, probed=[rule.delta]).fused_into == {}
+    assert fusion_of(rule, inc, Reset(rule.delta)).fused_into == {}
+    assert fusion_of(rule, inc, exposed=[rule.delta]).fused_into == {}
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda delta: Copy(delta, signal(M, N)),
+        lambda delta: Copy(delta, signal(M, N), src_slice=[*range(M)], inc=True),
+        lambda delta: Copy(delta[::-1], signal(M, N), inc=True),
+        lambda delta: Copy(delta[:1], signal(M, N), inc=True),
+        lambda delta: Copy(delta, signal(2 * M, N)[::2], inc=True),
+        lambda delta: Copy(delta, signal(2, M, N), inc=True),
+    ],
+)
+def test_a_delta_is_applied_only_as_a_whole(add):
+    rule = pes()
+    assert fusion_of(rule, add(rule.delta)).fused_into == {}
+
+
+def test_weights_that_something_else_changes_get_a_delta():
+    rule, inc = learned(pes())
+    assert fusion_of(rule, inc, Reset(inc.dst)).fused_into == {}
+
+
+def test_what_does_not_meet_its_contract_is_not_fused(circuit):
+    circuit.state["voltage"] = signal(N + 1)
+    circuit.neurons = SimNeurons(nengo.LIF(), circuit.J, circuit.spikes, circuit.state)
+    fusion = circuit.fuse()
+    assert not fusion.is_absorbed(circuit.encoding)
+    assert fusion.listed == frozenset()
+    assert fusion.duplicate_of == {}

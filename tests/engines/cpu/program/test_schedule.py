@@ -1,0 +1,257 @@
+"""Sharing work among threads: nothing lost, nothing twice, no two threads in one place."""
+
+from itertools import zip_longest
+
+import nengo
+import numpy as np
+import pytest
+from compiling import compiled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nengo_jit.builder import Model
+from nengo_jit.engines.cpu.language.kernel import Address, Count, In, Out, Own, kernel
+from nengo_jit.engines.cpu.language.primitives import Memory
+from nengo_jit.engines.cpu.program.components import Phase, Piece
+from nengo_jit.engines.cpu.program.schedule import Work, share, works
+from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
+from nengo_jit.engines.cpu.python.callbacks import Callback
+
+ITEMSIZE = 8
+TEAM = 4096  # address of its memory
+
+
+@kernel(cost=1000.0)
+def divisible(memory: Memory, read: In, written: Out, n: Count) -> None:
+    pass
+
+
+@kernel(cost=20000.0)
+def private(memory: Memory, number: int, written: Own) -> None:
+    pass
+
+
+@kernel(cost=20000.0)
+def unknown(memory: Memory, number: int, read: Address) -> None:
+    pass
+
+
+def rows_of(kernel, *rows):
+    """Rows with these values."""
+    return [kernel.row(**dict(zip(kernel.columns.names, row))) for row in rows]
+
+
+def pieces(*level):
+    """What is done on a level, row by row."""
+    return [
+        Piece("operator", row, span)
+        for work in level
+        for row, span in zip_longest(work.rows, work.spans)
+    ]
+
+
+def written(work):
+    """Every element that a piece of work writes to."""
+    for row in work.rows:
+        if work.code is divisible:
+            read, first, n = row.values
+            yield from ((read + i * ITEMSIZE, first + i * ITEMSIZE) for i in range(n))
+        else:
+            yield row.values
+
+
+def places(work):
+    """Every address that a piece of work may write to."""
+    if work.code is unknown:
+        return [place for span in work.spans for place in range(*span, ITEMSIZE)]
+    return [element[1] for element in written(work)]
+
+
+spans = st.tuples(st.integers(0, 60), st.integers(1, 30))
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(1, 60)), max_size=6
+    ),
+    alone=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 100)), max_size=4),
+    scattered=st.lists(spans, max_size=4),
+    n_threads=st.integers(1, 4),
+)
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_threads):
+    level = pieces(
+        Work(
+            divisible,
+            rows_of(divisible, *((1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows)),
+        ),
+        Work(private, rows_of(private, *((a, 200_000 + 64 * p) for a, p in alone))),
+        Work(
+            unknown,
+            rows_of(unknown, *((i, 0) for i in range(len(scattered)))),
+            [(100_000 + 64 * low, 100_000 + 64 * (low + n)) for low, n in scattered],
+        ),
+    )
+    programs = share([Phase([level])], n_threads, TEAM, ITEMSIZE)
+    parts = [[w for w in program if w.code is not wait_for_all] for program in programs]
+    # the same elements as one thread would write, as often, and in the same order
+    for work in works(level, ITEMSIZE):
+        shares = [
+            element for part in parts for w in part if w.code is work.code for element in written(w)
+        ]
+        assert sorted(shares) == sorted(written(work))
+    targets = [{place for work in part for place in places(work)} for part in parts]
+    for i, mine in enumerate(targets):
+        for other in targets[:i]:
+            assert not mine & other
+
+
+def kinds(program):
+    return ["wait" if work.code is wait_for_all else "work" for work in program]
+
+
+def test_little_work_is_not_shared():
+    level = pieces(Work(divisible, rows_of(divisible, (0, 1000, 1))))
+    (program,) = share([Phase([level])], 4, TEAM, ITEMSIZE)
+    assert kinds(program) == ["work"]
+
+
+def test_work_that_may_write_anywhere_is_not_shared():
+    level = pieces(
+        Work(divisible, rows_of(divisible, (0, 1000, 1000))),
+        Work(unknown, rows_of(unknown, (1, 2))),
+    )
+    (program,) = share([Phase([level])], 4, TEAM, ITEMSIZE)
+    assert kinds(program) == ["work", "work"]
+
+
+def test_barriers_surround_shared_levels():
+    alone = Phase([pieces(Work(divisible, rows_of(divisible, (0, 1000, 1))))])
+    shared = Phase([pieces(Work(divisible, rows_of(divisible, (0, 1000, 1000))))])
+    first, second = share([alone, shared, shared, alone], 2, TEAM, ITEMSIZE)
+    assert kinds(first) == ["work", "wait"] * 4
+    assert kinds(second) == ["wait", "work", "wait", "work", "wait", "wait"]
+    barriers = [[w.rows[0] for w in p if w.code is wait_for_all] for p in (first, second)]
+    assert {(row["n_threads"], row["team"]) for rows in barriers for row in rows} == {(2, TEAM)}
+    roles = [[row["role"] for row in rows] for rows in barriers]
+    assert roles == [[LEADS] * 3 + [LEADS | IS_LAST], [0] * 3 + [IS_LAST]]
+
+
+def test_threads_wait_once_for_a_phase_of_strands():
+    names = [f"strand {i}" for i in range(10)]
+    levels = [
+        [
+            Piece(name, *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))
+            for i, name in enumerate(names)
+        ]
+        for level in range(3)
+    ]
+    phase = Phase(levels, {name: i for i, name in enumerate(names)})
+    programs = share([phase], 2, TEAM, ITEMSIZE)
+    for number, program in enumerate(programs):
+        assert kinds(program) == ["work", "work", "work", "wait"]
+        for level, work in enumerate(program[:3]):
+            mine = levels[level][5 * number : 5 * number + 5]
+            assert work.rows == [piece.entry for piece in mine]
+
+
+@pytest.fixture(scope="module")
+def network():
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(lambda t: np.sin(20 * t), label="stim")
+        big = nengo.Ensemble(6000, 2)
+        rates = nengo.Ensemble(6000, 2, neuron_type=nengo.LIFRate())
+        for ens in (big, rates):
+            ens.eval_points = nengo.dists.UniformHypersphere()
+            ens.n_eval_points = 50
+        nengo.Connection(stim, big[0])
+        nengo.Connection(stim, rates[1])
+        for i, (pre, post) in enumerate([(big, rates), (rates, big), (big, big)]):
+            solver = nengo.solvers.NoSolver(
+                np.random.RandomState(i).randn(6000, 2) * 1e-5, weights=False
+            )
+            nengo.Connection(pre, post, solver=solver)
+        net.probes_ = [
+            nengo.Probe(big.neurons),
+            nengo.Probe(rates, solver=nengo.solvers.NoSolver()),
+        ]
+    return net
+
+
+def engine_with(network, threads):
+    model = Model()
+    model.build(network)
+    engine = compiled(model, threads=threads)
+    engine.reset(0)
+    return engine
+
+
+def test_results_do_not_depend_on_the_number_of_threads(network, always_shared):
+    engines = [engine_with(network, threads) for threads in (1, 2, 3)]
+    assert [engine._later.shared.n_threads for engine in engines] == [1, 2, 3]
+    for engine in engines:
+        engine.run(60)
+    for probe in network.probes_:
+        samples = [np.array(engine.samples[probe]) for engine in engines]
+        assert np.array_equal(samples[0], samples[1])
+        assert np.array_equal(samples[0], samples[2])
+
+
+def test_a_failing_callback_stops_all_threads(network, always_shared):
+    failures = [0.02]
+
+    def fail(t):
+        if t in failures:
+            failures.remove(t)
+            raise ValueError("no more")
+        return 0.0
+
+    with network:
+        node = nengo.Node(fail)
+    try:
+        engine = engine_with(network, 2)
+        with pytest.raises(ValueError, match="no more"):
+            engine.run(100)
+        assert engine.n_steps == 19
+        engine.run(5)
+        assert engine.n_steps == 24
+    finally:
+        network.nodes.remove(node)
+
+
+def test_one_thread_calls_python_in_order(always_shared):
+    """Between levels that threads divide, by strands and by addresses."""
+    calls = []
+    with nengo.Network(seed=0) as net:
+        previous = nengo.Node(lambda t: calls.append(0) or t)
+        for number in (1, 2):
+            array = nengo.networks.EnsembleArray(20, 16, neuron_type=nengo.RectifiedLinear())
+            node = nengo.Node(lambda t, x, n=number: calls.append(n) or x[0], size_in=16)
+            nengo.Connection(previous, array.input, transform=np.ones((16, 1)), synapse=None)
+            nengo.Connection(array.output, node, synapse=None)
+            nengo.Node(lambda t, n=number: calls.append(-n))
+            previous = node
+    engine = engine_with(net, 3)
+    first, *others = engine._later.shared._codes
+    assert [code for code in first if isinstance(code, Callback)] == engine.callbacks
+    for codes in others:
+        assert not any(isinstance(code, Callback) for code in codes)
+        assert sum(code is not wait_for_all for code in codes) > 2
+    calls.clear()  # making a node calls its function, too
+    engine.run(20)
+    assert calls == [0, -1, -2, 1, 2] * 20
+
+
+def test_strands_keep_the_order_of_one_thread():
+    level = [
+        *(
+            Piece(name, *rows_of(private, (i, 1000 * i)))
+            for i, name in enumerate("abcdefgh")
+            if name > "d"
+        ),
+        *(Piece(name, *rows_of(divisible, (0, 640 * i, 10))) for i, name in enumerate("abcdefgh")),
+    ]
+    phase = Phase([level], {name: i for i, name in enumerate("abcdefgh")})
+    for program in share([phase], 2, TEAM, ITEMSIZE):
+        codes = [work.code for work in program if work.code is not wait_for_all]
+        assert codes == sorted(codes, key=[private, divisible].index)

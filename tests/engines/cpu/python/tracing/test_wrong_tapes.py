@@ -1,0 +1,245 @@
+"""Tapes that were made wrong on purpose are found out, whichever instruction is wrong."""
+
+import ctypes
+import math
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from compiling import compiled
+
+from nengo_jit.builder import Model
+from nengo_jit.builder.operator import SimPyFunc
+from nengo_jit.builder.signal import Signal, address
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
+from nengo_jit.engines.reference import ReferenceBackend
+
+N_PROOFS, INTERVAL = 20, 1000
+TABLE = np.arange(1.0, 7.0) ** 2
+
+
+def counter():
+    counts = np.zeros(1, np.int64)
+
+    def function(t, x):
+        counts[0] += 3
+        return counts[0] + x[0]
+
+    return function
+
+
+def switch():
+    switched = np.zeros(1, bool)
+
+    def function(t, x):
+        switched[0] = not switched[0]
+        return switched[0] + x[0]
+
+    return function
+
+
+def short_table():
+    gains = np.array([0.5, 0.25, 2.0], np.float32)
+
+    def function(t, x):
+        gains[1:] = gains[:-1]
+        gains[0] = x[0]
+        return x[0]
+
+    return function
+
+
+def constantly(function):
+    return lambda: function
+
+
+FUNCTIONS = {
+    op.BRANCH: constantly(lambda t, x: 1.5 * x[0] if x[0] > 0 else x[1]),
+    op.FUNCTION: constantly(lambda t, x: math.sin(x[0])),
+    op.FUNCTION_OF_TWO: constantly(lambda t, x: math.atan2(x[0], x[1])),
+    op.LOOP: constantly(lambda t, x: np.sin(x)),
+    op.LOAD: constantly(lambda t, x: x),
+    op.LOAD_SHORT: short_table,
+    op.LOAD_INTEGERS: counter,
+    op.LOAD_BOOLEANS: switch,
+    op.STORE: constantly(lambda t, x: x[::-1]),
+    op.STORE_SHORT: short_table,
+    op.STORE_INTEGERS: counter,
+    op.STORE_BOOLEANS: switch,
+    op.GATHER: constantly(lambda t, x: x[[2, 0, 1]] * x),
+    op.LOOKUP: constantly(lambda t, x: TABLE[round(2 + 2 * x[0])] + 0 * x),
+    op.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
+    op.MOVE: constantly(lambda t, x: np.maximum(np.full(20, x[1]), x[0])[:3]),
+    op.ADD: constantly(lambda t, x: x + x[0]),
+    op.SUBTRACT: constantly(lambda t, x: x - t),
+    op.MULTIPLY: constantly(lambda t, x: x * x[::-1]),
+    op.DIVIDE: constantly(lambda t, x: x[0] / x[1]),
+    op.REMAINDER: constantly(lambda t, x: x[0] % x[1]),
+    op.FLOOR_DIVIDE: constantly(lambda t, x: 9 * x[0] // x[1]),
+    op.NEGATIVE: constantly(lambda t, x: -x),
+    op.ABSOLUTE: constantly(lambda t, x: abs(x[0]) + x[0] / 2),
+    op.SQRT: constantly(lambda t, x: math.sqrt(2 + x[0])),
+    op.FLOOR: constantly(lambda t, x: math.floor(9 * x[0])),
+    op.CEIL: constantly(lambda t, x: math.ceil(9 * x[0])),
+    op.TRUNC: constantly(lambda t, x: math.trunc(9 * x[0])),
+    op.RINT: constantly(lambda t, x: round(9 * x[0])),
+    op.INTEGER: constantly(lambda t, x: int(9 * x[0])),
+    op.LESS: constantly(lambda t, x: x < 0),
+    op.LESS_EQUAL: constantly(lambda t, x: x <= 0),
+    op.EQUAL: constantly(lambda t, x: x == np.abs(x)),
+    op.NOT_EQUAL: constantly(lambda t, x: x != np.abs(x)),
+    op.AND: constantly(lambda t, x: (x > 0) & (x < 5)),
+    op.OR: constantly(lambda t, x: (x > 0) | (x < -5)),
+    op.NOT: constantly(lambda t, x: ~(x > 0)),
+    op.SELECT: constantly(lambda t, x: np.where(x > 0, x, t)),
+    op.SHORT: short_table,
+}
+LASTS = {op.RETURN, op.REDO, op.COMMIT}  # compute nothing
+OTHERS = {  # another operation that can take the place of one
+    **dict.fromkeys(range(op.MOVE, op.SHORT + 1), op.NEGATIVE),
+    op.NEGATIVE: op.MOVE,
+    op.ABSOLUTE: op.FLOOR,
+    op.LOAD: op.LOAD_BOOLEANS,
+    op.LOAD_INTEGERS: op.LOAD,
+    op.STORE: op.STORE_BOOLEANS,
+    op.STORE_SHORT: op.STORE_BOOLEANS,
+    op.STORE_INTEGERS: op.STORE_SHORT,
+}
+STORES = range(op.STORE, op.STORE_BOOLEANS + 1)
+FOR_RESULTS = np.zeros(64)
+NUMBERS = np.full(64, 1.123)
+OTHER_MEMORY = {
+    op.LOAD_SHORT: np.full(64, 0.125, np.float32),
+    op.LOAD_INTEGERS: np.full(64, 5),
+    op.LOAD_BOOLEANS: np.full(64, 7, np.uint8),
+    op.GATHER: np.full(64, address(NUMBERS)),
+}
+
+
+def other_operation(line):
+    line[0] = OTHERS[line[0]]
+
+
+def other_operand(line):
+    if line[0] == op.LOOP:
+        ctypes.c_int64.from_address(int(line[4])).value = address(NUMBERS)
+    else:
+        memory = OTHER_MEMORY.get(line[0], NUMBERS)
+        line[3] = address(memory) + memory.nbytes // 2  # operands may go either way
+
+
+def lost_result(line):
+    line[2] = address(FOR_RESULTS)
+    if line[0] in STORES:
+        line[op.SHADOW] = line[2]
+    elif line[0] == op.LOOP:
+        ctypes.c_int64.from_address(int(line[4]) + 8).value = int(line[2])
+
+
+def fewer_elements(line):
+    line[1] -= 1
+
+
+def other_target(line):
+    line[1] = 4  # which follows the branch, wherever that leads to
+
+
+def other_function(line):
+    place, function = {
+        op.FUNCTION: (5, c_function("cos")),
+        op.FUNCTION_OF_TWO: (7, c_function("hypot")),
+        op.LOOP: (3, loop_of(np.cos, "d->d")[0]),
+    }[line[0]]
+    line[place] = function
+
+
+def cases():
+    for operation in FUNCTIONS:
+        if operation == op.BRANCH:
+            yield from ((operation, change) for change in (other_operand, other_target))
+            continue
+        yield operation, other_operand
+        yield operation, lost_result
+        if operation in OTHERS:
+            yield operation, other_operation
+        if operation in (op.FUNCTION, op.FUNCTION_OF_TWO, op.LOOP):
+            yield operation, other_function
+        elif operation in (op.LOAD, op.STORE, op.GATHER, op.ADD, op.SELECT):
+            yield operation, fewer_elements
+
+
+NAMES = {value: name for name, value in reversed(vars(op).items()) if name.isupper()}
+HAVE_STATE = {op.LOAD_INTEGERS, op.LOAD_BOOLEANS, op.STORE_INTEGERS, op.STORE_BOOLEANS}
+HAVE_STATE |= {op.LOAD_SHORT, op.STORE_SHORT, op.SHORT}
+named = pytest.mark.parametrize(
+    "operation, change",
+    [pytest.param(*case, id=f"{NAMES[case[0]]}-{case[1].__name__}") for case in cases()],
+)
+
+
+def test_every_instruction_has_a_case():
+    assert set(FUNCTIONS) == set(range(op.SHORT + 1)) - LASTS
+
+
+class Pair:
+    """A function, run step by step by either engine on the same input."""
+
+    def __init__(self, make):
+        self.engines, self.rng = [], np.random.RandomState(0)
+        for engine_class in (CpuBackend, ReferenceBackend):
+            model = Model()
+            self.x, self.output = Signal(np.zeros(3)), Signal(np.zeros(3))
+            model.add_op(SimPyFunc(self.output, make(), t=model.time, x=self.x))
+            engine = compiled(model, engine_class)
+            engine.reset(0)
+            engine.explain()
+            self.engines.append((engine, self.x, self.output))
+        self.callback = self.engines[0][0].callbacks[0]
+
+    def step(self):
+        """Carry out a step; tells whether both are equal."""
+        row = self.rng.uniform(0.2, 0.9, 3) * self.rng.choice([-1, 1], 3)
+        results = []
+        with patch.object(callbacks, "WORTH_CHECKING", 0):  # tapes, even for a single step
+            for engine, x, output in self.engines:
+                engine.signals[x] = row
+                engine.run(1)
+                results.append(engine.signals[output].tobytes())
+        return results[0] == results[1]
+
+    def change(self, operation, change):
+        code = self.callback.traced.tape.code
+        change(max((line for line in code[1:] if line[0] == operation), key=lambda line: line[1]))
+
+
+@pytest.fixture(autouse=True)
+def as_often_as_users_have_it(compare_tapes):
+    compare_tapes(N_PROOFS, INTERVAL)
+
+
+@named
+def test_no_wrong_value_is_used_if_a_tape_is_wrong_from_the_beginning(operation, change, caplog):
+    pair = Pair(FUNCTIONS[operation])
+    pair.change(operation, change)
+    assert all(pair.step() for _ in range(100))
+    assert pair.callback.wrong
+    assert "No value had been taken from it" in caplog.text
+    ((_, remark),) = pair.engines[0][0].explain().in_python
+    assert remark == pair.callback.wrong
+
+
+@named
+def test_a_tape_that_becomes_wrong_is_found_out_within_a_thousand_calls(operation, change, caplog):
+    pair = Pair(FUNCTIONS[operation])
+    assert all(pair.step() for _ in range(100))
+    assert not pair.callback.wrong
+    pair.change(operation, change)
+    are_equal = [pair.step() for _ in range(INTERVAL) if not pair.callback.wrong]
+    assert pair.callback.wrong
+    assert operation in HAVE_STATE or not all(are_equal)
+    assert "Up to 999 values before may have been wrong, too." in caplog.text
+    if operation not in HAVE_STATE:
+        assert all(pair.step() for _ in range(100))
