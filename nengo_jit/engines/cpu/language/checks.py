@@ -1,8 +1,8 @@
 """Bounds checks in compiled kernels, for Numba: see `nengo_jit.regions`.
 
 All that reads or writes memory at an address asks `checked` first. Memory may be that of an array
-that `REGIONS` knows, or what a kernel has for itself on the stack (`machine.scratch`). The latter
-has a header in front, so that whoever looks for it there finds it.
+that `REGIONS` knows, or what a kernel has for itself on the stack (`primitives.scratch`). The
+latter has a header in front, so that whoever looks for it there finds it.
 """
 
 # Intrinsics take one argument less when they are called than when they are defined.

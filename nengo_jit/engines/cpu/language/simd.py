@@ -1,4 +1,4 @@
-"""Lanes, the vector registers that kernels name themselves, for Numba: see `machine.load_lanes`."""
+"""Lanes, the vector registers that kernels name, for Numba: see `primitives.load_lanes`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Strands: parts of a step that go on side by side for several levels.
+"""Components: parts of a step that go on side by side for several levels.
 
 Many models are made of like parts, such as the ensembles of an array, whose operators depend on
-each other and on nothing else for several levels. Such a part is a strand. Consecutive levels that
-fall into many strands make a phase, which threads can divide between them by strands: they need
-not wait for each other before it ends.
+each other and on nothing else for several levels. Such a part is a component. Consecutive levels
+that fall into many components make a phase, which threads can divide between them by components:
+they need not wait for each other before it ends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from nengo_jit.engines.cpu.language.kernel import Kernel, Row
 from nengo_jit.planner.graph import Graph, operators_before, region_of
 
-FEWEST = 8  # strands of equal size that make a phase
+FEWEST = 8  # components of equal size that make a phase
 
 
 @dataclass(slots=True)
@@ -62,13 +62,13 @@ class Phase:
     ----------
     levels : list of list of Piece
         What is done, level by level.
-    strand_of : dict of (Operator, int)
-        The number of the strand of each operator, in the order of their first pieces. Empty if
-        there is one level, which does not fall into strands.
+    component_of : dict of (Operator, int)
+        The number of the component of each operator, in the order of their first pieces. Empty if
+        there is one level, which does not fall into components.
     """
 
     levels: list[list[Piece]]
-    strand_of: dict[Any, int] = field(default_factory=dict)
+    component_of: dict[Any, int] = field(default_factory=dict)
 
 
 class Links:
@@ -132,7 +132,7 @@ class Union:
 
 
 def phases(levels: Sequence[Sequence[Piece]], graph: Graph) -> Iterator[Phase]:
-    """Join consecutive levels for as long as they fall into strands of similar size.
+    """Join consecutive levels for as long as they fall into components of similar size.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _join(union: Union, level: Sequence[Piece], links: Links) -> Union:
 
 
 def _is_divided(union: Union, levels: Sequence[Sequence[Piece]]) -> bool:
-    """Whether levels fall into enough strands, none of which is too large."""
+    """Whether levels fall into enough components, none of which is too large."""
     if not all(isinstance(piece.code, Kernel) and piece.operator for p in levels for piece in p):
         return False
     work: dict[Any, float] = defaultdict(float)
@@ -185,9 +185,9 @@ def _is_divided(union: Union, levels: Sequence[Sequence[Piece]]) -> bool:
 
 def _phase(levels: list[list[Piece]], union: Union) -> Phase:
     numbers: dict[Any, int] = {}
-    strand_of = {}
+    component_of = {}
     for level in levels:
         for piece in level:
             root = union.find(piece.operator)
-            strand_of[piece.operator] = numbers.setdefault(root, len(numbers))
-    return Phase(levels, strand_of)
+            component_of[piece.operator] = numbers.setdefault(root, len(numbers))
+    return Phase(levels, component_of)

@@ -1,8 +1,8 @@
 """Share a program among threads.
 
-Each thread has a program of its own. A phase that falls into strands is shared by strands. Of any
-other level, work is shared by where it is written to: the addresses are cut into as many ranges as
-there are threads, and each thread does what is written to its range, in the order in which one
+Each thread has a program of its own. A phase that falls into components is shared by components. Of
+any other level, work is shared by where it is written to: the addresses are cut into as many ranges
+as there are threads, and each thread does what is written to its range, in the order in which one
 thread alone would do it. So no two threads ever write to the same place, and the results are the
 same to the last bit however many threads there are. A barrier stands between phases wherever a
 thread may read what another one wrote.
@@ -130,7 +130,7 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
     work = sum(piece.nanoseconds for level in phase.levels for piece in level)
     if work <= WORTHWHILE:
         return [alone(phase.levels, itemsize)]
-    if phase.strand_of:
+    if phase.component_of:
         return [
             [
                 work
@@ -147,17 +147,17 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
 
 
 def _divide(phase: Phase, n_threads: int) -> list[list[list[Piece]]]:
-    """For each thread the pieces of its strands, level by level; all have about as much to do."""
-    costs = [0.0] * (1 + max(phase.strand_of.values()))
+    """For each thread the pieces of its components, level by level, about as much for each."""
+    costs = [0.0] * (1 + max(phase.component_of.values()))
     for level in phase.levels:
         for piece in level:
-            costs[phase.strand_of[piece.operator]] += piece.nanoseconds
+            costs[phase.component_of[piece.operator]] += piece.nanoseconds
     middles = np.cumsum(costs) - 0.5 * np.array(costs)
     thread_of = np.minimum(middles / sum(costs) * n_threads, n_threads - 1).astype(int).tolist()
     parts: list[list[list[Piece]]] = [[[] for _ in phase.levels] for _ in range(n_threads)]
     for number, level in enumerate(phase.levels):
         for piece in level:
-            parts[thread_of[phase.strand_of[piece.operator]]][number].append(piece)
+            parts[thread_of[phase.component_of[piece.operator]]][number].append(piece)
     return parts
 
 

@@ -5,7 +5,8 @@ object file of that. Importing this takes a third of a second and fifty megabyte
 only in processes that have something to compile.
 
 The names that kernels use (`nengo_jit.engines.cpu.language.primitives`) are defined for Numba in
-``intrinsics.py``, ``accessors.py`` and ``lanes.py``, the vocabulary of formulas in ``scalar.py``.
+``intrinsics.py``, ``accessors.py`` and ``simd.py``, the vocabulary of formulas in
+``elementary.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Strands: whatever threads do side by side does not touch what the others do."""
+"""Components: whatever threads do side by side does not touch what the others do."""
 
 import nengo
 import pytest
@@ -12,7 +12,7 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.language.kernel import Address, Own, kernel
 from nengo_jit.engines.cpu.language.primitives import Memory
-from nengo_jit.engines.cpu.program import components as strands
+from nengo_jit.engines.cpu.program import components
 from nengo_jit.engines.cpu.program.components import Piece, Union, phases
 from nengo_jit.options import Options
 from nengo_jit.planner.graph import dependency_graph, region_of, topological_order
@@ -76,24 +76,24 @@ def touch_alike(one, other):
 
 @given(operators())
 @settings(derandomize=True, deadline=None, max_examples=150)
-def test_strands_of_a_phase_do_not_touch_each_other(ops):
+def test_components_of_a_phase_do_not_touch_each_other(ops):
     graph = dependency_graph(ops)
-    before = strands.FEWEST
-    strands.FEWEST = 1.5
+    before = components.FEWEST
+    components.FEWEST = 1.5
     try:
         found = list(phases(levels_of(ops, graph), graph))
     finally:
-        strands.FEWEST = before
+        components.FEWEST = before
     done = [piece.operator for phase in found for level in phase.levels for piece in level]
     assert [piece.operator for level in levels_of(ops, graph) for piece in level] == done
     for phase in found:
-        for one, strand in phase.strand_of.items():
-            for other, others_strand in phase.strand_of.items():
-                if strand != others_strand:
+        for one, component in phase.component_of.items():
+            for other, others_component in phase.component_of.items():
+                if component != others_component:
                     assert not touch_alike(one, other), (one, other)
 
 
-def test_ensembles_of_an_array_are_strands():
+def test_ensembles_of_an_array_are_components():
     with nengo.Network(seed=0) as net:
         array = nengo.networks.EnsembleArray(30, 20)
         nengo.Connection(nengo.Node([0.5] * 20), array.input)
@@ -109,7 +109,7 @@ def test_ensembles_of_an_array_are_strands():
     )
     kinds = [{type(piece.operator).__name__ for piece in level} for level in phase.levels]
     assert len(kinds) >= 3
-    assert len(set(phase.strand_of.values())) >= 20
+    assert len(set(phase.component_of.values())) >= 20
 
 
 def test_what_is_linked_has_one_representative():
@@ -124,7 +124,7 @@ def test_what_is_linked_has_one_representative():
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-def test_strands_change_no_results(threads, always_shared):
+def test_components_change_no_results(threads, always_shared):
     with nengo.Network(seed=1) as net:
         a = nengo.networks.EnsembleArray(30, 12)
         b = nengo.networks.EnsembleArray(30, 12)

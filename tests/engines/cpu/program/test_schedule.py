@@ -137,8 +137,8 @@ def test_barriers_surround_shared_levels():
     assert roles == [[LEADS] * 3 + [LEADS | IS_LAST], [0] * 3 + [IS_LAST]]
 
 
-def test_threads_wait_once_for_a_phase_of_strands():
-    names = [f"strand {i}" for i in range(10)]
+def test_threads_wait_once_for_a_phase_of_components():
+    names = [f"component {i}" for i in range(10)]
     levels = [
         [
             Piece(name, *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))
@@ -220,7 +220,7 @@ def test_a_failing_callback_stops_all_threads(network, always_shared):
 
 
 def test_one_thread_calls_python_in_order(always_shared):
-    """Between levels that threads divide, by strands and by addresses."""
+    """Between levels that threads divide, by components and by addresses."""
     calls = []
     with nengo.Network(seed=0) as net:
         previous = nengo.Node(lambda t: calls.append(0) or t)
@@ -242,7 +242,7 @@ def test_one_thread_calls_python_in_order(always_shared):
     assert calls == [0, -1, -2, 1, 2] * 20
 
 
-def test_strands_keep_the_order_of_one_thread():
+def test_components_keep_the_order_of_one_thread():
     level = [
         *(
             Piece(name, *rows_of(private, (i, 1000 * i)))
