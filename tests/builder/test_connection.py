@@ -578,6 +578,42 @@ def test_repeated_indices_add_up():
     np.testing.assert_array_equal(sim.data[probe], [[0, 0, 11]])
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        nengo.transforms.NoTransform(4),
+        2.0,
+        np.ones((4, 4)),
+        nengo.Sparse((4, 4), indices=[[0, 1]], init=[2.0]),
+        nengo.Convolution(1, (4, 1), kernel_size=(1,), strides=(1,)),
+    ],
+)
+def test_what_applies_weights_is_named_after_the_connection(transform):
+    """Transforms and decoders of several connections print alike."""
+    with nengo.Network() as net:
+        pre, post = nengo.Node(np.ones(4), label="pre"), nengo.Node(size_in=4, label="post")
+        conn = Connection(pre, post, transform=transform)
+    model = Model()
+    model.build(net)
+    named = [op for op in model.operators if op.tag == f"{conn}.apply_weights"]
+    written = {signal for op in named for signal in (*op.sets, *op.incs)}
+    is_applied = not isinstance(transform, nengo.transforms.NoTransform)
+    assert len(named) == (2 if is_applied else 0)
+    assert len(written) == (1 if is_applied else 0)
+
+
+def test_decoders_are_named_after_the_connection():
+    with nengo.Network(seed=0) as net:
+        pre, post = nengo.Ensemble(5, 1, label="pre"), nengo.Node(size_in=1, label="post")
+        conns = [Connection(pre, post), Connection(pre, post, function=np.square)]
+    model = Model()
+    model.build(net)
+    for conn in conns:
+        (product,) = [op for op in model.operators if model.sig[conn]["weights"] in op.reads]
+        assert product.tag == f"{conn}.apply_weights"
+    assert len({str(conn) for conn in conns}) == 2
+
+
 def test_connections_to_neurons_are_multiplied_by_their_gains():
     with nengo.Network() as net:
         ens = nengo.Ensemble(
