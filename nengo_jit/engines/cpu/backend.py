@@ -10,10 +10,11 @@ import numpy as np
 from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.kernels.needed import likely
+from nengo_jit.engines.cpu.kernels.needed import likely, needed_to_build
 from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.lowering import calls_python
 from nengo_jit.engines.cpu.python.functions import Functions
+from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
 from nengo_jit.engines.cpu.toolchain.library import begin_to_load
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
@@ -40,6 +41,7 @@ class CpuBackend(Backend):
         return calls_python(operator)
 
     def prepare(self, network: Any, dtype: np.dtype) -> None:
+        begin_to_load(needed_to_build(network), AWAITED)
         begin_to_load(likely(network, np.dtype(dtype)))
 
     def rates_by(self, formula: Formula) -> Callable[..., None] | None:

@@ -24,7 +24,7 @@ from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
 from nengo_jit.engines.cpu.python.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.recorder import KernelRecording
-from nengo_jit.engines.cpu.toolchain.library import load_kernels
+from nengo_jit.engines.cpu.toolchain.library import are_ready, load_kernels
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
@@ -118,17 +118,27 @@ class CpuEngine(Engine):
         self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
         levels = [*self._lower(), *self._recorders.levels]
         codes = {piece.code for level in levels for piece in level}
-        used = {code if isinstance(code, Kernel) else code.kernel for code in codes}
+        dtype = self._lowering.dtype
+        are_ready((code, dtype) for code in codes if code.when == "after")  # else they will be
         if self.callbacks:
             self._tracing.ask_for_kernels()
-        load_kernels(needed(used, self._lowering.dtype), progress)
+        now = [code for code in codes if code.when != "after"]
+        used = {code if isinstance(code, Kernel) else code.kernel for code in now}
+        load_kernels(needed(used, dtype), progress)
         self._graph = self._lowering.fusion.graph(self.plan.graph)
         self._later = self._program(levels, "always", "later")
-        self._first, self._after = self._later, None
+        self._first = self._later
         if any(code.when == "first" for code in codes):
             self._first = self._program(levels, "always", "first")
-        if any(code.when == "after" for code in codes):
-            self._after = self._program(levels, "after")
+        self._left = [[each for each in level if each.code.when == "after"] for level in levels]
+        self._known_after: Program | None = None
+
+    @property
+    def _after(self) -> Program | None:
+        """What is done when somebody looks at signals, if anything is; made when it first is."""
+        if self._known_after is None and any(self._left):
+            self._known_after = self._program(self._left, "after")
+        return self._known_after
 
     def _assemble_anew(self) -> None:
         """Go on with other programs, since more is exposed or operators have changed."""
@@ -254,8 +264,8 @@ class CpuEngine(Engine):
         if get_ident() != self._runner:
             self._has_settled.clear()
             self._has_settled.wait(PATIENCE)
-        elif self._after is not None and self._clock.ticks > (self._unsettled_since or 0):
-            self._after.run(1)
+        elif self._clock.ticks > (self._unsettled_since or 0):
+            self._run_after()
 
     def run(self, n_steps: int) -> int:
         is_within = self._status[RUNNING] > 0  # a function that is called in a step of another run
@@ -328,14 +338,18 @@ class CpuEngine(Engine):
     def lose_run(self) -> None:
         self._status[RUNNING], self.broken = 0, RUN_LOST
 
+    def _run_after(self) -> None:
+        if self._after is not None:
+            self._after.run(1)
+
     def settle(self) -> None:
         """Compute what is put off until somebody looks at signals."""
         if self.is_running:
             return
         self._finish()
         if self._unsettled_since is not None:
-            if self._after is not None and self._clock.ticks > self._unsettled_since:
-                self._after.run(1)
+            if self._clock.ticks > self._unsettled_since:
+                self._run_after()
             self._unsettled_since = None
 
     def _finish(self) -> None:

@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from nengo.base import Process
 
-from nengo_jit.engines.cpu.kernels import neurons, operator, probe, rates, spikes
+from nengo_jit.engines.cpu.kernels import neurons, operator, probe, processes, rates, spikes
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.program.team import lead, run
 from nengo_jit.engines.cpu.python import call as python
-from nengo_jit.neurons import formula_of
+from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 
 Needed = list[tuple[Routine, np.dtype]]
@@ -51,19 +52,39 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
         Type of the model's numbers.
     """
     used: list[Routine | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
-    others: list[Routine | None] = []  # of double precision always
-    types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
-    for each in types.values():
-        formula = formula_of(each)
-        if formula is not None:
-            used.append(lif if formula is LIF else neurons.kernel_of(formula))
-            used += [spikes.list_spikes, operator.dot_events] if formula.spiking else []
-            others.append(rates.kernel_of(formula))
+    for formula in _formulas(network):
+        used.append(lif if formula is LIF else neurons.kernel_of(formula))
+        used += [spikes.list_spikes, operator.dot_events] if formula.spiking else []
+    used += map(processes.kernel_of, _processes(network))
+    if network.all_ensembles:
+        used += [operator.fill, operator.copy_inc]
     if network.all_probes:
         used.append(probe.record)
     if any(callable(node.output) for node in network.all_nodes):
         used.append(python.run_functions)
-    return [
-        *needed(filter(None, used), dtype),
-        *((kernel, FLOAT64) for kernel in others if kernel is not None),
-    ]
+    return needed(filter(None, used), dtype)
+
+
+def needed_to_build(network: Any) -> Needed:
+    """What a network will need while it is built.
+
+    Parameters
+    ----------
+    network : nengo.Network
+        The network.
+    """
+    kernels = map(rates.kernel_of, _formulas(network))
+    return [(kernel, FLOAT64) for kernel in kernels if kernel is not None]
+
+
+def _formulas(network: Any) -> list[Formula]:
+    types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
+    return [each for each in map(formula_of, types.values()) if each is not None]
+
+
+def _processes(network: Any) -> list[Any]:
+    """Processes of nodes and ensembles, and synapses."""
+    found = [node.output for node in network.all_nodes]
+    found += [ensemble.noise for ensemble in network.all_ensembles]
+    found += [each.synapse for each in (*network.all_connections, *network.all_probes)]
+    return [each for each in found if isinstance(each, Process)]

@@ -28,6 +28,7 @@ from nengo_jit.engines.cpu.language.kernel import (
     Factor,
     In,
     InOut,
+    Kernel,
     Out,
     Own,
     kernel,
@@ -565,10 +566,26 @@ LOWERING_OF_STEP: dict[Any, Callable[[SimProcess, np.ndarray, Lowering], Lowered
 }
 
 
+KERNELS: dict[type, Kernel[Any]] = {
+    WhiteNoise: noise,
+    FilteredNoise: filtered_noise,
+    WhiteSignal: white_signal,
+    PresentInput: present_input,
+    Piecewise: piecewise,
+}
+
+
 def _lowering_of(process: Any) -> Any:
     """The function that lowers what a process's ``make_step`` makes; None if it is not known."""
     make_step = getattr(process, "make_step", None)
     return LOWERING_OF_STEP.get(getattr(make_step, "__func__", None))
+
+
+def kernel_of(process: Process) -> Kernel | None:
+    """The kernel that a process of one of nengo's usual types runs on, most likely."""
+    if isinstance(process, Lowpass):
+        return filter_first_order if process.tau > 0 else None
+    return KERNELS.get(type(process))
 
 
 @lowers(SimProcess, lambda operator: _lowering_of(operator.process) is not None)

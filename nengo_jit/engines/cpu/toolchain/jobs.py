@@ -27,6 +27,7 @@ from nengo_jit.engines.cpu.language import primitives as machine
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint, referred
 
 KNOWN = (machine.__name__, vocabulary.__name__)  # modules of what kernels are written with
+AWAITED, LIKELY, LATER = range(3)  # turns
 PATIENCE = 2.0  # seconds without anything to do after which a process that compiles ends
 LONGEST = 20.0  # seconds of no progress after which who should make some is taken for stopped
 LENGTH = struct.Struct("<Q")
@@ -44,14 +45,14 @@ class Job:
         About how long it takes, compared with others.
     content : bytes
         What `Task` the kernel is, pickled.
-    can_wait : bool
-        Whether it is done after all others.
+    turn : int
+        When it is done: `AWAITED` if somebody waits for it, `LIKELY` if somebody will, or `LATER`.
     """
 
     name: str
     work: int
     content: bytes
-    can_wait: bool = False
+    turn: int = AWAITED
 
 
 @dataclass(frozen=True)
@@ -83,24 +84,29 @@ def job_for(
     signature: machine.Signature,
     dtype: Any,
     fastmath: tuple[str, ...],
-    can_wait: bool = False,
+    turn: int = AWAITED,
+    keys: dict[Any, str] | None = None,
 ) -> Job:
     """A kernel, ready to be sent.
 
     Parameters
     ----------
-    name, can_wait
+    name, turn
         See `Job`.
     function, signature, dtype, fastmath
         See `nengo_jit.engines.cpu.toolchain.compiler.compile_kernel`.
+    keys : dict of (function, str), optional
+        Fingerprints of functions, which kernels share; those that are missing are added.
     """
     functions = called(function)
     helpers = {each: machine.HELPERS[each] for each in functions if each in machine.HELPERS}
     formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
     file = io.BytesIO()
-    _Pickler(file, functions).dump(Task(function, signature, dtype, fastmath, helpers, formulas))
+    _Pickler(file, functions, {} if keys is None else keys).dump(
+        Task(function, signature, dtype, fastmath, helpers, formulas)
+    )
     work = sum(len(each.__code__.co_code) for each in functions)
-    return Job(name, work, file.getvalue(), can_wait)
+    return Job(name, work, file.getvalue(), turn)
 
 
 def task_of(job: Job) -> Task:
@@ -138,8 +144,9 @@ def called(function: Any) -> dict[FunctionType, None]:
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: IO[bytes], functions: Iterable[FunctionType]):
+    def __init__(self, file: IO[bytes], functions: Iterable[FunctionType], keys: dict[Any, str]):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._keys = keys
         self._functions = {each for each in functions if not _is_found_by_name(each)}
 
     def reducer_override(self, value: Any) -> Any:
@@ -154,8 +161,10 @@ class _Pickler(pickle.Pickler):
             tuple(cell.cell_contents for cell in closure),
             value.__defaults__,
         )
+        if value not in self._keys:
+            self._keys[value] = fingerprint(value)
         made_of = (
-            fingerprint(value),
+            self._keys[value],
             marshal.dumps(code),
             value.__name__,
             len(closure),

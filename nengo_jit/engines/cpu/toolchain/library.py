@@ -32,7 +32,7 @@ from nengo_jit.engines.cpu.toolchain.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
 from nengo_jit.engines.cpu.toolchain.cache.places import own_folder, shared_folder, size_limit
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint
-from nengo_jit.engines.cpu.toolchain.jobs import Job, called, job_for
+from nengo_jit.engines.cpu.toolchain.jobs import AWAITED, LATER, LIKELY, Job, called, job_for
 from nengo_jit.engines.cpu.toolchain.loader import IS_LINKED_HERE, load_image
 from nengo_jit.engines.cpu.toolchain.target import description, target_machine
 from nengo_jit.engines.cpu.toolchain.workers import PAUSE, CompilerError, Workers
@@ -92,15 +92,17 @@ def load_kernels(kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = No
     LIBRARY.go_on()
 
 
-def begin_to_load(kernels: Iterable[tuple[Routine, np.dtype]]) -> None:
+def begin_to_load(kernels: Iterable[tuple[Routine, np.dtype]], turn: int = LIKELY) -> None:
     """Have kernels compiled that are not on the disk, while this process does something else.
 
     Parameters
     ----------
     kernels
         See `load_kernels`.
+    turn : int
+        See `nengo_jit.engines.cpu.toolchain.jobs.Job`.
     """
-    LIBRARY.begin(kernels)
+    LIBRARY.begin(kernels, turn)
 
 
 def are_ready(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
@@ -169,13 +171,13 @@ class Library:
             if missing:
                 self._compile(missing, progress)
 
-    def begin(self, kernels: Iterable[tuple[Routine, np.dtype]]) -> None:
+    def begin(self, kernels: Iterable[tuple[Routine, np.dtype]], turn: int) -> None:
         """Have kernels compiled meanwhile; see `begin_to_load`."""
         with self._lock:
             missing = self._look_up(_named(kernels))
             if missing:
                 with self._working() as workers:
-                    workers.begin(_jobs(missing))
+                    workers.begin(_jobs(missing, turn))
 
     def has(self, kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
         """Whether kernels are in memory; see `are_ready`."""
@@ -199,19 +201,17 @@ class Library:
             self._lock.release()
 
     def go_on(self) -> None:
-        """Have compiled what nobody waits for; end what compiles if there is nothing of it."""
+        """Have compiled what nobody waits for."""
         with self._lock:
             later = self._look_up(self._later)
             self._later = {name: later[name] for name in later.keys() - self._hopeless}
-            if not self._later:
-                self.rest()
-                return
-            with self._working() as workers:
-                workers.begin(_jobs(self._later, can_wait=True))
+            if self._later:
+                with self._working() as workers:
+                    workers.begin(_jobs(self._later, LATER))
 
     def _take(self) -> None:
         """Take what has been compiled of what nobody waits for."""
-        if self._workers is None:
+        if self._workers is None or not self._later:
             return
         try:
             for name, content in self._workers.take():
@@ -221,8 +221,6 @@ class Library:
             _warn(str(error))
             self._hopeless |= self._later.keys()
             self._later = {}
-        if not self._later:
-            self.rest()
 
     def rest(self) -> None:
         """End what compiles for this process."""
@@ -253,7 +251,7 @@ class Library:
     def _compile(self, missing: Needed, progress: Any) -> None:
         logger.info("Compiling %s", ", ".join(missing))
         with self._working() as workers:
-            workers.begin(_jobs(missing))
+            workers.begin(_jobs(missing, AWAITED))
             for name, content in workers.finish(missing):
                 self._contents[name] = content
                 if name in missing:
@@ -271,7 +269,7 @@ class Library:
     def _working(self) -> Iterator[Workers]:
         """Context with processes that compile; they are ended if it is left by an error."""
         folder = _writable(own_folder())
-        if self._workers is not None and self._workers.folder != folder:
+        if self._workers is not None and self._workers.place != (folder, size_limit()):
             self.rest()
         if self._workers is None:
             self._workers = Workers(folder)
@@ -302,10 +300,11 @@ def _named(kernels: Iterable[tuple[Routine, np.dtype]]) -> Needed:
     return {name_of(kernel, np.dtype(dtype)): (kernel, dtype) for kernel, dtype in kernels}
 
 
-def _jobs(missing: Needed, can_wait: bool = False) -> Iterator[Job]:
+def _jobs(missing: Needed, turn: int) -> Iterator[Job]:
     """What processes are told of kernels."""
+    keys: dict[Any, str] = {}
     for name, (kernel, dtype) in missing.items():
-        yield job_for(name, kernel.code, kernel.signature, dtype, _fastmath(kernel), can_wait)
+        yield job_for(name, kernel.code, kernel.signature, dtype, _fastmath(kernel), turn, keys)
 
 
 def _fastmath(kernel: Routine) -> tuple[str, ...]:

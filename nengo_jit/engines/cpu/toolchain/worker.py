@@ -89,7 +89,7 @@ class Worker:
                 self._locks = KernelLocks(folder)
 
     def work(self, jobs: Any) -> None:
-        """Do jobs, those that take longest first, and last what can wait, until none come any more.
+        """Do jobs by their turns, those that take longest first, until none come any more.
 
         Parameters
         ----------
@@ -102,8 +102,9 @@ class Worker:
             try:
                 while True:
                     new, done = jobs.get_nowait() if waiting else jobs.get(timeout=PATIENCE)
-                    waiting = [job for job in (*waiting, *new) if job.name not in done]
-                    waiting.sort(key=lambda job: (job.can_wait, -job.work))
+                    known = {job.name: job for job in (*waiting, *new)}
+                    waiting = [job for name, job in known.items() if name not in done]
+                    waiting.sort(key=lambda job: (job.turn, -job.work))
             except queue.Empty:
                 if not waiting:
                     return

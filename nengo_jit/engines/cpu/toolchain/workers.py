@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from multiprocessing import spawn
 from time import monotonic
@@ -22,9 +23,9 @@ from typing import IO, Any
 
 from nengo_jit.engines.cpu.toolchain.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
-from nengo_jit.engines.cpu.toolchain.cache.locks import take_place
+from nengo_jit.engines.cpu.toolchain.cache.locks import fcntl, take_place
 from nengo_jit.engines.cpu.toolchain.cache.places import size_limit
-from nengo_jit.engines.cpu.toolchain.jobs import LONGEST, PATIENCE, Job, receive, send
+from nengo_jit.engines.cpu.toolchain.jobs import AWAITED, LONGEST, PATIENCE, Job, receive, send
 from nengo_jit.engines.cpu.toolchain.target import settings
 from nengo_jit.parallel import n_cores
 from nengo_jit.regions import CHECKED
@@ -32,6 +33,7 @@ from nengo_jit.regions import CHECKED
 logger = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two looks at what other processes have compiled
+ROOM = 2**20  # bytes in a pipe
 MOST_LOST = 3  # processes that may die before we give up
 # What a process is told: to keep what is printed out of its messages, to find modules, packages
 # without running what is in them, which would import nengo and all of this package, and to compile.
@@ -62,10 +64,16 @@ class Workers:
     ----------
     folder : Folder or None
         Where machine code is kept; None if there is no such place.
+
+    Attributes
+    ----------
+    place : tuple of Folder and int
+        That folder, and how large all that is kept may be (bytes).
     """
 
     def __init__(self, folder: Folder | None):
         self.folder = folder
+        self.place = folder, size_limit()
         self._jobs: dict[str, Job] = {}  # that are not done, as far as we know
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
@@ -78,15 +86,16 @@ class Workers:
         Parameters
         ----------
         jobs : iterable of Job
-            Which.
+            Which. Processes begin with the first ones while others are made.
         """
-        new = [job for job in jobs if job.name not in self._jobs]
         if not self._jobs:
             self._latest = monotonic()
-        self._jobs |= {job.name: job for job in new}
-        for worker in self._workers:
-            worker.send((new, ()))
-        self._hire()
+        for job in jobs:  # each of which takes time to make
+            if job.name not in self._jobs:
+                self._jobs[job.name] = job
+                for worker in self._workers:
+                    worker.send(([job], ()))
+                self._hire()
 
     def finish(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Wait for kernels; others that have become ready come, too.
@@ -109,6 +118,7 @@ class Workers:
             If one cannot be compiled, or no process can be started for it.
         """
         missing = dict.fromkeys(names)
+        self._hurry(missing)
         while missing:
             self._hire()
             for name, content in [*self._told(), *self._looked_up(missing)]:
@@ -150,8 +160,16 @@ class Workers:
                 if place is not None:
                     os.close(place)
             self._workers.append(worker)
-            worker.send((self.folder.path if self.folder else None, size_limit()))
+            worker.send((self.folder.path if self.folder else None, self.place[1]))
             worker.send((list(self._jobs.values()), ()))
+
+    def _hurry(self, names: Iterable[str]) -> None:
+        """Have done first what somebody waits for."""
+        jobs = [self._jobs[name] for name in names if name in self._jobs]
+        late = [replace(job, turn=AWAITED) for job in jobs if job.turn > AWAITED]
+        self._jobs |= {job.name: job for job in late}
+        for worker in self._workers:
+            worker.send((late, ()))
 
     def _are_stopped(self) -> bool:
         """Whether the processes of others that have all places seem to do nothing."""
@@ -240,6 +258,7 @@ class _Worker:
             )
         except OSError as error:
             raise CompilerError(f"Kernels cannot be compiled: {self.command}: {error}") from error
+        widen(self._process.stdin)
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
     def send(self, message: Any) -> None:
@@ -279,6 +298,12 @@ class _Worker:
         finally:
             self._process.wait()  # nobody else may, for a while
             events.put(self)
+
+
+def widen(pipe: Any) -> None:
+    """Let a pipe hold what a process is told before it listens, where that can be had."""
+    with contextlib.suppress(AttributeError, OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, ROOM)
 
 
 def _new_file() -> IO[bytes]:

@@ -18,7 +18,7 @@ from nengo_jit.engines.cpu.language.primitives import FLOAT64, Signature
 from nengo_jit.engines.cpu.toolchain import workers as module
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
 from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks
-from nengo_jit.engines.cpu.toolchain.jobs import Job, job_for
+from nengo_jit.engines.cpu.toolchain.jobs import LATER, LIKELY, Job, job_for
 from nengo_jit.engines.cpu.toolchain.workers import CompilerError, Workers, _environment
 
 only_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -123,9 +123,22 @@ def test_what_could_not_be_kept_is_compiled_once(folder, monkeypatch):
 def test_what_can_wait_comes_last(monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 1)
     workers = Workers(None)
-    late = job_for(f"late-{32 * '0'}", returns_four, Signature("late"), FLOAT64, (), can_wait=True)
+    late = job_for(f"late-{32 * '0'}", returns_four, Signature("late"), FLOAT64, (), turn=LATER)
     workers.begin([replace(late, work=10**6), job(returns_three)])
-    assert [name for name, _ in workers.finish([late.name])] == [job(returns_three).name, late.name]
+    names = [job(returns_three).name, late.name]
+    assert [[name for name, _ in workers.finish([each])] for each in names] == [
+        [each] for each in names
+    ]
+    workers.close()
+
+
+def test_what_somebody_waits_for_comes_first(monkeypatch):
+    monkeypatch.setattr(module, "n_cores", lambda: 1)
+    workers = Workers(None)
+    jobs = [replace(job(function), turn=LIKELY) for function in (returns_three, returns_four)]
+    workers.begin([replace(jobs[0], work=10**6), jobs[1]])
+    assert [name for name, _ in workers.finish([jobs[1].name])][-1] == jobs[1].name
+    assert dict(workers.finish([jobs[0].name])).keys() <= {jobs[0].name}
     workers.close()
 
 
