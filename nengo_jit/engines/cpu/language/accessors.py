@@ -68,8 +68,25 @@ _define_array(machine.octets, types.uint8)
 _define_array(machine.reals, types.float64)
 _define_array(machine.short_reals, types.float32)
 _define_array(machine.foreign_integers, types.int64, is_foreign=True)
-_define_array(machine.foreign_short_integers, types.int32, is_foreign=True)
 _define_array(machine.foreign_reals, types.float64, is_foreign=True)
+
+
+def _define_number(function: Callable[..., Any], number: Any) -> None:
+    """Define what reads a foreign number: that is a single instruction, and quick to compile."""
+
+    def definition(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = context.get_data_type(number)
+            return builder.load(builder.inttoptr(args[0], kind.as_pointer()))
+
+        return number(types.int64), codegen
+
+    instruction(function)(definition)
+
+
+_define_number(machine.foreign_integer, types.int64)
+_define_number(machine.foreign_short_integer, types.int32)
+_define_number(machine.foreign_real, types.float64)
 
 
 @instruction(machine.atomic_add)

@@ -152,13 +152,23 @@ def foreign_integers(address: Any, size: Any) -> Any:
     return _only_in_kernels()
 
 
-def foreign_short_integers(address: Any, size: Any) -> Any:
-    """As `short_integers`, in an object of Python's; for use in kernels."""
+def foreign_reals(address: Any, size: Any) -> Any:
+    """As `reals`, in an object of Python's; for use in kernels."""
     return _only_in_kernels()
 
 
-def foreign_reals(address: Any, size: Any) -> Any:
-    """As `reals`, in an object of Python's; for use in kernels."""
+def foreign_integer(address: Any) -> Any:
+    """The 64-bit integer at an address, in an object of Python's; for use in kernels."""
+    return _only_in_kernels()
+
+
+def foreign_short_integer(address: Any) -> Any:
+    """The 32-bit integer at an address, in an object of Python's; for use in kernels."""
+    return _only_in_kernels()
+
+
+def foreign_real(address: Any) -> Any:
+    """The number of double precision at an address, in an object of Python's; for kernels."""
     return _only_in_kernels()
 
 

@@ -26,9 +26,11 @@ from nengo_jit.engines.cpu.language.primitives import (
     call_object,
     call_object_of_one,
     drop_object,
+    foreign_integer,
     foreign_integers,
+    foreign_real,
     foreign_reals,
-    foreign_short_integers,
+    foreign_short_integer,
     helper,
     integers,
     is_single,
@@ -92,9 +94,9 @@ LENGTH = 16
 @helper()
 def number_in(value, kinds):
     """The number that an object is; infinity if it is anything else."""
-    kind = foreign_integers(value + TYPE, 1)[0]
+    kind = foreign_integer(value + TYPE)
     if kind == kinds[FLOAT] or kind == kinds[FLOAT64]:
-        return foreign_reals(value + FLOAT_VALUE, 1)[0]
+        return foreign_real(value + FLOAT_VALUE)
     if kind == kinds[INT] or kind == kinds[BOOL]:
         overflow = scratch(8)
         number = as_integer(value, overflow)
@@ -123,13 +125,13 @@ def largest(itemsize):
 @helper()
 def store_array(value, n, output, itemsize, double):
     """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
-    if foreign_integers(value + ARRAY_DTYPE, 1)[0] != double:
+    if foreign_integer(value + ARRAY_DTYPE) != double:
         return False
-    if foreign_short_integers(value + ARRAY_NDIM, 1)[0] != 1:
+    if foreign_short_integer(value + ARRAY_NDIM) != 1:
         return False
-    size = foreign_integers(foreign_integers(value + ARRAY_SHAPE, 1)[0], 1)[0]
-    stride = foreign_integers(foreign_integers(value + ARRAY_STRIDES, 1)[0], 1)[0]
-    data = foreign_integers(value + ARRAY_DATA, 1)[0]
+    size = foreign_integer(foreign_integer(value + ARRAY_SHAPE))
+    stride = foreign_integer(foreign_integer(value + ARRAY_STRIDES))
+    data = foreign_integer(value + ARRAY_DATA)
     if size != n or stride != 8 or data % 8 != 0 or abs(data - output) < 8 * n:
         return False
     source, most = foreign_reals(data, n), largest(itemsize)
@@ -156,15 +158,15 @@ def store_items(items, n, output, itemsize, kinds):
 @helper()
 def store_value(value, n, output, itemsize, kinds):
     """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
-    kind = foreign_integers(value + TYPE, 1)[0]
+    kind = foreign_integer(value + TYPE)
     if kind == kinds[ARRAY]:
         return store_array(value, n, output, itemsize, kinds[DOUBLE])
     if kind == kinds[LIST] or kind == kinds[TUPLE]:
-        if foreign_integers(value + SIZE, 1)[0] != n:
+        if foreign_integer(value + SIZE) != n:
             return False
         if kind == kinds[TUPLE]:
             return store_items(value + TUPLE_ITEMS, n, output, itemsize, kinds)
-        return store_items(foreign_integers(value + LIST_ITEMS, 1)[0], n, output, itemsize, kinds)
+        return store_items(foreign_integer(value + LIST_ITEMS), n, output, itemsize, kinds)
     number = number_in(value, kinds)
     if not abs(number) <= largest(itemsize):
         return False

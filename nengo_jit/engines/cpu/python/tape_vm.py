@@ -29,7 +29,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     call_function,
     call_function_of_two,
     call_loop,
-    foreign_integers,
+    foreign_integer,
     helper,
     integers,
     octets,
@@ -310,7 +310,7 @@ def is_right(head):
     n = head[N_PLACES]
     places, values = integers(head[PLACES], n), integers(head[VALUES], n)
     for i in range(n):
-        if foreign_integers(places[i], 1)[0] != values[i]:
+        if foreign_integer(places[i]) != values[i]:
             integers(head[HAS_MOVED], 1)[0] = 1
             return False
     return True
