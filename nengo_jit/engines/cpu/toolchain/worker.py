@@ -12,6 +12,7 @@ import gc
 import os
 import queue
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -21,7 +22,7 @@ from typing import IO, Any
 from nengo_jit.engines.cpu.toolchain.cache.entry import DESCRIBED, UnsafeError
 from nengo_jit.engines.cpu.toolchain.cache.eviction import make_room, maker
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
-from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks
+from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, fcntl, take_place
 from nengo_jit.engines.cpu.toolchain.compiler import compile_kernel
 from nengo_jit.engines.cpu.toolchain.jobs import LONGEST, PATIENCE, Job, receive, send, task_of
 from nengo_jit.engines.cpu.toolchain.linker import link
@@ -29,6 +30,7 @@ from nengo_jit.engines.cpu.toolchain.loader import IS_LINKED_HERE
 from nengo_jit.engines.cpu.toolchain.translation import translate_only
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY
 
+MOST = 8  # processes that one becomes
 PAUSE = 0.01  # seconds between two looks whether another process has finished
 
 
@@ -42,27 +44,90 @@ def main(output: IO[bytes]) -> None:
     """
     gc.disable()  # nearly all that the compiler makes stays
     translate_only()
-    jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    threading.Thread(target=_tell, args=(output, told), daemon=True).start()
-    folder, limit = jobs.get()
+    folder, limit, n_processes = receive(sys.stdin.buffer)
+    source, helpers, turn = _fork(folder, n_processes)
+    jobs, told = (queue.SimpleQueue[Any]() for _ in range(2))
+    _start(_tell, output, told, turn)
+    listeners = [jobs]
+    for helper in helpers:
+        listeners.append(queue.SimpleQueue())
+        _start(_tell, helper, listeners[-1])
+    _start(_listen, source, listeners, helpers)
     Worker(folder, limit, told).work(jobs)
-    os._exit(0)  # there is a thread that listens
+    _leave(helpers)
 
 
-def _listen(file: IO[bytes], jobs: Any) -> None:
+def _fork(folder: Path | None, n_processes: int) -> tuple[IO[bytes], list[IO[bytes]], Any]:
+    """Have as many processes as there are places, which need not import the compiler again.
+
+    The first one passes on what it is told.
+
+    Returns
+    -------
+    file
+        Where this process is told jobs.
+    list of file
+        Where it passes them on.
+    file or None
+        What a process must have locked to tell something, if there are several.
+    """
+    if sys.platform != "linux" or folder is None:
+        return sys.stdin.buffer, [], None
+    try:
+        turn = tempfile.TemporaryFile()  # noqa: SIM115  # as long as this process lives
+    except OSError:
+        return sys.stdin.buffer, [], None
+    helpers: list[IO[bytes]] = []
+    for _ in range(min(n_processes, MOST) - 1):
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.close(writing)
+            for helper in helpers:
+                helper.close()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+            with contextlib.suppress(OSError):
+                if take_place(folder, n_processes) is None:
+                    os._exit(0)
+            return os.fdopen(reading, "rb"), [], turn
+        os.close(reading)
+        helpers.append(os.fdopen(writing, "wb"))
+    return sys.stdin.buffer, helpers, turn
+
+
+def _start(function: Any, *arguments: Any) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+def _listen(file: IO[bytes], listeners: list[Any], helpers: list[IO[bytes]]) -> None:
     with contextlib.suppress(EOFError, OSError):
         while True:
-            jobs.put(receive(file))
-    os._exit(0)  # nobody is interested any more
+            message = receive(file)
+            for each in listeners:
+                each.put(message)
+    _leave(helpers)  # nobody is interested any more
 
 
-def _tell(file: IO[bytes], told: Any) -> None:
+def _leave(helpers: list[IO[bytes]]) -> None:
+    """End this process and those that it tells, whatever threads are at."""
+    for helper in helpers:
+        with contextlib.suppress(OSError):
+            os.close(helper.fileno())
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    os._exit(0)
+
+
+def _tell(file: IO[bytes], told: Any, turn: Any = None) -> None:
     """Send messages; others wait for this process, so it does not wait for one who is stopped."""
     with contextlib.suppress(OSError):
         while True:
-            send(file, told.get())
+            message = told.get()
+            if turn is not None:
+                fcntl.lockf(turn, fcntl.LOCK_EX)
+            send(file, message)
+            if turn is not None:
+                fcntl.lockf(turn, fcntl.LOCK_UN)
 
 
 class Worker:

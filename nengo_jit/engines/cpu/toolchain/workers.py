@@ -33,6 +33,7 @@ from nengo_jit.regions import CHECKED
 logger = logging.getLogger(__name__)
 
 PAUSE = 0.02  # seconds between two looks at what other processes have compiled
+SHORT = 0.2  # seconds in which a process ends if it has to
 ROOM = 2**20  # bytes in a pipe
 MOST_LOST = 3  # processes that may die before we give up
 # What a process is told: to keep what is printed out of its messages, to find modules, packages
@@ -137,14 +138,17 @@ class Workers:
     def close(self) -> None:
         """End the processes."""
         for worker in self._workers:
-            worker.end()
+            worker.end(patience=SHORT)
         self._workers = []
         self._jobs = {}
 
     def _hire(self) -> None:
-        """Start as many processes as have something to do and a place."""
-        wanted = min(n_cores(), len(self._jobs)) if self.folder else min(1, len(self._jobs))
-        while len(self._workers) < wanted:
+        """Start a process if there is something to do and a place.
+
+        On Linux it becomes as many as there are places; elsewhere several are started.
+        """
+        n_wanted = n_cores() if self.folder and sys.platform != "linux" else 1
+        while len(self._workers) < min(n_wanted, len(self._jobs)):
             place = None
             if self.folder is not None:
                 try:
@@ -160,7 +164,7 @@ class Workers:
                 if place is not None:
                     os.close(place)
             self._workers.append(worker)
-            worker.send((self.folder.path if self.folder else None, self.place[1]))
+            worker.send((self.folder.path if self.folder else None, self.place[1], n_cores()))
             worker.send((list(self._jobs.values()), ()))
 
     def _hurry(self, names: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from multiprocessing import spawn
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ import pytest
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, Signature
 from nengo_jit.engines.cpu.toolchain import workers as module
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
-from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks
-from nengo_jit.engines.cpu.toolchain.jobs import LATER, LIKELY, Job, job_for
+from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, take_place
+from nengo_jit.engines.cpu.toolchain.jobs import LATER, LIKELY, job_for
 from nengo_jit.engines.cpu.toolchain.workers import CompilerError, Workers, _environment
 
 only_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
@@ -313,14 +314,43 @@ def test_a_program_that_is_not_python_says_what_to_do(workers, monkeypatch):
         compile_here(workers, returns_three)
 
 
-def test_no_more_processes_than_places(workers, folder, monkeypatch):
+def test_without_a_place_no_process_is_started(workers, folder, monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 2)
-    others = Workers(folder)
-    jobs = [Job(f"kernel_{i}-{32 * '0'}", 1, b"") for i in range(5)]
-    for each in (workers, others):
-        each.begin(jobs)
-    assert [len(each._workers) for each in (workers, others)] == [2, 0]
-    others.close()
+    places = [take_place(folder.path, 2) for _ in range(2)]
+    workers.begin([job(returns_three)])
+    assert workers._workers == []
+    os.close(places[0])
+    assert len(dict(workers.finish([job(returns_three).name]))) == 1
+    os.close(places[1])
+
+
+def n_helpers(workers):
+    (worker,) = workers._workers
+    pid = worker._process.pid
+    helpers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(not _is_zombie(int(helper)) for helper in helpers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process is started by itself")
+@pytest.mark.parametrize("n_taken, expected", [(0, 2), (1, 1), (2, 0)])
+def test_one_process_becomes_as_many_as_there_are_places(
+    workers, folder, monkeypatch, n_taken, expected
+):
+    monkeypatch.setattr(module, "n_cores", lambda: 3)
+    places = [take_place(folder.path, 3) for _ in range(n_taken)]
+    compile_here(workers, returns_three, returns_four)
+    assert n_helpers(workers) == expected
+    for place in places:
+        os.close(place)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process is started by itself")
+def test_what_helpers_cannot_compile_is_told(workers, monkeypatch):
+    """Whoever comes first has it; that all are told of it does not matter."""
+    monkeypatch.setattr(module, "n_cores", lambda: 3)
+    for _ in range(2):
+        with pytest.raises(CompilerError, match="no_such_attribute"):
+            compile_here(workers, returns_four, does_not_compile)
 
 
 @only_posix
