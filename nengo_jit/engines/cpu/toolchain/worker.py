@@ -27,7 +27,7 @@ from nengo_jit.engines.cpu.toolchain.compiler import compile_kernel
 from nengo_jit.engines.cpu.toolchain.jobs import LONGEST, PATIENCE, Job, receive, send, task_of
 from nengo_jit.engines.cpu.toolchain.linker import link
 from nengo_jit.engines.cpu.toolchain.loader import IS_LINKED_HERE
-from nengo_jit.engines.cpu.toolchain.translation import translate_only
+from nengo_jit.engines.cpu.toolchain.translation import translate_only, warm_up
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY
 
 MOST = 8  # processes that one becomes
@@ -44,6 +44,7 @@ def main(output: IO[bytes]) -> None:
     """
     gc.disable()  # nearly all that the compiler makes stays
     translate_only()
+    warm_up()
     folder, limit, n_processes = receive(sys.stdin.buffer)
     source, helpers, turn = _fork(folder, n_processes)
     jobs, told = (queue.SimpleQueue[Any]() for _ in range(2))
