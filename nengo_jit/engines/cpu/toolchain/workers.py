@@ -190,7 +190,8 @@ class Workers:
                     continue
                 name, content, failure = event
                 if failure is not None:
-                    self._jobs.pop(name, None)
+                    if self._jobs.pop(name, None) is None:
+                        continue  # another process has told of it
                     raise CompilerError(f"The kernel {name} cannot be compiled:\n{failure}")
                 for worker in self._workers:  # it may not be in the cache, if there is no room
                     worker.send(((), (name,)))
