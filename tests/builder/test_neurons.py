@@ -3,6 +3,15 @@ import numpy as np
 import pytest
 from nengo.dists import Choice, Uniform
 from nengo.exceptions import BuildError
+from populations import (
+    DIRECT_TYPES,
+    DT,
+    N_NEURONS,
+    SEED,
+    fresh_state,
+    random_currents,
+    type_name,
+)
 
 from nengo_jit.builder import (
     Model,
@@ -16,24 +25,6 @@ from nengo_jit.builder import (
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
 
-DT = 0.002
-N_NEURONS = 20
-N_STEPS = 60
-SEED = 12
-
-DIRECT_TYPES = [
-    nengo.LIF(),
-    nengo.LIF(tau_rc=0.05, tau_ref=0.004, min_voltage=-1, amplitude=0.5),
-    nengo.LIFRate(amplitude=2),
-    nengo.AdaptiveLIF(tau_n=0.1, inc_n=0.05),
-    nengo.AdaptiveLIFRate(tau_n=0.1, inc_n=0.05),
-    nengo.Izhikevich(),
-    nengo.RectifiedLinear(amplitude=0.1),
-    nengo.SpikingRectifiedLinear(),
-    nengo.Sigmoid(tau_ref=0.005),
-    nengo.Tanh(tau_ref=0.005),
-]
-
 WRAPPED_TYPES = [
     nengo.PoissonSpiking(nengo.LIFRate()),
     nengo.StochasticSpiking(nengo.LIFRate()),
@@ -41,15 +32,6 @@ WRAPPED_TYPES = [
     nengo.RegularSpiking(nengo.AdaptiveLIFRate(), amplitude=0.5),
     nengo.PoissonSpiking(nengo.Tanh()),
 ]
-
-
-def type_name(neuron_type):
-    return type(neuron_type).__name__
-
-
-def random_currents():
-    """Currents for each step, some below and some above the threshold."""
-    return np.random.RandomState(1).uniform(-2, 20, (N_STEPS, N_NEURONS))
 
 
 def model_of(neuron_type, n_neurons=N_NEURONS):
@@ -61,12 +43,6 @@ def model_of(neuron_type, n_neurons=N_NEURONS):
     model.sig[ens.neurons]["in"] = Signal(shape=n_neurons, name="in")
     model.sig[ens.neurons]["out"] = Signal(shape=n_neurons, name="out")
     return model, ens.neurons
-
-
-def fresh_state(neuron_type):
-    """The initial state as it is drawn for a population whose seed is SEED."""
-    rng = np.random.RandomState(SEED + 1)
-    return neuron_type.make_state(N_NEURONS, rng=rng, dtype=nengo.rc.float_dtype)
 
 
 def operators_of(model):

@@ -11,7 +11,7 @@ from numba.core import errors
 from numba.core.cgutils import get_or_insert_function
 from numba.np.arrayobj import np_cfarray
 
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.checks import HEADER, check, mark_scratch, size_from
 from nengo_jit.engines.cpu.language.intrinsics import instruction
 from nengo_jit.regions import CHECKED
@@ -24,7 +24,7 @@ def _view(context: Any, builder: Any, number: Any, address: Any, size: Any) -> A
     return np_cfarray(context, builder, signature, [pointer, size])
 
 
-@instruction(machine.vector)
+@instruction(primitives.vector)
 def _vector(typingctx: Any, memory: Any, address: Any, size: Any) -> Any:
     number = memory.dtype
 
@@ -36,7 +36,7 @@ def _vector(typingctx: Any, memory: Any, address: Any, size: Any) -> Any:
     return types.Array(number, 1, "C")(memory, types.int64, types.int64), codegen
 
 
-@instruction(machine.vector_from)
+@instruction(primitives.vector_from)
 def _vector_from(typingctx: Any, memory: Any, address: Any) -> Any:
     number = memory.dtype
 
@@ -62,13 +62,13 @@ def _define_array(function: Callable[..., Any], number: Any, is_foreign: bool = 
     instruction(function)(definition)
 
 
-_define_array(machine.integers, types.int64)
-_define_array(machine.short_integers, types.int32)
-_define_array(machine.octets, types.uint8)
-_define_array(machine.reals, types.float64)
-_define_array(machine.short_reals, types.float32)
-_define_array(machine.foreign_integers, types.int64, is_foreign=True)
-_define_array(machine.foreign_reals, types.float64, is_foreign=True)
+_define_array(primitives.integers, types.int64)
+_define_array(primitives.short_integers, types.int32)
+_define_array(primitives.octets, types.uint8)
+_define_array(primitives.reals, types.float64)
+_define_array(primitives.short_reals, types.float32)
+_define_array(primitives.foreign_integers, types.int64, is_foreign=True)
+_define_array(primitives.foreign_reals, types.float64, is_foreign=True)
 
 
 def _define_number(function: Callable[..., Any], number: Any) -> None:
@@ -84,12 +84,12 @@ def _define_number(function: Callable[..., Any], number: Any) -> None:
     instruction(function)(definition)
 
 
-_define_number(machine.foreign_integer, types.int64)
-_define_number(machine.foreign_short_integer, types.int32)
-_define_number(machine.foreign_real, types.float64)
+_define_number(primitives.foreign_integer, types.int64)
+_define_number(primitives.foreign_short_integer, types.int32)
+_define_number(primitives.foreign_real, types.float64)
 
 
-@instruction(machine.atomic_add)
+@instruction(primitives.atomic_add)
 def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         address = check(context, builder, args[0], 1, 8)
@@ -99,7 +99,7 @@ def _atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-@instruction(machine.atomic_load)
+@instruction(primitives.atomic_load)
 def _atomic_load(typingctx: Any, address: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         address = check(context, builder, args[0], 1, 8)
@@ -109,7 +109,7 @@ def _atomic_load(typingctx: Any, address: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@instruction(machine.scratch, prefer_literal=True)
+@instruction(primitives.scratch, prefer_literal=True)
 def _scratch(typingctx: Any, n_bytes: Any) -> Any:
     if not isinstance(n_bytes, types.IntegerLiteral):
         raise errors.RequireLiteralValue("The size must be a literal number")
@@ -126,7 +126,7 @@ def _scratch(typingctx: Any, n_bytes: Any) -> Any:
     return types.int64(n_bytes), codegen
 
 
-@instruction(machine.bits_of)
+@instruction(primitives.bits_of)
 def _bits_of(typingctx: Any, flags: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         octets = ir.VectorType(ir.IntType(8), 64)
@@ -141,7 +141,7 @@ def _bits_of(typingctx: Any, flags: Any) -> Any:
 LISTED_AT_ONCE = 16  # bits of 64: mostly no more are set
 
 
-@instruction(machine.list_bits)
+@instruction(primitives.list_bits)
 def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
     octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
     integers = ir.VectorType(ir.IntType(64), LISTED_AT_ONCE)
@@ -184,7 +184,7 @@ def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
     return types.none(types.int64, types.int64, types.int64), codegen
 
 
-@instruction(machine.take_error)
+@instruction(primitives.take_error)
 def _take_error(typingctx: Any, kind: Any, value: Any, traceback: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         places = [check(context, builder, each, 1, 8) for each in args]

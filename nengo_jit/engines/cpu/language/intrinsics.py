@@ -22,7 +22,7 @@ from numba.core.typing.templates import infer, infer_global, make_intrinsic_temp
 from numba.extending import overload
 from numba.np.arrayobj import load_item, make_array
 
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.target import has
 from nengo_jit.engines.cpu.toolchain.translation import KernelCompiler
 from nengo_jit.regions import CHECKED
@@ -84,7 +84,7 @@ def instruction(function: Callable[..., Any], prefer_literal: bool = False) -> A
     return register
 
 
-@instruction(machine.tuple_of, prefer_literal=True)
+@instruction(primitives.tuple_of, prefer_literal=True)
 def _tuple_of(typingctx: Any, array: Any, size: Any) -> Any:
     result = types.UniTuple(array.dtype, size.literal_value)
 
@@ -97,7 +97,7 @@ def _tuple_of(typingctx: Any, array: Any, size: Any) -> Any:
     return result(array, size), codegen
 
 
-@instruction(machine.call)
+@instruction(primitives.call)
 def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = ir.IntType(8).as_pointer()
@@ -123,24 +123,24 @@ def _at_address(result: Any, parameters: list[Any]) -> Any:
     return result(types.int64, *parameters), codegen
 
 
-@instruction(machine.call_function)
+@instruction(primitives.call_function)
 def _call_function(typingctx: Any, function: Any, x: Any) -> Any:
     return _at_address(types.float64, [types.float64])
 
 
-@instruction(machine.call_function_of_two)
+@instruction(primitives.call_function_of_two)
 def _call_function_of_two(typingctx: Any, function: Any, x: Any, y: Any) -> Any:
     return _at_address(types.float64, [types.float64] * 2)
 
 
-@instruction(machine.call_loop)
+@instruction(primitives.call_loop)
 def _call_loop(
     typingctx: Any, function: Any, arguments: Any, sizes: Any, steps: Any, data: Any
 ) -> Any:
     return _at_address(types.none, [types.int64] * 4)
 
 
-@instruction(machine.lowest_bit)
+@instruction(primitives.lowest_bit)
 def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
@@ -148,7 +148,7 @@ def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@instruction(machine.number_of_bits)
+@instruction(primitives.number_of_bits)
 def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -156,7 +156,7 @@ def _number_of_bits(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@instruction(machine.can_compress)
+@instruction(primitives.can_compress)
 def _can_compress(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return ir.Constant(ir.IntType(1), has("compressing bytes"))
@@ -167,7 +167,7 @@ def _can_compress(typingctx: Any) -> Any:
 IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 
 
-@instruction(machine.spin_hint)
+@instruction(primitives.spin_hint)
 def _spin_hint(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
@@ -192,7 +192,7 @@ def _call_for_mxcsr(builder: Any, name: str, place: Any) -> None:
     _barrier(builder)
 
 
-@instruction(machine.arithmetic)
+@instruction(primitives.arithmetic)
 def _arithmetic(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not IS_X86:
@@ -204,7 +204,7 @@ def _arithmetic(typingctx: Any) -> Any:
     return types.int64(), codegen
 
 
-@instruction(machine.set_arithmetic)
+@instruction(primitives.set_arithmetic)
 def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
@@ -219,7 +219,7 @@ def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
 WIDEST = '"prefer-vector-width"="512"'  # attribute of functions, in LLVM's language
 
 
-@instruction(machine.use_widest_vectors)
+@instruction(primitives.use_widest_vectors)
 def _use_widest_vectors(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # llvmlite's own `add` refuses attributes that it does not know.
@@ -241,9 +241,9 @@ def _define_without_vectors(function: Callable[..., Any], is_needed: Callable[[]
     instruction(function)(lambda typingctx: (types.none(), codegen))
 
 
-_define_without_vectors(machine.one_by_one, lambda: True)
+_define_without_vectors(primitives.one_by_one, lambda: True)
 # processors that compress bytes gather fast, too
-_define_without_vectors(machine.gather_if_fast, lambda: not has("compressing bytes"))
+_define_without_vectors(primitives.gather_if_fast, lambda: not has("compressing bytes"))
 
 
 def define_external(
@@ -287,14 +287,14 @@ def define_external(
     instruction(function)(definition)
 
 
-define_external(machine.log_of_c, "log", types.float64, types.float64, is_builtin=False)
-define_external(machine.exp_of_c, "exp", types.float64, types.float64, is_builtin=False)
-define_external(machine.lock_python, "PyGILState_Ensure", types.int32)
-define_external(machine.unlock_python, "PyGILState_Release", types.none, types.int32)
-define_external(machine.call_object, "PyObject_CallNoArgs", types.int64, types.int64)
-define_external(machine.drop_object, "Py_DecRef", types.none, types.int64)
+define_external(primitives.log_of_c, "log", types.float64, types.float64, is_builtin=False)
+define_external(primitives.exp_of_c, "exp", types.float64, types.float64, is_builtin=False)
+define_external(primitives.lock_python, "PyGILState_Ensure", types.int32)
+define_external(primitives.unlock_python, "PyGILState_Release", types.none, types.int32)
+define_external(primitives.call_object, "PyObject_CallNoArgs", types.int64, types.int64)
+define_external(primitives.drop_object, "Py_DecRef", types.none, types.int64)
 define_external(
-    machine.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
+    primitives.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
 )
 _new_tuple = types.ExternalFunction("PyTuple_New", types.int64(types.int64))
 _give_to_tuple = types.ExternalFunction(
@@ -310,11 +310,11 @@ MONOTONIC = 1 if IS_LINUX else 6  # number of the clock, as in <time.h>
 _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.int64))
 
 
-@define(machine.nanoseconds)
+@define(primitives.nanoseconds)
 def _nanoseconds():
-    place = machine.scratch(16)
+    place = primitives.scratch(16)
     _clock_gettime(MONOTONIC, place)
-    parts = machine.integers(place, 2)
+    parts = primitives.integers(place, 2)
     return parts[0] * 1_000_000_000 + parts[1]
 
 
@@ -326,17 +326,17 @@ NAP = 50  # microseconds
 
 if FUTEX is not None:
     _system_call: Any = types.ExternalFunction("syscall", types.int64(*[types.int64] * 5))
-    define(machine.sleep_while)(
+    define(primitives.sleep_while)(
         lambda address, value: _system_call(FUTEX, address, WAIT, value & 0xFFFFFFFF, 0)
     )
-    define(machine.wake_sleepers)(lambda address: _system_call(FUTEX, address, WAKE, 1 << 30, 0))
+    define(primitives.wake_sleepers)(lambda address: _system_call(FUTEX, address, WAKE, 1 << 30, 0))
 else:
     _nap: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
-    define(machine.sleep_while)(lambda address, value: _nap(NAP))
-    define(machine.wake_sleepers)(lambda address: 0)
+    define(primitives.sleep_while)(lambda address, value: _nap(NAP))
+    define(primitives.wake_sleepers)(lambda address: 0)
 
 
-@define(machine.call_object_of_one)
+@define(primitives.call_object_of_one)
 def _call_object_of_one(function, argument):
     arguments = _new_tuple(1)
     if arguments == 0:
@@ -344,5 +344,5 @@ def _call_object_of_one(function, argument):
     _keep_object(argument)
     _give_to_tuple(arguments, 0, argument)
     result = _call_object_of_tuple(function, arguments)
-    machine.drop_object(arguments)
+    primitives.drop_object(arguments)
     return result

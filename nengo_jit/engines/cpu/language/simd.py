@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import models, register_model
 
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.checks import check
 from nengo_jit.engines.cpu.language.intrinsics import instruction
 from nengo_jit.engines.cpu.toolchain.target import has
@@ -80,13 +80,13 @@ def _access_lanes(context: Any, builder: Any, lanes: Any, args: Any) -> Any:
     return builder.call(function, given)
 
 
-@instruction(machine.n_lanes)
+@instruction(primitives.n_lanes)
 def _n_lanes(typingctx: Any, memory: Any) -> Any:
     size = Lanes(memory.dtype).size
     return types.int64(memory), lambda context, builder, signature, args: ir.IntType(64)(size)
 
 
-@instruction(machine.load_lanes)
+@instruction(primitives.load_lanes)
 def _load_lanes(typingctx: Any, memory: Any, address: Any, n: Any) -> Any:
     lanes = Lanes(memory.dtype)
 
@@ -96,7 +96,7 @@ def _load_lanes(typingctx: Any, memory: Any, address: Any, n: Any) -> Any:
     return lanes(memory, types.int64, types.int64), codegen
 
 
-@instruction(machine.store_lanes)
+@instruction(primitives.store_lanes)
 def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _access_lanes(context, builder, lanes, args)
@@ -105,7 +105,7 @@ def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
     return types.none(types.int64, types.int64, lanes), codegen
 
 
-@instruction(machine.add_product)
+@instruction(primitives.add_product)
 def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = context.get_value_type(lanes)

@@ -22,9 +22,7 @@ from numba import from_dtype, njit, types
 import nengo_jit.engines.cpu.language.accessors
 import nengo_jit.engines.cpu.language.simd  # noqa: F401 (they define what they are about)
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.language import checks, intrinsics
-from nengo_jit.engines.cpu.language import elementary as scalar
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import checks, elementary, intrinsics, primitives
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.engines.cpu.toolchain.target import target_machine
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY, noting, wrapper
@@ -45,7 +43,10 @@ declare void @note(i1)
 
 
 def compile_kernel(
-    function: Callable[..., Any], signature: machine.Signature, dtype: np.dtype, fastmath: set[str]
+    function: Callable[..., Any],
+    signature: primitives.Signature,
+    dtype: np.dtype,
+    fastmath: set[str],
 ) -> bytes:
     """Compile a function.
 
@@ -93,8 +94,8 @@ def _translate(function: Callable[..., Any], signature: Any, fastmath: set[str])
     return result.fndesc.llvm_func_name, compiled.inspect_llvm(given)
 
 
-def _parameters(signature: machine.Signature) -> list[Any]:
-    """Numba's types of what a function is given besides `machine.Memory`."""
+def _parameters(signature: primitives.Signature) -> list[Any]:
+    """Numba's types of what a function is given besides `primitives.Memory`."""
     if signature.columns is None:
         return [types.int64]
     if signature.takes_all:
@@ -122,11 +123,11 @@ _defined: set[Callable[..., Any]] = set()
 
 def define_helpers() -> None:
     """Make functions that have become helpers or formulas since the last time known to Numba."""
-    for function, options in machine.HELPERS.items():
+    for function, options in primitives.HELPERS.items():
         if function not in _defined:
             intrinsics.define(function, **options)(function)
-    _defined.update(machine.HELPERS)
-    for step, contract in machine.FORMULAS.items():
+    _defined.update(primitives.HELPERS)
+    for step, contract in primitives.FORMULAS.items():
         _define_formula(step, contract)
 
 
@@ -135,7 +136,7 @@ def _define_formula(step: Any, contract: bool) -> None:
     if step in _defined or step in vars(vocabulary).values():
         return
     _defined.add(step)
-    scalar.define_formula(step, contract)
+    elementary.define_formula(step, contract)
     for each in referred(step).values():
         if isinstance(each, FunctionType):
-            _define_formula(each, machine.FORMULAS.get(each, contract))
+            _define_formula(each, primitives.FORMULAS.get(each, contract))

@@ -23,10 +23,10 @@ from types import CellType, FunctionType, ModuleType
 from typing import IO, Any
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint, referred
 
-KNOWN = (machine.__name__, vocabulary.__name__)  # modules of what kernels are written with
+KNOWN = (primitives.__name__, vocabulary.__name__)  # modules of what kernels are written with
 AWAITED, LIKELY, LATER = range(3)  # turns
 PATIENCE = 2.0  # seconds without anything to do after which a process that compiles ends
 LONGEST = 20.0  # seconds of no progress after which who should make some is taken for stopped
@@ -62,11 +62,11 @@ class Task:
     Attributes
     ----------
     helpers, formulas : dict
-        Those that the function calls, as in `machine.HELPERS` and `machine.FORMULAS`.
+        Those that the function calls, as in `primitives.HELPERS` and `primitives.FORMULAS`.
     """
 
     function: Callable[..., Any]
-    signature: machine.Signature
+    signature: primitives.Signature
     dtype: Any
     fastmath: tuple[str, ...]
     helpers: dict[Any, Any]
@@ -74,14 +74,14 @@ class Task:
 
     def announce(self) -> None:
         """Let the compiler in this process know helpers and formulas."""
-        machine.HELPERS.update(self.helpers)
-        machine.FORMULAS.update(self.formulas)
+        primitives.HELPERS.update(self.helpers)
+        primitives.FORMULAS.update(self.formulas)
 
 
 def job_for(
     name: str,
     function: Callable[..., Any],
-    signature: machine.Signature,
+    signature: primitives.Signature,
     dtype: Any,
     fastmath: tuple[str, ...],
     turn: int = AWAITED,
@@ -99,8 +99,10 @@ def job_for(
         Fingerprints of functions, which kernels share; those that are missing are added.
     """
     functions = called(function)
-    helpers = {each: machine.HELPERS[each] for each in functions if each in machine.HELPERS}
-    formulas = {each: machine.FORMULAS[each] for each in functions if each in machine.FORMULAS}
+    helpers, formulas = (
+        {each: known[each] for each in functions if each in known}
+        for known in (primitives.HELPERS, primitives.FORMULAS)
+    )
     file = io.BytesIO()
     _Pickler(file, functions, {} if keys is None else keys).dump(
         Task(function, signature, dtype, fastmath, helpers, formulas)

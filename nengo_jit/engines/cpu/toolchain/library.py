@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.kernel import Address, Routine
 from nengo_jit.engines.cpu.toolchain.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
@@ -153,7 +153,7 @@ class Library:
     def __init__(self) -> None:
         self.addresses: dict[str, int] = {}
         self._contents: dict[str, bytes] = {}  # of entries that are not in memory yet
-        self._later: dict[str, tuple[Routine, np.dtype]] = {}  # what nobody waits for
+        self._later: Needed = {}  # what nobody waits for
         self._hopeless: set[str] = set()  # what of that cannot be compiled
         self._next_look = 0.0
         self._workers: Workers | None = None
@@ -269,7 +269,8 @@ class Library:
     def _working(self) -> Iterator[Workers]:
         """Context with processes that compile; they are ended if it is left by an error."""
         folder = _writable(own_folder())
-        if self._workers is not None and self._workers.place != (folder, size_limit()):
+        known = self._workers
+        if known is not None and (known.folder, known.limit) != (folder, size_limit()):
             self.rest()
         if self._workers is None:
             self._workers = Workers(folder)
@@ -318,8 +319,8 @@ def _fastmath(kernel: Routine) -> tuple[str, ...]:
 def _options(function: Any) -> str:
     """How a helper or a formula is compiled, as a text that is the same in every process."""
     # What is not a formula by itself yet, and may be later, is compiled like what calls it.
-    contract = machine.FORMULAS.get(function, True)
-    options = {**machine.HELPERS.get(function, {}), "contract": contract}
+    contract = primitives.FORMULAS.get(function, True)
+    options = {**primitives.HELPERS.get(function, {}), "contract": contract}
     return str([(name, _sorted(value)) for name, value in sorted(options.items())])
 
 

@@ -68,13 +68,15 @@ class Workers:
 
     Attributes
     ----------
-    place : tuple of Folder and int
-        That folder, and how large all that is kept may be (bytes).
+    folder : Folder or None
+        As given.
+    limit : int
+        How large all that is kept there may be (bytes).
     """
 
     def __init__(self, folder: Folder | None):
         self.folder = folder
-        self.place = folder, size_limit()
+        self.limit = size_limit()
         self._jobs: dict[str, Job] = {}  # that are not done, as far as we know
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
@@ -164,7 +166,7 @@ class Workers:
                 if place is not None:
                     os.close(place)
             self._workers.append(worker)
-            worker.send((self.folder.path if self.folder else None, self.place[1], n_cores()))
+            worker.send((self.folder.path if self.folder else None, self.limit, n_cores()))
             worker.send((list(self._jobs.values()), ()))
 
     def _hurry(self, names: Iterable[str]) -> None:

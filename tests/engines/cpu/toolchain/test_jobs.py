@@ -10,7 +10,7 @@ import pytest
 
 from nengo_jit.engines.cpu.kernels import operator
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, Signature, compilable, helper
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint
 from nengo_jit.engines.cpu.toolchain.jobs import job_for, receive, send, task_of
@@ -69,7 +69,7 @@ def test_helpers_and_formulas_are_known_there():
     assert formula(4.0) == 4.0
     assert formula.__globals__["doubled"] is function  # what the compiler knows is what is called
     task.announce()
-    assert machine.HELPERS.pop(function) and machine.FORMULAS.pop(formula)
+    assert primitives.HELPERS.pop(function) and primitives.FORMULAS.pop(formula)
 
 
 def test_functions_that_several_kernels_call_are_the_same_there():
@@ -82,7 +82,7 @@ def test_functions_that_several_kernels_call_are_the_same_there():
 
 def test_functions_of_the_package_are_the_same_there():
     called = there(operator.copy_inc.function).function.__globals__
-    assert called["vector"] is machine.vector
+    assert called["vector"] is primitives.vector
 
 
 @pytest.mark.parametrize("formula", formulas(), ids=lambda formula: str(formula.step.__module__))

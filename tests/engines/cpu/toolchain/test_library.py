@@ -15,7 +15,7 @@ import pytest
 import nengo_jit
 from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels import neurons, rates
-from nengo_jit.engines.cpu.language import primitives as machine
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.kernel import routine
 from nengo_jit.engines.cpu.language.primitives import ENTRY, OUT_OF_BOUNDS, STOPPED, reals
 from nengo_jit.engines.cpu.program import team
@@ -314,10 +314,10 @@ def test_how_helpers_are_compiled_is_part_of_the_name(monkeypatch):
     uses_it = routine()(lambda memory, address: helping(address))
     names = []
     for options in ({}, {"fastmath": {"nsz", "contract"}}, {"fastmath": {"contract", "nsz"}}):
-        monkeypatch.setitem(machine.HELPERS, helping, options)
+        monkeypatch.setitem(primitives.HELPERS, helping, options)
         library.name_of.cache_clear()
         names.append(library.name_of(uses_it, FLOAT64))
-    monkeypatch.setitem(machine.FORMULAS, helping, False)
+    monkeypatch.setitem(primitives.FORMULAS, helping, False)
     library.name_of.cache_clear()
     names.append(library.name_of(uses_it, FLOAT64))
     assert names[0] != names[1] == names[2] != names[3]
@@ -392,9 +392,9 @@ def test_what_cannot_be_compiled_is_told_of_once_and_not_tried_again(cache, capl
 def test_names_do_not_depend_on_what_was_used_before(formula, monkeypatch):
     for each in filter(None, (neurons.kernel_of(formula), rates.kernel_of(formula))):
         name = library.name_of.__wrapped__(each, FLOAT64)
-        own = {key: machine.FORMULAS[key] for key in (formula.step, formula.rate) if key}
+        own = {key: primitives.FORMULAS[key] for key in (formula.step, formula.rate) if key}
         with monkeypatch.context() as patch:
-            patch.setattr(machine, "FORMULAS", own)
+            patch.setattr(primitives, "FORMULAS", own)
             assert library.name_of.__wrapped__(each, FLOAT64) == name
 
 
