@@ -37,7 +37,7 @@ def measure(path, name):
     import nengo
 
     import nengo_jit
-    from nengo_jit.engines.cpu.toolchain.library import LIBRARY
+    from nengo_jit.engines.cpu.toolchain.kernel_cache import LIBRARY
 
     nengo.rc["decoder_cache"]["enabled"] = "False"
     net = load_models(path)[name]()

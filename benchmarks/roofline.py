@@ -48,7 +48,7 @@ def bandwidth(n_bytes):
     return 3 * a.nbytes / best_time(lambda: np.add(a, b, out=a))
 
 
-def arithmetic():
+def fp_control():
     """Operations per second of a product of matrices, with all of NumPy's threads."""
     a = np.ones((1000, 1000))
     return 2e9 / best_time(lambda: a @ a)
@@ -100,7 +100,7 @@ def main():
     args = parser.parse_args()
     nengo.rc.set("decoder_cache", "enabled", "False")
     warnings.filterwarnings("ignore", category=UserWarning)
-    peak = arithmetic()
+    peak = fp_control()
     print(f"arithmetic: {peak / 1e9:.0f} billion operations per second")
     print(
         f"{'model':24s}{'MiB':>9s}{'GB/s':>8s}{'memory us':>11s}{'arith. us':>11s}{'step us':>10s}"

@@ -9,7 +9,7 @@ from nengo.utils.progress import Progress, ProgressTracker
 
 from nengo_jit import __version__
 from nengo_jit.engines.cpu.kernels import all_kernels
-from nengo_jit.engines.cpu.toolchain.library import are_kept, load_kernels
+from nengo_jit.engines.cpu.toolchain.kernel_cache import are_kept, load_kernels
 
 NOT_KEPT = """nengo-jit: Not all kernels could be kept for other processes. The cache
 (NENGO_JIT_CACHE_DIR) must be a folder that you can write to, and nobody else, with room for them on

@@ -2,8 +2,8 @@
 
 Formulas use only these functions, arithmetic, ``abs`` and comparisons. Each engine supplies its
 own implementation: this one works on arrays and on single numbers, element by element;
-`nengo_jit.engines.cpu.language.elementary` makes the same names work inside compiled loops, and
-`bind` takes them from another array library.
+`nengo_jit.engines.cpu.toolchain.llvm.elementary` makes the same names work inside compiled
+loops, and `bind` takes them from another array library.
 
 In formulas, write numbers with a decimal point (``1.0``, not ``1``): engines give such numbers
 the precision of the simulation.

@@ -9,7 +9,7 @@ import pytest
 from sharing import sharing
 
 from nengo_jit.engines.cpu.python.functions import FOR_POINTS
-from nengo_jit.engines.cpu.toolchain.library import load_kernels
+from nengo_jit.engines.cpu.toolchain.kernel_cache import load_kernels
 from nengo_jit.ir.memory import SignalDict
 
 

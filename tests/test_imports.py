@@ -34,6 +34,9 @@ PIPELINE = [
     "__main__",
 ]
 
+# The rooms of the CPU engine, from what kernels are written in to the kernels themselves.
+ROOMS = ["language", "toolchain", "program", "python", "kernels"]
+
 # What runs models does not know how they are built.
 WITHOUT_BUILDER = ("planner", "engines", "data")
 
@@ -59,6 +62,13 @@ def module_name(path: Path) -> str:
     return ".".join(parts)
 
 
+def room(module: str) -> int:
+    parts = module.split(".")
+    if parts[:3] != ["nengo_jit", "engines", "cpu"] or len(parts) < 4:
+        return -1
+    return ROOMS.index(parts[3]) if parts[3] in ROOMS else len(ROOMS)
+
+
 def test_every_module_belongs_to_a_stage():
     for path in MODULES:
         stage(module_name(path))
@@ -79,9 +89,16 @@ def test_what_runs_models_does_not_import_what_builds_them(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_one_way_through_the_rooms_of_the_cpu_engine(path):
+    if room(module_name(path)) >= 0:
+        for name in imported_modules(path):
+            assert room(name) <= room(module_name(path)), f"imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_compilers_are_imported_only_by_their_engines(path):
     roots = {name.split(".")[0] for name in imported_modules(path)}
-    if "engines/cpu" not in path.as_posix():
+    if "engines/cpu/toolchain" not in path.as_posix():
         assert "numba" not in roots
     if "engines/jax" not in path.as_posix():
         assert "jax" not in roots

@@ -14,7 +14,7 @@ from nengo.params import FrozenObject
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import third_party_build_function
 from nengo_jit.ir import model as ir
-from nengo_jit.neurons.rates import IN_NUMPY, Method
+from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 
 BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
 
@@ -176,6 +176,6 @@ class Builder(reference.Builder):
         return register_function
 
 
-def method_of(model: Any) -> Method:
+def method_of(model: Any) -> RateBackend:
     """How rates are computed for a model; in NumPy for one of nengo's, which has no say in it."""
     return model.decoders.method if isinstance(model, Model) else IN_NUMPY

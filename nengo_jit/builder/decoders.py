@@ -31,7 +31,7 @@ from nengo.utils.least_squares_solvers import Cholesky
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
 from nengo_jit.builder.targets import targets_ahead
 from nengo_jit.ir.evaluator import IN_PYTHON, Evaluator
-from nengo_jit.neurons.rates import IN_NUMPY, Method, known_rates, rates, tells_rates
+from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, known_rates, rates, tells_rates
 from nengo_jit.parallel import for_each, n_cores, one_thread_in_blas, parallel_map
 
 BUDGET = 8 << 20  # bytes that are kept for connections to come
@@ -158,7 +158,7 @@ class System:
         Which system.
     built : BuiltEnsemble
         The ensemble's parameters.
-    method : Method
+    method : RateBackend
         See `nengo_jit.neurons.rates.rates`.
     threads : int
         How many threads may be used.
@@ -171,7 +171,7 @@ class System:
         Whether no neuron fires at any point.
     """
 
-    def __init__(self, key: Key, built: Any, method: Method, threads: int):
+    def __init__(self, key: Key, built: Any, method: RateBackend, threads: int):
         self._key = key
         self._built = built
         self._method = method
@@ -318,7 +318,7 @@ class Decoders:
     threads : int, optional
         How many threads to use at most; as many as there are cores by default. Results do not
         depend on it.
-    method : Method
+    method : RateBackend
         See `nengo_jit.neurons.rates.rates`.
     evaluator : Evaluator
         How connections' functions are evaluated.
@@ -334,7 +334,7 @@ class Decoders:
     def __init__(
         self,
         threads: int | None = None,
-        method: Method = IN_NUMPY,
+        method: RateBackend = IN_NUMPY,
         evaluator: Evaluator = IN_PYTHON,
     ):
         self.threads = n_cores() if threads is None else threads

@@ -19,7 +19,7 @@ from nengo_jit.builder.generators import generator
 from nengo_jit.builder.sampling import sample
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.ir.signal import Signal
-from nengo_jit.neurons.rates import IN_NUMPY, Method, gain_bias, max_rates_intercepts, rates
+from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, gain_bias, max_rates_intercepts, rates
 from nengo_jit.settings import settings
 
 
@@ -92,7 +92,7 @@ def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np
 
 
 def get_gain_bias(
-    ens: Ensemble, rng: Any = np.random, dtype: Any = None, method: Method = IN_NUMPY
+    ens: Ensemble, rng: Any = np.random, dtype: Any = None, method: RateBackend = IN_NUMPY
 ) -> tuple[Any, Any, Any, Any]:
     """Sample what an ensemble specifies of its tuning curves and compute the rest.
 
@@ -104,7 +104,7 @@ def get_gain_bias(
         Source of randomness.
     dtype : numpy.dtype, optional
         Type of the results; nengo's default precision where not given.
-    method : Method
+    method : RateBackend
         How rates are computed, of neurons that have to settle.
 
     Returns
@@ -266,7 +266,7 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     )
 
 
-def _draw(ens: Ensemble, seed: int, method: Method) -> tuple[Any, ...]:
+def _draw(ens: Ensemble, seed: int, method: RateBackend) -> tuple[Any, ...]:
     """Evaluation points, encoders, gains, biases, maximum rates and intercepts."""
     with generator(seed) as rng:
         # The order of these three is the order in which they draw random numbers.

@@ -18,7 +18,7 @@ from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
 from nengo_jit.builder.targets import check_targets, get_targets
 from nengo_jit.ir.evaluator import IN_PYTHON
-from nengo_jit.neurons.rates import IN_NUMPY, Method, rates
+from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, rates
 from nengo_jit.parallel import one_thread_in_blas
 from nengo_jit.settings import settings
 
@@ -100,7 +100,7 @@ def solve_for_decoders(
     x: np.ndarray,
     targets: np.ndarray,
     rng: np.random.RandomState,
-    method: Method = IN_NUMPY,
+    method: RateBackend = IN_NUMPY,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Call a connection's solver; decoder caches wrap this function.
 
@@ -116,7 +116,7 @@ def solve_for_decoders(
         What to decode.
     rng : numpy.random.RandomState
         Source of randomness for the solver.
-    method : Method
+    method : RateBackend
         How rates are computed.
 
     Returns

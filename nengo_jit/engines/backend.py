@@ -102,7 +102,7 @@ class Backend(ABC):
         """What computes the rates of a formula natively; None if the engine has nothing.
 
         It is called as ``compute(x, gain, bias, parameters, result)``, see
-        `nengo_jit.neurons.rates.Method.compute`, by any number of threads at the same time.
+        `nengo_jit.neurons.rates.RateBackend.compute`, by any number of threads at the same time.
         """
         return None
 

@@ -13,14 +13,14 @@ from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
-from nengo_jit.neurons.rates import DT, Method
+from nengo_jit.neurons.rates import DT, RateBackend
 from nengo_jit.parallel import n_cores, parallel_map
 from nengo_jit.settings import settings
 
 POPULATION = 4096  # neurons that are run together: their state stays in a core's cache
 
 
-class OnEngine(Method):
+class OnEngine(RateBackend):
     """Computes rates on the engine that will run the neurons.
 
     Parameters

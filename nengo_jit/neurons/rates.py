@@ -24,7 +24,7 @@ BLOCK = 16384  # currents whose rates are computed together
 RATES_OF_BASE = (RegularSpiking, StochasticSpiking, PoissonSpiking)
 
 
-class Method:
+class RateBackend:
     """How rates are computed: here in NumPy. Engines have methods of their own."""
 
     def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ class Method:
                 result[block] = formula.rate(currents, *parameters)
 
 
-IN_NUMPY = Method()
+IN_NUMPY = RateBackend()
 
 
 def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
@@ -130,7 +130,7 @@ def rates(
     x: np.ndarray,
     gain: np.ndarray,
     bias: np.ndarray,
-    method: Method = IN_NUMPY,
+    method: RateBackend = IN_NUMPY,
 ) -> np.ndarray:
     """Steady rates of neurons: ``neurons.rates(x, gain, bias)``.
 
@@ -142,7 +142,7 @@ def rates(
         What is represented, as each neuron's encoder sees it (in radii).
     gain, bias : (n_neurons,) numpy.ndarray
         The neurons' tuning.
-    method : Method
+    method : RateBackend
         How to compute.
 
     Returns
@@ -165,7 +165,7 @@ def rates(
 class _Settling:
     """Stands for neurons in nengo's methods that search for currents, which ask for rates only."""
 
-    def __init__(self, neurons: NeuronType, method: Method):
+    def __init__(self, neurons: NeuronType, method: RateBackend):
         self.neurons = neurons
         self.method = method
 
@@ -182,7 +182,7 @@ def _searches_currents(neurons: NeuronType, formula: Formula) -> bool:
 
 
 def gain_bias(
-    neurons: NeuronType, max_rates: Any, intercepts: Any, method: Method = IN_NUMPY
+    neurons: NeuronType, max_rates: Any, intercepts: Any, method: RateBackend = IN_NUMPY
 ) -> tuple[Any, Any]:
     """Gains and biases for the tuning asked for: ``neurons.gain_bias(max_rates, intercepts)``.
 
@@ -194,7 +194,7 @@ def gain_bias(
         Rates at the encoders (hertz).
     intercepts : (n_neurons,) array_like
         Where the neurons begin to fire (in radii).
-    method : Method
+    method : RateBackend
         How to compute.
 
     Returns
@@ -208,7 +208,7 @@ def gain_bias(
 
 
 def max_rates_intercepts(
-    neurons: NeuronType, gain: Any, bias: Any, method: Method = IN_NUMPY
+    neurons: NeuronType, gain: Any, bias: Any, method: RateBackend = IN_NUMPY
 ) -> tuple[Any, Any]:
     """What `gain_bias` inverts: ``neurons.max_rates_intercepts(gain, bias)``.
 
@@ -218,7 +218,7 @@ def max_rates_intercepts(
         The neuron type.
     gain, bias : (n_neurons,) array_like
         The neurons' tuning.
-    method : Method
+    method : RateBackend
         How to compute.
 
     Returns

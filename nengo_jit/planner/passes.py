@@ -13,21 +13,21 @@ from typing import Any
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
 from nengo_jit.ir.signal import Signal
-from nengo_jit.planner.fold import steady
+from nengo_jit.planner.deferred import deferred
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
+from nengo_jit.planner.invariant import invariant
 from nengo_jit.planner.layout import layout
 from nengo_jit.planner.levels import levels
 from nengo_jit.planner.looks import with_looks
 from nengo_jit.planner.merge import merge
 from nengo_jit.planner.plan import Plan, ProbePlan
-from nengo_jit.planner.unread import unread
 from nengo_jit.planner.verify import (
     verify_calls,
+    verify_deferred,
     verify_groups,
+    verify_invariant,
     verify_layout,
     verify_order,
-    verify_steady,
-    verify_unread,
 )
 
 Pass = Callable[[Plan], Plan]
@@ -76,7 +76,7 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
     return plan
 
 
-def find_steady(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
+def find_invariant(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
     """Find the operators that compute the same in every step of a run.
 
     Parameters
@@ -87,12 +87,12 @@ def find_steady(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
         Bases that code of users may write to within a run.
     """
     before = operators_before(plan.graph)
-    found = steady(plan.graph, before, plan.operators, exposed)
-    verify_steady(plan.graph, found)
-    return replace(plan, steady=found)
+    found = invariant(plan.graph, before, plan.operators, exposed)
+    verify_invariant(plan.graph, found)
+    return replace(plan, invariant=found)
 
 
-def find_unread(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
+def find_deferred(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
     """Find the operators whose results nothing else reads.
 
     Parameters
@@ -103,9 +103,9 @@ def find_unread(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
         Bases that code of users may look at within a run.
     """
     before, recorded = operators_before(plan.graph), [planned.signal for planned in plan.probes]
-    found = unread(plan.graph, before, plan.operators, recorded, exposed)
-    verify_unread(plan.graph, found, recorded)
-    return replace(plan, unread=found)
+    found = deferred(plan.graph, before, plan.operators, recorded, exposed)
+    verify_deferred(plan.graph, found, recorded)
+    return replace(plan, deferred=found)
 
 
 def group(plan: Plan, callers: Iterable[Operator] = ()) -> Plan:
@@ -147,7 +147,7 @@ def expose(plan: Plan, looks: Mapping[Any, Collection[Signal]], public: Collecti
     """
     exposed = {*public, *(base for bases in looks.values() for base in bases)}
     graph = with_looks(plan.graph, plan.operators, looks, public)
-    exposed_plan = find_unread(find_steady(plan, exposed), exposed)
+    exposed_plan = find_deferred(find_invariant(plan, exposed), exposed)
     if all(len(graph[operator]) == len(plan.graph[operator]) for operator in graph):
         return exposed_plan
     return lay_out(group(replace(exposed_plan, graph=graph), plan.callers))

@@ -57,9 +57,9 @@ class Plan:
         added to the model.
     probes : tuple of ProbePlan
         What is recorded.
-    steady : frozenset of Operator
+    invariant : frozenset of Operator
         Those that need to be carried out in the first step only.
-    unread : frozenset of Operator
+    deferred : frozenset of Operator
         Those that need to be carried out only when somebody looks at signals after a run.
     callers : frozenset of Operator
         Those that the groups are made for to call Python: their levels are in nengo's order.
@@ -84,8 +84,8 @@ class Plan:
     operators: tuple[Operator, ...]
     graph: Graph
     probes: tuple[ProbePlan, ...]
-    steady: frozenset[Operator] = frozenset()
-    unread: frozenset[Operator] = frozenset()
+    invariant: frozenset[Operator] = frozenset()
+    deferred: frozenset[Operator] = frozenset()
     callers: frozenset[Operator] = frozenset()
     groups: tuple[Group, ...] = ()
     runs: Runs = ()
@@ -104,18 +104,18 @@ class Plan:
         else:
             lines += by_group(self.groups) if self.groups else in_order(self.operators)
         lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
-        if self.unread:
+        if self.deferred:
             written = [
                 signal.base.name
                 for operator in self.operators
-                if operator in self.unread
+                if operator in self.deferred
                 for signal in (*operator.sets, *operator.incs)
             ]
             names = list(dict.fromkeys(written))
             more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
             lines.append(
-                f"only when somebody looks: {len(self.unread)} operators, since nothing else reads "
-                + ", ".join([*names[:NAMED], *more])
+                f"only when somebody looks: {len(self.deferred)} operators, "
+                "since nothing else reads " + ", ".join([*names[:NAMED], *more])
             )
         return "\n".join([*lines, *self.functions()])
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from nengo_jit.ir.signal import Signal
-from nengo_jit.planner.fold import is_stateless
 from nengo_jit.planner.graph import Graph
+from nengo_jit.planner.invariant import is_stateless
 from nengo_jit.planner.layout import Runs
 from nengo_jit.planner.merge import Group
 
@@ -28,23 +28,23 @@ def verify_order(graph: Graph, order: Sequence[Any]) -> None:
                 raise PlanError(f"{dependent} comes before {operator}, which it depends on")
 
 
-def verify_steady(graph: Graph, steady: Collection[Any]) -> None:
-    """Check that steady operators have no state, and depend on steady operators only."""
-    _verify_stateless(graph, steady)
+def verify_invariant(graph: Graph, invariant: Collection[Any]) -> None:
+    """Check that invariant operators have no state, and depend on invariant operators only."""
+    _verify_stateless(graph, invariant)
     for operator, dependents in graph.items():
-        if operator not in steady and any(each in steady for each in dependents):
-            raise PlanError(f"a steady operator depends on {operator}, which is not steady")
+        if operator not in invariant and any(each in invariant for each in dependents):
+            raise PlanError(f"a invariant operator depends on {operator}, which is not invariant")
 
 
-def verify_unread(graph: Graph, unread: Collection[Any], recorded: Iterable[Signal]) -> None:
-    """Check that what unread operators write is read by each other only."""
-    _verify_stateless(graph, unread)
+def verify_deferred(graph: Graph, deferred: Collection[Any], recorded: Iterable[Signal]) -> None:
+    """Check that what deferred operators write is read by each other only."""
+    _verify_stateless(graph, deferred)
     bases = {signal.base for signal in recorded}
-    for operator in unread:
+    for operator in deferred:
         if any(signal.base in bases for signal in (*operator.sets, *operator.incs)):
-            raise PlanError(f"a probe records what {operator} writes, which counts as unread")
-        if not all(each in unread for each in graph[operator]):
-            raise PlanError(f"other operators depend on {operator}, which counts as unread")
+            raise PlanError(f"a probe records what {operator} writes, which counts as deferred")
+        if not all(each in deferred for each in graph[operator]):
+            raise PlanError(f"other operators depend on {operator}, which counts as deferred")
 
 
 def _verify_stateless(graph: Graph, chosen: Collection[Any]) -> None:

@@ -34,12 +34,17 @@ def model_of_an_array():
 
 def test_the_reference_engine_is_planned_for_without_passes():
     plan = ReferenceBackend().plan(model_of_an_array())
-    assert (plan.steady, plan.unread, plan.groups, plan.runs) == (frozenset(), frozenset(), (), ())
+    assert (plan.invariant, plan.deferred, plan.groups, plan.runs) == (
+        frozenset(),
+        frozenset(),
+        (),
+        (),
+    )
 
 
 def test_the_cpu_engine_is_planned_for_by_all_passes():
     plan = CpuBackend().plan(model_of_an_array())
-    assert plan.steady and plan.unread and plan.groups and plan.runs
+    assert plan.invariant and plan.deferred and plan.groups and plan.runs
 
 
 @pytest.mark.parametrize("name", ENGINES)

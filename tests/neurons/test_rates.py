@@ -7,7 +7,7 @@ from nengo.neurons import LIFRate, NeuronType
 
 from nengo_jit.neurons import Formula, register
 from nengo_jit.neurons.rates import (
-    Method,
+    RateBackend,
     gain_bias,
     known_rates,
     max_rates_intercepts,
@@ -121,7 +121,7 @@ def test_gains_and_biases_are_nengos(neurons):
 def test_what_settles_is_run_by_who_is_asked_to(neurons):
     blocks = []
 
-    class Counting(Method):
+    class Counting(RateBackend):
         def settle(self, *args):
             blocks.append(args[-1].size)
             return super().settle(*args)

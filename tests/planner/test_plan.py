@@ -13,7 +13,7 @@ from nengo_jit.builder import Model
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.planner import dependency_graph, make_plan
-from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out
+from nengo_jit.planner.passes import find_deferred, find_invariant, group, lay_out
 from nengo_jit.planner.plan import ProbePlan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def whole_plan(model, calls_python=lambda operator: False):
     def group_callers(plan):
         return group(plan, filter(calls_python, plan.operators))
 
-    return make_plan(model, [find_steady, find_unread, group_callers, lay_out])
+    return make_plan(model, [find_invariant, find_deferred, group_callers, lay_out])
 
 
 def test_plan_has_every_operator_once(model):
@@ -141,7 +141,12 @@ def test_plan_prints_as_a_table(model):
 
 def test_without_passes_there_is_an_order_and_nothing_else(model):
     plan = make_plan(model)
-    assert (plan.steady, plan.unread, plan.groups, plan.runs) == (frozenset(), frozenset(), (), ())
+    assert (plan.invariant, plan.deferred, plan.groups, plan.runs) == (
+        frozenset(),
+        frozenset(),
+        (),
+        (),
+    )
     assert plan.operators == whole_plan(model).operators
     lines = str(plan).splitlines()
     assert lines[0].startswith(f"Plan: {len(model.operators)} operators one after the other, 2")
@@ -177,7 +182,7 @@ import nengo
 from nengo_jit.builder import Model
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.planner import make_plan
-from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out
+from nengo_jit.planner.passes import find_invariant, find_deferred, group, lay_out
 
 with nengo.Network(seed=0) as net:
     stim = nengo.Node([0.5] * 4, label="stim")
@@ -191,7 +196,7 @@ with nengo.Network(seed=0) as net:
 model = Model()
 model.build(net)
 callers = [op for op in model.operators if "SimPES" in type(op).__name__]
-plan = lay_out(group(find_unread(find_steady(make_plan(model))), callers))
+plan = lay_out(group(find_deferred(find_invariant(make_plan(model))), callers))
 print(plan)
 for operator in plan.operators:
     print(operator)

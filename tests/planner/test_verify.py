@@ -16,11 +16,11 @@ from nengo_jit.planner.merge import Group, merge
 from nengo_jit.planner.verify import (
     PlanError,
     verify_calls,
+    verify_deferred,
     verify_groups,
+    verify_invariant,
     verify_layout,
     verify_order,
-    verify_steady,
-    verify_unread,
 )
 
 
@@ -230,21 +230,21 @@ def chain():
     return ops, dependency_graph(ops), total
 
 
-def test_what_is_steady_depends_on_nothing_that_changes():
-    (steady, changing, *rest), graph, _ = chain()
-    verify_steady(graph, {steady, rest[0]})
-    with pytest.raises(PlanError, match="not steady"):
-        verify_steady(graph, {steady, *rest})
+def test_what_is_invariant_depends_on_nothing_that_changes():
+    (invariant, changing, *rest), graph, _ = chain()
+    verify_invariant(graph, {invariant, rest[0]})
+    with pytest.raises(PlanError, match="not invariant"):
+        verify_invariant(graph, {invariant, *rest})
     with pytest.raises(PlanError, match="every step"):
-        verify_steady(graph, {steady, changing})
+        verify_invariant(graph, {invariant, changing})
 
 
 def test_what_is_unread_is_read_by_nothing_else_and_not_recorded():
     (constant, changing, *rest), graph, total = chain()
-    verify_unread(graph, {constant, *rest}, [])
+    verify_deferred(graph, {constant, *rest}, [])
     with pytest.raises(PlanError, match="records"):
-        verify_unread(graph, {*rest}, [total])
+        verify_deferred(graph, {*rest}, [total])
     with pytest.raises(PlanError, match="depend on"):
-        verify_unread(graph, {constant}, [])
+        verify_deferred(graph, {constant}, [])
     with pytest.raises(PlanError, match="every step"):
-        verify_unread(graph, {changing, *rest}, [])
+        verify_deferred(graph, {changing, *rest}, [])

@@ -15,10 +15,10 @@ from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.lowering import calls_python
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
-from nengo_jit.engines.cpu.toolchain.library import begin_to_load
+from nengo_jit.engines.cpu.toolchain.kernel_cache import begin_to_load
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
-from nengo_jit.planner.passes import find_steady, find_unread, group, lay_out
+from nengo_jit.planner.passes import find_deferred, find_invariant, group, lay_out
 
 
 class CpuBackend(Backend):
@@ -29,7 +29,7 @@ class CpuBackend(Backend):
 
     @property
     def passes(self) -> Sequence[Pass]:
-        return find_steady, find_unread, self._group, lay_out
+        return find_invariant, find_deferred, self._group, lay_out
 
     def _group(self, plan: Plan) -> Plan:
         return group(plan, filter(self.calls_python, plan.operators))

@@ -16,15 +16,15 @@ from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.processes import draw_seed
 from nengo_jit.engines.cpu.language.kernel import Kernel
 from nengo_jit.engines.cpu.program.assembly import assemble, executions
-from nengo_jit.engines.cpu.program.components import Piece
+from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.program.lowering import Lowering, calls_python
 from nengo_jit.engines.cpu.program.program import Program
 from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
-from nengo_jit.engines.cpu.python.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.python.errstate import ERRSTATE
 from nengo_jit.engines.cpu.recorder import KernelRecording
-from nengo_jit.engines.cpu.toolchain.library import are_ready, load_kernels
+from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
@@ -117,7 +117,7 @@ class CpuEngine(Engine):
         deliver = partial(after_step, self.recording, self._exposure)
         self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
         levels = [*self._lower(), *self._recorders.levels]
-        codes = {piece.code for level in levels for piece in level}
+        codes = {task.code for level in levels for task in level}
         dtype = self._lowering.dtype
         are_ready((code, dtype) for code in codes if code.when == "after")  # else they will be
         if self.callbacks:
@@ -159,7 +159,7 @@ class CpuEngine(Engine):
             self._exposure.has_grown = True
             raise
 
-    def _lower(self) -> list[list[Piece]]:
+    def _lower(self) -> list[list[Task]]:
         """What is done in a step, by level, then by stage within the level."""
         lowering = self._lowering
         callbacks = [
@@ -223,7 +223,7 @@ class CpuEngine(Engine):
         compiled = [each for each in self.callbacks if each.traced is not None]
         return replace(
             self.plan,
-            unread=self._assembly.unread,
+            deferred=self._assembly.deferred,
             executions=executions(
                 self.plan,
                 self._assembly,
@@ -312,7 +312,7 @@ class CpuEngine(Engine):
                     loan.take()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                n_done, failed = ARITHMETIC.call(self._run_programs, n_steps)
+                n_done, failed = ERRSTATE.call(self._run_programs, n_steps)
                 self._tracing.after_run()
             else:
                 n_done, failed = self._run_programs(n_steps)
@@ -366,8 +366,8 @@ class CpuEngine(Engine):
         if self._clock.view[CALLS]:
             self.recording.deliver()
 
-    def _program(self, levels: list[list[Piece]], *when: str) -> Program:
-        chosen = [[piece for piece in level if piece.code.when in when] for level in levels]
+    def _program(self, levels: list[list[Task]], *when: str) -> Program:
+        chosen = [[task for task in level if task.code.when in when] for level in levels]
         dtype, undo = self._lowering.dtype, self._assembly.undo
         return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
 
@@ -387,8 +387,8 @@ class CpuEngine(Engine):
     def _take_errors(self) -> list[tuple[Any, BaseException]]:
         """What Python raised in callbacks, or else when a step was complete."""
         self._status[FAILED] = 0
-        errors = [(callback.operator, callback.take_error()) for callback in self.callbacks]
-        errors.append((None, self._recorders.take_error()))
+        errors = [(callback.operator, callback.fetch_error()) for callback in self.callbacks]
+        errors.append((None, self._recorders.fetch_error()))
         return [(operator, error) for operator, error in errors if error is not None]
 
     def _raise_error(self, failed: Program) -> None:

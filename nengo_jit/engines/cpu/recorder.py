@@ -10,10 +10,10 @@ import numpy as np
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
 from nengo_jit.engines.cpu.language.kernel import Address, start
-from nengo_jit.engines.cpu.program.components import Piece
+from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.engines.cpu.python import call as task
-from nengo_jit.engines.cpu.python.tasks import take_error
+from nengo_jit.engines.cpu.python.callee import fetch_error
 from nengo_jit.engines.recorder import TICKS, Recorder
 from nengo_jit.engines.recording import Recording
 
@@ -36,7 +36,7 @@ class KernelRecording:
 
     Attributes
     ----------
-    levels : list of list of Piece
+    levels : list of list of Task
         What kernels do at the end of a step.
     """
 
@@ -80,7 +80,7 @@ class KernelRecording:
         last = complete_step.row(
             clock=clock, counter=counter, counter_size=size, task=start(self._task)
         )
-        self.levels = [[Piece(None, row) for row in rows], [Piece(None, last)]]
+        self.levels = [[Task(None, row) for row in rows], [Task(None, last)]]
 
     def begin(self, n_steps: int, within: bool) -> None:
         """See that there is room for the samples of a run.
@@ -110,9 +110,9 @@ class KernelRecording:
             room = min(room, _fewest_steps(recorder, len(block.rows) - used))
         self._room = self._clock.ticks + room
 
-    def take_error(self) -> BaseException | None:
+    def fetch_error(self) -> BaseException | None:
         """What Python raised after a step was complete, if it did; it can be taken once."""
-        return take_error(self._task)
+        return fetch_error(self._task)
 
 
 def _most_samples(recorder: Recorder, n_steps: int) -> int:

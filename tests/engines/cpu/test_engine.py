@@ -16,7 +16,7 @@ from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.language.kernel import Kernel, Routine
-from nengo_jit.engines.cpu.program.schedule import works
+from nengo_jit.engines.cpu.program.schedule import batches
 from nengo_jit.ir.operator import Reset
 from nengo_jit.neurons import formulas
 from nengo_jit.options import Options
@@ -90,8 +90,8 @@ def test_what_lowering_finds_to_call_python_is_planned_for_then():
     assert len(called) == 4
     assert engine.plan.callers == set(called)
     assert called == [op for op in plan.operators if op in engine.plan.callers]
-    pieces = [piece.operator for level in engine._later._levels for piece in level]
-    assert [operator for operator in pieces if operator in engine.plan.callers] == called
+    tasks = [task.operator for level in engine._later._levels for task in level]
+    assert [operator for operator in tasks if operator in engine.plan.callers] == called
     assert {group.level for group in engine.plan.groups if set(group.members) & set(called)} == {1}
 
 
@@ -103,7 +103,7 @@ def test_an_ensemble_array_is_one_row():
     (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
     levels = engine_for(model)._later._levels
-    (neurons,) = (w for level in levels for w in works(level, 8) if _name(w.code) == "lif")
+    (neurons,) = (w for level in levels for w in batches(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 
 
@@ -122,14 +122,14 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     model.build(net)
     output = model.sig[net.array.output]["out"]
     engine = engine_for(model)
-    whole = CpuEngine(replace(engine.plan, unread=frozenset()), Options(threads=1))
-    left_out = [piece for level in engine._after._levels for piece in level]
-    assert {piece.code.when for piece in left_out} == {"after"}
-    absorbed = {op for op in engine.plan.unread if engine._lowering.fusion.is_absorbed(op)}
+    whole = CpuEngine(replace(engine.plan, deferred=frozenset()), Options(threads=1))
+    left_out = [task for level in engine._after._levels for task in level]
+    assert {task.code.when for task in left_out} == {"after"}
+    absorbed = {op for op in engine.plan.deferred if engine._lowering.fusion.is_absorbed(op)}
     assert {type(operator) for operator in absorbed} == {Reset}
-    assert {p.operator for p in left_out} | absorbed == engine.plan.unread
-    assert engine.plan.unread == engine.explain().unread
-    assert output in {signal for op in engine.plan.unread for signal in op.sets}
+    assert {p.operator for p in left_out} | absorbed == engine.plan.deferred
+    assert engine.plan.deferred == engine.explain().deferred
+    assert output in {signal for op in engine.plan.deferred for signal in op.sets}
     engine.is_asked = True
     engines = [engine, whole]
     for each in engines:
@@ -153,8 +153,8 @@ def test_nothing_is_left_out_where_python_might_look_at_it():
     model = Model()
     model.build(net)
     engine = engine_for(model)
-    assert engine.plan.unread
-    assert engine.explain().unread == frozenset()
+    assert engine.plan.deferred
+    assert engine.explain().deferred == frozenset()
     view = engine.signals[model.sig[net.array.output]["out"]]
     engine.run(60)
     assert sum(np.any(a != b) for a, b in pairwise(seen)) > 30

@@ -15,18 +15,18 @@ from nengo_jit.engines.cpu.kernels import (
 )
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, PRECISIONS
-from nengo_jit.engines.cpu.program import team
+from nengo_jit.engines.cpu.program import copying, team
 from nengo_jit.engines.cpu.python import call as python
 from nengo_jit.engines.cpu.python import compare
 from nengo_jit.engines.cpu.python import tape_vm as tape
-from nengo_jit.engines.cpu.toolchain.library import load_kernels
+from nengo_jit.engines.cpu.toolchain.kernel_cache import load_kernels
 from nengo_jit.neurons import formulas
 
 
 def all_kernels() -> list[tuple[Routine, np.dtype]]:
     """Every kernel that there is, for either precision."""
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
-    values += [*vars(team).values(), *map(neurons.kernel_of, formulas())]
+    values += [*vars(copying).values(), *vars(team).values(), *map(neurons.kernel_of, formulas())]
     found = dict.fromkeys(value for value in values if isinstance(value, Routine))
     computing_rates = filter(None, map(rates.kernel_of, formulas()))
     return [

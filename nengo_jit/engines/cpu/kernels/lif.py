@@ -21,10 +21,10 @@ from nengo_jit.engines.cpu.language.primitives import (
     compilable,
     gather_if_fast,
     helper,
-    integers,
-    octets,
-    one_by_one,
+    int64s,
+    no_vectorize,
     scratch,
+    uint8s,
     use_widest_vectors,
     vector,
 )
@@ -85,7 +85,7 @@ def advance(memory, rows):
     """Advance the neurons of all rows, those of several rows at a time if they are few."""
     use_widest_vectors()
     partial_flags, list_of_some = scratch(1088), scratch(8704)
-    is_partial, listed = octets(partial_flags, TOGETHER), integers(list_of_some, TOGETHER)
+    is_partial, listed = uint8s(partial_flags, TOGETHER), int64s(list_of_some, TOGETHER)
     times = vector(memory, scratch(8192), TOGETHER)
     voltages = vector(memory, scratch(8192), TOGETHER)
     currents = vector(memory, scratch(8192), TOGETHER)
@@ -125,7 +125,7 @@ def advance(memory, rows):
         output = vector(memory, first.output + begin, n)
         voltage = vector(memory, first.voltages + begin, n)
         refractory_time = vector(memory, first.refractory_times + begin, n)
-        spikes = octets(flags, n)
+        spikes = uint8s(flags, n)
         for i in range(n):
             refractory = refractory_time[i] - dt
             time = dt - refractory  # for charging, if between 0 and dt
@@ -158,7 +158,7 @@ def advance(memory, rows):
             v = voltages[k] - (currents[k] - voltages[k]) * times[k]
             voltages[k] = where(v < min_voltage, min_voltage, v)
         for k in range(count):
-            one_by_one()
+            no_vectorize()
             i = np.uint64(listed[k])
             voltage[i] = voltages[k]
             spikes[i] = voltages[k] > one
@@ -181,7 +181,7 @@ def advance(memory, rows):
                 time = dt + tau_rc * log1p(-(voltages[k] - one) / (currents[k] - one))
                 times[k] = tau_ref + time
         for k in range(count):
-            one_by_one()
+            no_vectorize()
             i = np.uint64(listed[k])
             voltage[i], output[i] = zero, height
             refractory_time[i] = times[k]

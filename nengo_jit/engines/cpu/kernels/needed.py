@@ -16,6 +16,7 @@ from nengo_jit.engines.cpu.kernels import neurons, operator, probe, processes, r
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.team import lead, run
 from nengo_jit.engines.cpu.python import call as python
 from nengo_jit.neurons import Formula, formula_of
@@ -35,7 +36,7 @@ def needed(used: Iterable[Routine], dtype: np.dtype) -> Needed:
         Type of its numbers.
     """
     used = list(used)
-    running: Needed = [(run, dtype), (operator.copy_bytes, FLOAT64), (lead, FLOAT64)]
+    running: Needed = [(run, dtype), (copy_bytes, FLOAT64), (lead, FLOAT64)]
     if python.run_functions in used:
         running.append((python.call_python, FLOAT64))
     return [*running, *((kernel, dtype) for kernel in used)]
@@ -51,7 +52,7 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     dtype : numpy.dtype
         Type of the model's numbers.
     """
-    used: list[Routine | None] = [probe.complete_step, probe.advance_time, operator.copy_bytes]
+    used: list[Routine | None] = [probe.complete_step, probe.advance_time, copy_bytes]
     for formula in _formulas(network):
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, operator.dot_events] if formula.spiking else []

@@ -42,8 +42,8 @@ from nengo_jit.engines.cpu.language.mt19937 import (
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     compilable,
+    float64s,
     helper,
-    reals,
     tuple_of,
     use_widest_vectors,
     vector,
@@ -73,7 +73,7 @@ def run_neurons(memory, current, output, parameters, n, {columns}):
     for i in range(n):
         outputs[i], {new} = step(currents[i], {old} *p)
 """
-WRITTEN_WITH = (reals, tuple_of, use_widest_vectors, vector)
+WRITTEN_WITH = (float64s, tuple_of, use_widest_vectors, vector)
 
 
 @helper(forceinline=True)
@@ -110,7 +110,7 @@ def kernel_of(formula: Formula) -> Kernel[...] | None:
         types |= {"current": In, "output": Out, "n": Count, **dict.fromkeys(names, InOut)}
     elif formula.random in DRAWS:
         draw, cost = DRAWS[formula.random]
-        before += ["drawn = reals(numbers, n)", "draw(generator, drawn, currents, p)"]
+        before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
         types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
         types |= {"generator": Address, "numbers": Address}
     else:

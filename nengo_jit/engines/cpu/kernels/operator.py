@@ -30,11 +30,10 @@ from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     add_product,
     helper,
-    integers,
+    int64s,
     load_lanes,
     n_lanes,
-    octets,
-    one_by_one,
+    no_vectorize,
     store_lanes,
     use_widest_vectors,
     vector,
@@ -45,7 +44,7 @@ from nengo_jit.engines.cpu.program.contracts import contiguous, reaches
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.populations import BLOCK, Population
-from nengo_jit.engines.cpu.program.products import WIDE, Method, as_matrix
+from nengo_jit.engines.cpu.program.products import WIDE, Strategy, as_matrix
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.selection import as_selection, has_repeats
 from nengo_jit.ir.signal import Signal
@@ -88,14 +87,6 @@ copy_product = copy.but(stage=1)  # after what makes the product
 
 
 @kernel()
-def copy_bytes(memory: Memory, src: Address, dst: Address, n_bytes: int) -> None:
-    """``dst[:] = src``, for numbers of any type."""
-    source, target = octets(src, n_bytes), octets(dst, n_bytes)
-    for i in range(n_bytes):
-        target[i] = source[i]
-
-
-@kernel()
 def copy_inc(memory: Memory, src: In, dst: Out, n: Count) -> None:
     """``dst[:] += src``."""
     source, target = vector(memory, src, n), vector(memory, dst, n)
@@ -109,7 +100,7 @@ def gather(
 ) -> None:
     """``dst[target] = src[source]``, or ``+=``, with lists of indices: sources, then targets."""
     given, changed = vector_from(memory, src), vector_from(memory, dst)
-    source, target = integers(indices, size), integers(indices + 8 * size, size)
+    source, target = int64s(indices, size), int64s(indices + 8 * size, size)
     for i in range(size):
         if inc:
             changed[target[i]] += given[source[i]]
@@ -318,11 +309,11 @@ def dot_events(
     x that are not zero. Whatever is done at a time, a sum is added up in the order of the events.
     """
     use_widest_vectors()
-    heights, spikes = vector(memory, x, m), integers(events + 8, integers(events, 1)[0])
+    heights, spikes = vector(memory, x, m), int64s(events + 8, int64s(events, 1)[0])
     if n == 1:
         total = vector(memory, begin, 1)[0]
         for k in range(spikes.size):
-            one_by_one()
+            no_vectorize()
             weight = vector(memory, columns + spikes[k] * distance, 1)[0]
             total += weight * heights[np.uint64(spikes[k])]
         vector(memory, y, 1)[0] = total
@@ -346,7 +337,7 @@ def add_rows_of_events(memory, a, x, y, distance, spikes):
         row2, row3 = vector(memory, a + i2 * distance, m), vector(memory, a + i3 * distance, m)
         total0, total1, total2, total3 = zero, zero, zero, zero
         for k in range(spikes.size):
-            one_by_one()
+            no_vectorize()
             j = np.uint64(spikes[k])
             height = x[j]
             total0 += row0[j] * height
@@ -374,7 +365,7 @@ def dot_rows_events(
     For the events see `dot_events`. Where many neurons spike, all of a row is read.
     """
     heights, sums = vector(memory, x, m), vector(memory, y, n)
-    spikes = integers(events + 8, integers(events, 1)[0])
+    spikes = int64s(events + 8, int64s(events, 1)[0])
     if spikes.size * WIDE <= m:
         add_rows_of_events(memory, matrix, heights, sums, distance, spikes)
     else:
@@ -614,17 +605,17 @@ def _lower_product(
 ) -> Lowered:
     """Rows for a product, given where spikes are listed."""
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
-    method = lowering.fusion.methods[operator]
-    if method is Method.NONE:
+    strategy = lowering.fusion.strategies[operator]
+    if strategy is Strategy.NONE:
         return []
-    if method is Method.ELEMENTWISE:
+    if strategy is Strategy.ELEMENTWISE:
         if operator.reshape:  # of one element
             a, x = a.reshape(()), x.reshape(())
         return multiply(a, x, y)
     x, y = x.reshape(-1), y.reshape(-1)
     a = as_matrix(a, y.size, x.size)
     n, m = a.shape
-    if method is Method.EVENTS:
+    if strategy is Strategy.EVENTS:
         other = lowering.fusion.duplicate_of.get(operator)
         if other is not None:
             result = start(lowering.array(other.Y))
@@ -645,7 +636,7 @@ def _lower_product(
             )
             for begin, (first, count, listed) in zip(begins, lists_of(operator.X))
         ]
-    if method is Method.ROWS_OF_EVENTS:
+    if strategy is Strategy.ROWS_OF_EVENTS:
         return [
             dot_rows_events.row(
                 matrix=start(a[:, first:]),
@@ -658,9 +649,9 @@ def _lower_product(
             )
             for first, count, listed in lists_of(operator.X)
         ]
-    if method is Method.COLUMNS:
+    if strategy is Strategy.COLUMNS:
         return [dot_columns.row(**factors_of(operator, lowering), y=start(y), n=n)]
-    if method is Method.ROWS:
+    if strategy is Strategy.ROWS:
         row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
         return [row]
     matrix, (down, right) = start(a), a.strides

@@ -12,16 +12,16 @@ from nengo_jit.engines.cpu.language.primitives import (
     LATE,
     SUBNORMALS_ARE_ZERO,
     Memory,
-    arithmetic,
     atomic_add,
     atomic_load,
+    float64s,
+    fp_control,
     helper,
-    integers,
+    int32s,
+    int64s,
     is_single,
-    octets,
-    reals,
-    set_arithmetic,
-    short_integers,
+    set_fp_control,
+    uint8s,
     vector,
 )
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
@@ -37,14 +37,14 @@ def advance_time(
 ) -> None:
     """``step += 1`` and ``time = step * dt``."""
     if counter_size == 8:
-        step = integers(counter, 1)
+        step = int64s(counter, 1)
         step[0] += 1
         count = step[0]
     else:
-        short_step = short_integers(counter, 1)
+        short_step = int32s(counter, 1)
         short_step[0] += 1
         count = short_step[0]
-    vector(memory, time, 1)[0] = count * reals(dt, 1)[0]
+    vector(memory, time, 1)[0] = count * float64s(dt, 1)[0]
 
 
 @lowers(TimeUpdate)
@@ -68,7 +68,7 @@ def lower_sim_probe(operator: SimProbe, lowering: Lowering) -> Lowered:
 @helper()
 def number_at(address, size):
     """The integer of 32 or 64 bits at an address."""
-    return integers(address, 1)[0] if size == 8 else np.int64(short_integers(address, 1)[0])
+    return int64s(address, 1)[0] if size == 8 else np.int64(int32s(address, 1)[0])
 
 
 @kernel()
@@ -90,22 +90,22 @@ def record(
     element, and the step counter. The state is the address of the next sample, that of its tick,
     or zero if each tick has a sample, and that of the ticks.
     """
-    now = integers(state, 3)
-    if now[1] == 0 or number_at(counter, counter_size) % reals(period, 1)[0] < 1:
-        sample = octets(now[0], n_bytes)
+    now = int64s(state, 3)
+    if now[1] == 0 or number_at(counter, counter_size) % float64s(period, 1)[0] < 1:
+        sample = uint8s(now[0], n_bytes)
         if indices == 0:
-            source = octets(lowest, n_bytes)
+            source = uint8s(lowest, n_bytes)
             for i in range(n_bytes):
                 sample[i] = source[i]
         else:
-            places = integers(indices, n_bytes // itemsize)
+            places = int64s(indices, n_bytes // itemsize)
             for k in range(places.size):
-                element = octets(lowest + places[k] * itemsize, itemsize)
+                element = uint8s(lowest + places[k] * itemsize, itemsize)
                 for i in range(itemsize):
                     sample[k * itemsize + i] = element[i]
         now[0] += n_bytes
         if now[1] != 0:
-            integers(now[1], 1)[0] = integers(now[2], 1)[0] + 1
+            int64s(now[1], 1)[0] = int64s(now[2], 1)[0] + 1
             now[1] += 8
 
 
@@ -117,17 +117,17 @@ def complete_step(
 
     The task is carried out after each step for which the clock says so.
     """
-    words = integers(clock, 3)
+    words = int64s(clock, 3)
     offset = number_at(counter, counter_size) - words[TICKS] - 1
     if words[OFFSET] != offset:  # after a reset within the step
         words[OFFSET] = offset
     atomic_add(clock + 8 * TICKS, 1)
     if atomic_load(clock + 8 * CALLS) == 0:
         return 0
-    before = arithmetic()
+    before = fp_control()
     if is_single(memory):
-        set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
+        set_fp_control(before & ~SUBNORMALS_ARE_ZERO)
     status = call_briefly(task, CALLED)
     if is_single(memory):
-        set_arithmetic(before)
+        set_fp_control(before)
     return LATE if status != 0 else 0

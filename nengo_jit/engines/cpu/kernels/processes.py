@@ -35,7 +35,7 @@ from nengo_jit.engines.cpu.language.kernel import (
     start,
 )
 from nengo_jit.engines.cpu.language.mt19937 import Stream, compiled, fill_normal, fill_uniform
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, integers, reals, vector
+from nengo_jit.engines.cpu.language.primitives import Memory, float64s, helper, int64s, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.memory import hold
@@ -283,8 +283,8 @@ def noise(
     values: Address,
 ) -> None:
     """White noise: its kind, parameters and generator, and memory for double precision."""
-    output, numbers = vector(memory, y, size), reals(values, size)
-    _draw(numbers, kind, reals(parameters, 3), generator)
+    output, numbers = vector(memory, y, size), float64s(values, size)
+    _draw(numbers, kind, float64s(parameters, 3), generator)
     for i in range(size):
         output[i] = numbers[i]
 
@@ -307,8 +307,8 @@ def filtered_noise(
 
     There is memory for the input and for the new state.
     """
-    numbers = reals(values, size)
-    _draw(numbers, kind, reals(parameters, 3), generator)
+    numbers = float64s(values, size)
+    _draw(numbers, kind, float64s(parameters, 3), generator)
     both = vector(memory, work, size + order * size)
     u, new = both[:size], both[size:]
     for i in range(size):
@@ -430,8 +430,8 @@ class Table:
 @helper(forceinline=True)
 def _row(table, i, n):
     """Row ``i`` of a table, begun anew at its end."""
-    place = integers(table, 2)
-    return reals(place[0] + 8 * n * (i % place[1]), n)
+    place = int64s(table, 2)
+    return float64s(place[0] + 8 * n * (i % place[1]), n)
 
 
 @helper(forceinline=True)
@@ -451,7 +451,7 @@ def white_signal(
     memory: Memory, y: Own, size: Factor, time: Address, parameters: Address, rows: Address
 ) -> None:
     """The row for the number of the step; the parameter is dt."""
-    dt = reals(parameters, 1)[0]
+    dt = float64s(parameters, 1)[0]
     i = np.int64(np.rint(_time(memory, time) / dt))
     _copy(_row(rows, i, size), vector(memory, y, size))
 
@@ -461,7 +461,7 @@ def present_input(
     memory: Memory, y: Own, size: Factor, time: Address, parameters: Address, rows: Address
 ) -> None:
     """One row after the other; the parameters are dt and how long each is shown."""
-    p = reals(parameters, 2)
+    p = float64s(parameters, 2)
     i = np.int64((_time(memory, time) - p[0]) / p[1] + 1e-7)
     _copy(_row(rows, i, size), vector(memory, y, size))
 
@@ -474,8 +474,8 @@ def piecewise(
 
     The parameters are how far to look ahead, and the times.
     """
-    n_rows = integers(rows, 2)[1]
-    p = reals(parameters, n_rows)
+    n_rows = int64s(rows, 2)[1]
+    p = float64s(parameters, n_rows)
     t = _time(memory, time) + p[0]
     first, last = 0, n_rows - 1  # the row is one of these
     while first < last:

@@ -20,7 +20,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.neurons import Formula
 from nengo_jit.regions import REGIONS
 

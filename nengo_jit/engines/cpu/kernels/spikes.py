@@ -26,14 +26,14 @@ from nengo_jit.engines.cpu.language.kernel import (
 )
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
-    bits_of,
     can_compress,
+    ctz,
     helper,
-    integers,
+    int64s,
     list_bits,
-    lowest_bit,
-    number_of_bits,
-    octets,
+    movemask,
+    popcount,
+    uint8s,
     use_widest_vectors,
     vector,
 )
@@ -52,25 +52,25 @@ def list_flags(flags, n, listed):
     """
     count = 0
     for block in range(0, n, BLOCK):
-        bits = bits_of(flags + block)
+        bits = movemask(flags + block)
         if n - block < BLOCK:
             bits &= (1 << (n - block)) - 1
         if can_compress():
             list_bits(bits, block, listed + 8 * count)
         else:
             list_bits_in_turn(bits, block, listed + 8 * count)
-        count += number_of_bits(bits)
+        count += popcount(bits)
     return count
 
 
 @helper(forceinline=True)
 def list_bits_in_turn(bits, first, address):
     """What `list_bits` does, for processors that cannot compress vectors."""
-    listed = integers(address, BLOCK)
+    listed = int64s(address, BLOCK)
     k = 0
     while bits != 0:
         for i in range(k, k + AT_ONCE):
-            listed[np.uint64(i)] = first + lowest_bit(bits)
+            listed[np.uint64(i)] = first + ctz(bits)
             bits &= bits - 1
         k += AT_ONCE
 
@@ -79,7 +79,7 @@ def list_bits_in_turn(bits, first, address):
 def flag_spikes(memory: Memory, output: Out, flags: BytesOf, n: Count) -> None:
     """Flag the elements of an output that are not zero."""
     use_widest_vectors()
-    heights, are_set = vector(memory, output, n), octets(flags, n)
+    heights, are_set = vector(memory, output, n), uint8s(flags, n)
     for i in range(n):
         are_set[i] = heights[i] != 0
 
@@ -87,7 +87,7 @@ def flag_spikes(memory: Memory, output: Out, flags: BytesOf, n: Count) -> None:
 @kernel(cost=0.2, stage=2)
 def list_spikes(memory: Memory, flags: Address, size: Factor, events: Own) -> None:
     """List the neurons that spiked: a count and their numbers, by a flag for each neuron."""
-    integers(events, 1)[0] = list_flags(flags, size, events + 8)
+    int64s(events, 1)[0] = list_flags(flags, size, events + 8)
 
 
 def listing(flags: Address, lists: Iterable[Population]) -> Lowered:

@@ -32,11 +32,11 @@ from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     add_product,
     helper,
-    integers,
+    int32s,
+    int64s,
     is_single,
     load_lanes,
     n_lanes,
-    short_integers,
     store_lanes,
     use_widest_vectors,
     vector,
@@ -76,8 +76,8 @@ def sparse_dot_rows(
 
     The ends of rows lie at a distance, the columns are places in x. There are m data in a row.
     """
-    stops, sums = integers(ends, n + 1), vector(memory, y, n)
-    numbers, sources = vector(memory, data, stops[n]), integers(columns, stops[n])
+    stops, sums = int64s(ends, n + 1), vector(memory, y, n)
+    numbers, sources = vector(memory, data, stops[n]), int64s(columns, stops[n])
     factors = vector_from(memory, x)
     for i in range(n):
         total = sums[i]
@@ -100,8 +100,8 @@ def sparse_dot_triplets(
 
     The targets are the places of the data's rows in y, and the sources those of columns in x.
     """
-    numbers, places_in_y = vector(memory, data, size), integers(targets, size)
-    places_in_x = integers(sources, size)
+    numbers, places_in_y = vector(memory, data, size), int64s(targets, size)
+    places_in_x = int64s(sources, size)
     factors, sums = vector_from(memory, x), vector_from(memory, y)
     for k in range(size):
         sums[np.uint64(places_in_y[k])] += numbers[k] * factors[np.uint64(places_in_x[k])]
@@ -198,10 +198,10 @@ def add_products(
 def are_zero(memory: Any, x0: int, x1: int, x2: int, x3: int) -> bool:
     """Whether the numbers at four addresses are zeros without a sign."""
     if is_single(memory):
-        bits = short_integers(x0, 1)[0] | short_integers(x1, 1)[0]
-        return (bits | short_integers(x2, 1)[0] | short_integers(x3, 1)[0]) == 0
-    bits = integers(x0, 1)[0] | integers(x1, 1)[0]
-    return (bits | integers(x2, 1)[0] | integers(x3, 1)[0]) == 0
+        bits = int32s(x0, 1)[0] | int32s(x1, 1)[0]
+        return (bits | int32s(x2, 1)[0] | int32s(x3, 1)[0]) == 0
+    bits = int64s(x0, 1)[0] | int64s(x1, 1)[0]
+    return (bits | int64s(x2, 1)[0] | int64s(x3, 1)[0]) == 0
 
 
 @helper(forceinline=True)
@@ -286,11 +286,11 @@ def convolve(
     next; whether zeros may be left out.
     """
     use_widest_vectors()
-    g, itemsize = integers(geometry, 9), vector(memory, y, 1).itemsize
+    g, itemsize = int64s(geometry, 9), vector(memory, y, 1).itemsize
     filters, groups, inputs = g[0], g[1], g[2]
     per_group = filters // groups
     pixel, f = divmod((y - first_y) // itemsize, filters)
-    seen = integers(windows, pixel + n)
+    seen = int64s(windows, pixel + n)
     done = 0
     while done < n:
         target, f_end = y + done * itemsize, min(filters, f + n - done)
@@ -332,7 +332,7 @@ def convolve_transposed(
     A row is that of `convolve`, but for the input and the geometry: see `transposed_geometry`.
     """
     use_widest_vectors()
-    itemsize, g = vector(memory, y, 1).itemsize, integers(geometry, 13)
+    itemsize, g = vector(memory, y, 1).itemsize, int64s(geometry, 13)
     height, width, channels, out_width, filters = g[0], g[1], g[2], g[4], g[5]
     first = (y - first_y) // itemsize
     done = 0

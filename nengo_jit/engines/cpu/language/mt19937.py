@@ -27,12 +27,12 @@ import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import Address, start
 from nengo_jit.engines.cpu.language.primitives import (
-    exp_of_c,
+    float64s,
     helper,
-    integers,
-    log_of_c,
-    reals,
-    short_integers,
+    int32s,
+    int64s,
+    libm_exp,
+    libm_log,
 )
 
 N_WORDS, MIDDLE = 624, 397  # of MT19937
@@ -158,7 +158,7 @@ def is_legacy(rng: Any) -> bool:
 
 @helper(forceinline=True)
 def _words(generator):
-    return short_integers(generator + 8 * WORDS, N_WORDS).view(np.uint32)
+    return int32s(generator + 8 * WORDS, N_WORDS).view(np.uint32)
 
 
 @compiled
@@ -199,7 +199,7 @@ def _from_bits(first, second):
 @compiled
 def fill_uniform(generator, output):
     """Draw from [0, 1), as ``random_sample`` does."""
-    state, words = integers(generator, 1), _words(generator)
+    state, words = int64s(generator, 1), _words(generator)
     position, n, done = state[POSITION], output.size, 0
     while done < n:
         if position == N_WORDS:
@@ -233,7 +233,7 @@ def _next_word(state, words):
 @compiled
 def next_uniform(generator):
     """Draw a single number from [0, 1)."""
-    state, words = integers(generator, 1), _words(generator)
+    state, words = int64s(generator, 1), _words(generator)
     first = _next_word(state, words)
     return _from_bits(first, _next_word(state, words))
 
@@ -241,8 +241,8 @@ def next_uniform(generator):
 @compiled
 def fill_normal(generator, output):
     """Draw with mean 0 and standard deviation 1, as ``standard_normal`` does."""
-    state, kept = integers(generator, 2), reals(generator + 8 * NORMAL, 1)
-    radii = reals(generator + 8 * RADII, MOST_PAIRS)
+    state, kept = int64s(generator, 2), float64s(generator + 8 * NORMAL, 1)
+    radii = float64s(generator + 8 * RADII, MOST_PAIRS)
     n, done = output.size, 0
     if state[HAS_NORMAL] and n > 0:
         output[0] = kept[0]
@@ -261,7 +261,7 @@ def fill_normal(generator, output):
             part[2 * n_pairs], part[2 * n_pairs + 1], radii[n_pairs] = x, y, radius
             n_pairs += (radius < 1.0) & (radius != 0.0)
         for i in range(n_pairs):
-            radii[i] = -2.0 * log_of_c(radii[i]) / radii[i]
+            radii[i] = -2.0 * libm_log(radii[i]) / radii[i]
         for i in range(n_pairs):
             factor = math.sqrt(radii[i])
             x, y = part[2 * i], part[2 * i + 1]
@@ -273,7 +273,7 @@ def fill_normal(generator, output):
             x = 2.0 * next_uniform(generator) - 1.0
             y = 2.0 * next_uniform(generator) - 1.0
             radius = x * x + y * y
-        factor = math.sqrt(-2.0 * log_of_c(radius) / radius)
+        factor = math.sqrt(-2.0 * libm_log(radius) / radius)
         output[done] = factor * y
         state[HAS_NORMAL], kept[0] = 1, factor * x
 
@@ -289,9 +289,9 @@ def _log_gamma(x):
     series = STIRLING[-1]
     for k in range(len(STIRLING) - 2, -1, -1):
         series = series * square + STIRLING[k]
-    result = series / y + 0.5 * LOG_2_PI + (y - 0.5) * log_of_c(y) - y
+    result = series / y + 0.5 * LOG_2_PI + (y - 0.5) * libm_log(y) - y
     for _ in range(n_more):
-        result -= log_of_c(y - 1.0)
+        result -= libm_log(y - 1.0)
         y -= 1.0
     return result
 
@@ -299,10 +299,10 @@ def _log_gamma(x):
 @compiled
 def _poisson_by_rejection(generator, mean):
     """Hörmann's algorithm PTRS, by the names of its variables there."""
-    log_mean = log_of_c(mean)
+    log_mean = libm_log(mean)
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
-    log_inverse_alpha = log_of_c(1.1239 + 1.1328 / (b - 3.4))
+    log_inverse_alpha = libm_log(1.1239 + 1.1328 / (b - 3.4))
     v_r = 0.9277 - 3.6224 / (b - 2.0)
     while True:
         u = next_uniform(generator) - 0.5
@@ -314,7 +314,7 @@ def _poisson_by_rejection(generator, mean):
         if k < 0 or (u_s < 0.013 and v > u_s):
             continue
         probability = -mean + k * log_mean - _log_gamma(k + 1.0)
-        if log_of_c(v) + log_inverse_alpha - log_of_c(a / (u_s * u_s) + b) <= probability:
+        if libm_log(v) + log_inverse_alpha - libm_log(a / (u_s * u_s) + b) <= probability:
             return k
 
 
@@ -330,7 +330,7 @@ def next_poisson(generator, mean):
         return float(_poisson_by_rejection(generator, mean))
     if mean == 0.0:
         return 0.0
-    limit, product, n_events = exp_of_c(-mean), 1.0, -1
+    limit, product, n_events = libm_exp(-mean), 1.0, -1
     while n_events < 0 or product > limit:
         product *= next_uniform(generator)
         n_events += 1

@@ -2,7 +2,7 @@
 
 As machine code, each is a function ``function(memory, address) -> status``. It is written in Python
 and compiled once (`nengo_jit.engines.cpu.toolchain.compiler`), for either precision; the machine
-code is kept on disk (`nengo_jit.engines.cpu.toolchain.library`). A kernel
+code is kept on disk (`nengo_jit.engines.cpu.toolchain.kernel_cache`). A kernel
 (`nengo_jit.engines.cpu.language.kernel`) is given the address of a table: the number of rows, then
 the rows, all of them 64-bit integers. A status other than zero stops the program.
 
@@ -35,7 +35,7 @@ OUT_OF_BOUNDS = 2  # status of a kernel that failed a check, see `nengo_jit.regi
 PAUSED = -1  # since the leading thread had to wait for too long
 LATE = -2  # since Python has raised after it
 BUSY = -3  # since nothing has begun: the threads are not free
-SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `arithmetic`
+SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `fp_control`
 
 
 class Memory:
@@ -122,52 +122,52 @@ def vector_from(memory: Any, address: Any) -> Any:
     return _only_in_kernels()
 
 
-def integers(address: Any, size: Any) -> Any:
+def int64s(address: Any, size: Any) -> Any:
     """64-bit integers at an address, as an array; for use in kernels."""
     return _only_in_kernels()
 
 
-def short_integers(address: Any, size: Any) -> Any:
+def int32s(address: Any, size: Any) -> Any:
     """32-bit integers at an address, as an array; for use in kernels."""
     return _only_in_kernels()
 
 
-def octets(address: Any, size: Any) -> Any:
+def uint8s(address: Any, size: Any) -> Any:
     """Bytes at an address, as an array; for use in kernels."""
     return _only_in_kernels()
 
 
-def reals(address: Any, size: Any) -> Any:
+def float64s(address: Any, size: Any) -> Any:
     """Numbers of double precision at an address, as an array; for use in kernels."""
     return _only_in_kernels()
 
 
-def short_reals(address: Any, size: Any) -> Any:
+def float32s(address: Any, size: Any) -> Any:
     """Numbers of single precision at an address, as an array; for use in kernels."""
     return _only_in_kernels()
 
 
-def foreign_integers(address: Any, size: Any) -> Any:
-    """As `integers`, in an object of Python's, of whose memory we know nothing; for kernels."""
+def foreign_int64s(address: Any, size: Any) -> Any:
+    """As `int64s`, in an object of Python's, of whose memory we know nothing; for kernels."""
     return _only_in_kernels()
 
 
-def foreign_reals(address: Any, size: Any) -> Any:
-    """As `reals`, in an object of Python's; for use in kernels."""
+def foreign_float64s(address: Any, size: Any) -> Any:
+    """As `float64s`, in an object of Python's; for use in kernels."""
     return _only_in_kernels()
 
 
-def foreign_integer(address: Any) -> Any:
+def foreign_int64(address: Any) -> Any:
     """The 64-bit integer at an address, in an object of Python's; for use in kernels."""
     return _only_in_kernels()
 
 
-def foreign_short_integer(address: Any) -> Any:
+def foreign_int32(address: Any) -> Any:
     """The 32-bit integer at an address, in an object of Python's; for use in kernels."""
     return _only_in_kernels()
 
 
-def foreign_real(address: Any) -> Any:
+def foreign_float64(address: Any) -> Any:
     """The number of double precision at an address, in an object of Python's; for kernels."""
     return _only_in_kernels()
 
@@ -192,12 +192,12 @@ def call_loop(function: Any, arguments: Any, sizes: Any, steps: Any, data: Any) 
     return _only_in_kernels()
 
 
-def lock_python() -> Any:
-    """Take the lock that whoever runs Python has; returns what `unlock_python` wants."""
+def acquire_gil() -> Any:
+    """Take the lock that whoever runs Python has; returns what `release_gil` wants."""
     return _only_in_kernels()
 
 
-def unlock_python(state: Any) -> Any:
+def release_gil(state: Any) -> Any:
     """Let others run Python; for use in kernels."""
     return _only_in_kernels()
 
@@ -215,12 +215,12 @@ def call_object_of_one(function: Any, argument: Any) -> Any:
     return _only_in_kernels()
 
 
-def drop_object(value: Any) -> Any:
+def decref(value: Any) -> Any:
     """Give up an object that is the caller's; for use in kernels."""
     return _only_in_kernels()
 
 
-def take_error(kind: Any, value: Any, traceback: Any) -> Any:
+def fetch_error(kind: Any, value: Any, traceback: Any) -> Any:
     """Move what Python raised to three addresses; for use in kernels."""
     return _only_in_kernels()
 
@@ -263,13 +263,13 @@ def spin_hint() -> Any:
     return _only_in_kernels()
 
 
-def arithmetic() -> Any:
+def fp_control() -> Any:
     """How this thread's processor computes, as the bits of x86's MXCSR register; 0 on others."""
     return _only_in_kernels()
 
 
-def set_arithmetic(bits: Any) -> Any:
-    """Let this thread's processor compute as `arithmetic` says; for use in kernels."""
+def set_fp_control(bits: Any) -> Any:
+    """Let this thread's processor compute as `fp_control` says; for use in kernels."""
     return _only_in_kernels()
 
 
@@ -281,7 +281,7 @@ def use_widest_vectors() -> Any:
     return _only_in_kernels()
 
 
-def one_by_one() -> Any:
+def no_vectorize() -> Any:
     """Keep the loop that calls this from becoming vector instructions; for use in kernels.
 
     Where indices come from a list, those would gather and scatter, which is slow on many CPUs.
@@ -290,16 +290,16 @@ def one_by_one() -> Any:
 
 
 def gather_if_fast() -> Any:
-    """As `one_by_one`, unless the processor is known to gather quickly; for use in kernels."""
+    """As `no_vectorize`, unless the processor is known to gather quickly; for use in kernels."""
     return _only_in_kernels()
 
 
-def log_of_c(x: Any) -> Any:
+def libm_log(x: Any) -> Any:
     """The logarithm of the C library, never a substitute for it; for use in kernels."""
     return _only_in_kernels()
 
 
-def exp_of_c(x: Any) -> Any:
+def libm_exp(x: Any) -> Any:
     """The exponential of the C library, never a substitute for it; for use in kernels."""
     return _only_in_kernels()
 
@@ -312,17 +312,17 @@ def scratch(n_bytes: Any) -> Any:
     return _only_in_kernels()
 
 
-def bits_of(flags: Any) -> Any:
+def movemask(flags: Any) -> Any:
     """Which of 64 bytes at an address are not zero, as bits, lowest first; for use in kernels."""
     return _only_in_kernels()
 
 
-def lowest_bit(bits: Any) -> Any:
+def ctz(bits: Any) -> Any:
     """The number of the lowest bit that is set, of 64, or 64 if none is; for use in kernels."""
     return _only_in_kernels()
 
 
-def number_of_bits(bits: Any) -> Any:
+def popcount(bits: Any) -> Any:
     """How many of 64 bits are set; for use in kernels."""
     return _only_in_kernels()
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.language.kernel import Row, start
-from nengo_jit.engines.cpu.program.components import Piece
+from nengo_jit.engines.cpu.program.components import PythonCall, Task
+from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Fusion
 from nengo_jit.engines.cpu.program.lowering import Lowering
-from nengo_jit.engines.cpu.python.callbacks import Callback
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.looks import bases_of
@@ -35,9 +34,9 @@ class Assembly:
 
     Attributes
     ----------
-    unread : frozenset of Operator
+    deferred : frozenset of Operator
         What is done only when somebody looks.
-    steady : frozenset of Operator
+    invariant : frozenset of Operator
         What is done in the first step only.
     saved : list of tuple of numpy.ndarray
         Arrays that are written to before the last call of Python, with copies that are made at
@@ -48,8 +47,8 @@ class Assembly:
         For each group about how long its kernels take in a step.
     """
 
-    unread: frozenset[Any]
-    steady: frozenset[Any]
+    deferred: frozenset[Any]
+    invariant: frozenset[Any]
     saved: Saved
     kernels: list[list[str]]
     nanoseconds: list[float]
@@ -57,12 +56,12 @@ class Assembly:
     @property
     def constant(self) -> set[Signal]:
         """Set of Signal: bases that are not computed again within a run, even after a reset."""
-        return {signal.base for op in self.steady for signal in (*op.sets, *op.incs)}
+        return {signal.base for op in self.invariant for signal in (*op.sets, *op.incs)}
 
     @property
     def delayed(self) -> set[Signal]:
         """Set of Signal: bases of what is not computed in each step, or read from."""
-        return {base for op in (*self.steady, *self.unread) for base in bases_of(op)}
+        return {base for op in (*self.invariant, *self.deferred) for base in bases_of(op)}
 
     @property
     def undo(self) -> list[Row]:
@@ -71,8 +70,8 @@ class Assembly:
 
 
 def assemble(
-    plan: Plan, lowering: Lowering, callbacks: Sequence[Callback]
-) -> tuple[Assembly, list[list[Piece]]]:
+    plan: Plan, lowering: Lowering, callbacks: Sequence[PythonCall]
+) -> tuple[Assembly, list[list[Task]]]:
     """Put what is done in a step in order.
 
     Parameters
@@ -81,26 +80,26 @@ def assemble(
         What has been lowered.
     lowering : Lowering
         Has the rows of each operator.
-    callbacks : sequence of Callback
+    callbacks : sequence of PythonCall
         What calls Python, in the order of the calls.
 
     Returns
     -------
     Assembly
         What to know of it.
-    list of list of Piece
+    list of list of Task
         What is done, by level, then by stage within the level.
     """
     # Python might look at what nothing else reads, and nothing is left out that calls it.
-    unread = frozenset() if callbacks else plan.unread
-    steady = _steady(plan.steady - unread, lowering)
-    when = {**dict.fromkeys(steady, "first"), **dict.fromkeys(unread, "after")}
-    levels: dict[tuple[int, int], list[Piece]] = defaultdict(list)
+    deferred = frozenset() if callbacks else plan.deferred
+    invariant = _worth_folding(plan.invariant - deferred, lowering)
+    when = {**dict.fromkeys(invariant, "first"), **dict.fromkeys(deferred, "after")}
+    levels: dict[tuple[int, int], list[Task]] = defaultdict(list)
     place = {op: (group.level, i) for i, group in enumerate(plan.groups) for op in group.members}
     last = -1  # level on which a callback may raise
     for callback in callbacks:
         level, number = place[callback.operator]
-        levels[level, 0].append(Piece(callback.operator, callback, group=number))
+        levels[level, 0].append(Task(callback.operator, callback, group=number))
         last = max(level, last)
     kernels, nanoseconds = [], []
     for number, group in enumerate(plan.groups):
@@ -112,26 +111,26 @@ def assemble(
                     row = row.by(row.kernel.but(when=when[operator]))
                 is_untold = row.kernel.columns.target is None
                 span = _span(operator, lowering.facts) if is_untold else None
-                piece = Piece(operator, row, span, number)
-                levels[group.level, row.kernel.stage].append(piece)
+                task = Task(operator, row, span, number)
+                levels[group.level, row.kernel.stage].append(task)
                 names[row.kernel.name] = None
                 if row.kernel.when in IN_EACH_STEP:
-                    total += piece.nanoseconds
+                    total += task.nanoseconds
         kernels.append(list(names))
         nanoseconds.append(total)
     saved = _saved(plan, last, lowering.facts)
-    assembly = Assembly(unread, steady, saved, kernels, nanoseconds)
-    saving = [Piece(None, _copying(array, copy)) for array, copy in saved]
+    assembly = Assembly(deferred, invariant, saved, kernels, nanoseconds)
+    saving = [Task(None, _copying(array, copy)) for array, copy in saved]
     return assembly, [saving, *(levels[key] for key in sorted(levels))]
 
 
-def _steady(steady: frozenset[Any], lowering: Lowering) -> frozenset[Any]:
+def _worth_folding(found: frozenset[Any], lowering: Lowering) -> frozenset[Any]:
     """Operators that are left out after the first step, if that pays."""
     rows = lowering.rows
-    if any(rows[operator] is None for operator in steady):
+    if any(rows[operator] is None for operator in found):
         return frozenset()  # callbacks run in every step
-    saved, whole = (sum(row.work for op in ops for row in rows[op] or ()) for ops in (steady, rows))
-    return steady if saved > WORTH_FOLDING * whole else frozenset()
+    saved, whole = (sum(row.work for op in ops for row in rows[op] or ()) for ops in (found, rows))
+    return found if saved > WORTH_FOLDING * whole else frozenset()
 
 
 def _span(operator: Any, facts: Facts) -> tuple[int, int]:
@@ -160,7 +159,7 @@ def executions(
     plan: Plan,
     assembly: Assembly,
     fusion: Fusion,
-    callbacks: Collection[Callback],
+    callbacks: Collection[PythonCall],
     threads_of: Callable[[int], tuple[int, ...]],
 ) -> tuple[Execution, ...]:
     """What becomes of each group.
@@ -171,7 +170,7 @@ def executions(
         What has been assembled.
     assembly, fusion : Assembly, Fusion
         What has become of it.
-    callbacks : collection of Callback
+    callbacks : collection of PythonCall
         What calls Python, or was written in it.
     threads_of : callable
         Tells for the number of a group which threads work on it.
@@ -186,9 +185,9 @@ def executions(
                 notes[f"fused into {kind_of(fused.into)} as its {fused.part.value}"] += 1
             if operator in fusion.duplicate_of:
                 notes["copied from an equal one"] += 1
-            if operator in assembly.steady:
+            if operator in assembly.invariant:
                 notes["in the first step only"] += 1
-            if operator in assembly.unread:
+            if operator in assembly.deferred:
                 notes["when somebody looks"] += 1
             if operator in in_python:
                 notes["in Python" if in_python[operator] else "compiled from Python"] += 1

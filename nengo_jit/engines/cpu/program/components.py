@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from nengo_jit.engines.cpu.language.kernel import Kernel, Row
 from nengo_jit.planner.graph import Graph, operators_before, region_of
@@ -19,22 +19,37 @@ from nengo_jit.planner.graph import Graph, operators_before, region_of
 FEWEST = 8  # components of equal size that make a phase
 
 
+class PythonCall(Protocol):
+    """What calls Python in a step, see `nengo_jit.engines.cpu.python.callbacks`.
+
+    Attributes
+    ----------
+    operator : Operator
+        What is carried out.
+    traced : object or None
+        What it was compiled to; None if it stays in Python.
+    """
+
+    operator: Any
+    traced: Any
+
+
 @dataclass(slots=True)
-class Piece:
+class Task:
     """A row for a kernel, or a callback, and the operator that it is a part of.
 
     Attributes
     ----------
     operator : Operator or None
         None for what the engine itself does.
-    entry : Row or Callback
+    entry : Row or PythonCall
         What is done.
     span : tuple of int or None
         If a row itself does not tell where it writes to: the first address that it may write
         to, and the one after the last.
     group : int
         The number of the operator's group; -1 if there is no operator.
-    code : Kernel or Callback
+    code : Kernel or PythonCall
         What is run.
     nanoseconds : float
         About how long it takes, if it is known.
@@ -60,14 +75,14 @@ class Phase:
 
     Attributes
     ----------
-    levels : list of list of Piece
+    levels : list of list of Task
         What is done, level by level.
     component_of : dict of (Operator, int)
-        The number of the component of each operator, in the order of their first pieces. Empty if
+        The number of the component of each operator, in the order of their first tasks. Empty if
         there is one level, which does not fall into components.
     """
 
-    levels: list[list[Piece]]
+    levels: list[list[Task]]
     component_of: dict[Any, int] = field(default_factory=dict)
 
 
@@ -131,18 +146,18 @@ class Union:
         return union
 
 
-def phases(levels: Sequence[Sequence[Piece]], graph: Graph) -> Iterator[Phase]:
+def phases(levels: Sequence[Sequence[Task]], graph: Graph) -> Iterator[Phase]:
     """Join consecutive levels for as long as they fall into components of similar size.
 
     Parameters
     ----------
-    levels : sequence of sequence of Piece
+    levels : sequence of sequence of Task
         In the order in which they run.
     graph : dict of (Operator, list of Operator)
         From each operator to those that depend on it directly.
     """
     links = Links(graph)
-    window: list[list[Piece]] = []
+    window: list[list[Task]] = []
     union = Union()
     for level in levels:
         if not level:
@@ -163,31 +178,31 @@ def phases(levels: Sequence[Sequence[Piece]], graph: Graph) -> Iterator[Phase]:
         yield _phase(window, union)
 
 
-def _join(union: Union, level: Sequence[Piece], links: Links) -> Union:
-    for piece in level:
-        union.find(piece.operator)
-        for other in links.before[piece.operator]:
+def _join(union: Union, level: Sequence[Task], links: Links) -> Union:
+    for task in level:
+        union.find(task.operator)
+        for other in links.before[task.operator]:
             if isinstance(other, tuple) or other in union:
-                union.join(piece.operator, other)
+                union.join(task.operator, other)
     return union
 
 
-def _is_divided(union: Union, levels: Sequence[Sequence[Piece]]) -> bool:
+def _is_divided(union: Union, levels: Sequence[Sequence[Task]]) -> bool:
     """Whether levels fall into enough components, none of which is too large."""
-    if not all(isinstance(piece.code, Kernel) and piece.operator for p in levels for piece in p):
+    if not all(isinstance(task.code, Kernel) and task.operator for p in levels for task in p):
         return False
     work: dict[Any, float] = defaultdict(float)
     for level in levels:
-        for piece in level:
-            work[union.find(piece.operator)] += piece.nanoseconds
+        for task in level:
+            work[union.find(task.operator)] += task.nanoseconds
     return max(work.values()) * FEWEST <= sum(work.values())
 
 
-def _phase(levels: list[list[Piece]], union: Union) -> Phase:
+def _phase(levels: list[list[Task]], union: Union) -> Phase:
     numbers: dict[Any, int] = {}
     component_of = {}
     for level in levels:
-        for piece in level:
-            root = union.find(piece.operator)
-            component_of[piece.operator] = numbers.setdefault(root, len(numbers))
+        for task in level:
+            root = union.find(task.operator)
+            component_of[task.operator] = numbers.setdefault(root, len(numbers))
     return Phase(levels, component_of)

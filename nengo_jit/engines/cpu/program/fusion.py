@@ -19,7 +19,7 @@ import numpy as np
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.products import Method, as_matrix, method_of
+from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
@@ -73,7 +73,7 @@ class Fusion:
         learning rule.
     duplicate_of : mapping of (Operator, Operator)
         Products that copy the result of another one, which is equal.
-    methods : mapping of (Operator, Method)
+    strategies : mapping of (Operator, Strategy)
         How each product is computed.
     listed : frozenset of Signal
         Outputs of spiking neurons whose kernels list those that spiked.
@@ -84,7 +84,7 @@ class Fusion:
 
     fused_into: Mapping[Any, Fused]
     duplicate_of: Mapping[Any, Any]
-    methods: Mapping[Any, Method]
+    strategies: Mapping[Any, Strategy]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
@@ -137,15 +137,17 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     weighted = {op.X for op in plan.operators if type(op) is DotInc}
     spiking = {op.output for op in neurons if _is_event_source(op, weighted, facts)}
     searched = {output for output in spiking if facts.is_exposed(output)}
-    methods = {}
+    strategies = {}
     for operator in _products(plan, native, facts):
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
-        methods[operator] = method_of(a, x, y, is_fixed, has_spikes=operator.X in spiking)
+        strategies[operator] = strategy_of(a, x, y, is_fixed, has_spikes=operator.X in spiking)
     fused: dict[Any, Fused] = {}
     with_bias: dict[Any, Any] = {}
-    for operator, method in methods.items():
-        setter = _bias_of(operator, facts) if method in (Method.EVENTS, Method.COLUMNS) else None
+    for operator, strategy in strategies.items():
+        setter = (
+            _bias_of(operator, facts) if strategy in (Strategy.EVENTS, Strategy.COLUMNS) else None
+        )
         if setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
@@ -153,8 +155,8 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
         product = _currents_of(each, facts) if formula_of(each.neurons) is LIF else None
         if (
             product in with_bias
-            and methods[product] is Method.COLUMNS
-            and product not in plan.steady
+            and strategies[product] is Strategy.COLUMNS
+            and product not in plan.invariant
         ):
             fused[product] = Fused(each, Part.CURRENTS)
     for rule in plan.operators:
@@ -164,8 +166,8 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
                 fused[rule] = Fused(inc, Part.DELTA)
     return Fusion(
         fused_into=fused,
-        duplicate_of=_equal_products(plan, methods, with_bias, facts),
-        methods=methods,
+        duplicate_of=_equal_products(plan, strategies, with_bias, facts),
+        strategies=strategies,
         listed=frozenset(spiking - searched),
         searched=frozenset(searched),
     )
@@ -247,16 +249,20 @@ def _applier_of(rule: Any, facts: Facts) -> Any:
 
 
 def _equal_products(
-    plan: Plan, methods: Mapping[Any, Method], with_bias: Mapping[Any, Any], facts: Facts
+    plan: Plan, strategies: Mapping[Any, Strategy], with_bias: Mapping[Any, Any], facts: Facts
 ) -> dict[Any, Any]:
     """From products of spikes to equal ones that come before them.
 
     Connections from one ensemble that decode the same have the same numbers in their matrices.
     """
     alike: dict[Any, list[Any]] = defaultdict(list)
-    for operator, method in methods.items():  # group by group
+    for operator, strategy in strategies.items():  # group by group
         setter = with_bias.get(operator)
-        if method is not Method.EVENTS or type(setter) is not Reset or operator in plan.unread:
+        if (
+            strategy is not Strategy.EVENTS
+            or type(setter) is not Reset
+            or operator in plan.deferred
+        ):
             continue
         if not facts.is_exposed(*operator.reads, *operator.incs):
             bias = np.asarray(setter.value, facts.dtype).tobytes()

@@ -10,13 +10,13 @@ from nengo_jit.engines.cpu.program.contracts import contiguous
 
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
-Method = Enum("Method", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
+Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
 """Ways to compute a product; NONE where there is nothing to add."""
 
 
-def method_of(
+def strategy_of(
     a: np.ndarray, x: np.ndarray, y: np.ndarray, is_fixed: bool, has_spikes: bool
-) -> Method:
+) -> Strategy:
     """Choose how ``y += a.dot(x)`` is computed.
 
     Parameters
@@ -31,20 +31,20 @@ def method_of(
         Whether x is the output of spiking neurons.
     """
     if a.ndim == 0 or x.ndim == 0:
-        return Method.ELEMENTWISE
+        return Strategy.ELEMENTWISE
     n, m = y.size, x.size
     if n * m == 0:
-        return Method.NONE
+        return Strategy.NONE
     if not (_is_dense(x) and _is_dense(y)):
-        return Method.STRIDED
+        return Strategy.STRIDED
     is_by_row = as_matrix(a, n, m).strides[1] == a.itemsize
     if has_spikes and is_fixed:
-        return Method.EVENTS
+        return Strategy.EVENTS
     if has_spikes and is_by_row:
-        return Method.ROWS_OF_EVENTS
+        return Strategy.ROWS_OF_EVENTS
     if is_fixed and (m < WIDE or m < n // 4):
-        return Method.COLUMNS
-    return Method.ROWS if is_by_row or m == 1 else Method.STRIDED
+        return Strategy.COLUMNS
+    return Strategy.ROWS if is_by_row or m == 1 else Strategy.STRIDED
 
 
 def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     BUSY,
@@ -17,9 +16,10 @@ from nengo_jit.engines.cpu.language.primitives import (
     FLOAT64,
     PAUSED,
 )
-from nengo_jit.engines.cpu.program.components import Piece, phases
+from nengo_jit.engines.cpu.program.components import Task, phases
+from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.pace import Pace
-from nengo_jit.engines.cpu.program.schedule import Work, alone, share
+from nengo_jit.engines.cpu.program.schedule import Batch, alone, share
 from nengo_jit.engines.cpu.program.team import (
     DONE,
     ENTRY_NUMBER,
@@ -31,7 +31,7 @@ from nengo_jit.engines.cpu.program.team import (
     run,
     wait_for_all,
 )
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.planner.graph import Graph
 
 # Where these stand in the tables of `run` and `lead`
@@ -43,7 +43,7 @@ class Crew:
 
     Parameters
     ----------
-    parts : sequence of sequence of Work
+    parts : sequence of sequence of Batch
         What each thread does in a step.
     dtype : numpy.dtype
         Type of the numbers.
@@ -60,7 +60,7 @@ class Crew:
 
     def __init__(
         self,
-        parts: Sequence[Sequence[Work]],
+        parts: Sequence[Sequence[Batch]],
         dtype: np.dtype,
         status: np.ndarray,
         undo: Sequence[Row],
@@ -91,7 +91,7 @@ class Crew:
         # Writing to these is quicker than to the arrays.
         self._first, self._outcome = self._tables[0].data, self._outcomes[0].data
 
-    def _assemble(self, part: Sequence[Work], dtype: np.dtype, outcome: Address) -> np.ndarray:
+    def _assemble(self, part: Sequence[Batch], dtype: np.dtype, outcome: Address) -> np.ndarray:
         """Table for `run`."""
         program: list[int] = []
         for work in part:
@@ -159,7 +159,7 @@ class Program:
 
     Parameters
     ----------
-    levels : sequence of sequence of Piece
+    levels : sequence of sequence of Task
         What may run at the same time, in the order of the levels.
     graph : dict of (Operator, list of Operator)
         From each operator to those that depend on it directly.
@@ -180,7 +180,7 @@ class Program:
 
     def __init__(
         self,
-        levels: Sequence[Sequence[Piece]],
+        levels: Sequence[Sequence[Task]],
         graph: Graph,
         n_threads: int,
         dtype: np.dtype,
@@ -190,7 +190,7 @@ class Program:
         self._levels, self._graph = levels, graph
         self._n_threads = n_threads
         self._given = dtype, status, undo
-        self._pace = Pace(1e-9 * sum(piece.nanoseconds for level in levels for piece in level))
+        self._pace = Pace(1e-9 * sum(task.nanoseconds for level in levels for task in level))
         self._alone = Crew([alone(levels, dtype.itemsize)], *self._given)
         self._shared = self._alone if n_threads == 1 else None
         self._latest = self._alone

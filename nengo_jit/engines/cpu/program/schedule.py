@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row
-from nengo_jit.engines.cpu.program.components import Phase, Piece
+from nengo_jit.engines.cpu.program.components import Phase, Task
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.ir.memory import ALIGNMENT, align
 
@@ -28,12 +28,12 @@ WORTHWHILE = 8000.0  # nanoseconds of work in a phase from which on it is shared
 
 
 @dataclass(frozen=True)
-class Work:
+class Batch:
     """An entry of a program: a kernel with its rows, or a callback.
 
     Attributes
     ----------
-    code : Kernel or Callback
+    code : Kernel or PythonCall
         What is run.
     rows : list of Row
         What a kernel works on.
@@ -56,13 +56,13 @@ class Work:
             self.code.columns.target is not None or len(self.spans) == len(self.rows)
         )
 
-    def fused(self, itemsize: int) -> Work:
+    def fused(self, itemsize: int) -> Batch:
         """The same work, with rows joined that go on where the one before ends."""
         if not isinstance(self.code, Kernel):
             return self
         return replace(self, rows=self.code.fuse(self.rows, itemsize))
 
-    def between(self, low: int, high: int, itemsize: int) -> Work:
+    def between(self, low: int, high: int, itemsize: int) -> Batch:
         """What is written to addresses from ``low`` to below ``high``."""
         if self.code.columns.target is not None:
             clipped = (_clip(row, low, high, itemsize) for row in self.rows)
@@ -71,7 +71,7 @@ class Work:
         rows, spans = [row for row, _ in pairs], [span for _, span in pairs]
         return replace(self, rows=rows, spans=spans)
 
-    def pieces(self, itemsize: int) -> list[tuple[int, int, float]]:
+    def extents(self, itemsize: int) -> list[tuple[int, int, float]]:
         """For each row the address that it writes to, the number of bytes, and nanoseconds."""
         if self.code.columns.target is None:
             return [(low, high - low, row.work) for row, (low, high) in zip(self.rows, self.spans)]
@@ -80,7 +80,7 @@ class Work:
 
 def share(
     phases: Iterable[Phase], n_threads: int, team: Address, itemsize: int
-) -> list[list[Work]]:
+) -> list[list[Batch]]:
     """Make a program for each of several threads.
 
     Parameters
@@ -96,10 +96,10 @@ def share(
 
     Returns
     -------
-    list of list of Work
+    list of list of Batch
         Of the first program alone, if nothing is worth sharing.
     """
-    programs: list[list[Work]] = [[] for _ in range(n_threads)]
+    programs: list[list[Batch]] = [[] for _ in range(n_threads)]
     pending = False  # has any thread done something since the last barrier?
 
     def synchronise(role: int = 0) -> None:
@@ -107,7 +107,7 @@ def share(
         for number, program in enumerate(programs):
             own_role = role | (LEADS if number == 0 else 0)
             row = wait_for_all.row(n_threads=n_threads, team=team, role=own_role)
-            program.append(Work(wait_for_all, [row]))
+            program.append(Batch(wait_for_all, [row]))
         pending = False
 
     shared_before = False
@@ -125,71 +125,71 @@ def share(
     return programs
 
 
-def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Work]]:
+def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Batch]]:
     """What each thread does of a phase; of one thread only if it is not worth sharing."""
-    work = sum(piece.nanoseconds for level in phase.levels for piece in level)
+    work = sum(task.nanoseconds for level in phase.levels for task in level)
     if work <= WORTHWHILE:
         return [alone(phase.levels, itemsize)]
     if phase.component_of:
         return [
             [
                 work
-                for level, pieces in zip(phase.levels, mine)
-                for work in _in_order_of(level, works(pieces, itemsize))
+                for level, tasks in zip(phase.levels, mine)
+                for work in _in_order_of(level, batches(tasks, itemsize))
             ]
             for mine in _divide(phase, n_threads)
         ]
     (level,) = phase.levels
-    whole = works(level, itemsize)
+    whole = batches(level, itemsize)
     if not all(each.can_be_shared for each in whole):
         return [whole]
     return _split(whole, n_threads, itemsize)
 
 
-def _divide(phase: Phase, n_threads: int) -> list[list[list[Piece]]]:
-    """For each thread the pieces of its components, level by level, about as much for each."""
+def _divide(phase: Phase, n_threads: int) -> list[list[list[Task]]]:
+    """For each thread the tasks of its components, level by level, about as much for each."""
     costs = [0.0] * (1 + max(phase.component_of.values()))
     for level in phase.levels:
-        for piece in level:
-            costs[phase.component_of[piece.operator]] += piece.nanoseconds
+        for task in level:
+            costs[phase.component_of[task.operator]] += task.nanoseconds
     middles = np.cumsum(costs) - 0.5 * np.array(costs)
     thread_of = np.minimum(middles / sum(costs) * n_threads, n_threads - 1).astype(int).tolist()
-    parts: list[list[list[Piece]]] = [[[] for _ in phase.levels] for _ in range(n_threads)]
+    parts: list[list[list[Task]]] = [[[] for _ in phase.levels] for _ in range(n_threads)]
     for number, level in enumerate(phase.levels):
-        for piece in level:
-            parts[thread_of[phase.component_of[piece.operator]]][number].append(piece)
+        for task in level:
+            parts[thread_of[phase.component_of[task.operator]]][number].append(task)
     return parts
 
 
-def alone(levels: Iterable[Iterable[Piece]], itemsize: int) -> list[Work]:
+def alone(levels: Iterable[Iterable[Task]], itemsize: int) -> list[Batch]:
     """The program of a thread that does everything."""
-    return [work for level in levels for work in works(level, itemsize)]
+    return [work for level in levels for work in batches(level, itemsize)]
 
 
-def works(level: Iterable[Piece], itemsize: int) -> list[Work]:
+def batches(level: Iterable[Task], itemsize: int) -> list[Batch]:
     """Pieces of one level by their code."""
-    found: dict[Any, Work] = {}
-    for piece in level:
-        if piece.code not in found:
-            found[piece.code] = Work(piece.code, [])
-        work = found[piece.code]
-        if isinstance(piece.entry, Row):
-            work.rows.append(piece.entry)
-        if piece.span is not None:
-            work.spans.append(piece.span)
-        work.groups.add(piece.group)
+    found: dict[Any, Batch] = {}
+    for task in level:
+        if task.code not in found:
+            found[task.code] = Batch(task.code, [])
+        work = found[task.code]
+        if isinstance(task.entry, Row):
+            work.rows.append(task.entry)
+        if task.span is not None:
+            work.spans.append(task.span)
+        work.groups.add(task.group)
     return [work.fused(itemsize) for work in found.values()]
 
 
-def _in_order_of(level: Iterable[Piece], some: list[Work]) -> list[Work]:
+def _in_order_of(level: Iterable[Task], some: list[Batch]) -> list[Batch]:
     """What is done on a level by code, in the order in which one thread would do it."""
     rank: dict[Any, int] = {}
-    for piece in level:
-        rank.setdefault(piece.code, len(rank))
+    for task in level:
+        rank.setdefault(task.code, len(rank))
     return sorted(some, key=lambda work: rank[work.code])
 
 
-def _split(level: Sequence[Work], n_threads: int, itemsize: int) -> list[list[Work]]:
+def _split(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[list[Batch]]:
     cuts = [0, *_cuts(level, n_threads, itemsize), END]
     parts = []
     for low, high in pairwise(cuts):
@@ -207,14 +207,14 @@ def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:
     return row.part(first, last - first, itemsize) if first < last else None
 
 
-def _cuts(level: Sequence[Work], n_threads: int, itemsize: int) -> list[int]:
+def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
     """Addresses that divide the work of a level into equal parts, outside of all spans."""
-    pieces = sorted(piece for work in level for piece in work.pieces(itemsize))
+    extents = sorted(extent for work in level for extent in work.extents(itemsize))
     spans = _merged(span for work in level for span in work.spans)
-    total = sum(work for _, _, work in pieces)
+    total = sum(work for _, _, work in extents)
     cuts: list[int] = []
     done = 0.0
-    for start, size, work in pieces:
+    for start, size, work in extents:
         while len(cuts) < n_threads - 1 and done + work >= total * (len(cuts) + 1) / n_threads:
             share_of_piece = (total * (len(cuts) + 1) / n_threads - done) / work
             cut = align(start + int(size * share_of_piece), ALIGNMENT)

@@ -29,20 +29,20 @@ from nengo_jit.engines.cpu.language.primitives import (
     STOPPED,
     SUBNORMALS_ARE_ZERO,
     Memory,
-    arithmetic,
     atomic_add,
     atomic_load,
     call,
+    fp_control,
     helper,
-    integers,
+    int64s,
     is_single,
     nanoseconds,
-    set_arithmetic,
+    set_fp_control,
     sleep_while,
     spin_hint,
     wake_sleepers,
 )
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.ir.memory import aligned_block
 
 # What stands where in a team's memory (bytes): each on a cache line of its own
@@ -91,12 +91,12 @@ def run(memory: Memory, program: Address, length: int, n_steps: int, outcome: Ad
     see `DONE` etc. In single precision, subnormal numbers are zero meanwhile: processors are slow
     with them, and what decays gets there soon.
     """
-    before = arithmetic()
+    before = fp_control()
     if is_single(memory):
-        set_arithmetic(before | SUBNORMALS_ARE_ZERO)
-    status = run_steps(integers(program, length), n_steps, integers(outcome, N_OUTCOMES))
+        set_fp_control(before | SUBNORMALS_ARE_ZERO)
+    status = run_steps(int64s(program, length), n_steps, int64s(outcome, N_OUTCOMES))
     if is_single(memory):
-        set_arithmetic(before)
+        set_fp_control(before)
     return status
 
 
@@ -164,8 +164,8 @@ def wait_for_all(memory: Memory, n_threads: int, team: Address, role: int) -> in
     long in a step, the run is paused at the end of it.
     """
     if role == LEADS | IS_LAST:
-        waited = integers(team + WAITED, 2)
-        integers(team + IS_PAUSED, 1)[0] = waited[0] > waited[1]
+        waited = int64s(team + WAITED, 2)
+        int64s(team + IS_PAUSED, 1)[0] = waited[0] > waited[1]
         waited[0] = 0
     arrivals = atomic_add(team + ARRIVALS, 1) + 1
     target = (arrivals % MANY + n_threads - 1) // n_threads * n_threads
@@ -176,10 +176,10 @@ def wait_for_all(memory: Memory, n_threads: int, team: Address, role: int) -> in
         waited += wait_while(team + ARRIVALS, arrivals, team + SLEEPERS)
         arrivals = atomic_load(team + ARRIVALS)
     if role & LEADS:
-        integers(team + WAITED, 1)[0] += waited
+        int64s(team + WAITED, 1)[0] += waited
     if arrivals % MANY < target:
         return STOPPED
-    if role & IS_LAST and integers(team + IS_PAUSED, 1)[0] != 0:
+    if role & IS_LAST and int64s(team + IS_PAUSED, 1)[0] != 0:
         return PAUSED
     return 0
 
@@ -191,7 +191,7 @@ def serve(memory: Memory, team: Address) -> None:
     inbox = team + INBOXES + LINE * number
     while number < MOST_MEMBERS:
         wait_while(inbox + IS_FULL, 0, inbox + MEMBER_SLEEPS)
-        status = call(integers(inbox + RUN, 1)[0], integers(inbox + TABLE, 1)[0])
+        status = call(int64s(inbox + RUN, 1)[0], int64s(inbox + TABLE, 1)[0])
         if status > 0:
             abort(team)
         atomic_add(inbox + IS_FULL, -1)
@@ -205,12 +205,12 @@ def hand_out(team, n_threads, patience, run_kernel, tables):
         atomic_add(team + RUNS, -1)
         return False
     for place in (ARRIVALS, ABORTS, FINISHED, WAITED, IS_PAUSED):
-        integers(team + place, 1)[0] = 0
-    integers(team + PATIENCE, 1)[0] = patience
+        int64s(team + place, 1)[0] = 0
+    int64s(team + PATIENCE, 1)[0] = patience
     for i in range(1, n_threads):
         inbox = team + INBOXES + LINE * (i - 1)
-        integers(inbox + RUN, 1)[0] = run_kernel
-        integers(inbox + TABLE, 1)[0] = tables[i]
+        int64s(inbox + RUN, 1)[0] = run_kernel
+        int64s(inbox + TABLE, 1)[0] = tables[i]
         add_and_wake(inbox + IS_FULL, 1, inbox + MEMBER_SLEEPS)
     return True
 
@@ -233,7 +233,7 @@ def lead(
     the addresses of tables for `run`, the leader's first. The leader may wait for ``patience``
     nanoseconds in a step. A kernel and its table put back.
     """
-    programs = integers(tables, n_threads)
+    programs = int64s(tables, n_threads)
     if n_threads > 1 and not hand_out(team, n_threads, patience, run_kernel, programs):
         return BUSY
     atomic_add(engine + RUNNING * 8, 1)
@@ -249,7 +249,7 @@ def lead(
     if status > 0:
         call(undo_kernel, undo)
     if status != 0 and status != PAUSED:
-        integers(engine + FAILED * 8, 1)[0] = status
+        int64s(engine + FAILED * 8, 1)[0] = status
     atomic_add(engine + RUNNING * 8, -1)
     return status
 

@@ -43,7 +43,7 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             runs = fusion.fused_into[runs].into
         if fusion.is_absorbed(runs):
             raise PlanError(f"{operator} is fused into {runs}, which does not run")
-        if (operator in plan.unread) is not (fused.into in plan.unread):
+        if (operator in plan.deferred) is not (fused.into in plan.deferred):
             raise PlanError(f"{operator} runs in other steps than {fused.into}")
         CHECKS[fused.part](operator, fused.into, plan, facts)
     for operator, other in fusion.duplicate_of.items():
@@ -51,7 +51,7 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             raise PlanError(f"{operator} copies the result of {other}, which is not computed")
         if fusion.is_absorbed(operator) or level[other] > level[operator]:
             raise PlanError(f"{operator} copies the result of {other} where there is none yet")
-        if operator.X is not other.X or not {operator, other}.isdisjoint(plan.unread):
+        if operator.X is not other.X or not {operator, other}.isdisjoint(plan.deferred):
             raise PlanError(f"{operator} copies the result of {other}, which may be another one")
         _verify_hidden(operator, other, facts)
 
@@ -73,7 +73,7 @@ def _verify_currents(product: Any, neurons: Any, plan: Plan, facts: Facts) -> No
     """Check that a product may wait for the neurons that read it."""
     if facts.uses.only_reader_of(product.Y) is not neurons:
         raise PlanError(f"others than {neurons} read what {product} computes")
-    if product in plan.steady or any(map(facts.uses.is_updated, product.reads)):
+    if product in plan.invariant or any(map(facts.uses.is_updated, product.reads)):
         raise PlanError(f"{product} cannot wait for {neurons}")
     if facts.is_exposed(*product.reads):
         raise PlanError(f"code of users may change what {product} reads")

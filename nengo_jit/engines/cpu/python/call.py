@@ -20,29 +20,29 @@ from nengo_jit.engines.cpu.language.primitives import (
     STOPPED,
     SUBNORMALS_ARE_ZERO,
     Memory,
-    arithmetic,
+    acquire_gil,
     as_integer,
     call,
     call_object,
     call_object_of_one,
-    drop_object,
-    foreign_integer,
-    foreign_integers,
-    foreign_real,
-    foreign_reals,
-    foreign_short_integer,
+    decref,
+    fetch_error,
+    float32s,
+    float64s,
+    foreign_float64,
+    foreign_float64s,
+    foreign_int32,
+    foreign_int64,
+    foreign_int64s,
+    fp_control,
     helper,
-    integers,
+    int32s,
+    int64s,
     is_single,
-    lock_python,
-    octets,
-    reals,
+    release_gil,
     scratch,
-    set_arithmetic,
-    short_integers,
-    short_reals,
-    take_error,
-    unlock_python,
+    set_fp_control,
+    uint8s,
 )
 from nengo_jit.engines.cpu.python.objects import (
     ARRAY,
@@ -94,13 +94,13 @@ LENGTH = 16
 @helper()
 def number_in(value, kinds):
     """The number that an object is; infinity if it is anything else."""
-    kind = foreign_integer(value + TYPE)
+    kind = foreign_int64(value + TYPE)
     if kind == kinds[FLOAT] or kind == kinds[FLOAT64]:
-        return foreign_real(value + FLOAT_VALUE)
+        return foreign_float64(value + FLOAT_VALUE)
     if kind == kinds[INT] or kind == kinds[BOOL]:
         overflow = scratch(8)
         number = as_integer(value, overflow)
-        is_exact = short_integers(overflow, 1)[0] == 0 and abs(number) <= LARGEST_INTEGER
+        is_exact = int32s(overflow, 1)[0] == 0 and abs(number) <= LARGEST_INTEGER
         return np.float64(number) if is_exact else np.inf
     return np.inf
 
@@ -109,10 +109,10 @@ def number_in(value, kinds):
 def put(number, address, itemsize):
     """Write a number in the precision that an output has."""
     if itemsize == 8:
-        double = reals(address, 1)
+        double = float64s(address, 1)
         double[0] = number
     else:
-        single = short_reals(address, 1)
+        single = float32s(address, 1)
         single[0] = np.float32(number)
 
 
@@ -125,16 +125,16 @@ def largest(itemsize):
 @helper()
 def store_array(value, n, output, itemsize, double):
     """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
-    if foreign_integer(value + ARRAY_DTYPE) != double:
+    if foreign_int64(value + ARRAY_DTYPE) != double:
         return False
-    if foreign_short_integer(value + ARRAY_NDIM) != 1:
+    if foreign_int32(value + ARRAY_NDIM) != 1:
         return False
-    size = foreign_integer(foreign_integer(value + ARRAY_SHAPE))
-    stride = foreign_integer(foreign_integer(value + ARRAY_STRIDES))
-    data = foreign_integer(value + ARRAY_DATA)
+    size = foreign_int64(foreign_int64(value + ARRAY_SHAPE))
+    stride = foreign_int64(foreign_int64(value + ARRAY_STRIDES))
+    data = foreign_int64(value + ARRAY_DATA)
     if size != n or stride != 8 or data % 8 != 0 or abs(data - output) < 8 * n:
         return False
-    source, most = foreign_reals(data, n), largest(itemsize)
+    source, most = foreign_float64s(data, n), largest(itemsize)
     for i in range(n):
         if not abs(source[i]) <= most:
             return False
@@ -146,7 +146,7 @@ def store_array(value, n, output, itemsize, double):
 @helper()
 def store_items(items, n, output, itemsize, kinds):
     """Store objects whose addresses stand at an address, if all are finite numbers."""
-    values, most = foreign_integers(items, n), largest(itemsize)
+    values, most = foreign_int64s(items, n), largest(itemsize)
     for i in range(n):
         if not abs(number_in(values[i], kinds)) <= most:
             return False
@@ -158,15 +158,15 @@ def store_items(items, n, output, itemsize, kinds):
 @helper()
 def store_value(value, n, output, itemsize, kinds):
     """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
-    kind = foreign_integer(value + TYPE)
+    kind = foreign_int64(value + TYPE)
     if kind == kinds[ARRAY]:
         return store_array(value, n, output, itemsize, kinds[DOUBLE])
     if kind == kinds[LIST] or kind == kinds[TUPLE]:
-        if foreign_integer(value + SIZE) != n:
+        if foreign_int64(value + SIZE) != n:
             return False
         if kind == kinds[TUPLE]:
             return store_items(value + TUPLE_ITEMS, n, output, itemsize, kinds)
-        return store_items(foreign_integer(value + LIST_ITEMS), n, output, itemsize, kinds)
+        return store_items(foreign_int64(value + LIST_ITEMS), n, output, itemsize, kinds)
     number = number_in(value, kinds)
     if not abs(number) <= largest(itemsize):
         return False
@@ -181,8 +181,8 @@ def call_briefly(address, field):
 
     For objects whose result nobody wants.
     """
-    state = lock_python()
-    return conclude(address, call_object(integers(address, LENGTH)[field]), state)
+    state = acquire_gil()
+    return conclude(address, call_object(int64s(address, LENGTH)[field]), state)
 
 
 @helper()
@@ -190,10 +190,10 @@ def conclude(address, value, state):
     """Give up a result and the lock; returns zero, or a status if there is no result."""
     if value == 0:
         error = address + 8 * ERROR
-        take_error(error, error + 8, error + 16)
+        fetch_error(error, error + 8, error + 16)
     else:
-        drop_object(value)
-    unlock_python(state)
+        decref(value)
+    release_gil(state)
     return STOPPED if value == 0 else 0
 
 
@@ -203,18 +203,18 @@ def call_python(memory: Memory, address: Address) -> int:
 
     Nobody is told if that is for a comparison: a function that has a tape only calculates.
     """
-    task = integers(address, LENGTH)
-    octets(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # a check must not fail under the lock
-    state = lock_python()
+    task = int64s(address, LENGTH)
+    uint8s(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # a check must not fail under the lock
+    state = acquire_gil()
     value = call_object(task[CALLED])
     if value != 0 and task[STORE] != 0:
-        kinds = integers(task[KINDS], N_KINDS)
+        kinds = int64s(task[KINDS], N_KINDS)
         if not store_value(value, task[N_OUTPUTS], task[OUTPUT], task[ITEMSIZE], kinds):
             stored = call_object_of_one(task[STORE], value)
-            drop_object(value)
+            decref(value)
             value = stored
     if value != 0 and task[TOLD] != 0 and task[PATH] == 0:
-        drop_object(value)
+        decref(value)
         value = call_object(task[TOLD])
     return conclude(address, value, state)
 
@@ -226,17 +226,17 @@ def compare_with_python(address):
     The lock is held from before the tape reads anything until the end, so that other threads do
     not change what both work on.
     """
-    kernel = integers(address, LENGTH)[COMPARE]
-    state = lock_python()
+    kernel = int64s(address, LENGTH)[COMPARE]
+    state = acquire_gil()
     status = call(kernel, address)
-    unlock_python(state)
+    release_gil(state)
     return status
 
 
 @helper()
 def carry_out(address):
     """Carry out the task at an address; returns a status."""
-    task = integers(address, LENGTH)
+    task = int64s(address, LENGTH)
     done = IN_PYTHON if task[TAPE] == 0 else call(task[PERFORM], task[TAPE])
     if done == IN_PYTHON:
         return call(task[CALL], address)
@@ -249,12 +249,12 @@ def run_functions(memory: Memory, task: Address) -> int:
 
     Python computes with subnormal numbers, whatever kernels do (see `run`).
     """
-    before = arithmetic()
+    before = fp_control()
     if is_single(memory):
-        set_arithmetic(before & ~SUBNORMALS_ARE_ZERO)
+        set_fp_control(before & ~SUBNORMALS_ARE_ZERO)
     status = carry_out(task)
     if is_single(memory):
-        set_arithmetic(before)
+        set_fp_control(before)
     return status
 
 
@@ -277,10 +277,10 @@ def perform_at_points(
     of ``n_in`` numbers, and leaves a result of ``n_out``, at addresses of their own. The number of
     points that have been dealt with is returned.
     """
-    words, latest = integers(task, LENGTH), integers(number, 1)
-    taken, left = reals(point, n_in), reals(result, n_out)
+    words, latest = int64s(task, LENGTH), int64s(number, 1)
+    taken, left = float64s(point, n_in), float64s(result, n_out)
     for i in range(n_points):
-        given = reals(points + 8 * i * n_in, n_in)
+        given = float64s(points + 8 * i * n_in, n_in)
         for j in range(n_in):
             taken[j] = given[j]
         latest[0] = i
@@ -289,7 +289,7 @@ def perform_at_points(
             done = compare_with_python(task)
         if done != DONE or words[TAPE] == 0:  # the tape is wrong
             return i
-        kept = reals(results + 8 * i * n_out, n_out)
+        kept = float64s(results + 8 * i * n_out, n_out)
         for j in range(n_out):
             kept[j] = left[j]
     return n_points

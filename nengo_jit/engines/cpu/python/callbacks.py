@@ -18,11 +18,11 @@ from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.python import call as task
-from nengo_jit.engines.cpu.python.arithmetic import ARITHMETIC
 from nengo_jit.engines.cpu.python.call import run_functions
-from nengo_jit.engines.cpu.python.tasks import FOR_TAPES, Task
-from nengo_jit.engines.cpu.python.tracing import Unsupported, Watched, calls_are_observed, trace
-from nengo_jit.engines.cpu.toolchain.library import are_ready
+from nengo_jit.engines.cpu.python.callee import FOR_TAPES, Callee
+from nengo_jit.engines.cpu.python.errstate import ERRSTATE
+from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, calls_are_observed, trace
+from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.ir.base import Step
 from nengo_jit.ir.memory import SignalDict
@@ -38,7 +38,7 @@ N_TRIALS, N_RUNS = 8, 1000  # shorter runs that try either way, and after how ma
 WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
 
 
-class Callback(Task):
+class Callback(Callee):
     """An entry of a program that carries out a Python function.
 
     It must be `reset` before the program runs.
@@ -167,7 +167,7 @@ class Tracing:
         self._n_steps = 0
         self._is_on: bool | None = True  # None if some tapes are in use and some are not
         self._traced: list[Callback] = []
-        self._watched = Watched()
+        self._watched = Guards()
         self._is_watched = True  # whether it holds what all tapes rely on
         self._short_runs = ShortRuns()
 
@@ -212,7 +212,7 @@ class Tracing:
                 self._switch(False)
             return
         self._trace_anew()
-        self._switch(ARITHMETIC.ignores_underflow)  # of which tapes know nothing
+        self._switch(ERRSTATE.ignores_underflow)  # of which tapes know nothing
 
     def after_run(self) -> None:
         """Take note that a run has ended."""
@@ -250,7 +250,7 @@ class Tracing:
     def _watch(self) -> None:
         """Watch what the tapes rely on, before any of them is put to use."""
         traced = [callback for callback in self._callbacks if callback.traced is not None]
-        watched = Watched()
+        watched = Guards()
         for callback in traced:
             assert callback.traced is not None
             watched.update(callback.traced.watched)

@@ -15,8 +15,8 @@ from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     call,
     helper,
-    integers,
-    octets,
+    int64s,
+    uint8s,
 )
 from nengo_jit.engines.cpu.python import tape_vm as op
 from nengo_jit.engines.cpu.python.call import (
@@ -35,7 +35,7 @@ from nengo_jit.engines.cpu.python.tape_vm import WIDTH, is_right, store
 def copy_spans(spans):
     """Make shadows of spans of memory."""
     for i in range(0, spans.size, 3):
-        source, shadow = octets(spans[i], spans[i + 2]), octets(spans[i + 1], spans[i + 2])
+        source, shadow = uint8s(spans[i], spans[i + 2]), uint8s(spans[i + 1], spans[i + 2])
         for j in range(source.size):
             shadow[j] = source[j]
 
@@ -45,7 +45,7 @@ def are_equal(spans):
     """Whether spans of memory are equal to their shadows, bit by bit."""
     n_different = 0
     for i in range(0, spans.size, 3):
-        memory, shadow = octets(spans[i], spans[i + 2]), octets(spans[i + 1], spans[i + 2])
+        memory, shadow = uint8s(spans[i], spans[i + 2]), uint8s(spans[i + 1], spans[i + 2])
         for j in range(memory.size):
             n_different += memory[j] != shadow[j]
     return n_different == 0
@@ -54,11 +54,11 @@ def are_equal(spans):
 @helper()
 def store_in_shadows(address):
     """Carry out the instructions that write to memory, from an address on, in its shadow."""
-    word = integers(address, WIDTH)
+    word = int64s(address, WIDTH)
     while word[0] != op.RETURN:
         store(word[0], word[1], word[op.SHADOW], word[3], word[4])
         address += 8 * WIDTH
-        word = integers(address, WIDTH)
+        word = int64s(address, WIDTH)
 
 
 @routine(exact=True)
@@ -68,15 +68,15 @@ def compare(memory: Memory, address: Address) -> int:
     Whoever calls this has the lock. If Python raises, or is interrupted, this does not count as a
     comparison: the path is compared the next time that it is taken.
     """
-    task = integers(address, LENGTH)
-    path, head = call(task[PERFORM], task[TAPE]), integers(task[TAPE], WIDTH)
+    task = int64s(address, LENGTH)
+    path, head = call(task[PERFORM], task[TAPE]), int64s(task[TAPE], WIDTH)
     if path == op.IN_PYTHON:  # which it would not have been a moment ago
         return call(task[CALL], address)
     if path <= OUT_OF_BOUNDS:
         return path
     task[PATH] = path
-    commit = integers(path, WIDTH)
-    spans = integers(commit[op.SPANS], 3 * commit[op.N_SPANS])
+    commit = int64s(path, WIDTH)
+    spans = int64s(commit[op.SPANS], 3 * commit[op.N_SPANS])
     copy_spans(spans)
     store_in_shadows(path + 8 * WIDTH)
     status = call(task[CALL], address)

@@ -11,9 +11,9 @@ from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import ENTRY, FLOAT64
 from nengo_jit.engines.cpu.python import call as field
 from nengo_jit.engines.cpu.python.call import call_python, perform_at_points
-from nengo_jit.engines.cpu.python.tasks import FOR_TAPES, Task
+from nengo_jit.engines.cpu.python.callee import FOR_TAPES, Callee
 from nengo_jit.engines.cpu.python.tracing import Unsupported, calls_are_observed, trace
-from nengo_jit.engines.cpu.toolchain.library import address_of, are_ready
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of, are_ready
 from nengo_jit.ir.evaluator import Evaluator, Natively, assign
 from nengo_jit.regions import REGIONS
 
@@ -49,7 +49,7 @@ class Functions(Evaluator):
         return known.evaluate if known.is_right_at(chosen) else None
 
 
-class _Function(Task):
+class _Function(Callee):
     """A function with its tape, if it has one; else Python has to evaluate the function.
 
     Parameters
@@ -131,7 +131,7 @@ class _Function(Task):
         table = table_of([row])
         n_filled = int(self._perform(None, start(table)))
         REGIONS.raise_failure()
-        error = self.take_error()
+        error = self.fetch_error()
         if error is not None and not self.is_doubted:
             raise error
         if self.wrong:

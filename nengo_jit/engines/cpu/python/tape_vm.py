@@ -29,12 +29,12 @@ from nengo_jit.engines.cpu.language.primitives import (
     call_function,
     call_function_of_two,
     call_loop,
-    foreign_integer,
+    float32s,
+    float64s,
+    foreign_int64,
     helper,
-    integers,
-    octets,
-    reals,
-    short_reals,
+    int64s,
+    uint8s,
 )
 
 WIDTH = 9
@@ -235,20 +235,20 @@ def load(operation, result, address):
     """Numbers of any type from memory."""
     n = result.size
     if operation == LOAD:
-        values = reals(address, n)
+        values = float64s(address, n)
         for i in range(n):
             result[i] = values[i]
     elif operation == LOAD_SHORT:
-        shorts = short_reals(address, n)
+        shorts = float32s(address, n)
         for i in range(n):
             result[i] = shorts[i]
     elif operation == LOAD_INTEGERS:
-        numbers = integers(address, n)
+        numbers = int64s(address, n)
         for i in range(n):
             is_exact = -LARGEST_INTEGER < numbers[i] < LARGEST_INTEGER
             result[i] = np.float64(numbers[i]) if is_exact else np.inf
     else:
-        booleans = octets(address, n)
+        booleans = uint8s(address, n)
         for i in range(n):
             result[i] = np.float64(booleans[i])
 
@@ -257,26 +257,26 @@ def load(operation, result, address):
 def store(operation, n, address, source, step):
     """Numbers of any type to memory."""
     if operation == STORE:
-        numbers = reals(address, n)
+        numbers = float64s(address, n)
         if step == 1:
-            values = reals(source, n)
+            values = float64s(source, n)
             for i in range(n):
                 numbers[i] = values[i]
         else:
             for i in range(n):
-                numbers[i] = reals(source + 8 * i * step, 1)[0]
+                numbers[i] = float64s(source + 8 * i * step, 1)[0]
     elif operation == STORE_SHORT:
-        shorts = short_reals(address, n)
+        shorts = float32s(address, n)
         for i in range(n):
-            shorts[i] = np.float32(reals(source + 8 * i * step, 1)[0])
+            shorts[i] = np.float32(float64s(source + 8 * i * step, 1)[0])
     elif operation == STORE_INTEGERS:
-        wholes = integers(address, n)
+        wholes = int64s(address, n)
         for i in range(n):
-            wholes[i] = np.int64(reals(source + 8 * i * step, 1)[0])
+            wholes[i] = np.int64(float64s(source + 8 * i * step, 1)[0])
     else:
-        booleans = octets(address, n)
+        booleans = uint8s(address, n)
         for i in range(n):
-            booleans[i] = np.uint8(reals(source + 8 * i * step, 1)[0])
+            booleans[i] = np.uint8(float64s(source + 8 * i * step, 1)[0])
 
 
 @helper()
@@ -284,13 +284,13 @@ def select(operation, result, a, b, c):
     """Operations that take elements from elsewhere; tells whether that exists."""
     n = result.size
     if operation == GATHER:
-        sources = integers(a, n)
+        sources = int64s(a, n)
         for i in range(n):
-            result[i] = reals(sources[i], 1)[0]
+            result[i] = float64s(sources[i], 1)[0]
         return True
-    index = np.int64(reals(b, 1)[0])
+    index = np.int64(float64s(b, 1)[0])
     if operation == ROLL:
-        values = reals(a, n)
+        values = float64s(a, n)
         for i in range(n):
             result[(i + index) % n] = values[i]
         return True
@@ -298,7 +298,7 @@ def select(operation, result, a, b, c):
         index += c
     if not 0 <= index < c:
         return False
-    values = reals(a + 8 * n * index, n)
+    values = float64s(a + 8 * n * index, n)
     for i in range(n):
         result[i] = values[i]
     return True
@@ -308,10 +308,10 @@ def select(operation, result, a, b, c):
 def is_right(head):
     """Whether what a tape relies on is as it was when it was made."""
     n = head[N_PLACES]
-    places, values = integers(head[PLACES], n), integers(head[VALUES], n)
+    places, values = int64s(head[PLACES], n), int64s(head[VALUES], n)
     for i in range(n):
-        if foreign_integer(places[i]) != values[i]:
-            integers(head[HAS_MOVED], 1)[0] = 1
+        if foreign_int64(places[i]) != values[i]:
+            int64s(head[HAS_MOVED], 1)[0] = 1
             return False
     return True
 
@@ -323,20 +323,20 @@ def perform(memory: Memory, tape: int) -> int:
     Returns `DONE`, `IN_PYTHON` if something was out of the ordinary, or the address of the
     `COMMIT` that ends a path which has to be compared. Nothing has been written then.
     """
-    head = integers(tape, WIDTH)
+    head = int64s(tape, WIDTH)
     if not is_right(head):
         return IN_PYTHON
     tape += 8 * WIDTH
     start = tape
     while True:
-        word = integers(tape, WIDTH)
+        word = int64s(tape, WIDTH)
         tape += 8 * WIDTH
         operation, n, a, b, c = word[0], word[1], word[3], word[5], word[7]
         if operation <= COMMIT:
             if operation < BRANCH:
                 return DONE if operation == RETURN else IN_PYTHON
             if operation == BRANCH:
-                if reals(a, 1)[0] == 0.0:
+                if float64s(a, 1)[0] == 0.0:
                     tape = start + 8 * WIDTH * n
             elif word[COUNTDOWN] == 0 or head[N_LEFT] == 0:
                 return tape - 8 * WIDTH
@@ -347,29 +347,29 @@ def perform(memory: Memory, tape: int) -> int:
         if STORE <= operation <= STORE_BOOLEANS:
             store(operation, n, word[2], a, word[4])
             continue
-        result = reals(word[2], n)
+        result = float64s(word[2], n)
         if (
             n > MANY
             and operation >= LESS
-            and compute_many(operation, result, reals(a, n), reals(b, n), reals(c, n))
+            and compute_many(operation, result, float64s(a, n), float64s(b, n), float64s(c, n))
         ):
             continue
         if operation >= MOVE:
             for i in range(n):
                 value = compute(
                     operation,
-                    reals(a + 8 * i * word[4], 1)[0],
-                    reals(b + 8 * i * word[6], 1)[0],
-                    reals(c + 8 * i * word[8], 1)[0],
+                    float64s(a + 8 * i * word[4], 1)[0],
+                    float64s(b + 8 * i * word[6], 1)[0],
+                    float64s(c + 8 * i * word[8], 1)[0],
                 )
                 result[i] = value
                 if not abs(value) <= LARGEST:
                     return IN_PYTHON
             continue
         if operation == FUNCTION:
-            result[0] = call_function(b, reals(a, 1)[0])
+            result[0] = call_function(b, float64s(a, 1)[0])
         elif operation == FUNCTION_OF_TWO:
-            result[0] = call_function_of_two(c, reals(a, 1)[0], reals(b, 1)[0])
+            result[0] = call_function_of_two(c, float64s(a, 1)[0], float64s(b, 1)[0])
         elif operation == LOOP:
             call_loop(a, word[4], b, word[6], c)
         elif operation <= LOAD_BOOLEANS:

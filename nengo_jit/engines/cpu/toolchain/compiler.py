@@ -19,11 +19,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba import from_dtype, njit, types
 
-import nengo_jit.engines.cpu.language.accessors
-import nengo_jit.engines.cpu.language.simd  # noqa: F401 (they define what they are about)
+import nengo_jit.engines.cpu.toolchain.llvm.accessors
+import nengo_jit.engines.cpu.toolchain.llvm.simd  # noqa: F401 (they define what they are about)
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.language import checks, elementary, intrinsics, primitives
+from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
+from nengo_jit.engines.cpu.toolchain.llvm import checks, elementary, intrinsics
 from nengo_jit.engines.cpu.toolchain.target import target_machine
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY, noting, wrapper
 from nengo_jit.regions import CHECKED, REGIONS, SYMBOL, pointer

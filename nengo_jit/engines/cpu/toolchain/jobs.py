@@ -44,7 +44,7 @@ class Job:
     work : int
         About how long it takes, compared with others.
     content : bytes
-        What `Task` the kernel is, pickled.
+        What `KernelSource` the kernel is, pickled.
     turn : int
         When it is done: `AWAITED` if somebody waits for it, `LIKELY` if somebody will, or `LATER`.
     """
@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Task:
+class KernelSource:
     """What the compiler is asked for; for the attributes see `compiler.compile_kernel`.
 
     Attributes
@@ -105,15 +105,15 @@ def job_for(
     )
     file = io.BytesIO()
     _Pickler(file, functions, {} if keys is None else keys).dump(
-        Task(function, signature, dtype, fastmath, helpers, formulas)
+        KernelSource(function, signature, dtype, fastmath, helpers, formulas)
     )
     work = sum(len(each.__code__.co_code) for each in functions)
     return Job(name, work, file.getvalue(), turn)
 
 
-def task_of(job: Job) -> Task:
+def source_of(job: Job) -> KernelSource:
     """The task that a job is made of."""
-    task: Task = pickle.loads(job.content)
+    task: KernelSource = pickle.loads(job.content)
     return task
 
 

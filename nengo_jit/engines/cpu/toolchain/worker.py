@@ -24,7 +24,7 @@ from nengo_jit.engines.cpu.toolchain.cache.eviction import make_room, maker
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
 from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, fcntl, take_place
 from nengo_jit.engines.cpu.toolchain.compiler import compile_kernel
-from nengo_jit.engines.cpu.toolchain.jobs import LONGEST, PATIENCE, Job, receive, send, task_of
+from nengo_jit.engines.cpu.toolchain.jobs import LONGEST, PATIENCE, Job, receive, send, source_of
 from nengo_jit.engines.cpu.toolchain.linker import link
 from nengo_jit.engines.cpu.toolchain.loader import IS_LINKED_HERE
 from nengo_jit.engines.cpu.toolchain.translation import translate_only, warm_up
@@ -223,7 +223,7 @@ def machine_code(job: Job) -> bytes:
     job : Job
         The kernel.
     """
-    task = task_of(job)
+    task = source_of(job)
     task.announce()
     object_file = compile_kernel(task.function, task.signature, task.dtype, set(task.fastmath))
     return link(object_file, ENTRY).to_bytes() if IS_LINKED_HERE else object_file

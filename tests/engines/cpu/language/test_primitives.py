@@ -8,7 +8,6 @@ from compiling import compiled
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.language.intrinsics import IS_X86
 from nengo_jit.engines.cpu.language.kernel import Address, kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
@@ -20,7 +19,8 @@ from nengo_jit.engines.cpu.language.primitives import (
     store_lanes,
     vector,
 )
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import IS_X86
 
 N = 1000
 

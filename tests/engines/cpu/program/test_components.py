@@ -13,7 +13,7 @@ from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.language.kernel import Address, Own, kernel
 from nengo_jit.engines.cpu.language.primitives import Memory
 from nengo_jit.engines.cpu.program import components
-from nengo_jit.engines.cpu.program.components import Piece, Union, phases
+from nengo_jit.engines.cpu.program.components import Task, Union, phases
 from nengo_jit.options import Options
 from nengo_jit.planner.graph import dependency_graph, region_of, topological_order
 from nengo_jit.planner.levels import levels
@@ -56,7 +56,7 @@ def levels_of(ops, graph):
     level = levels(graph, topological_order(graph), set())
     found = [[] for _ in range(1 + max(level.values(), default=-1))]
     for op in ops:
-        found[level[op]].append(Piece(op, doing.row(what=0, where=0)))
+        found[level[op]].append(Task(op, doing.row(what=0, where=0)))
     return found
 
 
@@ -84,8 +84,8 @@ def test_components_of_a_phase_do_not_touch_each_other(ops):
         found = list(phases(levels_of(ops, graph), graph))
     finally:
         components.FEWEST = before
-    done = [piece.operator for phase in found for level in phase.levels for piece in level]
-    assert [piece.operator for level in levels_of(ops, graph) for piece in level] == done
+    done = [task.operator for phase in found for level in phase.levels for task in level]
+    assert [task.operator for level in levels_of(ops, graph) for task in level] == done
     for phase in found:
         for one, component in phase.component_of.items():
             for other, others_component in phase.component_of.items():
@@ -105,9 +105,9 @@ def test_ensembles_of_an_array_are_components():
     (phase,) = (
         phase
         for phase in phases(engine._later._levels, plan.graph)
-        if any(piece.code.function.__name__ == "lif" for level in phase.levels for piece in level)
+        if any(task.code.function.__name__ == "lif" for level in phase.levels for task in level)
     )
-    kinds = [{type(piece.operator).__name__ for piece in level} for level in phase.levels]
+    kinds = [{type(task.operator).__name__ for task in level} for level in phase.levels]
     assert len(kinds) >= 3
     assert len(set(phase.component_of.values())) >= 20
 

@@ -8,7 +8,7 @@ from circuits import Circuit, M, N, lowering_for, pes, signal
 from nengo_jit.builder import Model, Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.program.fusion import Fused, Part
-from nengo_jit.engines.cpu.program.products import Method
+from nengo_jit.engines.cpu.program.products import Strategy
 from nengo_jit.ir.learning_rules import SimOja, SimRLS
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
@@ -28,8 +28,8 @@ def test_bias_and_encoder_are_carried_out_by_neurons_and_equal_products_once(cir
         circuit.resets[1]: Fused(circuit.decodings[1], Part.BIAS),
     }
     assert fusion.duplicate_of == {circuit.decodings[1]: circuit.decodings[0]}
-    assert fusion.methods[circuit.encoding] is Method.COLUMNS
-    assert {fusion.methods[each] for each in circuit.decodings} == {Method.EVENTS}
+    assert fusion.strategies[circuit.encoding] is Strategy.COLUMNS
+    assert {fusion.strategies[each] for each in circuit.decodings} == {Strategy.EVENTS}
     assert (fusion.listed, fusion.searched) == ({circuit.spikes}, frozenset())
     assert fusion.parts[circuit.encoding, Part.BIAS] is circuit.bias
     absorbed = [each for each in circuit.operators if fusion.is_absorbed(each)]
@@ -118,8 +118,8 @@ def test_learned_weights_are_multiplied_row_by_row(circuit):
     circuit.encoders.readonly = False
     circuit.decoders[0].readonly = False
     fusion = circuit.fuse()
-    assert fusion.methods[circuit.encoding] is Method.ROWS
-    assert fusion.methods[circuit.decodings[0]] is Method.ROWS_OF_EVENTS
+    assert fusion.strategies[circuit.encoding] is Strategy.ROWS
+    assert fusion.strategies[circuit.decodings[0]] is Strategy.ROWS_OF_EVENTS
     assert fusion.duplicate_of == {}
     assert set(fusion.fused_into) == {circuit.resets[1]}
 

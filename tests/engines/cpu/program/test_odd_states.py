@@ -168,8 +168,8 @@ PROCESSES = {
     "noise of one that has a value": a_node(StatefulNoise({"X": np.array([[0.5]])}), 1),
     "too many inputs": a_node(nengo.processes.PresentInput(np.zeros((2, 3)), 0.1)),
     "too few inputs": a_node(nengo.processes.PresentInput(np.zeros((2, 1)), 0.1)),
-    "too few pieces": a_node(nengo.processes.Piecewise({0.001: [1.0]})),
-    "too many pieces": a_node(nengo.processes.Piecewise({0.001: [1.0, 2.0, 3.0]})),
+    "too few tasks": a_node(nengo.processes.Piecewise({0.001: [1.0]})),
+    "too many tasks": a_node(nengo.processes.Piecewise({0.001: [1.0, 2.0, 3.0]})),
 }
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.language.kernel import Address, Count, In, Out, Own, kernel
 from nengo_jit.engines.cpu.language.primitives import Memory
-from nengo_jit.engines.cpu.program.components import Phase, Piece
-from nengo_jit.engines.cpu.program.schedule import Work, share, works
+from nengo_jit.engines.cpu.program.components import Phase, Task
+from nengo_jit.engines.cpu.program.schedule import Batch, batches, share
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.engines.cpu.python.callbacks import Callback
 
@@ -41,17 +41,17 @@ def rows_of(kernel, *rows):
     return [kernel.row(**dict(zip(kernel.columns.names, row))) for row in rows]
 
 
-def pieces(*level):
+def tasks(*level):
     """What is done on a level, row by row."""
     return [
-        Piece("operator", row, span)
+        Task("operator", row, span)
         for work in level
         for row, span in zip_longest(work.rows, work.spans)
     ]
 
 
 def written(work):
-    """Every element that a piece of work writes to."""
+    """Every element that a task of work writes to."""
     for row in work.rows:
         if work.code is divisible:
             read, first, n = row.values
@@ -61,7 +61,7 @@ def written(work):
 
 
 def places(work):
-    """Every address that a piece of work may write to."""
+    """Every address that a task of work may write to."""
     if work.code is unknown:
         return [place for span in work.spans for place in range(*span, ITEMSIZE)]
     return [element[1] for element in written(work)]
@@ -80,13 +80,13 @@ spans = st.tuples(st.integers(0, 60), st.integers(1, 30))
 )
 @settings(derandomize=True, deadline=None, max_examples=200)
 def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_threads):
-    level = pieces(
-        Work(
+    level = tasks(
+        Batch(
             divisible,
             rows_of(divisible, *((1000 + a * 64, 100_000 + w * 64, n) for a, w, n in rows)),
         ),
-        Work(private, rows_of(private, *((a, 200_000 + 64 * p) for a, p in alone))),
-        Work(
+        Batch(private, rows_of(private, *((a, 200_000 + 64 * p) for a, p in alone))),
+        Batch(
             unknown,
             rows_of(unknown, *((i, 0) for i in range(len(scattered)))),
             [(100_000 + 64 * low, 100_000 + 64 * (low + n)) for low, n in scattered],
@@ -95,7 +95,7 @@ def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_
     programs = share([Phase([level])], n_threads, TEAM, ITEMSIZE)
     parts = [[w for w in program if w.code is not wait_for_all] for program in programs]
     # the same elements as one thread would write, as often, and in the same order
-    for work in works(level, ITEMSIZE):
+    for work in batches(level, ITEMSIZE):
         shares = [
             element for part in parts for w in part if w.code is work.code for element in written(w)
         ]
@@ -111,23 +111,23 @@ def kinds(program):
 
 
 def test_little_work_is_not_shared():
-    level = pieces(Work(divisible, rows_of(divisible, (0, 1000, 1))))
+    level = tasks(Batch(divisible, rows_of(divisible, (0, 1000, 1))))
     (program,) = share([Phase([level])], 4, TEAM, ITEMSIZE)
     assert kinds(program) == ["work"]
 
 
 def test_work_that_may_write_anywhere_is_not_shared():
-    level = pieces(
-        Work(divisible, rows_of(divisible, (0, 1000, 1000))),
-        Work(unknown, rows_of(unknown, (1, 2))),
+    level = tasks(
+        Batch(divisible, rows_of(divisible, (0, 1000, 1000))),
+        Batch(unknown, rows_of(unknown, (1, 2))),
     )
     (program,) = share([Phase([level])], 4, TEAM, ITEMSIZE)
     assert kinds(program) == ["work", "work"]
 
 
 def test_barriers_surround_shared_levels():
-    alone = Phase([pieces(Work(divisible, rows_of(divisible, (0, 1000, 1))))])
-    shared = Phase([pieces(Work(divisible, rows_of(divisible, (0, 1000, 1000))))])
+    alone = Phase([tasks(Batch(divisible, rows_of(divisible, (0, 1000, 1))))])
+    shared = Phase([tasks(Batch(divisible, rows_of(divisible, (0, 1000, 1000))))])
     first, second = share([alone, shared, shared, alone], 2, TEAM, ITEMSIZE)
     assert kinds(first) == ["work", "wait"] * 4
     assert kinds(second) == ["wait", "work", "wait", "work", "wait", "wait"]
@@ -141,7 +141,7 @@ def test_threads_wait_once_for_a_phase_of_components():
     names = [f"component {i}" for i in range(10)]
     levels = [
         [
-            Piece(name, *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))
+            Task(name, *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))
             for i, name in enumerate(names)
         ]
         for level in range(3)
@@ -152,7 +152,7 @@ def test_threads_wait_once_for_a_phase_of_components():
         assert kinds(program) == ["work", "work", "work", "wait"]
         for level, work in enumerate(program[:3]):
             mine = levels[level][5 * number : 5 * number + 5]
-            assert work.rows == [piece.entry for piece in mine]
+            assert work.rows == [task.entry for task in mine]
 
 
 @pytest.fixture(scope="module")
@@ -245,11 +245,11 @@ def test_one_thread_calls_python_in_order(always_shared):
 def test_components_keep_the_order_of_one_thread():
     level = [
         *(
-            Piece(name, *rows_of(private, (i, 1000 * i)))
+            Task(name, *rows_of(private, (i, 1000 * i)))
             for i, name in enumerate("abcdefgh")
             if name > "d"
         ),
-        *(Piece(name, *rows_of(divisible, (0, 640 * i, 10))) for i, name in enumerate("abcdefgh")),
+        *(Task(name, *rows_of(divisible, (0, 640 * i, 10))) for i, name in enumerate("abcdefgh")),
     ]
     phase = Phase([level], {name: i for i, name in enumerate("abcdefgh")})
     for program in share([phase], 2, TEAM, ITEMSIZE):

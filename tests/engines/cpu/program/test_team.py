@@ -19,13 +19,13 @@ from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import engine
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.kernels.operator import copy_bytes
 from nengo_jit.engines.cpu.language.kernel import Own, kernel
-from nengo_jit.engines.cpu.language.primitives import FLOAT64, PAUSED, Memory, integers
+from nengo_jit.engines.cpu.language.primitives import FLOAT64, PAUSED, Memory, int64s
 from nengo_jit.engines.cpu.program import pace, program, team
+from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.lowering import LOWERINGS
 from nengo_jit.engines.cpu.program.program import Crew
-from nengo_jit.engines.cpu.program.schedule import Work
+from nengo_jit.engines.cpu.program.schedule import Batch
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, TEAM, wait_for_all
 from nengo_jit.engines.cpu.python import callbacks
 
@@ -99,13 +99,13 @@ def test_simulators_run_side_by_side(expected, always_shared):
 @kernel()
 def fail_at(memory: Memory, step: int, counter: Own) -> int:
     """Count steps; fail in one of them."""
-    count = integers(counter, 1)
+    count = int64s(counter, 1)
     count[0] += 1
     return 7 if count[0] == step else 0
 
 
 def barrier(role):
-    return Work(wait_for_all, [wait_for_all.row(n_threads=2, team=TEAM.address, role=role)])
+    return Batch(wait_for_all, [wait_for_all.row(n_threads=2, team=TEAM.address, role=role)])
 
 
 def crew_of_two(counters, barriers, undo=()):
@@ -115,7 +115,7 @@ def crew_of_two(counters, barriers, undo=()):
         role = LEADS if number == 0 else 0
         parts.append(
             [
-                Work(fail_at, [fail_at.row(step=fails_at, counter=address(counter))]),
+                Batch(fail_at, [fail_at.row(step=fails_at, counter=address(counter))]),
                 *[barrier(role)] * barriers,
                 barrier(role | IS_LAST),
             ]

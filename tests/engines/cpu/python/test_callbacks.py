@@ -209,7 +209,7 @@ def test_whatever_is_returned_is_stored_as_nengo_does(kind, shape):
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_objects_that_lie_in_memory_in_another_way_are_left_to_python(kind, monkeypatch):
-    monkeypatch.setattr("nengo_jit.engines.cpu.python.tasks.KINDS", np.zeros(objects.N_KINDS, int))
+    monkeypatch.setattr("nengo_jit.engines.cpu.python.callee.KINDS", np.zeros(objects.N_KINDS, int))
     test_whatever_is_returned_is_stored_as_the_reference_engine_does(kind, "two")
 
 

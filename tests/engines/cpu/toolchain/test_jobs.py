@@ -13,7 +13,7 @@ from nengo_jit.engines.cpu.kernels.neurons import kernel_of
 from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, Signature, compilable, helper
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint
-from nengo_jit.engines.cpu.toolchain.jobs import job_for, receive, send, task_of
+from nengo_jit.engines.cpu.toolchain.jobs import job_for, receive, send, source_of
 from nengo_jit.neurons import formulas
 
 FACTOR = np.float32(2.5)
@@ -40,7 +40,7 @@ def recursive(n):
 
 def there(function, **options):
     """The task that arrives for a function."""
-    return task_of(job_for("name", function, Signature("name"), FLOAT64, ("nsz",)))
+    return source_of(job_for("name", function, Signature("name"), FLOAT64, ("nsz",)))
 
 
 def test_functions_do_the_same_there():

@@ -7,8 +7,8 @@ from unittest import mock
 
 import pytest
 
-from nengo_jit.engines.cpu.language.intrinsics import IS_X86
 from nengo_jit.engines.cpu.toolchain import target
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import IS_X86
 
 only_x86 = pytest.mark.skipif(not IS_X86, reason="the names are those of x86 processors")
 
@@ -74,7 +74,7 @@ def test_each_target_has_code_of_its_own(choose):
 SCRIPT = """
 import numpy as np
 from nengo_jit.engines.cpu.language.kernel import routine
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.engines.cpu.language.primitives import ENTRY, FLOAT64, n_lanes
 
 @routine()

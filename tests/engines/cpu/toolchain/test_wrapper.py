@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from nengo_jit.engines.cpu.language.intrinsics import WIDEST
 from nengo_jit.engines.cpu.language.kernel import Address, Own, kernel, routine, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
@@ -14,7 +13,8 @@ from nengo_jit.engines.cpu.language.primitives import (
     vector,
 )
 from nengo_jit.engines.cpu.toolchain import compiler
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import WIDEST
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY as NAME
 
 

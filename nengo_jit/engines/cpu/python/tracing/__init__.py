@@ -1,9 +1,9 @@
 """Python functions as tapes, for the kernel `nengo_jit.engines.cpu.python.tape_vm`."""
 
+from nengo_jit.engines.cpu.python.tracing.guards import Guards
 from nengo_jit.engines.cpu.python.tracing.interpreter import trace
 from nengo_jit.engines.cpu.python.tracing.observers import calls_are_observed
 from nengo_jit.engines.cpu.python.tracing.tracer import Traced
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported
-from nengo_jit.engines.cpu.python.tracing.watched import Watched
 
-__all__ = ["Traced", "Unsupported", "Watched", "calls_are_observed", "trace"]
+__all__ = ["Guards", "Traced", "Unsupported", "calls_are_observed", "trace"]

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.python.tracing.guards import MISSING
 from nengo_jit.engines.cpu.python.tracing.indexing import get_item, set_item
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, elements, iterate
 from nengo_jit.engines.cpu.python.tracing.operators import apply, check_nesting, compare, truth
@@ -28,7 +29,6 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     described,
     is_known,
 )
-from nengo_jit.engines.cpu.python.tracing.watched import MISSING
 
 IS_KNOWN_PYTHON = sys.version_info < (3, 14)
 IS_312, IS_313 = sys.version_info >= (3, 12), sys.version_info >= (3, 13)

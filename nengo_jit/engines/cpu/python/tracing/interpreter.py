@@ -19,6 +19,7 @@ from nengo_jit.engines.cpu.python.tracing.bytecode import (
     is_ours,
 )
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
+from nengo_jit.engines.cpu.python.tracing.guards import MISSING
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, attribute_of
 from nengo_jit.engines.cpu.python.tracing.operators import check_nesting, known
@@ -34,14 +35,13 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     is_known,
     reason_of,
 )
-from nengo_jit.engines.cpu.python.tracing.watched import MISSING
 
 LIST_METHODS = ("append", "extend", "insert", "pop", "reverse")
 SPECIAL = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 
 
 @dataclass
-class Method(Unknown):
+class BoundMethod(Unknown):
     """A method of a value, which is not called yet."""
 
     owner: Any
@@ -86,7 +86,7 @@ class Interpreter:
         if type(value) in (complex, bytes) or type(value) in np.sctypeDict.values():
             return value
         if type(value) is BuiltinFunctionType and isinstance(value.__self__, np.ndarray):
-            return Method(self.lift(value.__self__, name), value.__name__)
+            return BoundMethod(self.lift(value.__self__, name), value.__name__)
         kinds = (FunctionType, BuiltinFunctionType, ModuleType, type, np.ufunc, partial)
         if isinstance(value, (*kinds, FrozenObject, MethodType)):
             return value
@@ -132,7 +132,7 @@ class Interpreter:
                     f"calls `{function.__func__.__qualname__}`, a method of an object with a state"
                 )
             return self.call(function.__func__, (owner, *args), kwargs)
-        if isinstance(function, Method):
+        if isinstance(function, BoundMethod):
             return self._call_method(function.owner, function.name, args, kwargs)
         name = getattr(function, "__name__", type(function).__name__)
         return call_known(self.tracer, function, args, kwargs, name)
@@ -205,9 +205,9 @@ class Interpreter:
         if isinstance(owner, Array) and name in ATTRIBUTES:
             return attribute_of(self.tracer, owner, name)
         if isinstance(owner, (Array, Number, np.generic)) and name in METHODS:
-            return Method(owner, name)
+            return BoundMethod(owner, name)
         if isinstance(owner, list) and name in LIST_METHODS:
-            return Method(owner, name)
+            return BoundMethod(owner, name)
         if isinstance(owner, Array) and callable(getattr(np.ndarray, name, None)):
             raise Unsupported(f"calls the method `{name}` of {described(owner)}")
         if isinstance(owner, ModuleType):

@@ -16,6 +16,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.python import tape_vm as op
 from nengo_jit.engines.cpu.python.objects import ARRAY, KINDS
+from nengo_jit.engines.cpu.python.tracing.guards import Guards
 from nengo_jit.engines.cpu.python.tracing.tape import CONSTANTS, Memory, Tape, Writer
 from nengo_jit.engines.cpu.python.tracing.values import (
     MOST_NUMBERS,
@@ -27,7 +28,6 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     laid_out_as_of,
     reason_of,
 )
-from nengo_jit.engines.cpu.python.tracing.watched import Watched
 from nengo_jit.ir.memory import hold
 
 MOST_WAYS = 64
@@ -49,11 +49,11 @@ class Traced:
         What it computes.
     reasons : list of str
         Why it is called in Python all the same, for some values that it may meet.
-    watched : Watched
+    watched : Guards
         What it reads that may be rebound.
     """
 
-    def __init__(self, tape: Tape, reasons: list[str], watched: Watched):
+    def __init__(self, tape: Tape, reasons: list[str], watched: Guards):
         self.tape = tape
         self.reasons = reasons
         self.watched = watched
@@ -78,7 +78,7 @@ class Tracer:
     ----------
     writer : Writer
         What the function computes.
-    watched : Watched
+    watched : Guards
         What it reads that may be rebound.
     n_steps : int
         Instructions of the function that have been carried out, along all ways.
@@ -88,7 +88,7 @@ class Tracer:
         self._run = run
         self._own = {id(array): array for array in own}
         self.writer = Writer()
-        self.watched = Watched()
+        self.watched = Guards()
         self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
         self.n_steps = 0
         self._n_taken = 0  # decisions, along this way

@@ -13,12 +13,12 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.language.kernel import routine
-from nengo_jit.engines.cpu.language.primitives import FLOAT64, call, integers, reals
+from nengo_jit.engines.cpu.language.primitives import FLOAT64, call, float64s, int64s
 from nengo_jit.engines.cpu.python import call as field
 from nengo_jit.engines.cpu.python import callbacks
 from nengo_jit.engines.cpu.python import tape_vm as op
 from nengo_jit.engines.cpu.python.tracing import tracer
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.regions import CHECKED
 
 STAYS = "stays in Python from now on: it "
@@ -187,7 +187,7 @@ def test_what_is_computed_is_what_nengo_computes_if_tapes_are_wrong(make, wrong_
 def test_the_warning_names_the_function_the_step_and_both_values(wrong_tapes, caplog):
     _, plan, _ = simulate(node)
     (record,) = caplog.records
-    assert (record.name, record.levelno) == ("nengo_jit.engines.cpu.python.tasks", logging.WARNING)
+    assert (record.name, record.levelno) == ("nengo_jit.engines.cpu.python.callee", logging.WARNING)
     message = record.getMessage()
     assert "<Node 'twice'>" in message
     assert STAYS + "gave 2.002 when compiled and 0.004 in Python, in step 2." in message
@@ -279,10 +279,10 @@ def perform_and_write(memory, tape):
 
     The end of the tape's head has the address of: that of `perform`, that of the array, a count.
     """
-    row = integers(integers(tape, op.WIDTH)[op.WIDTH - 1], 3)
+    row = int64s(int64s(tape, op.WIDTH)[op.WIDTH - 1], 3)
     done = call(row[0], tape)
     row[2] += 1
-    reals(row[1], 1)[0] += row[2] % 2
+    float64s(row[1], 1)[0] += row[2] % 2
     return done
 
 

@@ -2,7 +2,7 @@
 
 A task also hears if Python does not do what the function's tape does. The function then stays in
 Python for good, with Python's value, and a warning says so; unless something has changed since the
-function was traced, see `nengo_jit.engines.cpu.python.tracing.watched`.
+function was traced, see `nengo_jit.engines.cpu.python.tracing.guards`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nengo_jit.engines.cpu.python.compare import compare
 from nengo_jit.engines.cpu.python.objects import KINDS
 from nengo_jit.engines.cpu.python.tape_vm import perform
 from nengo_jit.engines.cpu.python.tracing import Traced
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ KERNELS = {field.PERFORM: perform, field.COMPARE: compare}
 FOR_TAPES = [(kernel, FLOAT64) for kernel in KERNELS.values()]  # which nobody waits for
 
 
-class Task:
+class Callee:
     """A function, for kernels.
 
     Parameters
@@ -97,10 +97,10 @@ class Task:
         """Have the tape performed, if there is one, or Python called."""
         self.words[field.TAPE] = self.traced.tape.address if on and self.traced is not None else 0
 
-    def take_error(self) -> BaseException | None:
+    def fetch_error(self) -> BaseException | None:
         """What Python raised, if it did; it can be taken once."""
         path = self._take_path()
-        error = take_error(self.words)
+        error = fetch_error(self.words)
         # Ctrl-C says nothing about the tape.
         if path and isinstance(error, Exception) and self._is_to_blame():
             self._disprove(f"gave a value when compiled where Python raised {error!r}", path)
@@ -134,7 +134,7 @@ class Task:
         )
 
 
-def take_error(words: np.ndarray) -> BaseException | None:
+def fetch_error(words: np.ndarray) -> BaseException | None:
     """What Python raised in a task, as an exception that can be taken once; None if nothing."""
     places = slice(field.ERROR, field.LENGTH)
     parts = [ctypes.c_void_p(part) for part in words[places].tolist()]

@@ -9,8 +9,8 @@ from numba import types
 from numba.extending import models, register_model
 
 from nengo_jit.engines.cpu.language import primitives
-from nengo_jit.engines.cpu.language.checks import check
-from nengo_jit.engines.cpu.language.intrinsics import instruction
+from nengo_jit.engines.cpu.toolchain.llvm.checks import check
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import instruction
 from nengo_jit.engines.cpu.toolchain.target import has
 
 

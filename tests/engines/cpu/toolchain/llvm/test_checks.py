@@ -25,15 +25,15 @@ from nengo_jit.engines.cpu.language.primitives import (
     OUT_OF_BOUNDS,
     Memory,
     atomic_load,
-    bits_of,
     list_bits,
     load_lanes,
-    octets,
+    movemask,
     scratch,
     store_lanes,
+    uint8s,
     vector,
 )
-from nengo_jit.engines.cpu.toolchain.library import address_of
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.neurons.lif_rate import FORMULA as LIF_RATE
 from nengo_jit.regions import CHECKED, REGIONS
 
@@ -148,7 +148,7 @@ def use_scratch(memory: Memory, which: int, begin: int, n_bytes: int) -> int:
     """Write to so many bytes of scratch memory, from one on, and tell how many are set."""
     first = scratch(64)
     second = scratch(200)
-    values = octets((first if which == 1 else second) + begin, n_bytes)
+    values = uint8s((first if which == 1 else second) + begin, n_bytes)
     for i in range(values.size):
         values[i] = 1
     total = 0
@@ -176,7 +176,7 @@ def copy_lanes(memory: Memory, x: Address, y: Address, size: int) -> None:
 @kernel()
 def list_all_bits(memory: Memory, flags: Address, listed: Address, count: Address) -> int:
     """List the bytes that are set, and look at how many there are."""
-    list_bits(bits_of(flags), 0, listed)
+    list_bits(movemask(flags), 0, listed)
     return atomic_load(count)
 
 

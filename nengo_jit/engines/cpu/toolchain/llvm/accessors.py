@@ -12,8 +12,8 @@ from numba.core.cgutils import get_or_insert_function
 from numba.np.arrayobj import np_cfarray
 
 from nengo_jit.engines.cpu.language import primitives
-from nengo_jit.engines.cpu.language.checks import HEADER, check, mark_scratch, size_from
-from nengo_jit.engines.cpu.language.intrinsics import instruction
+from nengo_jit.engines.cpu.toolchain.llvm.checks import HEADER, check, mark_scratch, size_from
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import instruction
 from nengo_jit.regions import CHECKED
 
 
@@ -62,13 +62,13 @@ def _define_array(function: Callable[..., Any], number: Any, is_foreign: bool = 
     instruction(function)(definition)
 
 
-_define_array(primitives.integers, types.int64)
-_define_array(primitives.short_integers, types.int32)
-_define_array(primitives.octets, types.uint8)
-_define_array(primitives.reals, types.float64)
-_define_array(primitives.short_reals, types.float32)
-_define_array(primitives.foreign_integers, types.int64, is_foreign=True)
-_define_array(primitives.foreign_reals, types.float64, is_foreign=True)
+_define_array(primitives.int64s, types.int64)
+_define_array(primitives.int32s, types.int32)
+_define_array(primitives.uint8s, types.uint8)
+_define_array(primitives.float64s, types.float64)
+_define_array(primitives.float32s, types.float32)
+_define_array(primitives.foreign_int64s, types.int64, is_foreign=True)
+_define_array(primitives.foreign_float64s, types.float64, is_foreign=True)
 
 
 def _define_number(function: Callable[..., Any], number: Any) -> None:
@@ -84,9 +84,9 @@ def _define_number(function: Callable[..., Any], number: Any) -> None:
     instruction(function)(definition)
 
 
-_define_number(primitives.foreign_integer, types.int64)
-_define_number(primitives.foreign_short_integer, types.int32)
-_define_number(primitives.foreign_real, types.float64)
+_define_number(primitives.foreign_int64, types.int64)
+_define_number(primitives.foreign_int32, types.int32)
+_define_number(primitives.foreign_float64, types.float64)
 
 
 @instruction(primitives.atomic_add)
@@ -126,7 +126,7 @@ def _scratch(typingctx: Any, n_bytes: Any) -> Any:
     return types.int64(n_bytes), codegen
 
 
-@instruction(primitives.bits_of)
+@instruction(primitives.movemask)
 def _bits_of(typingctx: Any, flags: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         octets = ir.VectorType(ir.IntType(8), 64)
@@ -184,7 +184,7 @@ def _list_bits(typingctx: Any, bits: Any, first: Any, address: Any) -> Any:
     return types.none(types.int64, types.int64, types.int64), codegen
 
 
-@instruction(primitives.take_error)
+@instruction(primitives.fetch_error)
 def _take_error(typingctx: Any, kind: Any, value: Any, traceback: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         places = [check(context, builder, each, 1, 8) for each in args]

@@ -16,8 +16,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nengo_jit.engines.cpu.language.intrinsics import define
-from nengo_jit.engines.cpu.language.primitives import foreign_integers
+from nengo_jit.engines.cpu.language.primitives import foreign_int64s
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import define
 from nengo_jit.regions import ADDRESS, CHECKED, LENGTH, N_BYTES, READERS, SYMBOL, TABLE
 
 HEADER = 64  # bytes before scratch memory, which is aligned to as many
@@ -103,7 +103,7 @@ def _end_of_scratch(address):
     if not lowest <= address < lowest + REACH:
         return end
     for start in range(address // HEADER * HEADER, lowest + HEADER, -HEADER):
-        header = foreign_integers(start - MARK_AT, 2)
+        header = foreign_int64s(start - MARK_AT, 2)
         if header[0] == start ^ MARK and start + header[1] > address:
             end = max(end, start + header[1])
     return end
@@ -112,9 +112,9 @@ def _end_of_scratch(address):
 def _end_of(address):
     shared = _shared()
     _add_atomically(shared + 8 * READERS, 1)
-    table = foreign_integers(shared, LENGTH)[TABLE]
-    n = foreign_integers(table, 1)[0]
-    starts, ends = foreign_integers(table + 8, n), foreign_integers(table + 8 * (1 + n), n)
+    table = foreign_int64s(shared, LENGTH)[TABLE]
+    n = foreign_int64s(table, 1)[0]
+    starts, ends = foreign_int64s(table + 8, n), foreign_int64s(table + 8 * (1 + n), n)
     first, last = 0, n  # how many arrays start at the address or before
     while first < last:
         middle = (first + last) // 2
@@ -129,7 +129,7 @@ def _end_of(address):
 
 def _look_up(address, n, itemsize):
     if n < 0 or (n > 0 and n > (end_of(address) - address) // itemsize):
-        failed = foreign_integers(_shared(), LENGTH)
+        failed = foreign_int64s(_shared(), LENGTH)
         failed[ADDRESS], failed[N_BYTES] = address, n * itemsize
         raise IndexError("This memory is not known")
     return address
@@ -141,7 +141,7 @@ def _count_from(address, itemsize):
 
 def known_table(table, n_columns):
     """The address of a table of rows, if all of it is known; an error if not."""
-    n = foreign_integers(look_up(table, 1, 8), 1)[0]
+    n = foreign_int64s(look_up(table, 1, 8), 1)[0]
     return look_up(table, 1 + n * n_columns, 8)
 
 

@@ -11,21 +11,21 @@ from nengo_jit.engines.reference import ReferenceBackend
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import make_plan
-from nengo_jit.planner.fold import steady
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
-from nengo_jit.planner.passes import find_steady
+from nengo_jit.planner.invariant import invariant
+from nengo_jit.planner.passes import find_invariant
 
 
 def found(*operators):
     graph = dependency_graph(operators)
-    return steady(graph, operators_before(graph), topological_order(graph))
+    return invariant(graph, operators_before(graph), topological_order(graph))
 
 
 def signals(n, shape=3):
     return [Signal(np.ones(shape), name=f"{i}") for i in range(n)]
 
 
-def test_what_reads_constants_only_is_steady():
+def test_what_reads_constants_only_is_invariant():
     a, b, c, d = signals(4)
     ops = Copy(a, b), Reset(c), ElementwiseInc(a, b, c), Copy(c, d)
     assert found(*ops) == set(ops)
@@ -86,8 +86,8 @@ def model():
 
 
 def test_constant_nodes_are_folded_as_far_as_nothing_else_comes_in(model):
-    plan = make_plan(model, [find_steady])
-    written = {signal for op in plan.steady for signal in (*op.sets, *op.incs)}
+    plan = make_plan(model, [find_invariant])
+    written = {signal for op in plan.invariant for signal in (*op.sets, *op.incs)}
     assert len(written) == 2  # what is weighted, and the node
     (ens,) = (each for each in model.params if isinstance(each, nengo.Ensemble))
     assert model.sig[ens]["in"] not in written

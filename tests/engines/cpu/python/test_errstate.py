@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines.cpu.python.arithmetic import Arithmetic, settings_variable
+from nengo_jit.engines.cpu.python.errstate import ErrorState, settings_variable
 
 IS_NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 
@@ -16,7 +16,7 @@ IS_NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 @pytest.fixture(params=["variable", "none"])
 def arithmetic(request):
     """As it is found for this NumPy, and as for one that keeps its settings elsewhere."""
-    return Arithmetic(settings_variable() if request.param == "variable" else None)
+    return ErrorState(settings_variable() if request.param == "variable" else None)
 
 
 def test_numpys_variable_is_found():

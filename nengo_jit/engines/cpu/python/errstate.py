@@ -48,7 +48,7 @@ class Settings(NamedTuple):
     ignore_underflow: bool
 
 
-class Arithmetic:
+class ErrorState:
     """Calls functions with NumPy set as in a step.
 
     Parameters
@@ -94,4 +94,4 @@ class Arithmetic:
             variable.reset(token)
 
 
-ARITHMETIC = Arithmetic(settings_variable())
+ERRSTATE = ErrorState(settings_variable())

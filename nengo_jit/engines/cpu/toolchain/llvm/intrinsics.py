@@ -140,16 +140,16 @@ def _call_loop(
     return _at_address(types.none, [types.int64] * 4)
 
 
-@instruction(primitives.lowest_bit)
-def _lowest_bit(typingctx: Any, bits: Any) -> Any:
+@instruction(primitives.ctz)
+def _ctz(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), codegen
 
 
-@instruction(primitives.number_of_bits)
-def _number_of_bits(typingctx: Any, bits: Any) -> Any:
+@instruction(primitives.popcount)
+def _popcount(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
@@ -192,8 +192,8 @@ def _call_for_mxcsr(builder: Any, name: str, place: Any) -> None:
     _barrier(builder)
 
 
-@instruction(primitives.arithmetic)
-def _arithmetic(typingctx: Any) -> Any:
+@instruction(primitives.fp_control)
+def _fp_control(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not IS_X86:
             return ir.Constant(ir.IntType(64), 0)
@@ -204,8 +204,8 @@ def _arithmetic(typingctx: Any) -> Any:
     return types.int64(), codegen
 
 
-@instruction(primitives.set_arithmetic)
-def _set_arithmetic(typingctx: Any, bits: Any) -> Any:
+@instruction(primitives.set_fp_control)
+def _set_fp_control(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
             place = alloca_once(builder, ir.IntType(32))
@@ -241,7 +241,7 @@ def _define_without_vectors(function: Callable[..., Any], is_needed: Callable[[]
     instruction(function)(lambda typingctx: (types.none(), codegen))
 
 
-_define_without_vectors(primitives.one_by_one, lambda: True)
+_define_without_vectors(primitives.no_vectorize, lambda: True)
 # processors that compress bytes gather fast, too
 _define_without_vectors(primitives.gather_if_fast, lambda: not has("compressing bytes"))
 
@@ -287,12 +287,12 @@ def define_external(
     instruction(function)(definition)
 
 
-define_external(primitives.log_of_c, "log", types.float64, types.float64, is_builtin=False)
-define_external(primitives.exp_of_c, "exp", types.float64, types.float64, is_builtin=False)
-define_external(primitives.lock_python, "PyGILState_Ensure", types.int32)
-define_external(primitives.unlock_python, "PyGILState_Release", types.none, types.int32)
+define_external(primitives.libm_log, "log", types.float64, types.float64, is_builtin=False)
+define_external(primitives.libm_exp, "exp", types.float64, types.float64, is_builtin=False)
+define_external(primitives.acquire_gil, "PyGILState_Ensure", types.int32)
+define_external(primitives.release_gil, "PyGILState_Release", types.none, types.int32)
 define_external(primitives.call_object, "PyObject_CallNoArgs", types.int64, types.int64)
-define_external(primitives.drop_object, "Py_DecRef", types.none, types.int64)
+define_external(primitives.decref, "Py_DecRef", types.none, types.int64)
 define_external(
     primitives.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
 )
@@ -314,7 +314,7 @@ _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.
 def _nanoseconds():
     place = primitives.scratch(16)
     _clock_gettime(MONOTONIC, place)
-    parts = primitives.integers(place, 2)
+    parts = primitives.int64s(place, 2)
     return parts[0] * 1_000_000_000 + parts[1]
 
 
@@ -344,5 +344,5 @@ def _call_object_of_one(function, argument):
     _keep_object(argument)
     _give_to_tuple(arguments, 0, argument)
     result = _call_object_of_tuple(function, arguments)
-    primitives.drop_object(arguments)
+    primitives.decref(arguments)
     return result

@@ -9,7 +9,7 @@ import pytest
 from nengo.params import FrozenObject, NumberParam
 
 import nengo_jit
-from nengo_jit.engines.cpu.python.tracing.watched import Watched
+from nengo_jit.engines.cpu.python.tracing.guards import Guards
 
 
 def replaced_kwdefaults():
@@ -168,7 +168,7 @@ def test_changes_are_seen(run, case, within):
 
 def test_what_was_there_first_counts():
     namespace = {"gain": 1.0}
-    watched, other = Watched(), Watched()
+    watched, other = Guards(), Guards()
     watched.add_name(namespace, "gain")
     namespace["gain"] = 2.0
     watched.add_name(namespace, "gain")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit, types
 
-import nengo_jit.engines.cpu.language.elementary as compiled
+import nengo_jit.engines.cpu.toolchain.llvm.elementary as compiled
 from nengo_jit import scalar
 from nengo_jit.engines.cpu.language.primitives import compilable, use_widest_vectors
 from nengo_jit.engines.cpu.toolchain.compiler import define_helpers

@@ -14,7 +14,7 @@ from nengo_jit.planner.looks import touches
 STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 
 
-def steady(
+def invariant(
     graph: Graph, before: Graph, order: Sequence[Any], exposed: Collection[Signal] = ()
 ) -> frozenset[Any]:
     """Operators that an engine may carry out in its first step only.
@@ -49,7 +49,7 @@ def steady(
     suspects = list(found)
     while suspects:
         operator = suspects.pop()
-        if operator in found and not _is_steady(operator, before[operator], graph, found):
+        if operator in found and not _is_invariant(operator, before[operator], graph, found):
             found.remove(operator)
             suspects += graph[operator]
             for earlier in before[operator]:
@@ -58,8 +58,8 @@ def steady(
     return frozenset(found)
 
 
-def _is_steady(operator: Any, before: Sequence[Any], graph: Graph, others: set[Any]) -> bool:
-    """Whether an operator is steady if the others are."""
+def _is_invariant(operator: Any, before: Sequence[Any], graph: Graph, others: set[Any]) -> bool:
+    """Whether an operator is invariant if the others are."""
     if not all(each in others for each in before):
         return False
     written = (*operator.sets, *operator.incs)

@@ -1,4 +1,4 @@
-"""The library of machine code: on disk, so that nothing is compiled twice on a machine.
+"""The cache of machine code: on disk, so that nothing is compiled twice on a machine.
 
 A kernel is filed under the `fingerprint` of all that its code depends on: its function and what
 that calls, the type of the numbers, the compiler and the processor. So an entry never goes stale,
@@ -41,15 +41,15 @@ logger = logging.getLogger(__name__)
 
 # modules that machine code depends on, beside those that its functions come from
 COMPILER = (
-    "engines/cpu/language/accessors",
-    "engines/cpu/language/checks",
+    "engines/cpu/toolchain/llvm/accessors",
+    "engines/cpu/toolchain/llvm/checks",
     "engines/cpu/toolchain/compiler",
     "engines/cpu/toolchain/loader",
-    "engines/cpu/language/intrinsics",
-    "engines/cpu/language/simd",
+    "engines/cpu/toolchain/llvm/intrinsics",
+    "engines/cpu/toolchain/llvm/simd",
     "engines/cpu/toolchain/linker",
     "engines/cpu/language/primitives",
-    "engines/cpu/language/elementary",
+    "engines/cpu/toolchain/llvm/elementary",
     "engines/cpu/toolchain/target",
     "engines/cpu/toolchain/translation",
     "engines/cpu/toolchain/wrapper",
@@ -68,9 +68,9 @@ def address_of(kernel: Routine, dtype: np.dtype) -> Address:
         If it cannot be compiled.
     """
     name = name_of(kernel, np.dtype(dtype))
-    if name not in LIBRARY.addresses:
-        LIBRARY.load([(kernel, dtype)])
-    return Address(LIBRARY.addresses[name])
+    if name not in KERNELS.addresses:
+        KERNELS.load([(kernel, dtype)])
+    return Address(KERNELS.addresses[name])
 
 
 def load_kernels(kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = None) -> None:
@@ -88,8 +88,8 @@ def load_kernels(kernels: Iterable[tuple[Routine, np.dtype]], progress: Any = No
     CompilerError
         If one cannot be compiled.
     """
-    LIBRARY.load(kernels, progress)
-    LIBRARY.go_on()
+    KERNELS.load(kernels, progress)
+    KERNELS.go_on()
 
 
 def begin_to_load(kernels: Iterable[tuple[Routine, np.dtype]], turn: int = LIKELY) -> None:
@@ -102,7 +102,7 @@ def begin_to_load(kernels: Iterable[tuple[Routine, np.dtype]], turn: int = LIKEL
     turn : int
         See `nengo_jit.engines.cpu.toolchain.jobs.Job`.
     """
-    LIBRARY.begin(kernels, turn)
+    KERNELS.begin(kernels, turn)
 
 
 def are_ready(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
@@ -116,7 +116,7 @@ def are_ready(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
     kernels
         See `load_kernels`.
     """
-    return LIBRARY.has(kernels)
+    return KERNELS.has(kernels)
 
 
 def are_kept(kernels: Iterable[tuple[Routine, np.dtype]]) -> bool:
@@ -141,7 +141,7 @@ def name_of(kernel: Routine, dtype: np.dtype) -> str:
     return f"{kernel.name}-{key}"
 
 
-class Library:
+class KernelCache:
     """The machine code that this process has, and where it gets more from.
 
     Attributes
@@ -281,20 +281,20 @@ class Library:
             raise
 
 
-LIBRARY = Library()
+KERNELS = KernelCache()
 
 
 def _after_fork() -> None:
     """The processes that compile, and whoever holds the lock, are those of the parent."""
-    LIBRARY._lock = threading.RLock()
-    _of_parents.append(LIBRARY._workers)
-    LIBRARY._workers = None
+    KERNELS._lock = threading.RLock()
+    _of_parents.append(KERNELS._workers)
+    KERNELS._workers = None
 
 
 _of_parents: list[Any] = []  # not to be ended when nobody refers to them any more
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-atexit.register(LIBRARY.rest)
+atexit.register(KERNELS.rest)
 
 
 def _named(kernels: Iterable[tuple[Routine, np.dtype]]) -> Needed:

@@ -11,7 +11,7 @@ from typing import Any
 MISSING = object()
 
 
-class Watched:
+class Guards:
     """Names, variables, functions and classes, with what they were when they were added first.
 
     Arrays need not be watched: tapes read them where they are, and see for themselves that they
@@ -36,7 +36,7 @@ class Watched:
         """Watch the parts of a function, a `functools.partial` or a class."""
         self._objects.setdefault(id(value), (value, _parts(value)))
 
-    def update(self, other: Watched) -> None:
+    def update(self, other: Guards) -> None:
         """Watch all that another one watches, too."""
         self._names = {**other._names, **self._names}
         self._cells = {**other._cells, **self._cells}

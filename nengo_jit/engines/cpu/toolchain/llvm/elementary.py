@@ -43,7 +43,7 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.language.intrinsics import ONLY_FOR_KERNELS
+from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import ONLY_FOR_KERNELS
 
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
 OPTIONS |= ONLY_FOR_KERNELS

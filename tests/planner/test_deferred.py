@@ -19,9 +19,9 @@ from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import make_plan
+from nengo_jit.planner.deferred import deferred
 from nengo_jit.planner.graph import dependency_graph, operators_before, topological_order
-from nengo_jit.planner.passes import find_unread
-from nengo_jit.planner.unread import unread
+from nengo_jit.planner.passes import find_deferred
 
 DT = 0.001
 SIZE = 4
@@ -30,7 +30,7 @@ TIME = Signal(np.zeros(()), name="time")
 
 def found(*operators, recorded=()):
     graph = dependency_graph(operators)
-    return unread(graph, operators_before(graph), topological_order(graph), recorded)
+    return deferred(graph, operators_before(graph), topological_order(graph), recorded)
 
 
 def signals(n, shape=SIZE):
@@ -174,7 +174,7 @@ def test_on_the_cpu_engine_too(operators, runs, random):
     model = Model()
     model.operators += operators
     plan = CpuBackend().plan(model)
-    engines = [CpuEngine(each) for each in (plan, replace(plan, unread=frozenset()))]
+    engines = [CpuEngine(each) for each in (plan, replace(plan, deferred=frozenset()))]
     for engine in engines:
         engine.reset(0)
     assert_same_between_runs(*engines, runs, random)
@@ -187,14 +187,14 @@ def test_the_plan_says_what_is_left_out_and_until_when():
         probe = nengo.Probe(squares, synapse=0.01)
     model = Model()
     model.build(net)
-    plan = make_plan(model, [find_unread])
-    assert {signal for op in plan.unread for signal in op.sets} > {model.sig[array.output]["in"]}
-    assert not {signal.base for op in plan.unread for signal in op.sets} & {
+    plan = make_plan(model, [find_deferred])
+    assert {signal for op in plan.deferred for signal in op.sets} > {model.sig[array.output]["in"]}
+    assert not {signal.base for op in plan.deferred for signal in op.sets} & {
         model.sig[squares]["in"],
         model.sig[probe]["in"],
     }
     last = str(plan).splitlines()[-1]
-    assert last.startswith(f"only when somebody looks: {len(plan.unread)} operators, ")
+    assert last.startswith(f"only when somebody looks: {len(plan.deferred)} operators, ")
     assert "<Node 'output'>.in" in last
 
 
@@ -202,9 +202,9 @@ def test_a_plan_in_which_all_is_read_says_nothing_and_a_long_list_is_cut():
     model = Model()
     x, *others = signals(6)
     model.add_op(SimProbe(x))
-    assert "at the end" not in str(make_plan(model, [find_unread]))
+    assert "at the end" not in str(make_plan(model, [find_deferred]))
     for other in others:
         model.add_op(Copy(x, other))
-    assert str(make_plan(model, [find_unread])).endswith(
+    assert str(make_plan(model, [find_deferred])).endswith(
         "only when somebody looks: 5 operators, since nothing else reads 1, 2, 3, 2 more"
     )

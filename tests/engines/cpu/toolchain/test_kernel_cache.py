@@ -17,9 +17,9 @@ from nengo_jit.builder.signal import address as start
 from nengo_jit.engines.cpu.kernels import neurons, rates
 from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.kernel import routine
-from nengo_jit.engines.cpu.language.primitives import ENTRY, OUT_OF_BOUNDS, STOPPED, reals
+from nengo_jit.engines.cpu.language.primitives import ENTRY, OUT_OF_BOUNDS, STOPPED, float64s
 from nengo_jit.engines.cpu.program import team
-from nengo_jit.engines.cpu.toolchain import compiler, library
+from nengo_jit.engines.cpu.toolchain import compiler, kernel_cache
 from nengo_jit.engines.cpu.toolchain.cache.entry import pack
 from nengo_jit.engines.cpu.toolchain.cache.folder import UNFINISHED, Folder
 from nengo_jit.engines.cpu.toolchain.cache.locks import FOLDER
@@ -31,7 +31,7 @@ from nengo_jit.neurons import formulas
 from nengo_jit.regions import CHECKED, KERNEL, REGIONS
 
 only_linux = pytest.mark.skipif(
-    not library.IS_LINKED_HERE, reason="other platforms let LLVM put code into memory"
+    not kernel_cache.IS_LINKED_HERE, reason="other platforms let LLVM put code into memory"
 )
 FLOAT64 = np.dtype(np.float64)
 POWERS = (1.0, 0.5, 0.25, 3.0)  # more than fits into an instruction
@@ -40,7 +40,7 @@ POWERS = (1.0, 0.5, 0.25, 3.0)  # more than fits into an instruction
 @routine()
 def with_everything(memory, address):
     """Constants, a table of them, functions of the C library, and an error."""
-    values = reals(address, 4)
+    values = float64s(address, 4)
     if values[0] < 0.0:
         raise ValueError("negative")
     total = 0.0
@@ -60,7 +60,7 @@ def run(address, values):
 
 def forget():
     """Forget all machine code, as if this process had just begun."""
-    library.LIBRARY.addresses.clear()
+    kernel_cache.KERNELS.addresses.clear()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NENGO_JIT_CACHE_DIR", str(tmp_path / "cache"))
     forget()
     yield tmp_path / "cache"
-    library.LIBRARY.rest()
+    kernel_cache.KERNELS.rest()
     forget()
 
 
@@ -92,7 +92,7 @@ def test_images_do_what_the_function_does():
 
 
 def test_llvm_loads_object_files_where_there_are_no_images():
-    check(library.load_object(compiled()))
+    check(kernel_cache.load_object(compiled()))
 
 
 @only_linux
@@ -123,39 +123,41 @@ def no_workers(folder):
 
 
 def test_a_kernel_is_compiled_once(cache, monkeypatch):
-    check(library.address_of(with_everything, FLOAT64))
-    assert [each.name for each in entries(cache)] == [library.name_of(with_everything, FLOAT64)]
+    check(kernel_cache.address_of(with_everything, FLOAT64))
+    assert [each.name for each in entries(cache)] == [
+        kernel_cache.name_of(with_everything, FLOAT64)
+    ]
     forget()
-    monkeypatch.setattr(library, "Workers", no_workers)
-    check(library.address_of(with_everything, FLOAT64))
+    monkeypatch.setattr(kernel_cache, "Workers", no_workers)
+    check(kernel_cache.address_of(with_everything, FLOAT64))
 
 
 def test_precisions_are_kept_apart(cache):
-    library.load_kernels([(with_everything, np.dtype(dtype)) for dtype in "fd"])
+    kernel_cache.load_kernels([(with_everything, np.dtype(dtype)) for dtype in "fd"])
     assert len(entries(cache)) == 2
 
 
 def test_without_a_place_to_keep_code_it_still_runs(tmp_path, cache, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NENGO_JIT_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
 
 
 def test_without_room_to_keep_code_it_still_runs(cache, monkeypatch):
     monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert entries(cache) == []
 
 
 def test_a_limit_that_is_no_number_is_said_once_though_nothing_is_compiled(
     cache, compiling, caplog, monkeypatch
 ):
-    library.load_kernels([(with_everything, FLOAT64)])
+    kernel_cache.load_kernels([(with_everything, FLOAT64)])
     del compiling[:]
     monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "abc")
     for _ in range(2):
         forget()
-        library.load_kernels([(with_everything, FLOAT64)])
+        kernel_cache.load_kernels([(with_everything, FLOAT64)])
     assert compiling == [] and len(caplog.records) == 1
     assert "must be a number of megabytes, not 'abc'" in caplog.text
 
@@ -163,12 +165,12 @@ def test_a_limit_that_is_no_number_is_said_once_though_nothing_is_compiled(
 def test_what_is_kept_can_be_asked(cache, monkeypatch):
     kernels = [(with_everything, FLOAT64)]
     monkeypatch.setenv("NENGO_JIT_CACHE_SIZE", "0")
-    library.load_kernels(kernels)
-    assert not library.are_kept(kernels)
+    kernel_cache.load_kernels(kernels)
+    assert not kernel_cache.are_kept(kernels)
     monkeypatch.delenv("NENGO_JIT_CACHE_SIZE")
     forget()
-    library.load_kernels(kernels)
-    assert library.are_kept(kernels)
+    kernel_cache.load_kernels(kernels)
+    assert kernel_cache.are_kept(kernels)
 
 
 def test_progress_is_told_of_each_kernel(cache):
@@ -180,7 +182,7 @@ def test_progress_is_told_of_each_kernel(cache):
 
     for _ in range(2):
         progress = Progress()
-        library.load_kernels([(with_everything, FLOAT64)], progress)
+        kernel_cache.load_kernels([(with_everything, FLOAT64)], progress)
         assert (progress.max_steps, progress.n_steps) == (1, 1)
 
 
@@ -188,7 +190,7 @@ def test_progress_is_told_of_each_kernel(cache):
 def content(tmp_path_factory):
     """The machine code, as the library keeps it."""
     content = compiled()
-    return link(content, ENTRY_NAME).to_bytes() if library.IS_LINKED_HERE else content
+    return link(content, ENTRY_NAME).to_bytes() if kernel_cache.IS_LINKED_HERE else content
 
 
 @pytest.fixture
@@ -207,11 +209,11 @@ def compiling(cache, content, monkeypatch):
         def _hire(self):
             pass
 
-    monkeypatch.setattr(library, "Workers", AtOnce)
+    monkeypatch.setattr(kernel_cache, "Workers", AtOnce)
     return names
 
 
-NAME = library.name_of(with_everything, FLOAT64)
+NAME = kernel_cache.name_of(with_everything, FLOAT64)
 KINDS = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "one bit": lambda path: path.write_bytes(path.read_bytes()[:-9] + b"\xff" * 9),
@@ -226,14 +228,14 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_entries_are_compiled_again(cache, compiling, caplog, kind):
     caplog.set_level(logging.WARNING)
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     KINDS[kind](cache / NAME)
     forget()
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert compiling == [NAME] * 2
     assert len(caplog.records) == 1 and NAME in caplog.text
     forget()
-    check(library.address_of(with_everything, FLOAT64))  # it has been replaced
+    check(kernel_cache.address_of(with_everything, FLOAT64))  # it has been replaced
     assert compiling == [NAME] * 2 and len(caplog.records) == 1
     assert [path.name for path in cache.iterdir()] == [NAME]
 
@@ -244,19 +246,19 @@ def test_what_is_of_another_version_or_processor_is_refused_and_replaced(
 ):
     """It has another name. In our entry's place it is noticed."""
     with monkeypatch.context() as patched:
-        patched.setattr(library, what, lambda *package: other)
-        for cached in (library.name_of, library._compiler):
+        patched.setattr(kernel_cache, what, lambda *package: other)
+        for cached in (kernel_cache.name_of, kernel_cache._compiler):
             cached.cache_clear()
-        name = library.name_of(with_everything, FLOAT64)
-    library.name_of.cache_clear()
-    library._compiler.cache_clear()
-    assert name != NAME == library.name_of(with_everything, FLOAT64)
+        name = kernel_cache.name_of(with_everything, FLOAT64)
+    kernel_cache.name_of.cache_clear()
+    kernel_cache._compiler.cache_clear()
+    assert name != NAME == kernel_cache.name_of(with_everything, FLOAT64)
     cache.mkdir(0o700)
     planted = pack(name, b"of another", {})
     for each in (name, NAME):
         (cache / each).write_bytes(planted)
         (cache / each).chmod(0o600)
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert compiling == [NAME] and len(caplog.records) == 1 and "another kernel" in caplog.text
     assert Folder(cache).read(NAME) == content
     assert (cache / name).read_bytes() == planted
@@ -264,12 +266,12 @@ def test_what_is_of_another_version_or_processor_is_refused_and_replaced(
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_a_folder_that_others_can_write_to_is_not_used(cache, compiling, caplog):
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     cache.chmod(0o777)
     planted = pack(NAME, b"planted", {})
     (cache / NAME).write_bytes(planted)
     forget()
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert compiling == [NAME] * 2
     assert "others can write" in caplog.text
     assert (cache / NAME).read_bytes() == planted
@@ -280,20 +282,20 @@ def test_the_shared_cache_is_looked_up_first_and_never_written(
 ):
     shared = Folder(tmp_path / "shared")
     monkeypatch.setenv("NENGO_JIT_SHARED_CACHE_DIR", str(shared.path))
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert compiling == [NAME] and not shared.path.exists()
 
     shared.write(NAME, content, {})
     os.utime(shared.path / NAME, (0, 0))
     (cache / NAME).write_bytes(b"damaged")
     forget()
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert compiling == [NAME] and (cache / NAME).read_bytes() == b"damaged"
     assert (shared.path / NAME).stat().st_mtime == 0
 
     (shared.path / NAME).write_bytes(b"damaged")
     forget()
-    check(library.address_of(with_everything, FLOAT64))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert compiling == [NAME] * 2
     assert (shared.path / NAME).read_bytes() == b"damaged"
     assert Folder(cache).read(NAME) == content
@@ -302,8 +304,8 @@ def test_the_shared_cache_is_looked_up_first_and_never_written(
 def test_an_entry_that_is_looked_at_twice_is_warned_of_once(cache, compiling, caplog):
     cache.mkdir(0o700)
     (cache / NAME).write_bytes(b"damaged")
-    library.begin_to_load([(with_everything, FLOAT64)])
-    check(library.address_of(with_everything, FLOAT64))
+    kernel_cache.begin_to_load([(with_everything, FLOAT64)])
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     assert len(caplog.records) == 1 and compiling == [NAME]
 
 
@@ -315,26 +317,26 @@ def test_how_helpers_are_compiled_is_part_of_the_name(monkeypatch):
     names = []
     for options in ({}, {"fastmath": {"nsz", "contract"}}, {"fastmath": {"contract", "nsz"}}):
         monkeypatch.setitem(primitives.HELPERS, helping, options)
-        library.name_of.cache_clear()
-        names.append(library.name_of(uses_it, FLOAT64))
+        kernel_cache.name_of.cache_clear()
+        names.append(kernel_cache.name_of(uses_it, FLOAT64))
     monkeypatch.setitem(primitives.FORMULAS, helping, False)
-    library.name_of.cache_clear()
-    names.append(library.name_of(uses_it, FLOAT64))
+    kernel_cache.name_of.cache_clear()
+    names.append(kernel_cache.name_of(uses_it, FLOAT64))
     assert names[0] != names[1] == names[2] != names[3]
 
 
 def test_use_is_noted_in_the_users_cache(cache, compiling):
-    library.address_of(with_everything, FLOAT64)
+    kernel_cache.address_of(with_everything, FLOAT64)
     os.utime(cache / NAME, (0, 0))
     forget()
-    library.address_of(with_everything, FLOAT64)
+    kernel_cache.address_of(with_everything, FLOAT64)
     assert (cache / NAME).stat().st_mtime > 1e9
 
 
 def test_what_begins_early_is_there_later(cache):
-    library.begin_to_load([(with_everything, FLOAT64)])
-    check(library.address_of(with_everything, FLOAT64))
-    library.begin_to_load([(with_everything, FLOAT64)])
+    kernel_cache.begin_to_load([(with_everything, FLOAT64)])
+    check(kernel_cache.address_of(with_everything, FLOAT64))
+    kernel_cache.begin_to_load([(with_everything, FLOAT64)])
 
 
 def wait_for(condition):
@@ -347,27 +349,27 @@ def wait_for(condition):
 
 def test_nobody_waits_for_what_can_wait(cache):
     kernels = [(with_everything, FLOAT64)]
-    assert not library.are_ready(kernels)
-    assert library.LIBRARY._workers is None  # others may be waited for
-    library.load_kernels([])
-    wait_for(lambda: library.are_ready(kernels))
-    check(library.address_of(with_everything, FLOAT64))
+    assert not kernel_cache.are_ready(kernels)
+    assert kernel_cache.KERNELS._workers is None  # others may be waited for
+    kernel_cache.load_kernels([])
+    wait_for(lambda: kernel_cache.are_ready(kernels))
+    check(kernel_cache.address_of(with_everything, FLOAT64))
     forget()
-    assert library.are_ready(kernels)
+    assert kernel_cache.are_ready(kernels)
 
 
 def test_whoever_cannot_wait_waits_for_what_others_do_not(cache):
     kernels = [(with_everything, FLOAT64)]
-    library.are_ready(kernels)
-    library.load_kernels([])
-    check(library.address_of(with_everything, FLOAT64))
-    assert library.are_ready(kernels)
+    kernel_cache.are_ready(kernels)
+    kernel_cache.load_kernels([])
+    check(kernel_cache.address_of(with_everything, FLOAT64))
+    assert kernel_cache.are_ready(kernels)
 
 
 def test_another_thread_that_compiles_is_not_waited_for(cache):
     kernels = [(with_everything, FLOAT64)]
-    with ThreadPoolExecutor(1) as thread, library.LIBRARY._lock:
-        assert not thread.submit(library.are_ready, kernels).result()
+    with ThreadPoolExecutor(1) as thread, kernel_cache.KERNELS._lock:
+        assert not thread.submit(kernel_cache.are_ready, kernels).result()
 
 
 @routine()
@@ -377,25 +379,25 @@ def does_not_compile(memory, table):
 
 def test_what_cannot_be_compiled_is_told_of_once_and_not_tried_again(cache, caplog):
     kernels = [(does_not_compile, FLOAT64)]
-    assert not library.are_ready(kernels)
-    library.load_kernels([])
-    wait_for(lambda: library.are_ready(kernels) or caplog.records)
+    assert not kernel_cache.are_ready(kernels)
+    kernel_cache.load_kernels([])
+    wait_for(lambda: kernel_cache.are_ready(kernels) or caplog.records)
     assert "no_such_attribute" in caplog.text
     for _ in range(2):
-        library.load_kernels([])
-        assert not library.LIBRARY._later
-        assert not library.are_ready(kernels)
+        kernel_cache.load_kernels([])
+        assert not kernel_cache.KERNELS._later
+        assert not kernel_cache.are_ready(kernels)
     assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("formula", formulas(), ids=lambda formula: formula.name)
 def test_names_do_not_depend_on_what_was_used_before(formula, monkeypatch):
     for each in filter(None, (neurons.kernel_of(formula), rates.kernel_of(formula))):
-        name = library.name_of.__wrapped__(each, FLOAT64)
+        name = kernel_cache.name_of.__wrapped__(each, FLOAT64)
         own = {key: primitives.FORMULAS[key] for key in (formula.step, formula.rate) if key}
         with monkeypatch.context() as patch:
             patch.setattr(primitives, "FORMULAS", own)
-            assert library.name_of.__wrapped__(each, FLOAT64) == name
+            assert kernel_cache.name_of.__wrapped__(each, FLOAT64) == name
 
 
 def test_all_that_code_is_made_with_is_part_of_its_name():
@@ -410,12 +412,12 @@ def test_all_that_code_is_made_with_is_part_of_its_name():
     packages = {name: list(sys.modules[name].__path__) for name in PACKAGES}
     begin = START.format(path=sys.path, packages=packages).replace("os.dup2(2, 1)", "")
     imported = set(in_a_process(begin.partition("from nengo_jit")[0] + script).split())
-    assert imported - {"engines/cpu/toolchain/fingerprint", "scalar"} == set(library.COMPILER)
+    assert imported - {"engines/cpu/toolchain/fingerprint", "scalar"} == set(kernel_cache.COMPILER)
 
 
 def test_a_missing_source_is_named(monkeypatch):
     with pytest.raises(ImportError, match="no_such_module"):
-        library._source("no_such_module")
+        kernel_cache._source("no_such_module")
 
 
 def test_sources_are_read_from_archives(tmp_path):
@@ -425,13 +427,13 @@ def test_sources_are_read_from_archives(tmp_path):
         for path in (root / "nengo_jit").rglob("*.py"):
             file.write(path, path.relative_to(root))
     script = (
-        "import nengo_jit, nengo_jit.engines.cpu.toolchain.library as library\n"
+        "import nengo_jit, nengo_jit.engines.cpu.toolchain.kernel_cache as kernel_cache\n"
         "from nengo_jit.engines.cpu.program.team import run\n"
         "assert '.zip' in nengo_jit.__file__\n"
-        "print(library.name_of(run, library.np.dtype(float)))"
+        "print(kernel_cache.name_of(run, kernel_cache.np.dtype(float)))"
     )
     output = in_a_process(script, PYTHONPATH=str(archive))
-    assert output == library.name_of(team.run, FLOAT64)
+    assert output == kernel_cache.name_of(team.run, FLOAT64)
 
 
 def in_a_process(script, **environment):

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from nengo_jit.ir.signal import Signal
-from nengo_jit.planner.fold import is_stateless, sets_all
 from nengo_jit.planner.graph import Graph, overlap
+from nengo_jit.planner.invariant import is_stateless, sets_all
 from nengo_jit.planner.looks import touches
 
 
-def unread(
+def deferred(
     graph: Graph,
     before: Graph,
     order: Sequence[Any],

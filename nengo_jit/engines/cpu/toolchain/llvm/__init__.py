@@ -1,0 +1,1 @@
+"""What the primitives of kernels are in LLVM's language, for Numba."""
