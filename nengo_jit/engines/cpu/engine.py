@@ -188,6 +188,7 @@ class CpuEngine(Engine):
 
     def rewind(self) -> None:
         self._has_begun = False
+        self._lowering.forget()
         if self._lowering.assumptions.outdated():
             self._request_assembly()
         if self.is_running:
@@ -324,6 +325,7 @@ class CpuEngine(Engine):
                     self.settle()
                     self._has_settled.set()
         if failed is not None:
+            self._lowering.forget()  # what the step that failed has noted
             self._raise_error(failed)
         return n_done
 
@@ -375,6 +377,7 @@ class CpuEngine(Engine):
         """Run the programs; returns how many steps are done, and the one that failed, if any."""
         n_done = 0
         if not self._has_begun and n_steps > 0:
+            self._lowering.forget()
             if self._first is not self._later:
                 status, n_done = self._first.run(1), self._first.n_done
                 if status:

@@ -14,11 +14,25 @@ from nengo_jit.engines.cpu.language.kernel import (
     Distance,
     Factor,
     In,
+    InOut,
     Out,
     RowsOf,
     kernel,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, use_widest_vectors, vector
+from nengo_jit.engines.cpu.language.primitives import (
+    Memory,
+    helper,
+    int64s,
+    use_widest_vectors,
+    vector,
+)
+
+# The record of a product that is kept, see `held.py`: where each of its words stands
+WORDS = 8
+TO_DO, ON_PATH, STEPS, MOST_STEPS, DECAY, VELOCITY, RESULTS, FIRST = range(WORDS)
+# What there is to do: nothing is known any more; compute ``A x``; or that and ``A v``, too; let
+# both make a step along the path; or nothing, since x is the same.
+FORGOTTEN, COMPUTE, BOTH, ADVANCE, KEEP = range(5)
 
 
 @helper(forceinline=True)
@@ -72,6 +86,29 @@ def multiply_columns(memory, a, b, x, y, n, m, distance):
         j += 1
 
 
+@helper(forceinline=True)
+def multiply_columns_held(memory, a, b, x, y, n, m, distance, record):
+    """As `multiply_columns`, or what there is to do instead if the product is kept."""
+    to_do = FORGOTTEN if record == 0 else int64s(record, WORDS)[TO_DO]
+    if to_do == KEEP:
+        return
+    if to_do < ADVANCE:
+        multiply_columns(memory, a, b, x, y, n, m, distance)
+    if to_do < BOTH:
+        return
+    words, total = int64s(record, WORDS), vector(memory, y, n)
+    place, decay = words[RESULTS] + (y - words[FIRST]), vector(memory, words[DECAY], 1)[0]
+    velocity = vector(memory, place, n)
+    if to_do == BOTH:
+        begin, rest = vector(memory, b, n), decay / decay - decay
+        for i in range(n):
+            velocity[i] = begin[i] * rest
+        multiply_columns(memory, a, place, words[VELOCITY], place, n, m, distance)
+    else:
+        for i in range(n):
+            total[i] = decay * total[i] + velocity[i]
+
+
 @kernel()
 def dot_columns(
     memory: Memory,
@@ -82,13 +119,15 @@ def dot_columns(
     n: Count,
     m: Factor,
     distance: int,
+    record: Address,
 ) -> None:
     """``y = begin + A.dot(x)`` for a matrix with m columns, which are few; y may be its beginning.
 
-    The matrix is stored column by column, ``distance`` bytes from one to the next.
+    The matrix is stored column by column, ``distance`` bytes from one to the next. If the product
+    is kept, which is in y itself, it has a record; see `held.py`.
     """
     use_widest_vectors()
-    multiply_columns(memory, columns, begin, x, y, n, m, distance)
+    multiply_columns_held(memory, columns, begin, x, y, n, m, distance, record)
 
 
 @kernel(reassociate=True)
@@ -109,6 +148,51 @@ def dot_rows(
         for j in range(1, m):
             total += row[j] * factors[j]
         sums[i] += total
+
+
+@helper(forceinline=True)
+def dot(row, factors):
+    """The product of two vectors, which are not empty."""
+    total = row[0] * factors[0]
+    for j in range(1, row.size):
+        total += row[j] * factors[j]
+    return total
+
+
+@kernel(reassociate=True)
+def dot_rows_held(
+    memory: Memory,
+    matrix: RowsOf,
+    x: Address,
+    products: InOut,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: Distance,
+    record: Address,
+) -> None:
+    """As `dot_rows`, for products that are kept, by their record; see `held.py`."""
+    use_widest_vectors()
+    words, factors = int64s(record, WORDS), vector(memory, x, m)
+    kept, sums, to_do = vector(memory, products, n), vector(memory, y, n), words[TO_DO]
+    if to_do < BOTH:
+        for i in range(n):
+            kept[i] = dot(vector(memory, matrix + i * distance, m), factors)
+    elif to_do != KEEP:
+        velocity = vector(memory, words[RESULTS] + (products - words[FIRST]), n)
+        changes, decay = vector(memory, words[VELOCITY], m), vector(memory, words[DECAY], 1)[0]
+        are_finite = True
+        for i in range(n if to_do == ADVANCE else 0):
+            kept[i] = decay * kept[i] + velocity[i]
+            are_finite &= velocity[i] - velocity[i] == 0
+        for i in range(n if to_do == BOTH or not are_finite else 0):
+            row = vector(memory, matrix + i * distance, m)
+            if to_do == BOTH:
+                velocity[i] = dot(row, changes)
+            if to_do == BOTH or velocity[i] - velocity[i] != 0:
+                kept[i] = dot(row, factors)
+    for i in range(n):
+        sums[i] += kept[i]
 
 
 @kernel(reassociate=True)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_strided
+from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_held, dot_strided
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
+from nengo_jit.engines.cpu.kernels.held import hold
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.kernel import Address, offset, start
@@ -96,7 +97,23 @@ def _lower_product(
             for first, count, listed in lists_of(operator.X)
         ]
     if strategy is Strategy.COLUMNS:
-        return [dot_columns.row(**factors_of(operator, lowering), y=start(y), n=n)]
+        before, record = held_columns(operator, lowering)
+        factors = factors_of(operator, lowering)
+        return [*before, dot_columns.row(**factors, record=record, y=start(y), n=n)]
+    if strategy is Strategy.ROWS and operator in lowering.fusion.held:
+        products = lowering.arena.buffer(n, lowering.dtype)
+        held = hold(operator, products, lowering)
+        row = dot_rows_held.row(
+            matrix=start(a),
+            x=start(x),
+            products=start(products),
+            y=start(y),
+            n=n,
+            m=m,
+            distance=a.strides[0],
+            record=held.record,
+        )
+        return [held.notice, row]
     if strategy is Strategy.ROWS:
         row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
         return [row]
@@ -116,6 +133,15 @@ def _lower_product(
         work=start(lowering.arena.buffer(m, lowering.dtype)),
     )
     return [row]
+
+
+def held_columns(operator: DotInc, lowering: Lowering) -> tuple[Lowered, Address]:
+    """What comes before a product by columns, and its record, if it is kept where its sum is."""
+    if operator not in lowering.fusion.held:
+        return [], Address(0)
+    lowering.delayed.add(operator.Y.base)
+    held = hold(operator, lowering.array(operator.Y).reshape(-1), lowering)
+    return [held.notice], held.record
 
 
 def factors_of(operator: DotInc, lowering: Lowering) -> dict[str, Any]:

@@ -199,6 +199,14 @@ def _linear_step(synapse: LinearFilter, dt: float, order: int) -> Any:
     return step_of(synapse, (2,), dt, np.zeros((order, 2)))
 
 
+def decay_of(operator: SimProcess, lowering: Lowering) -> float | None:
+    """What the output of a lowpass filter is multiplied by in a step; None for other processes."""
+    if type(operator.process) not in SYNAPSES or "X" not in operator.state:
+        return None
+    step = _linear_step(operator.process, lowering.dt, len(lowering.array(operator.state["X"])))
+    return float(step.a) if isinstance(step, LinearFilter.OneX) else None
+
+
 def step_of(synapse: LinearFilter, shape: tuple[int, ...], dt: float, state: np.ndarray) -> Any:
     """The step that a filter makes; None if it refuses to, as it then will in Python."""
     try:

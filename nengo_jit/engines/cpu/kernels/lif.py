@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.dense import multiply_columns
+from nengo_jit.engines.cpu.kernels.dense import multiply_columns_held
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
 from nengo_jit.engines.cpu.language.kernel import Address, BytesOf, Count, In, InOut, Out, kernel
 from nengo_jit.engines.cpu.language.primitives import (
@@ -101,7 +101,7 @@ def advance(memory, rows):
             row = rows[r]
             begin, size = done * p.itemsize, min(row.n - done, TOGETHER)
             if row.m > 0:
-                multiply_columns(
+                multiply_columns_held(
                     memory,
                     row.columns + begin,
                     row.begin + begin,
@@ -110,6 +110,7 @@ def advance(memory, rows):
                     size,
                     row.m,
                     row.distance,
+                    row.record,
                 )
             n += size
             done += size
@@ -195,6 +196,7 @@ def lif(
     x: Address,
     m: int,
     distance: int,
+    record: Address,
     currents: Out,
     output: Out,
     voltages: InOut,

@@ -18,7 +18,7 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.kernels.dot import factors_of
+from nengo_jit.engines.cpu.kernels.dot import factors_of, held_columns
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.kernel import (
@@ -192,8 +192,9 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     flags = lowering.populations.flags[operator.output]
     if formula is LIF:
         voltages, refractory_times = states
+        before, currents = _currents(operator, lowering)
         row = lif.row(
-            **_currents(operator, lowering),
+            **currents,
             currents=current,
             output=output,
             voltages=voltages,
@@ -203,7 +204,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
         )
     else:
-        used = kernel_of(formula)
+        before, used = [], kernel_of(formula)
         assert used is not None
         drawing: dict[str, Any] = {}
         if formula.random is not None:
@@ -217,7 +218,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
             **drawing,
         )
-    lowered = [row]
+    lowered = [*before, row]
     if operator.output in lowering.fusion.listed:
         if formula is not LIF:
             lowered.append(flag_spikes.row(output=output, flags=flags, n=n))
@@ -225,10 +226,14 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     return lowered
 
 
-def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
-    """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
+def _currents(operator: SimNeurons, lowering: Lowering) -> tuple[Lowered, dict[str, Any]]:
+    """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing.
+
+    And what comes before it.
+    """
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        return factors_of(product, lowering)
-    J = lowering.address(operator.J)
-    return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
+        before, record = held_columns(product, lowering)
+        return before, {**factors_of(product, lowering), "record": record}
+    J, nothing = lowering.address(operator.J), Address(0)
+    return [], {"columns": J, "begin": J, "x": nothing, "m": 0, "distance": 0, "record": nothing}

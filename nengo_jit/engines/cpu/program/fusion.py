@@ -19,7 +19,12 @@ import numpy as np
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
+from nengo_jit.engines.cpu.program.products import (
+    Strategy,
+    as_matrix,
+    is_worth_holding,
+    strategy_of,
+)
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
@@ -75,6 +80,8 @@ class Fusion:
         Products that copy the result of another one, which is equal.
     strategies : mapping of (Operator, Strategy)
         How each product is computed.
+    held : frozenset of Operator
+        Products of constant matrices that are kept for as long as the vector is the same.
     listed : frozenset of Signal
         Outputs of spiking neurons whose kernels list those that spiked.
     searched : frozenset of Signal
@@ -85,6 +92,7 @@ class Fusion:
     fused_into: Mapping[Any, Fused]
     duplicate_of: Mapping[Any, Any]
     strategies: Mapping[Any, Strategy]
+    held: frozenset[Any]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
@@ -168,6 +176,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
         strategies=strategies,
+        held=frozenset(_held_products(plan, strategies, with_bias, facts)),
         listed=frozenset(spiking - searched),
         searched=frozenset(searched),
     )
@@ -182,6 +191,25 @@ def _products(plan: Plan, native: Collection[Any], facts: Facts) -> Iterator[Any
                 continue
             if (kind is DotInc or kind is SparseDotInc) and operator in native:
                 yield operator
+
+
+def _held_products(
+    plan: Plan, strategies: Mapping[Any, Strategy], with_bias: Mapping[Any, Any], facts: Facts
+) -> Iterator[Any]:
+    """Products that are kept for as long as the vector is the same.
+
+    By columns only those that make a whole sum, which is kept where it is.
+    """
+    elsewhere = plan.invariant | plan.deferred
+    for operator, strategy in strategies.items():
+        if (
+            is_worth_holding(strategy, operator.Y.size, operator.X.size)
+            and facts.is_fixed(operator.A)
+            and not facts.is_exposed(operator.X, operator.Y)
+            and (strategy is Strategy.ROWS or operator in with_bias)
+            and operator not in elsewhere
+        ):
+            yield operator
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:

@@ -130,6 +130,8 @@ class Lowering:
         What kernels are told of tables that are made at each reset, see `Table`.
     delayed : set of Signal
         Bases that are not in each step what they would be in Python.
+    records : list of numpy.ndarray
+        What is known of each product that is kept, see `hold`.
     loans : list of Loan
         Generators that kernels take over for as long as a run lasts.
     """
@@ -150,6 +152,7 @@ class Lowering:
         self.streams: dict[Any, Stream] = {}
         self.tables: dict[Any, Any] = {}
         self.delayed: set[Signal] = set()
+        self.records: list[np.ndarray] = []
         self.loans: list[Loan] = []
 
     def finish(self) -> None:
@@ -194,6 +197,20 @@ class Lowering:
         for operator, table in self.tables.items():
             if operator in other.tables:
                 table.continue_from(other.tables[operator])
+
+    def hold(self, record: np.ndarray, *signals: Signal) -> None:
+        """Note that a kernel keeps something from step to step, which follows from some signals.
+
+        Whenever they may have changed in other ways than the operators say, the first number of
+        the record is set to zero.
+        """
+        self.records.append(record)
+        self.delayed.update(signal.base for signal in signals)
+
+    def forget(self) -> None:
+        """Have everything computed again that kernels keep from step to step."""
+        for record in self.records:
+            record[0] = 0
 
     def array(self, signal: Signal) -> np.ndarray:
         """Live array of a signal."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.program.contracts import contiguous
 
+LEAST_HELD = 8192  # elements of a matrix from which on its products are kept
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
 Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
@@ -45,6 +46,12 @@ def strategy_of(
     if is_fixed and (m < WIDE or m < n // 4):
         return Strategy.COLUMNS
     return Strategy.ROWS if is_by_row or m == 1 else Strategy.STRIDED
+
+
+def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:
+    """Whether to compare a vector of ``m`` elements pays if a product of ``n`` may be saved."""
+    is_dense = strategy is Strategy.ROWS or strategy is Strategy.COLUMNS
+    return is_dense and m >= WIDE and n >= WIDE and n * m >= LEAST_HELD
 
 
 def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:
