@@ -11,6 +11,7 @@ import numpy as np
 from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_held, dot_strided
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
 from nengo_jit.engines.cpu.kernels.held import hold
+from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.kernel import Address, offset, start
@@ -96,6 +97,8 @@ def _lower_product(
             )
             for first, count, listed in lists_of(operator.X)
         ]
+    if strategy is Strategy.NONZEROS:
+        return [multiply_nonzeros(operator.A, a, x, y, lowering)]
     if strategy is Strategy.COLUMNS:
         before, record = held_columns(operator, lowering)
         factors = factors_of(operator, lowering)

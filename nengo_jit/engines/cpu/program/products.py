@@ -8,10 +8,13 @@ import numpy as np
 
 from nengo_jit.engines.cpu.program.contracts import contiguous
 
+LEAST_SEARCHED = 8192  # elements of a matrix from which on zeros are counted
+SCARCE = 16  # elements for each that is not zero, from which on only those are multiplied
+SAMPLES, STRIDE = 1024, 7919  # elements that are looked at before all are; the stride is prime
 LEAST_HELD = 8192  # elements of a matrix from which on its products are kept
 WIDE = 8  # columns from which on a matrix is multiplied row by row
 
-Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
+Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS NONZEROS COLUMNS ROWS STRIDED")
 """Ways to compute a product; NONE where there is nothing to add."""
 
 
@@ -43,9 +46,21 @@ def strategy_of(
         return Strategy.EVENTS
     if has_spikes and is_by_row:
         return Strategy.ROWS_OF_EVENTS
+    if is_fixed and is_almost_all_zeros(a):
+        return Strategy.NONZEROS
     if is_fixed and (m < WIDE or m < n // 4):
         return Strategy.COLUMNS
     return Strategy.ROWS if is_by_row or m == 1 else Strategy.STRIDED
+
+
+def is_almost_all_zeros(matrix: np.ndarray) -> bool:
+    """Whether to multiply those elements of a matrix only that are not zero."""
+    if matrix.size < LEAST_SEARCHED or matrix.ndim != 2:
+        return False
+    some = matrix.flat[np.arange(SAMPLES) * STRIDE % matrix.size]
+    if np.count_nonzero(some) * SCARCE > 2 * SAMPLES:
+        return False
+    return bool(np.count_nonzero(matrix) * SCARCE <= matrix.size)
 
 
 def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:

@@ -290,6 +290,7 @@ EXPECTED = {
     "copy_strided": "=========",
     "dot_columns": "aa=wnm==",
     "dot_events": "aa=wnm==",
+    "dot_nonzeros": "r====wnmd====",
     "dot_rows": "r=wnmd",
     "dot_rows_events": "r=wnm=d",
     "dot_rows_held": "r=awnmd=",
