@@ -324,8 +324,9 @@ class CpuEngine(Engine):
                 if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
                     self.settle()
                     self._has_settled.set()
+        if failed is not None or is_within:
+            self._lowering.forget()  # what a step has noted that failed, or that goes on now
         if failed is not None:
-            self._lowering.forget()  # what the step that failed has noted
             self._raise_error(failed)
         return n_done
 

@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 from nengo.base import Process
 
-from nengo_jit.engines.cpu.kernels import events, neurons, operator, probe, processes, rates, spikes
+from nengo_jit.engines.cpu.kernels import (
+    events,
+    held,
+    neurons,
+    operator,
+    probe,
+    processes,
+    rates,
+    spikes,
+)
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.program.copying import copy_bytes
+from nengo_jit.engines.cpu.program.products import Strategy, is_worth_holding
 from nengo_jit.engines.cpu.program.team import lead, run
 from nengo_jit.engines.cpu.python import call as python
 from nengo_jit.neurons import Formula, formula_of
@@ -57,6 +67,8 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
+    if any(map(_encodes_much, network.all_ensembles)):
+        used.append(held.notice)
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:
@@ -81,6 +93,11 @@ def needed_to_build(network: Any) -> Needed:
 def _formulas(network: Any) -> list[Formula]:
     types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
     return [each for each in map(formula_of, types.values()) if each is not None]
+
+
+def _encodes_much(ensemble: Any) -> bool:
+    """Whether an ensemble has encoders whose product is worth keeping."""
+    return is_worth_holding(Strategy.COLUMNS, ensemble.n_neurons, ensemble.dimensions)
 
 
 def _processes(network: Any) -> list[Any]:

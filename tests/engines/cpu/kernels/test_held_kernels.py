@@ -353,3 +353,28 @@ def test_a_reset_within_a_step(neuron_type, shape):
         expected = run()
     for one, other in zip(expected, run()):
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("synapse", [None, 0.01])
+@pytest.mark.parametrize("neuron_type, shape", CASES)
+def test_a_run_within_a_step(neuron_type, shape, synapse):
+    def run():
+        box, runs = [], [True]
+
+        def act(t):
+            if box and runs and t > 0.0145:
+                runs.clear()
+                box[0].run_steps(7)
+
+        net = network(0, "any", *shape, neuron_type, synapse, 30)
+        with net:
+            nengo.Node(act, size_in=0, size_out=0)
+        with cpu(net) as sim:
+            box.append(sim)
+            sim.run_steps(25)
+            return everything(sim)
+
+    with mock.patch.object(products, "LEAST_HELD", 10**9):
+        expected = run()
+    for one, other in zip(expected, run()):
+        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-9)

@@ -130,3 +130,25 @@ def test_a_delta_is_touched_by_a_rule_and_what_applies_it_alone():
             verify(Model(), [rule, inc, other], change)
     with pytest.raises(PlanError, match="learns"):
         verify(Model(), [rule, inc], change, exposed=[inc.dst])
+
+
+def keeping(*operators):
+    return lambda fusion: replace(fusion, held=frozenset(operators))
+
+
+def test_constant_products_may_be_kept(circuit):
+    verify(circuit.model, circuit.operators, keeping(circuit.encoding))
+
+
+def test_what_is_kept_cannot_change_unnoticed(circuit):
+    refuses("unnoticed", circuit, keeping(circuit.encoding), exposed=[circuit.x])
+
+
+def test_learnt_products_are_not_kept(circuit):
+    circuit.encoders.readonly = False
+    refuses("unnoticed", circuit, keeping(circuit.encoding))
+
+
+def test_what_is_kept_is_computed_in_each_step(circuit):
+    del circuit.read[1]
+    refuses("in each step", circuit, keeping(*circuit.decodings))
