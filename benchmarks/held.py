@@ -3,6 +3,8 @@
 For ``compare.py --file benchmarks/held.py``.
 """
 
+from itertools import pairwise
+
 import nengo
 import numpy as np
 from nengo.processes import PresentInput, WhiteNoise
@@ -13,7 +15,7 @@ def held_layers(sizes=(784, 1000, 1000, 10)):
     rng = np.random.RandomState(0)
     with nengo.Network(seed=0) as net:
         layer = nengo.Node(PresentInput(rng.rand(50, sizes[0]), 0.1))
-        for m, n in zip(sizes, sizes[1:]):
+        for m, n in pairwise(sizes):
             ens = nengo.Ensemble(
                 n, 1, neuron_type=nengo.RectifiedLinear(), gain=np.ones(n), bias=np.zeros(n)
             )

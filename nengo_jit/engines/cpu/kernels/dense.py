@@ -172,7 +172,6 @@ def dot_rows_held(
     record: Address,
 ) -> None:
     """As `dot_rows`, for products that are kept, by their record; see `held.py`."""
-    use_widest_vectors()
     words, factors = int64s(record, WORDS), vector(memory, x, m)
     kept, sums, to_do = vector(memory, products, n), vector(memory, y, n), words[TO_DO]
     if to_do < BOTH:
