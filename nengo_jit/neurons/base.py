@@ -33,9 +33,10 @@ class Formula:
     spiking : bool
         Whether most outputs are zero.
     random : function, optional
-        ``random(rng, J, dt, *parameters)`` draws an array of the shape of ``J`` from a
-        `numpy.random.RandomState`, as nengo does: one call for the whole population in each
-        step, `uniform` for example.
+        ``random(rng, J, dt, *parameters)`` draws an array of the shape of ``J``, as the type's
+        own ``step`` does: one call for the whole population in each step. ``rng`` is the one
+        `numpy.random.RandomState` in the type's state. Engines draw what `uniform` draws by
+        themselves; they call other functions in Python, in nengo's order, and compute the rest.
     rate : function, optional
         ``rate(J, *parameters) -> output``: the rate at a constant current that nengo computes
         decoders from (hertz), elementwise like ``step``.

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
+from nengo.utils.functions import function_name
 
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.kernels.lif import lif
@@ -44,13 +45,15 @@ from nengo_jit.engines.cpu.language.primitives import (
     compilable,
     float64s,
     helper,
+    int64s,
     tuple_of,
     use_widest_vectors,
     vector,
 )
+from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Part
-from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.program.lowering import Draw, Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.neurons import Formula, formula_of
@@ -64,16 +67,30 @@ ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tan
 
 
 # A formula has any number of states, and may have a random number: see `kernel_of`.
-LOOP = """
+KERNEL = """
 def run_neurons(memory, current, output, parameters, n, {columns}):
     use_widest_vectors()
     currents, outputs = vector(memory, current, n), vector(memory, output, n)
     p = tuple_of(vector(memory, parameters, {n_parameters}), {n_parameters})
     {before}
+    {loop}
+"""
+LOOP = """
     for i in range(n):
         outputs[i], {new} = step(currents[i], {old} *p)
 """
-WRITTEN_WITH = (float64s, tuple_of, use_widest_vectors, vector)
+# Numbers from Python are of either precision, see `Numbers`
+LOOP_OVER_NUMBERS = """
+    if int64s(is_double, 1)[0]:
+        drawn = float64s(numbers, n)
+        for i in range(n):
+            outputs[i], {new} = step(currents[i], {old} drawn[i], *p)
+    else:
+        drawn_singly = vector(memory, numbers, n)
+        for i in range(n):
+            outputs[i], {new} = step(currents[i], {old} drawn_singly[i], *p)
+"""
+WRITTEN_WITH = (float64s, int64s, tuple_of, use_widest_vectors, vector)
 
 
 @helper(forceinline=True)
@@ -95,8 +112,8 @@ DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 15.0)}
 
 
 @cache
-def kernel_of(formula: Formula) -> Kernel[...] | None:
-    """The kernel that runs a formula; None if kernels cannot draw its random numbers.
+def kernel_of(formula: Formula) -> Kernel[...]:
+    """The kernel that runs a formula.
 
     It has a column for each state, which are called state_0, state_1 and so on. Random numbers
     are drawn for one neuron after the other, so that a row of them cannot be divided.
@@ -105,21 +122,23 @@ def kernel_of(formula: Formula) -> Kernel[...] | None:
     types: dict[str, Any] = {"memory": Memory, "parameters": Address, "return": None}
     before = [f"{name}_of = vector(memory, {name}, n)" for name in names]
     given = [f"{name}_of[i]," for name in names]
-    draw, cost = None, 0.0
+    draw, cost, loop, numbers = None, 0.0, LOOP, ""
+    drawing: list[str] = []
     if formula.random is None:
         types |= {"current": In, "output": Out, "n": Count, **dict.fromkeys(names, InOut)}
-    elif formula.random in DRAWS:
-        draw, cost = DRAWS[formula.random]
-        before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
-        types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
-        types |= {"generator": Address, "numbers": Address}
     else:
-        return None
-    source = LOOP.format(
-        columns=", ".join(names if draw is None else [*names, "generator", "numbers"]),
+        types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
+        if formula.random in DRAWS:
+            draw, cost = DRAWS[formula.random]
+            before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
+            drawing, numbers = ["generator", "numbers"], "drawn[i],"
+        else:
+            drawing, loop = ["numbers", "is_double"], LOOP_OVER_NUMBERS
+        types |= dict.fromkeys(drawing, Address)
+    source = KERNEL.format(
+        columns=", ".join([*names, *drawing]),
         before="; ".join(before),
-        new=" ".join(given),
-        old=" ".join(given if draw is None else [*given, "drawn[i],"]),
+        loop=loop.format(new=" ".join(given), old=" ".join([*given, numbers])).strip(),
         n_parameters=1 + len(formula.parameter_names),
     )
     step = compilable(formula.step, formula.contract)
@@ -139,6 +158,72 @@ def _cost(step: Any) -> float:
     return max([NEURON_COST, *map(_cost, others)]) + FUNCTION_COST * elementary
 
 
+def draws_in_python(formula: Formula) -> bool:
+    """Whether a formula has random numbers that kernels cannot draw."""
+    return formula.random is not None and formula.random not in DRAWS
+
+
+class Numbers:
+    """Random numbers that a formula's own function draws, for the formula's kernel.
+
+    Parameters
+    ----------
+    arena : Arena
+        What gives the memory.
+    n : int
+        How many neurons there are.
+    dtype : numpy.dtype
+        Type of the model's numbers.
+
+    Attributes
+    ----------
+    columns : dict of (str, Address)
+        The columns of the kernel's row: where the numbers are, and where it says whether they are
+        of double precision.
+    """
+
+    def __init__(self, arena: Arena, n: int, dtype: np.dtype):
+        self._ones = np.ones(n, dtype)
+        self._double, self._is_double = arena.buffer(n, np.float64), arena.buffer(1, np.int64)
+        self._single = self._double.view(np.float32)[:n]
+        self.columns = {"numbers": start(self._double), "is_double": start(self._is_double)}
+
+    def store(self, drawn: Any) -> None:
+        """Store what the function returned, with NumPy's rules for shapes and types.
+
+        Parameters
+        ----------
+        drawn : array_like
+            A number for each neuron, or what broadcasts to that. The formula computes with them in
+            the precision in which NumPy would.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As NumPy raises them for what is no number, or of another shape.
+        """
+        numbers = self._ones * drawn
+        is_double = numbers.dtype != np.float32
+        target = self._double if is_double else self._single
+        target[...] = numbers
+        self._is_double[0] = is_double
+
+
+def _numbers(operator: SimNeurons, formula: Formula, lowering: Lowering) -> Numbers:
+    """Have Python draw a formula's random numbers at the beginning of each step."""
+    random: Any = formula.random
+    numbers = Numbers(lowering.arena, operator.output.size, lowering.dtype)
+    (rng,) = operator.state_extra.values()
+    J, dt = lowering.array(operator.J), lowering.dt
+    parameters = formula.parameters(operator.neurons, dt)
+
+    def draw() -> None:
+        numbers.store(random(rng, J, dt, *parameters))
+
+    lowering.draws[operator] = Draw(draw, function_name(random))
+    return numbers
+
+
 def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     """Address of the generator that a model's neurons keep, for as long as a run lasts.
 
@@ -146,7 +231,8 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     reset does not rewind it.
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
-    lowering.loans.append(Loan(operator.state_extra["rng"], stream))
+    (rng,) = operator.state_extra.values()
+    lowering.loans.append(Loan(rng, stream))
     return stream.address
 
 
@@ -158,14 +244,21 @@ def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
     if len(writers) != 1 or type(writers[0]) is not SimNeurons:
         return True
     base = writers[0].neurons
-    is_known = formula_of(base) is not None and not isinstance(base, RatesToSpikesNeuronType)
-    return base.negative or not is_known or writers[0].output is not operator.J
+    formula = formula_of(base)
+    if formula is None or draws_in_python(formula) or isinstance(base, RatesToSpikesNeuronType):
+        return True
+    return base.negative or writers[0].output is not operator.J
 
 
 def _has_kernel(operator: SimNeurons) -> bool:
     """Whether there is a kernel for neurons, whatever else may keep them in Python."""
+    return formula_of(operator.neurons) is not None
+
+
+def _calls_python(operator: SimNeurons) -> bool:
+    """Whether Python draws random numbers for neurons in each step."""
     formula = formula_of(operator.neurons)
-    return formula is not None and formula.random in (None, *DRAWS)
+    return formula is not None and draws_in_python(formula)
 
 
 def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
@@ -177,10 +270,13 @@ def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
         return not operator.state_extra
     if formula.random is counts and _may_be_refused(operator, facts):
         return False
-    return len(operator.state_extra) == 1 and is_legacy(operator.state_extra.get("rng"))
+    if len(operator.state_extra) != 1:
+        return False
+    (rng,) = operator.state_extra.values()
+    return draws_in_python(formula) or (is_legacy(rng) and not facts.uses.is_shared(rng))
 
 
-@lowers(SimNeurons, _has_kernel, _fits_kernel)
+@lowers(SimNeurons, _has_kernel, _fits_kernel, _calls_python)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     """Run the type's formula; list spikes if products wait for them."""
     formula = formula_of(operator.neurons)
@@ -204,13 +300,13 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
         )
     else:
-        used = kernel_of(formula)
-        assert used is not None
         drawing: dict[str, Any] = {}
-        if formula.random is not None:
+        if draws_in_python(formula):
+            drawing = _numbers(operator, formula, lowering).columns
+        elif formula.random is not None:
             numbers = start(lowering.arena.buffer(n, np.float64))
             drawing = {"generator": _generator(operator, lowering), "numbers": numbers}
-        row = used.row(
+        row = kernel_of(formula).row(
             current=current,
             output=output,
             **{f"state_{k}": state for k, state in enumerate(states)},

@@ -26,12 +26,13 @@ class PythonCall(Protocol):
     ----------
     operator : Operator
         What is carried out.
-    traced : object or None
-        What it was compiled to; None if it stays in Python.
     """
 
     operator: Any
-    traced: Any
+
+    @property
+    def done_by(self) -> str:
+        """str: how it is carried out, for printed plans: "in Python", for example."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ operator, and on what `fusion.py` says of it, alone: the order does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ Check = Callable[[Any, Facts], bool]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
 CONDITIONS: dict[type, Callable[[Any], bool]] = {}
+CALLERS: dict[type, Callable[[Any], bool]] = {}
 CHECKS: dict[type, Check] = {}
 WITH_PART: dict[Part, Callable[[Any, Any, Lowering], Lowered]] = {}
 
@@ -41,6 +43,7 @@ def lowers(
     operator_type: type,
     condition: Callable[[Any], bool] | None = None,
     check: Check | None = None,
+    calls: Callable[[Any], bool] | None = None,
 ) -> Callable[[LoweringFunction], LoweringFunction]:
     """Decorator that makes a function the one that lowers operators of exactly one type.
 
@@ -49,7 +52,8 @@ def lowers(
     type, see ``contracts/``, and a condition, if there is one: with that, `function_for` tells
     early which operators run code of the user's. Types of which operators are fused have no
     other reasons to return None than a check of the operator and of what is known of its
-    operands.
+    operands. ``calls`` tells which lowered operators call Python in each step all the same: the
+    function adds a `Draw` for them to `Lowering.draws`.
     """
     assert operator_type in CONTRACTS, f"{operator_type} has no contract"
 
@@ -59,6 +63,8 @@ def lowers(
             CONDITIONS[operator_type] = condition
         if check is not None:
             CHECKS[operator_type] = check
+        if calls is not None:
+            CALLERS[operator_type] = calls
         return function
 
     return register
@@ -86,8 +92,25 @@ def function_for(operator: Any) -> LoweringFunction | None:
 
 
 def calls_python(operator: Any) -> bool:
-    """Whether it is plain that an operator has no kernel; lowering finds the others."""
-    return function_for(operator) is None
+    """Whether it is plain that an operator calls Python; lowering finds the others."""
+    calls = CALLERS.get(type(operator))
+    return function_for(operator) is None or (calls is not None and calls(operator))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A function of the user's that draws random numbers for an operator's kernels.
+
+    Attributes
+    ----------
+    step : callable
+        Calls the function and stores the numbers. It is called in each step, before the kernels.
+    name : str
+        Name of the function.
+    """
+
+    step: Callable[[], None]
+    name: str
 
 
 class Lowering:
@@ -132,6 +155,8 @@ class Lowering:
         Bases that are not in each step what they would be in Python.
     loans : list of Loan
         Generators that kernels take over for as long as a run lasts.
+    draws : dict of (Operator, Draw)
+        Functions of users that lowered operators get random numbers from.
     """
 
     def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
@@ -151,6 +176,11 @@ class Lowering:
         self.tables: dict[Any, Any] = {}
         self.delayed: set[Signal] = set()
         self.loans: list[Loan] = []
+        self.draws: dict[Any, Draw] = {}
+
+    def calls_python(self, operator: Any) -> bool:
+        """Whether an operator, which has been lowered, calls Python in a step."""
+        return self.rows[operator] is None or operator in self.draws
 
     def finish(self) -> None:
         """Forget what only lowering needs, since everything has been lowered."""
