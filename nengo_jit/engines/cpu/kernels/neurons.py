@@ -1,11 +1,11 @@
 """Kernels for neurons: each runs a formula over all neurons of its type.
 
 A row has the addresses of the currents, the output, the states and the parameters (dt first),
-and the number of neurons. The loop is made for each formula, since what is in it is the formula's
-own step, and since the states are as many as the formula has.
+and the number of neurons. The source of the loop is generated for each formula, because formulas
+differ in the number of their states.
 """
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
-from nengo.utils.functions import function_name
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
+from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.kernels.operator import factors_of
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.kernel import (
     Address,
@@ -50,10 +50,9 @@ from nengo_jit.engines.cpu.language.primitives import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Part
-from nengo_jit.engines.cpu.program.lowering import Draw, Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.neurons import Formula, formula_of
@@ -61,12 +60,11 @@ from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import counts
 
-# nanoseconds for a neuron, and for each elementary function of its formula
+# nanoseconds per neuron, and per elementary function of its formula
 NEURON_COST, FUNCTION_COST = 0.3, 2.0
 ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
 
-
-# A formula has any number of states, and may have a random number: see `kernel_of`.
+# A formula has any number of states and at most one random number, see `kernel_of`.
 KERNEL = """
 def run_neurons(memory, current, output, parameters, n, {columns}):
     use_widest_vectors()
@@ -79,7 +77,7 @@ LOOP = """
     for i in range(n):
         outputs[i], {new} = step(currents[i], {old} *p)
 """
-# Numbers from Python are of either precision, see `Numbers`
+# Python draws numbers of either precision, see `drawn_numbers.py`
 LOOP_OVER_NUMBERS = """
     if int64s(is_double, 1)[0]:
         drawn = float64s(numbers, n)
@@ -95,31 +93,31 @@ WRITTEN_WITH = (float64s, int64s, tuple_of, use_widest_vectors, vector)
 
 @helper(forceinline=True)
 def draw_uniform(generator, drawn, currents, p):
-    """What `nengo_jit.neurons.base.uniform` draws."""
+    """Draw what `nengo_jit.neurons.base.uniform` draws."""
     fill_uniform(generator, drawn)
 
 
 @helper(forceinline=True)
 def draw_counts(generator, drawn, currents, p):
-    """What `nengo_jit.neurons.poisson_spiking.counts` draws; its parameters come after dt."""
+    """Draw what `nengo_jit.neurons.poisson_spiking.counts` draws; p is dt and its parameters."""
     for i in range(drawn.size):
         rate = abs(currents[i]) if p[1] > 0 else currents[i]
         drawn[i] = next_poisson(generator, np.float64(rate * p[0]))
 
 
-# How kernels draw what a formula's ``random`` draws, and how long a number takes (nanoseconds)
+# For a formula's ``random``: what draws the same in kernels, and the time per number (nanoseconds)
 DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 15.0)}
 
 
 @cache
 def kernel_of(formula: Formula) -> Kernel[...]:
-    """The kernel that runs a formula.
+    """Return the kernel that runs a formula.
 
-    It has a column for each state, which are called state_0, state_1 and so on. Random numbers
-    are drawn for one neuron after the other, so that a row of them cannot be divided.
+    It has a column for each state: state_0, state_1 and so on. Random numbers are drawn for one
+    neuron after another, so a row with them cannot be divided.
     """
     names = [f"state_{k}" for k in range(len(formula.states))]
-    types: dict[str, Any] = {"memory": Memory, "parameters": Address, "return": None}
+    types: dict[str, object] = {"memory": Memory, "parameters": Address, "return": None}
     before = [f"{name}_of = vector(memory, {name}, n)" for name in names]
     given = [f"{name}_of[i]," for name in names]
     draw, cost, loop, numbers = None, 0.0, LOOP, ""
@@ -151,7 +149,7 @@ def kernel_of(formula: Formula) -> Kernel[...]:
 
 
 def _cost(step: Any) -> float:
-    """About how long a step takes for a neuron (nanoseconds)."""
+    """Return about how long a step of one neuron takes (nanoseconds)."""
     called = [each for each in referred(step).values() if isinstance(each, FunctionType)]
     elementary = sum(each in ELEMENTARY for each in called)
     others = [each for each in called if each.__module__ != vocabulary.__name__]
@@ -163,72 +161,11 @@ def draws_in_python(formula: Formula) -> bool:
     return formula.random is not None and formula.random not in DRAWS
 
 
-class Numbers:
-    """Random numbers that a formula's own function draws, for the formula's kernel.
-
-    Parameters
-    ----------
-    arena : Arena
-        What gives the memory.
-    n : int
-        How many neurons there are.
-    dtype : numpy.dtype
-        Type of the model's numbers.
-
-    Attributes
-    ----------
-    columns : dict of (str, Address)
-        The columns of the kernel's row: where the numbers are, and where it says whether they are
-        of double precision.
-    """
-
-    def __init__(self, arena: Arena, n: int, dtype: np.dtype):
-        self._ones = np.ones(n, dtype)
-        self._double, self._is_double = arena.buffer(n, np.float64), arena.buffer(1, np.int64)
-        self._single = self._double.view(np.float32)[:n]
-        self.columns = {"numbers": start(self._double), "is_double": start(self._is_double)}
-
-    def store(self, drawn: Any) -> None:
-        """Store what the function returned, with NumPy's rules for shapes and types.
-
-        Parameters
-        ----------
-        drawn : array_like
-            A number for each neuron, or what broadcasts to that. The formula computes with them in
-            the precision in which NumPy would.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As NumPy raises them for what is no number, or of another shape.
-        """
-        numbers = self._ones * drawn
-        is_double = numbers.dtype != np.float32
-        target = self._double if is_double else self._single
-        target[...] = numbers
-        self._is_double[0] = is_double
-
-
-def _numbers(operator: SimNeurons, formula: Formula, lowering: Lowering) -> Numbers:
-    """Have Python draw a formula's random numbers at the beginning of each step."""
-    random: Any = formula.random
-    numbers = Numbers(lowering.arena, operator.output.size, lowering.dtype)
-    (rng,) = operator.state_extra.values()
-    J, dt = lowering.array(operator.J), lowering.dt
-    parameters = formula.parameters(operator.neurons, dt)
-
-    def draw() -> None:
-        numbers.store(random(rng, J, dt, *parameters))
-
-    lowering.draws[operator] = Draw(draw, function_name(random))
-    return numbers
-
-
 def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
-    """Address of the generator that a model's neurons keep, for as long as a run lasts.
+    """Return the address of the neurons' generator, which kernels borrow for each run.
 
-    The generator belongs to the model: another engine may go on from where this one ends, and a
-    reset does not rewind it.
+    The generator belongs to the model: another engine may continue from where this one ends, and
+    a reset does not rewind it.
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
     (rng,) = operator.state_extra.values()
@@ -237,7 +174,7 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
 
 
 def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
-    """Whether there may be negative rates, for which NumPy refuses to draw Poisson numbers."""
+    """Return whether rates may be negative, for which NumPy refuses to draw Poisson numbers."""
     if operator.neurons.negative:
         return False  # there are negative spikes
     writers = facts.uses.writers_of(operator.J)
@@ -251,18 +188,18 @@ def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
 
 
 def _has_kernel(operator: SimNeurons) -> bool:
-    """Whether there is a kernel for neurons, whatever else may keep them in Python."""
+    """Return whether there is a kernel for neurons; they may still run in Python."""
     return formula_of(operator.neurons) is not None
 
 
 def _calls_python(operator: SimNeurons) -> bool:
-    """Whether Python draws random numbers for neurons in each step."""
+    """Return whether Python draws random numbers for neurons in each step."""
     formula = formula_of(operator.neurons)
     return formula is not None and draws_in_python(formula)
 
 
 def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
-    """Whether neurons keep what their formula keeps, and can be given random numbers."""
+    """Return whether neurons have the states of their formula, and a generator if it needs one."""
     formula = formula_of(operator.neurons)
     if formula is None or set(operator.state) != set(formula.states):
         return False
@@ -278,11 +215,11 @@ def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
 
 @lowers(SimNeurons, _has_kernel, _fits_kernel, _calls_python)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
-    """Run the type's formula; list spikes if products wait for them."""
+    """Run the formula of the type; list spikes if products need them."""
     formula = formula_of(operator.neurons)
     assert formula is not None
     n = operator.output.size
-    parameters: Any = formula.parameters(operator.neurons, lowering.dt)
+    parameters = formula.parameters(operator.neurons, lowering.dt)
     address = lowering.arena.parameters([lowering.dt, *parameters])
     current, output = lowering.address(operator.J), lowering.address(operator.output)
     states = [lowering.address(operator.state[name]) for name in formula.states]
@@ -300,9 +237,9 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
         )
     else:
-        drawing: dict[str, Any] = {}
+        drawing: dict[str, Address] = {}
         if draws_in_python(formula):
-            drawing = _numbers(operator, formula, lowering).columns
+            drawing = numbers_from_python(operator, formula, lowering)
         elif formula.random is not None:
             numbers = start(lowering.arena.buffer(n, np.float64))
             drawing = {"generator": _generator(operator, lowering), "numbers": numbers}
@@ -322,10 +259,10 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     return lowered
 
 
-def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
-    """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
+def _currents(operator: SimNeurons, lowering: Lowering) -> Operands:
+    """Return the operands of the product that is fused into neurons; if none is, m is zero."""
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        return factors_of(product, lowering)
+        return operands_of(product, lowering)
     J = lowering.address(operator.J)
     return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
