@@ -13,6 +13,7 @@ from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import SimPyFunc
 from nengo.params import FrozenObject
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.process_state import is_sim_process, keeps_to_its_state
 from nengo_jit.neurons import formula_of
 
@@ -36,6 +37,8 @@ def hides_state(operator: Any) -> bool:
         return any(map(may_change, used))
     if isinstance(operator, SimPyFunc):
         return may_change(operator.fn)
+    if type(operator).make_step is Operator.make_step:  # which is made of a pure function
+        return False
     return not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))
 
 

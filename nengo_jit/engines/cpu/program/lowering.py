@@ -55,7 +55,8 @@ def lowers(
     operands. ``calls`` tells which lowered operators call Python in each step all the same: the
     function adds a `Draw` for them to `Lowering.draws`.
     """
-    assert operator_type in CONTRACTS, f"{operator_type} has no contract"
+    if operator_type not in CONTRACTS:
+        raise TypeError(f"{operator_type.__name__} has no contract: use `requires` before `lowers`")
 
     def register(function: LoweringFunction) -> LoweringFunction:
         LOWERINGS[operator_type] = function
