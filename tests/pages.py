@@ -10,10 +10,14 @@ DOCS = Path(__file__).parents[1] / "docs"
 HOW_TO = ["neurons", "synapses", "learning_rules", "engines"]
 
 
+def text_of(page: str) -> str:
+    """The text of a page."""
+    return (DOCS / f"{page}.md").read_text("utf-8")
+
+
 def blocks(page: str, language: str) -> list[tuple[str, str]]:
     """What a page says before each block of code in a language, and the code."""
-    text = (DOCS / f"{page}.md").read_text("utf-8")
-    parts = re.split(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
+    parts = re.split(r"```(\w+)\n(.*?)```", text_of(page), flags=re.DOTALL)
     return [
         (prose, code)
         for prose, found, code in zip(parts[::3], parts[1::3], parts[2::3])

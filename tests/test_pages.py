@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from pages import DOCS, HOW_TO, files, install
+from pages import DOCS, HOW_TO, install, text_of
 
 SETTINGS = "[decoder_cache]\nenabled: False\n[progress]\nprogress_bar: False\n"
 
@@ -14,9 +14,9 @@ SETTINGS = "[decoder_cache]\nenabled: False\n[progress]\nprogress_bar: False\n"
 def test_what_a_page_shows_passes_the_tests_that_it_shows(page, tmp_path):
     install(page, tmp_path)
     (tmp_path / "nengorc").write_text(SETTINGS)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    tests = [name for name in files(page) if name.startswith("test_")]
-    done = subprocess.run([*command, *tests], cwd=tmp_path, capture_output=True, text=True)
+    (command,) = re.findall(r"[Rr]un\s+`pytest ([^`]+)`", text_of(page))
+    arguments = [sys.executable, "-m", "pytest", *command.split()]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\d+ passed", done.stdout) and "skipped" not in done.stdout
 
