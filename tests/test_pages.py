@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from pages import DOCS, HOW_TO, install, text_of
+from pages import DOCS, HOW_TO, files, install, text_of
 
 SETTINGS = "[decoder_cache]\nenabled: False\n[progress]\nprogress_bar: False\n"
 
@@ -36,5 +36,24 @@ def test_code_on_pages_is_formatted_and_checked(page, tmp_path):
 def test_every_page_is_found_from_the_readme():
     readme = (DOCS.parent / "README.md").read_text("utf-8")
     pages = {path.name for path in DOCS.glob("*.md")}
-    assert pages == {f"{page}.md" for page in HOW_TO} | {"architecture.md"}
+    assert pages == {f"{page}.md" for page in HOW_TO} | {"architecture.md", "cpu_engine.md"}
     assert pages <= set(re.findall(r"docs/(\w+\.md)", readme))
+
+
+def test_files_that_pages_name_are_there():
+    root = DOCS.parent
+    folders = ("nengo_jit", "tests", "benchmarks", "examples", "docs")
+    known = [
+        f"/{path.relative_to(root).as_posix()}" for f in folders for path in (root / f).rglob("*.*")
+    ]
+    own = {name for page in HOW_TO for name in files(page)}
+    for page in sorted(DOCS.glob("*.md")):
+        named = re.findall(r"[`(#]((?:[\w<>]+/)*[\w<>]+\.(?:py|md|sh))\b", page.read_text("utf-8"))
+        missing = [
+            name
+            for name in named
+            if "<" not in name
+            and name not in own
+            and not any(path.endswith(f"/{name}") for path in known)
+        ]
+        assert not missing, page.name

@@ -65,25 +65,29 @@ PHRASES = {
 }
 
 
+NAMED = {
+    ast.Name: "id",
+    ast.Attribute: "attr",
+    ast.arg: "arg",
+    ast.keyword: "arg",
+    ast.FunctionDef: "name",
+    ast.AsyncFunctionDef: "name",
+    ast.ClassDef: "name",
+}
+
+
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """Every name that code gives or uses, but no text."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.keyword) and node.arg:
-            yield node.arg
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
+        if isinstance(node, ast.alias):
             yield from [*node.name.split("."), node.asname or ""]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from node.module.split(".")
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module or "").split(".")
         elif isinstance(node, ast.Global | ast.Nonlocal):
             yield from node.names
+        for kind, attribute in NAMED.items():
+            if isinstance(node, kind):
+                yield getattr(node, attribute) or ""
 
 
 def name_of(path: Path) -> str:
