@@ -10,7 +10,7 @@ import numpy as np
 from nengo.neurons import NeuronType
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Formula:
     """The step of a neuron type, for a single neuron.
 

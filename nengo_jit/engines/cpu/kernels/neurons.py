@@ -126,7 +126,7 @@ def kernel_of(formula: Formula) -> Kernel[...]:
         types |= {"current": In, "output": Out, "n": Count, **dict.fromkeys(names, InOut)}
     else:
         types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
-        if formula.random in DRAWS:
+        if not draws_in_python(formula):
             draw, cost = DRAWS[formula.random]
             before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
             drawing, numbers = ["generator", "numbers"], "drawn[i],"
@@ -158,7 +158,7 @@ def _cost(step: Any) -> float:
 
 def draws_in_python(formula: Formula) -> bool:
     """Whether a formula has random numbers that kernels cannot draw."""
-    return formula.random is not None and formula.random not in DRAWS
+    return all(formula.random is not each for each in (None, *DRAWS))  # it may be unhashable
 
 
 def _generator(operator: SimNeurons, lowering: Lowering) -> Address:

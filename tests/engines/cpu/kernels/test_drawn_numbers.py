@@ -3,6 +3,7 @@
 import logging
 import pickle
 import traceback
+from functools import partial
 
 import nengo
 import numpy as np
@@ -242,6 +243,110 @@ def test_whatever_numbers_are_returned(how, bits):
     net = network()
     expected = run("reference", net)[0]
     assert_equal(run("one thread", net)[0], expected)
+
+
+def rectify(rng, J):
+    """Changes the currents, as a type's own step may do."""
+    J[...] = np.abs(J)
+    return rng.normal(size=J.shape)
+
+
+@pytest.mark.parametrize("how", [lambda rng, J: 0.25 * J, rectify])
+@pytest.mark.parametrize("name", CPU)
+def test_functions_get_the_currents_of_the_step_and_may_change_them(name, how, always_shared):
+    draws["how"] = how
+    with nengo.Network(seed=3) as net:
+        ensembles = [nengo.Ensemble(n, 2, neuron_type=Noisy()) for n in (40, 20)]
+        nengo.Connection(nengo.Node(lambda t: [np.sin(30 * t), 0.5]), ensembles[0])
+        nengo.Connection(*ensembles, function=lambda x: x**2, synapse=0.005)
+        nengo.Probe(ensembles[1].neurons, "input")
+        nengo.Probe(ensembles[1], synapse=0.01)
+        nengo.Probe(ensembles[0].neurons)
+    expected = run("reference", net, 100)[0]
+    for got, want in zip(run(name, net, 100)[0], expected):
+        assert np.ptp(want) > 0.1
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9 * np.abs(want).max())
+
+
+def draw_scaled(rng, J, dt, scale):
+    return scale * rng.normal(size=J.shape)
+
+
+class Drawing:
+    """A callable that cannot be hashed."""
+
+    def __eq__(self, other):
+        return True
+
+    def __call__(self, rng, J, dt):
+        return rng.normal(size=J.shape)
+
+    method = __call__
+
+
+@pytest.mark.parametrize(
+    "random",
+    [Drawing(), Drawing().method, partial(draw_scaled, scale=2.0), lambda *given: 0.75],
+)
+def test_any_callable_draws(random):
+    register(formula_for(Noisy, random=random))
+    with SIMULATORS["one thread"](network()) as sim:
+        sim.run_steps(3)
+        assert not sim.plan.in_python
+        assert "draws random numbers by" in str(sim.plan)
+
+
+class TwoGenerators(Noisy):
+    """Neurons of which a formula does not know where to draw from."""
+
+    def make_state(self, n_neurons, rng=np.random, dtype=None):
+        state = super().make_state(n_neurons, rng=rng, dtype=dtype)
+        return {**state, "other": np.random.RandomState(1)}
+
+    def step(self, dt, J, output, level, rng, other):
+        super().step(dt, J, output, level, other)
+
+
+def test_neurons_with_two_generators_stay_in_python():
+    register(formula_for(TwoGenerators))
+    net = network(TwoGenerators)
+    with SIMULATORS["one thread"](net) as sim:
+        assert len(sim.plan.in_python) == 4
+    assert_equal(run("one thread", net)[0], run("nengo", net)[0])
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_resets_go_on_with_the_generators_as_nengo_does(name):
+    net = network()
+
+    def again(simulator):
+        with SIMULATORS[simulator](net) as sim:
+            sim.run_steps(5)
+            sim.reset()
+            sim.run_steps(7)
+            return [sim.data[probe] for probe in net.all_probes]
+
+    assert_equal(again(name), again("nengo"))
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_a_run_can_be_interrupted_where_numbers_are_drawn(name):
+    def interrupt(rng, J):
+        if len(calls) == 14:
+            raise KeyboardInterrupt
+        return 0.75
+
+    net = network()
+    draws["how"] = interrupt
+    with SIMULATORS[name](net) as sim:
+        calls.clear()
+        with pytest.raises(KeyboardInterrupt):
+            sim.run_steps(10)
+        assert sim.n_steps == 3
+        sim.run_steps(7)
+        found = [sim.data[probe] for probe in net.all_probes]
+    draws["how"] = lambda rng, J: 0.75
+    assert_equal(found, run("nengo", net, 10)[0])
 
 
 WRONG = {
