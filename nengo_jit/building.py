@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import nengo
+import nengo.builder as reference
 from nengo.exceptions import ValidationError
-from nengo.utils.progress import Progress, ProgressTracker
+from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
@@ -36,9 +36,9 @@ def new_model(network: nengo.Network | None, dt: float, backend: Backend) -> Mod
 
 def build_engine(
     network: nengo.Network | None,
-    model: Any,
+    model: reference.Model,
     backend: Backend,
-    progress_bar: Any = False,
+    progress_bar: bool | ProgressBar = False,
     record: bool = True,
 ) -> tuple[Engine, tuple[ProbePlan, ...]]:
     """Build a network, plan the model, and make an engine ready to run it.
@@ -81,7 +81,7 @@ def build_engine(
             return backend.compile(plan, progress), probes
 
 
-def with_precision(backend: Backend, model: Any) -> Backend:
+def with_precision(backend: Backend, model: reference.Model) -> Backend:
     """A backend, or that of the reference engine if the engine cannot run a model's numbers."""
     dtype = model.time.dtype
     if dtype in backend.precisions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import is_
-from typing import Any
 
 import numpy as np
 from nengo.builder.processes import SimProcess
@@ -32,7 +31,7 @@ class StepsByHand:
         The functions, in order. They may be replaced: then a step is what they do.
     """
 
-    def __init__(self, engine: Engine, catch_up: Callable[[], None], steps: Any = ()):
+    def __init__(self, engine: Engine, catch_up: Callable[[], None], steps: Sequence[Step] = ()):
         self._engine, self._catch_up = engine, catch_up
         self.steps = steps
         self._engines: Sequence[Step] | None = None  # which do what the engine does
@@ -64,7 +63,7 @@ class StepsByHand:
             self.steps.append(step)
         self._engines = tuple(self.steps) if is_engines else None
 
-    def _make(self, operator: Any, rng: np.random.RandomState, is_engines: bool) -> Step:
+    def _make(self, operator: Operator, rng: np.random.RandomState, is_engines: bool) -> Step:
         """A step of an operator's on the live memory, which the engine knows to be changed then."""
         engine, catch_up = self._engine, self._catch_up
         own = None

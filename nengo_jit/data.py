@@ -7,6 +7,7 @@ from typing import Any
 
 import nengo.simulator
 import numpy as np
+from nengo import Probe
 
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
@@ -16,15 +17,15 @@ from nengo_jit.ir.signal import is_sparse
 class Nowhere:
     """Where samples go of a probe that has been deleted."""
 
-    def __init__(self, probe: Any):
+    def __init__(self, probe: Probe):
         self.probe = probe
 
-    def append(self, sample: Any) -> None:
+    def append(self, sample: object) -> None:
         """Refuse, as a dictionary does."""
         raise KeyError(self.probe)
 
 
-class RawData(MutableMapping[Any, Any]):
+class RawData(MutableMapping[object, Any]):
     """What is kept for each object: for a probe, the list that its samples go to.
 
     Assigning to a probe lets its samples go to something else from then on, to which they are
@@ -40,12 +41,12 @@ class RawData(MutableMapping[Any, Any]):
         Finishes what an interrupt has kept a run from doing.
     """
 
-    def __init__(self, parameters: dict[Any, Any], engine: Engine, catch_up: Callable[[], None]):
+    def __init__(self, parameters: dict[object, Any], engine: Engine, catch_up: Callable[[], None]):
         self._engine, self._recording = engine, engine.recording
         self._catch_up = catch_up
         self._parameters = parameters
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         if key not in self._recording.recorders:
             value = self._parameters[key]
             self._catch_up()
@@ -59,7 +60,7 @@ class RawData(MutableMapping[Any, Any]):
             raise KeyError(key)
         return samples
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: Any) -> None:
         if key not in self._recording.recorders:
             self._parameters[key] = value
         elif self._recording.latest(key) is not value:
@@ -67,14 +68,14 @@ class RawData(MutableMapping[Any, Any]):
             self._recording.redirect(key, list(value) if is_array else value)
             self.publish(key)
 
-    def publish(self, probe: Any) -> None:
+    def publish(self, probe: Probe) -> None:
         """Show what the samples of a probe go to among the parameters, if to anything."""
         if probe in self:
             self._parameters[probe] = self[probe]
         else:
             self._parameters.pop(probe, None)
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: object) -> None:
         if key in self._recording.recorders:
             if key not in self:
                 raise KeyError(key)
@@ -82,7 +83,7 @@ class RawData(MutableMapping[Any, Any]):
         else:
             del self._parameters[key]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return (key for key in list(self._parameters) if key in self)
 
     def __len__(self) -> int:
@@ -91,26 +92,26 @@ class RawData(MutableMapping[Any, Any]):
     def __repr__(self) -> str:
         return repr(self.copy())
 
-    def copy(self) -> dict[Any, Any]:
+    def copy(self) -> dict[object, Any]:
         """A dictionary of what there is now."""
         return dict(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Copies, and what is pickled, are dictionaries: they do not grow with the simulation."""
         return dict, (self.copy(),)
 
-    def __or__(self, other: Any) -> dict[Any, Any]:
+    def __or__(self, other: Mapping[object, Any]) -> dict[object, Any]:
         return self.copy() | dict(other)
 
-    def __ror__(self, other: Any) -> dict[Any, Any]:
+    def __ror__(self, other: Mapping[object, Any]) -> dict[object, Any]:
         return dict(other) | self.copy()
 
-    def __ior__(self, other: Any) -> RawData:
+    def __ior__(self, other: Mapping[object, Any]) -> RawData:
         self.update(other)
         return self
 
 
-class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
+class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
     """What a simulation has to tell about each object.
 
     Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to
@@ -129,12 +130,12 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
         and replaced at any time, by any thread, while the simulation runs, too.
     """
 
-    def __init__(self, raw: Mapping[Any, Any]):
+    def __init__(self, raw: Mapping[object, Any]):
         self.raw = raw
         # each array with what tells whether its list has changed since
-        self._cache: dict[Any, tuple[tuple[int, ...], np.ndarray]] = {}
+        self._cache: dict[object, tuple[tuple[int, ...], np.ndarray]] = {}
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         """Data of an object; a probe's samples as a read-only array."""
         value = self.raw[key]
         if isinstance(value, Samples):
@@ -151,7 +152,7 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
             known = self._cache[key] = (mark, array)
         return known[1]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return iter(self.raw)
 
     def __len__(self) -> int:

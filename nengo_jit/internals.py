@@ -5,7 +5,8 @@ Subclasses replace some of it, and others look at it or call it, as nengo-loihi 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import nengo
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from nengo_jit.by_hand import StepsByHand
 from nengo_jit.data import RawData
 from nengo_jit.engines import Engine
-from nengo_jit.ir.base import Operator
+from nengo_jit.ir.base import Operator, Step
 from nengo_jit.planner import ProbePlan
 from nengo_jit.turn import Turn
 
@@ -31,7 +32,7 @@ class Internals(nengo.Simulator):
         from outside, and has to be called.
     """
 
-    ours: ClassVar[dict[str, Any]]
+    ours: ClassVar[dict[str, Callable[..., object]]]
     seed: int
     _engine: Engine
     _turn: Turn
@@ -60,7 +61,7 @@ class Internals(nengo.Simulator):
         self._engine.rng = value  # until the next reset, as in nengo
 
     @property
-    def _steps(self) -> Any:
+    def _steps(self) -> Sequence[Step]:
         """List of callable: functions that carry a step out, see `StepsByHand`.
 
         If they are replaced, or the list is changed, they are what a step does, as in nengo.
@@ -72,7 +73,7 @@ class Internals(nengo.Simulator):
         return self._by_hand.steps
 
     @_steps.setter
-    def _steps(self, value: Any) -> None:
+    def _steps(self, value: Sequence[Step]) -> None:
         if self._by_hand is None:
             self._by_hand = StepsByHand(self._engine, self._turn.catch_up, value)
         else:
@@ -100,7 +101,7 @@ class Internals(nengo.Simulator):
         own, kind = vars(self), type(self)
         return any(name in own or getattr(kind, name) is not self.ours[name] for name in names)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in SEEN:
             self._go_on_with_what_is_in_place()

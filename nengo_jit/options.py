@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from nengo.exceptions import ValidationError
@@ -80,17 +80,17 @@ class Options:
         return options
 
 
-def _is_switch(option: Any) -> bool:
+def _is_switch(option: Field[object]) -> bool:
     return option.default is True or option.default is False
 
 
-def _engine(value: Any) -> str | None:
+def _engine(value: object) -> str | None:
     if not (value is None or isinstance(value, str)):
         raise ValidationError(f"Must be the name of an engine (got {value!r})", attr="engine")
     return value or None
 
 
-def _threads(value: Any) -> int | None:
+def _threads(value: object) -> int | None:
     if value is None:
         return None
     try:
@@ -102,7 +102,7 @@ def _threads(value: Any) -> int | None:
     return number
 
 
-def _compile_python(value: Any) -> bool | str:
+def _compile_python(value: object) -> bool | str:
     if isinstance(value, str) and value == REPORT:
         return REPORT
     if value not in (True, False):

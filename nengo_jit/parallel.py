@@ -15,7 +15,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -118,7 +118,7 @@ def parallel_map(
         return
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
         waiting = iter(items)
-        futures: list[Any] = [pool.submit(function, item) for item in islice(waiting, 2 * threads)]
+        futures = [pool.submit(function, item) for item in islice(waiting, 2 * threads)]
         try:
             while futures:
                 yield futures.pop(0).result()

@@ -45,8 +45,10 @@ class Regions:
     def __init__(self) -> None:
         self.shared = np.zeros(LENGTH, np.int64)
         self._lock: Any = RLock()
-        self._known: dict[int, tuple[Any, int, int]] = {}  # by id: reference, start and end
-        self._gone: deque[tuple[int, Any]] = deque()
+        self._known: dict[
+            int, tuple[ref[np.ndarray], int, int]
+        ] = {}  # by id: reference, start and end
+        self._gone: deque[tuple[int, ref[np.ndarray]]] = deque()
         self._starts, self._ends = np.zeros((2, 0), np.int64)
         self._tables: list[np.ndarray] = []
         self._publish()
@@ -78,7 +80,7 @@ class Regions:
                 self._publish()
         self._settle()
 
-    def _forget(self, key: int, reference: Any) -> None:
+    def _forget(self, key: int, reference: ref[np.ndarray]) -> None:
         """An array is about to be freed; called at any time, even within other methods."""
         self._gone.append((key, reference))
         self._settle()

@@ -15,43 +15,47 @@ the one that is not selected may be infinite or not a number, with the warnings 
 from __future__ import annotations
 
 from functools import lru_cache
-from types import FunctionType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+Value: TypeAlias = float | NDArray[np.float64]  # of a single neuron, or of each of a population
+Condition: TypeAlias = bool | NDArray[np.bool_]  # of the same
 
 
-def where(condition: Any, if_true: Any, if_false: Any) -> Any:
+def where(condition: Condition, if_true: Any, if_false: Any) -> Value:
     """``if_true`` where ``condition`` holds, ``if_false`` elsewhere; both are computed."""
     return np.where(condition, if_true, if_false)
 
 
-def exp(x: Any) -> Any:
+def exp(x: Value) -> Value:
     """The exponential function of ``x``."""
     return np.exp(x)
 
 
-def expm1(x: Any) -> Any:
+def expm1(x: Value) -> Value:
     """``exp(x) - 1``, precise near zero."""
     return np.expm1(x)
 
 
-def log1p(x: Any) -> Any:
+def log1p(x: Value) -> Value:
     """``log(1 + x)``, precise near zero; minus infinity at -1 and NaN below."""
     return np.log1p(x)
 
 
-def tanh(x: Any) -> Any:
+def tanh(x: Value) -> Value:
     """The hyperbolic tangent of ``x``."""
     return np.tanh(x)
 
 
-def floor(x: Any) -> Any:
+def floor(x: Value) -> Value:
     """The largest integer not above ``x``, as a floating-point number."""
     return np.floor(x)
 
 
-def maximum(a: Any, b: Any) -> Any:
+def maximum(a: Value, b: Value) -> Value:
     """The larger of ``a`` and ``b``; NaN if one of them is.
 
     A constant should come first: that takes one instruction.
@@ -59,18 +63,18 @@ def maximum(a: Any, b: Any) -> Any:
     return np.maximum(a, b)
 
 
-def minimum(a: Any, b: Any) -> Any:
+def minimum(a: Value, b: Value) -> Value:
     """The smaller of ``a`` and ``b``; NaN if one of them is. A constant should come first."""
     return np.minimum(a, b)
 
 
-def clip(x: Any, low: Any, high: Any) -> Any:
+def clip(x: Value, low: Value, high: Value) -> Value:
     """``x``, but not below ``low`` and not above ``high``; NaN if ``x`` is."""
     return np.minimum(np.maximum(x, low), high)
 
 
 @lru_cache(maxsize=256)
-def bind(step: Any, library: Any) -> Any:
+def bind(step: FunctionType, library: ModuleType) -> FunctionType:
     """A formula on the arrays of another library than NumPy.
 
     Parameters
@@ -87,7 +91,7 @@ def bind(step: Any, library: Any) -> Any:
         The same function, with another vocabulary.
     """
     if step.__module__ == __name__:
-        names: dict[str, Any] = {"np": library}
+        names: dict[str, object] = {"np": library}
     else:
         referred = {name: step.__globals__.get(name) for name in step.__code__.co_names}
         functions = {name: f for name, f in referred.items() if isinstance(f, FunctionType)}

@@ -6,13 +6,13 @@ import logging
 import warnings
 from functools import cached_property
 from operator import index
-from typing import Any
 
 import nengo
 import numpy as np
+from nengo.builder import Model
 from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
-from nengo.utils.progress import Progress, ProgressTracker
+from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.building import build_engine, new_model, with_precision
 from nengo_jit.data import RawData, SimulationData
@@ -108,8 +108,8 @@ class Simulator(Lasting):
         network: nengo.Network | None,
         dt: float = 0.001,
         seed: int | None = None,
-        model: Any = None,
-        progress_bar: Any = True,
+        model: Model | None = None,
+        progress_bar: bool | ProgressBar = True,
         optimize: bool = True,
         *,
         engine: str | None = None,
@@ -163,7 +163,7 @@ class Simulator(Lasting):
             raise SimulatorClosed("Cannot re-open after simulator is closed")
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     @cached_property
@@ -276,7 +276,7 @@ class Simulator(Lasting):
         self._engine.reset(self.seed, self.clear_probes)
         self._begin_anew()
 
-    def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
+    def run(self, time_in_seconds: float, progress_bar: bool | ProgressBar | None = None) -> None:
         """Simulate for a given time, rounded to the nearest step.
 
         Parameters
@@ -312,7 +312,7 @@ class Simulator(Lasting):
             )
             self.run_steps(steps, progress_bar=progress_bar)
 
-    def run_steps(self, steps: int, progress_bar: Any = None) -> None:
+    def run_steps(self, steps: int, progress_bar: bool | ProgressBar | None = None) -> None:
         """Simulate a given number of steps.
 
         Parameters
@@ -337,7 +337,7 @@ class Simulator(Lasting):
         else:  # another thread may carry out its steps
             self._run_steps(steps, bar)
 
-    def _run_steps(self, steps: int, bar: Any) -> None:
+    def _run_steps(self, steps: int, bar: bool | ProgressBar) -> None:
         self._check_open("run")
         with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
             done = self._run_pieces(steps, tracker)

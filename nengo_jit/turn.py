@@ -42,7 +42,7 @@ class Turn:
         self._lock: Any = RLock()
         TURNS.add(self)
 
-    def hold(self, function: Callable[..., Result], *arguments: Any) -> Result:
+    def hold(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Call a function when it is this thread's turn, and return its result.
 
         Raises

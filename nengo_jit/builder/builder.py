@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import nengo.builder.builder as reference
-from nengo.cache import NoDecoderCache
+from nengo import Config, Network
+from nengo.cache import DecoderCache, NoDecoderCache
 from nengo.exceptions import BuildError
 from nengo.params import FrozenObject
 
@@ -16,7 +17,7 @@ from nengo_jit.builder.interop import third_party_build_function
 from nengo_jit.ir import model as ir
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 
-BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
+BuildFunction = TypeVar("BuildFunction", bound=Callable[..., object])
 
 
 class Model(ir.Model, reference.Model):
@@ -58,26 +59,26 @@ class Model(ir.Model, reference.Model):
         self,
         dt: float = 0.001,
         label: str | None = None,
-        decoder_cache: Any = None,
-        builder: Any = None,
+        decoder_cache: DecoderCache | NoDecoderCache | None = None,
+        builder: reference.Builder | None = None,
     ):
         self.label = label
         self.decoder_cache = NoDecoderCache() if decoder_cache is None else decoder_cache
         self.builder = Builder() if builder is None else builder
-        self.build_callback: Callable[[Any], None] | None = None
+        self.build_callback: Callable[[object], None] | None = None
         self.decoders = Decoders()
 
-        self.toplevel: Any = None
-        self.config: Any = None
-        self.params: dict[Any, Any] = {}
-        self.seeds: dict[Any, int] = {}
-        self.seeded: dict[Any, bool] = {}
+        self.toplevel: Network | None = None
+        self.config: Config | None = None
+        self.params: dict[object, Any] = {}
+        self.seeds: dict[object, int] = {}
+        self.seeded: dict[object, bool] = {}
         ir.Model.__init__(self, dt)
 
     def __str__(self) -> str:
         return f"Model: {self.label}"
 
-    def build(self, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def build(self, obj: object, *args: object, **kwargs: object) -> Any:
         """Build an object into this model.
 
         Parameters
@@ -97,7 +98,7 @@ class Model(ir.Model, reference.Model):
             self.build_callback(obj)
         return built
 
-    def has_built(self, obj: Any) -> bool:
+    def has_built(self, obj: object) -> bool:
         """Whether an object has been built, as its entry in ``params`` tells.
 
         Objects that leave no entry, such as synapses, can be built any number of times.
@@ -125,7 +126,7 @@ class Builder(reference.Builder):
     builders: ClassVar[dict[type, Callable[..., Any]]] = {}
 
     @classmethod
-    def build(cls, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def build(cls, model: Model, obj: object, *args: object, **kwargs: object) -> Any:
         """Build ``obj`` into ``model``; use `Model.build` in build functions.
 
         Parameters
@@ -176,6 +177,6 @@ class Builder(reference.Builder):
         return register_function
 
 
-def method_of(model: Any) -> RateBackend:
+def method_of(model: reference.Model) -> RateBackend:
     """How rates are computed for a model; in NumPy for one of nengo's, which has no say in it."""
     return model.decoders.method if isinstance(model, Model) else IN_NUMPY

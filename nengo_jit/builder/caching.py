@@ -8,7 +8,6 @@ is used as nengo uses it.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from nengo.cache import DecoderCache, NoDecoderCache, get_default_decoder_cache
 
@@ -24,11 +23,11 @@ class SaltedCache(DecoderCache):
         See `nengo.cache.DecoderCache`.
     """
 
-    def __init__(self, salt: str, readonly: bool = False, cache_dir: Any = None):
+    def __init__(self, salt: str, readonly: bool = False, cache_dir: str | None = None):
         super().__init__(readonly=readonly, cache_dir=cache_dir)
         self._salt = salt.encode()
 
-    def _get_cache_key(self, *arguments: Any) -> str:
+    def _get_cache_key(self, *arguments: object) -> str:
         key = super()._get_cache_key(*arguments)
         return hashlib.sha1(self._salt + b"\0" + key.encode()).hexdigest()
 

@@ -7,16 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection, Ensemble, Node
+from nengo.base import NengoObject
 from nengo.builder.connection import BuiltConnection
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.neurons import Direct
 from nengo.transforms import Dense, NoTransform
 from nengo.utils.numpy import is_integer
+from numpy.typing import ArrayLike
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.transforms import APPLY_WEIGHTS
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, ElementwiseInc, Reset
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
@@ -36,7 +39,7 @@ class Decoded(NamedTuple):
     signal: Signal
     eval_points: np.ndarray | None = None
     decoders: np.ndarray | None = None
-    solver_info: dict[str, Any] | None = None
+    solver_info: dict[str, object] | None = None
 
 
 @Builder.register(Connection)
@@ -123,7 +126,7 @@ def _build_weighted(
     return decoded, weights
 
 
-def _name_product(operators: Iterable[Any], name: str) -> None:
+def _name_product(operators: Iterable[Operator], name: str) -> None:
     """Name those operators that apply weights after their connection: transforms do not know it."""
     tag = f"{name}{APPLY_WEIGHTS}"
     for operator in operators:
@@ -131,7 +134,7 @@ def _name_product(operators: Iterable[Any], name: str) -> None:
             operator.tag = tag
 
 
-def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) -> Signal:
+def _end_signal(model: Model, conn: Connection, obj: NengoObject, end: str, key: str) -> Signal:
     """Signal of the object at one end of a connection."""
     if obj not in model.sig:
         raise BuildError(
@@ -195,7 +198,7 @@ def _build_decoded(
 
 
 def _build_into_neurons(
-    model: Model, conn: Connection, weighted: Signal, target: Signal, post_slice: Any
+    model: Model, conn: Connection, weighted: Signal, target: Signal, post_slice: slice | ArrayLike
 ) -> None:
     """Add to neurons' input currents, times their gains.
 

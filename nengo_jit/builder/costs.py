@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
 
 from nengo import Ensemble
 from nengo.dists import Distribution
@@ -21,7 +20,7 @@ def n_eval_points(ensemble: Ensemble) -> int:
     return int(default_n_eval_points(ensemble.n_neurons, ensemble.dimensions))
 
 
-def build_cost(obj: Any) -> int:
+def build_cost(obj: object) -> int:
     """Steps of the progress that building an object is worth, solving for decoders apart."""
     if not isinstance(obj, Ensemble):
         return 1

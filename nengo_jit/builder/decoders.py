@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection, Ensemble, Network
-from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
+from nengo.builder.ensemble import BuiltEnsemble
+from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz, Solver
 from nengo.utils.least_squares_solvers import Cholesky
 
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
@@ -43,7 +44,7 @@ NON_NEGATIVE = (NnlsL2, NnlsL2nz)
 
 _KNOWN = {each: each.__call__ for each in (LstsqL2, LstsqL2nz, Cholesky, *NON_NEGATIVE)}
 
-Solved = tuple[np.ndarray, dict[str, Any]]
+Solved = tuple[np.ndarray, dict[str, object]]
 Ahead = list[tuple[Connection, np.ndarray]]
 
 
@@ -88,7 +89,7 @@ def _selection(dimensions: Any) -> Any:
     return slice(*dimensions[:3]) if dimensions[-1:] == (None,) else list(dimensions)
 
 
-def key_of(ensemble: Any, chosen: Any, eval_points: Any, solver: Any) -> Key | None:
+def key_of(ensemble: Any, chosen: object, eval_points: object, solver: Solver) -> Key | None:
     """The key of the system that decoders come from.
 
     Parameters
@@ -125,7 +126,7 @@ def key_of(ensemble: Any, chosen: Any, eval_points: Any, solver: Any) -> Key | N
     return Key(ensemble, type(solver), reg, solver.solver.transpose)
 
 
-def _is_known(solver: Any) -> bool:
+def _is_known(solver: Solver) -> bool:
     """Whether a solver is one whose arithmetic is here, and was not replaced by other code."""
     return _KNOWN.get(type(solver)) is type(solver).__call__
 
@@ -171,7 +172,7 @@ class System:
         Whether no neuron fires at any point.
     """
 
-    def __init__(self, key: Key, built: Any, method: RateBackend, threads: int):
+    def __init__(self, key: Key, built: BuiltEnsemble, method: RateBackend, threads: int):
         self._key = key
         self._built = built
         self._method = method
@@ -366,7 +367,11 @@ class Decoders:
         self._latest = None
 
     def solve(
-        self, key: Key, conn: Connection, params: Mapping[Any, Any], targets: Any
+        self,
+        key: Key,
+        conn: Connection,
+        params: Mapping[object, Any],
+        targets: Callable[[], np.ndarray],
     ) -> Solved | None:
         """Decoders of a connection, and the solver's info; None if no neuron ever fires.
 
@@ -413,7 +418,7 @@ class Decoders:
         elif not uses.functions and key in self._systems:
             self._systems[key].forget_matrices()
 
-    def _prepare(self, key: Key, params: Mapping[Any, Any], threads: int) -> System:
+    def _prepare(self, key: Key, params: Mapping[object, Any], threads: int) -> System:
         """Compute a system and, as far as memory allows, those that will be needed soon."""
         jobs = dict(self._ahead(key, params))
         inner = threads if len(jobs) < threads else 1
@@ -440,7 +445,7 @@ class Decoders:
                     self.solved(made.ensemble)
         return self._systems[key]
 
-    def _ahead(self, key: Key, params: Mapping[Any, Any]) -> Iterator[tuple[Key, Ahead]]:
+    def _ahead(self, key: Key, params: Mapping[object, Any]) -> Iterator[tuple[Key, Ahead]]:
         """A system and those that may be computed with it, with functions to decode."""
         yield key, self._functions_ahead(key, params)
         room = BUDGET - sum(system.nbytes for system in self._systems.values())
@@ -457,7 +462,7 @@ class Decoders:
                 room -= size
             yield other, ahead
 
-    def _functions_ahead(self, key: Key, params: Mapping[Any, Any]) -> Ahead:
+    def _functions_ahead(self, key: Key, params: Mapping[object, Any]) -> Ahead:
         """The connections whose functions can be evaluated natively, and their values."""
         uses, ahead = self._uses.get(key, Uses()), []
         for conn in uses.functions:
@@ -468,7 +473,7 @@ class Decoders:
         return ahead
 
 
-def _batches(keys: Iterable[Key], params: Mapping[Any, Any]) -> Iterator[list[Key]]:
+def _batches(keys: Iterable[Key], params: Mapping[object, Any]) -> Iterator[list[Key]]:
     """Keys of systems that are worth handing to a thread together."""
     batch: list[Key] = []
     size = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo import Ensemble
@@ -13,22 +13,26 @@ from nengo.exceptions import BuildError, NengoWarning
 from nengo.neurons import Direct
 from nengo.utils.builder import default_n_eval_points
 from nengo.utils.numpy import array, norm
+from numpy.typing import ArrayLike
 
 from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.sampling import sample
+from nengo_jit.ir.base import Rng
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, gain_bias, max_rates_intercepts, rates
 from nengo_jit.settings import settings
 
+Numbers: TypeAlias = np.ndarray | None  # one for each neuron, where there are any
+
 
 def gen_eval_points(
     ens: Ensemble,
-    eval_points: Any,
+    eval_points: Distribution | ArrayLike,
     rng: np.random.RandomState,
     scale_eval_points: bool = True,
-    dtype: Any = None,
+    dtype: np.dtype | None = None,
 ) -> np.ndarray:
     """Sample evaluation points, or take those that are given.
 
@@ -70,7 +74,7 @@ def gen_eval_points(
     return points
 
 
-def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np.ndarray:
+def get_activities(built_ens: BuiltEnsemble, ens: Ensemble, eval_points: np.ndarray) -> np.ndarray:
     """Firing rates of an ensemble's neurons at points of the represented space.
 
     Parameters
@@ -92,8 +96,11 @@ def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np
 
 
 def get_gain_bias(
-    ens: Ensemble, rng: Any = np.random, dtype: Any = None, method: RateBackend = IN_NUMPY
-) -> tuple[Any, Any, Any, Any]:
+    ens: Ensemble,
+    rng: Rng = np.random,
+    dtype: np.dtype | None = None,
+    method: RateBackend = IN_NUMPY,
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """Sample what an ensemble specifies of its tuning curves and compute the rest.
 
     Parameters
@@ -125,6 +132,8 @@ def get_gain_bias(
             f"gain or bias set for {ens}, but not both. "
             "Solving for one given the other is not implemented yet."
         )
+    gain: Numbers
+    bias: Numbers
     if ens.gain is not None:
         gain = sample(ens.gain, ens.n_neurons, rng=rng)
         bias = sample(ens.bias, ens.n_neurons, rng=rng)
@@ -153,7 +162,7 @@ def get_gain_bias(
     return _cast(gain, dtype), _cast(bias, dtype), _cast(max_rates, dtype), _cast(intercepts, dtype)
 
 
-def _cast(values: Any, dtype: Any) -> Any:
+def _cast(values: Numbers, dtype: np.dtype) -> Numbers:
     return None if values is None else values.astype(dtype)
 
 

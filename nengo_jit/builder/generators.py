@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ _HOLDERS = 3  # references to a generator that only its context knows: ours, its
 
 
 @contextmanager
-def generator(seed: Any) -> Iterator[np.random.RandomState]:
+def generator(seed: int) -> Iterator[np.random.RandomState]:
     """Context with a generator like ``numpy.random.RandomState(seed)``.
 
     After the context the generator is seeded anew for another one, unless somebody kept it.

@@ -32,7 +32,7 @@ def third_party_build_function(nengo_class: type) -> Callable[..., Any] | None:
     return None if is_nengos_function and is_nengos_class else function
 
 
-def use_our_build_functions(model: Any, builder: Any) -> None:
+def use_our_build_functions(model: nengo.builder.Model, builder: nengo.builder.Builder) -> None:
     """Make a model that somebody else created build with our build functions.
 
     Parameters

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from nengo import Connection, Ensemble, Node
 from nengo.connection import LearningRule
@@ -276,6 +274,6 @@ def build_rls(model: Model, rls: RLS, rule: LearningRule) -> None:
     sig["pre_filtered"] = build_or_passthrough(model, rls.pre_synapse, source)
     error = _build_error(model, rule)
     n_neurons = sig["pre_filtered"].shape[0]
-    initial: Any = np.eye(n_neurons, dtype=error.dtype) * (rls.learning_rate * model.dt / n_neurons)
+    initial = np.eye(n_neurons, dtype=error.dtype) * (rls.learning_rate * model.dt / n_neurons)
     sig["inv_gamma"] = Signal(initial, name=f"{rule}.inv_gamma")
     model.add_op(SimRLS(sig["pre_filtered"], error, sig["delta"], sig["inv_gamma"], tag=f"{rule}"))

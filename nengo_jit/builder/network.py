@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Network, Node, Probe
+from nengo.base import NengoObject
 from nengo.params import FrozenObject
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress
@@ -16,6 +16,7 @@ from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.costs import build_cost, solve_cost
 from nengo_jit.builder.generators import generator
 from nengo_jit.exceptions import add_context
+from nengo_jit.ir.base import Rng
 from nengo_jit.settings import settings_held
 
 # The order in which seeds are drawn: probes come last so as not to disturb what they look at.
@@ -75,7 +76,7 @@ def _report(model: Model, network: Network, progress: Progress) -> None:
     """Let progress be counted, each object and each solution by about how long it takes."""
     costs = {obj: build_cost(obj) for obj in network.all_objects}
 
-    def count_built(obj: Any) -> None:
+    def count_built(obj: object) -> None:
         if not isinstance(obj, FrozenObject) and obj in costs:  # as opposed to its parts
             progress.step(costs[obj])
 
@@ -98,7 +99,7 @@ def _build_objects(model: Model, network: Network) -> None:
     _build_each(model, network.probes)
 
 
-def _build_each(model: Model, objects: Iterable[Any]) -> None:
+def _build_each(model: Model, objects: Iterable[NengoObject]) -> None:
     for obj in objects:
         try:
             model.build(obj)
@@ -109,9 +110,9 @@ def _build_each(model: Model, objects: Iterable[Any]) -> None:
 
 def seed_network(
     network: Network,
-    seeds: dict[Any, int],
-    seeded: dict[Any, bool],
-    base_rng: Any = np.random,
+    seeds: dict[object, int],
+    seeded: dict[object, bool],
+    base_rng: Rng = np.random,
 ) -> None:
     """Choose a seed for a network and everything inside it.
 
@@ -135,13 +136,13 @@ def seed_network(
     _seed_contents(network, seeds, seeded)
 
 
-def _seed_contents(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
+def _seed_contents(network: Network, seeds: dict[object, int], seeded: dict[object, bool]) -> None:
     _seed_objects(network, seeds, seeded)
     for subnetwork in network.networks:
         _seed_contents(subnetwork, seeds, seeded)
 
 
-def _seed_objects(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
+def _seed_objects(network: Network, seeds: dict[object, int], seeded: dict[object, bool]) -> None:
     with generator(seeds[network]) as rng:
         for object_type in SEEDING_ORDER:
             for obj in network.objects[object_type]:
@@ -149,7 +150,7 @@ def _seed_objects(network: Network, seeds: dict[Any, int], seeded: dict[Any, boo
 
 
 def _seed(
-    obj: Any, rng: Any, inherited: bool, seeds: dict[Any, int], seeded: dict[Any, bool]
+    obj: object, rng: Rng, inherited: bool, seeds: dict[object, int], seeded: dict[object, bool]
 ) -> None:
     drawn = rng.randint(maxint)
     own = getattr(obj, "seed", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
@@ -58,7 +56,7 @@ def build_neurons(
     sig_out = model.sig[neurons]["out"] if output_sig is None else output_sig
     with generator(model.seeds[neurons.ensemble] + 1) as rng:
         initial = neurontype.make_state(neurons.size_in, rng=rng, dtype=sig_in.dtype)
-    state: dict[str, Any] = {}
+    state: dict[str, Signal | np.random.RandomState] = {}
     label = str(neurons)
     for name, value in initial.items():
         if name in model.sig[neurons]:

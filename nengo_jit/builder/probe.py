@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo import Connection, Ensemble, Node, Probe
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
@@ -99,7 +97,7 @@ def signal_probe(model: Model, key: str, probe: Probe) -> None:
     BuildError
         If there is no such signal.
     """
-    signals: dict[str, Any] = model.sig[probe.obj]
+    signals = model.sig[probe.obj]
     if key not in signals:
         raise BuildError(f"Attribute '{key}' is not probeable on {probe.obj}.")
     signal = signals[key]

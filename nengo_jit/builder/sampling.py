@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from nengo.dists import QuasirandomSequence, ScatteredHypersphere, get_samples
 
+from nengo_jit.ir.base import Rng
 
-def sample(dist: Any, n: int, d: int | None = None, rng: Any = np.random) -> np.ndarray:
+
+def sample(dist: Any, n: int, d: int | None = None, rng: Rng = np.random) -> np.ndarray:
     """Samples of a distribution, or a copy of those that are given.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble
@@ -101,7 +100,7 @@ def solve_for_decoders(
     targets: np.ndarray,
     rng: np.random.RandomState,
     method: RateBackend = IN_NUMPY,
-) -> tuple[np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, dict[str, object]]:
     """Call a connection's solver; decoder caches wrap this function.
 
     Parameters
@@ -140,7 +139,7 @@ def solve_for_decoders(
 
 def build_decoders(
     model: Model, conn: Connection, rng: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     """Compute a connection's decoders or, for a non-compositional solver, its weights.
 
     The model's decoder cache is used if the connection's seed was chosen by the user.
@@ -221,7 +220,7 @@ def _solve_alone(
     if _uses_cache(model, conn):
         if key is not None:
 
-            def solve(conn: Connection, *args: Any, **kwargs: Any) -> Solved:
+            def solve(conn: Connection, *args: object, **kwargs: object) -> Solved:
                 return _solve_shared(model, key, conn, lambda: targets)
 
         solve = model.decoder_cache.wrap_solver(solve)
@@ -246,7 +245,7 @@ def _project_to_neurons(
 @Builder.register(Solver)
 def build_solver(
     model: Model, solver: Solver, conn: Connection, rng: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     """Build a connection's solver: see `build_decoders`."""
     return build_decoders(model, conn, rng)
 
@@ -254,7 +253,7 @@ def build_solver(
 @Builder.register(NoSolver)
 def build_no_solver(
     model: Model, solver: NoSolver, conn: Connection, rng: np.random.RandomState
-) -> tuple[None, np.ndarray, dict[str, Any]]:
+) -> tuple[None, np.ndarray, dict[str, object]]:
     """Take the decoders that a `nengo.solvers.NoSolver` holds, without evaluating anything."""
     activities = np.zeros((1, conn.pre_obj.n_neurons), dtype=settings().float_dtype)
     targets = np.zeros((1, conn.size_mid), dtype=settings().float_dtype)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from nengo import Connection, solvers
 from nengo.exceptions import BuildError, SignalError
@@ -23,7 +21,7 @@ MOST_STOPS = 20  # of native evaluation, after which Python does the rest by its
 def get_targets(
     conn: Connection,
     eval_points: np.ndarray,
-    dtype: Any = None,
+    dtype: np.dtype | None = None,
     evaluator: Evaluator = IN_PYTHON,
 ) -> np.ndarray:
     """What a connection should decode at each evaluation point.

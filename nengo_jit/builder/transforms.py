@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from nengo.exceptions import BuildError
@@ -14,9 +14,11 @@ from nengo.transforms import (
     NoTransform,
     Sparse,
     SparseMatrix,
+    Transform,
 )
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.ir.base import Operator, Rng
 from nengo_jit.ir.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.ir.transforms import (  # noqa: F401  (whose names have always been here, too)
@@ -57,7 +59,7 @@ def build_dense(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
     """Build a dense transform, multiplied with decoders and encoders where they are given.
 
@@ -113,7 +115,7 @@ def build_sparse(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
     """Build a sparse transform; for parameters and result see `build_dense`.
 
@@ -141,7 +143,7 @@ def build_convolution(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
     """Build a convolution or its transpose; for parameters and result see `build_dense`.
 
@@ -166,7 +168,7 @@ def build_no_transform(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
     """Build no transform: pass a value on; only decode where there are decoders.
 
@@ -178,7 +180,7 @@ def build_no_transform(
     return _build_matrix(model, transform, weights, sig_in, decoders, encoders)
 
 
-def _check_not_decoded(transform: Any, decoders: np.ndarray | None) -> None:
+def _check_not_decoded(transform: Transform, decoders: np.ndarray | None) -> None:
     if decoders is not None:
         kind = "sparse" if isinstance(transform, Sparse) else "convolution"
         raise BuildError(
@@ -188,12 +190,12 @@ def _check_not_decoded(transform: Any, decoders: np.ndarray | None) -> None:
 
 def _apply_weights(
     model: Model,
-    transform: Any,
-    weights: Any,
+    transform: Transform,
+    weights: np.ndarray | SparseMatrix,
     sig_in: Signal,
     size_out: int,
-    operator: Any,
-    **options: Any,
+    operator: Callable[..., Operator],
+    **options: object,
 ) -> tuple[Signal, Signal]:
     """Make the signals of the weights and the product, and the operators that compute it."""
     label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)

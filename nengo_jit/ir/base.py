@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import nengo.builder.operator as reference
 import numpy as np
 from nengo.builder.signal import Signal
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.memory import SignalDict
-from nengo_jit.ir.selection import selects_twice
+from nengo_jit.ir.selection import Place, selects_twice
 
-Step = Callable[[], None]
-Compute = Callable[[], tuple[Any, ...]]
+Step = Callable[[], object]
+Compute = Callable[[], tuple[Any, ...]]  # in NumPy
+Rng: TypeAlias = np.random.RandomState | ModuleType  # which is `numpy.random` itself
 
 
-def operand(role: str, index: int = 0) -> Any:
+def operand(role: str, index: int = 0) -> property:
     """Attribute that reads the operand at ``index`` of one of an operator's role lists.
 
     Parameters
@@ -117,11 +120,11 @@ class Operator(reference.Operator):
         """Signals whose values `compute` returns."""
         return [*self.sets, *self.incs, *self.updates]
 
-    def place(self) -> Any:
+    def place(self) -> Place:
         """Index of those elements of the output that are set or incremented."""
         return Ellipsis
 
-    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+    def parameters(self, dt: float) -> tuple[object, ...] | None:
         """What `compute` takes before the values of signals.
 
         Parameters
@@ -138,7 +141,7 @@ class Operator(reference.Operator):
         """
         return ()
 
-    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+    def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
         """Return what draws the numbers that `compute` takes after all else, if it takes some.
 
         Parameters
@@ -171,7 +174,7 @@ class Operator(reference.Operator):
         return
 
     @staticmethod
-    def compute(xp: Any, *arguments: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, *arguments: Any) -> tuple[Array, ...]:
         """Compute what the operator does in a step: a pure function, which writes to nothing.
 
         It is in the words of the Python array API standard, on arrays of any library.
@@ -191,7 +194,7 @@ class Operator(reference.Operator):
         """
         raise NotImplementedError("only make_step knows what this operator does")
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         """Return the function that carries the operator out once, in NumPy, by `compute`.
 
         Parameters
@@ -223,7 +226,7 @@ def always(values: tuple[Any, ...]) -> Compute:
     return lambda: values
 
 
-def assigning(compute: Compute, target: Any, place: Any) -> Step:
+def assigning(compute: Compute, target: np.ndarray, place: Place) -> Step:
     """The step that assigns what is computed to an array, or to elements of it."""
 
     def step_assigning() -> None:
@@ -235,7 +238,7 @@ def assigning(compute: Compute, target: Any, place: Any) -> Step:
     return step_assigning if place is Ellipsis else step_assigning_elements
 
 
-def writing_all(compute: Compute, targets: list[Any], is_added: list[bool]) -> Step:
+def writing_all(compute: Compute, targets: list[np.ndarray], is_added: list[bool]) -> Step:
     """The step that assigns or adds what is computed to several arrays."""
     values: tuple[Any, ...] = ()  # are kept: large blocks that are freed take long to get again
 
@@ -251,7 +254,7 @@ def writing_all(compute: Compute, targets: list[Any], is_added: list[bool]) -> S
     return step_writing_all
 
 
-def adding(compute: Compute, target: Any, place: Any) -> Step:
+def adding(compute: Compute, target: np.ndarray, place: Any) -> Step:
     """The step that adds what is computed to an array, or to elements of it."""
 
     def step_adding() -> None:

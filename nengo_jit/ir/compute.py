@@ -17,15 +17,17 @@ There are four exceptions, which bring a ``make_step`` of their own:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from nengo.utils.numpy import is_spmatrix
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.products import Rows, rows_of
+from nengo_jit.ir.selection import Place
 from nengo_jit.ir.signal import Signal
 
 # what makes steps that do what `compute` says
@@ -49,14 +51,14 @@ class Computation(NamedTuple):
         Index of the elements of the output that are meant, where it is not ``...``.
     """
 
-    function: Callable[..., tuple[Any, ...]]
-    parameters: tuple[Any, ...]
+    function: Callable[..., tuple[Array, ...]]
+    parameters: tuple[object, ...]
     inputs: list[Signal]
     outputs: list[Signal]
-    place: Any
+    place: Place
 
 
-def computation(operator: Any, dt: float) -> Computation | None:
+def computation(operator: Operator, dt: float) -> Computation | None:
     """What an operator computes.
 
     Parameters
@@ -85,7 +87,7 @@ def computation(operator: Any, dt: float) -> Computation | None:
     )
 
 
-def to_library(xp: Any, value: Any) -> Any:
+def to_library(xp: Namespace, value: object) -> object:
     """A parameter, or the value of a signal, for another library.
 
     Parameters

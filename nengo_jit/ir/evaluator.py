@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Natively = Callable[[np.ndarray, np.ndarray], int | None]
 
@@ -13,7 +13,9 @@ Natively = Callable[[np.ndarray, np.ndarray], int | None]
 class Evaluator:
     """How functions are evaluated at points: here by Python alone. Engines may know better."""
 
-    def natively(self, function: Any, points: np.ndarray, targets: np.ndarray) -> Natively | None:
+    def natively(
+        self, function: Callable[..., object], points: np.ndarray, targets: np.ndarray
+    ) -> Natively | None:
         """What evaluates a function natively; None if Python has to.
 
         Parameters
@@ -39,6 +41,6 @@ class Evaluator:
 IN_PYTHON = Evaluator()
 
 
-def assign(value: Any, target: np.ndarray) -> None:
+def assign(value: ArrayLike, target: np.ndarray) -> None:
     """Put what a function returned at a point into its row of the targets."""
     target[...] = np.hstack(value) if isinstance(value, (tuple, list)) else value

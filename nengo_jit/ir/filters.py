@@ -11,29 +11,36 @@ from typing import Any
 import numpy as np
 from nengo.synapses import LinearFilter
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.products import dot
+from nengo_jit.ir.signal import Signal
 
-Filter = Callable[..., tuple[Any, ...]]
+Filter = Callable[..., tuple[Array, ...]]
+Filtering = tuple[Any, ...]  # a filter, and its parameters: numbers and arrays
 
 
-def scale(xp: Any, d: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def scale(xp: Namespace, d: Array, u: Array, X: Array) -> tuple[Array, ...]:
     """``y = d u``: no state at all."""
     return d * u, X
 
 
-def first_order(xp: Any, a: Any, b: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def first_order(xp: Namespace, a: Array, b: Array, u: Array, X: Array) -> tuple[Array, ...]:
     """``x[t] = a x[t-1] + b u[t]; y[t] = x[t]``."""
     X = a * X + b * u
     return X[0, ...], X
 
 
-def without_passthrough(xp: Any, A: Any, B: Any, C: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def without_passthrough(
+    xp: Namespace, A: Array, B: Array, C: Array, u: Array, X: Array
+) -> tuple[Array, ...]:
     """``x[t] = A x[t-1] + B u[t]; y[t] = C x[t]``."""
     x = dot(A, xp.reshape(X, (A.shape[0], -1))) + B * xp.reshape(u, (1, -1))
     return xp.reshape(dot(C, x), u.shape), xp.reshape(x, X.shape)
 
 
-def with_passthrough(xp: Any, A: Any, B: Any, C: Any, D: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def with_passthrough(
+    xp: Namespace, A: Array, B: Array, C: Array, D: Array, u: Array, X: Array
+) -> tuple[Array, ...]:
     """``y[t] = C x[t] + D u[t]; x[t+1] = A x[t] + B u[t]``."""
     x, u_row = xp.reshape(X, (A.shape[0], -1)), xp.reshape(u, (1, -1))
     y = dot(C, x) + D * u_row
@@ -41,8 +48,8 @@ def with_passthrough(xp: Any, A: Any, B: Any, C: Any, D: Any, u: Any, X: Any) ->
 
 
 def triangle(
-    xp: Any, first: Any, difference: Any, u: Any, Y: Any, X: Any, Xi: Any
-) -> tuple[Any, ...]:
+    xp: Namespace, first: Array, difference: Array, u: Array, Y: Array, X: Array, Xi: Array
+) -> tuple[Array, ...]:
     """Mean of the latest inputs with weights that fall linearly to zero.
 
     ``X`` keeps the inputs times the difference of neighbouring weights; ``Xi`` is the row of the
@@ -55,13 +62,13 @@ def triangle(
     return Y, Y, X, Xi
 
 
-def noise(xp: Any, filtering: Filter, factor: Any, *arguments: Any) -> tuple[Any, ...]:
+def noise(xp: Namespace, filtering: Filter, factor: Array, *arguments: Array) -> tuple[Array, ...]:
     """Filter numbers that are drawn, which are the last argument, times a factor."""
     *parameters, X, drawn = arguments
     return filtering(xp, *parameters, factor * drawn, X)
 
 
-def linear_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, ...] | None:
+def linear_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) -> Filtering | None:
     """The function that filters as a synapse does, and its parameters.
 
     Parameters
@@ -94,7 +101,7 @@ def linear_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, 
     return None
 
 
-def triangle_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, ...]:
+def triangle_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) -> Filtering:
     """The function that filters as a triangle does, and its parameters; see `linear_filter`."""
     _, first, difference = synapse._get_coefficients(dt)
     return triangle, float(first), float(difference)

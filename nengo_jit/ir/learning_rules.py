@@ -7,11 +7,10 @@ several rules on one connection do not depend on their order.
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.learning_rules as reference
 import numpy as np
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.products import dot, outer
 from nengo_jit.ir.signal import Signal
@@ -59,11 +58,11 @@ class SimPES(Operator, reference.SimPES):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, error={self.error} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (-self.learning_rate * dt / self.pre_filtered.shape[0],)
 
     @staticmethod
-    def compute(xp: Any, alpha: Any, pre: Any, error: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, alpha: Array, pre: Array, error: Array) -> tuple[Array, ...]:
         return (outer(xp, alpha * error, pre),)
 
 
@@ -113,11 +112,13 @@ class SimBCM(Operator, reference.SimBCM):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, post={self.post_filtered} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (self.learning_rate * dt,)
 
     @staticmethod
-    def compute(xp: Any, alpha: Any, pre: Any, post: Any, theta: Any) -> tuple[Any, ...]:
+    def compute(
+        xp: Namespace, alpha: Array, pre: Array, post: Array, theta: Array
+    ) -> tuple[Array, ...]:
         return (outer(xp, alpha * post * (post - theta), pre),)
 
 
@@ -171,13 +172,13 @@ class SimOja(Operator, reference.SimOja):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, post={self.post_filtered} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return self.learning_rate * dt, self.beta
 
     @staticmethod
     def compute(
-        xp: Any, alpha: Any, beta: Any, pre: Any, post: Any, weights: Any
-    ) -> tuple[Any, ...]:
+        xp: Namespace, alpha: Array, beta: Array, pre: Array, post: Array, weights: Array
+    ) -> tuple[Array, ...]:
         forgetting = alpha * post * post
         kept = xp.asarray(-beta * weights * forgetting[:, None], dtype=weights.dtype)
         return (kept + outer(xp, alpha * post, pre),)
@@ -241,13 +242,19 @@ class SimVoja(Operator, reference.SimVoja):
     def _descstr(self) -> str:
         return f"pre={self.pre_decoded}, post={self.post_filtered} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return self.learning_rate * dt, self.scale[:, np.newaxis]
 
     @staticmethod
     def compute(
-        xp: Any, alpha: Any, scale: Any, x: Any, post: Any, encoders: Any, learning: Any
-    ) -> tuple[Any, ...]:
+        xp: Namespace,
+        alpha: Array,
+        scale: Array,
+        x: Array,
+        post: Array,
+        encoders: Array,
+        learning: Array,
+    ) -> tuple[Array, ...]:
         target = scale * outer(xp, post, x)
         return (alpha * learning * (target - post[:, None] * encoders),)
 
@@ -303,7 +310,7 @@ class SimRLS(Operator, reference.SimRLS):
         return [*self.reads, self.inv_gamma]
 
     @staticmethod
-    def compute(xp: Any, r: Any, error: Any, P: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, r: Array, error: Array, P: Array) -> tuple[Array, ...]:
         Pr = dot(P, r)  # also r.T.dot(P), since P is symmetric
         k = 1 / (1 + dot(r, Pr))
         return error[:, None] * (-k * Pr), P - Pr[:, None] * (Pr * k)

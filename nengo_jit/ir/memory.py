@@ -29,7 +29,7 @@ def owner_of(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def hold(owner: Any) -> list[Any] | None:
+def hold(owner: Any) -> list[object] | None:
     """Keep memory from being moved or freed by the object that it belongs to.
 
     NumPy refuses to resize an array that has a weak reference, even without its reference check.
@@ -46,7 +46,7 @@ def hold(owner: Any) -> list[Any] | None:
         Memory stays for as long as this is kept. None if nothing keeps the owner from moving it,
         as with the buffers of `ctypes` and those of other libraries.
     """
-    held: list[Any] = []
+    held: list[object] = []
     while isinstance(owner, np.ndarray):
         if owner.flags.owndata:
             return [*held, weakref.ref(owner), owner]
@@ -101,7 +101,7 @@ class SignalDict(Mapping[reference.Signal, Any]):
         self._arrays: dict[reference.Signal, Any] = {}
         self._blocks: list[np.ndarray] = []
         self._saved: list[np.ndarray] = []
-        self._held: list[Any] = []
+        self._held: list[object] = []
         self.allocate(signals)
 
     def __getitem__(self, signal: reference.Signal) -> Any:

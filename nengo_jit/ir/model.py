@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from nengo import Probe
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
@@ -39,9 +40,9 @@ class Model:
 
     def __init__(self, dt: float = 0.001):
         self.dt = dt
-        self.operators: list[Any] = []
-        self.probes: list[Any] = []
-        self.sig: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
+        self.operators: list[Operator] = []
+        self.probes: list[Probe] = []
+        self.sig: defaultdict[object, dict[Any, Any]] = defaultdict(dict)
         zero, one = (np.array(number, settings().float_dtype) for number in (0, 1))
         self.sig["common"][0] = Signal(zero, name="ZERO", readonly=True)
         self.sig["common"][1] = Signal(one, name="ONE", readonly=True)

@@ -12,7 +12,8 @@ import numpy as np
 from nengo.exceptions import BuildError
 from nengo.neurons import NeuronType
 
-from nengo_jit.ir.base import Operator, Step, operand
+from nengo_jit.ir.arrays import Array, Namespace
+from nengo_jit.ir.base import Operator, Rng, Step, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula, formula_of
@@ -56,7 +57,7 @@ class SimNeurons(Operator, reference.SimNeurons):
         neurons: NeuronType,
         J: Signal,
         output: Signal,
-        state: dict[str, Any] | None = None,
+        state: dict[str, Signal | np.random.RandomState] | None = None,
         tag: str | None = None,
     ):
         self._neurons = neurons
@@ -108,7 +109,7 @@ class SimNeurons(Operator, reference.SimNeurons):
         formula, state = formula_of(self.neurons), self.state
         return list(state.values()) if formula is None else [state[n] for n in formula.states]
 
-    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+    def parameters(self, dt: float) -> tuple[object, ...] | None:
         formula = formula_of(self.neurons)
         if formula is None or set(formula.states) != set(self.state):
             return None
@@ -117,11 +118,11 @@ class SimNeurons(Operator, reference.SimNeurons):
         return formula, dt, *formula.parameters(self.neurons, dt)
 
     @staticmethod
-    def compute(xp: Any, formula: Formula, *arguments: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, formula: Formula, *arguments: Array) -> tuple[Array, ...]:
         n = 1 + len(formula.parameter_names)
         return bind(formula.step, xp)(*arguments[n:], *arguments[:n])
 
-    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+    def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
         formula = formula_of(self.neurons)
         if formula is None or formula.random is None:
             return None
@@ -129,7 +130,7 @@ class SimNeurons(Operator, reference.SimNeurons):
         (generator,) = self.state_extra.values()
         return lambda t, J, *values: draw(generator, J, dt, *numbers)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         neurons, J, output = self.neurons, signals[self.J], signals[self.output]
         state = {name: signals[signal] for name, signal in self.state.items()}
         state.update(self.state_extra)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.operator as reference
 import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError
+from numpy.typing import ArrayLike
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.products import dot, has_valid_indices
-from nengo_jit.ir.selection import as_selection, is_list_of_indices, selects_twice, without_mask
+from nengo_jit.ir.selection import (
+    Place,
+    as_selection,
+    is_list_of_indices,
+    selects_twice,
+    without_mask,
+)
 
 
 class TimeUpdate(Operator, reference.TimeUpdate):
@@ -44,11 +50,11 @@ class TimeUpdate(Operator, reference.TimeUpdate):
     def inputs(self) -> list[Signal]:
         return [self.step]
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (dt,)
 
     @staticmethod
-    def compute(xp: Any, dt: Any, step: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, dt: float, step: Array) -> tuple[Array, ...]:
         step = step + 1
         return step, xp.asarray(step, dtype=xp.float64) * dt
 
@@ -82,11 +88,11 @@ class Reset(Operator, reference.Reset):
     def _descstr(self) -> str:
         return str(self.dst)
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (self.value,)
 
     @staticmethod
-    def compute(xp: Any, value: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, value: Array) -> tuple[Array, ...]:
         return (value,)
 
 
@@ -123,8 +129,8 @@ class Copy(Operator, reference.Copy):
         self,
         src: Signal,
         dst: Signal,
-        src_slice: Any = None,
-        dst_slice: Any = None,
+        src_slice: slice | ArrayLike | None = None,
+        dst_slice: slice | ArrayLike | None = None,
         inc: bool = False,
         tag: str | None = None,
     ):
@@ -151,16 +157,16 @@ class Copy(Operator, reference.Copy):
 
     @property
     def _descstr(self) -> str:
-        def selected(signal: Signal, selection: Any) -> str:
+        def selected(signal: Signal, selection: ArrayLike | None) -> str:
             return f"{signal}" if selection is None else f"{signal}[{selection}]"
 
         source = selected(self.src, self.src_slice)
         return f"{source} -> {selected(self.dst, self.dst_slice)}, inc={self.inc}"
 
-    def place(self) -> Any:
+    def place(self) -> Place:
         return as_selection(self.dst_slice)
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         if self.src_slice is None:
             return False, None
         selection = without_mask(as_selection(self.src_slice), self.src.shape)
@@ -174,7 +180,9 @@ class Copy(Operator, reference.Copy):
             )
 
     @staticmethod
-    def compute(xp: Any, has_rows: bool, selection: Any, src: Any) -> tuple[Any, ...]:
+    def compute(
+        xp: Namespace, has_rows: bool, selection: Array | None, src: Array
+    ) -> tuple[Array, ...]:
         if selection is None:
             return (src,)
         return (xp.take(src, selection, axis=0) if has_rows else src[selection],)
@@ -221,7 +229,7 @@ class ElementwiseInc(Operator, reference.ElementwiseInc):
             raise BuildError(f"Incompatible shapes in {self}: Trying to do {Y} += {A} * {X}")
 
     @staticmethod
-    def compute(xp: Any, A: Any, X: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, A: Array, X: Array) -> tuple[Array, ...]:
         return (A * X,)
 
 
@@ -284,11 +292,13 @@ class DotInc(Operator, reference.DotInc):
     def _descstr(self) -> str:
         return f"{self.A}, {self.X} -> {self.Y}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (self.Y.shape if self.reshape else None,)
 
     @staticmethod
-    def compute(xp: Any, shape: Any, A: Any, X: Any) -> tuple[Any, ...]:
+    def compute(
+        xp: Namespace, shape: tuple[int, ...] | None, A: Array, X: Array
+    ) -> tuple[Array, ...]:
         product = dot(A, X)
         if shape is None or product.shape == shape:
             return (product,)

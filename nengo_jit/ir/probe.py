@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.probe as reference
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.signal import Signal
 
@@ -38,5 +37,5 @@ class SimProbe(Operator, reference.SimProbe):
         return str(self.signal)
 
     @staticmethod
-    def compute(xp: Any, signal: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, signal: Array) -> tuple[Array, ...]:
         return ()

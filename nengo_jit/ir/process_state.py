@@ -6,12 +6,12 @@ depend on nothing else; those of other processes may keep more in variables of t
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.processes as reference
+from nengo import Process
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.processes import SimProcess, make_step_of
 
 DRAWING = (WhiteNoise.make_step, FilteredNoise.make_step)
@@ -20,18 +20,18 @@ NOT_DRAWING = tuple(
 )
 
 
-def is_sim_process(operator: Any) -> bool:
+def is_sim_process(operator: Operator) -> bool:
     """Whether an operator makes its step as `SimProcess` does, of ours or of nengo's."""
     make_step = getattr(operator.make_step, "__func__", None)
     return make_step in (SimProcess.make_step, reference.SimProcess.make_step)
 
 
-def draws_in_steps(process: Any) -> bool:
+def draws_in_steps(process: Process) -> bool:
     """Whether the steps of a process may draw from its generator."""
     return make_step_of(process) not in NOT_DRAWING
 
 
-def keeps_to_its_state(process: Any) -> bool:
+def keeps_to_its_state(process: Process) -> bool:
     """Whether all that steps depend on is known to be in the process's state and generator."""
     make_step = make_step_of(process)
     if make_step is FilteredNoise.make_step:

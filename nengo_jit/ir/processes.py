@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import nengo.builder.processes as reference
 import numpy as np
@@ -11,8 +10,9 @@ from nengo import Process
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
 
-from nengo_jit.ir.base import Operator, Step
-from nengo_jit.ir.filters import linear_filter, noise, triangle_filter
+from nengo_jit.ir.arrays import Array, Namespace
+from nengo_jit.ir.base import Operator, Rng, Step
+from nengo_jit.ir.filters import Filter, Filtering, linear_filter, noise, triangle_filter
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 
@@ -104,14 +104,14 @@ class SimProcess(Operator, reference.SimProcess):
     def inputs(self) -> list[Signal]:
         return [*self.reads[1:], *self.state.values()]
 
-    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+    def parameters(self, dt: float) -> tuple[object, ...] | None:
         return computed_by(self.process, self.state, dt)
 
     @staticmethod
-    def compute(xp: Any, function: Any, *arguments: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, function: Filter, *arguments: Array) -> tuple[Array, ...]:
         return function(xp, *arguments)
 
-    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+    def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
         process, size = self.process, self.output.shape
         if self.input is not None:
             return None
@@ -121,7 +121,7 @@ class SimProcess(Operator, reference.SimProcess):
         step = process.make_step((0,), size, dt, generator, {})
         return lambda t, *values: np.asarray(step(t))
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         return self.make_step_with(signals, dt, lambda: self.process.get_rng(rng))
 
     def make_step_with(
@@ -147,17 +147,17 @@ class SimProcess(Operator, reference.SimProcess):
         return step_simprocess_inc if self.mode == "inc" else step_simprocess
 
 
-def make_step_of(process: Any) -> Any:
+def make_step_of(process: object) -> Callable[..., object] | None:
     """The function that makes a process's step, whatever the class; None if it is no method."""
     return getattr(getattr(process, "make_step", None), "__func__", None)
 
 
-def given(xp: Any, values: Any) -> tuple[Any, ...]:
+def given(xp: Namespace, values: Array) -> tuple[Array, ...]:
     """What is computed for a process without input and state: what it has drawn."""
     return (values,)
 
 
-def computed_by(process: Any, state: dict[str, Signal], dt: float) -> tuple[Any, ...] | None:
+def computed_by(process: Process, state: dict[str, Signal], dt: float) -> Filtering | None:
     """The function that computes what a process does, and its parameters.
 
     Parameters

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nengo_jit.ir.arrays import Array, Namespace
 
-def dot(a: Any, b: Any) -> Any:
+if TYPE_CHECKING:
+    from scipy.sparse import spmatrix
+
+
+def dot(a: Array, b: Array) -> Array:
     """Product of a matrix or vector with a vector or matrix, or with a number of shape ``()``.
 
     Where arrays have a method ``dot``, it is used: NumPy's is what nengo uses, and its ``@`` rounds
     differently for some layouts in memory. SciPy's sparse matrices have one, too.
     """
-    try:
-        method = a.dot
-    except AttributeError:
-        return a @ b if a.ndim and b.ndim else a * b
-    return method(b)
+    method = getattr(a, "dot", None)
+    if method is not None:
+        return method(b)
+    return a @ b if a.ndim and b.ndim else a * b
 
 
-def outer(xp: Any, a: Any, b: Any) -> Any:
+def outer(xp: Namespace, a: Array, b: Array) -> Array:
     """Matrix of the products of all elements of one array with all elements of another."""
     column = a[:, None] if a.ndim == 1 else xp.reshape(a, (-1, 1))
     return column * (b if b.ndim == 1 else xp.reshape(b, (-1,)))
 
 
-def dot_by_groups(xp: Any, a: Any, b: Any) -> Any:
+def dot_by_groups(xp: Namespace, a: Array, b: Array) -> Array:
     """Products of matrices, one for each group.
 
     Where there is an ``einsum``, it is used: NumPy's is what nengo uses.
@@ -61,10 +65,10 @@ class Rows(NamedTuple):
         In which column each of them stands.
     """
 
-    numbers: Any
-    columns: Any
+    numbers: Array
+    columns: Array
 
-    def dot(self, x: Any) -> Any:
+    def dot(self, x: Array) -> Array:
         """Product with a vector, whose terms are added up in the order in which they are stored."""
         total = self.numbers[0, :] * x[self.columns[0, :]]
         for k in range(1, self.numbers.shape[0]):
@@ -72,7 +76,7 @@ class Rows(NamedTuple):
         return total
 
 
-def rows_of(matrix: Any) -> Rows:
+def rows_of(matrix: spmatrix) -> Rows:
     """The rows of a sparse matrix of SciPy's, in NumPy."""
     elements = matrix.tocoo()
     order = np.argsort(elements.row, kind="stable")
@@ -85,7 +89,7 @@ def rows_of(matrix: Any) -> Rows:
     return Rows(numbers, columns)
 
 
-def has_valid_indices(matrix: Any) -> bool:
+def has_valid_indices(matrix: spmatrix) -> bool:
     """Whether the indices of a SciPy matrix point to elements of it: SciPy does not look.
 
     Formats other than CSR, CSC and COO are not looked at, either.

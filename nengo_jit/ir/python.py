@@ -12,7 +12,7 @@ from nengo.builder.signal import Signal
 from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
-from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.base import Operator, Rng, Step
 from nengo_jit.ir.memory import SignalDict
 
 
@@ -49,7 +49,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
     def __init__(
         self,
         output: Signal | None,
-        fn: Callable[..., Any],
+        fn: Callable[..., object],
         t: Signal | None,
         x: Signal | None,
         tag: str | None = None,
@@ -85,7 +85,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
     def _descstr(self) -> str:
         return f"{self.x} -> {self.output}, fn='{function_name(self.fn)}'"
 
-    def make_call(self, signals: SignalDict) -> Callable[[], Any]:
+    def make_call(self, signals: SignalDict) -> Callable[[], object]:
         """Return the function that calls ``fn`` with what is passed, and returns the result.
 
         Parameters
@@ -98,20 +98,20 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         x: Any = None if self.x is None else signals[self.x]
 
         # One function for each case, since they are called in every step.
-        def of_x() -> Any:
+        def of_x() -> object:
             return fn(x.copy())
 
-        def of_t() -> Any:
+        def of_t() -> object:
             return fn(t.item())
 
-        def of_both() -> Any:
+        def of_both() -> object:
             return fn(t.item(), x.copy())
 
-        cases: dict[tuple[bool, bool], Callable[[], Any]]
+        cases: dict[tuple[bool, bool], Callable[[], object]]
         cases = {(False, True): of_x, (True, False): of_t, (True, True): of_both}
         return cases.get((t is not None, x is not None), fn)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         fn, call = self.fn, self.make_call(signals)
         if self.output is None:
             return call
@@ -130,7 +130,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         return step_simpyfunc
 
 
-def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
+def store(value: object, output: np.ndarray, fn: Callable[..., object]) -> None:
     """Assign what a user's function returned, or say what is wrong with it.
 
     Parameters

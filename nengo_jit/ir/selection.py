@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.utils.numpy import is_array_like
 
+Place: TypeAlias = slice | EllipsisType | np.ndarray  # what an array is indexed with
 
-def as_selection(selection: Any) -> Any:
+
+def as_selection(selection: Any) -> Place:
     """What to index an array with: everything for None, an array for a list or a tuple."""
     if selection is None:
         return Ellipsis
@@ -18,17 +21,18 @@ def as_selection(selection: Any) -> Any:
     return indices if indices.size else indices.astype(int)  # [] has no type of its own
 
 
-def without_mask(selection: Any, shape: tuple[int, ...]) -> Any:
+def without_mask(selection: Place, shape: tuple[int, ...]) -> Place:
     """What `as_selection` returned; the indices that it stands for, if it is a mask that fits."""
     if not isinstance(selection, np.ndarray) or selection.dtype.kind != "b":
         return selection
     return np.flatnonzero(selection) if selection.shape == shape[:1] else selection
 
 
-def is_list_of_indices(selection: Any) -> bool:
+def is_list_of_indices(selection: Place) -> bool:
     """Whether what `as_selection` returned is a list of integers."""
-    is_list = isinstance(selection, np.ndarray) and selection.ndim == 1
-    return is_list and selection.dtype.kind in "iu"
+    if not isinstance(selection, np.ndarray):
+        return False
+    return selection.ndim == 1 and selection.dtype.kind in "iu"
 
 
 def has_repeats(indices: Any, length: int) -> bool:
@@ -47,6 +51,6 @@ def has_repeats(indices: Any, length: int) -> bool:
     return np.unique(np.where(array < 0, array + length, array)).size < array.size
 
 
-def selects_twice(selection: Any, shape: tuple[int, ...]) -> bool:
+def selects_twice(selection: Place, shape: tuple[int, ...]) -> bool:
     """Whether what `as_selection` returned names an element of an array of some shape twice."""
     return isinstance(selection, np.ndarray) and has_repeats(selection, shape[0])

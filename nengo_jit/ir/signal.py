@@ -12,6 +12,7 @@ import nengo.utils.numpy as npext
 import numpy as np
 from nengo.exceptions import SignalError
 from nengo.transforms import SparseMatrix
+from numpy.typing import ArrayLike
 
 from nengo_jit.regions import pointer
 from nengo_jit.settings import settings
@@ -19,12 +20,12 @@ from nengo_jit.settings import settings
 MOST_SHARED = 4096  # zeros that signals have in common as their initial value
 
 
-def is_sparse(value: Any) -> bool:
+def is_sparse(value: object) -> bool:
     """Whether ``value`` is a sparse matrix, of nengo's kind or of SciPy's."""
     return isinstance(value, SparseMatrix) or npext.is_spmatrix(value)
 
 
-def is_index(value: Any) -> bool:
+def is_index(value: object) -> bool:
     """Whether ``value`` is an integer; for NumPy, unlike Python, booleans are not."""
     return npext.is_integer(value) and not isinstance(value, bool)
 
@@ -74,7 +75,7 @@ class Signal(reference.Signal):
 
     def __init__(
         self,
-        initial_value: Any = None,
+        initial_value: ArrayLike | SparseMatrix | None = None,
         shape: int | Sequence[int] | None = None,
         name: str | None = None,
         base: reference.Signal | None = None,
@@ -142,7 +143,7 @@ class Signal(reference.Signal):
                 f"base '{self._base.name}'"
             )
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
         if self._base is not None:  # stored as a layout, to be laid onto the base again
             array = state.pop("_initial_value")
@@ -238,7 +239,7 @@ class Signal(reference.Signal):
         return self._initial_value
 
     @initial_value.setter
-    def initial_value(self, value: Any) -> None:
+    def initial_value(self, value: object) -> None:
         raise SignalError("Cannot change initial value after initialization")
 
     @property
@@ -313,7 +314,7 @@ class Signal(reference.Signal):
             np.may_share_memory(self.initial_value, other.initial_value)
         )
 
-    def reshape(self, *shape: Any) -> Signal:
+    def reshape(self, *shape: int | tuple[int, ...]) -> Signal:
         """View of the whole signal in another shape.
 
         Parameters
@@ -349,7 +350,7 @@ class Signal(reference.Signal):
         return self.reshape((self.size, 1))
 
 
-def _read_only_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+def _read_only_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     zeros = np.zeros(shape, dtype)
     zeros.setflags(write=False)
     return zeros

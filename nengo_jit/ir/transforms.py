@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.transforms as reference
 import numpy as np
 from nengo.exceptions import BuildError
-from nengo.transforms import Convolution, ConvolutionTranspose
+from nengo.transforms import ChannelShape, Convolution, ConvolutionTranspose
 from numpy.lib.stride_tricks import sliding_window_view
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.products import dot, dot_by_groups
@@ -87,7 +86,7 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
     def _strides(self) -> tuple[int, int]:
         return in_two_dimensions(self.conv.strides)
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         places = _places_of_transpose if self.is_transpose else _places
         table = places(self.conv, self.W.shape)
         inside = table >= 0
@@ -106,15 +105,15 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
 
     @staticmethod
     def compute(
-        xp: Any,
+        xp: Namespace,
         is_transpose: bool,
         channels_last: bool,
         shape: tuple[int, ...],
-        table: Any,
-        inside: Any,
-        W: Any,
-        X: Any,
-    ) -> tuple[Any, ...]:
+        table: Array,
+        inside: Array | None,
+        W: Array,
+        X: Array,
+    ) -> tuple[Array, ...]:
         seen = xp.reshape(X, (-1,))[table]
         if inside is not None:
             seen = xp.where(inside, seen, 0.0)
@@ -154,7 +153,7 @@ class ConvTransposeInc(GeneralConvInc, reference.ConvTransposeInc):
     """
 
 
-def image_of(values: np.ndarray, shape: Any) -> np.ndarray:
+def image_of(values: np.ndarray, shape: ChannelShape) -> np.ndarray:
     """An image, which is flat in a signal, as a view of ``(rows, columns, channels)``.
 
     One dimension becomes one row.
@@ -170,7 +169,7 @@ def in_two_dimensions(sizes: tuple[int, ...]) -> tuple[int, int]:
     return (1, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
 
 
-def _numbered(shape: Any) -> np.ndarray:
+def _numbered(shape: ChannelShape) -> np.ndarray:
     """An image whose pixels say where they are in the signal."""
     return image_of(np.arange(shape.size), shape)
 

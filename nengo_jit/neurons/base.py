@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from nengo.neurons import NeuronType
+
+from nengo_jit.scalar import Value
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class Formula:
 
     name: str
     neuron_type: type[NeuronType]
-    step: Callable[..., tuple[Any, ...]]
+    step: Callable[..., tuple[Value, ...]]
     states: tuple[str, ...] = ()
     parameter_names: tuple[str, ...] = ()
     spiking: bool = False
     random: Callable[..., np.ndarray] | None = None
-    rate: Callable[..., Any] | None = None
+    rate: Callable[..., Value] | None = None
     settling: tuple[int, int] | None = None
     contract: bool = True
 
@@ -76,7 +77,9 @@ class Formula:
 STEP = ("step",)  # the methods of a neuron type that a formula stands for
 RATES = ("step", "rates", "current", "gain_bias", "max_rates_intercepts")
 
-Definition = tuple[Mapping[str, Any], str, Any]  # the names in a class, one of them, what it means
+Definition = tuple[
+    Mapping[str, object], str, object
+]  # the names in a class, one of them, what it means
 
 _formulas: dict[type[NeuronType], tuple[Formula, tuple[Definition, ...]]] = {}
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import LIF
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.lif_rate import rate as lif_rate
-from nengo_jit.scalar import clip, expm1, log1p, where
+from nengo_jit.scalar import Value, clip, expm1, log1p, where
 
 
 def step(
-    J: Any,
-    voltage: Any,
-    refractory_time: Any,
-    dt: Any,
-    tau_rc: Any,
-    tau_ref: Any,
-    min_voltage: Any,
-    amplitude: Any,
-) -> tuple[Any, Any, Any]:
+    J: Value,
+    voltage: Value,
+    refractory_time: Value,
+    dt: Value,
+    tau_rc: Value,
+    tau_ref: Value,
+    min_voltage: Value,
+    amplitude: Value,
+) -> tuple[Value, Value, Value]:
     """Advance the membrane voltage by one step, exactly for a constant current.
 
     Between spikes ``tau_rc dv/dt = J - v``. Where the voltage passes 1, the time of the passage
@@ -59,7 +57,7 @@ def step(
     return output, voltage, refractory_time
 
 
-def rate(J: Any, tau_rc: Any, tau_ref: Any, min_voltage: Any, amplitude: Any) -> Any:
+def rate(J: Value, tau_rc: Value, tau_ref: Value, min_voltage: Value, amplitude: Value) -> Value:
     """The steady rate: that of `nengo.LIFRate`."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 

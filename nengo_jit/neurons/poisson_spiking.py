@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from nengo.neurons import PoissonSpiking
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import where
+from nengo_jit.scalar import Value, where
 
 
 def counts(
@@ -36,7 +34,7 @@ def counts(
     return rng.poisson(rates * dt, J.shape)
 
 
-def step(J: Any, count: Any, dt: Any, negative: Any, amplitude: Any) -> tuple[Any]:
+def step(J: Value, count: Value, dt: Value, negative: Value, amplitude: Value) -> tuple[Value]:
     """Output the spikes that were drawn, with the sign of the rate.
 
     The formula does not draw: `counts` does, for a whole population.

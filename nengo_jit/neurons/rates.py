@@ -6,7 +6,7 @@ are computed block by block, so that what is computed on the way stays in a core
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from nengo.neurons import (
@@ -16,8 +16,13 @@ from nengo.neurons import (
     RegularSpiking,
     StochasticSpiking,
 )
+from numpy.typing import ArrayLike
 
 from nengo_jit.neurons.base import Formula, is_unchanged, rate_formula_of
+from nengo_jit.scalar import Value
+
+# two numbers for each neuron; None where a neuron type has no such numbers
+Tuning: TypeAlias = tuple[np.ndarray | None, np.ndarray | None]
 
 DT = 0.001  # seconds: the step with which nengo lets neurons settle
 BLOCK = 16384  # currents whose rates are computed together
@@ -51,7 +56,7 @@ class RateBackend:
         n_settle, n_count = formula.settling
         parameters = formula.parameters(neurons, DT)
         total = np.zeros_like(J)
-        states = [np.zeros_like(J) for _ in formula.states]
+        states: list[Value] = [np.zeros_like(J) for _ in formula.states]
         for k in range(n_settle + n_count):
             output, *states = formula.step(J, *states, DT, *parameters)
             if k >= n_settle:
@@ -169,7 +174,7 @@ class _Settling:
         self.neurons = neurons
         self.method = method
 
-    def rates(self, x: Any, gain: Any, bias: Any) -> np.ndarray:
+    def rates(self, x: ArrayLike, gain: ArrayLike, bias: ArrayLike) -> np.ndarray:
         x, gain, bias = (np.asarray(np.atleast_1d(a), dtype=float) for a in (x, gain, bias))
         points = np.broadcast_to(x[:, np.newaxis], (len(x), len(gain)))
         return rates(self.neurons, points, gain, bias, self.method)
@@ -182,8 +187,8 @@ def _searches_currents(neurons: NeuronType, formula: Formula) -> bool:
 
 
 def gain_bias(
-    neurons: NeuronType, max_rates: Any, intercepts: Any, method: RateBackend = IN_NUMPY
-) -> tuple[Any, Any]:
+    neurons: NeuronType, max_rates: ArrayLike, intercepts: ArrayLike, method: RateBackend = IN_NUMPY
+) -> Tuning:
     """Gains and biases for the tuning asked for: ``neurons.gain_bias(max_rates, intercepts)``.
 
     Parameters
@@ -208,8 +213,8 @@ def gain_bias(
 
 
 def max_rates_intercepts(
-    neurons: NeuronType, gain: Any, bias: Any, method: RateBackend = IN_NUMPY
-) -> tuple[Any, Any]:
+    neurons: NeuronType, gain: ArrayLike, bias: ArrayLike, method: RateBackend = IN_NUMPY
+) -> Tuning:
     """What `gain_bias` inverts: ``neurons.max_rates_intercepts(gain, bias)``.
 
     Parameters

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap
 from nengo_jit.planner.invariant import is_stateless, sets_all
@@ -14,10 +14,10 @@ from nengo_jit.planner.looks import touches
 def deferred(
     graph: Graph,
     before: Graph,
-    order: Sequence[Any],
+    order: Sequence[Operator],
     recorded: Iterable[Signal],
     exposed: Collection[Signal] = (),
-) -> frozenset[Any]:
+) -> frozenset[Operator]:
     """Operators that an engine may carry out when somebody looks, instead of in each step.
 
     Only other such operators read what they write; the decoders of a connection that leads
@@ -43,7 +43,7 @@ def deferred(
     frozenset of Operator
     """
     bases = {signal.base for signal in recorded}
-    found: set[Any] = set()
+    found: set[Operator] = set()
     for operator in reversed(order):
         if (
             is_stateless(operator)
@@ -68,7 +68,7 @@ def deferred(
     return frozenset(found)
 
 
-def _begins_anew(operator: Any, before: Sequence[Any], others: set[Any]) -> bool:
+def _begins_anew(operator: Operator, before: Sequence[Operator], others: set[Operator]) -> bool:
     """Whether others set all that an operator adds to."""
     return all(
         any(each in others and sets_all(each, signal) for each in before)

@@ -14,14 +14,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nengo.exceptions import BuildError
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal, byte_span
 
-Graph = dict[Any, list[Any]]
+Graph = dict[Operator, list[Operator]]
 ROLES = ("sets", "incs", "reads", "updates")
 
 
@@ -43,10 +43,10 @@ class Memory:
     """The operators that touch one base's memory in one role, found by region."""
 
     def __init__(self) -> None:
-        self.operators: dict[Region, list[Any]] = {}
+        self.operators: dict[Region, list[Operator]] = {}
         self._by_length: dict[int, list[Region]] = {}
 
-    def add(self, region: Region, operator: Any) -> None:
+    def add(self, region: Region, operator: Operator) -> None:
         """Note that ``operator`` touches ``region``."""
         self.operators.setdefault(region, []).append(operator)
 
@@ -91,7 +91,7 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
     BuildError
         If an operator does not state its roles, or if two set or update the same memory.
     """
-    touching: dict[str, dict[Signal, list[Any]]] = {role: defaultdict(list) for role in ROLES}
+    touching: dict[str, dict[Signal, list[Operator]]] = {role: defaultdict(list) for role in ROLES}
     for operator in operators:
         for role in ROLES:
             signals = getattr(operator, role)
@@ -106,7 +106,7 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
     _check_single(touching["sets"], memory["sets"], "set")
     _check_single(touching["updates"], memory["updates"], "updated")
 
-    graph: dict[Any, dict[Any, None]] = {operator: {} for operator in operators}
+    graph: dict[Operator, dict[Operator, None]] = {operator: {} for operator in operators}
     for i, role in enumerate(ROLES):
         for signal, waiting in touching[role].items():
             region, dependents = regions.get(signal), dict.fromkeys(waiting)
@@ -148,7 +148,7 @@ def overlap(signals: Sequence[Signal], others: Sequence[Signal]) -> bool:
 
 
 def _memory_of(
-    touching: dict[Signal, list[Any]], regions: dict[Signal, Region]
+    touching: dict[Signal, list[Operator]], regions: dict[Signal, Region]
 ) -> dict[Signal, Memory]:
     """The operators that touch parts of bases, for those signals that have a region."""
     memory: dict[Signal, Memory] = defaultdict(Memory)
@@ -163,7 +163,7 @@ def _memory_of(
 
 
 def _check_single(
-    touching: dict[Signal, list[Any]], memory: dict[Signal, Memory], done: str
+    touching: dict[Signal, list[Operator]], memory: dict[Signal, Memory], done: str
 ) -> None:
     """Raise BuildError if two operators set, or update, overlapping memory."""
     candidates = [(signal.base, owners) for signal, owners in touching.items()]
@@ -184,7 +184,7 @@ def _check_single(
             )
 
 
-def topological_order(graph: Graph) -> list[Any]:
+def topological_order(graph: Graph) -> list[Operator]:
     """Order operators so that each comes after those that it depends on.
 
     The operator that became ready first comes first (Kahn 1962).
@@ -226,7 +226,7 @@ def topological_order(graph: Graph) -> list[Any]:
     return order
 
 
-def find_cycle(graph: Graph, outside: set[Any]) -> list[Any]:
+def find_cycle(graph: Graph, outside: set[Operator]) -> list[Operator]:
     """A cycle among those operators that are not ``outside`` it, its first operator repeated.
 
     Parameters
@@ -242,7 +242,7 @@ def find_cycle(graph: Graph, outside: set[Any]) -> list[Any]:
             depends_on.update(dict.fromkeys(dependents, operator))
     # Every operator that is left depends on one that is left: go back until one repeats.
     operator = next(iter(depends_on))
-    path: dict[Any, None] = {}
+    path: dict[Operator, None] = {}
     while operator not in path:
         path[operator] = None
         operator = depends_on[operator]

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from nengo.builder.signal import Signal
 from nengo.params import FrozenObject
+from numpy.typing import ArrayLike
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.planner.graph import ROLES
 from nengo_jit.planner.plan import Plan
 
@@ -54,7 +56,7 @@ class Identity:
         measured = {key: _measure(array) for key, array in distinct.items()}
         return np.array([measured[id(array)] for array in arrays]).reshape(-1, 2)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The identity as numbers, arrays and strings."""
         return {
             "dt": float(self._plan.dt),
@@ -110,12 +112,12 @@ class _Description:
         Those arrays.
     """
 
-    def __init__(self, operators: Sequence[Any], bases: Sequence[Signal]):
+    def __init__(self, operators: Sequence[Operator], bases: Sequence[Signal]):
         self._numbers = {base: number for number, base in enumerate(bases)}
-        self.arrays: list[tuple[Any, np.ndarray]] = []
+        self.arrays: list[tuple[Operator, np.ndarray]] = []
         self.digests = np.array([self._digest(each) for each in operators], np.uint64)
 
-    def _digest(self, operator: Any) -> int:
+    def _digest(self, operator: Operator) -> int:
         kind = type(operator)
         attributes = {name: value for name, value in vars(operator).items() if name != "tag"}
         if not kind.__module__.startswith(("nengo.", "nengo_jit.")):  # might be about anything
@@ -123,7 +125,7 @@ class _Description:
         content = repr((_name(kind), self._describe(attributes, operator)))
         return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
 
-    def _describe(self, value: Any, operator: Any) -> Any:
+    def _describe(self, value: object, operator: Operator) -> object:
         """A value as something that prints in the same way whenever it means the same."""
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice)):
             return value
@@ -152,7 +154,7 @@ def _name(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
 
 
-def _alike(ours: np.ndarray, theirs: Any, tolerance: float) -> np.ndarray:
+def _alike(ours: np.ndarray, theirs: ArrayLike, tolerance: float) -> np.ndarray:
     """Which rows of `Identity.values` are equal but for rounding."""
     theirs = np.asarray(theirs)
     with np.errstate(invalid="ignore"):  # infinity minus infinity

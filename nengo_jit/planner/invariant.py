@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap, region_of
@@ -15,8 +15,8 @@ STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 
 
 def invariant(
-    graph: Graph, before: Graph, order: Sequence[Any], exposed: Collection[Signal] = ()
-) -> frozenset[Any]:
+    graph: Graph, before: Graph, order: Sequence[Operator], exposed: Collection[Signal] = ()
+) -> frozenset[Operator]:
     """Operators that an engine may carry out in its first step only.
 
     They read what never changes, such as the output of a constant node, or what other such
@@ -38,7 +38,7 @@ def invariant(
     -------
     frozenset of Operator
     """
-    found: set[Any] = set()
+    found: set[Operator] = set()
     for operator in order:
         if (
             is_stateless(operator)
@@ -58,7 +58,9 @@ def invariant(
     return frozenset(found)
 
 
-def _is_invariant(operator: Any, before: Sequence[Any], graph: Graph, others: set[Any]) -> bool:
+def _is_invariant(
+    operator: Operator, before: Sequence[Operator], graph: Graph, others: set[Operator]
+) -> bool:
     """Whether an operator is invariant if the others are."""
     if not all(each in others for each in before):
         return False
@@ -71,12 +73,12 @@ def _is_invariant(operator: Any, before: Sequence[Any], graph: Graph, others: se
     return all(any(sets_all(each, signal) for each in before) for signal in operator.incs)
 
 
-def is_stateless(operator: Any) -> bool:
+def is_stateless(operator: Operator) -> bool:
     """Whether all that an operator depends on is what it reads, and what is there to add to."""
     return type(operator) in STATELESS and not operator.updates
 
 
-def sets_all(operator: Any, signal: Signal) -> bool:
+def sets_all(operator: Operator, signal: Signal) -> bool:
     """Whether a stateless operator sets all the memory of a signal, whatever was there."""
     if getattr(operator, "dst_slice", None) is not None:
         return False

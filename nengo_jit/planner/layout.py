@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.merge import Group
 
@@ -45,7 +45,7 @@ def layout(groups: Sequence[Group]) -> Runs:
     return tuple(runs)
 
 
-def _operands(operator: Any) -> list[Signal]:
+def _operands(operator: Operator) -> list[Signal]:
     return [*operator.sets, *operator.incs, *operator.reads, *operator.updates]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.planner.graph import Graph
 
 
-def ancestors(graph: Graph, order: Sequence[Any], goals: Container[Any]) -> set[Any]:
+def ancestors(graph: Graph, order: Sequence[Operator], goals: Container[Operator]) -> set[Operator]:
     """The goals and every operator that a goal depends on, directly or not.
 
     Parameters
@@ -24,14 +24,16 @@ def ancestors(graph: Graph, order: Sequence[Any], goals: Container[Any]) -> set[
     -------
     set of Operator
     """
-    found: set[Any] = set()
+    found: set[Operator] = set()
     for operator in reversed(order):
         if operator in goals or any(dependent in found for dependent in graph[operator]):
             found.add(operator)
     return found
 
 
-def levels(graph: Graph, order: Sequence[Any], callers: Container[Any]) -> dict[Any, int]:
+def levels(
+    graph: Graph, order: Sequence[Operator], callers: Container[Operator]
+) -> dict[Operator, int]:
     """Number the operators so that each has a higher level than those that it depends on.
 
     Operators of one level do not depend on each other. Those that call Python, and what they
@@ -56,7 +58,7 @@ def levels(graph: Graph, order: Sequence[Any], callers: Container[Any]) -> dict[
     first = ancestors(graph, order, callers)
     level = dict.fromkeys(order, 0)
 
-    def spread(operators: list[Any]) -> int:
+    def spread(operators: list[Operator]) -> int:
         top = latest = -1
         for operator in operators:
             if operator in callers:

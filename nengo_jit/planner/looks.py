@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
 
 PUBLIC = "public"  # stands for all memory that everybody may look at
 
 
-def bases_of(operator: Any) -> Iterator[Signal]:
+def bases_of(operator: Operator) -> Iterator[Signal]:
     """The bases of all signals that an operator says it touches."""
     for signals in (operator.sets, operator.incs, operator.reads, operator.updates):
         for signal in signals:
             yield signal.base
 
 
-def touches(operator: Any, bases: Container[Signal]) -> bool:
+def touches(operator: Operator, bases: Container[Signal]) -> bool:
     """Whether an operator says that it touches one of some bases."""
     return any(base in bases for base in bases_of(operator))
 
 
 def with_looks(
     graph: Graph,
-    order: Sequence[Any],
-    looks: Mapping[Any, Collection[Signal]],
+    order: Sequence[Operator],
+    looks: Mapping[Operator, Collection[Signal]],
     public: Collection[Signal],
 ) -> Graph:
     """A graph in which operators keep nengo's order with code that looks at their memory.
@@ -53,10 +53,10 @@ def with_looks(
     """
     edges = {operator: dict.fromkeys(dependents) for operator, dependents in graph.items()}
     private = {base for bases in looks.values() for base in bases}
-    latest: dict[Any, Any] = {}  # that has looked
-    since: dict[Any, list[Any]] = defaultdict(list)  # what has been done since then
+    latest: dict[object, Operator] = {}  # that has looked
+    since: dict[object, list[Operator]] = defaultdict(list)  # what has been done since then
     for operator in order:
-        touched: dict[Any, None] = dict.fromkeys(set(bases_of(operator)) & private)
+        touched: dict[object, None] = dict.fromkeys(set(bases_of(operator)) & private)
         if public and touches(operator, public):
             touched[PUBLIC] = None
         for place in touched:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.processes import SimProcess
@@ -27,10 +27,10 @@ class Group:
 
     level: int
     kind: str
-    members: tuple[Any, ...]
+    members: tuple[Operator, ...]
 
 
-def kind_of(operator: Any) -> str:
+def kind_of(operator: Operator) -> str:
     """What an operator must have in common with others to be merged with them."""
     kind = type(operator).__name__
     if type(operator) is Copy:
@@ -41,14 +41,14 @@ def kind_of(operator: Any) -> str:
     return f"{kind} {operator.mode}" if type(operator) is SimProcess else kind
 
 
-def implementation_of(operator: Any) -> Any:
+def implementation_of(operator: Operator) -> object:
     """The process or the neuron type that an operator runs; for others the operator itself."""
     if type(operator) is SimNeurons:
         return operator.neurons
     return operator.process if type(operator) is SimProcess else operator
 
 
-def merge(operators: Sequence[Any], level: dict[Any, int]) -> tuple[Group, ...]:
+def merge(operators: Sequence[Operator], level: dict[Operator, int]) -> tuple[Group, ...]:
     """Group operators by level and kind.
 
     Parameters
@@ -63,7 +63,7 @@ def merge(operators: Sequence[Any], level: dict[Any, int]) -> tuple[Group, ...]:
     tuple of Group
         By level, and within a level by first member.
     """
-    members: dict[tuple[int, str], list[Any]] = {}
+    members: dict[tuple[int, str], list[Operator]] = {}
     for operator in operators:
         members.setdefault((level[operator], kind_of(operator)), []).append(operator)
     groups = [Group(level, kind, tuple(ops)) for (level, kind), ops in members.items()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
@@ -133,7 +132,9 @@ def lay_out(plan: Plan) -> Plan:
     return replace(plan, runs=runs)
 
 
-def expose(plan: Plan, looks: Mapping[Any, Collection[Signal]], public: Collection[Signal]) -> Plan:
+def expose(
+    plan: Plan, looks: Mapping[Operator, Collection[Signal]], public: Collection[Signal]
+) -> Plan:
     """Plan anew for code of users that looks at more memory than its operators say.
 
     Parameters

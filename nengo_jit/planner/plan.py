@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from nengo import Probe
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
@@ -29,7 +30,7 @@ class ProbePlan:
         Steps from one sample to the next, at least one in effect; need not be a whole number.
     """
 
-    probe: Any
+    probe: Probe
     signal: Signal
     period: float
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from textwrap import wrap
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.planner.merge import Group, kind_of
 
 WIDTH = 100  # characters of a line
@@ -37,13 +37,13 @@ class Execution:
     nanoseconds: float | None
 
 
-def name_of(operator: Any) -> str:
+def name_of(operator: Operator) -> str:
     """What an operator is for, in words; objects without a label are told apart by address."""
     name = str(getattr(operator, "tag", None) or operator)
     return name.replace(" (unlabeled) at ", " at ")
 
 
-def size_of(operator: Any) -> int:
+def size_of(operator: Operator) -> int:
     """How many numbers an operator makes: the size of the first signal that it writes to."""
     written = (*operator.sets, *operator.incs, *operator.updates)
     return written[0].size if written else 0
@@ -54,7 +54,7 @@ def clip(text: str, width: int = WIDTH) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def in_order(operators: Sequence[Any]) -> Iterator[str]:
+def in_order(operators: Sequence[Operator]) -> Iterator[str]:
     """A table of operators in their order, with the first of each: neighbours of one kind."""
     yield f"{'operators':>9s} {'elements':>9s}  kind"
     for kind, neighbours in groupby(operators, kind_of):
@@ -92,7 +92,7 @@ def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> It
         yield _about(group.members[0])
 
 
-def _about(operator: Any) -> str:
+def _about(operator: Operator) -> str:
     return clip(f"       {name_of(operator)}")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.invariant import is_stateless
@@ -17,7 +17,7 @@ class PlanError(AssertionError):
     """The planner made a plan that would not run the model: a bug in the planner."""
 
 
-def verify_order(graph: Graph, order: Sequence[Any]) -> None:
+def verify_order(graph: Graph, order: Sequence[Operator]) -> None:
     """Check that an order has every operator once, after all that it depends on."""
     place = {operator: number for number, operator in enumerate(order)}
     if len(place) != len(order) or place.keys() != graph.keys():
@@ -28,7 +28,7 @@ def verify_order(graph: Graph, order: Sequence[Any]) -> None:
                 raise PlanError(f"{dependent} comes before {operator}, which it depends on")
 
 
-def verify_invariant(graph: Graph, invariant: Collection[Any]) -> None:
+def verify_invariant(graph: Graph, invariant: Collection[Operator]) -> None:
     """Check that invariant operators have no state, and depend on invariant operators only."""
     _verify_stateless(graph, invariant)
     for operator, dependents in graph.items():
@@ -36,7 +36,9 @@ def verify_invariant(graph: Graph, invariant: Collection[Any]) -> None:
             raise PlanError(f"a invariant operator depends on {operator}, which is not invariant")
 
 
-def verify_deferred(graph: Graph, deferred: Collection[Any], recorded: Iterable[Signal]) -> None:
+def verify_deferred(
+    graph: Graph, deferred: Collection[Operator], recorded: Iterable[Signal]
+) -> None:
     """Check that what deferred operators write is read by each other only."""
     _verify_stateless(graph, deferred)
     bases = {signal.base for signal in recorded}
@@ -47,7 +49,7 @@ def verify_deferred(graph: Graph, deferred: Collection[Any], recorded: Iterable[
             raise PlanError(f"other operators depend on {operator}, which counts as deferred")
 
 
-def _verify_stateless(graph: Graph, chosen: Collection[Any]) -> None:
+def _verify_stateless(graph: Graph, chosen: Collection[Operator]) -> None:
     for operator in chosen:
         if operator not in graph or not is_stateless(operator):
             raise PlanError(f"{operator} must be carried out in every step")
@@ -64,7 +66,9 @@ def verify_groups(graph: Graph, groups: Sequence[Group]) -> None:
                 raise PlanError(f"the group of {dependent} does not come after that of {operator}")
 
 
-def verify_calls(order: Sequence[Any], groups: Sequence[Group], callers: Collection[Any]) -> None:
+def verify_calls(
+    order: Sequence[Operator], groups: Sequence[Group], callers: Collection[Operator]
+) -> None:
     """Check that levels of those operators that call Python keep their order."""
     level = {operator: group.level for group in groups for operator in group.members}
     for earlier, later in pairwise(operator for operator in order if operator in callers):
