@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import warnings
-from functools import cached_property
 from operator import index
 
 import nengo
 import numpy as np
 from nengo.builder import Model
-from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
+from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
@@ -19,10 +18,8 @@ from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
-from nengo_jit.ir.base import Operator
 from nengo_jit.lasting import Lasting
 from nengo_jit.options import REPORT, Options
-from nengo_jit.planner import Plan, dependency_graph
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
@@ -165,58 +162,6 @@ class Simulator(Lasting):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-    @cached_property
-    def dg(self) -> dict[Operator, list[Operator]]:
-        """Dict of (Operator, list of Operator): for each operator those that depend on it."""
-        return dependency_graph(self.model.operators)
-
-    @property
-    def dt(self) -> float:
-        """float: length of a step (seconds); cannot be changed."""
-        return self.model.dt
-
-    @dt.setter
-    def dt(self, value: float) -> None:
-        raise ReadonlyError(attr="dt", obj=self)
-
-    @property
-    def engine(self) -> str:
-        """str: name of the engine that the simulator runs on."""
-        return self._backend.name
-
-    @property
-    def n_steps(self) -> int:
-        """int: number of completed steps."""
-        return self._engine.n_steps
-
-    @property
-    def plan(self) -> Plan:
-        """Plan: what is run; print it to read it."""
-        return self._turn.hold(self._engine.explain)
-
-    @property
-    def signals(self) -> LiveSignals | None:
-        """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
-        self._engine.look_again()
-        return self._signals
-
-    @signals.setter
-    def signals(self, value: LiveSignals | None) -> None:
-        if value is not None and value is not self._signals:
-            message = "The memory is the engine's. Write to it: sim.signals[signal] = value"
-            raise ReadonlyError(attr="signals", obj=self, msg=message)
-        self._signals = value
-
-    @property
-    def step_order(self) -> list[Operator]:
-        """List of Operator: in the order in which they are carried out in a step."""
-        return self._step_order
-
-    @property
-    def time(self) -> float:
-        """float: simulated time (seconds)."""
-        return self._time
 
     def clear_probes(self) -> None:
         """Forget all probe data.
@@ -376,41 +321,6 @@ class Simulator(Lasting):
             self._engine.check_usable()
             by_hand.carry_out()
             self._probe()
-
-    def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
-        """Times at which probes took samples, the first one being ``dt``.
-
-        Parameters
-        ----------
-        dt : float, optional
-            Deprecated name of ``sample_every``.
-        sample_every : float, optional
-            The probe's sampling period (seconds); every step where not given.
-
-        Returns
-        -------
-        (n_samples,) numpy.ndarray
-            Times (seconds).
-
-        Raises
-        ------
-        ValidationError
-            If both are given.
-        """
-        if dt is not None:
-            if sample_every is not None:
-                raise ValidationError(
-                    "Cannot specify both `dt` and `sample_every`. Use `sample_every` only.",
-                    attr="dt",
-                    obj=self,
-                )
-            warnings.warn(
-                "`dt` is deprecated. Use `sample_every` instead.", DeprecationWarning, stacklevel=2
-            )
-            sample_every = dt
-        period = 1 if sample_every is None else sample_every / self.dt
-        steps = np.arange(1, self.n_steps + 1)
-        return self.dt * steps[steps % period < 1]
 
 
 Simulator.ours = {name: getattr(Simulator, name) for name in REPLACEABLE}

@@ -13,8 +13,9 @@ from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
 from nengo_jit.builder.builder import Builder, Model, method_of
-from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
+from nengo_jit.builder.sharing import Key, key_of
+from nengo_jit.builder.systems import Solved
 from nengo_jit.builder.targets import check_targets, get_targets
 from nengo_jit.ir.evaluator import IN_PYTHON
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, rates

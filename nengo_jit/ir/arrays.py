@@ -28,7 +28,7 @@ class Array(Protocol):
         """Type of the elements, one of the library's."""
 
     @property
-    def T(self) -> Array:
+    def T(self) -> Array:  # noqa: N802  # the name that the standard gives it
         """Array: the transposed matrix."""
 
     def __getitem__(self, key: Any, /) -> Array: ...
