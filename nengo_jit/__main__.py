@@ -18,7 +18,7 @@ the disk and in NENGO_JIT_CACHE_SIZE.
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line asks for.
+    """Run the command line.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
         "compile",
-        help="compile all there is, so that no first start takes longer than others",
-        description="Compile all kernels and keep them in the cache: where the system keeps "
-        "caches, or where the environment variable NENGO_JIT_CACHE_DIR says.",
+        help="compile all kernels now, so that the first simulator starts as fast as later ones",
+        description="Compile all kernels and store them in the cache. The environment variable "
+        "NENGO_JIT_CACHE_DIR sets its folder; the default is the system's folder for caches.",
     )
     parser.parse_args(arguments)
     tracker = ProgressTracker(True, Progress("Compiling", "Compile", 1))

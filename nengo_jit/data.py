@@ -1,4 +1,4 @@
-"""What a simulation has to tell about each object: probe data, and parameters."""
+"""The data of a simulation: the samples of probes, and the built parameters of objects."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from nengo_jit.ir.signal import is_sparse
 
 
 class Nowhere:
-    """Where samples go of a probe that has been deleted."""
+    """The sink for samples of a probe whose data has been deleted."""
 
     def __init__(self, probe: Probe):
         self.probe = probe
 
     def append(self, sample: object) -> None:
-        """Refuse, as a dictionary does."""
+        """Raise KeyError, as a dictionary does."""
         raise KeyError(self.probe)
 
 
 class RawData(MutableMapping[object, Any]):
-    """What is kept for each object: for a probe, the list that its samples go to.
+    """The data of each object: for a probe, the list of its samples.
 
-    Assigning to a probe lets its samples go to something else from then on, to which they are
-    appended one by one.
+    An object that is assigned to a probe takes the place of the list: later samples are appended to
+    it, one by one.
 
     Parameters
     ----------
     parameters : dict
-        What was built, by object; shows the samples of probes, too.
+        The built parameters by object. The samples of probes are entered here, too.
     engine : Engine
-        What records.
+        Records the samples.
     catch_up : callable
-        Finishes what an interrupt has kept a run from doing.
+        Makes the engine run its deferred operators.
     """
 
     def __init__(self, parameters: dict[object, Any], engine: Engine, catch_up: Callable[[], None]):
@@ -50,7 +50,7 @@ class RawData(MutableMapping[object, Any]):
         if key not in self._recording.recorders:
             value = self._parameters[key]
             self._catch_up()
-            if isinstance(value, tuple):  # what was built
+            if isinstance(value, tuple):  # built parameters
                 parts = [each.data if is_sparse(each) else each for each in value]
                 self._engine.hand_out_constants(a for a in parts if isinstance(a, np.ndarray))
             return value
@@ -64,12 +64,12 @@ class RawData(MutableMapping[object, Any]):
         if key not in self._recording.recorders:
             self._parameters[key] = value
         elif self._recording.latest(key) is not value:
-            is_array = isinstance(value, np.ndarray)  # which nothing can be appended to
+            is_array = isinstance(value, np.ndarray)  # it has no append
             self._recording.redirect(key, list(value) if is_array else value)
             self.publish(key)
 
     def publish(self, probe: Probe) -> None:
-        """Show what the samples of a probe go to among the parameters, if to anything."""
+        """Enter the samples of a probe among the parameters, or remove them if deleted."""
         if probe in self:
             self._parameters[probe] = self[probe]
         else:
@@ -93,11 +93,11 @@ class RawData(MutableMapping[object, Any]):
         return repr(self.copy())
 
     def copy(self) -> dict[object, Any]:
-        """A dictionary of what there is now."""
+        """Return a dictionary with the current data."""
         return dict(self)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Copies, and what is pickled, are dictionaries: they do not grow with the simulation."""
+        """Copy and pickle as a dictionary, which does not grow with the simulation."""
         return dict, (self.copy(),)
 
     def __or__(self, other: Mapping[object, Any]) -> dict[object, Any]:
@@ -112,38 +112,38 @@ class RawData(MutableMapping[object, Any]):
 
 
 class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
-    """What a simulation has to tell about each object.
+    """The data of each object in a simulation.
 
-    Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to
-    the parameters that were built for them (`BuiltEnsemble`, `BuiltConnection`); objects about
-    which there is nothing to tell, such as nodes, to None.
+    Probes map to arrays of shape ``(n_samples, *signal shape)``, ensembles and connections to
+    their built parameters (`BuiltEnsemble`, `BuiltConnection`), and objects without parameters,
+    such as nodes, to None.
 
     Parameters
     ----------
     raw : RawData or dict
-        What is kept for each object; `Samples`, or a list, for a probe.
+        The data of each object; `Samples`, or a list, for a probe.
 
     Attributes
     ----------
     raw : RawData or dict
-        As given. A probe's list grows while the simulation runs. It may be read, emptied, changed
-        and replaced at any time, by any thread, while the simulation runs, too.
+        As given. A probe's list grows during a run. Any thread may read, empty, change and replace
+        it at any time, also during a run.
     """
 
     def __init__(self, raw: Mapping[object, Any]):
         self.raw = raw
-        # each array with what tells whether its list has changed since
+        # each array, with a mark that changes when its list does
         self._cache: dict[object, tuple[tuple[int, ...], np.ndarray]] = {}
 
     def __getitem__(self, key: object) -> Any:
-        """Data of an object; a probe's samples as a read-only array."""
+        """Return the data of an object; a probe's samples as a read-only array."""
         value = self.raw[key]
         if isinstance(value, Samples):
             array = value.array
             return array if len(array) else np.zeros(0)  # as in nengo
         if not isinstance(value, list):
             return value
-        value = value.copy()  # which may grow meanwhile
+        value = value.copy()  # another thread may append to it
         mark = (len(value), *map(id, value[:1] + value[-1:]))
         known = self._cache.get(key)
         if known is None or known[0] != mark:
@@ -165,5 +165,5 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
         return str(self.raw)
 
     def reset(self) -> None:
-        """Forget the arrays that were made of lists."""
+        """Drop the cached arrays."""
         self._cache.clear()

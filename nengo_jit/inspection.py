@@ -25,7 +25,7 @@ class Inspectable(Internals):
 
     @cached_property
     def dg(self) -> dict[Operator, list[Operator]]:
-        """Dict of (Operator, list of Operator): for each operator those that depend on it."""
+        """Dict of (Operator, list of Operator): the operators that depend on each operator."""
         return dependency_graph(self.model.operators)
 
     @property
@@ -39,7 +39,7 @@ class Inspectable(Internals):
 
     @property
     def engine(self) -> str:
-        """str: name of the engine that the simulator runs on."""
+        """str: name of the engine."""
         return self._backend.name
 
     @property
@@ -49,25 +49,25 @@ class Inspectable(Internals):
 
     @property
     def plan(self) -> Plan:
-        """Plan: what is run; print it to read it."""
+        """Plan: the operators in groups, and what runs them; print it to read it."""
         return self._turn.hold(self._engine.explain)
 
     @property
     def signals(self) -> LiveSignals | None:
-        """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
+        """LiveSignals or None: live memory of each signal, writeable; None once closed."""
         self._engine.look_again()
         return self._signals
 
     @signals.setter
     def signals(self, value: LiveSignals | None) -> None:
         if value is not None and value is not self._signals:
-            message = "The memory is the engine's. Write to it: sim.signals[signal] = value"
+            message = "The engine owns the memory. Write to it with sim.signals[signal] = value"
             raise ReadonlyError(attr="signals", obj=self, msg=message)
         self._signals = value
 
     @property
     def step_order(self) -> list[Operator]:
-        """List of Operator: in the order in which they are carried out in a step."""
+        """List of Operator: the operators in the order in which a step runs them."""
         return self._step_order
 
     @property
@@ -76,7 +76,7 @@ class Inspectable(Internals):
         return self._time
 
     def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
-        """Times at which probes took samples, the first one being ``dt``.
+        """Return the times at which probes took samples; the first one is ``dt``.
 
         Parameters
         ----------
