@@ -1,4 +1,4 @@
-"""The Model, which a network is built into, and the Builder, which knows how."""
+"""The Model that a network is built into, and the Builder, which finds build functions."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ BuildFunction = TypeVar("BuildFunction", bound=Callable[..., object])
 
 
 class Model(ir.Model, reference.Model):
-    """What a network computes: signals and operators, and the parameters they came from.
+    """The signals and operators of a network, and the built parameters of its objects.
 
     Parameters
     ----------
     dt : float
         Length of a step (seconds).
     label : str, optional
-        A name for people.
+        A name, for messages.
     decoder_cache : nengo.cache.DecoderCache, optional
-        Where solved decoders are kept between builds. None are kept by default.
+        Where solved decoders are kept between builds; no cache by default.
     builder : Builder, optional
-        What `build` asks for build functions.
+        Finds the build functions.
 
     Attributes
     ----------
     build_callback : callable or None
-        Called with each object once it has been built.
+        Called with each object after it has been built.
     config : nengo.Config or None
         The configuration of the network that is being built.
     decoders : Decoders
-        Solves for decoders, sharing what connections have in common.
+        Solves for the decoders of connections.
     params : dict
-        For each built object what came out of it: a `BuiltEnsemble`, a `BuiltConnection`, an
-        empty list for a probe, None where there is nothing to tell.
+        The built parameters of each object: a `BuiltEnsemble`, a `BuiltConnection`, an empty
+        list for a probe, None for others.
     seeded : dict of (object, bool)
-        Whether an object's seed was chosen by the user, on it or on a network around it.
+        Whether the user chose the object's seed, on it or on a network around it.
     seeds : dict of (object, int)
         The seed of each object.
     toplevel : nengo.Network or None
-        The network that is built, as opposed to those inside it.
+        The outermost network.
     operators, probes, sig, step, time
         See `nengo_jit.ir.model.Model`.
     """
@@ -91,7 +91,7 @@ class Model(ir.Model, reference.Model):
         Returns
         -------
         object
-            What the build function returned.
+            The result of the build function.
         """
         built = self.builder.build(self, obj, *args, **kwargs)
         if self.build_callback is not None:
@@ -99,9 +99,9 @@ class Model(ir.Model, reference.Model):
         return built
 
     def has_built(self, obj: object) -> bool:
-        """Whether an object has been built, as its entry in ``params`` tells.
+        """Whether an object has an entry in ``params``.
 
-        Objects that leave no entry, such as synapses, can be built any number of times.
+        Objects without an entry, such as synapses, can be built any number of times.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Model(ir.Model, reference.Model):
 class Builder(reference.Builder):
     """Finds the build function for an object by its class.
 
-    Classes are searched along the object's method resolution order. At each class, a function
+    It searches the classes along the object's method resolution order. For each class, a function
     that third-party code registered with nengo's own ``nengo.builder.Builder`` comes first.
 
     Attributes
@@ -132,9 +132,9 @@ class Builder(reference.Builder):
         Parameters
         ----------
         model : Model
-            What to build into.
+            The model to build into.
         obj : object
-            What to build. If it has been built already, a warning is all that happens.
+            The object. If it has been built already, only a warning is given.
         *args, **kwargs
             Passed on to the build function.
 
@@ -143,7 +143,7 @@ class Builder(reference.Builder):
         BuildError
             If no build function is known for the object's type.
         """
-        # Frozen objects, such as synapses, leave no entry; to look for one takes long.
+        # Frozen objects, such as synapses, have no entry, and are slow to hash.
         if not isinstance(obj, FrozenObject) and model.has_built(obj):
             warnings.warn(f"Object {obj} has already been built.", stacklevel=2)
             return None
@@ -152,18 +152,18 @@ class Builder(reference.Builder):
             if function is not None:
                 return function(model, obj, *args, **kwargs)
         raise BuildError(
-            f"Cannot build object of type '{type(obj).__name__}': no build function is "
-            "registered for it (see Builder.register)"
+            f"Cannot build object of type '{type(obj).__name__}' ({obj}): no build function is "
+            "registered for this type. Register one with Builder.register."
         )
 
     @classmethod
     def register(cls, nengo_class: type) -> Callable[[BuildFunction], BuildFunction]:
-        """Decorator that makes a function the build function for a class and its subclasses.
+        """Register the decorated function as the build function of a class and its subclasses.
 
         Parameters
         ----------
         nengo_class : type
-            The class. If it has a function already, a warning is given and the new one taken.
+            The class. If it has a build function already, a warning is given and that is replaced.
         """
 
         def register_function(function: BuildFunction) -> BuildFunction:
@@ -178,5 +178,5 @@ class Builder(reference.Builder):
 
 
 def method_of(model: reference.Model) -> RateBackend:
-    """How rates are computed for a model; in NumPy for one of nengo's, which has no say in it."""
+    """Return the rate backend of a model; NumPy's for a model of nengo's own class."""
     return model.decoders.method if isinstance(model, Model) else IN_NUMPY

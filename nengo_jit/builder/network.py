@@ -1,4 +1,4 @@
-"""Build a network: seeds first, then its objects in their documented order."""
+"""Build a network: draw the seeds, then build the objects in their documented order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Rng
 from nengo_jit.settings import settings_held
 
-# The order in which seeds are drawn: probes come last so as not to disturb what they look at.
+# The order in which seeds are drawn. Probes come last: adding one changes no other seed.
 SEEDING_ORDER = (Connection, Ensemble, Network, Node, Probe)
 
 
@@ -33,12 +33,12 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
     Parameters
     ----------
     model : Model
-        What to build into. The first network that is built becomes its ``toplevel`` and draws
-        the seeds for everything inside.
+        The model to build into. The first network that is built becomes its ``toplevel``, and
+        draws the seeds of all objects inside.
     network : nengo.Network
-        What to build.
+        The network.
     progress : nengo.utils.progress.Progress, optional
-        Is told of each object that has been built. Only the top-level network uses it.
+        Advances with each object that has been built. Only the top-level network uses it.
 
     Notes
     -----
@@ -58,7 +58,7 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
             with settings_held(), model.decoder_cache, progress or contextlib.nullcontext():
                 _build_objects(model, network)
                 model.decoder_cache.shrink()
-                if progress is not None:  # what a cache had at hand has not been counted
+                if progress is not None:  # cached decoders have not been counted
                     progress.step(progress.max_steps - progress.n_steps)
         else:
             _build_objects(model, network)
@@ -73,11 +73,11 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
 
 
 def _report(model: Model, network: Network, progress: Progress) -> None:
-    """Let progress be counted, each object and each solution by about how long it takes."""
+    """Advance progress with each object and each solution, by its estimated cost."""
     costs = {obj: build_cost(obj) for obj in network.all_objects}
 
     def count_built(obj: object) -> None:
-        if not isinstance(obj, FrozenObject) and obj in costs:  # as opposed to its parts
+        if not isinstance(obj, FrozenObject) and obj in costs:  # not a part of an object
             progress.step(costs[obj])
 
     progress.max_steps = sum(costs.values()) + 1
@@ -93,8 +93,8 @@ def _build_objects(model: Model, network: Network) -> None:
     _build_each(model, network.ensembles + network.nodes)
     for subnetwork in network.networks:
         model.build(subnetwork)
-    # A connection is built together with its learning rules, so that a later connection can
-    # end in one of them.
+    # A connection is built together with its learning rules: later connections may lead to
+    # these.
     _build_each(model, network.connections)
     _build_each(model, network.probes)
 
@@ -114,21 +114,21 @@ def seed_network(
     seeded: dict[object, bool],
     base_rng: Rng = np.random,
 ) -> None:
-    """Choose a seed for a network and everything inside it.
+    """Choose a seed for a network and for each object inside.
 
-    A number is drawn for every object, needed or not, so that giving one object a seed does
-    not change those of the others. Subnetworks draw theirs from a generator of their own, so
-    that what happens inside one does not reach outside.
+    A number is drawn for each object, even if it has a seed: so an object's seed does not change
+    those of others. The seeds inside a subnetwork come from a generator of its own: so changes
+    inside do not change seeds outside.
 
     Parameters
     ----------
     network : nengo.Network
-        Where to start.
+        The outermost network.
     seeds : dict of (object, int)
-        Gets the seeds. Those that are there already are kept.
+        The seeds are added here. Seeds that it contains already are kept.
     seeded : dict of (object, bool)
-        Gets whether the user chose the seed, directly or on a network around the object.
-        Entries that are there already are kept.
+        Whether the user chose the seed, on the object or on a network around it, is added here.
+        Entries that it contains already are kept.
     base_rng : numpy.random.RandomState or module
         Source of the network's own seed.
     """

@@ -34,18 +34,18 @@ def build_neurons(
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     neurontype : nengo.neurons.NeuronType
         The model of a single neuron; it can be built any number of times.
     neurons : nengo.ensemble.Neurons
         The population.
     input_sig, output_sig : Signal, optional
-        Currents and spikes; ``model.sig[neurons]["in"]`` and ``["out"]`` where not given.
+        Currents and spikes; by default ``model.sig[neurons]["in"]`` and ``["out"]``.
 
     Raises
     ------
     BuildError
-        If a state has the name of a signal that is there already, or is of a wrong type.
+        If a state variable has the name of an existing signal, or is of the wrong type.
 
     Notes
     -----
@@ -61,7 +61,8 @@ def build_neurons(
     for name, value in initial.items():
         if name in model.sig[neurons]:
             raise BuildError(
-                f"State name '{name}' overlaps with existing signal name ({neurontype})"
+                f"State name '{name}' overlaps with existing signal name ({neurontype}): "
+                "rename the state"
             )
         if isinstance(value, np.random.RandomState):
             state[name] = value
@@ -88,7 +89,7 @@ def build_rates_to_spikes(
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     neurontype : nengo.neurons.RatesToSpikesNeuronType
         The model of a single neuron; it can be built any number of times.
     neurons : nengo.ensemble.Neurons
@@ -106,7 +107,7 @@ def build_rates_to_spikes(
 
 
 # nengo registers build functions for the base types only, so that third-party code can replace
-# them for all types at once; these are for calling by name.
+# them for all types at once. The following functions are not registered; call them by name.
 
 
 def build_lifrate(model: Model, lifrate: LIFRate, neurons: Neurons) -> None:

@@ -21,7 +21,7 @@ from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.ir.base import Operator, Rng
 from nengo_jit.ir.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.ir.signal import Signal
-from nengo_jit.ir.transforms import (  # noqa: F401  (whose names have always been here, too)
+from nengo_jit.ir.transforms import (  # noqa: F401  (re-exported)
     ConvInc,
     ConvTransposeInc,
     GeneralConvInc,
@@ -32,11 +32,11 @@ from nengo_jit.settings import settings
 
 Weighted = tuple[Signal, Signal | None]
 
-APPLY_WEIGHTS = ".apply_weights"  # what tags of products end with
+APPLY_WEIGHTS = ".apply_weights"  # suffix of the tags of products
 
 
 def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Matrix product in which vectors stand for diagonal matrices, scalars for multiples.
+    """Return a matrix product in which a vector stands for a diagonal matrix.
 
     Raises
     ------
@@ -44,7 +44,9 @@ def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         If either has more than two dimensions.
     """
     if x.ndim > 2 or y.ndim > 2:
-        raise BuildError(f"Tensors not supported (x.ndim={x.ndim}, y.ndim={y.ndim})")
+        raise BuildError(
+            f"Tensors not supported (x.ndim={x.ndim}, y.ndim={y.ndim}): use matrices or vectors"
+        )
     if y.ndim < 2:
         return x * y
     if x.ndim < 2:
@@ -61,16 +63,16 @@ def build_dense(
     encoders: np.ndarray | None = None,
     rng: Rng = np.random,
 ) -> Weighted:
-    """Build a dense transform, multiplied with decoders and encoders where they are given.
+    """Build a dense transform, multiplied by decoders and encoders if they are given.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     transform : nengo.Dense
-        What to build; it can be built any number of times.
+        The transform; it can be built any number of times.
     sig_in : Signal
-        What is multiplied by the weights.
+        The factor of the weights.
     decoders : (size_in, n_pre) numpy.ndarray, optional
         Applied before the transform.
     encoders : (size_out, n_post) numpy.ndarray, optional
@@ -96,7 +98,7 @@ def _build_matrix(
     decoders: np.ndarray | None,
     encoders: np.ndarray | None,
 ) -> Weighted:
-    """Multiply decoders, transform and encoders, and build what applies the product."""
+    """Multiply decoders, transform and encoders, and apply the product to the input."""
     dtype = weights.dtype
     if decoders is not None:
         weights = multiply(weights, decoders.astype(dtype, copy=False))
@@ -170,9 +172,9 @@ def build_no_transform(
     encoders: np.ndarray | None = None,
     rng: Rng = np.random,
 ) -> Weighted:
-    """Build no transform: pass a value on; only decode where there are decoders.
+    """Build no transform: return the input, or decode it if there are decoders.
 
-    For parameters see `build_dense`; the weights that are returned are None for a value.
+    For parameters see `build_dense`. The weights are None if there are no decoders or encoders.
     """
     if decoders is None and encoders is None:
         return sig_in, None
@@ -197,7 +199,7 @@ def _apply_weights(
     operator: Callable[..., Operator],
     **options: object,
 ) -> tuple[Signal, Signal]:
-    """Make the signals of the weights and the product, and the operators that compute it."""
+    """Make the signals of weights and product, and the operators that compute the product."""
     label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)
     tag = f"{label}{APPLY_WEIGHTS}"
     weight_sig = Signal(weights, name=f"{label}.weights", readonly=True)
@@ -209,5 +211,5 @@ def _apply_weights(
 
 @lru_cache
 def _pass_on(size: int) -> str:
-    """No transform as a text, which nengo takes long to make."""
+    """Return ``str(NoTransform(size))``, which nengo is slow to make."""
     return str(NoTransform(size))
