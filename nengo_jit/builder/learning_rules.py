@@ -68,7 +68,7 @@ def build_learning_rule(model: Model, rule: LearningRule) -> None:
             f"Unknown target {rule.modifies!r} of {rule}: use 'encoders', 'decoders' or 'weights'"
         )
     if target is None:
-        raise BuildError(f"{conn} has no weights for {rule} to modify: use a transform or decoders")
+        raise BuildError(f"{conn} has no weights for {rule} to modify: give it a transform")
     delta = Signal(shape=target.shape, name=f"{rule}.delta")
     model.add_op(Copy(delta, target, inc=True, tag=f"{tag} of {conn}"))
     model.sig[rule]["delta"] = delta

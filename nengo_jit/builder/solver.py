@@ -238,7 +238,7 @@ def _project_to_neurons(
         )
     if not isinstance(conn.post_obj, Ensemble):
         raise BuildError(
-            f"Building {conn}: Non-compositional solvers need an ensemble as the post object"
+            f"Building {conn}: a non-compositional solver needs an ensemble as its post object"
         )
     transform = conn.transform.sample(rng=rng)
     encoders = model.params[conn.post_obj].scaled_encoders

@@ -1,6 +1,6 @@
-"""Linear filters and triangles, by which synapses filter, as pure functions for any array library.
+"""The filters of synapses, as pure functions for any array library.
 
-They take their parameters, the input, and the state; they return the output and the new state.
+They take their parameters, the input and the state, and return the output and the new state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Filtering = tuple[Any, ...]  # a filter, and its parameters: numbers and arrays
 
 
 def scale(xp: Namespace, d: Array, u: Array, X: Array) -> tuple[Array, ...]:
-    """``y = d u``: no state at all."""
+    """``y = d u``, without a state."""
     return d * u, X
 
 
@@ -50,10 +50,10 @@ def with_passthrough(
 def triangle(
     xp: Namespace, first: Array, difference: Array, u: Array, Y: Array, X: Array, Xi: Array
 ) -> tuple[Array, ...]:
-    """Mean of the latest inputs with weights that fall linearly to zero.
+    """Average the latest inputs, with weights that fall linearly to zero.
 
-    ``X`` keeps the inputs times the difference of neighbouring weights; ``Xi`` is the row of the
-    latest.
+    ``X`` is a ring buffer of the inputs times the difference of neighbouring weights; ``Xi`` is the
+    row of the latest input.
     """
     Y = Y + first * u - xp.sum(X, axis=0)
     Xi = (Xi + 1) % X.shape[0]
@@ -63,27 +63,27 @@ def triangle(
 
 
 def noise(xp: Namespace, filtering: Filter, factor: Array, *arguments: Array) -> tuple[Array, ...]:
-    """Filter numbers that are drawn, which are the last argument, times a factor."""
+    """Filter the random numbers in the last argument, times a factor."""
     *parameters, X, drawn = arguments
     return filtering(xp, *parameters, factor * drawn, X)
 
 
 def linear_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) -> Filtering | None:
-    """The function that filters as a synapse does, and its parameters.
+    """Return the filter of a synapse, and its parameters.
 
     Parameters
     ----------
     synapse : nengo.synapses.LinearFilter
         The synapse.
     state : dict of (str, Signal)
-        Its state, of which only shapes matter.
+        Its state; only the shapes are used.
     dt : float
         Length of a step (seconds).
 
     Returns
     -------
     tuple or None
-        None if the synapse makes a step of a kind that is not nengo's.
+        None if the step that the synapse makes is not of one of nengo's classes.
     """
     if set(state) != {"X"}:
         return None
@@ -102,6 +102,6 @@ def linear_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) ->
 
 
 def triangle_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) -> Filtering:
-    """The function that filters as a triangle does, and its parameters; see `linear_filter`."""
+    """Return the filter of a triangle synapse, and its parameters; see `linear_filter`."""
     _, first, difference = synapse._get_coefficients(dt)
     return triangle, float(first), float(difference)

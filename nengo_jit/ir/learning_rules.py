@@ -1,8 +1,8 @@
-"""Operators that compute how weights change.
+"""Operators that compute changes of weights.
 
-Every rule writes its change to a signal of its own, called delta, at the end of a step; the
-next step begins by adding all deltas to the weights: ``W[k] = W[k - 1] + delta[k - 1]``. So
-several rules on one connection do not depend on their order.
+Every rule writes its change to a signal of its own, called delta, at the end of a step. The next
+step begins by adding all deltas to the weights: ``W[k] = W[k - 1] + delta[k - 1]``. So the order of
+several rules on one connection does not matter.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class SimPES(Operator, reference.SimPES):
     pre_filtered : Signal
         Activities :math:`a` of the n pre neurons (hertz).
     error : Signal
-        Error :math:`e` of each row of the weights: what is decoded minus what should be.
+        Error :math:`e` of each row of the weights: decoded value minus target.
     delta : Signal
         Change :math:`\Delta W`, a matrix.
     learning_rate : float
         :math:`\kappa` (per second).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -75,7 +75,7 @@ class SimBCM(Operator, reference.SimBCM):
     Parameters
     ----------
     pre_filtered, post_filtered : Signal
-        Activities :math:`a_j` and :math:`a_i` of the neurons on either side (hertz).
+        Activities :math:`a_j` and :math:`a_i` of the pre and post neurons (hertz).
     theta : Signal
         Threshold :math:`\theta_i` of each post neuron (hertz).
     delta : Signal
@@ -83,7 +83,7 @@ class SimBCM(Operator, reference.SimBCM):
     learning_rate : float
         :math:`\kappa` (per second).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -130,7 +130,7 @@ class SimOja(Operator, reference.SimOja):
     Parameters
     ----------
     pre_filtered, post_filtered : Signal
-        Activities :math:`a_j` and :math:`a_i` of the neurons on either side (hertz).
+        Activities :math:`a_j` and :math:`a_i` of the pre and post neurons (hertz).
     weights : Signal
         The weights :math:`W`, a matrix.
     delta : Signal
@@ -138,9 +138,9 @@ class SimOja(Operator, reference.SimOja):
     learning_rate : float
         :math:`\kappa` (per second).
     beta : float
-        How much is forgotten, :math:`\beta` (dimensionless).
+        Rate of forgetting, :math:`\beta` (dimensionless).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -207,7 +207,7 @@ class SimVoja(Operator, reference.SimVoja):
     learning_rate : float
         :math:`\kappa` (per second).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -278,7 +278,7 @@ class SimRLS(Operator, reference.SimRLS):
         :math:`P`, the running estimate of the inverse of the activities' correlation, a
         symmetric matrix.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----

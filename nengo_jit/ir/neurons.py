@@ -1,4 +1,4 @@
-"""The operator that turns input currents into spikes or rates."""
+"""The operator that computes spikes or rates from input currents."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class SimNeurons(Operator, reference.SimNeurons):
     output : Signal
         Spikes (of height ``amplitude / dt``) or rates (hertz).
     state : dict of (str, Signal or numpy.random.RandomState), optional
-        What the neurons keep between steps, by the names of ``step``'s parameters.
+        State that the neurons keep between steps, by the names of ``step``'s parameters.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -50,7 +50,7 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     J = operand("reads")
     output = operand("sets")
-    engines: ClassVar[WeakSet[Any]] = WeakSet()  # are told when neurons are replaced
+    engines: ClassVar[WeakSet[Any]] = WeakSet()  # notified when neurons are replaced
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     @property
     def _states(self) -> list[Signal]:
-        """States in the order of the formula, if there is one."""
+        """List of Signal: the states, in the order of the formula's if there is one."""
         formula, state = formula_of(self.neurons), self.state
         return list(state.values()) if formula is None else [state[n] for n in formula.states]
 
@@ -137,5 +137,5 @@ class SimNeurons(Operator, reference.SimNeurons):
 
         step: Any = neurons.step
         if not callable(step):
-            return lambda: step(dt, J, output, **state)  # which raises in the first step
+            return lambda: step(dt, J, output, **state)  # raises in the first step
         return partial(step, dt, J, output, **state)

@@ -34,7 +34,7 @@ class TimeUpdate(Operator, reference.TimeUpdate):
     time : Signal
         Simulated time of shape ``()`` (seconds).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -71,7 +71,7 @@ class Reset(Operator, reference.Reset):
     value : float
         The constant.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -97,21 +97,21 @@ class Reset(Operator, reference.Reset):
 
 
 class Copy(Operator, reference.Copy):
-    """Assign a signal, or add it, to another, with optional selections on either side.
+    """Assign a signal to another, or add it, with optional indices on both sides.
 
     Implements ``dst[dst_slice] = src[src_slice]`` or, with ``inc``,
-    ``dst[dst_slice] += src[src_slice]``, where a repeated index adds repeatedly.
+    ``dst[dst_slice] += src[src_slice]``, where repeated indices add repeatedly.
 
     Parameters
     ----------
     src, dst : Signal
-        Where from and where to.
+        Source and destination.
     src_slice, dst_slice : slice or list of int, optional
-        What to select. A slice becomes a view of the signal; a list stays an attribute.
+        Elements to select. A slice becomes a view of the signal; a list stays an attribute.
     inc : bool
         Add instead of assigning.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -152,7 +152,7 @@ class Copy(Operator, reference.Copy):
 
     @property
     def dst(self) -> Signal:
-        """Signal: where to."""
+        """Signal: the destination."""
         return (self.incs if self.inc else self.sets)[0]
 
     @property
@@ -198,9 +198,9 @@ class ElementwiseInc(Operator, reference.ElementwiseInc):
     A, X : Signal
         The factors.
     Y : Signal
-        What is incremented.
+        The signal that is incremented.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -254,16 +254,17 @@ class DotInc(Operator, reference.DotInc):
     X : Signal
         The vector, or a column vector.
     Y : Signal
-        What is incremented.
+        The signal that is incremented.
     reshape : bool, optional
-        Whether the product, of one element, takes the shape of ``Y``. Found out if not given.
+        Whether to reshape a product of one element to the shape of ``Y``; by default, whether that
+        is needed.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
     BuildError
-        If ``X`` or ``Y`` is a matrix, or if the shapes do not fit.
+        If ``X`` or ``Y`` is a matrix, or if the shapes do not match.
 
     Notes
     -----
@@ -306,7 +307,7 @@ class DotInc(Operator, reference.DotInc):
 
 
 def needs_reshape(A: Signal, X: Signal, Y: Signal, tag: str | None = None) -> bool:
-    """Whether ``A.dot(X)`` is one element that must take the shape of ``Y`` to be added to it.
+    """Whether ``A.dot(X)`` is one element that must be reshaped to be added to ``Y``.
 
     Raises
     ------
@@ -337,9 +338,9 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
     X : Signal
         The vector.
     Y : Signal
-        What is incremented.
+        The signal that is incremented.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -359,4 +360,4 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
     def check(self, signals: SignalDict) -> None:
         matrix = signals[self.A]
         if npext.is_spmatrix(matrix) and not has_valid_indices(matrix):
-            raise BuildError(f"{self}: the indices of {self.A} do not fit its shape")
+            raise BuildError(f"{self}: the sparse matrix {self.A} has indices outside its shape")

@@ -1,4 +1,4 @@
-"""The operator that runs a process, synapses among them."""
+"""The operator that runs a process, such as a synapse."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SimProcess(Operator, reference.SimProcess):
     Parameters
     ----------
     process : nengo.Process
-        What to run.
+        The process.
     input : Signal or None
         The input, if it has one.
     output : Signal
@@ -36,9 +36,9 @@ class SimProcess(Operator, reference.SimProcess):
     mode : {"set", "inc", "update"}
         The role of the output; "update" delays it by one step.
     state : dict of (str, Signal), optional
-        The arrays that the process keeps between steps.
+        The state that the process keeps between steps.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class SimProcess(Operator, reference.SimProcess):
 
     @property
     def state(self) -> dict[str, Signal]:
-        """Dict of (str, Signal): the arrays that the process keeps between steps."""
+        """Dict of (str, Signal): the state that the process keeps between steps."""
         return {name: self.updates[index] for name, index in self.state_idxs.items()}
 
     @property
@@ -127,10 +127,10 @@ class SimProcess(Operator, reference.SimProcess):
     def make_step_with(
         self, signals: SignalDict, dt: float, get_rng: Callable[[], np.random.RandomState]
     ) -> Step:
-        """As `make_step`; ``get_rng()`` is the process's own generator of random numbers."""
+        """Do the same as `make_step`; ``get_rng()`` returns the process's own generator."""
         t, output = signals[self.t], signals[self.output]
         input = None if self.input is None else signals[self.input]
-        step_f = self.process.make_step(  # the name is nengo's, by which nengo-loihi finds it
+        step_f = self.process.make_step(  # nengo-loihi looks for this name of nengo's
             (0,) if input is None else input.shape,
             output.shape,
             dt,
@@ -148,17 +148,17 @@ class SimProcess(Operator, reference.SimProcess):
 
 
 def make_step_of(process: object) -> Callable[..., object] | None:
-    """The function that makes a process's step, whatever the class; None if it is no method."""
+    """Return the function behind a process's ``make_step``; None if that is not a method."""
     return getattr(getattr(process, "make_step", None), "__func__", None)
 
 
 def given(xp: Namespace, values: Array) -> tuple[Array, ...]:
-    """What is computed for a process without input and state: what it has drawn."""
+    """Return the values that a process without input and state has drawn or computed."""
     return (values,)
 
 
 def computed_by(process: Process, state: dict[str, Signal], dt: float) -> Filtering | None:
-    """The function that computes what a process does, and its parameters.
+    """Return the function that computes the output of a process, and its parameters.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def computed_by(process: Process, state: dict[str, Signal], dt: float) -> Filter
     Returns
     -------
     tuple or None
-        None if it is not one of nengo's processes, or if it calls functions of the user's.
+        None if the process is not exactly one of nengo's, or calls functions of the user's.
     """
     make_step = make_step_of(process)
     if make_step is LinearFilter.make_step:
@@ -190,7 +190,7 @@ def computed_by(process: Process, state: dict[str, Signal], dt: float) -> Filter
     return (given,) if make_step in OF_TIME_AND_CHANCE else None
 
 
-# of processes whose output depends on nothing else
+# processes whose output depends on time and random numbers only
 OF_TIME_AND_CHANCE = (
     WhiteNoise.make_step,
     WhiteSignal.make_step,

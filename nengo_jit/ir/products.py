@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def dot(a: Array, b: Array) -> Array:
-    """Product of a matrix or vector with a vector or matrix, or with a number of shape ``()``.
+    """Return the product of two matrices, vectors or scalars of shape ``()``.
 
-    Where arrays have a method ``dot``, it is used: NumPy's is what nengo uses, and its ``@`` rounds
-    differently for some layouts in memory. SciPy's sparse matrices have one, too.
+    It uses the method ``dot`` of arrays that have one, as nengo does: NumPy's ``@`` rounds
+    differently for some memory layouts. SciPy's sparse matrices have this method, too.
     """
     method = getattr(a, "dot", None)
     if method is not None:
@@ -25,15 +25,15 @@ def dot(a: Array, b: Array) -> Array:
 
 
 def outer(xp: Namespace, a: Array, b: Array) -> Array:
-    """Matrix of the products of all elements of one array with all elements of another."""
+    """Return the outer product of two arrays, flattened."""
     column = a[:, None] if a.ndim == 1 else xp.reshape(a, (-1, 1))
     return column * (b if b.ndim == 1 else xp.reshape(b, (-1,)))
 
 
 def dot_by_groups(xp: Namespace, a: Array, b: Array) -> Array:
-    """Products of matrices, one for each group.
+    """Return the products of matrices, one for each group.
 
-    Where there is an ``einsum``, it is used: NumPy's is what nengo uses.
+    It uses ``einsum`` of libraries that have one, as nengo does with NumPy.
 
     Parameters
     ----------
@@ -55,21 +55,21 @@ def dot_by_groups(xp: Namespace, a: Array, b: Array) -> Array:
 
 
 class Rows(NamedTuple):
-    """A sparse matrix for libraries that have none: rows of numbers, of one length.
+    """A sparse matrix for libraries without sparse matrices: rows that are padded to one length.
 
     Attributes
     ----------
     numbers : (k, n) array
-        The elements of each of n rows; zeros where a row has less than k.
+        The elements of each of n rows, padded with zeros to k.
     columns : (k, n) array of int
-        In which column each of them stands.
+        The column of each element.
     """
 
     numbers: Array
     columns: Array
 
     def dot(self, x: Array) -> Array:
-        """Product with a vector, whose terms are added up in the order in which they are stored."""
+        """Return the product with a vector; terms are added in the order of storage."""
         total = self.numbers[0, :] * x[self.columns[0, :]]
         for k in range(1, self.numbers.shape[0]):
             total = total + self.numbers[k, :] * x[self.columns[k, :]]
@@ -77,7 +77,7 @@ class Rows(NamedTuple):
 
 
 def rows_of(matrix: spmatrix) -> Rows:
-    """The rows of a sparse matrix of SciPy's, in NumPy."""
+    """Convert a sparse matrix of SciPy's to rows of NumPy arrays."""
     elements = matrix.tocoo()
     order = np.argsort(elements.row, kind="stable")
     row, n = elements.row[order], matrix.shape[0]
@@ -90,9 +90,9 @@ def rows_of(matrix: spmatrix) -> Rows:
 
 
 def has_valid_indices(matrix: spmatrix) -> bool:
-    """Whether the indices of a SciPy matrix point to elements of it: SciPy does not look.
+    """Whether the indices of a SciPy matrix are in bounds, which SciPy does not check.
 
-    Formats other than CSR, CSC and COO are not looked at, either.
+    True for other formats than CSR, CSC and COO, which are not checked.
     """
     if matrix.format in ("csr", "csc"):
         n, m = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]

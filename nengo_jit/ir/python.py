@@ -1,4 +1,4 @@
-"""The operator that calls a user's Python function, and what becomes of what it returns."""
+"""The operator that calls a user's Python function, and checks of the value that it returns."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from nengo_jit.ir.memory import SignalDict
 class SimPyFunc(Operator, reference.SimPyFunc):
     """Call a Python function, once in every step.
 
-    Implements ``output[...] = fn(t, x)``, where ``t`` or ``x`` may be left out. The function
-    gets a copy of ``x``, which it may keep.
+    Implements ``output[...] = fn(t, x)``, where ``t`` or ``x`` may be missing. The function gets a
+    copy of ``x``, which it may keep.
 
     Parameters
     ----------
     output : Signal or None
-        Where the result goes; it is ignored if None.
+        The signal for the result; None to ignore it.
     fn : callable
         The function.
     t : Signal or None
-        The time to pass as a float (seconds), if any.
+        The time, passed as a float (seconds); None to pass none.
     x : Signal or None
-        The signal to pass, if any.
+        The signal to pass; None to pass none.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
     SimulationError
-        In a step, if the result is None, not finite, not numeric or does not fit ``output``.
+        In a step, if the result is None, not finite, not numeric, or of another shape than
+        ``output``.
 
     Notes
     -----
@@ -68,7 +69,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
 
     @property
     def output(self) -> Signal | None:
-        """Signal or None: where the result goes."""
+        """Signal or None: the signal for the result."""
         return self.sets[0] if self.sets else None
 
     @property
@@ -86,7 +87,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         return f"{self.x} -> {self.output}, fn='{function_name(self.fn)}'"
 
     def make_call(self, signals: SignalDict) -> Callable[[], object]:
-        """Return the function that calls ``fn`` with what is passed, and returns the result.
+        """Return a function that calls ``fn`` with its arguments and returns the result.
 
         Parameters
         ----------
@@ -97,7 +98,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         t: Any = None if self.t is None else signals[self.t]
         x: Any = None if self.x is None else signals[self.x]
 
-        # One function for each case, since they are called in every step.
+        # One function per case, without branches: they are called in every step.
         def of_x() -> object:
             return fn(x.copy())
 
@@ -117,12 +118,12 @@ class SimPyFunc(Operator, reference.SimPyFunc):
             return call
         output = signals[self.output]
         if not output.flags.writeable:
-            return lambda: store(call(), output, fn)  # which says so, as nengo does
+            return lambda: store(call(), output, fn)  # raises, as in nengo
         fill = output.fill
 
         def step_simpyfunc() -> None:
             value = call()
-            if isinstance(value, float) and isfinite(value):  # by far the quickest check
+            if isinstance(value, float) and isfinite(value):  # by far the fastest check
                 fill(value)
             else:
                 store(value, output, fn)
@@ -131,16 +132,16 @@ class SimPyFunc(Operator, reference.SimPyFunc):
 
 
 def store(value: object, output: np.ndarray, fn: Callable[..., object]) -> None:
-    """Assign what a user's function returned, or say what is wrong with it.
+    """Assign the value that a user's function returned; raise if it is invalid.
 
     Parameters
     ----------
     value : object
         The returned value.
     output : numpy.ndarray
-        Where it goes, with broadcasting.
+        The array to assign to, with broadcasting.
     fn : callable
-        The function, to be named.
+        The function, for the error message.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def store(value: object, output: np.ndarray, fn: Callable[..., object]) -> None:
     """
     try:
         if value is not None and _is_finite(value):
-            output[...] = value  # not as an array: NumPy refuses more of what is none
+            output[...] = value  # not np.asarray(value): it would accept more types
             return
     except (TypeError, ValueError) as error:
         raise SimulationError(
@@ -165,5 +166,5 @@ def _is_finite(value: Any) -> bool:
     """Whether all numbers are finite; None and masked numbers are not."""
     finite = np.isfinite(value)
     if type(finite) is np.ndarray:
-        return int(np.count_nonzero(finite)) == finite.size  # quicker than all()
+        return int(np.count_nonzero(finite)) == finite.size  # faster than all()
     return bool(np.all(finite))
