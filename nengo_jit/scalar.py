@@ -1,15 +1,15 @@
-"""The vocabulary that neuron formulas are written in, for NumPy.
+"""The functions that neuron formulas are written with, in NumPy.
 
-Formulas use only these functions, arithmetic, ``abs`` and comparisons. Each engine supplies its
-own implementation: this one works on arrays and on single numbers, element by element;
-`nengo_jit.engines.cpu.toolchain.llvm.elementary` makes the same names work inside compiled
-loops, and `bind` takes them from another array library.
+Formulas use only these functions, arithmetic, ``abs`` and comparisons. Each engine supplies its own
+implementation. The one here works elementwise on arrays and on single numbers.
+`nengo_jit.engines.cpu.toolchain.llvm.elementary` compiles the same names into loops, and `bind`
+takes them from another array library.
 
 In formulas, write numbers with a decimal point (``1.0``, not ``1``): engines give such numbers
 the precision of the simulation.
 
-No function checks its arguments. `where` selects between two values that are both computed, so
-the one that is not selected may be infinite or not a number, with the warnings that NumPy gives.
+The functions do not check their arguments. `where` computes both values, so the one that it does
+not select may be infinite or NaN, with NumPy's warnings.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Value: TypeAlias = float | NDArray[np.float64]  # of a single neuron, or of each of a population
-Condition: TypeAlias = bool | NDArray[np.bool_]  # of the same
+Value: TypeAlias = float | NDArray[np.float64]  # of one neuron, or of a population
+Condition: TypeAlias = bool | NDArray[np.bool_]
 
 
 def where(condition: Condition, if_true: Any, if_false: Any) -> Value:
@@ -58,13 +58,13 @@ def floor(x: Value) -> Value:
 def maximum(a: Value, b: Value) -> Value:
     """The larger of ``a`` and ``b``; NaN if one of them is.
 
-    A constant should come first: that takes one instruction.
+    Put a constant first: the comparison is then one instruction.
     """
     return np.maximum(a, b)
 
 
 def minimum(a: Value, b: Value) -> Value:
-    """The smaller of ``a`` and ``b``; NaN if one of them is. A constant should come first."""
+    """The smaller of ``a`` and ``b``; NaN if one of them is. Put a constant first."""
     return np.minimum(a, b)
 
 
@@ -75,20 +75,20 @@ def clip(x: Value, low: Value, high: Value) -> Value:
 
 @lru_cache(maxsize=256)
 def bind(step: FunctionType, library: ModuleType) -> FunctionType:
-    """A formula on the arrays of another library than NumPy.
+    """Return a formula that works on the arrays of another library.
 
     Parameters
     ----------
     step : function
-        A function in this vocabulary, which may call others like it by their global names.
+        A formula, which may call other formulas by their global names.
     library : module
-        Has the functions of the Python array API standard, such as `jax.numpy`. It may want an
-        array among the arguments of ``where``; formulas see to that if their parameters are arrays.
+        A library with the functions of the Python array API standard, such as `jax.numpy`. Its
+        ``where`` may need an array among its arguments: pass the parameters as arrays.
 
     Returns
     -------
     function
-        The same function, with another vocabulary.
+        The same function, with the library's functions.
     """
     if step.__module__ == __name__:
         names: dict[str, object] = {"np": library}

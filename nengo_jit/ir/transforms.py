@@ -102,8 +102,8 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
         self._images(signals)
         if self.W.shape[-1:] != (self.conv.n_filters,):
             raise BuildError(
-                f"{self}: the kernel has shape {self.W.shape}; its last dimension must be "
-                f"{self.conv.n_filters} filters"
+                f"{self}: the kernel has shape {self.W.shape}; the last dimension must be "
+                f"the number of filters, {self.conv.n_filters}"
             )
 
     @staticmethod

@@ -32,7 +32,7 @@ def step(
     J, voltage, refractory_time, dt, tau_rc, tau_ref, min_voltage, amplitude
         As in `nengo_jit.neurons.lif.step`.
     adaptation
-        What is subtracted from the current (dimensionless).
+        Current that is subtracted from the input (dimensionless).
     tau_n
         Time constant of the adaptation (seconds).
     inc_n

@@ -29,7 +29,7 @@ def step(
     J, dt, tau_rc, tau_ref, amplitude
         As in `nengo_jit.neurons.lif_rate.step`.
     adaptation
-        What is subtracted from the current (dimensionless).
+        Current that is subtracted from the input (dimensionless).
     tau_n
         Time constant of the adaptation (seconds).
     inc_n

@@ -36,7 +36,7 @@ def step(
     tau_recovery, coupling
         ``a`` (per millisecond) and ``b``.
     reset_voltage, reset_recovery
-        Voltage after a spike (millivolts), and what a spike adds to the recovery variable.
+        Voltage after a spike (millivolts), and increment of the recovery variable.
 
     Returns
     -------

@@ -21,9 +21,9 @@ def step(
 ) -> tuple[Value, Value, Value]:
     """Advance the membrane voltage by one step, exactly for a constant current.
 
-    Between spikes ``tau_rc dv/dt = J - v``. Where the voltage passes 1, the time of the passage
-    is interpolated; from then on the neuron is held at zero for ``tau_ref``, whose end may fall
-    inside a step: only the part of the step that is left then counts.
+    Between spikes ``tau_rc dv/dt = J - v``. When the voltage crosses 1, the time of the spike is
+    interpolated. The voltage then stays at zero for ``tau_ref``. If that time ends within a step,
+    the neuron charges for the rest of the step.
 
     Parameters
     ----------

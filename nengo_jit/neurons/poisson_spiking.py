@@ -12,7 +12,7 @@ from nengo_jit.scalar import Value, where
 def counts(
     rng: np.random.RandomState, J: np.ndarray, dt: float, negative: float, amplitude: float
 ) -> np.ndarray:
-    """Draw the numbers of spikes in one step, by NumPy: how many draws it makes depends on J.
+    """Draw the numbers of spikes in one step. NumPy's number of draws depends on J.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def counts(
     Raises
     ------
     ValueError
-        If a rate is negative or NaN although the base type has no negative rates.
+        If a rate is negative or NaN and the base type has no negative rates.
     """
     rates = np.abs(J) if negative else J
     return rng.poisson(rates * dt, J.shape)

@@ -1,4 +1,4 @@
-"""Constant folding: operators whose results cannot change within a run."""
+"""Constant folding: find the operators whose results do not change during a run."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap, region_of
 from nengo_jit.planner.looks import touches
 
-# What these compute depends on what they read, and on nothing else.
+# The results of these depend only on the signals that they read.
 STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 
 
 def invariant(
     graph: Graph, before: Graph, order: Sequence[Operator], exposed: Collection[Signal] = ()
 ) -> frozenset[Operator]:
-    """Operators that an engine may carry out in its first step only.
+    """Find the operators that an engine has to run in its first step only.
 
-    They read what never changes, such as the output of a constant node, or what other such
-    operators write; nothing else writes to where they write to. Once somebody has written to
-    signals, it has to be done again.
+    They read only signals that never change, such as the output of a constant node, or that other
+    such operators write. No other operators write to their outputs. When user code has written to
+    signals, they have to run again.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        From each operator to the operators that depend on it directly.
     before : dict of (Operator, list of Operator)
         From `operators_before`.
     order : sequence of Operator
         A topological order of the graph.
     exposed : collection of Signal
-        Bases that code of users may write to within a run.
+        Bases that user code may write to during a run.
 
     Returns
     -------
@@ -74,12 +74,12 @@ def _is_invariant(
 
 
 def is_stateless(operator: Operator) -> bool:
-    """Whether all that an operator depends on is what it reads, and what is there to add to."""
+    """Whether an operator's results depend only on what it reads and what it adds to."""
     return type(operator) in STATELESS and not operator.updates
 
 
 def sets_all(operator: Operator, signal: Signal) -> bool:
-    """Whether a stateless operator sets all the memory of a signal, whatever was there."""
+    """Whether a stateless operator overwrites all elements of a signal."""
     if getattr(operator, "dst_slice", None) is not None:
         return False
     if not signal.is_view and signal in operator.sets:

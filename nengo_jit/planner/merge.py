@@ -1,4 +1,4 @@
-"""Merge operators of one kind and level into groups, which engines run as one."""
+"""Merge operators of one kind and level into groups, which engines run together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class Group:
     Attributes
     ----------
     level : int
-        When the group runs: after every group of a lower level.
+        The group runs after all groups of lower levels.
     kind : str
-        What the members have in common.
+        The kind of its members, see `kind_of`.
     members : tuple of Operator
-        In the order in which they were added to the model. Sizes and parameters may differ.
+        The operators, in the order in which they were added to the model. Their sizes and
+        parameters may differ.
     """
 
     level: int
@@ -31,7 +32,7 @@ class Group:
 
 
 def kind_of(operator: Operator) -> str:
-    """What an operator must have in common with others to be merged with them."""
+    """Return the kind of an operator: operators of one kind can be merged."""
     kind = type(operator).__name__
     if type(operator) is Copy:
         return f"{kind} inc" if operator.inc else kind
@@ -42,7 +43,7 @@ def kind_of(operator: Operator) -> str:
 
 
 def implementation_of(operator: Operator) -> object:
-    """The process or the neuron type that an operator runs; for others the operator itself."""
+    """Return the process or neuron type that an operator runs; for others the operator itself."""
     if type(operator) is SimNeurons:
         return operator.neurons
     return operator.process if type(operator) is SimProcess else operator
@@ -54,14 +55,14 @@ def merge(operators: Sequence[Operator], level: dict[Operator, int]) -> tuple[Gr
     Parameters
     ----------
     operators : sequence of Operator
-        In the order in which they were added to the model.
+        The operators, in the order in which they were added to the model.
     level : dict of (Operator, int)
-        From `levels`.
+        The level of each operator, from `levels`.
 
     Returns
     -------
     tuple of Group
-        By level, and within a level by first member.
+        Sorted by level, and within a level by first member.
     """
     members: dict[tuple[int, str], list[Operator]] = {}
     for operator in operators:

@@ -82,7 +82,7 @@ def test_the_number_of_operators_counts():
 def test_rounding_makes_no_other_model_and_more_does():
     theirs = chain(2).describe()
     assert chain(2, 1.0 + 1e-9).difference(theirs) is None
-    assert chain(2, 1.0 + 1e-4).difference(theirs) == "has other values in the signal 's0'"
+    assert chain(2, 1.0 + 1e-4).difference(theirs) == "has different values in the signal 's0'"
 
 
 def test_which_signals_operators_share_counts():
