@@ -11,9 +11,9 @@ from nengo_jit import __version__
 from nengo_jit.engines.cpu.kernels import all_kernels
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_kept, load_kernels
 
-NOT_KEPT = """nengo-jit: Not all kernels could be kept for other processes. The cache
-(NENGO_JIT_CACHE_DIR) must be a folder that you can write to, and nobody else, with room for them on
-the disk and in NENGO_JIT_CACHE_SIZE.
+NOT_KEPT = """nengo-jit: Not all kernels could be stored in the cache. Set NENGO_JIT_CACHE_DIR to a
+folder that you, and no other user, can write to. Check NENGO_JIT_CACHE_SIZE, and the free space on
+the disk.
 """
 
 

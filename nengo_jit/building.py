@@ -59,7 +59,7 @@ def build_engine(
     Returns
     -------
     Engine, tuple of ProbePlan
-        The engine, and the probes to record, whoever records them.
+        The engine, and all probes, whether the engine records them or not.
     """
     use_our_build_functions(model, Builder())
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))

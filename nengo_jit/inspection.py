@@ -1,4 +1,4 @@
-"""What a simulator shows of itself: its clock, its plan, and the memory of its signals."""
+"""The properties of a simulator: its clock, its plan, and the memory of its signals."""
 
 from __future__ import annotations
 

@@ -26,50 +26,50 @@ Condition: TypeAlias = bool | NDArray[np.bool_]
 
 
 def where(condition: Condition, if_true: Any, if_false: Any) -> Value:
-    """``if_true`` where ``condition`` holds, ``if_false`` elsewhere; both are computed."""
+    """Select ``if_true`` where ``condition`` holds, else ``if_false``; both are computed."""
     return np.where(condition, if_true, if_false)
 
 
 def exp(x: Value) -> Value:
-    """The exponential function of ``x``."""
+    """Return the exponential function of ``x``."""
     return np.exp(x)
 
 
 def expm1(x: Value) -> Value:
-    """``exp(x) - 1``, precise near zero."""
+    """Return ``exp(x) - 1``, precise near zero."""
     return np.expm1(x)
 
 
 def log1p(x: Value) -> Value:
-    """``log(1 + x)``, precise near zero; minus infinity at -1 and NaN below."""
+    """Return ``log(1 + x)``, precise near zero; minus infinity at -1 and NaN below."""
     return np.log1p(x)
 
 
 def tanh(x: Value) -> Value:
-    """The hyperbolic tangent of ``x``."""
+    """Return the hyperbolic tangent of ``x``."""
     return np.tanh(x)
 
 
 def floor(x: Value) -> Value:
-    """The largest integer not above ``x``, as a floating-point number."""
+    """Return the largest integer not above ``x``, as a floating-point number."""
     return np.floor(x)
 
 
 def maximum(a: Value, b: Value) -> Value:
-    """The larger of ``a`` and ``b``; NaN if one of them is.
+    """Return the larger of ``a`` and ``b``; NaN if one of them is.
 
-    Put a constant first: the comparison is then one instruction.
+    Put a constant first: the call then compiles to one instruction.
     """
     return np.maximum(a, b)
 
 
 def minimum(a: Value, b: Value) -> Value:
-    """The smaller of ``a`` and ``b``; NaN if one of them is. Put a constant first."""
+    """Return the smaller of ``a`` and ``b``; NaN if one of them is. Put a constant first."""
     return np.minimum(a, b)
 
 
 def clip(x: Value, low: Value, high: Value) -> Value:
-    """``x``, but not below ``low`` and not above ``high``; NaN if ``x`` is."""
+    """Limit ``x`` to the range from ``low`` to ``high``; NaN if ``x`` is."""
     return np.minimum(np.maximum(x, low), high)
 
 

@@ -30,7 +30,7 @@ class Model(ir.Model, reference.Model):
     label : str, optional
         A name, for messages.
     decoder_cache : nengo.cache.DecoderCache, optional
-        Where solved decoders are kept between builds; no cache by default.
+        Keeps solved decoders between builds; no cache by default.
     builder : Builder, optional
         Finds the build functions.
 

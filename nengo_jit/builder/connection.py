@@ -49,7 +49,7 @@ def build_connection(model: Model, conn: Connection) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     conn : nengo.Connection
         The connection; its pre and post objects must have been built before.
 

@@ -225,7 +225,7 @@ def build_voja(model: Model, voja: Voja, rule: LearningRule) -> None:
     voja : nengo.Voja
         The rule's type; it can be built any number of times.
     rule : nengo.connection.LearningRule
-        The rule. Its learning signal is 1, plus whatever is connected to it.
+        The rule. Its learning signal is 1 plus the input from connections to it.
 
     Notes
     -----

@@ -26,7 +26,7 @@ _KNOWN = {each: each.__call__ for each in (LstsqL2, LstsqL2nz, Cholesky, *NON_NE
 
 
 class Key(NamedTuple):
-    """What the connections that share a system have in common."""
+    """The key of a system of equations: the settings of connections that can share it."""
 
     ensemble: Ensemble
     solver_type: type

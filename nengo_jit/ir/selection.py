@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from nengo.utils.numpy import is_array_like
 
-Place: TypeAlias = slice | EllipsisType | np.ndarray  # what an array is indexed with
+Place: TypeAlias = slice | EllipsisType | np.ndarray  # an index of an array
 
 
 def as_selection(selection: Any) -> Place:

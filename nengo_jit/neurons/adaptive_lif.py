@@ -63,7 +63,7 @@ def rate(
     min_voltage: Value,
     amplitude: Value,
 ) -> Value:
-    """The rate before adaptation, from which nengo computes decoders."""
+    """Return the rate before adaptation, which nengo computes decoders from."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 
 

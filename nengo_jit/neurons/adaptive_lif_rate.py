@@ -52,7 +52,7 @@ def step(
 def rate(
     J: Value, tau_n: Value, inc_n: Value, tau_rc: Value, tau_ref: Value, amplitude: Value
 ) -> Value:
-    """The rate before adaptation, from which nengo computes decoders."""
+    """Return the rate before adaptation, which nengo computes decoders from."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 
 

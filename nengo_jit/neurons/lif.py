@@ -58,7 +58,7 @@ def step(
 
 
 def rate(J: Value, tau_rc: Value, tau_ref: Value, min_voltage: Value, amplitude: Value) -> Value:
-    """The steady rate: that of `nengo.LIFRate`."""
+    """Return the steady rate: that of `nengo.LIFRate`."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 
 

@@ -37,7 +37,7 @@ def step(J: Value, dt: Value, tau_rc: Value, tau_ref: Value, amplitude: Value) -
 
 
 def rate(J: Value, tau_rc: Value, tau_ref: Value, amplitude: Value) -> Value:
-    """The steady rate: the output, without logarithms of negative numbers, which are slow."""
+    """Return the steady rate: the output, without slow logarithms of negative numbers."""
     above_threshold = J - 1.0
     positive = maximum(1e-300, above_threshold)
     rate = amplitude / (tau_ref + tau_rc * log1p(1.0 / positive))

@@ -32,7 +32,7 @@ def step(J: Value, dt: Value, amplitude: Value) -> tuple[Value]:
 
 
 def rate(J: Value, amplitude: Value) -> Value:
-    """The steady rate, which is the output itself."""
+    """Return the steady rate: the output itself."""
     return step(J, 0.0, amplitude)[0]
 
 

@@ -33,7 +33,7 @@ def step(J: Value, dt: Value, tau_ref: Value) -> tuple[Value]:
 
 
 def rate(J: Value, tau_ref: Value) -> Value:
-    """The steady rate, which is the output itself."""
+    """Return the steady rate: the output itself."""
     return step(J, 0.0, tau_ref)[0]
 
 

@@ -38,7 +38,7 @@ def step(J: Value, voltage: Value, dt: Value, amplitude: Value) -> tuple[Value, 
 
 
 def rate(J: Value, amplitude: Value) -> Value:
-    """The steady rate: that of `nengo.RectifiedLinear`."""
+    """Return the steady rate: that of `nengo.RectifiedLinear`."""
     return rectified_linear(J, amplitude)
 
 

@@ -54,8 +54,8 @@ class Plan:
     operators : tuple of Operator
         All operators, in nengo's order.
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly. Its keys are in the order in which
-        the operators were added to the model.
+        From each operator to the operators that depend on it directly. The keys are in the order
+        in which operators were added to the model.
     probes : tuple of ProbePlan
         The signals that are recorded.
     invariant : frozenset of Operator
@@ -63,7 +63,7 @@ class Plan:
     deferred : frozenset of Operator
         Operators that only have to run when signals are read after a run.
     callers : frozenset of Operator
-        Operators that call Python, as `group` was told: their levels are in nengo's order. Within
+        Operators that call Python, as given to `group`: their levels are in nengo's order. Within
         a level, an engine has to call them in the order of ``operators``.
     groups : tuple of Group
         The same operators, merged, in another valid order.
