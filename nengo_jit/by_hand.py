@@ -21,7 +21,7 @@ class StepsByHand:
     engine : Engine
         Owns the memory, and is told which signals change.
     catch_up : callable
-        Makes the engine run the operators that it has deferred.
+        Makes the engine finish interrupted and deferred work.
     steps : list of callable, optional
         The functions; none until `make` by default.
 

@@ -38,7 +38,7 @@ class RawData(MutableMapping[object, Any]):
     engine : Engine
         Records the samples.
     catch_up : callable
-        Makes the engine run its deferred operators.
+        Makes the engine finish an interrupted run, and deliver its samples.
     """
 
     def __init__(self, parameters: dict[object, Any], engine: Engine, catch_up: Callable[[], None]):

@@ -64,7 +64,7 @@ class Turn:
                 pass
 
     def catch_up(self) -> None:
-        """Make the engine run its deferred operators, unless another thread runs it."""
+        """Make the engine finish interrupted and deferred work, unless another thread runs it."""
         lock = self._lock
         if lock._is_owned():
             self._engine.settle()

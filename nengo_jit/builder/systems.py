@@ -1,7 +1,7 @@
 """Set up and solve the system of equations that an ensemble's decoders are a solution of.
 
-The arithmetic is nengo's. Threads share it; the results do not depend on how many there are. (A
-linear algebra library may round differently if it uses another number of threads itself.)
+The arithmetic is nengo's. It is divided among threads in such a way that results do not depend on
+their number. (A linear algebra library may round differently if it runs threads of its own.)
 """
 
 from __future__ import annotations

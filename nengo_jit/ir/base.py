@@ -109,9 +109,9 @@ class Operator(reference.Operator):
                 signals.init(signal)
 
     def inputs(self) -> list[Signal]:
-        """Return the signals whose values `compute` takes: those that are read, and its state.
+        """Return the signals whose values `compute` takes: those that are read, and the state.
 
-        The state are signals that are set or updated; `compute` takes their previous values.
+        State signals are set or updated; `compute` takes their previous values.
         """
         return list(self.reads)
 
@@ -135,7 +135,8 @@ class Operator(reference.Operator):
         -------
         tuple or None
             Floats and NumPy arrays, which may differ among operators that are computed together,
-            and other objects, which may not. None if the operator has no `compute`.
+            and other objects, which may not. None if only
+            `make_step` can run the operator.
         """
         return ()
 
