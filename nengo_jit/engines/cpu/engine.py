@@ -302,14 +302,14 @@ class CpuEngine(Engine):
             if not (self._has_begun and self.is_asked and exposure.allows_delay):
                 self._has_begun = False
                 self.settle()
-            self._runner, self._is_finished = get_ident(), not self._lowering.loans
+            self._runner, self._is_finished = get_ident(), not self._lowering.borrowed
             if self._unsettled_since is None:
                 self._unsettled_since = self._clock.ticks
         self._recorders.begin(n_steps, is_within)
         try:
             if not self._is_finished and not is_within:
-                for loan in self._lowering.loans:
-                    loan.take()
+                for generator in self._lowering.borrowed:
+                    generator.borrow()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
                 n_done, failed = ERRSTATE.call(self._run_programs, n_steps)
@@ -359,8 +359,8 @@ class CpuEngine(Engine):
         anybody looks at signals.
         """
         if not self._is_finished:
-            for loan in self._lowering.loans:
-                loan.give_back()
+            for generator in self._lowering.borrowed:
+                generator.give_back()
             self._outlived.clear()
             self._is_finished = True
         if self._clock.view[CALLS]:

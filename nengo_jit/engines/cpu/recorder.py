@@ -9,7 +9,8 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.engines.cpu.python import call as task

@@ -15,20 +15,9 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    Own,
-    Row,
-    RowsOf,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, Own, RowsOf
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
@@ -38,7 +27,7 @@ from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 
 # what a run begins with, see `lower_rule`
-first_inc = copy_inc.but(when="first")
+first_inc = copy_inc.variant(when="first")
 
 # The factors of a change
 
@@ -418,7 +407,7 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
         lowering.delayed.add(change.weights.base)
     keep = copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size)
     set_delta = change.set_delta(lowering, change.kept)
-    return [factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
+    return [factors, keep, set_delta.for_kernel(set_delta.kernel.variant(when="after"))]
 
 
 @lowers_with(Part.DELTA)

@@ -21,25 +21,17 @@ import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.operator import factors_of
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Kernel,
-    Out,
-    Own,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import (
-    Loan,
+    BorrowedGenerator,
     Stream,
     fill_uniform,
     is_legacy,
     next_poisson,
 )
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     float64s,
@@ -146,7 +138,7 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     reset does not rewind it.
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
-    lowering.loans.append(Loan(operator.state_extra["rng"], stream))
+    lowering.borrowed.append(BorrowedGenerator(operator.state_extra["rng"], stream))
     return stream.address
 
 

@@ -13,20 +13,10 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    Row,
-    RowsOf,
-    kernel,
-    offset,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,
@@ -83,7 +73,7 @@ def copy(memory: Memory, src: In, dst: Out, n: Count) -> None:
         target[i] = source[i]
 
 
-copy_product = copy.but(stage=1)  # after what makes the product
+copy_product = copy.variant(stage=1)  # after what makes the product
 
 
 @kernel()
@@ -594,7 +584,7 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     return [
         flag_spikes.row(output=start(x), flags=flags, n=x.size),
         *listing(flags, lists),
-        *(row.by(row.kernel.but(stage=3)) for row in rows),
+        *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows),
     ]
 
 

@@ -22,20 +22,17 @@ from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 from nengo.utils.numpy import maxint
 
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc, pieces
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Kernel,
-    Out,
-    Own,
-    kernel,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Kernel, kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import Stream, compiled, fill_normal, fill_uniform
-from nengo_jit.engines.cpu.language.primitives import Memory, float64s, helper, int64s, vector
+from nengo_jit.engines.cpu.language.primitives import (
+    Address,
+    Memory,
+    float64s,
+    helper,
+    int64s,
+    vector,
+)
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.memory import hold
@@ -55,7 +52,7 @@ LINEAR_STEPS: tuple[type, ...] = (
 SYNAPSES = (LinearFilter, Lowpass, Alpha)  # whose step depends on what they equal alone
 
 # ``y = values`` and ``y += values``, after all that is done in other ways on the same level
-store, store_inc = copy.but(stage=1), copy_inc.but(stage=1)
+store, store_inc = copy.variant(stage=1), copy_inc.variant(stage=1)
 
 
 # Linear filters

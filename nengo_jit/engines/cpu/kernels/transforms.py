@@ -18,17 +18,10 @@ from nengo_jit.engines.cpu.kernels.operator import (
     lower_dot_inc,
     places,
 )
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    Out,
-    RowsOf,
-    kernel,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,
@@ -57,7 +50,7 @@ PARTS = {
 AT_ONCE = 4  # pixels that `correlate_windows` computes
 
 # after a convolution, where copy_strided as such comes before it
-copy_result = copy_strided.but(stage=2)
+copy_result = copy_strided.variant(stage=2)
 
 
 @kernel(reassociate=True, cost=0.9)
@@ -382,7 +375,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         image = lowering.arena.buffer(Y.size, lowering.dtype).reshape(Y.shape)
         zero = lowering.arena.parameters([0.0])
         before.append(fill.row(dst=start(image), value=zero, n=image.size))
-        after += [row.by(copy_result) for row in copy_planes(image, Y, inc=True)]
+        after += [row.for_kernel(copy_result) for row in copy_planes(image, Y, inc=True)]
         Y = image
     skip = lowering.facts.is_fixed(operator.W) and bool(np.isfinite(W).all())
     if skip:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.ir.memory import ALIGNMENT, align, aligned_block
 
 CHUNK = 1 << 20  # bytes that are allocated at a time

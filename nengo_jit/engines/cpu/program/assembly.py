@@ -108,7 +108,7 @@ def assemble(
         for operator in group.members:
             for row in lowering.rows[operator] or ():
                 if operator in when:
-                    row = row.by(row.kernel.but(when=when[operator]))
+                    row = row.for_kernel(row.kernel.variant(when=when[operator]))
                 is_untold = row.kernel.columns.target is None
                 span = _span(operator, lowering.facts) if is_untold else None
                 task = Task(operator, row, span, number)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory, uint8s
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, uint8s
 
 
 @kernel()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.contracts import Contracts
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.uses import Uses

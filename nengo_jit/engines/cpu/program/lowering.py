@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Row, start
-from nengo_jit.engines.cpu.language.mt19937 import Loan, Stream
+from nengo_jit.engines.cpu.language.kernel import Row, start
+from nengo_jit.engines.cpu.language.mt19937 import BorrowedGenerator, Stream
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena, Pool
 from nengo_jit.engines.cpu.program.assumptions import Assumptions
 from nengo_jit.engines.cpu.program.contracts import CONTRACTS
@@ -130,7 +131,7 @@ class Lowering:
         What kernels are told of tables that are made at each reset, see `Table`.
     delayed : set of Signal
         Bases that are not in each step what they would be in Python.
-    loans : list of Loan
+    borrowed : list of BorrowedGenerator
         Generators that kernels take over for as long as a run lasts.
     """
 
@@ -150,7 +151,7 @@ class Lowering:
         self.streams: dict[Any, Stream] = {}
         self.tables: dict[Any, Any] = {}
         self.delayed: set[Signal] = set()
-        self.loans: list[Loan] = []
+        self.borrowed: list[BorrowedGenerator] = []
 
     def finish(self) -> None:
         """Forget what only lowering needs, since everything has been lowered."""

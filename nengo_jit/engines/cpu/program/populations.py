@@ -7,7 +7,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, offset, start
+from nengo_jit.engines.cpu.language.kernel import offset, start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.ir.neurons import SimNeurons

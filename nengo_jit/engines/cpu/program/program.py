@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row, start, table_of
+from nengo_jit.engines.cpu.language.kernel import Kernel, Row, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     BUSY,
     ENTRY,
     ENTRY_WITH_GIL,
     FLOAT64,
     PAUSED,
+    Address,
 )
 from nengo_jit.engines.cpu.program.components import Task, phases
 from nengo_jit.engines.cpu.program.copying import copy_bytes
@@ -35,7 +36,7 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.planner.graph import Graph
 
 # Where these stand in the tables of `run` and `lead`
-N_STEPS, PATIENCE = run.place("n_steps"), lead.place("patience")
+N_STEPS, PATIENCE = run.index_in_table("n_steps"), lead.index_in_table("patience")
 
 
 class Crew:

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row
+from nengo_jit.engines.cpu.language.kernel import Kernel, Row
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.components import Phase, Task
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.ir.memory import ALIGNMENT, align

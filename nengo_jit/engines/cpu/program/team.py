@@ -20,7 +20,7 @@ import os
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel, start, table_of
+from nengo_jit.engines.cpu.language.kernel import kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     BUSY,
     ENTRY,
@@ -28,6 +28,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     PAUSED,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
+    Address,
     Memory,
     atomic_add,
     atomic_load,
@@ -164,9 +165,9 @@ def wait_for_all(memory: Memory, n_threads: int, team: Address, role: int) -> in
     long in a step, the run is paused at the end of it.
     """
     if role == LEADS | IS_LAST:
-        waited = int64s(team + WAITED, 2)
-        int64s(team + IS_PAUSED, 1)[0] = waited[0] > waited[1]
-        waited[0] = 0
+        limits = int64s(team + WAITED, 2)
+        int64s(team + IS_PAUSED, 1)[0] = limits[0] > limits[1]
+        limits[0] = 0
     arrivals = atomic_add(team + ARRIVALS, 1) + 1
     target = (arrivals % MANY + n_threads - 1) // n_threads * n_threads
     if arrivals == target and atomic_add(team + SLEEPERS, 0) != 0:

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.language import primitives
-from nengo_jit.engines.cpu.language.kernel import Address, Routine
+from nengo_jit.engines.cpu.language.kernel import Routine
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.toolchain.cache.entry import UnsafeError
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
 from nengo_jit.engines.cpu.toolchain.cache.places import own_folder, shared_folder, size_limit

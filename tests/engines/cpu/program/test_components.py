@@ -10,8 +10,9 @@ from nengo.exceptions import BuildError
 from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.language.kernel import Address, Own, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory
+from nengo_jit.engines.cpu.language.columns import Own
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program import components
 from nengo_jit.engines.cpu.program.components import Task, Union, phases
 from nengo_jit.options import Options

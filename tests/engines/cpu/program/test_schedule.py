@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.language.kernel import Address, Count, In, Out, Own, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory
+from nengo_jit.engines.cpu.language.columns import Count, In, Out, Own
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program.components import Phase, Task
 from nengo_jit.engines.cpu.program.schedule import Batch, batches, share
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all

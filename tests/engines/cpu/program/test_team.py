@@ -19,7 +19,8 @@ from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import engine
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.language.kernel import Own, kernel
+from nengo_jit.engines.cpu.language.columns import Own
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, PAUSED, Memory, int64s
 from nengo_jit.engines.cpu.program import pace, program, team
 from nengo_jit.engines.cpu.program.copying import copy_bytes
