@@ -1,17 +1,25 @@
-"""Kernels, one file for each file of operators in `nengo_jit.ir`; importing registers them."""
+"""Kernels, and the functions that lower operators to them; importing registers both."""
 
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels import (
+    convolutions,
+    dense,
+    dot,
+    events,
+    filters,
     learning_rules,
     lif,
     neurons,
+    noise,
     operator,
     probe,
     processes,
     rates,
+    rls,
+    sparse,
     spikes,
-    transforms,
+    tables,
 )
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, PRECISIONS
@@ -46,15 +54,23 @@ def compile_all() -> None:
 
 __all__ = [
     "compare",
+    "convolutions",
+    "dense",
+    "dot",
+    "events",
+    "filters",
     "learning_rules",
     "lif",
     "neurons",
+    "noise",
     "operator",
     "probe",
     "processes",
     "python",
     "rates",
+    "rls",
+    "sparse",
     "spikes",
+    "tables",
     "tape",
-    "transforms",
 ]

@@ -15,19 +15,29 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, Own, RowsOf
-from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
-from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
+from nengo_jit.engines.cpu.language.kernel import (
+    Address,
+    Count,
+    Factor,
+    In,
+    Out,
+    Own,
+    Row,
+    kernel,
+    start,
+)
+from nengo_jit.engines.cpu.language.primitives import Memory, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 
 # what a run begins with, see `lower_rule`
 first_inc = copy_inc.variant(when="first")
+
 
 # The factors of a change
 
@@ -167,85 +177,6 @@ def outer_with_loss_inc(
         height, share = gains[i], losses[i]
         for j in range(n):
             row[j] += height * activities[j] - share * row[j]
-
-
-# RLS
-
-
-@kernel(reassociate=True)
-def rls_product(
-    memory: Memory,
-    inverse: RowsOf,
-    pre: Address,
-    product: Out,
-    n: Count,
-    m: Factor,
-    distance: Distance,
-) -> None:
-    """``product = P.dot(pre)``."""
-    activities, products = vector(memory, pre, m), vector(memory, product, n)
-    for i in range(n):
-        row = vector(memory, inverse + i * distance, m)
-        total = row[0] * activities[0]
-        for j in range(1, m):
-            total += row[j] * activities[j]
-        products[i] = total
-
-
-@helper(forceinline=True)
-def gain_of(memory: Any, pre: int, product: int, n: int) -> Any:
-    """``1 / (1 + pre.dot(product))``."""
-    activities, values = vector(memory, pre, n), vector(memory, product, n)
-    total = activities[0] * values[0]
-    for i in range(1, n):
-        total += activities[i] * values[i]
-    return 1 / (1 + total)
-
-
-@kernel(reassociate=True, stage=1)
-def rls_delta(
-    memory: Memory,
-    pre: Address,
-    whole: Address,
-    error: Address,
-    product: In,
-    delta: Out,
-    n: Count,
-    m: Factor,
-    distance: int,
-) -> None:
-    """``delta = -gain * outer(error, product)``; the row may be about a part of the product."""
-    errors, products = vector(memory, error, m), vector(memory, product, n)
-    factor = -gain_of(memory, pre, whole, distance // errors.itemsize)
-    for i in range(m):
-        changes = vector(memory, delta + i * distance, n)
-        height = factor * errors[i]
-        for j in range(n):
-            changes[j] = height * products[j]
-
-
-@kernel(reassociate=True, stage=1)
-def rls_inverse(
-    memory: Memory,
-    pre: Address,
-    whole: Address,
-    product: In,
-    inverse: Out,
-    n: Count,
-    m: Factor,
-    distance: int,
-) -> None:
-    """``P -= gain * outer(product, product)``; the row may be about a part of the product.
-
-    Rows are taken upwards: the product was made downwards, so the last ones are in the cache.
-    """
-    heights, products = vector(memory, whole, m), vector(memory, product, n)
-    factor = gain_of(memory, pre, whole, m)
-    for i in range(m - 1, -1, -1):
-        row = vector(memory, inverse + i * distance, n)
-        height = factor * heights[i]
-        for j in range(n):
-            row[j] -= height * products[j]
 
 
 @dataclass(frozen=True)
@@ -417,38 +348,4 @@ def lower_weights(operator: Copy, rule: Any, lowering: Lowering) -> Lowered:
     return [
         first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size),
         change.inc_weights(weights),
-    ]
-
-
-@lowers(SimRLS)
-def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
-    """Compute the product of P and the activities, then what depends on it."""
-    pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
-    delta, inverse = lowering.array(operator.delta), lowering.array(operator.inv_gamma)
-    product = start(lowering.arena.buffer(pre.size, lowering.dtype))
-    n, distance = pre.size, inverse.strides[0]
-    of_error = rls_delta.row(
-        pre=start(pre),
-        whole=product,
-        error=start(error),
-        product=product,
-        delta=start(delta),
-        n=n,
-        m=error.size,
-        distance=distance,
-    )
-    return [
-        rls_product.row(
-            inverse=start(inverse), pre=start(pre), product=product, n=n, m=n, distance=distance
-        ),
-        of_error,
-        rls_inverse.row(
-            pre=start(pre),
-            whole=product,
-            product=product,
-            inverse=start(inverse),
-            n=n,
-            m=n,
-            distance=distance,
-        ),
     ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.operator import multiply_columns
+from nengo_jit.engines.cpu.kernels.dense import multiply_columns
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
 from nengo_jit.engines.cpu.language.columns import BytesOf, Count, In, InOut, Out
 from nengo_jit.engines.cpu.language.kernel import kernel

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from nengo.base import Process
 
-from nengo_jit.engines.cpu.kernels import neurons, operator, probe, processes, rates, spikes
+from nengo_jit.engines.cpu.kernels import events, neurons, operator, probe, processes, rates, spikes
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
@@ -55,7 +55,7 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     used: list[Routine | None] = [probe.complete_step, probe.advance_time, copy_bytes]
     for formula in _formulas(network):
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
-        used += [spikes.list_spikes, operator.dot_events] if formula.spiking else []
+        used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]

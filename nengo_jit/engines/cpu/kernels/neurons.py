@@ -18,8 +18,8 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.kernels.dot import factors_of
 from nengo_jit.engines.cpu.kernels.lif import lif
-from nengo_jit.engines.cpu.kernels.operator import factors_of
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Kernel, start
@@ -53,7 +53,6 @@ from nengo_jit.neurons.poisson_spiking import counts
 # nanoseconds for a neuron, and for each elementary function of its formula
 NEURON_COST, FUNCTION_COST = 0.3, 2.0
 ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
-
 
 # A formula has any number of states, and may have a random number: see `kernel_of`.
 LOOP = """

@@ -1,25 +1,17 @@
-"""Kernels for sparse matrices and for convolutions.
+"""Kernels for convolutions.
 
-Convolutions are computed on images whose channels come last, so that the innermost loop runs
-over the filters. Other images are copied, to and fro.
+They are computed on images whose channels come last, so that the innermost loop runs over the
+filters. Other images are copied, to and fro.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import nengo.utils.numpy as npext
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.operator import (
-    copy_planes,
-    copy_strided,
-    fill,
-    lower_dot_inc,
-    places,
-)
-from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, Out, RowsOf
-from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.kernels.operator import copy_planes, copy_strided, fill
+from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, Out, kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
     Address,
     Memory,
@@ -33,128 +25,15 @@ from nengo_jit.engines.cpu.language.primitives import (
     store_lanes,
     use_widest_vectors,
     vector,
-    vector_from,
 )
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
-from nengo_jit.ir.memory import hold
-from nengo_jit.ir.operator import SparseDotInc
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
 
-# Arrays of which SciPy's matrices consist, by format
-PARTS = {
-    "csr": ("data", "indices", "indptr"),
-    "csc": ("data", "indices", "indptr"),
-    "coo": ("data", "row", "col"),
-}
 AT_ONCE = 4  # pixels that `correlate_windows` computes
 
 # after a convolution, where copy_strided as such comes before it
 copy_result = copy_strided.variant(stage=2)
-
-
-@kernel(reassociate=True, cost=0.9)
-def sparse_dot_rows(
-    memory: Memory,
-    ends: RowsOf,
-    data: Address,
-    columns: Address,
-    x: Address,
-    y: Out,
-    n: Count,
-    m: Factor,
-    distance: Distance,
-) -> None:
-    """``y += A.dot(x)`` for a sparse matrix that is stored row by row.
-
-    The ends of rows lie at a distance, the columns are places in x. There are m data in a row.
-    """
-    stops, sums = int64s(ends, n + 1), vector(memory, y, n)
-    numbers, sources = vector(memory, data, stops[n]), int64s(columns, stops[n])
-    factors = vector_from(memory, x)
-    for i in range(n):
-        total = sums[i]
-        for k in range(np.uint64(stops[i]), np.uint64(stops[i + 1])):
-            total += numbers[k] * factors[np.uint64(sources[k])]
-        sums[i] = total
-
-
-@kernel()
-def sparse_dot_triplets(
-    memory: Memory,
-    data: Address,
-    targets: Address,
-    sources: Address,
-    x: Address,
-    y: Address,
-    size: int,
-) -> None:
-    """``y += A.dot(x)`` for a sparse matrix that is stored in any order.
-
-    The targets are the places of the data's rows in y, and the sources those of columns in x.
-    """
-    numbers, places_in_y = vector(memory, data, size), int64s(targets, size)
-    places_in_x = int64s(sources, size)
-    factors, sums = vector_from(memory, x), vector_from(memory, y)
-    for k in range(size):
-        sums[np.uint64(places_in_y[k])] += numbers[k] * factors[np.uint64(places_in_x[k])]
-
-
-@lowers(SparseDotInc)
-def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered | None:
-    """Multiply by the data where they are, since they may be changed; copy the indices."""
-    matrix: Any = lowering.array(operator.A)
-    x, y = lowering.array(operator.X), lowering.array(operator.Y)
-    if not npext.is_spmatrix(matrix):  # SciPy is not installed
-        return lower_dot_inc(operator, lowering)
-    if matrix.format not in PARTS or lowering.facts.is_exposed(operator.A):
-        return None
-    if not _keep(matrix, operator, lowering):
-        return None
-    (x_start, x_places), (y_start, y_places) = places(x.reshape(-1)), places(y.reshape(-1))
-    if matrix.format == "csr" and contiguous(y):
-        row = sparse_dot_rows.row(
-            ends=lowering.arena.constant(matrix.indptr, np.int64),
-            data=start(matrix.data),
-            columns=lowering.arena.constant(x_places[matrix.indices], np.int64),
-            x=x_start,
-            y=y_start,
-            n=y.size,
-            m=max(matrix.nnz // max(y.size, 1), 1),
-            distance=8,
-        )
-        return [row]
-    triplets = matrix.tocoo()  # in the same order
-    row = sparse_dot_triplets.row(
-        data=start(matrix.data),
-        targets=lowering.arena.constant(y_places[triplets.row], np.int64),
-        sources=lowering.arena.constant(x_places[triplets.col], np.int64),
-        x=x_start,
-        y=y_start,
-        size=matrix.data.size,
-    )
-    return [row]
-
-
-def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
-    """Whether the memory of a matrix stays where it is, for as long as it uses the same arrays.
-
-    SciPy lets anybody replace them, and anybody who has been handed the matrix change its indices.
-    """
-    data, *indices = arrays = [getattr(matrix, name) for name in PARTS[matrix.format]]
-    held = hold(data)
-    if held is None:
-        return False
-    copies = [index.copy() for index in indices]
-
-    def are_the_same() -> bool:
-        now = [getattr(matrix, name) for name in PARTS[matrix.format]]
-        return all(each is array for each, array in zip(now, arrays))
-
-    lowering.arena.keep(held)
-    lowering.assumptions.assume(operator.A, lambda: all(map(np.array_equal, indices, copies)))
-    lowering.assumptions.fragile.append((operator.A.base, are_the_same))
-    return True
 
 
 @helper(forceinline=True)
