@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy_planes, copy_strided, fill
-from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, Out, kernel, start
+from nengo_jit.engines.cpu.language.columns import Count, Factor, Out
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
     Address,
     Memory,

@@ -15,18 +15,9 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    Out,
-    Own,
-    Row,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, vector
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
