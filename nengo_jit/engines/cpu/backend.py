@@ -15,7 +15,7 @@ from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.lowering import calls_python
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
-from nengo_jit.engines.cpu.toolchain.kernel_cache import begin_to_load
+from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
 from nengo_jit.planner.passes import find_deferred, find_invariant, group, lay_out
@@ -41,8 +41,8 @@ class CpuBackend(Backend):
         return calls_python(operator)
 
     def prepare(self, network: Any, dtype: np.dtype) -> None:
-        begin_to_load(needed_to_build(network), AWAITED)
-        begin_to_load(likely(network, np.dtype(dtype)))
+        prefetch(needed_to_build(network), AWAITED)
+        prefetch(likely(network, np.dtype(dtype)))
 
     def rates_by(self, formula: Formula) -> Callable[..., None] | None:
         return kernels.rates.rates_by(formula)
