@@ -34,7 +34,7 @@ from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, s
 AT_ONCE = 4  # pixels that `correlate_windows` computes together
 
 # runs after a convolution; `copy_strided` itself runs before it
-copy_result = copy_strided.but(stage=2)
+copy_result = copy_strided.variant(stage=2)
 
 
 @helper(forceinline=True)

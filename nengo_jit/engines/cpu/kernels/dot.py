@@ -23,7 +23,7 @@ from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
-copy_product = copy.but(stage=1)  # after the kernel that computes the product
+copy_product = copy.variant(stage=1)  # after the kernel that computes the product
 
 
 class Operands(TypedDict):

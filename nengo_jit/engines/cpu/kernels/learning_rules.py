@@ -27,7 +27,7 @@ from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 
 # adds delta in the first step of a run, see `lower_weights`
-first_inc = copy_inc.but(when="first")
+first_inc = copy_inc.variant(when="first")
 
 
 # Gain and loss of each rule
