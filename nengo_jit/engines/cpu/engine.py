@@ -119,7 +119,8 @@ class CpuEngine(Engine):
         levels = [*self._lower(), *self._recorders.levels]
         codes = {task.code for level in levels for task in level}
         dtype = self._lowering.dtype
-        are_ready((code, dtype) for code in codes if code.when == "after")  # else they will be
+        after = [code for code in codes if isinstance(code, Kernel) and code.when == "after"]
+        are_ready((kernel, dtype) for kernel in after)  # if not, they will be compiled later
         if self.callbacks:
             self._tracing.ask_for_kernels()
         now = [code for code in codes if code.when != "after"]
@@ -243,7 +244,7 @@ class CpuEngine(Engine):
         return array
 
     def look_again(self) -> None:
-        self._exposure.is_doubtful = True
+        self._exposure.must_rescan = True
 
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
         self._exposure.hand_out_constants(arrays)
@@ -296,7 +297,7 @@ class CpuEngine(Engine):
         if not is_within:
             if not self._is_finished:
                 self._finish()
-            exposure.see_changes()
+            exposure.check_changes()
             if exposure.has_grown:
                 self._assemble_anew()
             if not (self._has_begun and self.is_asked and exposure.allows_delay):

@@ -1,4 +1,4 @@
-"""Copies of memory, whatever is in it: what a program saves before a step that may fail."""
+"""A kernel that copies bytes: programs save memory before a step that may fail."""
 
 from __future__ import annotations
 

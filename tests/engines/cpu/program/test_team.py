@@ -25,7 +25,7 @@ from nengo_jit.engines.cpu.language.primitives import FLOAT64, PAUSED, Memory, i
 from nengo_jit.engines.cpu.program import pace, program, team
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.lowering import LOWERINGS
-from nengo_jit.engines.cpu.program.program import Crew
+from nengo_jit.engines.cpu.program.program import Executable
 from nengo_jit.engines.cpu.program.schedule import Batch
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, TEAM, wait_for_all
 from nengo_jit.engines.cpu.python import callbacks
@@ -121,7 +121,7 @@ def crew_of_two(counters, barriers, undo=()):
                 barrier(role | IS_LAST),
             ]
         )
-    return Crew(parts, FLOAT64, np.zeros(2, np.int64), undo)
+    return Executable(parts, FLOAT64, np.zeros(2, np.int64), undo)
 
 
 def run_when_ready(crew, n_steps, patience=1 << 62):
