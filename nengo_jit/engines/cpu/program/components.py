@@ -115,7 +115,8 @@ class Links:
     """
 
     def __init__(self, graph: Graph):
-        self.before: dict[Operator | None, list[Node]] = {**operators_before(graph)}
+        self.before: dict[Operator | None, list[Node]] = defaultdict(list)
+        self.before.update(operators_before(graph))
         self._add_common_targets(list(graph))
 
     def _add_common_targets(self, operators: Sequence[Operator]) -> None:

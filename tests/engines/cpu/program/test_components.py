@@ -105,7 +105,7 @@ def test_ensembles_of_an_array_are_components():
     engine = CpuEngine(plan, Options(threads=1))
     (phase,) = (
         phase
-        for phase in phases(engine._later._levels, plan.graph)
+        for phase in phases(engine._programs.later._levels, plan.graph)
         if any(task.code.function.__name__ == "lif" for level in phase.levels for task in level)
     )
     kinds = [{type(task.operator).__name__ for task in level} for level in phase.levels]

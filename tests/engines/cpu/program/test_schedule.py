@@ -189,7 +189,7 @@ def engine_with(network, threads):
 
 def test_results_do_not_depend_on_the_number_of_threads(network, always_shared):
     engines = [engine_with(network, threads) for threads in (1, 2, 3)]
-    assert [engine._later.shared.n_threads for engine in engines] == [1, 2, 3]
+    assert [engine._programs.later.shared.n_threads for engine in engines] == [1, 2, 3]
     for engine in engines:
         engine.run(60)
     for probe in network.probes_:
@@ -233,7 +233,7 @@ def test_one_thread_calls_python_in_order(always_shared):
             nengo.Node(lambda t, n=number: calls.append(-n))
             previous = node
     engine = engine_with(net, 3)
-    first, *others = engine._later.shared._codes
+    first, *others = engine._programs.later.shared._codes
     assert [code for code in first if isinstance(code, Callback)] == engine.callbacks
     for codes in others:
         assert not any(isinstance(code, Callback) for code in codes)

@@ -75,7 +75,7 @@ def expected():
 
 def test_what_threads_share_is_what_one_thread_computes(expected, always_shared):
     with simulator(network()) as sim:
-        assert sim._engine._later.shared.n_threads == 3
+        assert sim._engine._programs.later.shared.n_threads == 3
         sim.run_steps(N_STEPS)
         assert data_of(sim) == expected
 
