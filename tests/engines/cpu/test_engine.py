@@ -102,7 +102,7 @@ def test_an_ensemble_array_is_one_row():
     model.build(net)
     (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
-    levels = engine_for(model)._later._levels
+    levels = engine_for(model)._programs.later._levels
     (neurons,) = (w for level in levels for w in batches(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 

@@ -88,7 +88,7 @@ class Stream:
         """Continue from the state of ``rng``."""
         state = rng.get_state(legacy=False)
         words, position = state["state"]["key"], state["state"]["pos"]
-        if not 0 <= position <= N_WORDS:  # NumPy lets anybody set it
+        if not 0 <= position <= N_WORDS:  # NumPy does not check it
             raise ValueError(f"{rng} is at position {position} of {N_WORDS}")
         self.buffer[POSITION], self.buffer[HAS_NORMAL] = position, state["has_gauss"]
         self.buffer[NORMAL : NORMAL + 1].view(np.float64)[:] = state["gauss"]
@@ -130,7 +130,7 @@ class BorrowedGenerator:
             memory = (ctypes.c_uint32 * (N_WORDS + 1)).from_address(bits.ctypes.state_address)
             self._state = np.ctypeslib.as_array(memory)
         position = int(self._state[N_WORDS])
-        if position > N_WORDS:  # NumPy lets anybody set it
+        if position > N_WORDS:  # NumPy does not check it
             raise ValueError(f"{self._rng} is at position {position} of {N_WORDS}")
         self._words[:] = self._state[:N_WORDS]
         self._position[0] = position

@@ -1,4 +1,4 @@
-"""What compiled functions are written with, and how they are called.
+"""Primitives of compiled functions, and their calling convention.
 
 As machine code, each is a function ``function(memory, address) -> status``. It is written in Python
 and compiled once for each precision (`nengo_jit.engines.cpu.toolchain.compiler`); the machine code

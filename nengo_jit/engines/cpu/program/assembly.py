@@ -188,7 +188,7 @@ def executions(
             if operator in assembly.invariant:
                 notes["in the first step only"] += 1
             if operator in assembly.deferred:
-                notes["when somebody looks"] += 1
+                notes["deferred until signals are read"] += 1
             if operator in in_python:
                 notes["in Python" if in_python[operator] else "compiled from Python"] += 1
         kernels = tuple(assembly.kernels[number])

@@ -188,7 +188,7 @@ class Exposure:
 
 
 def after_step(recording: Recording, exposure: Exposure) -> None:
-    """What Python does after a step if the clock asks for it."""
+    """Deliver samples, and pause if more is exposed; called after a step if the clock says so."""
     recording.deliver()
     if exposure.has_grown:
         recording.clock.calls = 1  # this may be a nested run

@@ -258,7 +258,7 @@ KERNELS = KernelCache()
 
 
 def _after_fork() -> None:
-    """Forget the workers, and whoever holds the lock: they belong to the parent process."""
+    """Drop the workers and the lock, whose owners are in the parent process."""
     KERNELS._lock = threading.RLock()
     _of_parents.append(KERNELS._workers)
     KERNELS._workers = None

@@ -1,6 +1,6 @@
-"""Where cache entries are read from and written to, and how large they may be in all.
+"""Folders of cache entries, and the limit of their total size, from environment variables.
 
-Environment variables say so. Entries in folders that are not trusted are never used.
+Entries in folders that are not trusted are never used.
 """
 
 from __future__ import annotations

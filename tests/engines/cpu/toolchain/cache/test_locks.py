@@ -60,13 +60,13 @@ def test_a_lock_is_given_back_after_an_error(tmp_path):
 
 
 def test_places_are_taken_once(tmp_path):
-    places = [acquire_slot(tmp_path, 2) for _ in range(3)]
-    assert None not in places[:2] and places[2] is None
-    os.close(places[0])
+    slots = [acquire_slot(tmp_path, 2) for _ in range(3)]
+    assert None not in slots[:2] and slots[2] is None
+    os.close(slots[0])
     again = acquire_slot(tmp_path, 2)
     assert again is not None
-    for place in (places[1], again):
-        os.close(place)
+    for place in (slots[1], again):
+        os.close(slot)
 
 
 def test_a_place_lasts_as_long_as_the_process_that_got_it(tmp_path):
@@ -75,13 +75,13 @@ def test_a_place_lasts_as_long_as_the_process_that_got_it(tmp_path):
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(place,)
     )
-    os.close(place)
+    os.close(slot)
     process.stdout.readline()
     assert acquire_slot(tmp_path, 1) is None
     end(process, kill=True)
     place = acquire_slot(tmp_path, 1)
     assert place is not None
-    os.close(place)
+    os.close(slot)
 
 
 def test_without_locks_everybody_goes_on(tmp_path, monkeypatch):
@@ -97,6 +97,6 @@ def test_without_locks_everybody_goes_on(tmp_path, monkeypatch):
         monkeypatch.setattr(locks, "fcntl", fcntl)
         place = acquire_slot(tmp_path, 1)
         assert place is not None
-        os.close(place)
+        os.close(slot)
         with KernelLocks(tmp_path).try_lock("kernel") as is_ours:
             assert is_ours
