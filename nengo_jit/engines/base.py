@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from nengo import Probe
 from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.recording import Recording
-from nengo_jit.engines.state import State, check_state, give_state, take_state
+from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
@@ -31,8 +31,6 @@ LOADING_INTERRUPTED = "A state has been loaded in part."
 RUN_LOST = "This process was forked while another thread ran the simulator."
 
 PIECE_SECONDS = 0.05  # duration of a piece of a run, after which other threads have their turn
-
-Seed: TypeAlias = int | np.integer | None
 
 
 class Engine(ABC):

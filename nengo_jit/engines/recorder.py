@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nengo_jit.ir.signal import is_sparse
-
-if TYPE_CHECKING:
-    from nengo_jit.engines.recording import Target
 
 TICKS, OFFSET, CALLS = range(3)  # indices in the memory of a clock
 NEVER = np.iinfo(np.int64).max
@@ -227,7 +224,7 @@ class Span:
 
     def __init__(self, recorder: Recorder, first: int):
         self.recorder, self.first = recorder, first
-        self.next: dict[int, Target] = {}
+        self.next: dict[int, Any] = {}
 
     def end(self) -> int:
         """Number of the sample after the last one, up to now."""

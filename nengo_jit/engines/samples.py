@@ -280,8 +280,9 @@ class Samples(MutableSequence[Any]):
                 first, last, step = index.indices(len(array))
                 if step == 1:  # as for lists, the length may change
                     return np.concatenate([array[:first], new, array[max(first, last) :]])
-                if len(new) != len(range(first, last, step)):
-                    raise ValueError(f"The number of samples does not match {index}")
+                n_selected = len(range(first, last, step))
+                if len(new) != n_selected:
+                    raise ValueError(f"{index} selects {n_selected} samples, not {len(new)}")
             changed = array.copy()
             changed[index] = new
             return changed

@@ -21,20 +21,22 @@ nengo's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from nengo.builder.neurons import SimNeurons
 from nengo.exceptions import ValidationError
 
 from nengo_jit.engines.hidden import hides_state
+from nengo_jit.engines.recording import Recording
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.identity import Identity
-
-if TYPE_CHECKING:
-    from nengo_jit.engines.base import Engine
+from nengo_jit.planner.plan import Plan
 
 State: TypeAlias = dict[str, Any]
+Seed: TypeAlias = int | np.integer | None
 
 FORMAT = 1
 KEYS = {"format", "model", "seed", "n_steps", "signals", "generators", "rng", "hidden"}
@@ -51,7 +53,23 @@ class GeneratorState(Protocol):
         """Set ``rng`` to this state."""
 
 
-def take_state(engine: Engine, identity: Identity) -> State:
+class Stateful(Protocol):
+    """The attributes of an `Engine` that make up its state."""
+
+    plan: Plan
+    signals: SignalDict
+    buffers: list[Signal]
+    generators: dict[Operator, object]
+    recording: Recording
+    seed: Seed
+    drawn_from: np.random.RandomState
+
+    @property
+    def n_steps(self) -> int:
+        """int: number of completed steps since the last reset."""
+
+
+def take_state(engine: Stateful, identity: Identity) -> State:
     """The state of an engine, after `Engine.settle`."""
     generators = {key: _state_of(each) for key, each in _generators(engine)}
     hidden = [
@@ -71,7 +89,7 @@ def take_state(engine: Engine, identity: Identity) -> State:
     }
 
 
-def check_state(engine: Engine, identity: Identity, state: object) -> None:
+def check_state(engine: Stateful, identity: Identity, state: object) -> None:
     """Raise a ValidationError if an object is no state that an engine can have."""
     if not (isinstance(state, dict) and state.keys() >= KEYS):
         raise ValidationError("This is not the state of a simulator", attr="state")
@@ -90,7 +108,7 @@ def check_state(engine: Engine, identity: Identity, state: object) -> None:
         )
 
 
-def give_state(engine: Engine, identity: Identity, state: State) -> None:
+def give_state(engine: Stateful, identity: Identity, state: State) -> None:
     """Restore a state in an engine that has been reset with its seed."""
     for signal, array in zip(_writable(engine, identity), state["signals"]):
         _numbers(engine.signals[signal])[...] = array
@@ -101,7 +119,7 @@ def give_state(engine: Engine, identity: Identity, state: State) -> None:
     engine.recording.clock.n_steps = state["n_steps"]
 
 
-def _writable(engine: Engine, identity: Identity) -> list[Signal]:
+def _writable(engine: Stateful, identity: Identity) -> list[Signal]:
     """Writable signals, in an order that is the same on each engine."""
     known = (*identity.bases, *engine.buffers)
     return [signal for signal in known if not signal.is_view and not signal.readonly]
@@ -113,7 +131,7 @@ def _numbers(live: Any) -> np.ndarray:
     return numbers
 
 
-def _generators(engine: Engine) -> Iterator[tuple[str, object]]:
+def _generators(engine: Stateful) -> Iterator[tuple[str, object]]:
     """Generators of processes and neurons, by their keys in a state."""
     for number, operator in enumerate(engine.plan.operators):
         if operator in engine.generators:

@@ -65,22 +65,22 @@ def test_places_are_taken_once(tmp_path):
     os.close(slots[0])
     again = acquire_slot(tmp_path, 2)
     assert again is not None
-    for place in (slots[1], again):
+    for slot in (slots[1], again):
         os.close(slot)
 
 
 def test_a_place_lasts_as_long_as_the_process_that_got_it(tmp_path):
-    place = acquire_slot(tmp_path, 1)
+    slot = acquire_slot(tmp_path, 1)
     command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(place,)
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(slot,)
     )
     os.close(slot)
     process.stdout.readline()
     assert acquire_slot(tmp_path, 1) is None
     end(process, kill=True)
-    place = acquire_slot(tmp_path, 1)
-    assert place is not None
+    slot = acquire_slot(tmp_path, 1)
+    assert slot is not None
     os.close(slot)
 
 
@@ -95,8 +95,8 @@ def test_without_locks_everybody_goes_on(tmp_path, monkeypatch):
 
     for fcntl in (Without(), None):
         monkeypatch.setattr(locks, "fcntl", fcntl)
-        place = acquire_slot(tmp_path, 1)
-        assert place is not None
+        slot = acquire_slot(tmp_path, 1)
+        assert slot is not None
         os.close(slot)
         with KernelLocks(tmp_path).try_lock("kernel") as is_ours:
             assert is_ours
