@@ -3,23 +3,18 @@
 Import it from here: where these names are defined may change.
 """
 
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
+from nengo_jit.engines.cpu.language.columns import (
     Count,
     Distance,
     Factor,
     In,
     InOut,
-    Kernel,
     Out,
     Own,
-    Row,
     RowsOf,
-    kernel,
-    offset,
-    start,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.language.kernel import Kernel, Row, kernel, offset, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
 from nengo_jit.engines.cpu.program.contracts.contract import requires
 from nengo_jit.engines.cpu.program.lowering import Lowering, lowers
 

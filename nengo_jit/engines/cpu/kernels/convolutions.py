@@ -11,8 +11,10 @@ from typing import TypedDict
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy_planes, copy_strided, fill
-from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, Out, kernel, start
+from nengo_jit.engines.cpu.language.columns import Count, Factor, Out
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,
@@ -32,7 +34,7 @@ from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, s
 AT_ONCE = 4  # pixels that `correlate_windows` computes together
 
 # runs after a convolution; `copy_strided` itself runs before it
-copy_result = copy_strided.but(stage=2)
+copy_result = copy_strided.variant(stage=2)
 
 
 @helper(forceinline=True)
@@ -267,7 +269,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         image = lowering.arena.buffer(Y.size, lowering.dtype).reshape(Y.shape)
         zero = lowering.arena.parameters([0.0])
         before.append(fill.row(dst=start(image), value=zero, n=image.size))
-        after += [row.by(copy_result) for row in copy_planes(image, Y, inc=True)]
+        after += [row.for_kernel(copy_result) for row in copy_planes(image, Y, inc=True)]
         Y = image
     skip = lowering.facts.is_fixed(operator.W) and bool(np.isfinite(W).all())
     if skip:

@@ -6,7 +6,8 @@ import numpy as np
 from nengo.utils.functions import function_name
 from numpy.typing import ArrayLike
 
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.lowering import Draw, Lowering
 from nengo_jit.ir.neurons import SimNeurons

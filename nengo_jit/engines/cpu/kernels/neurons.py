@@ -22,25 +22,17 @@ from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
 from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Kernel,
-    Out,
-    Own,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import (
-    Loan,
+    BorrowedGenerator,
     Stream,
     fill_uniform,
     is_legacy,
     next_poisson,
 )
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     float64s,
@@ -169,7 +161,7 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
     (rng,) = operator.state_extra.values()
-    lowering.loans.append(Loan(rng, stream))
+    lowering.borrowed.append(BorrowedGenerator(rng, stream))
     return stream.address
 
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel, routine
+from nengo_jit.engines.cpu.language.kernel import kernel, routine
 from nengo_jit.engines.cpu.language.primitives import (
     OUT_OF_BOUNDS,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
+    Address,
     Memory,
     acquire_gil,
     as_integer,

@@ -9,9 +9,10 @@ the tape would have written goes to a shadow of the memory: a copy that was made
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.language.kernel import Address, routine
+from nengo_jit.engines.cpu.language.kernel import routine
 from nengo_jit.engines.cpu.language.primitives import (
     OUT_OF_BOUNDS,
+    Address,
     Memory,
     call,
     helper,
