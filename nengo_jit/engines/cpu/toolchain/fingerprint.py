@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from enum import EnumType
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic)
+CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic, EnumType)
 
 
 def fingerprint(function: Callable[..., Any], *more: Any) -> str:
@@ -24,7 +25,7 @@ def fingerprint(function: Callable[..., Any], *more: Any) -> str:
     ----------
     function : function
         What it refers to, by global names and in its closure, may be numbers, strings, tuples,
-        arrays, modules, types, built-in functions, and functions of the same kind.
+        arrays, modules, types, enumerations, built-in functions, and functions of the same kind.
     *more
         Values of the same kinds.
 
@@ -100,6 +101,11 @@ def _parts(value: Any, seen: dict[int, int]) -> Iterator[str | bytes]:
         yield repr(value)
     elif isinstance(value, ModuleType):
         yield value.__name__
+    elif isinstance(value, EnumType):
+        members: list[str] = [*value.__members__]
+        for member in members:
+            yield member
+            yield from _parts(value[member].value, seen)
     elif isinstance(value, (type, BuiltinFunctionType)):
         yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, np.ufunc):

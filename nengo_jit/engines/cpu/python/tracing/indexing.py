@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.instruction import Memory, scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     as_array,
     check_nesting,
@@ -16,7 +17,6 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     registers_of,
     wrapped,
 )
-from nengo_jit.engines.cpu.python.tracing.tape import Memory
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
@@ -82,27 +82,29 @@ def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
     if isinstance(value, LiveArray) and not value.is_loaded and _is_table(value.memory):
         rows, shape = len(value.memory), value.memory.shape[1:]
         n = int(np.prod(shape))
-        row = tracer.compute(op.LOOKUP, Memory.of(value.memory), (key.register, 0), rows, n=n)
+        row = tracer.compute(
+            Opcode.LOOKUP, Memory.of(value.memory), scalar(key.register), rows, n=n
+        )
         return _row(tracer, value, np.arange(row, row + n).reshape(shape))
     if isinstance(value, Array):
         if not value.registers.ndim:
             raise Unsupported("selects from an array without dimensions")
-        table = value.registers
+        registers = value.registers
         _readable(value)
     elif isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
         kinds = {type_of(each) for each in value}
         if len(kinds) > 1:
             raise Unsupported("selects from numbers of different types")
-        table = np.array([tracer.register(each) for each in value])
-        first = tracer.side_by_side(table)
-        register = tracer.compute(op.LOOKUP, first, (key.register, 0), len(value))
+        registers = np.array([tracer.register(each) for each in value])
+        first = tracer.contiguous(registers)
+        register = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), len(value))
         return Number(register, kinds.pop())
     else:
         raise Unsupported(f"selects from {described(value)} by what it computes")
-    rows, shape = len(table), table.shape[1:]
+    rows, shape = len(registers), registers.shape[1:]
     n = int(np.prod(shape))
-    first = tracer.side_by_side(table)
-    result = tracer.compute(op.LOOKUP, first, (key.register, 0), rows, n=n)
+    first = tracer.contiguous(registers)
+    result = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), rows, n=n)
     return _row(tracer, value, np.arange(result, result + n).reshape(shape))
 
 
@@ -142,7 +144,7 @@ def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
         if registers.size != 1 or key.registers.shape != target.registers.shape:
             raise Unsupported("assigns an array where a condition holds")
         registers = cast(tracer, registers, dtype, target.dtype)
-        chosen = tracer.elementwise(op.SELECT, registers, target.registers, key.registers)
+        chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
         target.registers[...] = chosen
         return
     index = index_of(tracer, key)
@@ -161,6 +163,6 @@ def cast(tracer: Tracer, registers: np.ndarray, source: Any, target: Any) -> np.
     if target == source or target.kind == "f" or (target.kind == "i" and source.kind == "b"):
         return registers
     if target.kind == "i":
-        return tracer.elementwise(op.INTEGER, tracer.elementwise(op.TRUNC, registers))
+        return tracer.elementwise(Opcode.INTEGER, tracer.elementwise(Opcode.TRUNC, registers))
     zero = np.array(tracer.constant(0.0))
-    return tracer.elementwise(op.NOT_EQUAL, registers, zero)
+    return tracer.elementwise(Opcode.NOT_EQUAL, registers, zero)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import loop_of
+from nengo_jit.engines.cpu.python.tracing.instruction import LoopCall, Span, scalar
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
@@ -74,23 +75,25 @@ def loop(
     order: Any = "F" if is_by_columns else "C"
     if not is_exact and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-    inputs, steps = [], []
+    inputs: list[Span] = []
+    steps: list[int] = []
     for array, each, is_repeated in zip(arrays, registers, are_repeated):
         flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
-        first, step = tracer.regular(flat)
+        first, step = tracer.strided(flat)
         if not is_exact and n > 1 and not is_repeated:
             is_cast = array is not None and array.dtype != FLOAT64
             expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
             if expected == 1:
-                first, step = tracer.side_by_side(flat)
+                first, step = tracer.contiguous(flat)
             elif step != expected:
                 raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
         step = 0 if is_repeated else step
-        inputs.append((first, step, n))
+        inputs.append(Span(first, step, n))
         steps.append(8 * step)
-    function = loop_of(ufunc, "d" * ufunc.nin + "->d")
+    code = loop_of(ufunc, "d" * ufunc.nin + "->d")
+    call = LoopCall(*code, (n,), (*steps, 8), tuple(inputs))
     tracer.writer.allocate(1)  # NumPy takes results that begin where numbers end for overlapping
-    first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
+    first = tracer.compute(Opcode.LOOP, call, n=n)
     results = laid_out_as_of(*registers)
     results[...] = np.arange(first, first + n).reshape(shape, order=order)
     return results
@@ -110,16 +113,16 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
     if initial is None and registers.size > 1:
         if not registers.flags.c_contiguous:
             raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-        first = tracer.side_by_side(registers)[0]
+        first = tracer.contiguous(registers)[0]
         registers = np.arange(first, first + registers.size)
     start = tracer.constant(initial) if initial is not None else int(registers[0])
     rest = registers if initial is not None else registers[1:]
-    result = tracer.compute(op.MOVE, (start, 0))
+    result = tracer.compute(Opcode.MOVE, scalar(start))
     if rest.size:
-        first, step = tracer.regular(rest)
-        loop = loop_of(ufunc, "dd->d")
-        inputs = (result, 0, rest.size), (first, step, rest.size)
-        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), *inputs)
+        first, step = tracer.strided(rest)
+        code = loop_of(ufunc, "dd->d")
+        inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
+        tracer.accumulate(result, LoopCall(*code, (rest.size,), (0, 8 * step, 0), inputs))
     return Number(result, np.float64)
 
 
@@ -142,13 +145,14 @@ def product(tracer: Tracer, first: Array, second: Array) -> Any:
     m, n = (1, *shapes[0])[-2:]
     is_by_rows = first.registers.flags.c_contiguous
     strides = (8 * n, 8) if is_by_rows else (8, 8 * m)
-    inputs = [
-        (*tracer.side_by_side(each.registers.ravel(order="K")), each.registers.size)
+    inputs = tuple(
+        Span(*tracer.contiguous(each.registers.ravel(order="K")), each.registers.size)
         for each in (first, second)
-    ]
+    )
     sizes = (1, m, n, 1)
     steps = (0, 0, 0, *strides, 8, 8, 8, 8)
-    result = tracer.compute(op.LOOP, loop_of(np.matmul, "dd->d"), sizes, steps, *inputs, n=m)
+    call = LoopCall(*loop_of(np.matmul, "dd->d"), sizes, steps, inputs)
+    result = tracer.compute(Opcode.LOOP, call, n=m)
     if n_dimensions == (1, 1):
         return Number(result, np.float64)
     return Array(np.arange(result, result + m), FLOAT64)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.functions import (
     FUNCTIONS,
     METHODS,
@@ -18,6 +18,7 @@ from nengo_jit.engines.cpu.python.tracing.functions import (
     stands_for,
 )
 from nengo_jit.engines.cpu.python.tracing.indexing import cast, element, set_item
+from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.loops import product, reduce
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
@@ -90,8 +91,8 @@ def _roll(tracer: Tracer, array: Array, shift: Number) -> Array:
     if shift.type not in INTEGERS or array.registers.size == 0:
         raise Unsupported("rolls an array by what is no integer")
     n = array.registers.size
-    first = tracer.side_by_side(array.registers)
-    result = tracer.compute(op.ROLL, first, (shift.register, 0), n=n)
+    first = tracer.contiguous(array.registers)
+    result = tracer.compute(Opcode.ROLL, first, scalar(shift.register), n=n)
     return array.of(np.arange(result, result + n).reshape(array.registers.shape))
 
 
@@ -211,7 +212,7 @@ def _where(tracer: Tracer, condition: Any, a: Any, b: Any) -> Any:
     dtype = known(np.where, True, *samples).dtype
     registers = [registers_of(tracer, each) for each in (a, b, condition)]
     try:
-        chosen = tracer.elementwise(op.SELECT, *registers)
+        chosen = tracer.elementwise(Opcode.SELECT, *registers)
     except ValueError:
         raise Unsupported("calculates with arrays of shapes that do not fit") from None
     return Array(chosen, dtype)
@@ -307,33 +308,33 @@ def _place(tracer: Tracer, value: Any, of_smallest: bool) -> Any:
         raise Unsupported("looks for the largest of no numbers")
     best, place = flat[0], tracer.constant(0)
     for i, register in enumerate(flat[1:], 1):
-        pair = ((register, 0), (best, 0)) if of_smallest else ((best, 0), (register, 0))
-        is_better = tracer.compute(op.LESS, *pair), 0
-        best = tracer.compute(op.SELECT, (register, 0), (best, 0), is_better)
-        place = tracer.compute(op.SELECT, (tracer.constant(i), 0), (place, 0), is_better)
+        pair = (scalar(register), scalar(best)) if of_smallest else (scalar(best), scalar(register))
+        is_better = scalar(tracer.compute(Opcode.LESS, *pair))
+        best = tracer.compute(Opcode.SELECT, scalar(register), scalar(best), is_better)
+        place = tracer.compute(Opcode.SELECT, scalar(tracer.constant(i)), scalar(place), is_better)
     return tracer.number(place, np.int64)
 
 
 @stands_for(np.any)
 @method("any")
 def _np_any(tracer: Tracer, value: Any) -> Any:
-    return _among(tracer, value, op.OR, False)
+    return _among(tracer, value, Opcode.OR, False)
 
 
 @stands_for(np.all)
 @method("all")
 def _np_all(tracer: Tracer, value: Any) -> Any:
-    return _among(tracer, value, op.AND, True)
+    return _among(tracer, value, Opcode.AND, True)
 
 
-def _among(tracer: Tracer, value: Any, operation: int, initial: bool) -> Any:
+def _among(tracer: Tracer, value: Any, opcode: Opcode, initial: bool) -> Any:
     array = array_of(tracer, value)
     if is_constant(array):
-        return np.bool_((np.any if operation == op.OR else np.all)(known_array(tracer, array)))
+        return np.bool_((np.any if opcode == Opcode.OR else np.all)(known_array(tracer, array)))
     flat = array.registers.ravel()
     result = tracer.constant(initial)
     for register in flat.tolist():
-        result = tracer.compute(operation, (result, 0), (register, 0))
+        result = tracer.compute(opcode, scalar(result), scalar(register))
     return tracer.number(result, np.bool_)
 
 

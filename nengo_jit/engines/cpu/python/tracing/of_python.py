@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, Implementation, stands_for
 from nengo_jit.engines.cpu.python.tracing.indexing import set_item
+from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, elements, iterate, reverse
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
@@ -104,12 +105,12 @@ def _bool(tracer: Tracer, value: Any) -> Any:
     return truth(tracer, value)
 
 
-def _rounded_by(function: Callable[..., Any], operation: int) -> Implementation:
+def _rounded_by(function: Callable[..., Any], opcode: Opcode) -> Implementation:
     def call(tracer: Tracer, value: Any) -> Number:
         if type(known(function, SAMPLES[_number(value).type])) is not int:
             raise Unsupported(f"rounds {described(value)}")
-        register = tracer.compute(operation, (value.register, 0))
-        return Number(tracer.compute(op.INTEGER, (register, 0)), int)
+        register = tracer.compute(opcode, scalar(value.register))
+        return Number(tracer.compute(Opcode.INTEGER, scalar(register)), int)
 
     return call
 
@@ -120,11 +121,11 @@ def _number(value: Any) -> Number:
     return value
 
 
-FUNCTIONS[int] = _rounded_by(int, op.TRUNC)
-FUNCTIONS[round] = _rounded_by(round, op.RINT)
-FUNCTIONS[math.trunc] = _rounded_by(math.trunc, op.TRUNC)
-FUNCTIONS[math.floor] = _rounded_by(math.floor, op.FLOOR)
-FUNCTIONS[math.ceil] = _rounded_by(math.ceil, op.CEIL)
+FUNCTIONS[int] = _rounded_by(int, Opcode.TRUNC)
+FUNCTIONS[round] = _rounded_by(round, Opcode.RINT)
+FUNCTIONS[math.trunc] = _rounded_by(math.trunc, Opcode.TRUNC)
+FUNCTIONS[math.floor] = _rounded_by(math.floor, Opcode.FLOOR)
+FUNCTIONS[math.ceil] = _rounded_by(math.ceil, Opcode.CEIL)
 
 
 @stands_for(len)
@@ -218,9 +219,9 @@ def _extreme(tracer: Tracer, symbol: str, values: Any) -> Any:
     for each in candidates[1:]:
         is_better = compare(tracer, symbol, each, best)
         if isinstance(is_better, Number) and type_of(each) is type_of(best):
-            registers = (tracer.register(each), 0), (tracer.register(best), 0)
-            condition = (is_better.register, 0)
-            best = Number(tracer.compute(op.SELECT, *registers, condition), type_of(best))
+            registers = scalar(tracer.register(each)), scalar(tracer.register(best))
+            condition = scalar(is_better.register)
+            best = Number(tracer.compute(Opcode.SELECT, *registers, condition), type_of(best))
         elif truth(tracer, is_better):
             best = each
     return best
@@ -270,16 +271,16 @@ def _callable(tracer: Tracer, value: Any) -> bool:
 
 def _from_c(name: str) -> Implementation:
     def call(tracer: Tracer, value: Any) -> Number:
-        operand = (_real(tracer, value), 0)
-        return Number(tracer.compute(op.FUNCTION, operand, c_function(name)), float)
+        operand = scalar(_real(tracer, value))
+        return Number(tracer.compute(Opcode.FUNCTION, operand, c_function(name)), float)
 
     return call
 
 
 def _from_c_of_two(name: str) -> Implementation:
     def call(tracer: Tracer, a: Any, b: Any) -> Number:
-        operands = (_real(tracer, a), 0), (_real(tracer, b), 0)
-        return Number(tracer.compute(op.FUNCTION_OF_TWO, *operands, c_function(name)), float)
+        operands = scalar(_real(tracer, a)), scalar(_real(tracer, b))
+        return Number(tracer.compute(Opcode.FUNCTION_OF_TWO, *operands, c_function(name)), float)
 
     return call
 
@@ -306,12 +307,12 @@ def _log(tracer: Tracer, value: Any, *base: Any) -> Any:
 
 @stands_for(math.sqrt)
 def _sqrt(tracer: Tracer, value: Any) -> Any:
-    return Number(tracer.compute(op.SQRT, (_real(tracer, value), 0)), float)
+    return Number(tracer.compute(Opcode.SQRT, scalar(_real(tracer, value))), float)
 
 
 @stands_for(math.fabs)
 def _fabs(tracer: Tracer, value: Any) -> Any:
-    return Number(tracer.compute(op.ABSOLUTE, (_real(tracer, value), 0)), float)
+    return Number(tracer.compute(Opcode.ABSOLUTE, scalar(_real(tracer, value))), float)
 
 
 @stands_for(math.degrees)

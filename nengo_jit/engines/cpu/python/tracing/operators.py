@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
-from nengo_jit.engines.cpu.python.tracing.tape import CONSTANTS
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     BOOLEANS,
@@ -63,25 +64,25 @@ UFUNCS: dict[Callable[..., Any], np.ufunc] = {
     operator.invert: np.invert,
 }
 # What tapes do themselves, exactly as NumPy does it
-OPERATIONS: dict[np.ufunc, int] = {
-    np.add: op.ADD,
-    np.subtract: op.SUBTRACT,
-    np.multiply: op.MULTIPLY,
-    np.true_divide: op.DIVIDE,
-    np.floor_divide: op.FLOOR_DIVIDE,
-    np.remainder: op.REMAINDER,
-    np.negative: op.NEGATIVE,
-    np.positive: op.MOVE,
-    np.absolute: op.ABSOLUTE,
-    np.fabs: op.ABSOLUTE,
-    np.sqrt: op.SQRT,
-    np.less: op.LESS,
-    np.less_equal: op.LESS_EQUAL,
-    np.equal: op.EQUAL,
-    np.not_equal: op.NOT_EQUAL,
-    np.logical_and: op.AND,
-    np.logical_or: op.OR,
-    np.logical_not: op.NOT,
+OPCODES: dict[np.ufunc, Opcode] = {
+    np.add: Opcode.ADD,
+    np.subtract: Opcode.SUBTRACT,
+    np.multiply: Opcode.MULTIPLY,
+    np.true_divide: Opcode.DIVIDE,
+    np.floor_divide: Opcode.FLOOR_DIVIDE,
+    np.remainder: Opcode.REMAINDER,
+    np.negative: Opcode.NEGATIVE,
+    np.positive: Opcode.MOVE,
+    np.absolute: Opcode.ABSOLUTE,
+    np.fabs: Opcode.ABSOLUTE,
+    np.sqrt: Opcode.SQRT,
+    np.less: Opcode.LESS,
+    np.less_equal: Opcode.LESS_EQUAL,
+    np.equal: Opcode.EQUAL,
+    np.not_equal: Opcode.NOT_EQUAL,
+    np.logical_and: Opcode.AND,
+    np.logical_or: Opcode.OR,
+    np.logical_not: Opcode.NOT,
 }
 ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
     np.bitwise_and: np.logical_and,
@@ -90,12 +91,13 @@ ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
     np.invert: np.logical_not,
 }
 # Functions of which each number is that of IEEE 754, wherever the numbers lie
-EXACT = set(OPERATIONS) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
+EXACT = set(OPCODES) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
 EXACT |= {np.copysign, np.greater, np.greater_equal}
 SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
-TO_BOOLEANS = {op.LESS, op.LESS_EQUAL, op.EQUAL, op.NOT_EQUAL, op.AND, op.OR, op.NOT}
-ON_INTEGERS = {op.ADD, op.SUBTRACT, op.MULTIPLY, op.NEGATIVE, op.ABSOLUTE, op.MOVE}
-ON_INTEGERS |= {op.FLOOR_DIVIDE, op.REMAINDER}
+TO_BOOLEANS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
+TO_BOOLEANS |= {Opcode.AND, Opcode.OR, Opcode.NOT}
+ON_INTEGERS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
+ON_INTEGERS |= {Opcode.MOVE, Opcode.FLOOR_DIVIDE, Opcode.REMAINDER}
 # What NumPy takes in place of a power of an array by one of these numbers
 POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
@@ -197,17 +199,17 @@ def _on_numbers(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any
 
 
 def native(tracer: Tracer, ufunc: np.ufunc, values: Any, result: type) -> Any:
-    """Carry out, by an operation of the tape, what a ufunc does to single numbers."""
+    """Carry out, by an opcode of the tape, what a ufunc does to single numbers."""
     if ufunc in SWAPPED:
         ufunc, values = SWAPPED[ufunc], values[::-1]
-    operation = OPERATIONS.get(ufunc)
-    if operation is None or (result in BOOLEANS) != (operation in TO_BOOLEANS):
+    opcode = OPCODES.get(ufunc)
+    if opcode is None or (result in BOOLEANS) != (opcode in TO_BOOLEANS):
         raise Unsupported(f"computes `{ufunc.__name__}` of {' and '.join(map(described, values))}")
-    if result in INTEGERS and operation not in ON_INTEGERS:
+    if result in INTEGERS and opcode not in ON_INTEGERS:
         raise Unsupported(f"computes `{ufunc.__name__}` of integers")
-    register = tracer.compute(operation, *((tracer.register(value), 0) for value in values))
+    register = tracer.compute(opcode, *(scalar(tracer.register(value)) for value in values))
     if result in INTEGERS:
-        register = tracer.compute(op.INTEGER, (register, 0))
+        register = tracer.compute(Opcode.INTEGER, scalar(register))
     return Number(register, result)
 
 
@@ -226,8 +228,8 @@ def _power(tracer: Tracer, values: Any, types: list[type], result: type) -> Any:
         raise Unsupported("raises an integer to a power")
     if np.int64 in types and np.float64 not in types:  # NumPy makes arrays of both
         raise Unsupported("computes a power of a number of Python's and one of NumPy's")
-    operands = ((tracer.register(value), 0) for value in values)
-    return Number(tracer.compute(op.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
+    operands = (scalar(tracer.register(value)) for value in values)
+    return Number(tracer.compute(Opcode.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
 
 
 def as_array(tracer: Tracer, value: Any) -> Any:
@@ -287,15 +289,15 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     if sample.dtype not in SCALARS or any(np.dtype(dtype) not in SCALARS for dtype in used):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     registers = [registers_of(tracer, value) for value in values]
-    operation = OPERATIONS.get(ufunc)
+    opcode = OPCODES.get(ufunc)
     is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
-        results = tracer.elementwise(operation, *registers)
+    if opcode in TO_BOOLEANS or (opcode is not None and is_float and n <= MANY):
+        results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
         results = loop(tracer, ufunc, arrays, registers, ufunc in EXACT)
-    elif operation in ON_INTEGERS and sample.dtype == np.int64:
-        results = tracer.elementwise(op.INTEGER, tracer.elementwise(operation, *registers))
+    elif opcode in ON_INTEGERS and sample.dtype == np.int64:
+        results = tracer.elementwise(Opcode.INTEGER, tracer.elementwise(opcode, *registers))
     else:
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
@@ -357,7 +359,7 @@ def truth(tracer: Tracer, value: Any) -> bool:
 
 def truth_register(tracer: Tracer, register: int) -> int:
     """A register whose number can be decided on."""
-    return tracer.compute(op.MOVE, (register, 0)) if register >= CONSTANTS else register
+    return tracer.compute(Opcode.MOVE, scalar(register)) if register >= CONSTANTS else register
 
 
 def compare(tracer: Tracer, symbol: str, a: Any, b: Any) -> Any:

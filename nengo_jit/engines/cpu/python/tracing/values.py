@@ -11,10 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType, MethodType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.params import FrozenObject
+
+Value: TypeAlias = object
+"""A value during tracing.
+
+What is known is the object itself: a number, a string, a function, a module. A list or tuple has
+values as its elements. Everything else is an `Unknown`.
+"""
 
 MOST_NUMBERS = 10_000  # of an array; with more, it is not calling Python that takes long
 
