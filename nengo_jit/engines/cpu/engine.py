@@ -387,7 +387,9 @@ class CpuEngine(Engine):
     def _take_errors(self) -> list[tuple[Any, BaseException]]:
         """What Python raised in callbacks, or else when a step was complete."""
         self._status[FAILED] = 0
-        errors = [(callback.operator, callback.fetch_error()) for callback in self.callbacks]
+        errors: list[tuple[Operator | None, BaseException | None]] = [
+            (callback.operator, callback.fetch_error()) for callback in self.callbacks
+        ]
         errors.append((None, self._recorders.fetch_error()))
         return [(operator, error) for operator, error in errors if error is not None]
 

@@ -1,13 +1,13 @@
-"""Let NumPy's own loops compute, on numbers that lie in memory as NumPy has them.
+"""Calls of the inner loops of NumPy's ufuncs, on numbers with NumPy's layout in memory.
 
-Most of these loops compute differently, in the last bit, where numbers lie side by side; and they
-add up in the order in which they are given numbers.
+Most loops round contiguous numbers differently, in the last bit, than numbers with another stride.
+Loops that reduce add numbers in the order of memory.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -24,11 +24,11 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     laid_out_as_of,
 )
 
-LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use threads
+LARGEST_PRODUCT = 4096  # elements of a matrix; with more, BLAS may use threads
 
 
 def is_contiguous(array: Array) -> bool:
-    """Whether the numbers of an array lie side by side, in whatever order."""
+    """Whether an array is contiguous, in C or in Fortran order."""
     return bool(array.registers.flags.forc)
 
 
@@ -39,12 +39,12 @@ def loop(
     registers: list[np.ndarray],
     is_exact: bool,
 ) -> np.ndarray:
-    """Let NumPy's loop compute element by element, on as many numbers as there are.
+    """Call the inner loop of a ufunc once, for all elements.
 
     Parameters
     ----------
     tracer : Tracer
-        Writes it down.
+        Writes the call.
     ufunc : numpy.ufunc
         The function.
     arrays : list of (Array or None)
@@ -52,8 +52,8 @@ def loop(
     registers : list of numpy.ndarray
         Their registers.
     is_exact : bool
-        Whether each number is that of IEEE 754, wherever the numbers lie. Other loops get the
-        numbers as they lie in NumPy.
+        Whether IEEE 754 defines the results, whatever the layout. Other loops need the layout that
+        the numbers have in NumPy.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def loop(
     Raises
     ------
     Unsupported
-        If the numbers cannot lie as they do in NumPy.
+        If the registers cannot have NumPy's layout.
     """
     shape = np.broadcast_shapes(*(each.shape for each in registers))
     n = math.prod(shape)
@@ -72,7 +72,7 @@ def loop(
     are_full = all(each.shape == shape for each in whole)
     is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
     is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
-    order: Any = "F" if is_by_columns else "C"
+    order: Literal["F", "C"] = "F" if is_by_columns else "C"
     if not is_exact and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
     inputs: list[Span] = []
@@ -92,7 +92,7 @@ def loop(
         steps.append(8 * step)
     code = loop_of(ufunc, "d" * ufunc.nin + "->d")
     call = LoopCall(*code, (n,), (*steps, 8), tuple(inputs))
-    tracer.writer.allocate(1)  # NumPy takes results that begin where numbers end for overlapping
+    tracer.writer.allocate(1)  # NumPy treats a result right after an operand as overlapping
     first = tracer.compute(Opcode.LOOP, call, n=n)
     results = laid_out_as_of(*registers)
     results[...] = np.arange(first, first + n).reshape(shape, order=order)
@@ -100,7 +100,7 @@ def loop(
 
 
 def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None) -> Number:
-    """Add up, multiply, or find the largest of the numbers of a vector.
+    """Reduce a vector: add, multiply, or find the largest or smallest element.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
     return Number(result, np.float64)
 
 
-def product(tracer: Tracer, first: Array, second: Array) -> Any:
+def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
     """The product of a vector or matrix and a vector.
 
     Raises
@@ -139,7 +139,7 @@ def product(tracer: Tracer, first: Array, second: Array) -> Any:
     if n_dimensions not in ((1, 1), (2, 1)) or shapes[0][-1] != shapes[1][0]:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
     if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
-        raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
+        raise Unsupported("multiplies large arrays, or arrays that are not float64")
     if not (is_contiguous(first) and is_contiguous(second)):
         raise Unsupported("multiplies arrays that are not contiguous")
     m, n = (1, *shapes[0])[-2:]

@@ -29,33 +29,33 @@ from nengo_jit.engines.cpu.python.tracing.verify import verify
 from nengo_jit.ir.memory import address
 
 MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
-N_PROOFS = 20  # how often each path is compared with Python before it is believed
-INTERVAL = 1000  # one of how many calls is compared after that, of a tape and of each path
+N_PROOFS = 20  # how often each path is compared with Python before its results are used
+INTERVAL = 1000  # after that, one of this many calls is compared, of a tape and of each path
 
 
 class Tape:
-    """Instructions in memory.
+    """A tape in memory.
 
     Parameters
     ----------
     code : (n, WIDTH) numpy.ndarray of int64
         The head and the instructions.
     has_moved : (1,) numpy.ndarray of int64
-        Is set if an array is not what it was.
+        Set to 1 when the tape finds that an array has been moved or reshaped.
     compared : dict of (int, list of tuple of numpy.ndarray)
-        For each `COMMIT`, by its place in the code, the arrays that are compared with Python, and
+        For each `COMMIT`, by its index in the code, the arrays that are compared with Python, and
         their shadows.
     written : list of numpy.ndarray
-        What it writes to.
+        The arrays that it stores to.
     kept : object
-        What the instructions refer to, and what keeps other memory where it is.
+        Owners of all memory that the instructions refer to.
 
     Attributes
     ----------
     address : int
-        Of the beginning.
+        Address of the head.
     written : list of numpy.ndarray
-        What it writes to.
+        The arrays that it stores to.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Tape:
         self._has_moved = has_moved.data
         self.written = written
         self._compared = compared
-        self._kept = has_moved, kept  # which must live as long as this does
+        self._kept = has_moved, kept
 
     @property
     def has_moved(self) -> bool:
-        """bool: whether an array has been found to be in another place or of another shape."""
+        """bool: whether the tape has found that an array has been moved or reshaped."""
         return bool(self._has_moved[0])
 
     @contextmanager
@@ -90,7 +90,7 @@ class Tape:
             head[[Head.N_LEFT, Head.INTERVAL]] = interval - 1, interval
 
     def difference(self, path: int) -> tuple[object, object]:
-        """What the tape has computed along a path, and what Python has.
+        """The results of the tape and of Python along a path, where they differ.
 
         Parameters
         ----------
@@ -100,25 +100,25 @@ class Tape:
         Returns
         -------
         tuple
-            The first numbers that differ.
+            The first two numbers that differ.
         """
-        for array, shadow in self._compared[self._place(path)]:
+        for array, shadow in self._compared[self._index(path)]:
             numbers = array.reshape(-1)
             differ = [bits.reshape(-1, array.itemsize) for bits in map(_bits, (numbers, shadow))]
             places = np.flatnonzero((differ[0] != differ[1]).any(axis=1))
             if places.size:
                 return shadow[places[0]].item(), numbers[places[0]].item()
-        return "one value", "another one"  # which is gone
+        return "one value", "another one"  # overwritten since the comparison
 
     def trust(self, path: int) -> str:
-        """What a difference says about values that the simulation has used, in a sentence."""
-        commit = self.code[self._place(path)]
+        """A sentence on which earlier results a difference along a path calls in question."""
+        commit = self.code[self._index(path)]
         if commit[Field.N_EQUAL] < self.code[0, Head.N_PROOFS]:
-            return "No value had been taken from it where it goes this way."
+            return "None of its results on this path had been used."
         interval = self.code[0, Head.INTERVAL]
-        return f"Up to {interval - 1} values before may have been wrong, too."
+        return f"Up to {interval - 1} earlier results may be wrong, too."
 
-    def _place(self, path: int) -> int:
+    def _index(self, path: int) -> int:
         return int(path - self.address) // (8 * WIDTH)
 
 

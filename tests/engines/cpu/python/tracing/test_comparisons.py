@@ -49,7 +49,7 @@ class Engine:
                 before_call(self)
             return call()
 
-        self.callback.tell(field.CALLED, counting)
+        self.callback.put(field.CALLED, counting)
 
     def run(self, n_steps):
         self.engine.run(n_steps)
@@ -191,7 +191,7 @@ def test_the_warning_names_the_function_the_step_and_both_values(wrong_tapes, ca
     message = record.getMessage()
     assert "<Node 'twice'>" in message
     assert STAYS + "gave 2.002 when compiled and 0.004 in Python, in step 2." in message
-    assert message.endswith("No value had been taken from it where it goes this way.")
+    assert message.endswith("None of its results on this path had been used.")
     ((_, remark),) = plan.in_python
     assert remark == "gave 2.002 when compiled and 0.004 in Python, in step 2"
     assert "it gave 2.002 when compiled" in str(plan)
@@ -386,4 +386,4 @@ def test_a_path_is_the_same_for_tapes_that_are_long():
     engine.run(2000)
     assert not engine.callback.wrong
     commits = engine.callback.traced.tape.code[:, Field.OPCODE] == Opcode.COMMIT
-    assert 1 < commits.sum() <= 8 < tracer.MOST_WAYS
+    assert 1 < commits.sum() <= 8 < tracer.MOST_PATHS
