@@ -13,7 +13,7 @@ from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.cpu.kernels.needed import needed
-from nengo_jit.engines.cpu.kernels.processes import draw_seed
+from nengo_jit.engines.cpu.kernels.noise import draw_seed
 from nengo_jit.engines.cpu.language.kernel import Kernel
 from nengo_jit.engines.cpu.program.assembly import assemble, executions
 from nengo_jit.engines.cpu.program.components import Task

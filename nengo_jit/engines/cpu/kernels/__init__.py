@@ -1,17 +1,25 @@
-"""Kernels, one file for each file of operators in `nengo_jit.ir`; importing registers them."""
+"""Kernels, and the functions that lower operators to them; importing registers both."""
 
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels import (
+    convolutions,
+    dense,
+    dot,
+    events,
+    filters,
     learning_rules,
     lif,
     neurons,
+    noise,
     operator,
     probe,
     processes,
     rates,
+    rls,
+    sparse,
     spikes,
-    transforms,
+    tables,
 )
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, PRECISIONS
@@ -24,7 +32,7 @@ from nengo_jit.neurons import formulas
 
 
 def all_kernels() -> list[tuple[Routine, np.dtype]]:
-    """Every kernel that there is, for either precision."""
+    """Return every kernel, with each precision that it is compiled for."""
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
     values += [*vars(copying).values(), *vars(team).values(), *map(neurons.kernel_of, formulas())]
     found = dict.fromkeys(value for value in values if isinstance(value, Routine))
@@ -36,25 +44,33 @@ def all_kernels() -> list[tuple[Routine, np.dtype]]:
 
 
 def compile_all() -> None:
-    """Compile every kernel, for either precision, and keep them on disk.
+    """Compile every kernel, for each precision, and keep them on disk.
 
-    That happens by itself, kernel by kernel, when one is first needed. Calling this after an
-    installation, or the command ``nengo-jit compile``, saves the users of a machine the wait.
+    Kernels are otherwise compiled when they are first needed. Call this after an installation, or
+    run ``nengo-jit compile``, to save the users of a machine the wait.
     """
     load_kernels(all_kernels())
 
 
 __all__ = [
     "compare",
+    "convolutions",
+    "dense",
+    "dot",
+    "events",
+    "filters",
     "learning_rules",
     "lif",
     "neurons",
+    "noise",
     "operator",
     "probe",
     "processes",
     "python",
     "rates",
+    "rls",
+    "sparse",
     "spikes",
+    "tables",
     "tape",
-    "transforms",
 ]

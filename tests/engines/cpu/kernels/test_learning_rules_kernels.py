@@ -85,17 +85,6 @@ def test_voja(check, maker, seed, bits, n_post, n_pre):
     check([rule, Copy(delta, encoders, inc=True)])
 
 
-@by_example
-@cases
-def test_rls(check, maker, seed, bits, n_post, n_pre):
-    make = maker(seed, bits)
-    weights, delta = make.signal(n_post, n_pre), make.signal(n_post, n_pre)
-    root = make.array(n_pre, n_pre)
-    inverse = Signal(np.eye(n_pre, dtype=root.dtype) + root.dot(root.T) / n_pre)
-    rule = SimRLS(make.signal(n_pre), make.signal(n_post), delta, inverse)
-    check([rule, Copy(delta, weights, inc=True)])
-
-
 def test_rules_of_one_group_do_not_mix(check, maker):
     make = maker(0, 64)
     operators = []

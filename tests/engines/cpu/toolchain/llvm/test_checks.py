@@ -16,7 +16,7 @@ from nengo.exceptions import SimulationError
 import nengo_jit
 from nengo_jit.builder.signal import aligned_block
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.kernels import operator, transforms
+from nengo_jit.engines.cpu.kernels import operator, sparse
 from nengo_jit.engines.cpu.kernels.rates import rates_by
 from nengo_jit.engines.cpu.language.kernel import Address, Row, kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
@@ -126,7 +126,7 @@ def test_wrong_indices_in_lists(arrays, index):
     triplets = np.array([1, index])
     keep = np.zeros(2, int)
     row = (start(x), start(triplets), start(keep), start(x), start(y), 2)
-    assert_refused(transforms.sparse_dot_triplets, row, "an element")
+    assert_refused(sparse.sparse_dot_triplets, row, "an element")
 
 
 @kernel()

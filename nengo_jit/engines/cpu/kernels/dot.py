@@ -1,0 +1,152 @@
+"""Lowering of products of matrices and vectors, to the kernels in `dense.py` and `events.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
+from typing import TypedDict
+
+import numpy as np
+
+from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_strided
+from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
+from nengo_jit.engines.cpu.kernels.operator import copy, multiply
+from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
+from nengo_jit.engines.cpu.language.kernel import Address, offset, start
+from nengo_jit.engines.cpu.program.arena import Pool
+from nengo_jit.engines.cpu.program.contracts import contiguous
+from nengo_jit.engines.cpu.program.fusion import Part
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
+from nengo_jit.engines.cpu.program.populations import BLOCK, Population
+from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
+from nengo_jit.ir.operator import DotInc, Reset
+from nengo_jit.ir.signal import Signal
+
+copy_product = copy.but(stage=1)  # after the kernel that computes the product
+
+
+class Operands(TypedDict):
+    """The operands of ``begin + A.dot(x)``: columns of rows of `dot_columns` and of `lif`."""
+
+    columns: Address
+    begin: Address
+    x: Address
+    m: int
+    distance: int
+
+
+@lowers(DotInc)
+def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
+    """Multiply by columns, by rows or by spikes, whichever is the least work."""
+    if operator.X not in lowering.fusion.searched:
+        return _lower_product(operator, lowering, lowering.populations.lists_of)
+    x = lowering.array(operator.X).reshape(-1)
+    if not contiguous(x):
+        return _lower_product(operator, lowering, lowering.populations.lists_of)
+    # User code may change the output of the neurons, so list spikes just before they are used.
+    flags = start(lowering.arena.buffer(x.size + BLOCK, np.uint8))
+    lists = lowering.populations.lists_for(x.size)
+    rows = _lower_product(operator, lowering, lambda _: lists)
+    return [
+        flag_spikes.row(output=start(x), flags=flags, n=x.size),
+        *listing(flags, lists),
+        *(row.by(row.kernel.but(stage=3)) for row in rows),
+    ]
+
+
+def _lower_product(
+    operator: DotInc,
+    lowering: Lowering,
+    lists_of: Callable[[Signal], Sequence[Population]],
+) -> Lowered:
+    """Return the rows for a product; ``lists_of`` returns the lists of a signal's spikes."""
+    a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
+    strategy = lowering.fusion.strategies[operator]
+    if strategy is Strategy.NONE:
+        return []
+    if strategy is Strategy.ELEMENTWISE:
+        if operator.reshape:  # both have one element
+            a, x = a.reshape(()), x.reshape(())
+        return multiply(a, x, y)
+    x, y = x.reshape(-1), y.reshape(-1)
+    a = as_matrix(a, y.size, x.size)
+    n, m = a.shape
+    if strategy is Strategy.EVENTS:
+        other = lowering.fusion.duplicate_of.get(operator)
+        if other is not None:
+            result = start(lowering.array(other.Y))
+            return [copy_product.row(src=result, dst=start(y), n=n)]
+        operands = operands_of(operator, lowering)
+        begins = chain([operands["begin"]], repeat(start(y)))
+        size = operands["distance"]  # of a column, in bytes
+        return [
+            dot_events.row(
+                columns=offset(operands["columns"], first * size),
+                begin=begin,
+                x=start(x[first:]),
+                y=start(y),
+                n=n,
+                m=count,
+                distance=size,
+                events=listed,
+            )
+            for begin, (first, count, listed) in zip(begins, lists_of(operator.X))
+        ]
+    if strategy is Strategy.ROWS_OF_EVENTS:
+        return [
+            dot_rows_events.row(
+                matrix=start(a[:, first:]),
+                x=start(x[first:]),
+                y=start(y),
+                n=n,
+                m=count,
+                events=listed,
+                distance=a.strides[0],
+            )
+            for first, count, listed in lists_of(operator.X)
+        ]
+    if strategy is Strategy.COLUMNS:
+        return [dot_columns.row(**operands_of(operator, lowering), y=start(y), n=n)]
+    if strategy is Strategy.ROWS:
+        row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
+        return [row]
+    matrix, (down, right) = start(a), a.strides
+    if right != a.itemsize and lowering.facts.is_fixed(operator.A):
+        matrix, down, right = lowering.copied(operator.A, a), m * a.itemsize, a.itemsize
+    row = dot_strided.row(
+        matrix=matrix,
+        x=start(x),
+        y=start(y),
+        height=n,
+        width=m,
+        down=down,
+        right=right,
+        x_step=x.strides[0],
+        y_step=y.strides[0],
+        work=start(lowering.arena.buffer(m, lowering.dtype)),
+    )
+    return [row]
+
+
+def operands_of(operator: DotInc, lowering: Lowering) -> Operands:
+    """Return the operands of a product with a matrix that is stored column by column."""
+    y, x = lowering.array(operator.Y).reshape(-1), lowering.array(operator.X).reshape(-1)
+    matrix = as_matrix(lowering.array(operator.A), y.size, x.size)
+    return {
+        "columns": lowering.columns(operator.A, matrix),
+        "begin": _beginning(operator, y, lowering),
+        "x": start(x),
+        "m": x.size,
+        "distance": y.nbytes,
+    }
+
+
+def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
+    """Return the address of the initial value of the sum y: a constant, or y itself."""
+    setter = lowering.part_of(operator, Part.BIAS)
+    if setter is None:
+        return start(y)
+    if type(setter) is Reset:
+        return lowering.arena.parameters(np.full(y.size, setter.value))
+    bias = np.broadcast_to(lowering.array(setter.src), lowering.array(setter.dst).shape)
+    return lowering.copied(setter.src, bias, Pool.BEGINNINGS)
