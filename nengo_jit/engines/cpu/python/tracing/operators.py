@@ -43,6 +43,7 @@ Result = TypeVar("Result")
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
+MOST_FACTORS = 64  # of an integer power
 
 # Python's operators, and the ufuncs that implement them on arrays
 UFUNCS: dict[Operator, np.ufunc] = {
@@ -223,12 +224,11 @@ def native(tracer: Tracer, ufunc: np.ufunc, values: tuple[Value, ...], result: t
 def _power(tracer: Tracer, values: tuple[Value, ...], types: list[type], result: type) -> Value:
     base, exponent = values
     if result in INTEGERS:
-        if not isinstance(exponent, (int, np.integer)) or types[0] in BOOLEANS:
-            raise Unsupported("raises an integer to a power")
-        if not 1 <= exponent <= 64:
+        n = int(exponent) if isinstance(exponent, (int, np.integer)) else 0
+        if not 1 <= n <= MOST_FACTORS or types[0] in BOOLEANS:
             raise Unsupported("raises an integer to a power")
         power = base
-        for _ in range(int(exponent) - 1):
+        for _ in range(n - 1):
             power = apply(tracer, operator.mul, power, base)
         return power
     if result not in (float, np.float64):
