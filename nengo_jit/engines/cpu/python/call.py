@@ -7,7 +7,7 @@ memory, which takes a few nanoseconds. A function in Python stores all other res
 not fit, and those that are not finite.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of helpers, which have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -223,7 +223,8 @@ def call_python(memory: Memory, address: Address) -> int:
 def compare_with_python(address):
     """Carry out a task both ways, see `compare`; returns a status.
 
-    The GIL is held until the end, so that other threads do not change what both read.
+    The GIL is held from before the tape reads anything until the end, so that no other thread
+    changes what the tape and Python read.
     """
     kernel = int64s(address, LENGTH)[COMPARE]
     state = acquire_gil()

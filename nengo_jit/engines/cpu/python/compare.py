@@ -4,7 +4,7 @@ Python makes the call, and its results stay in memory whatever the comparison fi
 stores go to a shadow: a copy of the memory, made before the call.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of helpers, which have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

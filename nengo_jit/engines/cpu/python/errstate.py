@@ -2,8 +2,7 @@
 
 `numpy.errstate` and `numpy.geterr` take half a microsecond each, as long as a step of a small
 model. To get or set the context variable in which NumPy keeps its settings takes a tenth of that.
-NumPy does not export the variable; `settings_variable` finds the one that changes with the
-settings.
+The variable is private; `settings_variable` finds the one that changes with the settings.
 """
 
 from __future__ import annotations

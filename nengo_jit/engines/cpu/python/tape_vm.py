@@ -13,7 +13,7 @@ tape, and the path is compared with Python (`nengo_jit.engines.cpu.python.compar
 A `Head` precedes the first instruction.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of helpers, which have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations

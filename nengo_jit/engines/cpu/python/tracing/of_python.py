@@ -216,7 +216,7 @@ def _min(tracer: Tracer, *values: Value) -> Value:
 def _extreme(tracer: Tracer, symbol: str, values: tuple[Value, ...]) -> Value:
     candidates = elements(tracer, values[0]) if len(values) == 1 else values
     if not candidates:
-        raise Unsupported("calls `max` or `min` on an empty list")
+        raise Unsupported("calls `max` or `min` on an empty iterable")
     best = candidates[0]
     for each in candidates[1:]:
         is_better = compare(tracer, symbol, each, best)

@@ -248,8 +248,8 @@ def test_large_arrays_are_not_kept(run_function):
 
 
 @pytest.mark.parametrize("function", [lambda: max(x for x in X[:0]), lambda: min(iter(()))])
-def test_the_largest_of_nothing_is_left_to_python(function):
-    with pytest.raises(Unsupported, match="of nothing"):
+def test_the_largest_element_of_an_empty_iterable_is_left_to_python(function):
+    with pytest.raises(Unsupported, match="on an empty iterable"):
         trace(function, ())
 
 

@@ -93,7 +93,7 @@ def _is_op(frame: Frame, instruction: dis.Instruction) -> None:
 
 
 def _are_identical(a: Value, b: Value) -> bool:
-    """Whether values are the same object, for kinds of which tracing makes as many as Python."""
+    """Whether values are the same object, for types of which tracing keeps the identity."""
     if a is None or b is None or (type(a) is bool and type(b) is bool):
         return a is b
     kinds = (list, tuple, type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc)
