@@ -50,7 +50,7 @@ class BoundMethod(Unknown):
 
 
 class Interpreter:
-    """Executes functions on traced values, from ``call(function, args, kwargs)`` on.
+    """Executes functions on traced values; `call` is the entry point.
 
     Parameters
     ----------

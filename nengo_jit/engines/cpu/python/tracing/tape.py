@@ -233,7 +233,7 @@ class Writer:
         assembler = _Assembler(self._most, self._constants)
         code = np.zeros((1 + len(self), WIDTH), np.int64)
         for i, instruction in enumerate(self._instructions, 1):
-            assembler.encode(i, instruction, code[i])
+            code[i] = assembler.encode(i, instruction)
         has_moved = np.zeros(1, np.int64)
         guarded, values = zip(*self._headers) if self._headers else ((), ())
         head = code[0]
@@ -276,8 +276,9 @@ class _Assembler:
         self.kept.append(np.array(values, np.int64))
         return address(self.kept[-1])
 
-    def encode(self, index: int, instruction: Instruction, line: np.ndarray) -> None:
-        """Fill in the fields of an instruction, which has an index in the code."""
+    def encode(self, index: int, instruction: Instruction) -> list[int]:
+        """The fields of an instruction, which has an index in the code."""
+        line = [0] * WIDTH
         result = instruction.result
         line[Field.OPCODE], line[Field.N] = instruction.opcode, instruction.n
         line[Field.RESULT] = self._address(result)
@@ -286,6 +287,7 @@ class _Assembler:
             assert result.array is not None
             self.written.append(result.array)
             line[Field.SHADOW] = address(self._shadow(result.array))
+        return line
 
     def _address(self, operand: Operand) -> int:
         """Address of a register or of memory; other integers are encoded as they are."""
@@ -300,7 +302,7 @@ class _Assembler:
     def _shadow(self, array: np.ndarray) -> np.ndarray:
         return self._shadows.setdefault(id(array), np.empty(array.size, array.dtype))
 
-    def _operands(self, index: int, instruction: Instruction, line: np.ndarray) -> None:
+    def _operands(self, index: int, instruction: Instruction, line: list[int]) -> None:
         places = (Field.A, Field.A_STRIDE), (Field.B, Field.B_STRIDE), (Field.C, Field.C_STRIDE)
         for place, _ in places:  # operands that are not used must have an address, too
             line[place] = line[Field.RESULT]
@@ -309,7 +311,7 @@ class _Assembler:
             if isinstance(operand, Registers):
                 line[stride] = operand.stride
 
-    def _loop(self, index: int, instruction: Instruction, line: np.ndarray) -> None:
+    def _loop(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (call,) = instruction.operands
         assert isinstance(call, LoopCall)
         inputs = [self._address(each.first) for each in call.inputs]
@@ -317,12 +319,12 @@ class _Assembler:
         line[Field.ARGUMENTS] = self.words((*inputs, line[Field.RESULT]))
         line[Field.SIZES], line[Field.STEPS] = self.words(call.sizes), self.words(call.steps)
 
-    def _gather(self, index: int, instruction: Instruction, line: np.ndarray) -> None:
+    def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (sources,) = instruction.operands
         assert isinstance(sources, Sources)
         line[Field.SOURCES] = self.words(tuple(map(self._address, sources.registers)))
 
-    def _commit(self, index: int, instruction: Instruction, line: np.ndarray) -> None:
+    def _commit(self, index: int, instruction: Instruction, line: list[int]) -> None:
         pairs = []
         for memory in instruction.operands:
             assert isinstance(memory, Memory) and memory.array is not None
@@ -334,7 +336,7 @@ class _Assembler:
 
 
 # How operands are encoded; `_Assembler._operands` does all others.
-ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, np.ndarray], None]] = {
+ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,
     Opcode.GATHER: _Assembler._gather,
     Opcode.COMMIT: _Assembler._commit,
