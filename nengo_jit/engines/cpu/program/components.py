@@ -96,7 +96,7 @@ class Links:
     """
 
     def __init__(self, graph: Graph):
-        self.before = operators_before(graph)
+        self.before: dict[Any, list[Any]] = operators_before(graph)
         self._add_common_targets(list(graph))
 
     def _add_common_targets(self, operators: Sequence[Any]) -> None:
