@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from nengo.utils.functions import function_name
+from numpy.typing import ArrayLike
 
 from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import ENTRY, FLOAT64
@@ -18,7 +19,7 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of, are_ready
 from nengo_jit.ir.evaluator import Evaluator, Natively, assign
 from nengo_jit.regions import REGIONS
 
-Function: TypeAlias = Callable[[np.ndarray], object]
+Function: TypeAlias = Callable[..., ArrayLike]
 Points: TypeAlias = Sequence[np.ndarray] | np.ndarray
 
 WORTH_TRACING = 250  # points: with fewer, tracing (half a millisecond) takes longer than it saves
