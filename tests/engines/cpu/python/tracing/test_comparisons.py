@@ -286,7 +286,7 @@ def perform_and_write(memory, tape):
     return done
 
 
-def test_other_threads_may_write_what_a_tape_reads_before_python_has_the_lock():
+def test_other_threads_may_write_what_a_tape_reads_before_python_has_the_gil():
     gains = np.ones(2)
     engine = Engine(lambda t: gains[0] * t)
     perform = address_of(tape_vm.perform, FLOAT64)
