@@ -59,9 +59,12 @@ PHRASES = {
     "whoever runs python": "the GIL",
     "shares its core gets the more": "spin-wait hint",
     "what is done with what": "name the nouns",
-    "is in the words of": "is written with",
     "tell where the kernel is that": "set the address of the kernel",
     "nothing is said of": "leave it out",
+    "whoever waits": "a waiting thread",
+    "gets to know": "name what is passed",
+    "in the words of": "written with",
+    "what there is of": "name it",
 }
 
 
