@@ -14,7 +14,7 @@ class Evaluator:
     """Evaluates functions at points: here in Python only. Engines have subclasses."""
 
     def natively(
-        self, function: Callable[..., object], points: np.ndarray, targets: np.ndarray
+        self, function: Callable[..., ArrayLike], points: np.ndarray, targets: np.ndarray
     ) -> Natively | None:
         """Return a function that evaluates another one natively; None if Python has to.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from enum import EnumType
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 import numpy as np
 
-CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic)
+CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic, EnumType)
 
 
 def fingerprint(function: Callable[..., object], *more: object) -> str:
@@ -22,8 +23,8 @@ def fingerprint(function: Callable[..., object], *more: object) -> str:
     Parameters
     ----------
     function : function
-        Its globals and closure may be numbers, strings, tuples, arrays, modules, types, built-in
-        functions, and functions of the same kind.
+        Its globals and closure may be numbers, strings, tuples, arrays, modules, types,
+        enumerations, built-in functions, and functions of the same kind.
     *more
         Values of the same kinds.
 
@@ -99,6 +100,11 @@ def _parts(value: object, seen: dict[int, int]) -> Iterator[str | bytes]:
         yield repr(value)
     elif isinstance(value, ModuleType):
         yield value.__name__
+    elif isinstance(value, EnumType):
+        members: list[str] = [*value.__members__]
+        for member in members:
+            yield member
+            yield from _parts(value[member].value, seen)
     elif isinstance(value, (type, BuiltinFunctionType)):
         yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, np.ufunc):
