@@ -123,9 +123,6 @@ def _only_in_kernels() -> NoReturn:
     raise NotImplementedError("This function can be called from compiled kernels only")
 
 
-# Arrays
-
-
 def vector(memory: Memory, address: int, size: int) -> np.ndarray:
     """Array of the kernel's numbers at an address."""
     return _only_in_kernels()
@@ -192,9 +189,6 @@ def foreign_float64(address: int) -> float:
     return _only_in_kernels()
 
 
-# Calls by address
-
-
 def call(kernel: int, table: int) -> int:
     """Call the kernel at an address on the table at another; returns its status."""
     return _only_in_kernels()
@@ -253,9 +247,6 @@ def as_integer(value: int, overflow: int) -> int:
     return _only_in_kernels()
 
 
-# Threads
-
-
 def atomic_add(address: int, value: int) -> int:
     """Add to the 64-bit integer at an address, atomically; returns the old value."""
     return _only_in_kernels()
@@ -289,9 +280,6 @@ def spin_hint() -> None:
     _only_in_kernels()
 
 
-# The floating-point unit, and how LLVM vectorises
-
-
 def fp_control() -> int:
     """Read this thread's floating-point control register, x86's MXCSR; 0 on other processors."""
     return _only_in_kernels()
@@ -321,9 +309,6 @@ def no_vectorize() -> None:
 def gather_if_fast() -> None:
     """As `no_vectorize`, unless the processor is known to gather quickly."""
     _only_in_kernels()
-
-
-# Arithmetic
 
 
 def libm_log(x: float) -> float:
