@@ -37,9 +37,11 @@ from nengo_jit.engines.cpu.kernels.dense import (
     WORDS,
 )
 from nengo_jit.engines.cpu.kernels.filters import decay_of
-from nengo_jit.engines.cpu.language.kernel import Address, Factor, Own, Row, kernel, start
+from nengo_jit.engines.cpu.language.columns import Factor, Own
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
     FLOAT64,
+    Address,
     Memory,
     helper,
     int32s,

@@ -11,18 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import element
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    Out,
-    Row,
-    RowsOf,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, int32s, int64s, vector
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, int32s, int64s, vector
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.ir.signal import Signal
 
