@@ -330,7 +330,7 @@ class CpuEngine(Engine):
                     self.settle()
                     self._has_settled.set()
         if failed is not None or is_within:
-            self._lowering.forget()  # what a step has noted that failed, or that goes on now
+            self._lowering.forget()  # the records of a step that failed or still goes on
         if failed is not None:
             self._raise_error(failed)
         return n_done

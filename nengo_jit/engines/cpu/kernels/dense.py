@@ -88,7 +88,7 @@ def multiply_columns(memory, a, b, x, y, n, m, distance):
 
 @helper(forceinline=True)
 def multiply_columns_held(memory, a, b, x, y, n, m, distance, record):
-    """As `multiply_columns`, or what there is to do instead if the product is kept."""
+    """As `multiply_columns`; if the product is kept in y, do what its record says."""
     to_do = FORGOTTEN if record == 0 else int64s(record, WORDS)[TO_DO]
     if to_do == KEEP:
         return
@@ -152,7 +152,7 @@ def dot_rows(
 
 @helper(forceinline=True)
 def dot(row, factors):
-    """The product of two vectors, which are not empty."""
+    """Return the dot product of two vectors that are not empty."""
     total = row[0] * factors[0]
     for j in range(1, row.size):
         total += row[j] * factors[j]
@@ -171,7 +171,10 @@ def dot_rows_held(
     distance: Distance,
     record: Address,
 ) -> None:
-    """As `dot_rows`, for products that are kept, by their record; see `held.py`."""
+    """As `dot_rows`; compute the products, which are kept, as their record says, see `held.py`.
+
+    Rows whose path is not finite are computed in each step: infinities do not follow a path.
+    """
     words, factors = int64s(record, WORDS), vector(memory, x, m)
     kept, sums, to_do = vector(memory, products, n), vector(memory, y, n), words[TO_DO]
     if to_do < BOTH:

@@ -1,13 +1,13 @@
-"""Products that are kept for as long as their operand is what it was in the step before.
+"""Products that are kept while the vector x is the same as in the step before.
 
-To compare the operand takes a pass over a vector, the product one over a matrix. `notice` compares,
-before the product is due, and says in the *record* of a product what there is to do.
+Comparing x takes a pass over a vector, the product a pass over a matrix. `notice` compares x before
+the product is due and writes to the product's *record* what there is to do.
 
-A lowpass filter and a constant matrix commute. For as long as the input of the filter stays what it
-is, its output x moves from step to step by ``x' = d x + v``, with the filter's factor d and a
-constant v, and so do the products: ``A x' = d A x + A v``. The operand is on its *path* then.
-Which one that is, v, is taken from two steps of x. So nothing depends on where x comes from: d is a
-guess, and x is compared with the path in each step. The filter itself is computed as ever.
+A lowpass filter and a constant matrix commute. While the input of the filter is constant, its
+output x moves along a *path*: ``x' = d x + v``, with the filter's decay d and a constant v. So does
+the product: ``A x' = d A x + A v``. `notice` takes v from two steps of x, and checks in each step
+whether x is still on the path, up to rounding. So d may be a guess, and nothing depends on where x
+comes from. The filter itself runs in each step.
 """
 
 # What kernels call has no types in Python's sense.
@@ -56,10 +56,10 @@ from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
 
-BLOCK = 128  # numbers that are compared before the first difference is looked for
-FARTHEST = 4  # operators between a filter and a product
-MOST_WRITERS = 50  # of a signal that are looked through for filters
-# Steps along a path before the product is computed again: each adds a rounding error.
+BLOCK = 128  # numbers to compare before the loop may end
+FARTHEST = 4  # operators between a filter and a product at most
+MOST_WRITERS = 50  # of a signal that are searched for filters
+# Steps along a path before the product is computed again. Each step adds a rounding error.
 STEPS_OF_DOUBLES, STEPS_OF_SINGLES = 1000, 60
 
 
@@ -84,7 +84,7 @@ def have_same_bits(memory, x, y, n):
 @helper(forceinline=True)
 def is_on_path(memory, x, last, velocity, decay):
     """Whether ``x = decay * last + velocity``, but for rounding."""
-    # 16 roundings; what is next to nothing may be anything
+    # about 16 rounding errors, and anything that is next to zero
     near, least = (1e-6, 1e-37) if is_single(memory) else (2e-15, 1e-300)
     near, least = x.dtype.type(near), x.dtype.type(least)
     for first in range(0, x.size, BLOCK):
@@ -99,9 +99,9 @@ def is_on_path(memory, x, last, velocity, decay):
 
 @kernel(cost=0.2, stage=-1)
 def notice(memory: Memory, x: Address, last: Own, record: Address, m: Factor) -> None:
-    """Say in a product's record what there is to do, now that x is known.
+    """Compare x with the x of the step before, ``last``, and write to the record what to do.
 
-    ``last`` has x as it was in the step before, and gets it as it is now.
+    Then copy x to ``last``.
     """
     use_widest_vectors()
     words = int64s(record, WORDS)
@@ -140,9 +140,9 @@ class Held:
     Attributes
     ----------
     record : Address
-        What `notice` writes and the product's kernel reads: see the words in `dense.py`.
+        The record, which `notice` writes and the product's kernel reads; see `dense.py`.
     notice : Row
-        What comes before the product.
+        Runs before the product.
     """
 
     record: Address
@@ -150,16 +150,16 @@ class Held:
 
 
 def hold(operator: DotInc, results: np.ndarray, lowering: Lowering) -> Held:
-    """Make what a product needs to be kept.
+    """Make the record of a product that is to be kept.
 
     Parameters
     ----------
     operator : DotInc
         The product.
     results : numpy.ndarray
-        Where its results are kept, which nobody else changes.
+        Memory that keeps the results; nothing else writes to it.
     lowering : Lowering
-        Where memory comes from.
+        Provides memory.
     """
     x, arena = lowering.array(operator.X).reshape(-1), lowering.arena
     words = arena.buffer(WORDS)
@@ -183,13 +183,13 @@ def _is_finite(matrix: np.ndarray) -> bool:
 
 
 def _decay_before(signal: Signal, lowering: Lowering) -> float | None:
-    """The factor of the lowpass filters that a signal comes from, if it is the same for all."""
+    """Return the decay of the lowpass filters that a signal comes from; None if it differs."""
     found = {decay_of(each, lowering) for each in _processes_before(signal, lowering.facts.uses)}
     return found.pop() if len(found) == 1 else None
 
 
 def _processes_before(signal: Signal, uses: Uses) -> set[SimProcess]:
-    """The processes that a signal is a sum of, as it is or multiplied by something."""
+    """Return the processes whose outputs a signal is a linear combination of."""
     found: set[SimProcess] = set()
     bases = {signal.base}
     for _ in range(FARTHEST):

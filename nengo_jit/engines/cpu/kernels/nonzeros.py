@@ -1,6 +1,6 @@
-"""Products of constant dense matrices that are almost all zeros: only the other elements count.
+"""Products with constant dense matrices that are almost all zeros, by their nonzero elements.
 
-Where x is not finite, a product with zero is not zero: then the whole row counts.
+If x is not finite, all elements are multiplied: zero times infinity is NaN.
 """
 
 # What kernels call has no types in Python's sense.
@@ -35,11 +35,11 @@ def dot_nonzeros(
     down: int,
     right: int,
 ) -> None:
-    """``y += A.dot(x)`` for a matrix with about m elements in a row that are not zero.
+    """``y += A.dot(x)`` for a matrix with about m nonzero elements in a row.
 
-    Their values and columns are listed row by row; ``ends``, which lie at a distance, tell where
-    each row begins and ends in the lists. The whole matrix has a width, and it is so many bytes
-    down and right in it.
+    Their values and columns are listed row by row. The list of row i begins at ``ends[i]`` and
+    ends at ``ends[i + 1]``. The matrix has ``width`` columns; its strides are ``down`` and
+    ``right`` bytes.
     """
     factors, sums, stops = vector(memory, x, width), vector(memory, y, n), int64s(ends, n + 1)
     numbers, places = vector(memory, values, stops[n]), int32s(columns, stops[n])
@@ -61,18 +61,18 @@ def dot_nonzeros(
 def multiply_nonzeros(
     signal: Signal, a: np.ndarray, x: np.ndarray, y: np.ndarray, lowering: Lowering
 ) -> Row:
-    """The row for a product, given the signal that the matrix stands in.
+    """Return the row for a product with a constant matrix.
 
     Parameters
     ----------
     signal : Signal
-        The constant.
+        The constant that the matrix is.
     a : (n, m) numpy.ndarray
         The matrix.
     x, y : numpy.ndarray
         The (m,) and (n,) vectors, without gaps.
     lowering : Lowering
-        Where memory comes from.
+        Provides memory.
     """
     rows, columns = np.nonzero(a)
     values = a[rows, columns]

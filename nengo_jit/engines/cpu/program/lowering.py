@@ -239,16 +239,15 @@ class Lowering:
                 table.continue_from(other.tables[operator])
 
     def hold(self, record: np.ndarray, *signals: Signal) -> None:
-        """Note that a kernel keeps something from step to step, which follows from some signals.
+        """Register the record of a value that a kernel keeps and that depends on some signals.
 
-        Whenever they may have changed in other ways than the operators say, the first number of
-        the record is set to zero.
+        The first number of the record is set to zero whenever user code may have changed a signal.
         """
         self.records.append(record)
         self.delayed.update(signal.base for signal in signals)
 
     def forget(self) -> None:
-        """Have everything computed again that kernels keep from step to step."""
+        """Make kernels compute again what they keep from step to step."""
         for record in self.records:
             record[0] = 0
 

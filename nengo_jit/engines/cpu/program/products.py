@@ -54,7 +54,7 @@ def strategy_of(
 
 
 def is_almost_all_zeros(matrix: np.ndarray) -> bool:
-    """Whether to multiply those elements of a matrix only that are not zero."""
+    """Whether it is faster to multiply only the nonzero elements of a matrix."""
     if matrix.size < LEAST_SEARCHED or matrix.ndim != 2:
         return False
     some = matrix.flat[np.arange(SAMPLES) * STRIDE % matrix.size]
@@ -64,7 +64,7 @@ def is_almost_all_zeros(matrix: np.ndarray) -> bool:
 
 
 def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:
-    """Whether to compare a vector of ``m`` elements pays if a product of ``n`` may be saved."""
+    """Whether to compare the m elements of x in each step, to save the product with n rows."""
     is_dense = strategy is Strategy.ROWS or strategy is Strategy.COLUMNS
     return is_dense and m >= WIDE and n >= WIDE and n * m >= LEAST_HELD
 
