@@ -212,6 +212,11 @@ class CpuEngine(Engine):
         self._tracing.reset()
 
     @property
+    def kept(self) -> dict[Operator, list[np.ndarray]]:
+        found = self._lowering.kept
+        return {operator: each.arrays for operator, each in found.items() if each.arrays}
+
+    @property
     def python_steps(self) -> dict[Operator, Step]:
         return {each.operator: each.step for each in self.callbacks if each.draw is None}
 
@@ -310,7 +315,7 @@ class CpuEngine(Engine):
             if self._unsettled_since is None:
                 self._unsettled_since = self._clock.ticks
         if not self._programs.has_begun:
-            self._lowering.forget()
+            self._lowering.forget(only_changed=self.is_asked)
         self._recorders.begin(n_steps, is_within)
         try:
             if not self._is_finished and not is_within:

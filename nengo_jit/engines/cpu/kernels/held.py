@@ -16,7 +16,6 @@ comes from. The filter itself runs in each step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from nengo_jit.engines.cpu.kernels.dense import (
     MOST_STEPS,
     ON_PATH,
     RESULTS,
+    STATE,
     STEPS,
     TO_DO,
     VELOCITY,
@@ -50,7 +50,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.program.lowering import Lowering
+from nengo_jit.engines.cpu.program.lowering import Kept, Lowering
 from nengo_jit.engines.cpu.program.uses import Uses
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc
 from nengo_jit.ir.processes import SimProcess
@@ -161,25 +161,26 @@ def hold(operator: DotInc, results: np.ndarray, lowering: Lowering) -> Held:
     lowering : Lowering
         Provides memory.
     """
-    x, arena = lowering.array(operator.X).reshape(-1), lowering.arena
-    words = arena.buffer(WORDS)
+    x, arena, dtype = lowering.array(operator.X).reshape(-1), lowering.arena, lowering.dtype
+    words, last = arena.buffer(WORDS), arena.buffer(x.size, dtype)
     words[FIRST] = start(results)
+    kept = Kept(words)
     decay, matrix = _decay_before(operator.X, lowering), lowering.array(operator.A)
-    if decay is not None and _is_finite(matrix):
-        lowering.assumptions.assume(operator.A, partial(_is_finite, matrix))
+    test = 1 + np.random.RandomState(0).uniform(size=x.size).astype(dtype)
+    with np.errstate(invalid="ignore"):
+        image = np.array(np.nan) if decay is None else matrix.dot(test)
+    if decay is not None and np.isfinite(image).all():  # and so is the matrix
+        if start(results) == lowering.address(operator.Y):  # see `dot_rows_held` for others
+            lowering.assumptions.assume(operator.A, lambda: bool(np.isfinite(matrix.sum())))
+        velocity, path = arena.buffer(x.size, dtype), arena.buffer(results.size, dtype)
         words[DECAY] = arena.parameters([decay])
-        words[VELOCITY] = start(arena.buffer(x.size, lowering.dtype))
-        words[RESULTS] = start(arena.buffer(results.size, lowering.dtype))
-        is_double = lowering.dtype == FLOAT64
-        words[MOST_STEPS] = STEPS_OF_DOUBLES if is_double else STEPS_OF_SINGLES
-    lowering.hold(words, operator.A)
-    last = start(arena.buffer(x.size, lowering.dtype))
-    row = notice.row(x=start(x), last=last, record=start(words), m=x.size)
+        words[VELOCITY], words[RESULTS] = start(velocity), start(path)
+        words[MOST_STEPS] = STEPS_OF_DOUBLES if dtype == FLOAT64 else STEPS_OF_SINGLES
+        arrays = [words[:STATE], last, velocity, path, results]
+        kept = Kept(words, arrays, lambda: np.array_equal(matrix.dot(test), image))
+    lowering.hold(operator, kept)
+    row = notice.row(x=start(x), last=start(last), record=start(words), m=x.size)
     return Held(start(words), row)
-
-
-def _is_finite(matrix: np.ndarray) -> bool:
-    return bool(np.isfinite(matrix.sum()))
 
 
 def _decay_before(signal: Signal, lowering: Lowering) -> float | None:
