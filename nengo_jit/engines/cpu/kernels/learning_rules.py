@@ -343,9 +343,12 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
 
 @lowers_with(Part.DELTA)
 def lower_weights(operator: Copy, rule: Any, lowering: Lowering) -> Lowered:
-    """Add a rule's change to weights; in the first step the delta that is there."""
+    """Add a rule's change to weights; in the first step the delta that is there.
+
+    In later steps the product with the weights may do it, see `lower_learned_product`.
+    """
     change, weights = change_by(rule, lowering), lowering.array(operator.dst)
-    return [
-        first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size),
-        change.inc_weights(weights),
-    ]
+    first = first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size)
+    if operator in lowering.fusion.fused_into:
+        return [first]
+    return [first, change.inc_weights(weights)]

@@ -66,6 +66,8 @@ class Signature:
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
+# ``fastmath`` of helpers whose sums may be added up in any order, whatever kernel calls them
+REASSOCIATE = {"contract", "nsz", "reassoc"}
 # Formulas: helpers that are compiled for the precision of their arguments, and whether a product
 # and a sum may be rounded at once in them.
 FORMULAS: dict[Callable[..., Any], bool] = {}

@@ -23,11 +23,12 @@ from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
+from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
-from nengo_jit.planner.plan import Plan
+from nengo_jit.planner.plan import Plan, ProbePlan
 
 # Rules whose change can be applied to weights at once, and which weights they lose a part of
 RULES: dict[type, str | None] = {
@@ -44,6 +45,7 @@ class Part(Enum):
     BIAS = "bias"  # what the sum that a product is added to begins with
     CURRENTS = "currents"  # the product that makes the currents of neurons
     DELTA = "delta"  # what a learning rule adds to weights; the rule still computes its factors
+    UPDATE = "update"  # the change of a matrix by its delta; the first step's is done by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Fusion:
     ----------
     fused_into : mapping of (Operator, Fused)
         Those that others carry out. Such an operator has no kernels of its own, unless it is a
-        learning rule.
+        learning rule, or adds its delta to weights.
     duplicate_of : mapping of (Operator, Operator)
         Products that copy the result of another one, which is equal.
     strategies : mapping of (Operator, Strategy)
@@ -96,7 +98,7 @@ class Fusion:
     def is_absorbed(self, operator: Any) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""
         fused = self.fused_into.get(operator)
-        return fused is not None and fused.part is not Part.DELTA
+        return fused is not None and fused.part not in (Part.DELTA, Part.UPDATE)
 
     def graph(self, graph: Graph) -> Graph:
         """The graph of dependencies of what runs.
@@ -114,6 +116,10 @@ class Fusion:
         new = {op: [runs.get(each, each) for each in after] for op, after in graph.items()}
         for operator, other in self.duplicate_of.items():
             new[other].append(operator)
+        for rule, fused in self.fused_into.items():
+            update = self.fused_into.get(fused.into)
+            if update is not None and update.part is Part.UPDATE:  # needs the factors of the rule
+                new[update.into].append(rule)
         return new
 
 
@@ -159,11 +165,21 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
             and product not in plan.invariant
         ):
             fused[product] = Fused(each, Part.CURRENTS)
+    level = {op: group.level for group in plan.groups for op in group.members}
     for rule in plan.operators:
         if type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
             if inc in native:
                 fused[rule] = Fused(inc, Part.DELTA)
+                product = _product_after(inc, rule, facts)
+                way = strategies.get(product)
+                if (
+                    way in (Strategy.ROWS, Strategy.ROWS_OF_EVENTS)
+                    and product.X not in searched
+                    and product not in plan.deferred
+                    and level[product] < level[rule]
+                ):
+                    fused[inc] = Fused(product, Part.UPDATE)
     return Fusion(
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
@@ -246,6 +262,22 @@ def _applier_of(rule: Any, facts: Facts) -> Any:
         and weights.shape == delta.shape
         else None
     )
+
+
+def _product_after(inc: Any, rule: Any, facts: Facts) -> Any:
+    """The only product with weights that a rule changes, if nothing else reads them in a step.
+
+    The rule itself reads them when somebody looks at the delta.
+    """
+    readers = [
+        each
+        for each in facts.uses.readers_of(inc.dst)
+        if each is not rule and not isinstance(each, (SimProbe, ProbePlan))
+    ]
+    if len(readers) != 1 or type(readers[0]) is not DotInc:
+        return None
+    (product,) = readers
+    return product if product.A is inc.dst and product.X.base is not inc.dst.base else None
 
 
 def _equal_products(

@@ -38,6 +38,10 @@ class Uses:
         readers = self._readers[signal.base]
         return readers[0] if len(readers) == 1 and not signal.is_view else None
 
+    def readers_of(self, signal: Signal) -> list[Any]:
+        """All operators and probes that read a signal, or another part of what it is a part of."""
+        return self._readers[signal.base]
+
     def is_only_writer(self, operator: Any, signal: Signal) -> bool:
         """Whether no other operator writes to a signal, or to a part of it."""
         return self._writers[signal.base] == [operator]
