@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nengo_jit.engines.cpu.kernels.dense import dot_of
 from nengo_jit.engines.cpu.kernels.events import add_rows_by_events
 from nengo_jit.engines.cpu.kernels.learning_rules import change_by
 from nengo_jit.engines.cpu.language.kernel import (
@@ -27,7 +28,6 @@ from nengo_jit.engines.cpu.language.kernel import (
     start,
 )
 from nengo_jit.engines.cpu.language.primitives import (
-    REASSOCIATE,
     Memory,
     helper,
     int64s,
@@ -52,15 +52,6 @@ def change_row(row, kept, gain, loss, change):
     elif change == GAIN_AND_LOSS:
         for j in range(row.size):
             row[j] += gain * kept[j] - loss * row[j]
-
-
-@helper(forceinline=True, fastmath=REASSOCIATE)
-def dot_of(row, x):
-    """``row.dot(x)``."""
-    total = row[0] * x[0]
-    for j in range(1, row.size):
-        total += row[j] * x[j]
-    return total
 
 
 @helper(forceinline=True)

@@ -1,8 +1,8 @@
 """Kernels for learning rules.
 
-All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. A kernel of each
-rule computes the two factors, of which there is one for each row of the weights; the rest is
-common to all. In rows, n is the number of columns of the weights and m that of rows, so that
+All rules change the weights by ``outer(gain, pre) - loss * weights``, where RLS has another vector
+for pre. A kernel of each rule computes the two factors, of which there is one for each row of the
+weights; the rest is common to all. In rows, n is the number of columns of the weights and m that of rows, so that
 work is divided between columns; the distances from row to row are in bytes.
 """
 
@@ -30,7 +30,7 @@ from nengo_jit.engines.cpu.language.primitives import Memory, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
@@ -98,7 +98,7 @@ def voja_factors(
 # What becomes of the factors
 
 
-@kernel(stage=1, contract=False)
+@kernel(stage=2, contract=False)
 def outer(
     memory: Memory,
     pre: In,
@@ -134,7 +134,7 @@ def outer_inc(
             row[j] += height * activities[j]
 
 
-@kernel(stage=1, contract=False)
+@kernel(stage=2, contract=False)
 def outer_with_loss(
     memory: Memory,
     pre: In,
@@ -240,13 +240,18 @@ class Change:
 
 def change_by(rule: Any, lowering: Lowering) -> Change:
     """How a rule changes weights; always in the same memory."""
-    pre = lowering.array(rule.pre_decoded if type(rule) is SimVoja else rule.pre_filtered)
     delta, lost = lowering.array(rule.delta), RULES[type(rule)]
-    names = {"gain": len(delta), "loss": len(delta), "kept": pre.size}
+    names = {"gain": len(delta), "loss": len(delta), "kept": delta.shape[1]}
     if lost is None:
         del names["loss"]
-    own: Any = {name: start(lowering.arena.numbers_of(rule, name, n)) for name, n in names.items()}
+    buffers = {name: lowering.arena.numbers_of(rule, name, n) for name, n in names.items()}
+    lowering.at_reset[rule] = lambda _: [each.fill(0) for each in buffers.values()]
     weights = None if lost is None else getattr(rule, lost)
+    if type(rule) is SimRLS:  # whose product with the activities is nobody else's
+        pre = buffers["kept"]
+    else:
+        pre = lowering.array(rule.pre_decoded if type(rule) is SimVoja else rule.pre_filtered)
+    own: Any = {name: start(each) for name, each in buffers.items()}
     return Change(pre, delta, weights=weights, **{"loss": None, **own})
 
 
@@ -330,15 +335,21 @@ def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
     written and read again. It is set when somebody looks.
     """
     change = change_by(operator, lowering)
-    factors = FACTORS[type(operator)](operator, change, lowering)
+    rows = [FACTORS[type(operator)](operator, change, lowering)]
+    if operator in lowering.fusion.fused_into:
+        rows.append(copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size))
+    return [*rows, lower_delta(operator, change, lowering)]
+
+
+def lower_delta(operator: Any, change: Change, lowering: Lowering) -> Row:
+    """Set delta, in each step or when somebody looks."""
     if operator not in lowering.fusion.fused_into:
-        return [factors, change.set_delta(lowering, start(change.pre))]
+        return change.set_delta(lowering, start(change.pre))
     lowering.delayed.add(operator.delta.base)
     if change.weights is not None:  # which delta is made of, when somebody looks
         lowering.delayed.add(change.weights.base)
-    keep = copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size)
     set_delta = change.set_delta(lowering, change.kept)
-    return [factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
+    return set_delta.by(set_delta.kernel.but(when="after"))
 
 
 @lowers_with(Part.DELTA)

@@ -20,7 +20,7 @@ from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
 from nengo_jit.ir.probe import SimProbe
@@ -33,6 +33,7 @@ from nengo_jit.planner.plan import Plan, ProbePlan
 # Rules whose change can be applied to weights at once, and which weights they lose a part of
 RULES: dict[type, str | None] = {
     SimPES: None,
+    SimRLS: None,
     SimBCM: None,
     SimOja: "weights",
     SimVoja: "scaled_encoders",
