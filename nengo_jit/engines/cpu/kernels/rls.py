@@ -2,16 +2,15 @@
 
 A step multiplies the inverse correlation P by the activities, ``q = P.dot(pre)``, and then makes a
 rank-one update, ``P -= k * outer(q, q)``. To read P once in a step, the update waits for the next
-product: `rls_pass` does both in one pass. `rls_flush` makes an update that waits, before anybody
-looks at P.
+product: `rls_pass` does both in one pass. Before anybody looks at P, another pass makes the update
+that waits.
 
-If P is symmetric to the bit, its upper triangle alone is updated and read. The flush copies it to
-the lower one. Otherwise, as when a user has changed P, all of it is.
+If P is symmetric to the bit, its upper triangle alone is updated and read, and copied to the lower
+one before anybody looks. Otherwise, as when a user has changed P, all of it is.
 
 P is divided into bands of rows, each of which adds up a product of its own. Their number follows
-from the size of P alone, so that results do not depend on the number of threads. A band takes
-rows from the top and from the bottom of P in turn, so that all bands are the same work in either
-form.
+from the size of P alone, so that results do not depend on the number of threads. Bands have rows
+from the top and from the bottom of P, so that all are the same work in either form.
 """
 
 # What kernels call has no types in Python's sense.
@@ -28,11 +27,15 @@ from nengo_jit.engines.cpu.kernels.dense import dot_of
 from nengo_jit.engines.cpu.kernels.learning_rules import change_by, lower_delta
 from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, Own, kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
-    REASSOCIATE,
     Memory,
+    add_product,
+    add_products,
     helper,
     int64s,
-    use_widest_vectors,
+    load_lanes,
+    n_lanes,
+    store_lanes,
+    sum_lanes,
     vector,
 )
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
@@ -80,45 +83,27 @@ def rls_begin(
 
 
 @helper(forceinline=True)
-def row_at(place, n):
-    """Which of n rows is at a place: the first, the last, the second, the last but one, ..."""
-    return place // 2 if place % 2 == 0 else n - 1 - place // 2
-
-
-@helper(forceinline=True, fastmath=REASSOCIATE)
-def added(total, x, y):
-    """``total + x * y``, a term of a sum that may be added up in any order."""
-    return total + x * y
+def update_corner(row, i, heights, product, pre, sums):
+    """Do what `rls_pass` does with a row of a square on the diagonal, of which i come before."""
+    for j in range(i, row.size):
+        value = row[j] - heights[i] * product[j]
+        row[j] = value
+        sums[i] += value * pre[j]
+        if j > i:
+            sums[j] += value * pre[i]
 
 
 @helper(forceinline=True)
-def pass_upper(row, product, height, pre, sums):
-    """Update a row from the diagonal on, and multiply it and the column that equals it."""
-    value = row[0] - height * product[0]
-    row[0] = value
-    total, own = value * pre[0], pre[0]
-    for j in range(1, row.size):
-        value = row[j] - height * product[j]
-        row[j] = value
-        total = added(total, value, pre[j])
-        sums[j] = added(sums[j], value, own)
-    sums[0] += total
+def mirror_rows(memory, inverse, top, height, n):
+    """Copy some rows of the upper triangle to the columns of the lower one."""
+    itemsize = vector(memory, inverse, 0).itemsize
+    for j in range(top, n):
+        target = vector(memory, inverse + (j * n + top) * itemsize, height)
+        for i in range(min(height, j - top)):
+            target[i] = vector(memory, inverse + ((top + i) * n + j) * itemsize, 1)[0]
 
 
-@helper(forceinline=True)
-def pass_whole(row, product, height, pre):
-    """Update a whole row and multiply it."""
-    value = row[0] - height * product[0]
-    row[0] = value
-    total = value * pre[0]
-    for j in range(1, row.size):
-        value = row[j] - height * product[j]
-        row[j] = value
-        total = added(total, value, pre[j])
-    return total
-
-
-@kernel(contract=False, cost=0.15)
+@kernel(contract=False, cost=0.4)
 def rls_pass(
     memory: Memory,
     inverse: Address,
@@ -129,28 +114,72 @@ def rls_pass(
     sums: Own,
     n: Count,
     first: int,
-    rows: Factor,
+    blocks: Factor,
+    is_last: int,
 ) -> None:
     """Update some rows of P, ``P -= outer(heights, product)``, and ``sums = P.dot(pre)`` for them.
 
-    The band begins at the place ``first``, see `row_at`.
+    Four rows at a time are read: a block. The blocks are taken from the top and from the bottom of
+    P in turn, from the place ``first`` on. In a pass that is the last one before somebody looks,
+    the lower triangle is set, and no update waits any longer.
     """
-    use_widest_vectors()
     totals, factors = vector(memory, sums, n), vector(memory, heights, n)
+    activities, products = vector(memory, pre, n), vector(memory, product, n)
     itemsize, is_half = totals.itemsize, int64s(symmetric, 1)[0] != 0
     for i in range(n):
         totals[i] = 0
-    for k in range(rows):
-        i = row_at(first + k, n)
-        left = i if is_half else 0
-        row = vector(memory, inverse + (i * n + left) * itemsize, n - left)
-        products = vector(memory, product + left * itemsize, n - left)
-        activities = vector(memory, pre + left * itemsize, n - left)
+    for place in range(first, first + blocks):
+        block = place // 2 if place % 2 == 0 else (n + 3) // 4 - 1 - place // 2
+        i0, left = 4 * block, 0
+        height = min(4, n - i0)
         if is_half:
-            others = vector(memory, sums + left * itemsize, n - left)
-            pass_upper(row, products, factors[i], activities, others)
-        else:
-            totals[i] = pass_whole(row, products, factors[i], activities)
+            left = i0 + height
+            for i in range(height):
+                row = vector(memory, inverse + ((i0 + i) * n + i0) * itemsize, height)
+                update_corner(
+                    row,
+                    i,
+                    vector(memory, heights + i0 * itemsize, height),
+                    vector(memory, product + i0 * itemsize, height),
+                    vector(memory, pre + i0 * itemsize, height),
+                    vector(memory, sums + i0 * itemsize, height),
+                )
+        # What would be beyond the last row is the last one again.
+        i1, i2, i3 = min(i0 + 1, n - 1), min(i0 + 2, n - 1), min(i0 + 3, n - 1)
+        row0, row1 = inverse + i0 * n * itemsize, inverse + i1 * n * itemsize
+        row2, row3 = inverse + i2 * n * itemsize, inverse + i3 * n * itemsize
+        h0, h1, h2, h3 = -factors[i0], -factors[i1], -factors[i2], -factors[i3]
+        r0, r1, r2, r3 = activities[i0], activities[i1], activities[i2], activities[i3]
+        zeros = load_lanes(memory, pre, 0)
+        total0, total1, total2, total3 = zeros, zeros, zeros, zeros
+        for j in range(left, n, n_lanes(memory)):
+            at, rest = j * itemsize, n - j
+            q, r = load_lanes(memory, product + at, rest), load_lanes(memory, pre + at, rest)
+            p0 = add_product(load_lanes(memory, row0 + at, rest), h0, q)
+            p1 = add_product(load_lanes(memory, row1 + at, rest), h1, q)
+            p2 = add_product(load_lanes(memory, row2 + at, rest), h2, q)
+            p3 = add_product(load_lanes(memory, row3 + at, rest), h3, q)
+            store_lanes(row0 + at, rest, p0)
+            store_lanes(row1 + at, rest, p1)
+            store_lanes(row2 + at, rest, p2)
+            store_lanes(row3 + at, rest, p3)
+            if rest < n_lanes(memory):  # zeros beyond the end, where an infinite height gives NaN
+                p0, p1 = load_lanes(memory, row0 + at, rest), load_lanes(memory, row1 + at, rest)
+                p2, p3 = load_lanes(memory, row2 + at, rest), load_lanes(memory, row3 + at, rest)
+            total0, total1 = add_products(total0, p0, r), add_products(total1, p1, r)
+            total2, total3 = add_products(total2, p2, r), add_products(total3, p3, r)
+            if is_half:
+                added = add_product(load_lanes(memory, sums + at, rest), r0, p0)
+                added = add_product(add_product(added, r1, p1), r2, p2)
+                store_lanes(sums + at, rest, add_product(added, r3, p3))
+        at0, at1, at2, at3 = totals[i0], totals[i1], totals[i2], totals[i3]
+        totals[i0], totals[i1] = at0 + sum_lanes(total0), at1 + sum_lanes(total1)
+        totals[i2], totals[i3] = at2 + sum_lanes(total2), at3 + sum_lanes(total3)
+        if is_last:
+            if is_half:
+                mirror_rows(memory, inverse, i0, height, n)
+            for i in range(i0, i0 + height):
+                factors[i] = 0
 
 
 @kernel(contract=False, stage=1)
@@ -186,32 +215,6 @@ def rls_factors(
         gains[i] = -k * errors[i]
 
 
-@kernel(contract=False, stage=2, when="after", cost=0.5)
-def rls_flush(
-    memory: Memory,
-    inverse: Address,
-    symmetric: Address,
-    product: Address,
-    heights: Address,
-    sums: Own,
-    n: Count,
-    first: int,
-    rows: Factor,
-) -> None:
-    """Make the update of P that waits, if any does, and set its lower triangle; see `rls_pass`."""
-    products, factors = vector(memory, product, n), vector(memory, heights, n)
-    itemsize, is_half = products.itemsize, int64s(symmetric, 1)[0] != 0
-    for k in range(rows):
-        i = row_at(first + k, n)
-        row, height = vector(memory, inverse + i * n * itemsize, n), factors[i]
-        for j in range(i if is_half else 0, n):
-            row[j] -= height * products[j]
-        if is_half:
-            for j in range(i + 1, n):
-                vector(memory, inverse + (j * n + i) * itemsize, 1)[0] = row[j]
-        factors[i] = 0
-
-
 def n_bands_of(n: int) -> int:
     """How many bands a matrix of n rows has: a power of two."""
     return min(MOST_BANDS, 1 << max(0, (n // LEAST).bit_length() - 1))
@@ -236,9 +239,16 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
         "heights": start(own),
         "n": n,
     }
-    cuts = [band * n // n_bands for band in range(n_bands + 1)]
+    blocks = -(-n // 4)
+    cuts = [band * blocks // n_bands for band in range(n_bands + 1)]
     bands = [
-        {"sums": offset(sums, band * distance), "first": first, "rows": last - first, **shared}
+        {
+            "pre": start(pre),
+            "sums": offset(sums, band * distance),
+            "first": first,
+            "blocks": last - first,
+            **shared,
+        }
         for band, (first, last) in enumerate(pairwise(cuts))
     ]
     factors = rls_factors.row(
@@ -253,16 +263,16 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
         n=n,
         m=error.size,
     )
-    begin, flush = rls_begin, rls_flush
+    begin, flush = rls_begin, rls_pass.but(stage=2, when="after")
     if _may_wait(operator, lowering):
         lowering.delayed.add(operator.inv_gamma.base)
     else:
         begin, flush = begin.but(when="always"), flush.but(when="always")
     return [
         begin.row(m=n, **shared),
-        *(rls_pass.row(pre=start(pre), **band) for band in bands),
+        *(rls_pass.row(is_last=0, **band) for band in bands),
         factors,
-        *(flush.row(**band) for band in bands),
+        *(flush.row(is_last=1, **band) for band in bands),
         lower_delta(operator, change, lowering),
     ]
 

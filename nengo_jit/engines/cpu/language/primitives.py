@@ -366,6 +366,16 @@ def add_product(lanes: Any, factor: Any, others: Any) -> Any:
     return _only_in_kernels()
 
 
+def add_products(lanes: Any, others: Any, more: Any) -> Any:
+    """``lanes + others * more``, number by number, rounded as in `add_product`; for use in kernels."""
+    return _only_in_kernels()
+
+
+def sum_lanes(lanes: Any) -> Any:
+    """The sum of all numbers of a register, in an order of its own; for use in kernels."""
+    return _only_in_kernels()
+
+
 def tuple_of(array: Any, size: Any) -> Any:
     """The elements of an array as a tuple of a size that the compiler knows; for use in kernels."""
     return _only_in_kernels()
