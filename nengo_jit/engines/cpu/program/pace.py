@@ -5,6 +5,10 @@ core for many milliseconds, in every step. So threads are used for as long as th
 which the leader waits for too long ends their use, and so does a slice of time in which steps
 take longer than on one thread. They are tried again later, and later still each time that they
 fail. Results do not depend on it.
+
+The first steps take longer than later ones, since nothing is in a cache yet. So a trial of threads
+is short, and one that succeeds is followed by another measurement on one thread. Measurements
+become rarer while they agree.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ from time import perf_counter
 
 BRIEF = 5e-4  # seconds of a run up to which it keeps the GIL
 LONG_ENOUGH = 2e-5  # seconds of a step on one thread from which on threads may pay
-GAIN = 0.97  # how long a step on threads may take, as a share of one on one thread
+GAIN = 0.95  # how long a step on threads may take, as a share of one on one thread
 SLICE = 0.01  # seconds after which is decided anew
-SAMPLE = 0.002  # seconds on one thread that tell how long a step takes there
-REFRESH = 1.0  # seconds after which that is measured again
+SAMPLE = 0.002  # seconds that tell how long a step takes on one thread, or on threads in a trial
+FIRST_REFRESH, REFRESH = 0.01, 1.0  # seconds after which one thread is measured again
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0  # seconds before threads are tried again
 PATIENCE = 2e-4  # seconds that the leader may wait for the others in any step
 NEWEST = 0.3  # weight of the newest measurement, if it is worse than those before
@@ -58,7 +62,8 @@ class Pace:
         self._is_measured = False
         self._measure_at = -inf
         self._share_at = -inf
-        self._pause = FIRST_PAUSE
+        self._pause, self._refresh = FIRST_PAUSE, FIRST_REFRESH
+        self._do_pay = False  # whether threads were quicker when they were used last
         self._kind = False  # whether the latest steps were done on several threads
         self._n_steps, self._seconds = 0, 0.0  # of what has not been judged yet
 
@@ -89,7 +94,11 @@ class Pace:
             return Slice(self._steps_in(min(SLICE, self._share_at - now), n_steps), False)
         if now >= self._measure_at:
             return Slice(self._steps_in(SAMPLE, n_steps), False)
-        return Slice(self._steps_in(SLICE, n_steps), True)
+        return Slice(self._steps_in(self._enough(True), n_steps), True)
+
+    def _enough(self, is_shared: bool) -> float:
+        """Seconds of steps after which is decided anew."""
+        return SLICE if is_shared and self._do_pay else SAMPLE
 
     def _steps_in(self, seconds: float, most: int) -> int:
         return min(most, max(1, round(seconds / self._alone)))
@@ -114,7 +123,7 @@ class Pace:
         self._seconds += seconds
         if did.is_shared and n_done < did.n_steps:
             self.give_up()
-        elif self._seconds >= 0.5 * (SLICE if did.is_shared else SAMPLE):
+        elif self._seconds >= 0.5 * self._enough(did.is_shared):
             self._judge(did.is_shared, self._seconds / self._n_steps)
 
     def _judge(self, is_shared: bool, step: float) -> None:
@@ -124,13 +133,16 @@ class Pace:
             is_better = step < self._alone or not self._is_measured
             self._alone += (1.0 if is_better else NEWEST) * (step - self._alone)
             self._is_measured = True
-            self._measure_at = self.clock() + REFRESH
+            if self._do_pay:
+                self._refresh = min(2 * self._refresh, REFRESH)
+            self._measure_at = self.clock() + self._refresh
         elif step > GAIN * self._alone:
             self.give_up()
         else:
-            self._pause = FIRST_PAUSE
+            self._pause, self._do_pay = FIRST_PAUSE, True
 
     def give_up(self) -> None:
         """Use one thread for a while: threads do not pay, or cannot be had."""
         self._share_at = self.clock() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._refresh, self._do_pay = FIRST_REFRESH, False
