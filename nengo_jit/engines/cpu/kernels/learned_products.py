@@ -151,15 +151,13 @@ def lower_learned_product(operator: DotInc, inc: Copy, lowering: Lowering) -> Lo
             "distance": a.strides[0],
         }
 
-    if lowering.fusion.strategies[operator] is Strategy.ROWS:
-        kernel, parts = dot_learned_rows, [common(0, x.size)]
-    else:
-        kernel, parts = dot_learned_rows_events, []
-        for first, m, listed in lowering.populations.lists_of(operator.X):
-            parts.append({**common(first, m), "events": listed})
     kind = GAIN if change.loss is None else GAIN_AND_LOSS
-    return [
-        kernel.but(when=when).row(**part, change=how)
-        for when, how in (("first", FIXED), ("later", kind))
-        for part in parts
-    ]
+    rows = []
+    for when, how in (("first", FIXED), ("later", kind)):
+        if lowering.fusion.strategies[operator] is Strategy.ROWS:
+            rows.append(dot_learned_rows.but(when=when).row(**common(0, x.size), change=how))
+            continue
+        for first, m, listed in lowering.populations.lists_of(operator.X):
+            row = dot_learned_rows_events.row(**common(first, m), change=how, events=listed)
+            rows.append(row.by(row.kernel.but(when=when)))
+    return rows

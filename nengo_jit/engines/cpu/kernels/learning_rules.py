@@ -2,8 +2,8 @@
 
 All rules change the weights by ``outer(gain, pre) - loss * weights``, where RLS has another vector
 for pre. A kernel of each rule computes the two factors, of which there is one for each row of the
-weights; the rest is common to all. In rows, n is the number of columns of the weights and m that of rows, so that
-work is divided between columns; the distances from row to row are in bytes.
+weights; the rest is common to all. In rows, n is the number of columns of the weights and m that
+of rows, so that work is divided between columns; the distances from row to row are in bytes.
 """
 
 from __future__ import annotations
@@ -245,7 +245,12 @@ def change_by(rule: Any, lowering: Lowering) -> Change:
     if lost is None:
         del names["loss"]
     buffers = {name: lowering.arena.numbers_of(rule, name, n) for name, n in names.items()}
-    lowering.at_reset[rule] = lambda _: [each.fill(0) for each in buffers.values()]
+
+    def forget(_: Any) -> None:
+        for each in buffers.values():
+            each.fill(0)
+
+    lowering.at_reset[rule] = forget
     weights = None if lost is None else getattr(rule, lost)
     if type(rule) is SimRLS:  # whose product with the activities is nobody else's
         pre = buffers["kept"]

@@ -124,7 +124,7 @@ def rls_pass(
     the lower triangle is set, and no update waits any longer.
     """
     totals, factors = vector(memory, sums, n), vector(memory, heights, n)
-    activities, products = vector(memory, pre, n), vector(memory, product, n)
+    activities = vector(memory, pre, n)
     itemsize, is_half = totals.itemsize, int64s(symmetric, 1)[0] != 0
     for i in range(n):
         totals[i] = 0
@@ -226,17 +226,17 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
 
     Where others may read P in a step, it is updated at the end of each.
     """
-    change, numbers_of = change_by(operator, lowering), lowering.arena.numbers_of
+    change = change_by(operator, lowering)
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
     n, itemsize = pre.size, pre.itemsize
-    own = numbers_of(operator, "heights", n)
+    heights = start(lowering.arena.buffer(n, lowering.dtype))
     n_bands, distance = n_bands_of(n), align(n * itemsize, ALIGNMENT)
     sums = start(lowering.arena.buffer(n_bands * distance, np.uint8))
     shared: dict[str, Any] = {
         "inverse": start(lowering.array(operator.inv_gamma)),
         "symmetric": start(lowering.arena.buffer(1)),
         "product": change.kept,
-        "heights": start(own),
+        "heights": heights,
         "n": n,
     }
     blocks = -(-n // 4)
@@ -258,7 +258,7 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
         pre=start(pre),
         error=start(error),
         product=change.kept,
-        heights=start(own),
+        heights=heights,
         gain=change.gain,
         n=n,
         m=error.size,

@@ -367,7 +367,7 @@ def add_product(lanes: Any, factor: Any, others: Any) -> Any:
 
 
 def add_products(lanes: Any, others: Any, more: Any) -> Any:
-    """``lanes + others * more``, number by number, rounded as in `add_product`; for use in kernels."""
+    """``lanes + others * more``, number by number, rounded as in `add_product`; for kernels."""
     return _only_in_kernels()
 
 
