@@ -15,19 +15,10 @@ from typing import Any
 from nengo_jit.engines.cpu.kernels.dense import dot_of
 from nengo_jit.engines.cpu.kernels.events import add_rows_by_events
 from nengo_jit.engines.cpu.kernels.learning_rules import change_by
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
-    offset,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     helper,
     int64s,
@@ -155,9 +146,9 @@ def lower_learned_product(operator: DotInc, inc: Copy, lowering: Lowering) -> Lo
     rows = []
     for when, how in (("first", FIXED), ("later", kind)):
         if lowering.fusion.strategies[operator] is Strategy.ROWS:
-            rows.append(dot_learned_rows.but(when=when).row(**common(0, x.size), change=how))
+            rows.append(dot_learned_rows.variant(when=when).row(**common(0, x.size), change=how))
             continue
         for first, m, listed in lowering.populations.lists_of(operator.X):
             row = dot_learned_rows_events.row(**common(first, m), change=how, events=listed)
-            rows.append(row.by(row.kernel.but(when=when)))
+            rows.append(row.for_kernel(row.kernel.variant(when=when)))
     return rows

@@ -1,11 +1,11 @@
 """Kernels for neurons: each runs a formula over all neurons of its type.
 
 A row has the addresses of the currents, the output, the states and the parameters (dt first),
-and the number of neurons. The loop is made for each formula, since what is in it is the formula's
-own step, and since the states are as many as the formula has.
+and the number of neurons. The source of the loop is generated for each formula, because formulas
+differ in the number of their states.
 """
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -18,28 +18,20 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.kernels.dot import factors_of
+from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Kernel,
-    Out,
-    Own,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import (
-    Loan,
+    BorrowedGenerator,
     Stream,
     fill_uniform,
     is_legacy,
     next_poisson,
 )
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     float64s,
@@ -58,11 +50,11 @@ from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import counts
 
-# nanoseconds for a neuron, and for each elementary function of its formula
+# nanoseconds per neuron, and per elementary function of its formula
 NEURON_COST, FUNCTION_COST = 0.3, 2.0
 ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
 
-# A formula has any number of states, and may have a random number: see `kernel_of`.
+# A formula has any number of states and at most one random number, see `kernel_of`.
 LOOP = """
 def run_neurons(memory, current, output, parameters, n, {columns}):
     use_widest_vectors()
@@ -77,31 +69,31 @@ WRITTEN_WITH = (float64s, tuple_of, use_widest_vectors, vector)
 
 @helper(forceinline=True)
 def draw_uniform(generator, drawn, currents, p):
-    """What `nengo_jit.neurons.base.uniform` draws."""
+    """Draw what `nengo_jit.neurons.base.uniform` draws."""
     fill_uniform(generator, drawn)
 
 
 @helper(forceinline=True)
 def draw_counts(generator, drawn, currents, p):
-    """What `nengo_jit.neurons.poisson_spiking.counts` draws; its parameters come after dt."""
+    """Draw what `nengo_jit.neurons.poisson_spiking.counts` draws; p is dt and its parameters."""
     for i in range(drawn.size):
         rate = abs(currents[i]) if p[1] > 0 else currents[i]
         drawn[i] = next_poisson(generator, np.float64(rate * p[0]))
 
 
-# How kernels draw what a formula's ``random`` draws, and how long a number takes (nanoseconds)
+# For a formula's ``random``: what draws the same in kernels, and the time per number (nanoseconds)
 DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 15.0)}
 
 
 @cache
 def kernel_of(formula: Formula) -> Kernel[...] | None:
-    """The kernel that runs a formula; None if kernels cannot draw its random numbers.
+    """Return the kernel that runs a formula; None if kernels cannot draw its random numbers.
 
-    It has a column for each state, which are called state_0, state_1 and so on. Random numbers
-    are drawn for one neuron after the other, so that a row of them cannot be divided.
+    It has a column for each state: state_0, state_1 and so on. Random numbers are drawn for one
+    neuron after another, so a row with them cannot be divided.
     """
     names = [f"state_{k}" for k in range(len(formula.states))]
-    types: dict[str, Any] = {"memory": Memory, "parameters": Address, "return": None}
+    types: dict[str, object] = {"memory": Memory, "parameters": Address, "return": None}
     before = [f"{name}_of = vector(memory, {name}, n)" for name in names]
     given = [f"{name}_of[i]," for name in names]
     draw, cost = None, 0.0
@@ -131,7 +123,7 @@ def kernel_of(formula: Formula) -> Kernel[...] | None:
 
 
 def _cost(step: Any) -> float:
-    """About how long a step takes for a neuron (nanoseconds)."""
+    """Return about how long a step of one neuron takes (nanoseconds)."""
     called = [each for each in referred(step).values() if isinstance(each, FunctionType)]
     elementary = sum(each in ELEMENTARY for each in called)
     others = [each for each in called if each.__module__ != vocabulary.__name__]
@@ -139,18 +131,18 @@ def _cost(step: Any) -> float:
 
 
 def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
-    """Address of the generator that a model's neurons keep, for as long as a run lasts.
+    """Return the address of the neurons' generator, which kernels borrow for each run.
 
-    The generator belongs to the model: another engine may go on from where this one ends, and a
-    reset does not rewind it.
+    The generator belongs to the model: another engine may continue from where this one ends, and
+    a reset does not rewind it.
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
-    lowering.loans.append(Loan(operator.state_extra["rng"], stream))
+    lowering.borrowed.append(BorrowedGenerator(operator.state_extra["rng"], stream))
     return stream.address
 
 
 def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
-    """Whether there may be negative rates, for which NumPy refuses to draw Poisson numbers."""
+    """Return whether rates may be negative, for which NumPy refuses to draw Poisson numbers."""
     if operator.neurons.negative:
         return False  # there are negative spikes
     writers = facts.uses.writers_of(operator.J)
@@ -162,13 +154,13 @@ def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
 
 
 def _has_kernel(operator: SimNeurons) -> bool:
-    """Whether there is a kernel for neurons, whatever else may keep them in Python."""
+    """Return whether there is a kernel for neurons; they may still run in Python."""
     formula = formula_of(operator.neurons)
     return formula is not None and formula.random in (None, *DRAWS)
 
 
 def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
-    """Whether neurons keep what their formula keeps, and can be given random numbers."""
+    """Return whether neurons have the states of their formula, and a generator if it needs one."""
     formula = formula_of(operator.neurons)
     if formula is None or set(operator.state) != set(formula.states):
         return False
@@ -181,11 +173,11 @@ def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
 
 @lowers(SimNeurons, _has_kernel, _fits_kernel)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
-    """Run the type's formula; list spikes if products wait for them."""
+    """Run the formula of the type; list spikes if products need them."""
     formula = formula_of(operator.neurons)
     assert formula is not None
     n = operator.output.size
-    parameters: Any = formula.parameters(operator.neurons, lowering.dt)
+    parameters = formula.parameters(operator.neurons, lowering.dt)
     address = lowering.arena.parameters([lowering.dt, *parameters])
     current, output = lowering.address(operator.J), lowering.address(operator.output)
     states = [lowering.address(operator.state[name]) for name in formula.states]
@@ -205,7 +197,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     else:
         used = kernel_of(formula)
         assert used is not None
-        drawing: dict[str, Any] = {}
+        drawing: dict[str, Address] = {}
         if formula.random is not None:
             numbers = start(lowering.arena.buffer(n, np.float64))
             drawing = {"generator": _generator(operator, lowering), "numbers": numbers}
@@ -225,10 +217,10 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     return lowered
 
 
-def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
-    """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
+def _currents(operator: SimNeurons, lowering: Lowering) -> Operands:
+    """Return the operands of the product that is fused into neurons; if none is, m is zero."""
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        return factors_of(product, lowering)
+        return operands_of(product, lowering)
     J = lowering.address(operator.J)
     return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}

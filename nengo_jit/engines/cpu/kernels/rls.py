@@ -25,8 +25,10 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import dot_of
 from nengo_jit.engines.cpu.kernels.learning_rules import change_by, lower_delta
-from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, Own, kernel, offset, start
+from nengo_jit.engines.cpu.language.columns import Count, Factor, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     add_products,
@@ -263,11 +265,11 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
         n=n,
         m=error.size,
     )
-    begin, flush = rls_begin, rls_pass.but(stage=2, when="after")
+    begin, flush = rls_begin, rls_pass.variant(stage=2, when="after")
     if _may_wait(operator, lowering):
         lowering.delayed.add(operator.inv_gamma.base)
     else:
-        begin, flush = begin.but(when="always"), flush.but(when="always")
+        begin, flush = begin.variant(when="always"), flush.variant(when="always")
     return [
         begin.row(m=n, **shared),
         *(rls_pass.row(is_last=0, **band) for band in bands),

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import nengo.utils.numpy as npext
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dot import lower_dot_inc
 from nengo_jit.engines.cpu.kernels.operator import places
-from nengo_jit.engines.cpu.language.kernel import (
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.language.primitives import (
     Address,
-    Count,
-    Distance,
-    Factor,
-    Out,
-    RowsOf,
-    kernel,
-    start,
+    Memory,
+    int64s,
+    vector,
+    vector_from,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, int64s, vector, vector_from
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import SparseDotInc
 
-# Arrays of which SciPy's matrices consist, by format
+if TYPE_CHECKING:
+    from scipy.sparse import spmatrix
+
+# The arrays of a SciPy matrix, by format
 PARTS = {
     "csr": ("data", "indices", "indptr"),
     "csc": ("data", "indices", "indptr"),
@@ -45,9 +46,10 @@ def sparse_dot_rows(
     m: Factor,
     distance: Distance,
 ) -> None:
-    """``y += A.dot(x)`` for a sparse matrix that is stored row by row.
+    """``y += A.dot(x)`` for a sparse matrix that is stored row by row (CSR).
 
-    The ends of rows lie at a distance, the columns are places in x. There are m data in a row.
+    Row i has the data from ``ends[i]`` to ``ends[i + 1]``, m on average. The columns are offsets
+    from ``x``, in elements. ``distance`` is the itemsize of ``ends``.
     """
     stops, sums = int64s(ends, n + 1), vector(memory, y, n)
     numbers, sources = vector(memory, data, stops[n]), int64s(columns, stops[n])
@@ -69,9 +71,10 @@ def sparse_dot_triplets(
     y: Address,
     size: int,
 ) -> None:
-    """``y += A.dot(x)`` for a sparse matrix that is stored in any order.
+    """``y += A.dot(x)`` for a sparse matrix of triplets in any order.
 
-    The targets are the places of the data's rows in y, and the sources those of columns in x.
+    The targets are the offsets of the rows from ``y``, the sources those of the columns from
+    ``x``, in elements.
     """
     numbers, places_in_y = vector(memory, data, size), int64s(targets, size)
     places_in_x = int64s(sources, size)
@@ -82,8 +85,8 @@ def sparse_dot_triplets(
 
 @lowers(SparseDotInc)
 def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered | None:
-    """Multiply by the data where they are, since they may be changed; copy the indices."""
-    matrix: Any = lowering.array(operator.A)
+    """Multiply by the matrix's own data, which may be changed; copy its indices."""
+    matrix: spmatrix = lowering.array(operator.A)
     x, y = lowering.array(operator.X), lowering.array(operator.Y)
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return lower_dot_inc(operator, lowering)
@@ -104,7 +107,7 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
             distance=8,
         )
         return [row]
-    triplets = matrix.tocoo()  # in the same order
+    triplets = matrix.tocoo()  # in the order of its data
     row = sparse_dot_triplets.row(
         data=start(matrix.data),
         targets=lowering.arena.constant(y_places[triplets.row], np.int64),
@@ -116,10 +119,11 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     return [row]
 
 
-def _keep(matrix: Any, operator: SparseDotInc, lowering: Lowering) -> bool:
-    """Whether the memory of a matrix stays where it is, for as long as it uses the same arrays.
+def _keep(matrix: spmatrix, operator: SparseDotInc, lowering: Lowering) -> bool:
+    """Keep the memory of a matrix in place; return False if that is impossible.
 
-    SciPy lets anybody replace them, and anybody who has been handed the matrix change its indices.
+    User code that has the matrix may still replace its arrays or change its indices, so it is
+    assumed, and checked, that it does not.
     """
     data, *indices = arrays = [getattr(matrix, name) for name in PARTS[matrix.format]]
     held = hold(data)
