@@ -14,6 +14,7 @@ from nengo.params import FrozenObject
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.process_state import is_sim_process, keeps_to_its_state
+from nengo_jit.neurons import formula_of
 
 IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), type(...), slice, range)
 FROZEN = vars(FrozenObject()).keys()  # attributes of all such objects
@@ -29,10 +30,14 @@ def hides_state(operator: Operator) -> bool:
     if is_sim_process(operator):
         return not keeps_to_its_state(operator.process)
     if isinstance(operator, SimNeurons):  # parameters of neuron types cannot be changed
-        attributes = vars(operator.neurons)
-        return any(may_change(attributes[name]) for name in attributes.keys() - FROZEN)
+        attributes, formula = vars(operator.neurons), formula_of(operator.neurons)
+        used = [attributes[name] for name in attributes.keys() - FROZEN]
+        used += [formula.random] if formula is not None else []
+        return any(map(may_change, used))
     if isinstance(operator, SimPyFunc):
         return may_change(operator.fn)
+    if type(operator).make_step is Operator.make_step:  # which is made of a pure function
+        return False
     return not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))
 
 

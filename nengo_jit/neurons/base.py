@@ -11,7 +11,7 @@ from nengo.neurons import NeuronType
 from nengo_jit.scalar import Value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Formula:
     """The step of a neuron type, for a single neuron.
 
@@ -34,9 +34,10 @@ class Formula:
     spiking : bool
         Whether outputs are spikes, so that most outputs are zero.
     random : function, optional
-        ``random(rng, J, dt, *parameters)`` draws an array of the shape of ``J`` from a
-        `numpy.random.RandomState`, as nengo does, with one call for the whole population in each
-        step. For example `uniform`.
+        ``random(rng, J, dt, *parameters)`` draws an array of the shape of ``J``, as the type's
+        own ``step`` does: one call for the whole population in each step. ``rng`` is the one
+        `numpy.random.RandomState` in the type's state. Engines draw what `uniform` draws by
+        themselves; they call other functions in Python, in nengo's order, and compute the rest.
     rate : function, optional
         ``rate(J, *parameters) -> output``: the rate (hertz) at a constant current, for decoders,
         elementwise like ``step``.

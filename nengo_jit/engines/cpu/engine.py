@@ -107,7 +107,7 @@ class CpuEngine(Engine):
                 plan = passes.expose(plan, exposure.private, exposure.public)
             lowering = Lowering(plan, self.signals, exposure)
             lowering.lower_all()
-            in_python = [op for op in plan.operators if lowering.rows[op] is None]
+            in_python = [op for op in plan.operators if lowering.calls_python(op)]
             if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
                 self.plan = plan
                 return lowering
@@ -140,7 +140,8 @@ class CpuEngine(Engine):
             self._reusable = {
                 callback.operator: callback
                 for callback in self.callbacks
-                if type(callback.operator) is not SimNeurons or callback.operator not in outdated
+                if callback.draw is None
+                and (type(callback.operator) is not SimNeurons or callback.operator not in outdated)
             }
             lowering = self._lower_all()
             lowering.continue_from(self._lowering)
@@ -156,7 +157,7 @@ class CpuEngine(Engine):
         callbacks = [
             self._reusable.get(operator) or self._new_callback(operator)
             for operator in self.plan.operators
-            if lowering.rows[operator] is None
+            if lowering.calls_python(operator)
         ]
         self._assembly, levels = assemble(self.plan, lowering, callbacks)
         self._constant = self._assembly.constant
@@ -172,10 +173,15 @@ class CpuEngine(Engine):
         return levels
 
     def _new_callback(self, operator: Operator) -> Callback:
-        callback = Callback(operator, self._clock)
+        callback = Callback(operator, self._clock, self._lowering.draws.get(operator))
         if self.broken is None:  # there is no reset before it is called
-            callback.reset(self.step_of(operator, np.random.RandomState(0)), self.signals)
+            self._reset_callback(callback, np.random.RandomState(0))
         return callback
+
+    def _reset_callback(self, callback: Callback, rng: np.random.RandomState) -> None:
+        draw = callback.draw
+        step = self.step_of(callback.operator, rng) if draw is None else draw.step
+        callback.reset(step, self.signals)
 
     def rewind(self) -> None:
         self._programs.has_begun = False
@@ -194,7 +200,7 @@ class CpuEngine(Engine):
         in_python = {callback.operator: callback for callback in self.callbacks}
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if operator in in_python:
-                in_python[operator].reset(self.step_of(operator, rng), self.signals)
+                self._reset_callback(in_python[operator], rng)
             elif operator in self._lowering.at_reset:
                 with self.making(operator):
                     self._lowering.at_reset[operator](rng)
@@ -206,12 +212,18 @@ class CpuEngine(Engine):
 
     @property
     def python_steps(self) -> dict[Operator, Step]:
-        return {callback.operator: callback.step for callback in self.callbacks}
+        return {each.operator: each.step for each in self.callbacks if each.draw is None}
 
     def explain(self) -> Plan:
         self._tracing.trace()
-        in_python = [each for each in self.callbacks if each.traced is None]
-        compiled = [each for each in self.callbacks if each.traced is not None]
+        whole = [each for each in self.callbacks if each.draw is None]
+        in_python = [each for each in whole if each.traced is None]
+        compiled = [(each.operator, each.remark) for each in whole if each.traced is not None]
+        compiled += [
+            (each.operator, f"draws random numbers by '{each.draw.name}'")
+            for each in self.callbacks
+            if each.draw is not None
+        ]
         return replace(
             self.plan,
             deferred=self._assembly.deferred,
@@ -223,7 +235,7 @@ class CpuEngine(Engine):
                 self._programs.later.threads_of,
             ),
             in_python=tuple((each.operator, each.remark) for each in in_python),
-            compiled=tuple((each.operator, each.remark) for each in compiled),
+            compiled=tuple(compiled),
         )
 
     def hand_out(self, signal: Signal) -> np.ndarray:

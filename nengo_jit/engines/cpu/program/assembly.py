@@ -24,6 +24,7 @@ from nengo_jit.planner.printing import Execution
 
 WORTH_FOLDING = 0.05  # share of the work above which invariant operators get a program of their own
 IN_EACH_STEP = ("always", "later")  # see `Kernel.when`
+BEFORE_KERNELS = -1  # the stage of what calls Python: kernels may need what it draws
 
 Saved = list[tuple[np.ndarray, np.ndarray]]
 
@@ -99,7 +100,7 @@ def assemble(
     last = -1  # last level on which a callback may raise
     for callback in callbacks:
         level, number = place[callback.operator]
-        levels[level, 0].append(Task(callback.operator, callback, group=number))
+        levels[level, BEFORE_KERNELS].append(Task(callback.operator, callback, group=number))
         last = max(level, last)
     kernels, nanoseconds = [], []
     for number, group in enumerate(plan.groups):
@@ -175,7 +176,7 @@ def executions(
     threads_of : callable
         Maps the number of a group to the threads that work on it.
     """
-    in_python = {each.operator: each.traced is None for each in callbacks}
+    done_by = {each.operator: each.done_by for each in callbacks}
     found = []
     for number, group in enumerate(plan.groups):
         notes: Counter[str] = Counter()
@@ -189,10 +190,10 @@ def executions(
                 notes["in the first step only"] += 1
             if operator in assembly.deferred:
                 notes["deferred until signals are read"] += 1
-            if operator in in_python:
-                notes["in Python" if in_python[operator] else "compiled from Python"] += 1
+            if operator in done_by:
+                notes[done_by[operator]] += 1
         kernels = tuple(assembly.kernels[number])
-        is_known = in_python.keys().isdisjoint(group.members)
+        is_known = done_by.keys().isdisjoint(group.members)
         threads = threads_of(number) if kernels or not is_known else ()
         nanoseconds = assembly.nanoseconds[number] if is_known else None
         found.append(Execution(kernels, tuple(notes.items()), threads, nanoseconds))

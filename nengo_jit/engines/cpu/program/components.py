@@ -45,8 +45,8 @@ class PythonCall(Protocol):
         """Routine: the kernel that makes the call."""
 
     @property
-    def traced(self) -> object | None:
-        """Object or None: what the function was compiled to; None if it stays in Python."""
+    def done_by(self) -> str:
+        """str: how it is carried out, for printed plans: "in Python", for example."""
 
 
 Code: TypeAlias = Kernel[...] | PythonCall

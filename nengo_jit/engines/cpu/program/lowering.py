@@ -7,6 +7,7 @@ depends on the operator and on the result of `fusion.py` alone, not on the order
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -43,6 +44,7 @@ Check = Callable[[Any, Facts], bool]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
 CONDITIONS: dict[type, Callable[[Any], bool]] = {}
+CALLERS: dict[type, Callable[[Any], bool]] = {}
 CHECKS: dict[type, Check] = {}
 WITH_PART: dict[Part, FusedLoweringFunction] = {}
 
@@ -51,6 +53,7 @@ def lowers(
     operator_type: type,
     condition: Callable[[Any], bool] | None = None,
     check: Check | None = None,
+    calls: Callable[[Any], bool] | None = None,
 ) -> Callable[[LoweringFunction], LoweringFunction]:
     """Decorator that registers a function to lower operators of exactly one type.
 
@@ -59,8 +62,11 @@ def lowers(
     ``contracts/``, and the condition, if there is one: by the condition `function_for` tells
     which operators run user code before memory is allocated. Functions for types that can be
     fused must not return None: they are called only if ``check(operator, facts)`` is true.
+    Operators for which ``calls`` is true call Python in each step, too: the function adds a `Draw`
+    for them to `Lowering.draws`.
     """
-    assert operator_type in CONTRACTS, f"{operator_type} has no contract"
+    if operator_type not in CONTRACTS:
+        raise TypeError(f"{operator_type.__name__} has no contract: use `requires` before `lowers`")
 
     def register(function: LoweringFunction) -> LoweringFunction:
         LOWERINGS[operator_type] = function
@@ -68,6 +74,8 @@ def lowers(
             CONDITIONS[operator_type] = condition
         if check is not None:
             CHECKS[operator_type] = check
+        if calls is not None:
+            CALLERS[operator_type] = calls
         return function
 
     return register
@@ -95,8 +103,25 @@ def function_for(operator: Operator) -> LoweringFunction | None:
 
 
 def calls_python(operator: Operator) -> bool:
-    """Whether an operator certainly has no kernel; lowering finds the others that have none."""
-    return function_for(operator) is None
+    """Whether an operator certainly calls Python; lowering finds the others that do."""
+    calls = CALLERS.get(type(operator))
+    return function_for(operator) is None or (calls is not None and calls(operator))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A function of the user's that draws random numbers for an operator's kernels.
+
+    Attributes
+    ----------
+    step : callable
+        Calls the function and stores the numbers. It is called in each step, before the kernels.
+    name : str
+        Name of the function.
+    """
+
+    step: Callable[[], None]
+    name: str
 
 
 class Lowering:
@@ -140,6 +165,8 @@ class Lowering:
         Bases that do not have, in each step, the values that they would have in Python.
     borrowed : list of BorrowedGenerator
         Generators that kernels draw from during a run.
+    draws : dict of (Operator, Draw)
+        Functions of users that draw random numbers for kernels of lowered operators.
     """
 
     def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
@@ -159,6 +186,11 @@ class Lowering:
         self.tables: dict[Operator, Resumable] = {}
         self.delayed: set[Signal] = set()
         self.borrowed: list[BorrowedGenerator] = []
+        self.draws: dict[Operator, Draw] = {}
+
+    def calls_python(self, operator: Operator) -> bool:
+        """Whether a lowered operator calls Python in a step."""
+        return self.rows[operator] is None or operator in self.draws
 
     def finish(self) -> None:
         """Free what only lowering needs."""

@@ -13,6 +13,7 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.python import SimPyFunc
+from nengo_jit.neurons import formula_of
 
 # Code that gets arrays of signals, or makes constants writable, contains one of these names.
 GETTING, OPENING = {"signals"}, {"setflags", "writeable", "WRITEABLE"}
@@ -53,7 +54,9 @@ def _code_of(operator: Operator) -> list[object]:
     if isinstance(operator, SimProcess):
         return [operator.process, getattr(operator.process, "make_step", None)]
     if isinstance(operator, SimNeurons):
-        return [operator.neurons, getattr(operator.neurons, "step", None)]
+        formula = formula_of(operator.neurons)
+        draw = None if formula is None else formula.random
+        return [operator.neurons, getattr(operator.neurons, "step", None), draw]
     return [operator]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+
+import numpy as np
 
 from nengo_jit.ir.base import Operator
+from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan, ProbePlan
 
@@ -24,6 +27,8 @@ class Uses:
         self._readers: dict[Signal, list[Operator | ProbePlan]] = defaultdict(list)
         self._writers: dict[Signal, list[Operator]] = defaultdict(list)
         self._updated: set[Signal] = set()
+        neurons = [op for op in plan.operators if type(op) is SimNeurons]
+        self._generators = Counter(id(rng) for op in neurons for rng in op.state_extra.values())
         for operator in plan.operators:
             for signal in operator.reads:
                 self._readers[signal.base].append(operator)
@@ -54,6 +59,10 @@ class Uses:
     def writers_of(self, signal: Signal) -> list[Operator]:
         """All operators that write to the base of a signal."""
         return self._writers[signal.base]
+
+    def is_shared(self, generator: np.random.RandomState) -> bool:
+        """Whether several populations draw from a generator, so that their order matters."""
+        return self._generators[id(generator)] > 1
 
     def is_updated(self, signal: Signal) -> bool:
         """Whether an operator updates a signal, or a part of it."""

@@ -16,6 +16,7 @@ from weakref import ref
 from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.contracts import contiguous
+from nengo_jit.engines.cpu.program.lowering import Draw
 from nengo_jit.engines.cpu.python import call as task
 from nengo_jit.engines.cpu.python.call import run_functions
 from nengo_jit.engines.cpu.python.callee import FOR_TAPES, Callee
@@ -48,6 +49,8 @@ class Callback(Callee):
         The operator.
     clock : Clock
         Counts the steps that are complete.
+    draw : Draw, optional
+        What the function draws for the operator's kernels, if these do the rest.
 
     Attributes
     ----------
@@ -62,13 +65,20 @@ class Callback(Callee):
     when = "always"  # see `Kernel`
     kernel = run_functions
 
-    def __init__(self, operator: Operator, clock: Clock):
+    def __init__(self, operator: Operator, clock: Clock, draw: Draw | None = None):
         super().__init__(operator, lambda: f"in step {clock.n_steps + 1}")
-        self.operator = operator
+        self.operator, self.draw = operator, draw
         self.remark = "is not compiled yet"
         self._n_traces = 0
         self._table = table_of([run_functions.row(task=start(self.words))])
         self.table = start(self._table)
+
+    @property
+    def done_by(self) -> str:
+        """str: how the operator is carried out, see `PythonCall`."""
+        if self.draw is not None:
+            return "random numbers from Python"
+        return "in Python" if self.traced is None else "compiled from Python"
 
     def reset(self, step: Step, signals: SignalDict) -> None:
         """Replace the function by another one that the operator has made for the same memory."""
@@ -89,6 +99,8 @@ class Callback(Callee):
 
     def trace(self) -> None:
         """Trace the function, if that is possible; `switch` puts the tape to use."""
+        if self.draw is not None:
+            return
         self.switch(False)
         self.get_ready_for_tapes()
         self.is_doubted = False
@@ -269,7 +281,8 @@ class Tracing:
     def _log(self) -> None:
         for callback in self._callbacks:
             operator = callback.operator
-            if callback.traced is None and type(operator) is not SimPyFunc:
+            is_known = callback.draw is not None or type(operator) is SimPyFunc
+            if callback.traced is None and not is_known:
                 kind = kind_of(operator), ref(type(implementation_of(operator)))
                 if kind not in LOGGED:
                     LOGGED.add(kind)

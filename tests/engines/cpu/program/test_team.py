@@ -346,7 +346,7 @@ def test_looking_at_signals_disturbs_no_run(expected, always_shared):
 
 
 def test_signals_are_complete_after_an_interrupt_at_the_end_of_a_run(always_shared, monkeypatch):
-    """A learning rule's delta is written when a run ends, or else when somebody looks."""
+    """A learning rule's delta is written when a run ends, or else when signals are read."""
 
     def delta_of(sim):
         (rule,) = (op for op in sim.step_order if isinstance(op, SimPES))

@@ -141,10 +141,10 @@ def _scratch(typingctx: Typing, n_bytes: Type) -> Definition:
 @instruction(primitives.movemask)
 def _movemask(typingctx: Typing, flags: Type) -> Definition:
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
-        octets = ir.VectorType(ir.IntType(8), 64)
+        byte_vector = ir.VectorType(ir.IntType(8), 64)
         address = check(context, builder, args[0], 64, 1)
-        values = builder.load(builder.inttoptr(address, octets.as_pointer()), align=1)
-        are_set = builder.icmp_unsigned("!=", values, ir.Constant(octets, None))
+        values = builder.load(builder.inttoptr(address, byte_vector.as_pointer()), align=1)
+        are_set = builder.icmp_unsigned("!=", values, ir.Constant(byte_vector, None))
         return builder.bitcast(are_set, ir.IntType(64))
 
     return types.int64(types.int64), codegen
@@ -155,8 +155,8 @@ STORED_AT_ONCE = 16  # of 64 indices: more bits are rarely set
 
 @instruction(primitives.list_bits)
 def _list_bits(typingctx: Typing, bits: Type, first: Type, address: Type) -> Definition:
-    octets, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
-    integers = ir.VectorType(ir.IntType(64), STORED_AT_ONCE)
+    byte_vector, mask = ir.VectorType(ir.IntType(8), 64), ir.VectorType(ir.IntType(1), 64)
+    int64_vector = ir.VectorType(ir.IntType(64), STORED_AT_ONCE)
 
     def lanes(numbers: Iterable[int]) -> Value:
         return ir.Constant(ir.VectorType(ir.IntType(32), STORED_AT_ONCE), list(numbers))
@@ -165,24 +165,24 @@ def _list_bits(typingctx: Typing, bits: Type, first: Type, address: Type) -> Def
         compress = builder.module.declare_intrinsic(
             "llvm.experimental.vector.compress.v64i8",
             (),
-            ir.FunctionType(octets, [octets, mask, octets]),
+            ir.FunctionType(byte_vector, [byte_vector, mask, byte_vector]),
         )
-        numbers = ir.Constant(octets, list(range(64)))
+        numbers = ir.Constant(byte_vector, list(range(64)))
         set_bits = builder.bitcast(args[0], mask)
-        listed = builder.call(compress, [numbers, set_bits, ir.Constant(octets, ir.Undefined)])
+        listed = builder.call(compress, [numbers, set_bits, ir.Constant(byte_vector, ir.Undefined)])
         single = builder.insert_element(
-            ir.Constant(integers, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
+            ir.Constant(int64_vector, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0)
         )
         firsts = builder.shuffle_vector(single, single, lanes([0] * STORED_AT_ONCE))
         address = check(context, builder, args[2], 64, 8)
-        pointer = builder.inttoptr(address, integers.as_pointer())
+        pointer = builder.inttoptr(address, int64_vector.as_pointer())
 
         def store(k: int) -> None:
             some = builder.shuffle_vector(
                 listed, listed, lanes(range(k * STORED_AT_ONCE, (k + 1) * STORED_AT_ONCE))
             )
             target = builder.gep(pointer, [ir.Constant(ir.IntType(64), k)])
-            builder.store(builder.add(builder.zext(some, integers), firsts), target, align=8)
+            builder.store(builder.add(builder.zext(some, int64_vector), firsts), target, align=8)
 
         store(0)
         has_more = builder.icmp_unsigned(
