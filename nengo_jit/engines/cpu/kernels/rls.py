@@ -2,11 +2,11 @@
 
 A step multiplies the inverse correlation P by the activities, ``q = P.dot(pre)``, and then makes a
 rank-one update, ``P -= k * outer(q, q)``. To read P once in a step, the update waits for the next
-product: `rls_pass` does both in one pass. Before anybody looks at P, another pass makes the update
-that waits.
+product: `rls_pass` does both in one pass. When user code reads P, another pass makes the pending
+update first.
 
-If P is symmetric to the bit, its upper triangle alone is updated and read, and copied to the lower
-one before anybody looks. Otherwise, as when a user has changed P, all of it is.
+While P is symmetric to the bit, only its upper triangle is updated and read. The lower one is set
+when user code reads P. If a user has made P asymmetric, all of it is updated and read.
 
 P is divided into bands of rows, each of which adds up a product of its own. Their number follows
 from the size of P alone, so that results do not depend on the number of threads. Bands have rows
@@ -122,8 +122,8 @@ def rls_pass(
     """Update some rows of P, ``P -= outer(heights, product)``, and ``sums = P.dot(pre)`` for them.
 
     Four rows at a time are read: a block. The blocks are taken from the top and from the bottom of
-    P in turn, from the place ``first`` on. In a pass that is the last one before somebody looks,
-    the lower triangle is set, and no update waits any longer.
+    P in turn, from the place ``first`` on. The pass before user code reads P sets the lower
+    triangle, and leaves no update pending.
     """
     totals, factors = vector(memory, sums, n), vector(memory, heights, n)
     activities = vector(memory, pre, n)
@@ -280,7 +280,7 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
 
 
 def _may_wait(operator: SimRLS, lowering: Lowering) -> bool:
-    """Whether nobody sees in a step whether P has been updated."""
+    """Whether nothing but the rule accesses P within a step."""
     facts, inverse = lowering.facts, operator.inv_gamma
     return (
         not facts.is_exposed(inverse)
