@@ -19,6 +19,7 @@ from nengo_jit.engines.cpu.language.columns import (
 )
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    REASSOCIATE,
     Address,
     Memory,
     helper,
@@ -131,6 +132,15 @@ def dot_columns(
     multiply_columns_held(memory, columns, begin, x, y, n, m, distance, record)
 
 
+@helper(forceinline=True, fastmath=REASSOCIATE)
+def dot_of(x, y):
+    """``x.dot(y)``, added up in any order."""
+    total = x[0] * y[0]
+    for i in range(1, x.size):
+        total += x[i] * y[i]
+    return total
+
+
 @kernel(reassociate=True)
 def dot_rows(
     memory: Memory,
@@ -144,11 +154,7 @@ def dot_rows(
     """``y += A.dot(x)`` for a matrix with many columns, m, stored row by row."""
     factors, sums = vector(memory, x, m), vector(memory, y, n)
     for i in range(n):
-        row = vector(memory, matrix + i * distance, m)
-        total = row[0] * factors[0]
-        for j in range(1, m):
-            total += row[j] * factors[j]
-        sums[i] += total
+        sums[i] += dot_of(vector(memory, matrix + i * distance, m), factors)
 
 
 @helper(forceinline=True)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import nengo
 import numpy as np
-from nengo import Ensemble, Network
+from nengo import Network
 from nengo.base import Process
 
 from nengo_jit.engines.cpu.kernels import (
     events,
     held,
+    learned_products,
     neurons,
     operator,
     probe,
@@ -70,6 +72,7 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
     used += map(processes.kernel_of, _processes(network))
     if any(map(_encodes_much, network.all_ensembles)):
         used.append(held.notice)
+    used += _learned_products(network)
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:
@@ -96,9 +99,25 @@ def _formulas(network: Network) -> list[Formula]:
     return [each for each in map(formula_of, types.values()) if each is not None]
 
 
-def _encodes_much(ensemble: Ensemble) -> bool:
+def _encodes_much(ensemble: nengo.Ensemble) -> bool:
     """Whether the product of an ensemble's encoders is worth keeping."""
     return is_worth_holding(Strategy.COLUMNS, ensemble.n_neurons, ensemble.dimensions)
+
+
+def _learned_products(network: Network) -> list[Routine]:
+    """Return the kernels of products with matrices that a rule changes."""
+    found: list[Routine] = []
+    for connection in network.all_connections:
+        rules = connection.learning_rule_type
+        pre = getattr(connection.pre_obj, "ensemble", connection.pre_obj)
+        if isinstance(rules, (nengo.PES, nengo.BCM, nengo.Oja)) and isinstance(pre, nengo.Ensemble):
+            formula = formula_of(pre.neuron_type)
+            is_spiking = formula is not None and formula.spiking
+            of_spikes = learned_products.dot_learned_rows_events
+            found.append(of_spikes if is_spiking else learned_products.dot_learned_rows)
+        elif isinstance(rules, nengo.Voja):
+            found.append(learned_products.dot_learned_rows)
+    return found
 
 
 def _processes(network: Network) -> list[Process]:
