@@ -213,8 +213,7 @@ class CpuEngine(Engine):
 
     @property
     def kept(self) -> dict[Operator, list[np.ndarray]]:
-        found = self._lowering.kept
-        return {operator: each.arrays for operator, each in found.items() if each.arrays}
+        return self._lowering.kept_arrays
 
     @property
     def python_steps(self) -> dict[Operator, Step]:

@@ -263,6 +263,11 @@ class Lowering:
         self.kept[operator] = kept
         self.delayed.add(operator.A.base)
 
+    @property
+    def kept_arrays(self) -> dict[Operator, list[np.ndarray]]:
+        """Dict of (Operator, list of numpy.ndarray): memory that belongs to a state."""
+        return {operator: each.arrays for operator, each in self.kept.items() if each.arrays}
+
     def forget(self, only_changed: bool = False) -> None:
         """Make kernels compute again what they keep.
 
