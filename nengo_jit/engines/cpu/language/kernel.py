@@ -34,7 +34,7 @@ from nengo_jit.ir.memory import address
 
 P = ParamSpec("P")
 
-Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN OTHER")
+Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN WHOLE OTHER")
 
 # What a column may say; anything else is an `Address` or a plain ``int``.
 
@@ -58,6 +58,8 @@ Factor = Annotated[int, Role.FACTOR]
 """How much work an element is."""
 Own = Annotated[Address, Role.OWN]
 """Address of memory that no other row writes to, whose size is not n."""
+Whole = Annotated[Address, Role.WHOLE]
+"""Address of n elements that are written by one thread: the row cannot be divided."""
 
 # A function that makes rows of a kernel. Models have a million of them, so it has to be quick.
 MAKE_ROW = """
@@ -67,6 +69,7 @@ def row(*, {names}):
     return _Row(_kernel, ({names},))
 """
 MOVING = (Role.IN, Role.OUT, Role.IN_OUT)  # by an element for an element
+WRITTEN = (Role.OUT, Role.OWN, Role.WHOLE)  # what tells where a row writes to
 
 start = cast(Callable[[np.ndarray], Address], address)
 """Address of an array's first element."""
@@ -93,9 +96,11 @@ class Columns:
         What they mean.
     count, factor, target : int or None
         Which one is the `Count`, which the `Factor`, and which says where a row writes to: the
-        first `Out` or `Own`. None if there is no such column.
+        first `Out`, `Own` or `Whole`. None if there is no such column.
     is_divisible : bool
         Whether a row can be divided between its elements.
+    is_whole : bool
+        Whether what a row writes must not be divided, though other rows may write there, too.
     has_status : bool
         Whether the function returns a status.
 
@@ -126,10 +131,11 @@ class Columns:
         self._distance = self._only(Role.DISTANCE)
         if (self._distance is None) is (Role.ROWS in self.roles):
             self._refuse("RowsOf and Distance need each other")
-        if self.count is None and not {*MOVING, Role.BYTES, Role.ROWS}.isdisjoint(self.roles):
+        if self.count is None and not {*MOVING, Role.BYTES, Role.ROWS, Role.WHOLE}.isdisjoint(self.roles):
             self._refuse("it has a column for n elements, but no Count")
-        written = [i for i, role in enumerate(self.roles) if role in (Role.OUT, Role.OWN)]
+        written = [i for i, role in enumerate(self.roles) if role in WRITTEN]
         self.target = written[0] if written else None
+        self.is_whole = Role.WHOLE in self.roles
         self.is_divisible = Role.OUT in self.roles
 
     def _refuse(self, reason: str) -> None:

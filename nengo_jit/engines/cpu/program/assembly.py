@@ -109,9 +109,7 @@ def assemble(
             for row in lowering.rows[operator] or ():
                 if operator in when:
                     row = row.by(row.kernel.but(when=when[operator]))
-                is_untold = row.kernel.columns.target is None
-                span = _span(operator, lowering.facts) if is_untold else None
-                task = Task(operator, row, span, number)
+                task = Task(operator, row, _span(operator, row, lowering.facts), number)
                 levels[group.level, row.kernel.stage].append(task)
                 names[row.kernel.name] = None
                 if row.kernel.when in IN_EACH_STEP:
@@ -133,8 +131,13 @@ def _worth_folding(found: frozenset[Any], lowering: Lowering) -> frozenset[Any]:
     return found if saved > WORTH_FOLDING * whole else frozenset()
 
 
-def _span(operator: Any, facts: Facts) -> tuple[int, int]:
-    """Addresses that an operator may write to, as others on its level may."""
+def _span(operator: Any, row: Row, facts: Facts) -> tuple[int, int] | None:
+    """Addresses that a row may write to, as others on its level may; None if it can be divided."""
+    columns = row.kernel.columns
+    if columns.is_whole:
+        return row.target, row.target + row.size * facts.dtype.itemsize
+    if columns.target is not None:
+        return None
     written = operator.incs or operator.sets or operator.updates
     regions = [(facts.address(each.base), region_of(each)) for each in written]
     lows = [base + region.start for base, region in regions]

@@ -45,8 +45,8 @@ class Task:
     entry : Row or PythonCall
         What is done.
     span : tuple of int or None
-        If a row itself does not tell where it writes to: the first address that it may write
-        to, and the one after the last.
+        If a row cannot be divided, or does not tell where it writes to: the first address that
+        it may write to, and the one after the last.
     group : int
         The number of the operator's group; -1 if there is no operator.
     code : Kernel or PythonCall

@@ -19,7 +19,7 @@ import numpy as np
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
+from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, sparse_strategy_of, strategy_of
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
@@ -93,6 +93,10 @@ class Fusion:
         """Dict of ((Operator, Part), Operator): what is fused into an operator as which part."""
         return {(each.into, each.part): op for op, each in self.fused_into.items()}
 
+    def output_of(self, x: Signal) -> Signal:
+        """The output of spiking neurons that a signal is, or is a view of."""
+        return _output_of(x, self.listed | self.searched)
+
     def is_absorbed(self, operator: Any) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""
         fused = self.fused_into.get(operator)
@@ -135,19 +139,23 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     """
     neurons = [op for op in plan.operators if type(op) is SimNeurons and op in native]
     weighted = {op.X for op in plan.operators if type(op) is DotInc}
+    sparse = [op for op in plan.operators if type(op) is SparseDotInc and op in native]
+    weighted.update(signal for op in sparse for signal in (op.X, op.X.base))
     spiking = {op.output for op in neurons if _is_event_source(op, weighted, facts)}
     searched = {output for output in spiking if facts.is_exposed(output)}
     strategies = {}
-    for operator in _products(plan, native, facts):
+    for operator in _products(plan, native):
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
-        strategies[operator] = strategy_of(a, x, y, is_fixed, has_spikes=operator.X in spiking)
+        if isinstance(a, np.ndarray):
+            strategies[operator] = strategy_of(a, x, y, is_fixed, operator.X in spiking)
+        else:
+            has_spikes = _output_of(operator.X, spiking) in spiking
+            strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)
     fused: dict[Any, Fused] = {}
     with_bias: dict[Any, Any] = {}
     for operator, strategy in strategies.items():
-        setter = (
-            _bias_of(operator, facts) if strategy in (Strategy.EVENTS, Strategy.COLUMNS) else None
-        )
+        setter = _bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
         if setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
@@ -173,15 +181,22 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     )
 
 
-def _products(plan: Plan, native: Collection[Any], facts: Facts) -> Iterator[Any]:
-    """Products of dense matrices, group by group; some are sparse, unless SciPy is missing."""
+def _products(plan: Plan, native: Collection[Any]) -> Iterator[Any]:
+    """Products, group by group."""
     for group in plan.groups:
         for operator in group.members:
-            kind = type(operator)
-            if kind is SparseDotInc and not isinstance(facts.array(operator.A), np.ndarray):
-                continue
-            if (kind is DotInc or kind is SparseDotInc) and operator in native:
+            if type(operator) in (DotInc, SparseDotInc) and operator in native:
                 yield operator
+
+
+def _output_of(x: Signal, spiking: Collection[Signal]) -> Signal:
+    return x if x in spiking else x.base
+
+
+def _takes_bias(product: Any, strategy: Strategy, facts: Facts) -> bool:
+    """Whether what computes a product may begin with a bias."""
+    is_sparse = not isinstance(facts.array(product.A), np.ndarray)
+    return strategy in (Strategy.EVENTS, Strategy.ROWS if is_sparse else Strategy.COLUMNS)
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
@@ -260,6 +275,7 @@ def _equal_products(
         setter = with_bias.get(operator)
         if (
             strategy is not Strategy.EVENTS
+            or type(operator) is not DotInc
             or type(setter) is not Reset
             or operator in plan.deferred
         ):

@@ -101,9 +101,13 @@ class Lowering:
         The engine's memory.
     exposure : Exposure
         What code of users may look at and change.
+    n_threads : int
+        How many threads may run the program; results do not depend on it.
 
     Attributes
     ----------
+    n_threads : int
+        How many threads may run the program.
     dt : float
         Length of a step (seconds).
     dtype : numpy.dtype
@@ -134,8 +138,9 @@ class Lowering:
         Generators that kernels take over for as long as a run lasts.
     """
 
-    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
+    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure, n_threads: int = 1):
         self.facts = Facts(plan, signals, exposure)
+        self.n_threads = n_threads
         self.dtype, self.dt = self.facts.dtype, plan.dt
         self._groups = plan.groups
         self._native = {op for op in plan.operators if _is_native(op, self.facts)}

@@ -38,8 +38,8 @@ class Batch:
     rows : list of Row
         What a kernel works on.
     spans : list of tuple of int
-        If the rows themselves do not tell where they write to: for each, the first address that
-        it may write to, and the one after the last. They are not cut.
+        If the rows cannot be divided, or do not tell where they write to: for each, the first
+        address that it may write to, and the one after the last. They are not cut.
     groups : set of int
         The numbers of the groups that it is work for.
     """
@@ -220,7 +220,8 @@ def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
             cut = align(start + int(size * share_of_piece), ALIGNMENT)
             i = bisect_right(spans, (cut, END)) - 1
             if i >= 0 and spans[i][0] < cut < spans[i][1]:
-                cut = spans[i][1]
+                low, high = spans[i]
+                cut = low if cut - low < high - cut else high
             cuts.append(max([cut, *cuts[-1:]]))
         done += work
     return cuts + [END] * (n_threads - 1 - len(cuts))
