@@ -19,7 +19,7 @@ from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.kernels.dot import factors_of
-from nengo_jit.engines.cpu.kernels.lif import lif
+from nengo_jit.engines.cpu.kernels.lif import COPIED, MULTIPLIED, SCALED, lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.kernel import (
     Address,
@@ -53,6 +53,7 @@ from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
@@ -229,6 +230,22 @@ def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
     """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        return factors_of(product, lowering)
+        return {**factors_of(product, lowering), "terms": _terms(operator, lowering)}
     J = lowering.address(operator.J)
-    return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
+    nothing = Address(0)
+    return {"columns": J, "begin": J, "x": nothing, "m": 0, "distance": 0, "terms": nothing}
+
+
+def _terms(operator: SimNeurons, lowering: Lowering) -> Address:
+    """Address of what is added to the product, see `lif`."""
+    terms = lowering.fusion.terms.get(operator, ())
+    if not terms:
+        return Address(0)
+    table = [lowering.address(operator.J), len(terms)]
+    for term in terms:
+        if type(term) is Copy:
+            table += [COPIED, 0, lowering.address(term.src)]
+        else:
+            a, x = sorted((lowering.array(each) for each in (term.A, term.X)), key=np.size)
+            table += [SCALED if a.size == 1 else MULTIPLIED, start(a), start(x)]
+    return lowering.arena.constant(table, np.int64)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, sparse_strategy_of, strategy_of
+from nengo_jit.engines.cpu.program.sums import bias_of, is_whole, product_of, terms_of
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
@@ -43,6 +45,7 @@ class Part(Enum):
 
     BIAS = "bias"  # what the sum that a product is added to begins with
     CURRENTS = "currents"  # the product that makes the currents of neurons
+    TERM = "term"  # something else that is added to currents, of which there may be several
     DELTA = "delta"  # what a learning rule adds to weights; the rule still computes its factors
 
 
@@ -90,8 +93,24 @@ class Fusion:
 
     @property
     def parts(self) -> dict[tuple[Any, Part], Any]:
-        """Dict of ((Operator, Part), Operator): what is fused into an operator as which part."""
-        return {(each.into, each.part): op for op, each in self.fused_into.items()}
+        """Dict of ((Operator, Part), Operator): what is fused into an operator as which part.
+
+        Of terms there may be several, see `terms`.
+        """
+        return {
+            (each.into, each.part): op
+            for op, each in self.fused_into.items()
+            if each.part is not Part.TERM
+        }
+
+    @cached_property
+    def terms(self) -> dict[Any, list[Any]]:
+        """Dict of (Operator, list of Operator): for neurons, what else is added to currents."""
+        found: dict[Any, list[Any]] = defaultdict(list)
+        for operator, each in self.fused_into.items():
+            if each.part is Part.TERM:
+                found[each.into].append(operator)
+        return found
 
     def output_of(self, x: Signal) -> Signal:
         """The output of spiking neurons that a signal is, or is a view of."""
@@ -113,9 +132,11 @@ class Fusion:
         runs = {
             operator: fused.into
             for operator, fused in self.fused_into.items()
-            if fused.part is Part.CURRENTS
+            if fused.part in (Part.CURRENTS, Part.TERM)
         }
         new = {op: [runs.get(each, each) for each in after] for op, after in graph.items()}
+        for operator, neurons in runs.items():  # what changes operands waits for the neurons
+            new[neurons] += [each for each in new[operator] if each is not neurons]
         for operator, other in self.duplicate_of.items():
             new[other].append(operator)
         return new
@@ -155,18 +176,25 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     fused: dict[Any, Fused] = {}
     with_bias: dict[Any, Any] = {}
     for operator, strategy in strategies.items():
-        setter = _bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
+        setter = bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
         if setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
+    level = {op: group.level for group in plan.groups for op in group.members}
     for each in neurons:
-        product = _currents_of(each, facts) if formula_of(each.neurons) is LIF else None
-        if (
-            product in with_bias
-            and strategies[product] is Strategy.COLUMNS
-            and product not in plan.invariant
-        ):
+        if formula_of(each.neurons) is not LIF:
+            continue
+        product = product_of(each, facts)
+        if strategies.get(product) is not Strategy.COLUMNS or product in plan.invariant:
+            continue
+        if product in with_bias:
             fused[product] = Fused(each, Part.CURRENTS)
+            continue
+        setter, terms = terms_of(each, product, level, plan, facts)
+        if setter is not None and {setter, *terms} <= set(native):
+            fused[setter] = Fused(product, Part.BIAS)
+            fused[product] = Fused(each, Part.CURRENTS)
+            fused.update((term, Fused(each, Part.TERM)) for term in terms)
     for rule in plan.operators:
         if type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
@@ -210,45 +238,11 @@ def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) 
     )
 
 
-def _bias_of(product: Any, facts: Facts) -> Any:
-    """What sets the whole sum to a constant, before a product alone is added; None if none does."""
-    setter = facts.uses.other_writer(product, product.Y)
-    if type(setter) not in (Copy, Reset) or facts.is_exposed(product.Y):
-        return None
-    if type(setter) is Copy and (
-        setter.inc or not _is_whole(setter) or not facts.is_fixed(setter.src)
-    ):
-        return None
-    y, dst = facts.array(product.Y), facts.array(setter.dst)
-    is_same = setter.dst is product.Y or facts.address(setter.dst) == facts.address(product.Y)
-    return setter if is_same and dst.size == y.size and contiguous(dst) else None
-
-
-def _is_whole(operator: Copy) -> bool:
-    return operator.src_slice is None and operator.dst_slice is None
-
-
-def _currents_of(neurons: SimNeurons, facts: Facts) -> Any:
-    """The only product that is added to currents, if it may wait for its neurons; else None.
-
-    Nothing that it reads is changed once it has been read, and nobody else reads the currents.
-    """
-    uses, J = facts.uses, neurons.J
-    products = [each for each in uses.writers_of(J) if type(each) is DotInc]
-    if len(products) != 1 or uses.only_reader_of(J) is not neurons:
-        return None
-    (product,) = products
-    if facts.is_exposed(*product.reads, *product.incs) or any(map(uses.is_updated, product.reads)):
-        return None
-    is_same = product.Y is J or facts.address(product.Y) == facts.address(J)
-    return product if is_same and product.Y.size == J.size else None
-
-
 def _applier_of(rule: Any, facts: Facts) -> Any:
     """The operator that adds a rule's whole delta to weights that nothing else changes, if any."""
     uses, delta = facts.uses, rule.delta
     inc = uses.only_reader_of(delta)
-    if type(inc) is not Copy or not inc.inc or not _is_whole(inc) or inc.src is not delta:
+    if type(inc) is not Copy or not inc.inc or not is_whole(inc) or inc.src is not delta:
         return None
     weights, lost = inc.dst, RULES[type(rule)]
     is_alone = uses.is_only_writer(rule, delta) and uses.is_only_writer(inc, weights)

@@ -51,6 +51,13 @@ class Uses:
         """All operators that write to a signal, or to another part of what it is a part of."""
         return self._writers[signal.base]
 
+    def updaters_of(self, signal: Signal) -> list[Any]:
+        """All operators that change a signal, or a part of it, once it has been read."""
+        if not self.is_updated(signal):
+            return []
+        writers = self._writers[signal.base]
+        return [op for op in writers if any(each.base is signal.base for each in op.updates)]
+
     def is_updated(self, signal: Signal) -> bool:
         """Whether an operator changes a signal, or a part of it, once it has been read."""
         return signal.base in self._updated

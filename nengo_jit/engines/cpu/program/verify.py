@@ -27,7 +27,8 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
     PlanError
         If something is wrong with it: a bug in the pass.
     """
-    if len(fusion.parts) != len(fusion.fused_into):
+    terms = {term for some in fusion.terms.values() for term in some}
+    if len(fusion.parts) + len(terms) != len(fusion.fused_into):
         raise PlanError("two operators are fused into one as the same part of it")
     level = {op: group.level for group in plan.groups for op in group.members}
     for operator, fused in fusion.fused_into.items():
@@ -46,6 +47,10 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         if (operator in plan.deferred) is not (fused.into in plan.deferred):
             raise PlanError(f"{operator} runs in other steps than {fused.into}")
         CHECKS[fused.part](operator, fused.into, plan, facts)
+        if fused.part is Part.BIAS:
+            others = set(facts.uses.writers_of(fused.into.Y)) - {operator, fused.into}
+            if not others <= set(fusion.terms.get(runs, ())):
+                raise PlanError(f"others than {operator} and {fused.into} write to the same sum")
     for operator, other in fusion.duplicate_of.items():
         if other in fusion.duplicate_of or fusion.is_absorbed(other):
             raise PlanError(f"{operator} copies the result of {other}, which is not computed")
@@ -63,9 +68,7 @@ def _verify_hidden(operator: Any, other: Any, facts: Facts) -> None:
 
 
 def _verify_bias(setter: Any, product: Any, plan: Plan, facts: Facts) -> None:
-    """Check that a sum has no other terms than its bias and a product."""
-    if set(facts.uses.writers_of(product.Y)) != {setter, product}:
-        raise PlanError(f"others than {setter} and {product} write to the same sum")
+    """Check that nobody sees a sum before a product has been added to its bias."""
     _verify_hidden(setter, product, facts)
 
 
@@ -78,6 +81,19 @@ def _verify_currents(product: Any, neurons: Any, plan: Plan, facts: Facts) -> No
     if facts.is_exposed(*product.reads):
         raise PlanError(f"code of users may change what {product} reads")
     _verify_hidden(product, product, facts)
+
+
+def _verify_term(term: Any, neurons: Any, plan: Plan, facts: Facts) -> None:
+    """Check that a term may wait for the neurons whose currents it is added to."""
+    if facts.uses.only_reader_of(term.incs[0]) is not neurons:
+        raise PlanError(f"others than {neurons} read what {term} adds to")
+    level = {op: group.level for group in plan.groups for op in group.members}
+    updaters = [each for read in term.reads for each in facts.uses.updaters_of(read)]
+    if term in plan.invariant or any(level[each] <= level[neurons] for each in updaters):
+        raise PlanError(f"{term} cannot wait for {neurons}")
+    if facts.is_exposed(*term.reads):
+        raise PlanError(f"code of users may change what {term} reads")
+    _verify_hidden(term, term, facts)
 
 
 def _verify_delta(rule: Any, inc: Any, plan: Plan, facts: Facts) -> None:
@@ -94,5 +110,6 @@ def _verify_delta(rule: Any, inc: Any, plan: Plan, facts: Facts) -> None:
 CHECKS = {
     Part.BIAS: _verify_bias,
     Part.CURRENTS: _verify_currents,
+    Part.TERM: _verify_term,
     Part.DELTA: _verify_delta,
 }
