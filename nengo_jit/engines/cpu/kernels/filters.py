@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 
-from nengo_jit.engines.cpu.kernels.operator import pieces
+from nengo_jit.engines.cpu.kernels.operator import copy, pieces
 from nengo_jit.engines.cpu.language.kernel import (
     Address,
     Count,
@@ -36,6 +36,8 @@ LINEAR_STEPS: tuple[type, ...] = (
     LinearFilter.General,
 )
 
+LARGE = 1024  # outputs from which on a second program, for the first step, pays
+
 SYNAPSES = (LinearFilter, Lowpass, Alpha)  # whose step depends on what they equal alone
 
 
@@ -43,13 +45,22 @@ SYNAPSES = (LinearFilter, Lowpass, Alpha)  # whose step depends on what they equ
 def filter_first_order(
     memory: Memory, u: In, y: Out, state: InOut, parameters: Address, n: Count
 ) -> None:
-    """``state = a * state + b * u; y = state``."""
+    """``state = a * state + b * u; y = state``; y may be its own state."""
     given, output = vector(memory, u, n), vector(memory, y, n)
     kept, p = vector(memory, state, n), vector(memory, parameters, 2)
     a, b = p[0], p[1]
-    for i in range(n):
-        kept[i] = a * kept[i] + b * given[i]
-        output[i] = kept[i]
+    if state == y:
+        for i in range(n):
+            output[i] = a * output[i] + b * given[i]
+    else:
+        for i in range(n):
+            kept[i] = a * kept[i] + b * given[i]
+            output[i] = kept[i]
+
+
+first_filter = filter_first_order.but(when="first")
+later_filter = filter_first_order.but(when="later")
+copy_after = copy.but(when="after")
 
 
 @kernel()
@@ -170,12 +181,13 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         return [scale.row(u=start(a), y=start(b), d=d, n=a.size) for a, b in pieces(u, y)]
     if isinstance(step, LinearFilter.OneX):
         parameters = lowering.arena.parameters([step.a, step.b])
-        return [
+        rows = [
             filter_first_order.row(
                 u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size
             )
             for a, b, x in pieces(u, y, state[0, ...])
         ]
+        return _in_place(operator, y, state, rows, lowering)
     order, parameters = matrices_of(step, lowering)
     work = lowering.arena.buffer(state.size, lowering.dtype).reshape(state.shape)
     return [
@@ -190,6 +202,30 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
             distance=y.size,
         )
         for a, b, x, w in pieces(u, y, state[0, ...], work[0, ...])
+    ]
+
+
+def _in_place(
+    operator: SimProcess, y: np.ndarray, state: np.ndarray, rows: Lowered, lowering: Lowering
+) -> Lowered:
+    """Rows of filters whose output is their state, too, which is written when somebody looks."""
+    output, kept = operator.output, operator.state["X"]
+    uses = lowering.facts.uses
+    if (
+        y.size < LARGE
+        or operator.mode == "inc"
+        or len(rows) != 1
+        or lowering.facts.is_exposed(output, kept)
+        or not all(uses.is_only_writer(operator, each) for each in (output, kept))
+    ):
+        return rows
+    lowering.delayed.update((output.base, kept.base))
+    (row,) = rows
+    values = dict(zip(row.kernel.columns.names, row.values)) | {"state": start(y)}
+    return [
+        row.by(first_filter),
+        later_filter.row(**values),
+        copy_after.row(src=start(y), dst=start(state), n=y.size),
     ]
 
 

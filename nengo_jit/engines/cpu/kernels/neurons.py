@@ -54,6 +54,7 @@ from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
@@ -245,7 +246,25 @@ def _terms(operator: SimNeurons, lowering: Lowering) -> Address:
     for term in terms:
         if type(term) is Copy:
             table += [COPIED, 0, lowering.address(term.src)]
-        else:
-            a, x = sorted((lowering.array(each) for each in (term.A, term.X)), key=np.size)
-            table += [SCALED if a.size == 1 else MULTIPLIED, start(a), start(x)]
+            continue
+        (a, factors), (_, numbers) = sorted(
+            ((signal, lowering.array(signal)) for signal in (term.A, term.X)),
+            key=lambda each: each[1].size,
+        )
+        if factors.size > 1 and _is_uniform(a, factors, lowering):
+            factors = factors[:1]
+        kind = SCALED if factors.size == 1 else MULTIPLIED
+        table += [kind, start(factors), start(numbers)]
     return lowering.arena.constant(table, np.int64)
+
+
+def _is_uniform(signal: Signal, values: np.ndarray, lowering: Lowering) -> bool:
+    """Whether a signal is a constant whose numbers are all equal."""
+
+    def is_uniform() -> bool:
+        return bool((values == values[0]).all())
+
+    if not lowering.facts.is_fixed(signal) or not is_uniform():
+        return False
+    lowering.assumptions.assume(signal, is_uniform)
+    return True

@@ -51,6 +51,9 @@ class Exposure:
     watched : set of Signal
         Bases of constants that have been handed out: it is enough to see before each run whether
         they are still the same, and read-only if code of users runs within a step.
+    changed : set of Signal
+        Bases of sparse matrices that a user has changed between runs, in a model without code of
+        users in its steps: they are read where they are from then on.
     has_grown : bool
         Whether something is exposed that programs do not know of.
     is_doubtful : bool
@@ -64,6 +67,7 @@ class Exposure:
         self.public: set[Signal] = set()
         self.private: dict[Any, tuple[Signal, ...]] = {}
         self.watched: set[Signal] = set()
+        self.changed: set[Signal] = set()
         self.has_grown = False
         self.is_doubtful = False
         self._n_looks = 0
@@ -168,7 +172,11 @@ class Exposure:
         for base in self.watched - self.public if self.watched else ():
             is_open = self._runs_python and self._numbers(base).flags.writeable
             if is_open or not all(holds() for holds in self._assumptions.constants.get(base, ())):
-                self.add(base)
+                if base.sparse and not self._runs_python and base not in self.changed:
+                    self.changed.add(base)
+                    self.has_grown = True
+                else:
+                    self.add(base)
 
     def _look_again(self) -> None:
         """Look through code of users once more."""
