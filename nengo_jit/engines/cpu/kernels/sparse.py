@@ -226,16 +226,19 @@ def _by_spikes(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lower
     listed = [number for first, _, events in lists for number in (first, events)]
     n_parts = lowering.n_threads if matrix.nnz >= FEWEST * lowering.n_threads * x.size else 1
     bounds = [y.size * k // n_parts for k in range(n_parts + 1)]
-    parts = list(_columns(matrix, bounds))
-    is_uniform = bool((matrix.data == matrix.data[0]).all())
-    data = [matrix.data[:1].copy() if is_uniform else part.data for part in parts]
+    is_uniform = bool(matrix.data.min() == matrix.data.max())
+    number = matrix.data[0]
+    parts = list(_columns(matrix, bounds, is_uniform))
+    data = [np.full(1, number) if is_uniform else part.data for part in parts]
 
     def are_the_same() -> bool:
+        if is_uniform and not (matrix.data == number).all():
+            return False
         return all(
             np.array_equal(now.indptr, part.indptr)
             and np.array_equal(now.indices, part.indices)
-            and bool((now.data == numbers).all())
-            for now, part, numbers in zip(_columns(matrix, bounds), parts, data)
+            and np.array_equal(now.data, part.data)
+            for now, part in zip(_columns(matrix, bounds, is_uniform), parts)
         )
 
     lowering.assumptions.assume(operator.A, are_the_same)
@@ -276,14 +279,19 @@ def _by_spikes(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lower
     return [*searched, *(row.by(row.kernel.but(stage=3)) if searched else row for row in rows)]
 
 
-def _columns(matrix: Any, bounds: list[int]) -> Iterator[Any]:
-    """Rows of a matrix, from one bound to the next, as copies that are stored column by column."""
+def _columns(matrix: Any, bounds: list[int], is_uniform: bool) -> Iterator[Any]:
+    """Rows of a matrix, from one bound to the next, as copies that are stored column by column.
+
+    They have no data worth the memory if these are all equal.
+    """
     rows = matrix.tocsr()
     for first, last in pairwise(bounds):
         ends = rows.indptr[first : last + 1]
         here = slice(ends[0], ends[-1])
-        parts = rows.data[here], rows.indices[here], ends - ends[0]
-        yield type(rows)(parts, shape=(last - first, rows.shape[1])).tocsc()
+        indices = rows.indices[here]
+        data = np.zeros(indices.size, np.int8) if is_uniform else rows.data[here]
+        shape = last - first, rows.shape[1]
+        yield type(rows)((data, indices, ends - ends[0]), shape=shape).tocsc()
 
 
 def _by_rows(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lowered:
