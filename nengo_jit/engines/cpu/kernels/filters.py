@@ -221,10 +221,16 @@ def _in_place(
         return rows
     lowering.delayed.update((output.base, kept.base))
     (row,) = rows
-    values = dict(zip(row.kernel.columns.names, row.values)) | {"state": start(y)}
+    in_place = later_filter.row(
+        u=Address(row["u"]),
+        y=start(y),
+        state=start(y),
+        parameters=Address(row["parameters"]),
+        n=y.size,
+    )
     return [
         row.by(first_filter),
-        later_filter.row(**values),
+        in_place,
         copy_after.row(src=start(y), dst=start(state), n=y.size),
     ]
 

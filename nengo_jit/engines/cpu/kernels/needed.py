@@ -10,9 +10,19 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from nengo import Sparse
 from nengo.base import Process
 
-from nengo_jit.engines.cpu.kernels import events, neurons, operator, probe, processes, rates, spikes
+from nengo_jit.engines.cpu.kernels import (
+    events,
+    neurons,
+    operator,
+    probe,
+    processes,
+    rates,
+    sparse,
+    spikes,
+)
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
@@ -57,6 +67,10 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
+    if any(isinstance(each.transform, Sparse) for each in network.all_connections):
+        used.append(
+            sparse.sparse_dot_events if spikes.list_spikes in used else sparse.sparse_dot_rows
+        )
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:

@@ -190,7 +190,7 @@ def _is_kept(operator: SparseDotInc, facts: Facts) -> bool:
 
 
 @lowers(SparseDotInc, check=_is_kept)
-def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered:
+def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered | None:
     """Multiply by spikes or by rows; else as the matrix is stored, since it may be changed."""
     matrix: Any = lowering.array(operator.A)
     strategy = lowering.fusion.strategies[operator]

@@ -69,6 +69,7 @@ def row(*, {names}):
     return _Row(_kernel, ({names},))
 """
 MOVING = (Role.IN, Role.OUT, Role.IN_OUT)  # by an element for an element
+OF_ELEMENTS = {*MOVING, Role.BYTES, Role.ROWS, Role.WHOLE}
 WRITTEN = (Role.OUT, Role.OWN, Role.WHOLE)  # what tells where a row writes to
 
 start = cast(Callable[[np.ndarray], Address], address)
@@ -131,7 +132,7 @@ class Columns:
         self._distance = self._only(Role.DISTANCE)
         if (self._distance is None) is (Role.ROWS in self.roles):
             self._refuse("RowsOf and Distance need each other")
-        if self.count is None and not {*MOVING, Role.BYTES, Role.ROWS, Role.WHOLE}.isdisjoint(self.roles):
+        if self.count is None and not OF_ELEMENTS.isdisjoint(self.roles):
             self._refuse("it has a column for n elements, but no Count")
         written = [i for i, role in enumerate(self.roles) if role in WRITTEN]
         self.target = written[0] if written else None

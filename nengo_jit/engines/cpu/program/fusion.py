@@ -20,7 +20,12 @@ import numpy as np
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, sparse_strategy_of, strategy_of
+from nengo_jit.engines.cpu.program.products import (
+    Strategy,
+    as_matrix,
+    sparse_strategy_of,
+    strategy_of,
+)
 from nengo_jit.engines.cpu.program.sums import bias_of, is_whole, product_of, terms_of
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons

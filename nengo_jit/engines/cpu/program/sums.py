@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.ir.neurons import SimNeurons
@@ -108,20 +106,14 @@ def _is_term(
     What changes its operands, once they have been read, must come after the neurons.
     """
     if type(operator) is Copy:
-        target, sizes = operator.dst, (neurons.J.size,)
         is_simple = operator.inc and is_whole(operator)
-    elif type(operator) is ElementwiseInc:
-        target, sizes = operator.Y, (1, neurons.J.size)
-        is_simple = True
     else:
+        is_simple = type(operator) is ElementwiseInc
+    if not is_simple or not _is_same(operator.incs[0], neurons.J, facts):
         return False
     arrays = [facts.array(each) for each in operator.reads]
-    if not (
-        is_simple
-        and _is_same(target, neurons.J, facts)
-        and all(each.size in sizes and contiguous(each) for each in arrays)
-        and max(each.size for each in arrays) == neurons.J.size
-    ):
+    *factor, n = sorted(each.size for each in arrays)
+    if n != neurons.J.size or factor not in ([], [1], [n]) or not all(map(contiguous, arrays)):
         return False
     if operator in plan.invariant or operator in plan.deferred:
         return False

@@ -145,9 +145,7 @@ def test_spikes_are_events(run_both, kernels_of, form, m):
 @pytest.mark.parametrize("form", ["csr", "csc", "coo"])
 @pytest.mark.parametrize("part", ["data", "indices"])
 @pytest.mark.parametrize("uniform", [False, True])
-def test_changed_constants_of_spikes_count_from_the_next_step(
-    run_both, form, part, uniform
-):
+def test_changed_constants_of_spikes_count_from_the_next_step(run_both, form, part, uniform):
     circuit = Spiking(0, 64, 6, 40, 0.5, form, uniform=uniform)
     cpu, reference = run_both(circuit.model, 10)
     matrix = cpu.hand_out(circuit.matrix)  # which both engines have
