@@ -32,7 +32,7 @@ from nengo_jit.neurons import formulas
 
 
 def all_kernels() -> list[tuple[Routine, np.dtype]]:
-    """Every kernel that there is, for either precision."""
+    """Return every kernel, with each precision that it is compiled for."""
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
     values += [*vars(copying).values(), *vars(team).values(), *map(neurons.kernel_of, formulas())]
     found = dict.fromkeys(value for value in values if isinstance(value, Routine))
@@ -44,10 +44,10 @@ def all_kernels() -> list[tuple[Routine, np.dtype]]:
 
 
 def compile_all() -> None:
-    """Compile every kernel, for either precision, and keep them on disk.
+    """Compile every kernel, for each precision, and keep them on disk.
 
-    That happens by itself, kernel by kernel, when one is first needed. Calling this after an
-    installation, or the command ``nengo-jit compile``, saves the users of a machine the wait.
+    Kernels are otherwise compiled when they are first needed. Call this after an installation, or
+    run ``nengo-jit compile``, to save the users of a machine the wait.
     """
     load_kernels(all_kernels())
 

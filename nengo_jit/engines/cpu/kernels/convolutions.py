@@ -1,18 +1,20 @@
 """Kernels for convolutions.
 
-They are computed on images whose channels come last, so that the innermost loop runs over the
-filters. Other images are copied, to and fro.
+They work on images whose channels come last, so that the innermost loop runs over the filters.
+Other images are copied before and after.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy_planes, copy_strided, fill
-from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, Out, kernel, start
+from nengo_jit.engines.cpu.language.columns import Count, Factor, Out
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,
@@ -29,20 +31,20 @@ from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, same_padding
 
-AT_ONCE = 4  # pixels that `correlate_windows` computes
+AT_ONCE = 4  # pixels that `correlate_windows` computes together
 
-# after a convolution, where copy_strided as such comes before it
-copy_result = copy_strided.but(stage=2)
+# runs after a convolution; `copy_strided` itself runs before it
+copy_result = copy_strided.variant(stage=2)
 
 
 @helper(forceinline=True)
 def add_products(
-    memory: Any, y: int, x: int, w: int, n: int, length: int, distance: int, skip: int
+    memory: Memory, y: int, x: int, w: int, n: int, length: int, distance: int, skip: int
 ) -> None:
-    """``y += x.dot(w)`` for n numbers at y, ``length`` at x and as many rows at w.
+    """``y += x.dot(w)`` for n numbers at y, ``length`` numbers at x, and as many rows at w.
 
-    The rows lie ``distance`` bytes apart. Four at a time are done, none where ``skip`` is set
-    and all four factors are zero.
+    The rows lie ``distance`` bytes apart and are added four at a time. If ``skip`` is set, four
+    whose factors are all zero are left out.
     """
     result, factors = vector(memory, y, n), vector(memory, x, length)
     fours = length - length % 4
@@ -66,8 +68,8 @@ def add_products(
 
 
 @helper(forceinline=True)
-def are_zero(memory: Any, x0: int, x1: int, x2: int, x3: int) -> bool:
-    """Whether the numbers at four addresses are zeros without a sign."""
+def are_zero(memory: Memory, x0: int, x1: int, x2: int, x3: int) -> bool:
+    """Return whether the numbers at four addresses are all +0."""
     if is_single(memory):
         bits = int32s(x0, 1)[0] | int32s(x1, 1)[0]
         return (bits | int32s(x2, 1)[0] | int32s(x3, 1)[0]) == 0
@@ -77,20 +79,20 @@ def are_zero(memory: Any, x0: int, x1: int, x2: int, x3: int) -> bool:
 
 @helper(forceinline=True)
 def correlate_windows(
-    memory: Any, y: int, n: int, x0: int, x1: int, x2: int, x3: int, w: int, geometry: Any
+    memory: Memory, y: int, n: int, x0: int, x1: int, x2: int, x3: int, w: int, geometry: np.ndarray
 ) -> None:
-    """Add to n filters of the pixels at y what their four windows contribute.
+    """Add to n filters of four pixels at y what their windows contribute.
 
-    Sums are kept in registers, two for each pixel: so a weight is loaded once for four pixels and
-    a number of the image once for two registers. A window that is the same as the one before
-    belongs to no pixel.
+    The sums stay in registers, two for each pixel: a weight is loaded once for four pixels, and a
+    number of the image once for two registers. If there are fewer pixels, the address of the last
+    window is repeated.
     """
     itemsize, m = vector(memory, y, 1).itemsize, n_lanes(memory)
     pixel, block = geometry[0] * itemsize, m * itemsize
     height, width, length = geometry[3], geometry[4], geometry[5] * itemsize
     to_row, to_column, skip = geometry[6], geometry[7], geometry[8]
     for first in range(0, n, 2 * m):
-        # how many filters are left, for each pixel
+        # filters left, for each pixel; none for a repeated window
         n0 = n - first
         n1, n2, n3 = n0 * (x1 != x0), n0 * (x2 != x1), n0 * (x3 != x2)
         y0 = y + first * itemsize
@@ -125,8 +127,10 @@ def correlate_windows(
 
 
 @helper(forceinline=True)
-def correlate_channels(memory: Any, y: int, n: int, x: int, w: int, geometry: Any) -> None:
-    """Add to n filters of the pixel at y what their window contributes, a channel to each."""
+def correlate_channels(
+    memory: Memory, y: int, n: int, x: int, w: int, geometry: np.ndarray
+) -> None:
+    """Add to n filters of the pixel at y what its window contributes, one channel to each."""
     result = vector(memory, y, n)
     for k in range(geometry[3]):
         for q in range(geometry[4]):
@@ -148,13 +152,13 @@ def convolve(
     n: Count,
     m: Factor,
 ) -> None:
-    """`nengo_jit.ir.transforms.ConvInc` on images with channels last, and with their margins.
+    """`nengo_jit.ir.transforms.ConvInc` on padded images with channels last.
 
-    A row has the address of the outputs to compute and of the first output of all, of the
-    addresses of what each pixel sees of the input, of the weights, and of the geometry: filters,
-    groups, channels in a group; rows and columns of the kernel, and how many numbers lie together
-    in each; how many bytes it is from a row of the input to the next, and from a column to the
-    next; whether zeros may be left out.
+    ``y`` is the address of the first output to compute, ``first_y`` that of the first of all.
+    There is the address of a window into the input for each pixel of the output. The geometry is
+    nine integers: filters, groups, channels in a group; rows and columns of the kernel, and the
+    contiguous numbers for each; the strides of the input from row to row and from column to
+    column (bytes); whether zeros may be skipped.
     """
     use_widest_vectors()
     g, itemsize = int64s(geometry, 9), vector(memory, y, 1).itemsize
@@ -200,7 +204,8 @@ def convolve_transposed(
 ) -> None:
     """`nengo_jit.ir.transforms.ConvTransposeInc` on images with channels last.
 
-    A row is that of `convolve`, but for the input and the geometry: see `transposed_geometry`.
+    The columns are those of `convolve`, with the input in place of the windows, and another
+    geometry, see `transposed_geometry`.
     """
     use_widest_vectors()
     itemsize, g = vector(memory, y, 1).itemsize, int64s(geometry, 13)
@@ -233,11 +238,22 @@ def convolve_transposed(
         done += count
 
 
+class ConvColumns(TypedDict):
+    """The columns that `convolve` and `convolve_transposed` share."""
+
+    y: Address
+    first_y: Address
+    weights: Address
+    geometry: Address
+    n: int
+    m: int
+
+
 @lowers(ConvInc)
 @lowers(ConvTransposeInc)
 @lowers(GeneralConvInc)
 def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
-    """Convolve; images that do not have their channels last, or have gaps, are copied."""
+    """Convolve; copy images that need padding, are strided or have channels first."""
     W, X, Y = operator._images(lowering.facts.signals)
     before: Lowered = []
     after: Lowered = []
@@ -253,7 +269,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         image = lowering.arena.buffer(Y.size, lowering.dtype).reshape(Y.shape)
         zero = lowering.arena.parameters([0.0])
         before.append(fill.row(dst=start(image), value=zero, n=image.size))
-        after += [row.by(copy_result) for row in copy_planes(image, Y, inc=True)]
+        after += [row.for_kernel(copy_result) for row in copy_planes(image, Y, inc=True)]
         Y = image
     skip = lowering.facts.is_fixed(operator.W) and bool(np.isfinite(W).all())
     if skip:
@@ -263,7 +279,7 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
         work = W[..., 0].size // int(np.prod(operator._strides))
     else:
         numbers, work = correlation_geometry(W, X), W[..., 0].size
-    common: Any = {
+    common: ConvColumns = {
         "y": start(Y),
         "first_y": start(Y),
         "weights": start(W),
@@ -281,23 +297,31 @@ def lower_conv_inc(operator: GeneralConvInc, lowering: Lowering) -> Lowered:
     return [*before, row, *after]
 
 
-def correlation_geometry(W: Any, X: Any) -> list[int]:
-    """Geometry for `convolve`, without the last."""
+def correlation_geometry(W: np.ndarray, X: np.ndarray) -> list[int]:
+    """Return the geometry for `convolve`, without the last number."""
     (height, width, inputs, filters), groups = W.shape, X.shape[2] // W.shape[2]
     length = inputs
-    if groups == 1:  # what a window sees of a row of the image lies together
+    if groups == 1:  # a row of a window is contiguous
         width, length = 1, width * inputs
     return [filters, groups, inputs, height, width, length, *X.strides[:2]]
 
 
-def transposed_geometry(operator: GeneralConvInc, W: Any, X: Any, Y: Any) -> list[int]:
-    """Geometry for `convolve_transposed`, without the last."""
+def transposed_geometry(
+    operator: GeneralConvInc, W: np.ndarray, X: np.ndarray, Y: np.ndarray
+) -> list[int]:
+    """Return the geometry for `convolve_transposed`, without whether zeros may be skipped.
+
+    It is the shapes of the input and of the output; rows and columns of the kernel; strides, and
+    how much is cropped, of rows and of columns.
+    """
     (top, _), (left, _) = paddings(operator, W, X, Y)
     return [*X.shape, *Y.shape, *W.shape[:2], *operator._strides, top, left]
 
 
-def paddings(operator: GeneralConvInc, W: Any, X: Any, Y: Any) -> list[tuple[int, int]]:
-    """How many rows and columns that are not there the kernel sees before and after the image."""
+def paddings(
+    operator: GeneralConvInc, W: np.ndarray, X: np.ndarray, Y: np.ndarray
+) -> list[tuple[int, int]]:
+    """Return the padding before and after the image: of rows, then of columns."""
     if operator.conv.padding != "same":
         return [(0, 0)] * 2
     small, large = (X, Y) if operator.is_transpose else (Y, X)

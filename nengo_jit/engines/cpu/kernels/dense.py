@@ -1,29 +1,27 @@
 """Kernels for products of matrices and dense vectors."""
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import element
-from nengo_jit.engines.cpu.language.kernel import (
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import (
     Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
+    Memory,
+    helper,
+    use_widest_vectors,
+    vector,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, use_widest_vectors, vector
 
 
 @helper(forceinline=True)
-def packed(memory: Any, address: int, stride: int, n: int, work: int) -> Any:
-    """A vector with gaps, as an array without any: itself or a copy; for use in kernels."""
+def packed(memory: Memory, address: int, stride: int, n: int, work: int) -> np.ndarray:
+    """A strided vector as a contiguous array: a view, or a copy in ``work``; for use in kernels."""
     array = vector(memory, work, n)
     if stride == array.itemsize:
         return vector(memory, address, n)
@@ -44,7 +42,7 @@ def add_four_columns(y, a0, x0, a1, x1, a2, x2, a3, x3):
 
 @helper(forceinline=True)
 def multiply_columns(memory, a, b, x, y, n, m, distance):
-    """What `dot_columns` does with a row, whose columns these are in another order."""
+    """``y = b + A.dot(x)`` for a matrix at ``a``, stored as for `dot_columns`."""
     factors, total = vector(memory, x, m), vector(memory, y, n)
     j = 0
     if b != y:
@@ -83,9 +81,9 @@ def dot_columns(
     m: Factor,
     distance: int,
 ) -> None:
-    """``y = begin + A.dot(x)`` for a matrix with m columns, which are few; y may be its beginning.
+    """``y = begin + A.dot(x)`` for a matrix with few columns, m; in place if ``begin == y``.
 
-    The matrix is stored column by column, ``distance`` bytes from one to the next.
+    The matrix is stored column by column; columns lie ``distance`` bytes apart.
     """
     use_widest_vectors()
     multiply_columns(memory, columns, begin, x, y, n, m, distance)
@@ -101,7 +99,7 @@ def dot_rows(
     m: Factor,
     distance: Distance,
 ) -> None:
-    """``y += A.dot(x)`` for a matrix with m columns, which are many."""
+    """``y += A.dot(x)`` for a matrix with many columns, m, stored row by row."""
     factors, sums = vector(memory, x, m), vector(memory, y, n)
     for i in range(n):
         row = vector(memory, matrix + i * distance, m)
@@ -125,9 +123,10 @@ def dot_strided(
     y_step: int,
     work: Address,
 ) -> None:
-    """``y += A.dot(x)`` for a matrix and vectors with gaps; x is copied to ``work`` if it has any.
+    """``y += A.dot(x)`` for a strided matrix and strided vectors.
 
-    It is so many bytes down and right, and from one element of a vector to the next.
+    Strides are in bytes: "down" to the next row, "right" to the next column, "step" to the next
+    element of a vector. If x is not contiguous, it is copied to ``work``.
     """
     factors = packed(memory, x, x_step, width, work)
     for i in range(height):

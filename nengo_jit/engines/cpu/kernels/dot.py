@@ -1,10 +1,10 @@
-"""Products of matrices and vectors: which kernel of `dense.py` or `events.py` makes each."""
+"""Lowering of products of matrices and vectors, to the kernels in `dense.py` and `events.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_strid
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
 from nengo_jit.engines.cpu.kernels.spikes import search
-from nengo_jit.engines.cpu.language.kernel import Address, offset, start
+from nengo_jit.engines.cpu.language.kernel import offset, start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Pool
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
@@ -22,20 +23,31 @@ from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
-copy_product = copy.but(stage=1)  # after what makes the product
+copy_product = copy.variant(stage=1)  # after the kernel that computes the product
+
+
+class Operands(TypedDict):
+    """The operands of ``begin + A.dot(x)``: columns of rows of `dot_columns` and of `lif`."""
+
+    columns: Address
+    begin: Address
+    x: Address
+    m: int
+    distance: int
 
 
 @lowers(DotInc)
 def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
-    """Multiply by columns, by rows or by spikes, whichever does the least work."""
+    """Multiply by columns, by rows or by spikes, whichever is the least work."""
     if operator.X not in lowering.fusion.searched:
         return _lower_product(operator, lowering, lowering.populations.lists_of)
     x = lowering.array(operator.X).reshape(-1)
     if not contiguous(x):
         return _lower_product(operator, lowering, lowering.populations.lists_of)
+    # User code may change the output of the neurons, so list spikes just before they are used.
     searched, lists = search(x, lowering)
     rows = _lower_product(operator, lowering, lambda _: lists)
-    return [*searched, *(row.by(row.kernel.but(stage=3)) for row in rows)]
+    return [*searched, *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows)]
 
 
 def _lower_product(
@@ -43,13 +55,13 @@ def _lower_product(
     lowering: Lowering,
     lists_of: Callable[[Signal], Sequence[Population]],
 ) -> Lowered:
-    """Rows for a product, given where spikes are listed."""
+    """Return the rows for a product; ``lists_of`` returns the lists of a signal's spikes."""
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
     strategy = lowering.fusion.strategies[operator]
     if strategy is Strategy.NONE:
         return []
     if strategy is Strategy.ELEMENTWISE:
-        if operator.reshape:  # of one element
+        if operator.reshape:  # both have one element
             a, x = a.reshape(()), x.reshape(())
         return multiply(a, x, y)
     x, y = x.reshape(-1), y.reshape(-1)
@@ -60,12 +72,12 @@ def _lower_product(
         if other is not None:
             result = start(lowering.array(other.Y))
             return [copy_product.row(src=result, dst=start(y), n=n)]
-        factors = factors_of(operator, lowering)
-        begins = chain([factors["begin"]], repeat(start(y)))
-        size = factors["distance"]  # of a column
+        operands = operands_of(operator, lowering)
+        begins = chain([operands["begin"]], repeat(start(y)))
+        size = operands["distance"]  # of a column, in bytes
         return [
             dot_events.row(
-                columns=offset(factors["columns"], first * size),
+                columns=offset(operands["columns"], first * size),
                 begin=begin,
                 x=start(x[first:]),
                 y=start(y),
@@ -90,7 +102,7 @@ def _lower_product(
             for first, count, listed in lists_of(operator.X)
         ]
     if strategy is Strategy.COLUMNS:
-        return [dot_columns.row(**factors_of(operator, lowering), y=start(y), n=n)]
+        return [dot_columns.row(**operands_of(operator, lowering), y=start(y), n=n)]
     if strategy is Strategy.ROWS:
         row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
         return [row]
@@ -112,8 +124,8 @@ def _lower_product(
     return [row]
 
 
-def factors_of(operator: DotInc, lowering: Lowering) -> dict[str, Any]:
-    """The columns of a row of `dot_columns` that say what is multiplied, and added to what."""
+def operands_of(operator: DotInc, lowering: Lowering) -> Operands:
+    """Return the operands of a product with a matrix that is stored column by column."""
     y, x = lowering.array(operator.Y).reshape(-1), lowering.array(operator.X).reshape(-1)
     matrix = as_matrix(lowering.array(operator.A), y.size, x.size)
     return {
@@ -126,7 +138,7 @@ def factors_of(operator: DotInc, lowering: Lowering) -> dict[str, Any]:
 
 
 def beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
-    """Address of what the sum y begins with: a constant, or else y itself."""
+    """Return the address of the initial value of the sum y: a constant, or y itself."""
     setter = lowering.part_of(operator, Part.BIAS)
     if setter is None:
         return start(y)

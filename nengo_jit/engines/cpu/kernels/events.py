@@ -1,6 +1,6 @@
 """Kernels for products of matrices and vectors of spikes, which are mostly zero."""
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -8,17 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import add_four_columns
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,
@@ -35,7 +28,7 @@ from nengo_jit.engines.cpu.program.products import WIDE
 
 @helper(forceinline=True)
 def add_few_columns(memory, a, b, x, y, n, distance, spikes):
-    """``y = b + A.dot(x)`` for a matrix with few rows: sums are kept in a register."""
+    """``y = b + A.dot(x)`` for a matrix with few rows: the sums stay in registers."""
     itemsize = x.itemsize
     for i in range(0, n, n_lanes(memory)):
         total = load_lanes(memory, b + i * itemsize, n - i)
@@ -82,10 +75,10 @@ def dot_events(
     distance: int,
     events: Address,
 ) -> None:
-    """``y = begin + A.dot(x)`` for spikes, which are mostly zero; y may be its beginning.
+    """``y = begin + A.dot(x)`` for a vector of spikes, mostly zeros; in place if ``begin == y``.
 
-    The matrix is that of `dot_columns`. The events are a count and the indices of the elements of
-    x that are not zero. Whatever is done at a time, a sum is added up in the order of the events.
+    The matrix is stored as for `dot_columns`. The events are a count, then the indices of the
+    nonzero elements of x. Every branch adds up a sum in the order of the events.
     """
     use_widest_vectors()
     heights, spikes = vector(memory, x, m), int64s(events + 8, int64s(events, 1)[0])
@@ -108,9 +101,9 @@ def dot_events(
 
 @helper(forceinline=True)
 def add_rows_of_events(memory, a, x, y, distance, spikes):
-    """``y += A.dot(x)`` for a matrix that is stored by row: four rows at a time, spike by spike."""
+    """``y += A.dot(x)`` for a matrix stored row by row: four rows at a time, spike by spike."""
     m, last, zero = x.size, y.size - 1, x[0] - x[0]
-    for i in range(0, y.size, 4):  # what would be beyond the last is the last one again
+    for i in range(0, y.size, 4):  # rows past the end repeat the last one
         i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
         row0, row1 = vector(memory, a + i * distance, m), vector(memory, a + i1 * distance, m)
         row2, row3 = vector(memory, a + i2 * distance, m), vector(memory, a + i3 * distance, m)
@@ -139,9 +132,9 @@ def dot_rows_events(
     events: Address,
     distance: Distance,
 ) -> None:
-    """``y += A.dot(x)`` for a vector of spikes and a matrix that changes, stored by row.
+    """``y += A.dot(x)`` for a vector of spikes and a variable matrix, stored row by row.
 
-    For the events see `dot_events`. Where many neurons spike, all of a row is read.
+    For the events see `dot_events`. If many neurons spike, whole rows are read.
     """
     heights, sums = vector(memory, x, m), vector(memory, y, n)
     spikes = int64s(events + 8, int64s(events, 1)[0])

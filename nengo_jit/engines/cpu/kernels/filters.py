@@ -1,29 +1,19 @@
-"""Kernels for synapses: linear filters, which most are, and triangular ones."""
+"""Kernels for synapses: linear filters, which most synapses are, and triangular ones."""
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 
 from nengo_jit.engines.cpu.kernels.operator import copy, pieces
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Out,
-    Own,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
@@ -38,7 +28,7 @@ LINEAR_STEPS: tuple[type, ...] = (
 
 LARGE = 1024  # outputs from which on a second program, for the first step, pays
 
-SYNAPSES = (LinearFilter, Lowpass, Alpha)  # whose step depends on what they equal alone
+SYNAPSES = (LinearFilter, Lowpass, Alpha)  # equal ones have equal steps
 
 
 @kernel()
@@ -58,9 +48,9 @@ def filter_first_order(
             output[i] = kept[i]
 
 
-first_filter = filter_first_order.but(when="first")
-later_filter = filter_first_order.but(when="later")
-copy_after = copy.but(when="after")
+first_filter = filter_first_order.variant(when="first")
+later_filter = filter_first_order.variant(when="later")
+copy_after = copy.variant(when="after")
 
 
 @kernel()
@@ -74,10 +64,10 @@ def scale(memory: Memory, u: In, y: Out, d: Address, n: Count) -> None:
 
 @helper(error_model="numpy", fastmath={"contract", "nsz"})
 def step_filter(u, y, state, new, parameters, order, distance):
-    """``x' = A x + B u``, and ``y = C x'`` if there is no D, else ``y = C x + D u``.
+    """``x' = A x + B u``, then ``y = C x'`` if D is zero, else ``y = C x + D u``.
 
-    The parameters are A, B, C and D; the state has one row for each order, at a distance from
-    each other, and so has the memory for the new state.
+    The parameters are A, B, C and D. The state has a row for each order; rows lie ``distance``
+    elements apart. ``new`` is scratch memory for the new state, laid out in the same way.
     """
     n = y.size
     a, b = parameters[: order * order], parameters[order * order : order * order + order]
@@ -115,10 +105,9 @@ def filter_any_order(
     work: InOut,
     distance: int,
 ) -> None:
-    """Linear filters with states; see `step_filter`.
+    """Linear filters of any order, see `step_filter`.
 
-    There is memory to work with, of the size of the state, and the distance between rows of the
-    state is in elements.
+    ``work`` is scratch memory of the size of the state; ``distance`` is in elements.
     """
     extent = (order - 1) * distance + n
     step_filter(
@@ -144,10 +133,10 @@ def triangle(
     n_taps: Factor,
     size: int,
 ) -> None:
-    """A triangular filter: a running sum, from which the recent inputs, scaled, are subtracted.
+    """A triangular filter: a running sum, minus the recent inputs, scaled.
 
-    The parameters are the weight of the newest input and the difference between the weights of
-    one input and the next.
+    The parameters are the weight of the newest input, and the difference between the weights of
+    successive inputs.
     """
     given, output = vector(memory, u, size), vector(memory, y, size)
     sums, inputs = vector(memory, total, size), vector(memory, recent, n_taps * size)
@@ -160,7 +149,7 @@ def triangle(
         for i in range(size):
             sums[i] -= row[i]
     latest[0] = (latest[0] + 1) % n_taps
-    tap = int(latest[0]) % n_taps  # whatever somebody has set it to
+    tap = int(latest[0]) % n_taps  # in bounds even if user code has set it
     row = inputs[tap * size : (tap + 1) * size]
     for i in range(size):
         row[i] = difference * given[i]
@@ -229,29 +218,31 @@ def _in_place(
         n=y.size,
     )
     return [
-        row.by(first_filter),
+        row.for_kernel(first_filter),
         in_place,
         copy_after.row(src=start(y), dst=start(state), n=y.size),
     ]
 
 
 @lru_cache(maxsize=256)
-def _linear_step(synapse: LinearFilter, dt: float, order: int) -> Any:
-    """A step of a filter, for its matrices, which take nengo long to compute."""
+def _linear_step(synapse: LinearFilter, dt: float, order: int) -> LinearFilter.Step | None:
+    """Return a step of a filter, for its matrices; cached, since nengo computes them slowly."""
     return step_of(synapse, (2,), dt, np.zeros((order, 2)))
 
 
-def step_of(synapse: LinearFilter, shape: tuple[int, ...], dt: float, state: np.ndarray) -> Any:
-    """The step that a filter makes; None if it refuses to, as it then will in Python."""
+def step_of(
+    synapse: LinearFilter, shape: tuple[int, ...], dt: float, state: np.ndarray
+) -> LinearFilter.Step | None:
+    """Return the step that a filter makes; None if that raises, as it then will in Python."""
     try:
         return synapse.make_step(shape, shape, dt, None, {"X": state})
     except Exception:
         return None
 
 
-def matrices_of(step: Any, lowering: Lowering) -> tuple[int, Address]:
-    """Order of a linear filter, and the address of its matrices, for the state that nengo keeps."""
-    if isinstance(step, LinearFilter.OneX):  # whose state is its output
+def matrices_of(step: LinearFilter.Step, lowering: Lowering) -> tuple[int, Address]:
+    """Return the order of a linear filter, and the address of its A, B, C and D."""
+    if isinstance(step, LinearFilter.OneX):  # its state is its output
         return 1, lowering.arena.parameters([step.a, step.b, 1.0, 0.0])
     matrices = [np.ravel(matrix) for matrix in (step.A, step.B, step.C, step.D)]
     return len(step.A), lowering.arena.parameters(np.concatenate(matrices))

@@ -1,9 +1,9 @@
 """Kernels for learning rules.
 
-All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. A kernel of each
-rule computes the two factors, of which there is one for each row of the weights; the rest is
-common to all. In rows, n is the number of columns of the weights and m that of rows, so that
-work is divided between columns; the distances from row to row are in bytes.
+All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. Each rule has a
+kernel for its two factors, gain and loss, one number for each row of the weights; the kernels that
+apply them are common to all rules. In the columns of kernels, n is the number of columns of the
+weights and m that of rows, so that threads divide columns; distances are bytes from row to row.
 """
 
 from __future__ import annotations
@@ -15,18 +15,9 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    Out,
-    Own,
-    Row,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, vector
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
@@ -35,16 +26,16 @@ from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 
-# what a run begins with, see `lower_rule`
-first_inc = copy_inc.but(when="first")
+# adds delta in the first step of a run, see `lower_weights`
+first_inc = copy_inc.variant(when="first")
 
 
-# The factors of a change
+# Gain and loss of each rule
 
 
 @kernel()
 def pes_factors(memory: Memory, error: In, gain: Out, n: Count, alpha: Address) -> None:
-    """``gain = alpha * error``; nothing is lost."""
+    """``gain = alpha * error``, without loss."""
     errors, gains = vector(memory, error, n), vector(memory, gain, n)
     rate = vector(memory, alpha, 1)[0]
     for i in range(n):
@@ -55,7 +46,7 @@ def pes_factors(memory: Memory, error: In, gain: Out, n: Count, alpha: Address) 
 def bcm_factors(
     memory: Memory, post: Address, theta: Address, gain: Own, m: Factor, alpha: Address
 ) -> None:
-    """``gain = alpha * post * (post - theta)``; nothing is lost."""
+    """``gain = alpha * post * (post - theta)``, without loss."""
     activities, thresholds = vector(memory, post, m), vector(memory, theta, m)
     gains, rate = vector(memory, gain, m), vector(memory, alpha, 1)[0]
     for i in range(m):
@@ -95,7 +86,7 @@ def voja_factors(
         gains[i] = losses[i] * scales[i]
 
 
-# What becomes of the factors
+# Kernels that apply gain and loss
 
 
 @kernel(stage=1, contract=False)
@@ -179,9 +170,12 @@ def outer_with_loss_inc(
             row[j] += height * activities[j] - share * row[j]
 
 
+Rule = SimPES | SimBCM | SimOja | SimVoja
+
+
 @dataclass(frozen=True)
 class Change:
-    """How a rule changes weights in a step: ``outer(gain, pre) - loss * weights``.
+    """The change of weights by a rule: ``outer(gain, pre) - loss * weights``.
 
     Attributes
     ----------
@@ -190,11 +184,11 @@ class Change:
     gain : Address
         Of (n_post,) numbers.
     loss : Address or None
-        Of (n_post,) numbers, if weights are lost.
+        Of (n_post,) numbers; None if the rule has no loss.
     weights : Signal or None
-        Those that are lost, if any are.
+        What the loss is multiplied by; None if the rule has no loss.
     kept : Address
-        Where the activities are kept until the next step, if the change is applied then.
+        Of a copy of the activities, for changes that are applied in the next step.
     """
 
     pre: np.ndarray
@@ -205,49 +199,53 @@ class Change:
     kept: Address
 
     def set_delta(self, lowering: Lowering, pre: Address) -> Row:
-        """What writes the change to delta, from activities at an address."""
+        """Return the row that writes the change to delta, from activities at an address."""
         m, n = self.delta.shape
-        common: Any = {
-            "pre": pre,
-            "gain": self.gain,
-            "delta": start(self.delta),
-            "n": n,
-            "m": m,
-            "distance": self.delta.strides[0],
-        }
+        delta, distance = start(self.delta), self.delta.strides[0]
         if self.weights is None or self.loss is None:
-            return outer.row(**common)
+            return outer.row(pre=pre, gain=self.gain, delta=delta, n=n, m=m, distance=distance)
         old = lowering.array(self.weights)
         return outer_with_loss.row(
-            loss=self.loss, weights=start(old), weights_distance=old.strides[0], **common
+            pre=pre,
+            gain=self.gain,
+            delta=delta,
+            loss=self.loss,
+            weights=start(old),
+            n=n,
+            m=m,
+            distance=distance,
+            weights_distance=old.strides[0],
         )
 
     def inc_weights(self, weights: np.ndarray) -> Row:
-        """What adds the change to weights, from the activities that were kept."""
+        """Return the row that adds the change to weights, from the activities that were kept."""
         m, n = weights.shape
-        common: Any = {
-            "pre": self.kept,
-            "gain": self.gain,
-            "weights": start(weights),
-            "n": n,
-            "m": m,
-            "distance": weights.strides[0],
-        }
+        pre, target, distance = self.kept, start(weights), weights.strides[0]
         if self.loss is None:
-            return outer_inc.row(**common)
-        return outer_with_loss_inc.row(loss=self.loss, **common)
+            return outer_inc.row(
+                pre=pre, gain=self.gain, weights=target, n=n, m=m, distance=distance
+            )
+        return outer_with_loss_inc.row(
+            pre=pre, gain=self.gain, weights=target, loss=self.loss, n=n, m=m, distance=distance
+        )
 
 
-def change_by(rule: Any, lowering: Lowering) -> Change:
-    """How a rule changes weights; always in the same memory."""
-    pre = lowering.array(rule.pre_decoded if type(rule) is SimVoja else rule.pre_filtered)
+def change_by(rule: Rule, lowering: Lowering) -> Change:
+    """Return the change of weights by a rule; its memory is the same in every call."""
+    pre = lowering.array(rule.pre_decoded if isinstance(rule, SimVoja) else rule.pre_filtered)
     delta, lost = lowering.array(rule.delta), RULES[type(rule)]
-    names = {"gain": len(delta), "loss": len(delta), "kept": pre.size}
-    if lost is None:
-        del names["loss"]
-    own: Any = {name: start(lowering.arena.numbers_of(rule, name, n)) for name, n in names.items()}
-    weights = None if lost is None else getattr(rule, lost)
-    return Change(pre, delta, weights=weights, **{"loss": None, **own})
+
+    def numbers(name: str, n: int) -> Address:
+        return start(lowering.arena.numbers_of(rule, name, n))
+
+    return Change(
+        pre=pre,
+        delta=delta,
+        gain=numbers("gain", len(delta)),
+        loss=None if lost is None else numbers("loss", len(delta)),
+        weights=None if lost is None else getattr(rule, lost),
+        kept=numbers("kept", pre.size),
+    )
 
 
 def _pes(operator: SimPES, change: Change, lowering: Lowering) -> Row:
@@ -300,7 +298,7 @@ def _voja(operator: SimVoja, change: Change, lowering: Lowering) -> Row:
 
 
 def _scale(operator: SimVoja, lowering: Lowering) -> Address:
-    """Address of the scale: where it lies, if it can be read there, since it may be changed."""
+    """Return the address of the scale: its own if possible, since user code may change it."""
     scale = operator.scale
     held = hold(scale)
     if held is None or scale.dtype != lowering.dtype or not contiguous(scale):
@@ -322,28 +320,28 @@ FACTORS: dict[type, Callable[[Any, Change, Lowering], Row]] = {
 @lowers(SimBCM)
 @lowers(SimOja)
 @lowers(SimVoja)
-def lower_rule(operator: Any, lowering: Lowering) -> Lowered:
-    """Compute the factors, then delta.
+def lower_rule(operator: Rule, lowering: Lowering) -> Lowered:
+    """Compute gain and loss, then delta.
 
-    Where nothing but the next step's weights depends on delta, those are changed by the factors
-    themselves, see `lower_weights`, so that delta, which is as large as they are, need not be
-    written and read again. It is set when somebody looks.
+    If only the weights of the next step depend on delta, `lower_weights` applies gain and loss to
+    them directly: delta, which is as large as the weights, need not be written and read again. It
+    is computed when user code reads it.
     """
     change = change_by(operator, lowering)
     factors = FACTORS[type(operator)](operator, change, lowering)
     if operator not in lowering.fusion.fused_into:
         return [factors, change.set_delta(lowering, start(change.pre))]
     lowering.delayed.add(operator.delta.base)
-    if change.weights is not None:  # which delta is made of, when somebody looks
+    if change.weights is not None:  # delta is computed from them
         lowering.delayed.add(change.weights.base)
     keep = copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size)
     set_delta = change.set_delta(lowering, change.kept)
-    return [factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
+    return [factors, keep, set_delta.for_kernel(set_delta.kernel.variant(when="after"))]
 
 
 @lowers_with(Part.DELTA)
-def lower_weights(operator: Copy, rule: Any, lowering: Lowering) -> Lowered:
-    """Add a rule's change to weights; in the first step the delta that is there."""
+def lower_weights(operator: Copy, rule: Rule, lowering: Lowering) -> Lowered:
+    """Add a rule's change to weights; in the first step of a run, add the delta in memory."""
     change, weights = change_by(rule, lowering), lowering.array(operator.dst)
     return [
         first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size),

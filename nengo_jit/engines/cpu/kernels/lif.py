@@ -1,12 +1,12 @@
 """A kernel written by hand for LIF neurons, the most common type.
 
-It computes what the formula in `nengo_jit.neurons.lif` does, but its elementary functions only
-for the few neurons whose values they change: those whose refractory period ends within the step,
-and those that spike. Where one product is all that makes the currents, it computes that, too, so
-that currents are read while they are in the cache of the core that wrote them.
+It computes the formula in `nengo_jit.neurons.lif`, but elementary functions only for the few
+neurons that need them: those whose refractory period ends within the step, and those that spike.
+If the currents are a single product, it computes that, too, so that currents are read while they
+are in the cache of the core that wrote them.
 """
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import multiply_columns
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
-from nengo_jit.engines.cpu.language.kernel import Address, BytesOf, Count, In, InOut, Out, kernel
+from nengo_jit.engines.cpu.language.columns import BytesOf, Count, In, InOut, Out
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     gather_if_fast,
@@ -30,11 +32,11 @@ from nengo_jit.engines.cpu.language.primitives import (
 )
 from nengo_jit.scalar import expm1, log1p, where
 
-VECTOR = 64  # bytes of numbers that an elementary function is computed of at a time
-TOGETHER = 1024  # neurons of which some are listed before something is done with them
+VECTOR = 64  # bytes: the widest vectors
+TOGETHER = 1024  # neurons that are advanced together, with lists of some of them
 COPIED, SCALED, MULTIPLIED = 0, 1, 2  # kinds of terms: numbers, times a factor, times factors
 FINE = 0.1  # of the membrane time constant: longest step for which short series are enough
-NEAR = 0.05  # largest argument of `log_near_one`: for steps that are fine, it is below
+NEAR = 0.05  # largest argument of `log_near_one`; steps that are fine stay below it
 
 
 @compilable
@@ -57,9 +59,9 @@ def log_near_one(s):
 
 @helper(forceinline=True)
 def fill_vector(array, n):
-    """Repeat the first of ``n`` numbers after the last; returns how many there are then.
+    """Pad ``n`` numbers to whole vectors with copies of the first; return their new number.
 
-    They fill whole vectors, so that no instructions for single numbers are needed.
+    Loops over whole vectors need no scalar instructions.
     """
     width = VECTOR // array.itemsize
     n_filled = (n + width - 1) // width * width
@@ -71,7 +73,7 @@ def fill_vector(array, n):
 
 @helper(forceinline=True)
 def follows(row, first, n, itemsize):
-    """Whether a row is about the neurons that come after ``n`` of those of another row."""
+    """Return whether a row continues another one after ``n`` of its neurons."""
     return (
         row.currents == first.currents + n * itemsize
         and row.output == first.output + n * itemsize
@@ -104,14 +106,14 @@ def add_terms(memory, terms, currents, n):
 
 
 def advance(memory, rows):
-    """Advance the neurons of all rows, those of several rows at a time if they are few."""
+    """Advance the neurons of all rows; join rows with few neurons."""
     use_widest_vectors()
     partial_flags, list_of_some = scratch(1088), scratch(8704)
     is_partial, listed = uint8s(partial_flags, TOGETHER), int64s(list_of_some, TOGETHER)
     times = vector(memory, scratch(8192), TOGETHER)
     voltages = vector(memory, scratch(8192), TOGETHER)
     currents = vector(memory, scratch(8192), TOGETHER)
-    r, done = 0, 0  # the next row, and how many of its neurons are done
+    r, done = 0, 0  # the current row, and how many of its neurons are done
     while r < rows.size:
         first, before, n = rows[r], done, 0
         p = vector(memory, first.parameters, 5)
@@ -200,7 +202,7 @@ def advance(memory, rows):
             s = rest / (drive + drive + rest)  # log_near_one(s) = log1p(rest / drive)
             is_near &= abs(s) <= near
             times[k] = tau_ref + (dt + tau_rc * log_near_one(s))
-        if not is_near:  # the step is long, or somebody has set the voltage
+        if not is_near:  # the step is long, or user code has set the voltage
             for k in range(n_filled):
                 time = dt + tau_rc * log1p(-(voltages[k] - one) / (currents[k] - one))
                 times[k] = tau_ref + time
@@ -230,8 +232,8 @@ def lif(
 ) -> None:
     """Advance LIF neurons, and flag those that spike.
 
-    The first columns are those of `dot_columns`, whose result are the currents; if m is zero,
-    they stand there already. What is added to them, if the address is not zero, are terms: where
-    the currents of all neurons of the row begin, the number of terms, and for each term its kind
-    (`COPIED`, `SCALED` or `MULTIPLIED`), and the addresses of factors and numbers.
+    The first columns are those of `dot_columns`, which computes the currents; if m is zero, the
+    currents are already in memory. If there are terms, whose address is not zero then, they are
+    added: where the currents of all neurons of the row begin, the number of terms, and for each
+    term its kind (`COPIED`, `SCALED` or `MULTIPLIED`) and the addresses of factors and numbers.
     """

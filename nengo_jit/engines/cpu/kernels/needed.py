@@ -1,16 +1,15 @@
-"""Which kernels a model needs: all of them when it has been built, or the likely ones before that.
+"""Which kernels a model needs: all of them once it is built, or the likely ones before that.
 
-Compiling takes longest, so what is likely is begun with while the model is being built. The kernels
-for tapes are not waited for: until they are there, Python is called.
+Compiling takes longest, so likely kernels are compiled while the model is being built. Nothing
+waits for the kernels of tapes: until they are compiled, Python is called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from nengo import Sparse
+from nengo import Network, Sparse
 from nengo.base import Process
 
 from nengo_jit.engines.cpu.kernels import (
@@ -36,12 +35,12 @@ Needed = list[tuple[Routine, np.dtype]]
 
 
 def needed(used: Iterable[Routine], dtype: np.dtype) -> Needed:
-    """What a program needs to run.
+    """Return the kernels and types that a program needs to run.
 
     Parameters
     ----------
     used : iterable of Routine
-        What carries out its operators.
+        The kernels of its operators.
     dtype : numpy.dtype
         Type of its numbers.
     """
@@ -52,8 +51,8 @@ def needed(used: Iterable[Routine], dtype: np.dtype) -> Needed:
     return [*running, *((kernel, dtype) for kernel in used)]
 
 
-def likely(network: Any, dtype: np.dtype) -> Needed:
-    """What a network will need for certain, or nearly so.
+def likely(network: Network, dtype: np.dtype) -> Needed:
+    """Return what a network will almost certainly need to run.
 
     Parameters
     ----------
@@ -64,6 +63,7 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     """
     used: list[Routine | None] = [probe.complete_step, probe.advance_time, copy_bytes]
     for formula in _formulas(network):
+        used += [python.run_functions] if neurons.draws_in_python(formula) else []
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
@@ -80,8 +80,8 @@ def likely(network: Any, dtype: np.dtype) -> Needed:
     return needed(filter(None, used), dtype)
 
 
-def needed_to_build(network: Any) -> Needed:
-    """What a network will need while it is built.
+def needed_to_build(network: Network) -> Needed:
+    """Return what is needed to build a network.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ def needed_to_build(network: Any) -> Needed:
     return [(kernel, FLOAT64) for kernel in kernels if kernel is not None]
 
 
-def _formulas(network: Any) -> list[Formula]:
+def _formulas(network: Network) -> list[Formula]:
     types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
     return [each for each in map(formula_of, types.values()) if each is not None]
 
 
-def _processes(network: Any) -> list[Any]:
-    """Processes of nodes and ensembles, and synapses."""
+def _processes(network: Network) -> list[Process]:
+    """Return the processes of nodes and ensembles, and all synapses."""
     found = [node.output for node in network.all_nodes]
     found += [ensemble.noise for ensemble in network.all_ensembles]
     found += [each.synapse for each in (*network.all_connections, *network.all_probes)]

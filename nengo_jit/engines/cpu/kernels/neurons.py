@@ -1,11 +1,11 @@
 """Kernels for neurons: each runs a formula over all neurons of its type.
 
 A row has the addresses of the currents, the output, the states and the parameters (dt first),
-and the number of neurons. The loop is made for each formula, since what is in it is the formula's
-own step, and since the states are as many as the formula has.
+and the number of neurons. The source of the loop is generated for each formula, because formulas
+differ in the number of their states.
 """
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -18,32 +18,26 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.kernels.dot import factors_of
+from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
+from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
 from nengo_jit.engines.cpu.kernels.lif import COPIED, MULTIPLIED, SCALED, lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Kernel,
-    Out,
-    Own,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import (
-    Loan,
+    BorrowedGenerator,
     Stream,
     fill_uniform,
     is_legacy,
     next_poisson,
 )
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     float64s,
     helper,
+    int64s,
     tuple_of,
     use_widest_vectors,
     vector,
@@ -60,67 +54,83 @@ from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import counts
 
-# nanoseconds for a neuron, and for each elementary function of its formula
+# nanoseconds per neuron, and per elementary function of its formula
 NEURON_COST, FUNCTION_COST = 0.3, 2.0
 ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
 
-# A formula has any number of states, and may have a random number: see `kernel_of`.
-LOOP = """
+# A formula has any number of states and at most one random number, see `kernel_of`.
+KERNEL = """
 def run_neurons(memory, current, output, parameters, n, {columns}):
     use_widest_vectors()
     currents, outputs = vector(memory, current, n), vector(memory, output, n)
     p = tuple_of(vector(memory, parameters, {n_parameters}), {n_parameters})
     {before}
+    {loop}
+"""
+LOOP = """
     for i in range(n):
         outputs[i], {new} = step(currents[i], {old} *p)
 """
-WRITTEN_WITH = (float64s, tuple_of, use_widest_vectors, vector)
+# Python draws numbers of either precision, see `drawn_numbers.py`
+LOOP_OVER_NUMBERS = """
+    if int64s(is_double, 1)[0]:
+        drawn = float64s(numbers, n)
+        for i in range(n):
+            outputs[i], {new} = step(currents[i], {old} drawn[i], *p)
+    else:
+        drawn_singly = vector(memory, numbers, n)
+        for i in range(n):
+            outputs[i], {new} = step(currents[i], {old} drawn_singly[i], *p)
+"""
+WRITTEN_WITH = (float64s, int64s, tuple_of, use_widest_vectors, vector)
 
 
 @helper(forceinline=True)
 def draw_uniform(generator, drawn, currents, p):
-    """What `nengo_jit.neurons.base.uniform` draws."""
+    """Draw what `nengo_jit.neurons.base.uniform` draws."""
     fill_uniform(generator, drawn)
 
 
 @helper(forceinline=True)
 def draw_counts(generator, drawn, currents, p):
-    """What `nengo_jit.neurons.poisson_spiking.counts` draws; its parameters come after dt."""
+    """Draw what `nengo_jit.neurons.poisson_spiking.counts` draws; p is dt and its parameters."""
     for i in range(drawn.size):
         rate = abs(currents[i]) if p[1] > 0 else currents[i]
         drawn[i] = next_poisson(generator, np.float64(rate * p[0]))
 
 
-# How kernels draw what a formula's ``random`` draws, and how long a number takes (nanoseconds)
+# For a formula's ``random``: what draws the same in kernels, and the time per number (nanoseconds)
 DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 15.0)}
 
 
 @cache
-def kernel_of(formula: Formula) -> Kernel[...] | None:
-    """The kernel that runs a formula; None if kernels cannot draw its random numbers.
+def kernel_of(formula: Formula) -> Kernel[...]:
+    """Return the kernel that runs a formula.
 
-    It has a column for each state, which are called state_0, state_1 and so on. Random numbers
-    are drawn for one neuron after the other, so that a row of them cannot be divided.
+    It has a column for each state: state_0, state_1 and so on. Random numbers are drawn for one
+    neuron after another, so a row with them cannot be divided.
     """
     names = [f"state_{k}" for k in range(len(formula.states))]
-    types: dict[str, Any] = {"memory": Memory, "parameters": Address, "return": None}
+    types: dict[str, object] = {"memory": Memory, "parameters": Address, "return": None}
     before = [f"{name}_of = vector(memory, {name}, n)" for name in names]
     given = [f"{name}_of[i]," for name in names]
-    draw, cost = None, 0.0
+    draw, cost, loop, numbers = None, 0.0, LOOP, ""
+    drawing: list[str] = []
     if formula.random is None:
         types |= {"current": In, "output": Out, "n": Count, **dict.fromkeys(names, InOut)}
-    elif formula.random in DRAWS:
-        draw, cost = DRAWS[formula.random]
-        before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
-        types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
-        types |= {"generator": Address, "numbers": Address}
     else:
-        return None
-    source = LOOP.format(
-        columns=", ".join(names if draw is None else [*names, "generator", "numbers"]),
+        types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
+        if not draws_in_python(formula):
+            draw, cost = DRAWS[formula.random]
+            before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
+            drawing, numbers = ["generator", "numbers"], "drawn[i],"
+        else:
+            drawing, loop = ["numbers", "is_double"], LOOP_OVER_NUMBERS
+        types |= dict.fromkeys(drawing, Address)
+    source = KERNEL.format(
+        columns=", ".join([*names, *drawing]),
         before="; ".join(before),
-        new=" ".join(given),
-        old=" ".join(given if draw is None else [*given, "drawn[i],"]),
+        loop=loop.format(new=" ".join(given), old=" ".join([*given, numbers])).strip(),
         n_parameters=1 + len(formula.parameter_names),
     )
     step = compilable(formula.step, formula.contract)
@@ -133,44 +143,57 @@ def kernel_of(formula: Formula) -> Kernel[...] | None:
 
 
 def _cost(step: Any) -> float:
-    """About how long a step takes for a neuron (nanoseconds)."""
+    """Return about how long a step of one neuron takes (nanoseconds)."""
     called = [each for each in referred(step).values() if isinstance(each, FunctionType)]
     elementary = sum(each in ELEMENTARY for each in called)
     others = [each for each in called if each.__module__ != vocabulary.__name__]
     return max([NEURON_COST, *map(_cost, others)]) + FUNCTION_COST * elementary
 
 
-def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
-    """Address of the generator that a model's neurons keep, for as long as a run lasts.
+def draws_in_python(formula: Formula) -> bool:
+    """Whether a formula has random numbers that kernels cannot draw."""
+    return all(formula.random is not each for each in (None, *DRAWS))  # it may be unhashable
 
-    The generator belongs to the model: another engine may go on from where this one ends, and a
-    reset does not rewind it.
+
+def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
+    """Return the address of the neurons' generator, which kernels borrow for each run.
+
+    The generator belongs to the model: another engine may continue from where this one ends, and
+    a reset does not rewind it.
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
-    lowering.loans.append(Loan(operator.state_extra["rng"], stream))
+    (rng,) = operator.state_extra.values()
+    lowering.borrowed.append(BorrowedGenerator(rng, stream))
     return stream.address
 
 
 def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
-    """Whether there may be negative rates, for which NumPy refuses to draw Poisson numbers."""
+    """Return whether rates may be negative, for which NumPy refuses to draw Poisson numbers."""
     if operator.neurons.negative:
         return False  # there are negative spikes
     writers = facts.uses.writers_of(operator.J)
     if len(writers) != 1 or type(writers[0]) is not SimNeurons:
         return True
     base = writers[0].neurons
-    is_known = formula_of(base) is not None and not isinstance(base, RatesToSpikesNeuronType)
-    return base.negative or not is_known or writers[0].output is not operator.J
+    formula = formula_of(base)
+    if formula is None or draws_in_python(formula) or isinstance(base, RatesToSpikesNeuronType):
+        return True
+    return base.negative or writers[0].output is not operator.J
 
 
 def _has_kernel(operator: SimNeurons) -> bool:
-    """Whether there is a kernel for neurons, whatever else may keep them in Python."""
+    """Return whether there is a kernel for neurons; they may still run in Python."""
+    return formula_of(operator.neurons) is not None
+
+
+def _calls_python(operator: SimNeurons) -> bool:
+    """Return whether Python draws random numbers for neurons in each step."""
     formula = formula_of(operator.neurons)
-    return formula is not None and formula.random in (None, *DRAWS)
+    return formula is not None and draws_in_python(formula)
 
 
 def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
-    """Whether neurons keep what their formula keeps, and can be given random numbers."""
+    """Return whether neurons have the states of their formula, and a generator if it needs one."""
     formula = formula_of(operator.neurons)
     if formula is None or set(operator.state) != set(formula.states):
         return False
@@ -178,16 +201,19 @@ def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
         return not operator.state_extra
     if formula.random is counts and _may_be_refused(operator, facts):
         return False
-    return len(operator.state_extra) == 1 and is_legacy(operator.state_extra.get("rng"))
+    if len(operator.state_extra) != 1:
+        return False
+    (rng,) = operator.state_extra.values()
+    return draws_in_python(formula) or (is_legacy(rng) and not facts.uses.is_shared(rng))
 
 
-@lowers(SimNeurons, _has_kernel, _fits_kernel)
+@lowers(SimNeurons, _has_kernel, _fits_kernel, _calls_python)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
-    """Run the type's formula; list spikes if products wait for them."""
+    """Run the formula of the type; list spikes if products need them."""
     formula = formula_of(operator.neurons)
     assert formula is not None
     n = operator.output.size
-    parameters: Any = formula.parameters(operator.neurons, lowering.dt)
+    parameters = formula.parameters(operator.neurons, lowering.dt)
     address = lowering.arena.parameters([lowering.dt, *parameters])
     current, output = lowering.address(operator.J), lowering.address(operator.output)
     states = [lowering.address(operator.state[name]) for name in formula.states]
@@ -196,6 +222,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
         voltages, refractory_times = states
         row = lif.row(
             **_currents(operator, lowering),
+            terms=_terms(operator, lowering),
             currents=current,
             output=output,
             voltages=voltages,
@@ -205,13 +232,13 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
         )
     else:
-        used = kernel_of(formula)
-        assert used is not None
-        drawing: dict[str, Any] = {}
-        if formula.random is not None:
+        drawing: dict[str, Address] = {}
+        if draws_in_python(formula):
+            drawing = numbers_from_python(operator, formula, lowering)
+        elif formula.random is not None:
             numbers = start(lowering.arena.buffer(n, np.float64))
             drawing = {"generator": _generator(operator, lowering), "numbers": numbers}
-        row = used.row(
+        row = kernel_of(formula).row(
             current=current,
             output=output,
             **{f"state_{k}": state for k, state in enumerate(states)},
@@ -227,18 +254,17 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     return lowered
 
 
-def _currents(operator: SimNeurons, lowering: Lowering) -> dict[str, Any]:
-    """What makes the currents, for `lif`: a product that is fused into the neurons, or nothing."""
+def _currents(operator: SimNeurons, lowering: Lowering) -> Operands:
+    """Return the operands of the product that is fused into neurons; if none is, m is zero."""
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        return {**factors_of(product, lowering), "terms": _terms(operator, lowering)}
+        return operands_of(product, lowering)
     J = lowering.address(operator.J)
-    nothing = Address(0)
-    return {"columns": J, "begin": J, "x": nothing, "m": 0, "distance": 0, "terms": nothing}
+    return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
 
 
 def _terms(operator: SimNeurons, lowering: Lowering) -> Address:
-    """Address of what is added to the product, see `lif`."""
+    """Return the address of the terms that are added to the product, see `lif`; 0 if none are."""
     terms = lowering.fusion.terms.get(operator, ())
     if not terms:
         return Address(0)

@@ -4,23 +4,24 @@ Random numbers come from the generator that nengo would give the process, see
 `nengo_jit.engines.cpu.language.mt19937`.
 """
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from nengo import Process
-from nengo.dists import Gaussian, Uniform
+from nengo.dists import Distribution, Gaussian, Uniform
 from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
 
 from nengo_jit.engines.cpu.kernels.filters import LINEAR_STEPS, matrices_of, step_filter, step_of
-from nengo_jit.engines.cpu.language.kernel import Address, Factor, Own, kernel, start
+from nengo_jit.engines.cpu.language.columns import Factor, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import Stream, compiled, fill_normal, fill_uniform
-from nengo_jit.engines.cpu.language.primitives import Memory, float64s, vector
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, float64s, vector
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
 
@@ -29,7 +30,7 @@ NORMAL, UNIFORM = 0, 1  # kinds of noise
 
 @compiled
 def _draw(output, kind, parameters, generator):
-    """Noise; the parameters are an offset, a factor, and a factor for the sum of both."""
+    """Fill the output with ``scale * (offset + factor * number)``, by these three parameters."""
     if kind == NORMAL:
         fill_normal(generator, output)
     else:
@@ -49,7 +50,7 @@ def noise(
     generator: Address,
     values: Address,
 ) -> None:
-    """White noise: its kind, parameters and generator, and memory for double precision."""
+    """White noise, see `_draw`; ``values`` is scratch memory of double precision."""
     output, numbers = vector(memory, y, size), float64s(values, size)
     _draw(numbers, kind, float64s(parameters, 3), generator)
     for i in range(size):
@@ -70,9 +71,9 @@ def filtered_noise(
     order: int,
     work: Address,
 ) -> None:
-    """Noise, see there, that goes through a linear filter, see `step_filter`.
+    """White noise, see `noise`, through a linear filter, see `step_filter`.
 
-    There is memory for the input and for the new state.
+    ``work`` is scratch memory for the filter's input, then for its new state.
     """
     numbers = float64s(values, size)
     _draw(numbers, kind, float64s(parameters, 3), generator)
@@ -91,10 +92,22 @@ def filtered_noise(
     )
 
 
-def _noise_columns(
-    operator: SimProcess, y: np.ndarray, lowering: Lowering
-) -> dict[str, Any] | None:
-    """The columns of a row of `noise`; the generator is begun anew at each reset."""
+class NoiseColumns(TypedDict):
+    """The columns that `noise` and `filtered_noise` share."""
+
+    y: Address
+    size: int
+    kind: int
+    parameters: Address
+    generator: Address
+    values: Address
+
+
+def _noise_columns(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> NoiseColumns | None:
+    """Return the columns of a row of `noise`; None if kernels cannot draw the noise.
+
+    The generator is seeded at each reset.
+    """
     process = operator.process
     kind, offset, factor = _parameters(process.dist)
     if kind is None or not np.isfinite(factor) or not _is(process.get_rng, Process.get_rng):
@@ -112,8 +125,8 @@ def _noise_columns(
     }
 
 
-def _parameters(dist: Any) -> tuple[int | None, float, float]:
-    """Kind, offset and factor of a distribution; no kind if it is not known."""
+def _parameters(dist: Distribution) -> tuple[int | None, float, float]:
+    """Return kind, offset and factor of a distribution; the kind is None if it is unknown."""
     if type(dist) is Gaussian and _is(dist.sample, Gaussian.sample):
         return NORMAL, float(dist.mean), float(dist.std)
     if type(dist) is Uniform and _is(dist.sample, Uniform.sample) and not dist.integer:
@@ -122,20 +135,20 @@ def _parameters(dist: Any) -> tuple[int | None, float, float]:
 
 
 def draw_seed(process: Process, rng: np.random.RandomState) -> None:
-    """Draw what a process draws for its own generator, if that is not needed."""
+    """Draw the seed that a process draws for its generator, without making the generator."""
     if not _is(process.get_rng, Process.get_rng):
         process.get_rng(rng)
     elif process.seed is None:
         rng.randint(maxint)
 
 
-def _is(method: Any, function: Any) -> bool:
-    """Whether a bound method is a certain function, and not one of a subclass or instance."""
+def _is(method: object, function: object) -> bool:
+    """Return whether a bound method is a function, not overridden by a subclass or instance."""
     return getattr(method, "__func__", None) is function
 
 
 def lower_white_noise(operator: SimProcess, y: np.ndarray, lowering: Lowering) -> Lowered | None:
-    """Lower white noise."""
+    """Lower white noise; unknown distributions run in Python."""
     columns = _noise_columns(operator, y, lowering)
     return None if columns is None else [noise.row(**columns)]
 

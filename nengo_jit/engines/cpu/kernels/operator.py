@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import (
+from nengo_jit.engines.cpu.language.columns import Count, In, Out
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, offset, start
+from nengo_jit.engines.cpu.language.primitives import (
     Address,
-    Count,
-    In,
-    Out,
-    Row,
-    kernel,
-    offset,
-    start,
+    Memory,
+    helper,
+    int64s,
+    vector,
+    vector_from,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, int64s, vector, vector_from
 from nengo_jit.engines.cpu.program.contracts import contiguous, reaches
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.products import WIDE
@@ -27,8 +25,8 @@ from nengo_jit.ir.selection import as_selection, has_repeats
 
 
 @helper(forceinline=True)
-def element(memory: Any, address: int, stride: int, i: int) -> Any:
-    """One number of a vector with gaps of some bytes; for use in kernels."""
+def element(memory: Memory, address: int, stride: int, i: int) -> float:
+    """Element ``i`` of a vector, by its stride in bytes; for use in kernels."""
     return vector(memory, address + i * stride, 1)[0]
 
 
@@ -60,7 +58,10 @@ def copy_inc(memory: Memory, src: In, dst: Out, n: Count) -> None:
 def gather(
     memory: Memory, src: Address, dst: Address, indices: Address, size: int, inc: int
 ) -> None:
-    """``dst[target] = src[source]``, or ``+=``, with lists of indices: sources, then targets."""
+    """``dst[targets] = src[sources]``, or ``+=`` if ``inc``.
+
+    The indices are ``size`` sources, then ``size`` targets.
+    """
     given, changed = vector_from(memory, src), vector_from(memory, dst)
     source, target = int64s(indices, size), int64s(indices + 8 * size, size)
     for i in range(size):
@@ -83,7 +84,10 @@ def copy_strided(
     dst_right: int,
     inc: int,
 ) -> None:
-    """``dst = src``, or ``+=``, for matrices with gaps: it is so many bytes down and right."""
+    """``dst = src``, or ``+=`` if ``inc``, for strided matrices.
+
+    Strides are in bytes: "down" to the next row, "right" to the next column.
+    """
     for i in range(height):
         source, target = src + i * src_down, dst + i * dst_down
         if inc:
@@ -111,7 +115,7 @@ def multiply_strided(
     y_down: int,
     y_right: int,
 ) -> None:
-    """``y += a * x`` for matrices with gaps: it is so many bytes down and right."""
+    """``y += a * x``, elementwise, for strided matrices; for the strides see `copy_strided`."""
     for i in range(height):
         a_row, x_row, y_row = a + i * a_down, x + i * x_down, y + i * y_down
         for j in range(width):
@@ -138,7 +142,10 @@ def scale_inc(memory: Memory, a: Address, x: In, y: Out, n: Count) -> None:
 
 
 def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Corresponding contiguous parts of arrays of one shape, row by row if need be."""
+    """Yield corresponding contiguous parts of arrays of one shape.
+
+    These are the whole arrays, their rows or their elements: the largest that are contiguous.
+    """
     if all(map(contiguous, arrays)):
         yield arrays
     elif arrays[0].ndim > 1:
@@ -150,7 +157,7 @@ def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 
 def places(array: np.ndarray) -> tuple[Address, np.ndarray]:
-    """Lowest address of an array, and where its elements lie from there on, in elements."""
+    """Return an array's lowest address, and the offset of each element from it, in elements."""
     grids = np.indices(array.shape)
     steps = [stride // array.itemsize for stride in array.strides]
     offsets = np.zeros(array.shape, np.int64)
@@ -162,7 +169,7 @@ def places(array: np.ndarray) -> tuple[Address, np.ndarray]:
 
 @lowers(Reset)
 def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
-    """Fill."""
+    """Fill the destination with a constant."""
     value = lowering.arena.parameters([operator.value])
     dst = lowering.array(operator.dst)
     if wide(dst):
@@ -174,7 +181,7 @@ def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
 
 @lowers(Copy)
 def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
-    """Copy contiguous parts, or with gaps, or gather by indices."""
+    """Copy contiguous parts, or with strides, or by indices."""
     src, dst = lowering.array(operator.src), lowering.array(operator.dst)
     if operator.src_slice is not None or operator.dst_slice is not None:
         return _gather(operator, src, dst, lowering)
@@ -188,7 +195,7 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
     return copy_planes(src, dst, operator.inc)
 
 
-def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered | None:
+def _gather(operator: Copy, src: np.ndarray, dst: np.ndarray, lowering: Lowering) -> Lowered | None:
     lowering.assumptions.rely_on(
         operator, partial(_contents, operator.src_slice, operator.dst_slice)
     )
@@ -215,13 +222,13 @@ def _gather(operator: Copy, src: Any, dst: Any, lowering: Lowering) -> Lowered |
     return [row]
 
 
-def _contents(*selections: Any) -> list[Any]:
-    """What selections are made of, which can be compared."""
+def _contents(*selections: object) -> list[object]:
+    """Return selections as lists, which can be compared."""
     return [each if each is None else np.array(each).tolist() for each in selections]
 
 
 def wide(*arrays: np.ndarray) -> bool:
-    """Whether arrays of one shape are best worked on by their contiguous `pieces`."""
+    """Return whether contiguous `pieces` of arrays of one shape are long enough to work on."""
     return all(map(contiguous, arrays)) or (
         arrays[0].ndim > 1
         and arrays[0].shape[-1] >= WIDE
@@ -230,7 +237,7 @@ def wide(*arrays: np.ndarray) -> bool:
 
 
 def planes(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Corresponding two-dimensional parts of arrays of one shape, mostly with long rows."""
+    """Yield corresponding matrices of arrays of one shape, transposed if rows are short."""
     if arrays[0].size == 0:
         return
     if arrays[0].ndim < 2:
@@ -244,12 +251,12 @@ def planes(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 
 def copy_planes(src: np.ndarray, dst: np.ndarray, inc: bool) -> Lowered:
-    """Copy, or add, between arrays of one shape, whatever their strides."""
+    """Copy, or add if ``inc``, between arrays of one shape with any strides."""
     return [copy_plane(start(u), u, v, inc) for u, v in planes(src, dst)]
 
 
 def copy_plane(address: Address, src: np.ndarray, dst: np.ndarray, inc: bool) -> Row:
-    """Copy, or add, a matrix at an address, laid out like another one, to a matrix."""
+    """Copy, or add if ``inc``, to ``dst`` a matrix at an address with the strides of ``src``."""
     height, width = dst.shape
     (src_down, src_right), (dst_down, dst_right) = src.strides, dst.strides
     return copy_strided.row(
@@ -272,7 +279,7 @@ def lower_elementwise_inc(operator: ElementwiseInc, lowering: Lowering) -> Lower
 
 
 def multiply(a: np.ndarray, x: np.ndarray, y: np.ndarray) -> Lowered:
-    """Add the product of two arrays that broadcast to the shape of the third."""
+    """Add ``a * x`` to y; a and x broadcast to its shape."""
     if x.size == 1:
         a, x = x, a
     x = np.broadcast_to(x, y.shape)

@@ -1,16 +1,17 @@
-"""Kernels that keep time, record probes and let a step count."""
+"""Kernels that advance time, record probes and complete a step."""
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
     LATE,
     SUBNORMALS_ARE_ZERO,
+    Address,
     Memory,
     atomic_add,
     atomic_load,
@@ -49,7 +50,7 @@ def advance_time(
 
 @lowers(TimeUpdate)
 def lower_time_update(operator: TimeUpdate, lowering: Lowering) -> Lowered:
-    """Advance."""
+    """Advance the step and the time."""
     row = advance_time.row(
         counter=lowering.address(operator.step),
         counter_size=operator.step.itemsize,
@@ -61,7 +62,7 @@ def lower_time_update(operator: TimeUpdate, lowering: Lowering) -> Lowered:
 
 @lowers(SimProbe)
 def lower_sim_probe(operator: SimProbe, lowering: Lowering) -> Lowered:
-    """Nothing: the engine adds `record` and `complete_step` to the end of the program."""
+    """Return no rows: the engine adds `record` and `complete_step` to the end of the program."""
     return []
 
 
@@ -83,12 +84,12 @@ def record(
     counter: Address,
     counter_size: int,
 ) -> None:
-    """Write down a signal if a sample is due.
+    """Record a signal if a sample is due.
 
-    A row has the lowest address of the signal, its size, the address of the period in steps, that
-    of the places of its elements if they are not contiguous, that of the state, the size of an
-    element, and the step counter. The state is the address of the next sample, that of its tick,
-    or zero if each tick has a sample, and that of the ticks.
+    ``lowest`` is the signal's lowest address. The period is in steps. The indices are the offsets
+    of the elements from the lowest address, in elements; if they are contiguous, the address of
+    the indices is zero. The state is three addresses: of the next sample; of its tick, or zero if
+    every tick has a sample; and of the clock's ticks.
     """
     now = int64s(state, 3)
     if now[1] == 0 or number_at(counter, counter_size) % float64s(period, 1)[0] < 1:
@@ -113,9 +114,9 @@ def record(
 def complete_step(
     memory: Memory, clock: Address, counter: Address, counter_size: int, task: Address
 ) -> int:
-    """Let a step count, and with it the samples that were recorded: all of them at once.
+    """Complete a step, which commits all samples that were recorded in it at once.
 
-    The task is carried out after each step for which the clock says so.
+    If the clock asks for it, the task is called after the step.
     """
     words = int64s(clock, 3)
     offset = number_at(counter, counter_size) - words[TICKS] - 1

@@ -1,13 +1,11 @@
-"""Which kernels carry out a process: those in `filters.py`, `noise.py` and `tables.py`.
+"""Lowering of processes, to the kernels in `filters.py`, `noise.py` and `tables.py`.
 
-A process without a kernel there, or of a class that changes what the kernel computes, runs in
-Python.
+A process runs in Python if it has no kernel, or if its class overrides what the kernel computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from nengo import Process
@@ -37,13 +35,16 @@ from nengo_jit.engines.cpu.kernels.tables import (
 from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
-from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.processes import SimProcess, make_step_of
 
-# ``y = values`` and ``y += values``, after all that is done in other ways on the same level
-store, store_inc = copy.but(stage=1), copy_inc.but(stage=1)
+# ``y = values`` and ``y += values``, after other kernels on the same level
+store, store_inc = copy.variant(stage=1), copy_inc.variant(stage=1)
 
-# The function lowers an operator, with the contiguous array that the output goes to.
-LOWERING_OF_STEP: dict[Any, Callable[[SimProcess, np.ndarray, Lowering], Lowered | None]] = {
+LowerProcess = Callable[[SimProcess, np.ndarray, Lowering], "Lowered | None"]
+"""Lowers an operator, given the contiguous array that its output is written to."""
+
+# by the function that makes a process's step
+LOWERING_OF_STEP: dict[object, LowerProcess] = {
     LinearFilter.make_step: lower_linear_filter,
     Triangle.make_step: lower_triangle,
     WhiteNoise.make_step: lower_white_noise,
@@ -53,7 +54,7 @@ LOWERING_OF_STEP: dict[Any, Callable[[SimProcess, np.ndarray, Lowering], Lowered
     Piecewise.make_step: lower_piecewise,
 }
 
-KERNELS: dict[type, Kernel[Any]] = {
+KERNELS: dict[type, Kernel[...]] = {
     WhiteNoise: noise,
     FilteredNoise: filtered_noise,
     WhiteSignal: white_signal,
@@ -62,14 +63,13 @@ KERNELS: dict[type, Kernel[Any]] = {
 }
 
 
-def _lowering_of(process: Any) -> Any:
-    """The function that lowers what a process's ``make_step`` makes; None if it is not known."""
-    make_step = getattr(process, "make_step", None)
-    return LOWERING_OF_STEP.get(getattr(make_step, "__func__", None))
+def _lowering_of(process: Process) -> LowerProcess | None:
+    """Return the function that lowers a process's steps; None if its ``make_step`` is unknown."""
+    return LOWERING_OF_STEP.get(make_step_of(process))
 
 
 def kernel_of(process: Process) -> Kernel | None:
-    """The kernel that a process of one of nengo's usual types runs on, most likely."""
+    """Return the kernel that a process most likely runs on, by its type; None if it has none."""
     if isinstance(process, Lowpass):
         return filter_first_order if process.tau > 0 else None
     return KERNELS.get(type(process))
@@ -77,12 +77,13 @@ def kernel_of(process: Process) -> Kernel | None:
 
 @lowers(SimProcess, lambda operator: _lowering_of(operator.process) is not None)
 def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | None:
-    """Lower processes that make their step by a function that is known; others run in Python.
+    """Lower processes whose ``make_step`` is known; others run in Python.
 
-    Outputs that are incremented, and those that are not contiguous, are put into memory of their
-    own first: a generator's numbers cannot be shared among threads, but the sum can.
+    Outputs that are incremented or not contiguous are computed in a buffer first, and then added
+    or copied. Threads cannot share the numbers of a generator, but they can share the sum.
     """
     lower = _lowering_of(operator.process)
+    assert lower is not None
     output = lowering.array(operator.output)
     if operator.mode != "inc" and contiguous(output):
         return lower(operator, output, lowering)

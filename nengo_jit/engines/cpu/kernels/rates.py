@@ -1,6 +1,6 @@
-"""Kernels for steady rates: the ``rate`` of formulas, for many neurons at many points."""
+"""Kernels for steady-state rates: the ``rate`` of formulas, for many neurons at many points."""
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Kernel, kernel, start, table_of
+from nengo_jit.engines.cpu.language.kernel import Kernel, kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
     FLOAT64,
+    Address,
     Memory,
     compilable,
     tuple_of,
@@ -51,7 +52,7 @@ def _at_points(rate, n_parameters):
 
 @cache
 def kernel_of(formula: Formula) -> Kernel[...] | None:
-    """The kernel that computes the rates of a formula; None if the neurons have to settle."""
+    """Return the kernel for the rates of a formula; None if the neurons must settle instead."""
     if formula.rate is None:
         return None
     made: Kernel[...] = _at_points(compilable(formula.rate), len(formula.parameter_names))
@@ -60,7 +61,7 @@ def kernel_of(formula: Formula) -> Kernel[...] | None:
 
 @cache
 def rates_by(formula: Formula) -> Callable[..., None] | None:
-    """What computes the rates of a formula, see `nengo_jit.engines.base.Engine.rates_by`."""
+    """Return what computes a formula's rates, see `nengo_jit.engines.base.Engine.rates_by`."""
     used = kernel_of(formula)
     if used is None:
         return None

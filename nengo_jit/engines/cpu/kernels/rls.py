@@ -1,25 +1,13 @@
 """Kernels for recursive least squares (RLS).
 
-In rows, n is the number of columns of the weights and m that of rows; the distances from row to
-row are in bytes.
+Distances are bytes from row to row.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.learning_rules import SimRLS
 
@@ -45,7 +33,7 @@ def rls_product(
 
 
 @helper(forceinline=True)
-def gain_of(memory: Any, pre: int, product: int, n: int) -> Any:
+def gain_of(memory: Memory, pre: int, product: int, n: int) -> float:
     """``1 / (1 + pre.dot(product))``."""
     activities, values = vector(memory, pre, n), vector(memory, product, n)
     total = activities[0] * values[0]
@@ -66,7 +54,10 @@ def rls_delta(
     m: Factor,
     distance: int,
 ) -> None:
-    """``delta = -gain * outer(error, product)``; the row may be about a part of the product."""
+    """``delta = -gain * outer(error, product)``, for all or some columns of delta.
+
+    ``whole`` is the address of the whole product, ``product`` that of the part for n columns.
+    """
     errors, products = vector(memory, error, m), vector(memory, product, n)
     factor = -gain_of(memory, pre, whole, distance // errors.itemsize)
     for i in range(m):
@@ -87,9 +78,9 @@ def rls_inverse(
     m: Factor,
     distance: int,
 ) -> None:
-    """``P -= gain * outer(product, product)``; the row may be about a part of the product.
+    """``P -= gain * outer(product, product)``, for all or some columns of P; see `rls_delta`.
 
-    Rows are taken upwards: the product was made downwards, so the last ones are in the cache.
+    Rows are taken upwards: `rls_product` read them downwards, so the last ones are in the cache.
     """
     heights, products = vector(memory, whole, m), vector(memory, product, n)
     factor = gain_of(memory, pre, whole, m)
@@ -102,7 +93,7 @@ def rls_inverse(
 
 @lowers(SimRLS)
 def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
-    """Compute the product of P and the activities, then what depends on it."""
+    """Compute the product of P and the activities, then delta and the new P."""
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
     delta, inverse = lowering.array(operator.delta), lowering.array(operator.inv_gamma)
     product = start(lowering.arena.buffer(pre.size, lowering.dtype))

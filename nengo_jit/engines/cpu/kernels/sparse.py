@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import nengo.utils.numpy as npext
 import numpy as np
@@ -19,8 +19,7 @@ import numpy as np
 from nengo_jit.engines.cpu.kernels.dot import beginning, lower_dot_inc
 from nengo_jit.engines.cpu.kernels.operator import places
 from nengo_jit.engines.cpu.kernels.spikes import search
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
+from nengo_jit.engines.cpu.language.columns import (
     Count,
     Distance,
     Factor,
@@ -28,11 +27,10 @@ from nengo_jit.engines.cpu.language.kernel import (
     Out,
     RowsOf,
     Whole,
-    kernel,
-    offset,
-    start,
 )
+from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     helper,
     int32s,
@@ -47,6 +45,9 @@ from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.products import FORMATS, Strategy
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import SparseDotInc
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_matrix, spmatrix
 
 FEWEST = 32  # elements that a column has in each part, on average
 MANY = 2  # neurons for each spike up to which a product by rows is quicker
@@ -182,7 +183,7 @@ def _is_kept(operator: SparseDotInc, facts: Facts) -> bool:
     SciPy lets anybody replace its arrays, and anybody who has been handed the matrix change its
     indices.
     """
-    matrix: Any = facts.array(operator.A)
+    matrix: spmatrix = facts.array(operator.A)
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return True
     is_known = matrix.format in FORMATS and not facts.is_exposed(operator.A)
@@ -192,7 +193,7 @@ def _is_kept(operator: SparseDotInc, facts: Facts) -> bool:
 @lowers(SparseDotInc, check=_is_kept)
 def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered | None:
     """Multiply by spikes or by rows; else as the matrix is stored, since it may be changed."""
-    matrix: Any = lowering.array(operator.A)
+    matrix: spmatrix = lowering.array(operator.A)
     strategy = lowering.fusion.strategies[operator]
     if not npext.is_spmatrix(matrix):
         return lower_dot_inc(operator, lowering)
@@ -213,7 +214,7 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
     return _in_any_order(operator, matrix, lowering)
 
 
-def _by_spikes(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lowered:
+def _by_spikes(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:
     """Store the matrix by columns; read the user's, too, if it is stored by rows."""
     x, y = (lowering.array(each).reshape(-1) for each in (operator.X, operator.Y))
     output = lowering.fusion.output_of(operator.X)
@@ -276,10 +277,13 @@ def _by_spikes(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lower
                 many=many,
             )
         )
-    return [*searched, *(row.by(row.kernel.but(stage=3)) if searched else row for row in rows)]
+    return [
+        *searched,
+        *(row.for_kernel(row.kernel.variant(stage=3)) if searched else row for row in rows),
+    ]
 
 
-def _columns(matrix: Any, bounds: list[int], is_uniform: bool) -> Iterator[Any]:
+def _columns(matrix: spmatrix, bounds: list[int], is_uniform: bool) -> Iterator[csc_matrix]:
     """Rows of a matrix, from one bound to the next, as copies that are stored column by column.
 
     They have no data worth the memory if these are all equal.
@@ -294,7 +298,7 @@ def _columns(matrix: Any, bounds: list[int], is_uniform: bool) -> Iterator[Any]:
         yield type(rows)((data, indices, ends - ends[0]), shape=shape).tocsc()
 
 
-def _by_rows(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lowered:
+def _by_rows(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:
     """Read the data where they are, if they are stored by rows, since they may be changed."""
     x_start, x_places = places(lowering.array(operator.X).reshape(-1))
     y = lowering.array(operator.Y).reshape(-1)
@@ -325,7 +329,7 @@ def _by_rows(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lowered
     return [row]
 
 
-def _in_any_order(operator: SparseDotInc, matrix: Any, lowering: Lowering) -> Lowered:
+def _in_any_order(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:
     """Read the data where they are."""
     x_start, x_places = places(lowering.array(operator.X).reshape(-1))
     y_start, y_places = places(lowering.array(operator.Y).reshape(-1))

@@ -1,11 +1,11 @@
 """Kernels for spikes as events: which neurons spiked in a step, as flags and as lists.
 
-What reads the output of spiking neurons need not look at those that did not spike. The neurons'
-kernel, or `flag_spikes`, sets a flag for each neuron, and `list_spikes` makes lists of them, one
-for each population.
+Readers of the output of spiking neurons can then skip neurons that did not spike. The neurons'
+kernel, or `flag_spikes`, sets a flag for each neuron; `list_spikes` turns the flags of a population
+into a list.
 """
 
-# What kernels call has no types in Python's sense.
+# The primitives that kernels call have no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -14,18 +14,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    BytesOf,
-    Count,
-    Factor,
-    Out,
-    Own,
-    kernel,
-    offset,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import BytesOf, Count, Factor, Out, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     can_compress,
     ctz,
@@ -41,15 +33,14 @@ from nengo_jit.engines.cpu.language.primitives import (
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.engines.cpu.program.populations import BLOCK, Population
 
-AT_ONCE = 8  # flags that are listed before looking whether there are as many
+AT_ONCE = 8  # flags that are listed between checks for more
 
 
 @helper(forceinline=True)
 def list_flags(flags, n, listed):
-    """List which of ``n`` flags, bytes at an address, are set; returns how many.
+    """List the indices of set flags among ``n`` bytes at an address; return their number.
 
-    The flags must be followed by `BLOCK` bytes that can be read, and the list, at an address, by
-    as many numbers that can be overwritten.
+    `BLOCK` bytes after the flags must be readable, and as many numbers after the list writable.
     """
     count = 0
     for block in range(0, n, BLOCK):
@@ -66,7 +57,7 @@ def list_flags(flags, n, listed):
 
 @helper(forceinline=True)
 def list_bits_in_turn(bits, first, address):
-    """What `list_bits` does, for processors that cannot compress vectors."""
+    """Do what `list_bits` does, on processors that cannot compress vectors."""
     listed = int64s(address, BLOCK)
     k = 0
     while bits != 0:
@@ -78,7 +69,7 @@ def list_bits_in_turn(bits, first, address):
 
 @kernel(stage=1)
 def flag_spikes(memory: Memory, output: Out, flags: BytesOf, n: Count) -> None:
-    """Flag the elements of an output that are not zero."""
+    """Flag the nonzero elements of an output."""
     use_widest_vectors()
     heights, are_set = vector(memory, output, n), uint8s(flags, n)
     for i in range(n):
@@ -87,12 +78,12 @@ def flag_spikes(memory: Memory, output: Out, flags: BytesOf, n: Count) -> None:
 
 @kernel(cost=0.2, stage=2)
 def list_spikes(memory: Memory, flags: Address, size: Factor, events: Own) -> None:
-    """List the neurons that spiked: a count and their numbers, by a flag for each neuron."""
+    """List the neurons whose flags are set: a count, then their indices."""
     int64s(events, 1)[0] = list_flags(flags, size, events + 8)
 
 
 def listing(flags: Address, lists: Iterable[Population]) -> Lowered:
-    """Rows that list spikes by their flags, one byte for each neuron."""
+    """Return the rows that list the spikes of populations, by one flag (a byte) per neuron."""
     return [
         list_spikes.row(flags=offset(flags, first), size=size, events=listed)
         for first, size, listed in lists

@@ -1,22 +1,23 @@
 """Fusion: which operators are carried out by the kernels of others, and which copy a result.
 
-A pass over the plan, before anything is lowered. What is fused into what follows from the
-operators, from who else touches their operands, and from what is constant and what is exposed.
-Lowering an operator then depends on the operator, and on what is said of it here, alone.
+This is a pass over the plan, before lowering. It depends on the operators, on the other users of
+their operands, and on which signals are constant or exposed. Lowering an operator then depends on
+that operator and on the result of this pass alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
@@ -27,6 +28,7 @@ from nengo_jit.engines.cpu.program.products import (
     strategy_of,
 )
 from nengo_jit.engines.cpu.program.sums import bias_of, is_whole, product_of, terms_of
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
@@ -36,7 +38,10 @@ from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.plan import Plan
 
-# Rules whose change can be applied to weights at once, and which weights they lose a part of
+Product: TypeAlias = DotInc  # of which `SparseDotInc` is a subclass
+Rule: TypeAlias = SimPES | SimBCM | SimOja | SimVoja
+
+# Rules whose delta can be added to weights directly, and the operand of those with weight decay
 RULES: dict[type, str | None] = {
     SimPES: None,
     SimBCM: None,
@@ -46,58 +51,58 @@ RULES: dict[type, str | None] = {
 
 
 class Part(Enum):
-    """What an operator is for the one that it is fused into."""
+    """Role of an operator for the one that it is fused into."""
 
-    BIAS = "bias"  # what the sum that a product is added to begins with
-    CURRENTS = "currents"  # the product that makes the currents of neurons
-    TERM = "term"  # something else that is added to currents, of which there may be several
-    DELTA = "delta"  # what a learning rule adds to weights; the rule still computes its factors
+    BIAS = "bias"  # initial value of the sum that a product is added to
+    CURRENTS = "currents"  # product that computes the currents of neurons
+    TERM = "term"  # another summand of currents, of which there may be several
+    DELTA = "delta"  # change of weights by a learning rule, which still computes its factors
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """Where an operator is carried out.
+    """Where a fused operator is carried out.
 
     Attributes
     ----------
     into : Operator
-        The one whose kernels do it.
+        The operator whose kernels do it.
     part : Part
-        What the operator is for that one.
+        Role of the fused operator there.
     """
 
-    into: Any
+    into: Operator
     part: Part
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """What becomes of operators.
+    """Result of the pass.
 
     Attributes
     ----------
     fused_into : mapping of (Operator, Fused)
-        Those that others carry out. Such an operator has no kernels of its own, unless it is a
-        learning rule.
+        Operators that others carry out. Such an operator has no kernels of its own, unless it is
+        a learning rule.
     duplicate_of : mapping of (Operator, Operator)
-        Products that copy the result of another one, which is equal.
+        Products that copy the result of another, equal product.
     strategies : mapping of (Operator, Strategy)
         How each product is computed.
     listed : frozenset of Signal
-        Outputs of spiking neurons whose kernels list those that spiked.
+        Outputs of spiking neurons whose kernels list the neurons that spiked.
     searched : frozenset of Signal
-        Outputs of spiking neurons that code of users may change, so that whoever multiplies them
-        has to look for spikes.
+        Outputs of spiking neurons that user code may change, so that products have to search them
+        for spikes.
     """
 
-    fused_into: Mapping[Any, Fused]
-    duplicate_of: Mapping[Any, Any]
-    strategies: Mapping[Any, Strategy]
+    fused_into: Mapping[Operator, Fused]
+    duplicate_of: Mapping[Operator, Product]
+    strategies: Mapping[Product, Strategy]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
     @property
-    def parts(self) -> dict[tuple[Any, Part], Any]:
+    def parts(self) -> dict[tuple[Operator, Part], Operator]:
         """Dict of ((Operator, Part), Operator): what is fused into an operator as which part.
 
         Of terms there may be several, see `terms`.
@@ -109,9 +114,9 @@ class Fusion:
         }
 
     @cached_property
-    def terms(self) -> dict[Any, list[Any]]:
+    def terms(self) -> dict[Operator, list[Operator]]:
         """Dict of (Operator, list of Operator): for neurons, what else is added to currents."""
-        found: dict[Any, list[Any]] = defaultdict(list)
+        found: dict[Operator, list[Operator]] = defaultdict(list)
         for operator, each in self.fused_into.items():
             if each.part is Part.TERM:
                 found[each.into].append(operator)
@@ -121,18 +126,18 @@ class Fusion:
         """The output of spiking neurons that a signal is, or is a view of."""
         return _output_of(x, self.listed | self.searched)
 
-    def is_absorbed(self, operator: Any) -> bool:
+    def is_absorbed(self, operator: Operator) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""
         fused = self.fused_into.get(operator)
         return fused is not None and fused.part is not Part.DELTA
 
     def graph(self, graph: Graph) -> Graph:
-        """The graph of dependencies of what runs.
+        """Dependency graph of the operators that have kernels.
 
         Parameters
         ----------
         graph : dict of (Operator, list of Operator)
-            The plan's: from each operator to those that depend on it directly.
+            The plan's graph: maps each operator to those that depend on it directly.
         """
         runs = {
             operator: fused.into
@@ -147,21 +152,22 @@ class Fusion:
         return new
 
 
-def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
-    """Find what can be carried out together.
+def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
+    """Find operators that can be carried out together.
 
     Parameters
     ----------
     plan : Plan
-        What is lowered.
+        The plan that is lowered.
     facts : Facts
-        What is known of the operands.
+        Facts about the operands.
     native : collection of Operator
-        Those that meet what kernels need of them; nothing else is fused.
+        Operators that meet their contracts; no others are fused.
 
     Returns
     -------
     Fusion
+        The result of the pass.
     """
     neurons = [op for op in plan.operators if type(op) is SimNeurons and op in native]
     weighted = {op.X for op in plan.operators if type(op) is DotInc}
@@ -178,11 +184,11 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
         else:
             has_spikes = _output_of(operator.X, spiking) in spiking
             strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)
-    fused: dict[Any, Fused] = {}
-    with_bias: dict[Any, Any] = {}
+    fused: dict[Operator, Fused] = {}
+    with_bias: dict[Product, Copy | Reset] = {}
     for operator, strategy in strategies.items():
         setter = bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
-        if setter in native:
+        if setter is not None and setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
@@ -190,7 +196,11 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
         if formula_of(each.neurons) is not LIF:
             continue
         product = product_of(each, facts)
-        if strategies.get(product) is not Strategy.COLUMNS or product in plan.invariant:
+        if (
+            product is None
+            or strategies.get(product) is not Strategy.COLUMNS
+            or product in plan.invariant
+        ):
             continue
         if product in with_bias:
             fused[product] = Fused(each, Part.CURRENTS)
@@ -201,9 +211,9 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
             fused[product] = Fused(each, Part.CURRENTS)
             fused.update((term, Fused(each, Part.TERM)) for term in terms)
     for rule in plan.operators:
-        if type(rule) in RULES and rule in native:
+        if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
-            if inc in native:
+            if inc is not None and inc in native:
                 fused[rule] = Fused(inc, Part.DELTA)
     return Fusion(
         fused_into=fused,
@@ -214,7 +224,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     )
 
 
-def _products(plan: Plan, native: Collection[Any]) -> Iterator[Any]:
+def _products(plan: Plan, native: Collection[Operator]) -> Iterator[Product]:
     """Products, group by group."""
     for group in plan.groups:
         for operator in group.members:
@@ -226,14 +236,14 @@ def _output_of(x: Signal, spiking: Collection[Signal]) -> Signal:
     return x if x in spiking else x.base
 
 
-def _takes_bias(product: Any, strategy: Strategy, facts: Facts) -> bool:
+def _takes_bias(product: Product, strategy: Strategy, facts: Facts) -> bool:
     """Whether what computes a product may begin with a bias."""
     is_sparse = not isinstance(facts.array(product.A), np.ndarray)
     return strategy in (Strategy.EVENTS, Strategy.ROWS if is_sparse else Strategy.COLUMNS)
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
-    """Whether neurons spike, and products that do not look at the others would be quicker."""
+    """Whether neurons spike, and products of their output can skip neurons that do not."""
     formula = formula_of(operator.neurons)
     return (
         formula is not None
@@ -243,19 +253,19 @@ def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) 
     )
 
 
-def _applier_of(rule: Any, facts: Facts) -> Any:
-    """The operator that adds a rule's whole delta to weights that nothing else changes, if any."""
+def _applier_of(rule: Rule, facts: Facts) -> Copy | None:
+    """The operator that adds a rule's delta to weights that nothing else changes, if any."""
     uses, delta = facts.uses, rule.delta
     inc = uses.only_reader_of(delta)
     if type(inc) is not Copy or not inc.inc or not is_whole(inc) or inc.src is not delta:
         return None
-    weights, lost = inc.dst, RULES[type(rule)]
+    weights, decaying = inc.dst, RULES[type(rule)]
     is_alone = uses.is_only_writer(rule, delta) and uses.is_only_writer(inc, weights)
     return (
         inc
         if is_alone
         and not facts.is_exposed(*rule.reads, delta, weights)
-        and (lost is None or getattr(rule, lost) is weights)
+        and (decaying is None or getattr(rule, decaying) is weights)
         and contiguous(facts.array(weights))
         and weights.shape == delta.shape
         else None
@@ -263,28 +273,31 @@ def _applier_of(rule: Any, facts: Facts) -> Any:
 
 
 def _equal_products(
-    plan: Plan, strategies: Mapping[Any, Strategy], with_bias: Mapping[Any, Any], facts: Facts
-) -> dict[Any, Any]:
-    """From products of spikes to equal ones that come before them.
+    plan: Plan,
+    strategies: Mapping[Product, Strategy],
+    with_bias: Mapping[Product, Copy | Reset],
+    facts: Facts,
+) -> dict[Operator, Product]:
+    """Map products of spikes to equal ones that come before them.
 
-    Connections from one ensemble that decode the same have the same numbers in their matrices.
+    Connections from one ensemble that decode the same function have equal matrices.
     """
-    alike: dict[Any, list[Any]] = defaultdict(list)
+    alike: dict[tuple[Signal, int, bytes], list[Product]] = defaultdict(list)
     for operator, strategy in strategies.items():  # group by group
         setter = with_bias.get(operator)
         if (
             strategy is not Strategy.EVENTS
             or type(operator) is not DotInc
-            or type(setter) is not Reset
+            or not isinstance(setter, Reset)
             or operator in plan.deferred
         ):
             continue
         if not facts.is_exposed(*operator.reads, *operator.incs):
             bias = np.asarray(setter.value, facts.dtype).tobytes()
             alike[operator.X, operator.Y.size, bias].append(operator)
-    found = {}
+    found: dict[Operator, Product] = {}
     for operators in alike.values():
-        first: dict[Any, Any] = {}
+        first: dict[Hashable, Product] = {}
         for operator in operators if len(operators) > 1 else ():
             other = first.setdefault(_content(operator, facts), operator)
             if other is not operator:
@@ -292,9 +305,9 @@ def _equal_products(
     return found
 
 
-def _content(product: Any, facts: Facts) -> Any:
-    """What tells a matrix from others; of large ones, where it lies."""
+def _content(product: Product, facts: Facts) -> Hashable:
+    """Key that equal matrices share: a digest, or the address of a large matrix."""
     a = as_matrix(facts.array(product.A), product.Y.size, product.X.size)
     if a.nbytes < CHUNK:
         return hashlib.blake2b(a.tobytes()).digest()
-    return a.__array_interface__["data"][0] if a.T.flags.c_contiguous else product
+    return start(a) if a.T.flags.c_contiguous else product

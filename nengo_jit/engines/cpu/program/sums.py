@@ -1,12 +1,12 @@
-"""Sums that are made where they are needed: what they begin with, and what is added to them."""
+"""Sums: their initial values, and the terms that neurons can add to their currents themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.signal import Signal
@@ -15,21 +15,21 @@ from nengo_jit.planner.plan import Plan
 FEWEST = 512  # neurons from which on the terms of their currents are added block by block
 
 
-def bias_of(product: Any, facts: Facts) -> Any:
-    """What sets the whole sum to a constant, before a product alone is added; None if none does."""
+def bias_of(product: DotInc, facts: Facts) -> Copy | Reset | None:
+    """The operator that sets the sum to a constant before only the product is added, if any."""
     setter = facts.uses.other_writer(product, product.Y)
-    return setter if _is_bias(setter, product.Y, facts) else None
+    return None if setter is None else _as_bias(setter, product.Y, facts)
 
 
-def _is_bias(setter: Any, total: Signal, facts: Facts) -> bool:
-    """Whether an operator sets a whole sum to a constant."""
+def _as_bias(setter: Operator, total: Signal, facts: Facts) -> Copy | Reset | None:
+    """The operator itself, if it sets a whole sum to a constant."""
     if type(setter) not in (Copy, Reset) or facts.is_exposed(total):
-        return False
+        return None
     if type(setter) is Copy and (
         setter.inc or not is_whole(setter) or not facts.is_fixed(setter.src)
     ):
-        return False
-    return _is_same(setter.dst, total, facts)
+        return None
+    return setter if _is_same(setter.dst, total, facts) else None
 
 
 def _is_same(signal: Signal, total: Signal, facts: Facts) -> bool:
@@ -44,10 +44,10 @@ def is_whole(operator: Copy) -> bool:
     return operator.src_slice is None and operator.dst_slice is None
 
 
-def product_of(neurons: SimNeurons, facts: Facts) -> Any:
-    """The only product that is added to currents, if it may wait for its neurons; else None.
+def product_of(neurons: SimNeurons, facts: Facts) -> DotInc | None:
+    """The only product that is added to currents, if it may be delayed until the neurons run.
 
-    Nothing that it reads is changed once it has been read, and nobody else reads the currents.
+    That is, its operands are not updated before, and nothing else reads the currents.
     """
     uses, J = facts.uses, neurons.J
     products = [each for each in uses.writers_of(J) if type(each) is DotInc]
@@ -61,9 +61,9 @@ def product_of(neurons: SimNeurons, facts: Facts) -> Any:
 
 
 def terms_of(
-    neurons: SimNeurons, product: Any, level: Mapping[Any, int], plan: Plan, facts: Facts
-) -> tuple[Any, list[Any]]:
-    """What else makes the currents of many neurons than a product, if all of it may wait for them.
+    neurons: SimNeurons, product: DotInc, level: Mapping[Operator, int], plan: Plan, facts: Facts
+) -> tuple[Copy | Reset | None, list[Operator]]:
+    """The other operators that compute the currents of many neurons, if all can be delayed.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def terms_of(
     Returns
     -------
     setter : Operator or None
-        What sets the currents to a constant; None if something has to be computed before.
+        Sets the currents to a constant; None if the currents cannot be computed by the neurons.
     terms : list of Operator
-        What is added to that besides the product, in the order of the levels.
+        Add to the currents, besides the product, in the order of the levels.
     """
     setters, terms = [], []
     for operator in facts.uses.writers_of(neurons.J):
@@ -91,19 +91,19 @@ def terms_of(
             setters.append(operator)
         elif operator is not product:
             terms.append(operator)
-    if neurons.J.size < FEWEST or len(setters) != 1 or not _is_bias(setters[0], product.Y, facts):
+    if neurons.J.size < FEWEST or len(setters) != 1:
         return None, []
     if not all(_is_term(each, neurons, level, plan, facts) for each in terms):
         return None, []
-    return setters[0], sorted(terms, key=lambda each: level[each])
+    return _as_bias(setters[0], product.Y, facts), sorted(terms, key=lambda each: level[each])
 
 
 def _is_term(
-    operator: Any, neurons: SimNeurons, level: Mapping[Any, int], plan: Plan, facts: Facts
+    operator: Operator, neurons: SimNeurons, level: Mapping[Operator, int], plan: Plan, facts: Facts
 ) -> bool:
-    """Whether neurons can add a term, number by number, when its turn to be added is over.
+    """Whether an operator adds to currents element by element, and may be delayed.
 
-    What changes its operands, once they have been read, must come after the neurons.
+    Operators that update its operands must come after the neurons.
     """
     if type(operator) is Copy:
         is_simple = operator.inc and is_whole(operator)
