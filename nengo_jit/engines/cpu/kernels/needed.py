@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import nengo
 import numpy as np
-from nengo import Network
+from nengo import Network, Sparse
 from nengo.base import Process
 
 from nengo_jit.engines.cpu.kernels import (
@@ -21,6 +21,7 @@ from nengo_jit.engines.cpu.kernels import (
     probe,
     processes,
     rates,
+    sparse,
     spikes,
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
@@ -69,6 +70,10 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
     used += _learned_products(network)
+    if any(isinstance(each.transform, Sparse) for each in network.all_connections):
+        used.append(
+            sparse.sparse_dot_events if spikes.list_spikes in used else sparse.sparse_dot_rows
+        )
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:

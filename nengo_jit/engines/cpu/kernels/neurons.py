@@ -20,7 +20,7 @@ from nengo.neurons import RatesToSpikesNeuronType
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
 from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
-from nengo_jit.engines.cpu.kernels.lif import lif
+from nengo_jit.engines.cpu.kernels.lif import COPIED, MULTIPLIED, SCALED, lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Kernel, start
@@ -47,6 +47,8 @@ from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
@@ -220,6 +222,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
         voltages, refractory_times = states
         row = lif.row(
             **_currents(operator, lowering),
+            terms=_terms(operator, lowering),
             currents=current,
             output=output,
             voltages=voltages,
@@ -258,3 +261,36 @@ def _currents(operator: SimNeurons, lowering: Lowering) -> Operands:
         return operands_of(product, lowering)
     J = lowering.address(operator.J)
     return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
+
+
+def _terms(operator: SimNeurons, lowering: Lowering) -> Address:
+    """Return the address of the terms that are added to the product, see `lif`; 0 if none are."""
+    terms = lowering.fusion.terms.get(operator, ())
+    if not terms:
+        return Address(0)
+    table = [lowering.address(operator.J), len(terms)]
+    for term in terms:
+        if type(term) is Copy:
+            table += [COPIED, 0, lowering.address(term.src)]
+            continue
+        (a, factors), (_, numbers) = sorted(
+            ((signal, lowering.array(signal)) for signal in (term.A, term.X)),
+            key=lambda each: each[1].size,
+        )
+        if factors.size > 1 and _is_uniform(a, factors, lowering):
+            factors = factors[:1]
+        kind = SCALED if factors.size == 1 else MULTIPLIED
+        table += [kind, start(factors), start(numbers)]
+    return lowering.arena.constant(table, np.int64)
+
+
+def _is_uniform(signal: Signal, values: np.ndarray, lowering: Lowering) -> bool:
+    """Whether a signal is a constant whose numbers are all equal."""
+
+    def is_uniform() -> bool:
+        return bool((values == values[0]).all())
+
+    if not lowering.facts.is_fixed(signal) or not is_uniform():
+        return False
+    lowering.assumptions.assume(signal, is_uniform)
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,14 @@ WIDE = 8  # number of columns above which a matrix is multiplied row by row
 
 Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
 """Ways to compute a product; NONE if it is empty."""
+
+# Arrays of which SciPy's matrices consist, by format
+FORMATS = {
+    "csr": ("data", "indices", "indptr"),
+    "csc": ("data", "indices", "indptr"),
+    "coo": ("data", "row", "col"),
+}
+MOST = 2**31 - 1  # elements of a matrix, and of a vector, that 32-bit integers can count
 
 
 def strategy_of(
@@ -45,6 +54,22 @@ def strategy_of(
     if is_fixed and (m < WIDE or m < n // 4):
         return Strategy.COLUMNS
     return Strategy.ROWS if is_by_row or m == 1 else Strategy.STRIDED
+
+
+def sparse_strategy_of(
+    a: Any, x: np.ndarray, y: np.ndarray, is_fixed: bool, has_spikes: bool
+) -> Strategy:
+    """Choose how ``y += a.dot(x)`` is computed for a sparse matrix; see `strategy_of`.
+
+    It is one of NONE, EVENTS, ROWS, and STRIDED, which is in the order in which it is stored.
+    """
+    if a.nnz == 0:
+        return Strategy.NONE
+    if not _is_dense(y) or max(a.nnz, *x.strides, x.size) > MOST:
+        return Strategy.STRIDED
+    if has_spikes and is_fixed and 0 not in x.strides:
+        return Strategy.EVENTS
+    return Strategy.ROWS if is_fixed or a.format == "csr" else Strategy.STRIDED
 
 
 def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:
