@@ -148,20 +148,40 @@ def scale_vectors(
 def multiply_channels(
     memory: Memory, y: int, begin: int, n: int, x: int, w: int, runs: int
 ) -> None:
-    """Add to n filters of a pixel what its window contributes, a channel to each."""
-    header = int64s(runs, 4)
-    offsets = int64s(runs + 32, 2 * header[0])
-    result, before = vector(memory, y, n), vector(memory, y + begin, n)
-    for f in range(n):
-        result[f] = before[f]
+    """Add up the products of a vector of the image and one of the kernel, for all taps.
+
+    As much is done as fits in four registers; see `sum_products`.
+    """
+    header, m = int64s(runs, 4), n_lanes(memory)
+    offsets, block = int64s(runs + 32, 2 * header[0]), m * vector(memory, y, 1).itemsize
+    y1, y2, y3 = y + block, y + 2 * block, y + 3 * block
+    n1, n2, n3 = n - m, n - 2 * m, n - 3 * m
+    a0, a1 = load_lanes(memory, y + begin, n), load_lanes(memory, y1 + begin, n1)
+    a2, a3 = load_lanes(memory, y2 + begin, n2), load_lanes(memory, y3 + begin, n3)
     for r in range(header[0]):
-        s, t = offsets[2 * r], offsets[2 * r + 1]
+        s, t = x + offsets[2 * r], w + offsets[2 * r + 1]
         for _ in range(header[1]):
-            channels, weights = vector(memory, x + s, n), vector(memory, w + t, n)
-            for f in range(n):
-                result[f] += channels[f] * weights[f]
+            a0 = add_product(a0, load_lanes(memory, s, n), load_lanes(memory, t, n))
+            s1, t1 = s + block, t + block
+            a1 = add_product(a1, load_lanes(memory, s1, n1), load_lanes(memory, t1, n1))
+            s2, t2 = s1 + block, t1 + block
+            a2 = add_product(a2, load_lanes(memory, s2, n2), load_lanes(memory, t2, n2))
+            s3, t3 = s2 + block, t2 + block
+            a3 = add_product(a3, load_lanes(memory, s3, n3), load_lanes(memory, t3, n3))
             s += header[2]
             t += header[3]
+    store_lanes(y, n, a0)
+    store_lanes(y1, n1, a1)
+    store_lanes(y2, n2, a2)
+    store_lanes(y3, n3, a3)
+
+
+@helper(forceinline=True)
+def next_window(i: int, j: int, n_columns: int) -> tuple[int, int]:
+    """Return row and column of a window, which is in the next row if this one is at its end."""
+    if j == n_columns:
+        return i + 1, 0
+    return i, j
 
 
 @kernel(cost=0.04, stage=1)
@@ -194,66 +214,73 @@ def correlate_filters(
     g, itemsize, lanes = int64s(geometry, 11), vector(memory, y, 1).itemsize, n_lanes(memory)
     filters, per_group, width, is_channelwise = g[0], g[1], g[2], g[3]
     row_phases, column_phases, down, right, to_group = g[4], g[5], g[6], g[7], g[8]
-    to_begin, pixel, step = begin - y, filters * itemsize, column_phases * filters * itemsize
-    i, low = divmod((y - first_y) // itemsize, width * filters)
-    row = first_y + i * width * pixel
-    left = n
-    while left > 0:  # row by row
-        high = min(width * filters, low + left)
-        first, complete = low // filters, high // filters
-        for phase in range(column_phases):
-            j = first + (phase - first) % column_phases
-            table = runs + 8 * g[10] * (i % row_phases * column_phases + phase)
-            source = x + i // row_phases * down + j // column_phases * right
-            while j * filters < high:
-                f, f_end = max(low - j * filters, 0), min(high - j * filters, filters)
-                count = 1
-                if f == 0 and f_end == filters and not is_channelwise:
-                    for k in range(1, AT_ONCE):
-                        count += j + k * column_phases < complete
-                x1 = source + min(1, count - 1) * right
-                x2 = source + min(2, count - 1) * right
-                x3 = source + (count - 1) * right
+    to_begin, pixel = begin - y, filters * itemsize
+    first = (y - first_y) // itemsize
+    p_first, f_first = divmod(first, filters)
+    p_last, f_last = divmod(first + n, filters)  # the pixel that is not complete
+    i_first, j_first = divmod(p_first, width)
+    for phase in range(row_phases * column_phases):
+        table = runs + 8 * g[10] * phase
+        a, b = divmod(phase, column_phases)
+        n_columns = (width - b + column_phases - 1) // column_phases
+        i, j = (i_first - a + row_phases - 1) // row_phases, 0
+        if i * row_phases + a == i_first:
+            j = (j_first - b + column_phases - 1) // column_phases
+        i, j = next_window(i, j, n_columns)
+        p = (i * row_phases + a) * width + j * column_phases + b
+        while p < p_last or (p == p_last and f_last > 0):
+            f, f_end = f_first if p == p_first else 0, f_last if p == p_last else filters
+            is_complete, count = f == 0 and f_end == filters and not is_channelwise, 1
+            x0, y0 = x + i * down + j * right, first_y + p * pixel
+            x1, y1, x2, y2, x3, y3 = x0, y0, x0, y0, x0, y0
+            i, j = next_window(i, j + 1, n_columns)
+            p = (i * row_phases + a) * width + j * column_phases + b
+            if is_complete and p < p_last:
+                count, x1, y1 = 2, x + i * down + j * right, first_y + p * pixel
+                i, j = next_window(i, j + 1, n_columns)
+                p = (i * row_phases + a) * width + j * column_phases + b
+                x2, x3 = x1, x1
+                if p < p_last:
+                    count, x2, y2 = 3, x + i * down + j * right, first_y + p * pixel
+                    i, j = next_window(i, j + 1, n_columns)
+                    p = (i * row_phases + a) * width + j * column_phases + b
+                    x3 = x2
+                    if p < p_last:
+                        count, x3, y3 = 4, x + i * down + j * right, first_y + p * pixel
+                        i, j = next_window(i, j + 1, n_columns)
+                        p = (i * row_phases + a) * width + j * column_phases + b
+            while f < f_end:
+                u, v = f * itemsize, weights + f * itemsize
                 if is_channelwise:
+                    n_here = f_end - f
                     multiply_channels(
-                        memory,
-                        row + j * pixel + f * itemsize,
-                        to_begin,
-                        f_end - f,
-                        source + f * to_group,
-                        weights + f * itemsize,
-                        table,
+                        memory, y0 + u, to_begin, n_here, x0 + f * to_group, v, table
                     )
-                    f = f_end
-                while f < f_end:
+                    f += AT_ONCE * lanes
+                else:
                     group = f // per_group if per_group < filters else 0
-                    n_here = min((group + 1) * per_group, f_end) - f
-                    u, y0 = group * to_group, row + j * pixel + f * itemsize
+                    n_here, t = min((group + 1) * per_group, f_end) - f, group * to_group
                     sum_products(
                         memory,
-                        y0,
-                        y0 + step,
-                        y0 + 2 * step,
-                        y0 + 3 * step,
+                        y0 + u,
+                        y1 + u,
+                        y2 + u,
+                        y3 + u,
                         to_begin,
                         count,
                         min(n_here, lanes),
                         min(n_here - lanes, lanes),
                         lanes * itemsize,
-                        source + u,
-                        x1 + u,
-                        x2 + u,
-                        x3 + u,
-                        weights + f * itemsize,
-                        weights + (f + lanes) * itemsize,
+                        x0 + t,
+                        x1 + t,
+                        x2 + t,
+                        x3 + t,
+                        v,
+                        v + lanes * itemsize,
                         table,
                         g[9],
                     )
                     f += min(n_here, 2 * lanes)
-                j += count * column_phases
-                source += count * right
-        left -= high - low
-        i, low, row = i + 1, 0, row + width * pixel
 
 
 @helper(forceinline=True)

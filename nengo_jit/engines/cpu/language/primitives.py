@@ -360,7 +360,10 @@ def store_lanes(address: Any, n: Any, lanes: Any) -> Any:
 
 
 def add_product(lanes: Any, factor: Any, others: Any) -> Any:
-    """``lanes + factor * others``, each number of it rounded once or twice; for use in kernels."""
+    """``lanes + factor * others``, each number of it rounded once or twice; for use in kernels.
+
+    The factor is a number, or lanes.
+    """
     return _only_in_kernels()
 
 

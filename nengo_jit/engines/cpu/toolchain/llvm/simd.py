@@ -112,6 +112,8 @@ def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
         function = builder.module.declare_intrinsic(
             f"llvm.fmuladd.{lanes.suffix}", (), ir.FunctionType(vector, [vector] * 3)
         )
-        return builder.call(function, [_spread(builder, args[1], lanes.size), args[2], args[0]])
+        if signature.args[1] is not lanes:
+            args = [args[0], _spread(builder, args[1], lanes.size), args[2]]
+        return builder.call(function, [args[1], args[2], args[0]])
 
-    return lanes(lanes, lanes.dtype, lanes), codegen
+    return lanes(lanes, lanes if factor is lanes else lanes.dtype, lanes), codegen
