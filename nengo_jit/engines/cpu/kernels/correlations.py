@@ -10,8 +10,6 @@ or of the kernel, the other one is a vector; distances and offsets of numbers co
 
 from __future__ import annotations
 
-import numpy as np
-
 from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, In, Out, kernel
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
@@ -223,6 +221,8 @@ def correlate_filters(
         table = runs + 8 * g[10] * phase
         a, b = divmod(phase, column_phases)
         n_columns = (width - b + column_phases - 1) // column_phases
+        if n_columns == 0:
+            continue
         i, j = (i_first - a + row_phases - 1) // row_phases, 0
         if i * row_phases + a == i_first:
             j = (j_first - b + column_phases - 1) // column_phases
@@ -253,9 +253,7 @@ def correlate_filters(
                 u, v = f * itemsize, weights + f * itemsize
                 if is_channelwise:
                     n_here = f_end - f
-                    multiply_channels(
-                        memory, y0 + u, to_begin, n_here, x0 + f * to_group, v, table
-                    )
+                    multiply_channels(memory, y0 + u, to_begin, n_here, x0 + f * to_group, v, table)
                     f += AT_ONCE * lanes
                 else:
                     group = f // per_group if per_group < filters else 0

@@ -24,6 +24,7 @@ from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
 from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
@@ -36,12 +37,13 @@ RULES: dict[type, str | None] = {
     SimOja: "weights",
     SimVoja: "scaled_encoders",
 }
+CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
 class Part(Enum):
     """What an operator is for the one that it is fused into."""
 
-    BIAS = "bias"  # what the sum that a product is added to begins with
+    BIAS = "bias"  # what the sum that a product or a convolution is added to begins with
     CURRENTS = "currents"  # the product that makes the currents of neurons
     DELTA = "delta"  # what a learning rule adds to weights; the rule still computes its factors
 
@@ -151,6 +153,11 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
         if setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
+    for operator in plan.operators:
+        if type(operator) in CONVOLUTIONS and operator in native:
+            setter = _bias_of(operator, facts)
+            if setter in native:
+                fused[setter] = Fused(operator, Part.BIAS)
     for each in neurons:
         product = _currents_of(each, facts) if formula_of(each.neurons) is LIF else None
         if (
