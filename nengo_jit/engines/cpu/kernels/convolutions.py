@@ -21,8 +21,7 @@ from nengo_jit.engines.cpu.language.kernel import Address, start
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
-from nengo_jit.ir.operator import Reset
-from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, image_of
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 
 # runs after a convolution; `copy_strided` itself runs before it
 copy_result = copy_strided.but(stage=2)
@@ -157,27 +156,17 @@ def _sums(
 ) -> tuple[Sums, Lowered]:
     """Return where a kernel adds up a view of images, and rows that copy the result if need be.
 
-    What the output is set to by an operator that is fused into this one is what sums begin with.
+    If a reset of the output is fused into the convolution, sums begin with its value.
     """
     y, setter = view(Y), lowering.part_of(operator, Part.BIAS)
     result = y if contiguous(y) else _buffer(y.shape, lowering)
     after: Lowered = []
     if result is not y:
         after = [row.by(copy_result) for row in copy_planes(result, y, inc=setter is None)]
-    if setter is None:
-        begin = start(y if result is y else _buffer(y.shape, lowering))
-    elif type(setter) is Reset:
+    if setter is not None:
         begin = lowering.arena.parameters(np.full(y.size, setter.value))
     else:
-        source, shape = lowering.array(setter.src), lowering.array(setter.dst).shape
-
-        def values() -> np.ndarray:
-            bias = np.broadcast_to(source, shape).reshape(-1)
-            return view(image_of(bias, operator.conv.output_shape))
-
-        copy = lowering.arena.copy(values())
-        lowering.assumptions.assume(setter.src, lambda: np.array_equal(copy, values()))
-        begin = start(copy)
+        begin = start(y if result is y else _buffer(y.shape, lowering))
     return {"begin": begin, "y": start(result), "first_y": start(result), "n": y.size}, after
 
 

@@ -156,7 +156,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     for operator in plan.operators:
         if type(operator) in CONVOLUTIONS and operator in native:
             setter = _bias_of(operator, facts)
-            if setter in native:
+            if type(setter) is Reset and setter in native:
                 fused[setter] = Fused(operator, Part.BIAS)
     for each in neurons:
         product = _currents_of(each, facts) if formula_of(each.neurons) is LIF else None
