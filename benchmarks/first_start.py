@@ -37,7 +37,7 @@ def measure(path, name):
     import nengo
 
     import nengo_jit
-    from nengo_jit.engines.cpu.toolchain.kernel_cache import LIBRARY
+    from nengo_jit.engines.cpu.toolchain.kernel_cache import KERNELS
 
     nengo.rc["decoder_cache"]["enabled"] = "False"
     net = load_models(path)[name]()
@@ -45,7 +45,7 @@ def measure(path, name):
     sim = nengo_jit.Simulator(net, progress_bar=False)
     sim.run_steps(1, progress_bar=False)
     took = time.perf_counter() - start
-    LIBRARY.rest()  # processes that have ended count
+    KERNELS.stop_workers()  # processes that have ended count
     after = os.times()
     sim.close()
     figures = {

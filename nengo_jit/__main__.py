@@ -11,14 +11,14 @@ from nengo_jit import __version__
 from nengo_jit.engines.cpu.kernels import all_kernels
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_kept, load_kernels
 
-NOT_KEPT = """nengo-jit: Not all kernels could be kept for other processes. The cache
-(NENGO_JIT_CACHE_DIR) must be a folder that you can write to, and nobody else, with room for them on
-the disk and in NENGO_JIT_CACHE_SIZE.
+NOT_KEPT = """nengo-jit: Not all kernels could be stored in the cache. Set NENGO_JIT_CACHE_DIR to a
+folder that you, and no other user, can write to. Check NENGO_JIT_CACHE_SIZE, and the free space on
+the disk.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line asks for.
+    """Run the command line.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
         "compile",
-        help="compile all there is, so that no first start takes longer than others",
-        description="Compile all kernels and keep them in the cache: where the system keeps "
-        "caches, or where the environment variable NENGO_JIT_CACHE_DIR says.",
+        help="compile all kernels now, so that the first simulator starts as fast as later ones",
+        description="Compile all kernels and store them in the cache. The environment variable "
+        "NENGO_JIT_CACHE_DIR sets its folder; the default is the system's folder for caches.",
     )
     parser.parse_args(arguments)
     tracker = ProgressTracker(True, Progress("Compiling", "Compile", 1))

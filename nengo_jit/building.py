@@ -1,4 +1,4 @@
-"""From a network to an engine that is ready to run it."""
+"""Build a network, plan it, and make an engine that is ready to run it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import nengo
+import nengo.builder as reference
 from nengo.exceptions import ValidationError
-from nengo.utils.progress import Progress, ProgressTracker
+from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
@@ -25,7 +25,7 @@ from nengo_jit.planner import ProbePlan
 
 
 def new_model(network: nengo.Network | None, dt: float, backend: Backend) -> Model:
-    """A model to build a network into; ValidationError if ``dt`` (seconds) is not above zero."""
+    """Return an empty model; ValidationError if ``dt`` (seconds) is not above zero."""
     if not 0 < dt < math.inf:
         raise ValidationError(
             f"Must be a finite number of seconds above zero (got {dt})", attr="dt"
@@ -36,9 +36,9 @@ def new_model(network: nengo.Network | None, dt: float, backend: Backend) -> Mod
 
 def build_engine(
     network: nengo.Network | None,
-    model: Any,
+    model: reference.Model,
     backend: Backend,
-    progress_bar: Any = False,
+    progress_bar: bool | ProgressBar = False,
     record: bool = True,
 ) -> tuple[Engine, tuple[ProbePlan, ...]]:
     """Build a network, plan the model, and make an engine ready to run it.
@@ -46,20 +46,20 @@ def build_engine(
     Parameters
     ----------
     network : nengo.Network or None
-        What to build; None if the model holds all there is to run.
+        The network to build; None to run the model as it is.
     model : Model or nengo.builder.Model
-        What to build into.
+        The model to build into.
     backend : Backend
-        That of the engine.
+        The engine's backend.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         Whether, or where, to show the progress.
     record : bool
-        Whether the engine is to record samples.
+        Whether the engine records samples.
 
     Returns
     -------
     Engine, tuple of ProbePlan
-        The engine, and what is to be recorded, by whomever.
+        The engine, and all probes, whether the engine records them or not.
     """
     use_our_build_functions(model, Builder())
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
@@ -81,14 +81,14 @@ def build_engine(
             return backend.compile(plan, progress), probes
 
 
-def with_precision(backend: Backend, model: Any) -> Backend:
-    """A backend, or that of the reference engine if the engine cannot run a model's numbers."""
+def with_precision(backend: Backend, model: reference.Model) -> Backend:
+    """Return the backend, or the reference engine's if it lacks the model's precision."""
     dtype = model.time.dtype
     if dtype in backend.precisions:
         return backend
     warnings.warn(
-        f"The engine '{backend.name}' cannot run models in {dtype}: taking the engine "
-        "'reference', which is slower. Choose another precision with "
+        f"The engine '{backend.name}' does not support models in {dtype}: using the engine "
+        "'reference' instead, which is slower. Choose another precision with "
         "nengo.rc['precision']['bits'].",
         stacklevel=3,
     )
@@ -97,10 +97,9 @@ def with_precision(backend: Backend, model: Any) -> Backend:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Context in which Python does not look for garbage in cycles.
+    """Context in which Python's cyclic garbage collector is off.
 
-    Building makes many objects, all of which stay: to go through them again and again would take
-    longer and longer.
+    A build makes many objects and keeps them all; the collector would scan them again and again.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,10 +1,9 @@
-"""Steps by hand: the functions that carry a step out one after the other, as nengo has them."""
+"""Run steps operator by operator in Python, as nengo does: `sim._steps`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import is_
-from typing import Any
 
 import numpy as np
 from nengo.builder.processes import SimProcess
@@ -15,40 +14,40 @@ from nengo_jit.ir.base import Operator, Step
 
 
 class StepsByHand:
-    """The functions of all operators, which work on the memory of an engine.
+    """The step functions of all operators, on the memory of an engine.
 
     Parameters
     ----------
     engine : Engine
-        Owns the memory, and gets to know what has been changed there.
+        Owns the memory, and is told which signals change.
     catch_up : callable
-        Has the engine compute what it has put off.
+        Makes the engine finish interrupted and deferred work.
     steps : list of callable, optional
-        The functions; by default there are none until `make`.
+        The functions; none until `make` by default.
 
     Attributes
     ----------
     steps : list of callable
-        The functions, in order. They may be replaced: then a step is what they do.
+        The functions, in order. If the user replaces them, a step calls the new ones.
     """
 
-    def __init__(self, engine: Engine, catch_up: Callable[[], None], steps: Any = ()):
+    def __init__(self, engine: Engine, catch_up: Callable[[], None], steps: Sequence[Step] = ()):
         self._engine, self._catch_up = engine, catch_up
         self.steps = steps
-        self._engines: Sequence[Step] | None = None  # which do what the engine does
+        self._engines: Sequence[Step] | None = None  # made for the plan that the engine runs
 
     def make(self, order: Sequence[Operator], seed: int) -> None:
         """Make the functions.
 
-        Those that the engine carries out in Python are the engine's own, as far as it has the
-        operators in this order. Others are made by the operator's ``make_step``.
+        If the order is the engine's, operators that the engine runs in Python share its step
+        functions. All others get a new one from ``make_step``.
 
         Parameters
         ----------
         order : sequence of Operator
-            In which they are carried out, and draw from the generator of random numbers.
+            The operators, in the order in which they run and draw random numbers.
         seed : int
-            Of that generator.
+            Seed of the random number generator.
         """
         is_engines = [*order] == [*self._engine.plan.operators]
         in_python = self._engine.python_steps if is_engines else {}
@@ -64,8 +63,8 @@ class StepsByHand:
             self.steps.append(step)
         self._engines = tuple(self.steps) if is_engines else None
 
-    def _make(self, operator: Any, rng: np.random.RandomState, is_engines: bool) -> Step:
-        """A step of an operator's on the live memory, which the engine knows to be changed then."""
+    def _make(self, operator: Operator, rng: np.random.RandomState, is_engines: bool) -> Step:
+        """Make an operator's step function, which also tells the engine which signals change."""
         engine, catch_up = self._engine, self._catch_up
         own = None
         if is_engines and isinstance(engine.generators.get(operator), GeneratorState):
@@ -81,7 +80,7 @@ class StepsByHand:
             state = engine.generators.get(operator)
             if own is None or not isinstance(state, GeneratorState):
                 step()
-            else:  # go on from where the engine is, which goes on from here
+            else:  # continue from the engine's generator, and give the new state back to it
                 state.give(own)
                 try:
                     step()
@@ -92,12 +91,12 @@ class StepsByHand:
 
     @property
     def do_what_the_engine_does(self) -> bool:
-        """bool: whether the functions are those that were made for what the engine runs."""
+        """bool: whether the functions are those that were made for the engine's plan."""
         made, steps = self._engines, self.steps
         return made is not None and len(made) == len(steps) and all(map(is_, made, steps))
 
     def carry_out(self) -> None:
-        """Call the functions, with NumPy set as in nengo."""
+        """Call the functions, with NumPy's error state as in nengo."""
         with np.errstate(invalid="raise", divide="ignore"):
             for step in self.steps:
                 step()

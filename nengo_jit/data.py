@@ -1,4 +1,4 @@
-"""What a simulation has to tell about each object: probe data, and parameters."""
+"""The data of a simulation: the samples of probes, and the built parameters of objects."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import nengo.simulator
 import numpy as np
+from nengo import Probe
 
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
@@ -14,42 +15,42 @@ from nengo_jit.ir.signal import is_sparse
 
 
 class Nowhere:
-    """Where samples go of a probe that has been deleted."""
+    """The sink for samples of a probe whose data has been deleted."""
 
-    def __init__(self, probe: Any):
+    def __init__(self, probe: Probe):
         self.probe = probe
 
-    def append(self, sample: Any) -> None:
-        """Refuse, as a dictionary does."""
+    def append(self, sample: object) -> None:
+        """Raise KeyError, as a dictionary does."""
         raise KeyError(self.probe)
 
 
-class RawData(MutableMapping[Any, Any]):
-    """What is kept for each object: for a probe, the list that its samples go to.
+class RawData(MutableMapping[object, Any]):
+    """The data of each object: for a probe, the list of its samples.
 
-    Assigning to a probe lets its samples go to something else from then on, to which they are
-    appended one by one.
+    An object that is assigned to a probe takes the place of the list: later samples are appended to
+    it, one by one.
 
     Parameters
     ----------
     parameters : dict
-        What was built, by object; shows the samples of probes, too.
+        The built parameters by object. The samples of probes are entered here, too.
     engine : Engine
-        What records.
+        Records the samples.
     catch_up : callable
-        Finishes what an interrupt has kept a run from doing.
+        Makes the engine finish an interrupted run, and deliver its samples.
     """
 
-    def __init__(self, parameters: dict[Any, Any], engine: Engine, catch_up: Callable[[], None]):
+    def __init__(self, parameters: dict[object, Any], engine: Engine, catch_up: Callable[[], None]):
         self._engine, self._recording = engine, engine.recording
         self._catch_up = catch_up
         self._parameters = parameters
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         if key not in self._recording.recorders:
             value = self._parameters[key]
             self._catch_up()
-            if isinstance(value, tuple):  # what was built
+            if isinstance(value, tuple):  # built parameters
                 parts = [each.data if is_sparse(each) else each for each in value]
                 self._engine.hand_out_constants(a for a in parts if isinstance(a, np.ndarray))
             return value
@@ -59,22 +60,22 @@ class RawData(MutableMapping[Any, Any]):
             raise KeyError(key)
         return samples
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: Any) -> None:
         if key not in self._recording.recorders:
             self._parameters[key] = value
         elif self._recording.latest(key) is not value:
-            is_array = isinstance(value, np.ndarray)  # which nothing can be appended to
+            is_array = isinstance(value, np.ndarray)  # it has no append
             self._recording.redirect(key, list(value) if is_array else value)
             self.publish(key)
 
-    def publish(self, probe: Any) -> None:
-        """Show what the samples of a probe go to among the parameters, if to anything."""
+    def publish(self, probe: Probe) -> None:
+        """Enter the samples of a probe among the parameters, or remove them if deleted."""
         if probe in self:
             self._parameters[probe] = self[probe]
         else:
             self._parameters.pop(probe, None)
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: object) -> None:
         if key in self._recording.recorders:
             if key not in self:
                 raise KeyError(key)
@@ -82,7 +83,7 @@ class RawData(MutableMapping[Any, Any]):
         else:
             del self._parameters[key]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return (key for key in list(self._parameters) if key in self)
 
     def __len__(self) -> int:
@@ -91,58 +92,58 @@ class RawData(MutableMapping[Any, Any]):
     def __repr__(self) -> str:
         return repr(self.copy())
 
-    def copy(self) -> dict[Any, Any]:
-        """A dictionary of what there is now."""
+    def copy(self) -> dict[object, Any]:
+        """Return a dictionary with the current data."""
         return dict(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copies, and what is pickled, are dictionaries: they do not grow with the simulation."""
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copy and pickle as a dictionary, which does not grow with the simulation."""
         return dict, (self.copy(),)
 
-    def __or__(self, other: Any) -> dict[Any, Any]:
+    def __or__(self, other: Mapping[object, Any]) -> dict[object, Any]:
         return self.copy() | dict(other)
 
-    def __ror__(self, other: Any) -> dict[Any, Any]:
+    def __ror__(self, other: Mapping[object, Any]) -> dict[object, Any]:
         return dict(other) | self.copy()
 
-    def __ior__(self, other: Any) -> RawData:
+    def __ior__(self, other: Mapping[object, Any]) -> RawData:
         self.update(other)
         return self
 
 
-class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
-    """What a simulation has to tell about each object.
+class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
+    """The data of each object in a simulation.
 
-    Probes map to arrays of shape ``(n_samples, *signal shape)``; ensembles and connections to
-    the parameters that were built for them (`BuiltEnsemble`, `BuiltConnection`); objects about
-    which there is nothing to tell, such as nodes, to None.
+    Probes map to arrays of shape ``(n_samples, *signal shape)``, ensembles and connections to
+    their built parameters (`BuiltEnsemble`, `BuiltConnection`), and objects without parameters,
+    such as nodes, to None.
 
     Parameters
     ----------
     raw : RawData or dict
-        What is kept for each object; `Samples`, or a list, for a probe.
+        The data of each object; `Samples`, or a list, for a probe.
 
     Attributes
     ----------
     raw : RawData or dict
-        As given. A probe's list grows while the simulation runs. It may be read, emptied, changed
-        and replaced at any time, by any thread, while the simulation runs, too.
+        As given. A probe's list grows during a run. Any thread may read, empty, change and replace
+        it at any time, also during a run.
     """
 
-    def __init__(self, raw: Mapping[Any, Any]):
+    def __init__(self, raw: Mapping[object, Any]):
         self.raw = raw
-        # each array with what tells whether its list has changed since
-        self._cache: dict[Any, tuple[tuple[int, ...], np.ndarray]] = {}
+        # each array, with a mark that changes when its list does
+        self._cache: dict[object, tuple[tuple[int, ...], np.ndarray]] = {}
 
-    def __getitem__(self, key: Any) -> Any:
-        """Data of an object; a probe's samples as a read-only array."""
+    def __getitem__(self, key: object) -> Any:
+        """Return the data of an object; a probe's samples as a read-only array."""
         value = self.raw[key]
         if isinstance(value, Samples):
             array = value.array
             return array if len(array) else np.zeros(0)  # as in nengo
         if not isinstance(value, list):
             return value
-        value = value.copy()  # which may grow meanwhile
+        value = value.copy()  # another thread may append to it
         mark = (len(value), *map(id, value[:1] + value[-1:]))
         known = self._cache.get(key)
         if known is None or known[0] != mark:
@@ -151,7 +152,7 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
             known = self._cache[key] = (mark, array)
         return known[1]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         return iter(self.raw)
 
     def __len__(self) -> int:
@@ -164,5 +165,5 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[Any, Any]):
         return str(self.raw)
 
     def reset(self) -> None:
-        """Forget the arrays that were made of lists."""
+        """Drop the cached arrays."""
         self._cache.clear()

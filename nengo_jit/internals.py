@@ -1,11 +1,12 @@
-"""What nengo's code, and code that knows nengo's, finds in a simulator beside what is documented.
+"""The private attributes of nengo's simulator, which third-party code uses.
 
-Subclasses replace some of it, and others look at it or call it, as nengo-loihi and nengo-gui do.
+nengo-loihi and nengo-gui read, call or override some of them.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import nengo
 import numpy as np
@@ -13,11 +14,11 @@ import numpy as np
 from nengo_jit.by_hand import StepsByHand
 from nengo_jit.data import RawData
 from nengo_jit.engines import Engine
-from nengo_jit.ir.base import Operator
+from nengo_jit.ir.base import Operator, Step
 from nengo_jit.planner import ProbePlan
 from nengo_jit.turn import Turn
 
-REPLACEABLE = ("step", "_probe", "_probe_step_time")  # nengo calls whatever is in place
+REPLACEABLE = ("step", "_probe", "_probe_step_time")  # nengo looks them up for each call
 SEEN = {*REPLACEABLE, "_steps"}
 
 
@@ -27,11 +28,11 @@ class Internals(nengo.Simulator):
     Attributes
     ----------
     ours : dict of (str, callable)
-        The methods that carry a step out. What is not these any more was replaced, by a subclass or
-        from outside, and has to be called.
+        The original methods that run a step. A method that differs has been replaced, by a subclass
+        or by assignment, and has to be called.
     """
 
-    ours: ClassVar[dict[str, Any]]
+    ours: ClassVar[dict[str, Callable[..., object]]]
     seed: int
     _engine: Engine
     _turn: Turn
@@ -52,7 +53,7 @@ class Internals(nengo.Simulator):
 
     @property
     def rng(self) -> np.random.RandomState:
-        """numpy.random.RandomState: what processes without a seed drew theirs from at reset."""
+        """numpy.random.RandomState: source of the seeds of processes without one, at reset."""
         return self._engine.rng
 
     @rng.setter
@@ -60,10 +61,10 @@ class Internals(nengo.Simulator):
         self._engine.rng = value  # until the next reset, as in nengo
 
     @property
-    def _steps(self) -> Any:
-        """List of callable: functions that carry a step out, see `StepsByHand`.
+    def _steps(self) -> Sequence[Step]:
+        """List of callable: the functions that run a step, see `StepsByHand`.
 
-        If they are replaced, or the list is changed, they are what a step does, as in nengo.
+        If the user changes or replaces the list, a step calls its functions, as in nengo.
         """
         if self._by_hand is None:
             by_hand = StepsByHand(self._engine, self._turn.catch_up)
@@ -72,7 +73,7 @@ class Internals(nengo.Simulator):
         return self._by_hand.steps
 
     @_steps.setter
-    def _steps(self, value: Any) -> None:
+    def _steps(self, value: Sequence[Step]) -> None:
         if self._by_hand is None:
             self._by_hand = StepsByHand(self._engine, self._turn.catch_up, value)
         else:
@@ -88,7 +89,7 @@ class Internals(nengo.Simulator):
 
     @property
     def _is_run_by_engine(self) -> bool:
-        """Whether the engine may carry out many steps, with nothing to be called in between."""
+        """Whether the engine may run many steps at once, without calls of Python between them."""
         return not (
             self._has_replaced("step")
             or self._records_itself
@@ -96,37 +97,37 @@ class Internals(nengo.Simulator):
         )
 
     def _has_replaced(self, *names: str) -> bool:
-        """Whether methods are not those of this class any more: nengo calls what is in place."""
+        """Whether a subclass or an assignment has replaced one of some methods."""
         own, kind = vars(self), type(self)
         return any(name in own or getattr(kind, name) is not self.ours[name] for name in names)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in SEEN:
-            self._go_on_with_what_is_in_place()
+            self._apply_replacement()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         if name in SEEN:
-            self._go_on_with_what_is_in_place()
+            self._apply_replacement()
 
-    def _go_on_with_what_is_in_place(self) -> None:
-        """Call what has been replaced, from the step on that is being carried out."""
-        if "_sim_data" in vars(self):  # there is something to go on
+    def _apply_replacement(self) -> None:
+        """Call replaced methods from the current step on."""
+        if "_sim_data" in vars(self):  # the constructor has got that far
             self._see_replaced()
             self._engine.pause()
 
     def _see_replaced(self) -> None:
-        """Leave recording to methods that have been replaced."""
+        """Stop recording in the engine if methods that record have been replaced."""
         if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
             self._records_itself = True
             for probe, samples in self._engine.stop_recording().items():
                 self._sim_data[probe] = samples
 
     def _probe(self) -> None:
-        """Record what is due, after a step that was carried out by hand.
+        """Record the samples that are due, after a step that the engine has not run.
 
-        Simulators that record by themselves have a method in place of this one.
+        Subclasses that record by themselves override this method.
         """
         self._probe_step_time()
         for planned in self._probes:
@@ -135,7 +136,7 @@ class Internals(nengo.Simulator):
                 self._sim_data[planned.probe].append(sample)
 
     def _probe_step_time(self) -> None:
-        """Take the number of steps from the signal that counts them."""
+        """Read the number of steps from the signal that counts them."""
         self._engine.read_clock()
 
 

@@ -1,4 +1,4 @@
-"""The state of a simulator: taken, gone on from, and pickled."""
+"""Save and load the state of a simulator, and pickle simulators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nengo_jit.internals import Internals
 
 
 class Lasting(Internals):
-    """What of a simulator lasts: its state can be kept, and it can be pickled."""
+    """The methods that save and load a simulator's state, and pickle it."""
 
     _backend: Backend
 
@@ -21,52 +21,52 @@ class Lasting(Internals):
             raise SimulatorClosed(f"Simulator cannot {what} because it is closed.")
 
     def _begin_anew(self) -> None:
-        """Take note that the engine has been reset."""
+        """Follow a reset of the engine."""
         self._by_hand = self._hand_set_time = None
         if self._step_order != [*self._engine.plan.operators]:
-            self._steps  # noqa: B018  # carry out what users have made of it from now on
+            self._steps  # noqa: B018  # from now on, run the order that the user has chosen
         if self._records_itself:
             self._probe_step_time()
 
     def state(self) -> dict[str, Any]:
-        """Everything that the steps to come depend on.
+        """Return all that the following steps depend on.
 
         Returns
         -------
         dict
-            Arrays, numbers, strings, lists and dictionaries; see `nengo_jit.engines.state`. What
-            functions of nodes and other Python objects keep to themselves is not in it:
-            ``state["hidden"]`` names the operators that may have something of the kind.
+            Arrays, numbers, strings, lists and dictionaries; see `nengo_jit.engines.state`. It
+            does not contain state inside Python objects such as the functions of nodes:
+            ``state["hidden"]`` names the operators that may have such state.
 
         Raises
         ------
         SimulationError
-            Within a step.
+            If a function calls it within a step.
         SimulatorClosed
             If the simulator is closed.
         """
         return self._turn.hold(self._state)
 
     def _state(self) -> dict[str, Any]:
-        self._check_open("tell its state")
+        self._check_open("save its state")
         return self._engine.state()
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state as if there had been no stop, and forget all probe data.
+        """Continue from a saved state, and delete all probe data.
 
         Parameters
         ----------
         state : dict
-            What `state` has returned, of this simulator or of another one of the same network.
+            Result of `state`, for this simulator or another one of the same network.
 
         Raises
         ------
         SimulationError
-            Within a step.
+            If a function calls it within a step.
         SimulatorClosed
             If the simulator is closed.
         ValidationError
-            If it is the state of another model. Nothing has changed then.
+            If the state belongs to another model. Nothing changes then.
         """
         self._turn.hold(self._load_state, state)
 
@@ -93,9 +93,9 @@ class Lasting(Internals):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         options = state["options"]
-        compile_python = bool(options.compile_python)  # there has been a report
+        compile_python = bool(options.compile_python)  # the report has been printed
         self._restored = replace(options, compile_python=compile_python)
-        self.__init__(  # type: ignore[misc]  # a subclass may have its own, with nengo's arguments
+        self.__init__(  # type: ignore[misc]  # a subclass may override it, with nengo's arguments
             network=None,
             model=state["model"],
             dt=state["model"].dt,

@@ -1,9 +1,9 @@
-"""Options: what users choose beside the model, by keyword or in the environment."""
+"""The options of a simulator, given by keyword or in the environment."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from nengo.exceptions import ValidationError
@@ -18,24 +18,24 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What users choose beside the model. What is None was not chosen.
+    """The options of a simulator. None stands for an option that was not given.
 
     Parameters
     ----------
     engine : str, optional
         Name of the engine; the fastest by default.
     threads : int, optional
-        How many threads to use at most; by default as many as there are cores.
+        Number of threads to use at most; the number of cores by default.
     compile_python : bool or "report"
-        Whether Python functions may be compiled. With "report", the simulator prints what becomes
-        of them.
+        Whether Python functions may be compiled. With "report", the simulator prints which ones
+        are.
     given : frozenset of str
-        Names of those options that were given by keyword, see `chosen`.
+        Names of the options that were given by keyword, see `chosen`.
 
     Raises
     ------
     ValidationError
-        If a value is none that the option can have. The error names the option.
+        If the value of an option is invalid. The error names the option.
     """
 
     engine: str | None = None
@@ -54,15 +54,15 @@ class Options:
 
     @classmethod
     def chosen(cls, **given: Any) -> Options:
-        """Options by keyword or, where that is None, from the environment, else by default.
+        """Return options from keywords or else from the environment; defaults fill in the rest.
 
-        The option ``threads`` is the variable ``NENGO_JIT_THREADS`` of the environment, and so on;
-        an empty variable counts as none.
+        A keyword that is None counts as not given. The environment variable of ``threads`` is
+        ``NENGO_JIT_THREADS``, and so on; an empty variable counts as not set.
 
         Raises
         ------
         ValidationError
-            As above. The error names the variable, too, if that is where the value comes from.
+            If a value is invalid. The error names the environment variable if it comes from one.
         """
         values = {name: value for name, value in given.items() if value is not None}
         options = cls(**values, given=frozenset(values))
@@ -80,21 +80,21 @@ class Options:
         return options
 
 
-def _is_switch(option: Any) -> bool:
+def _is_switch(option: Field[object]) -> bool:
     return option.default is True or option.default is False
 
 
-def _engine(value: Any) -> str | None:
+def _engine(value: object) -> str | None:
     if not (value is None or isinstance(value, str)):
         raise ValidationError(f"Must be the name of an engine (got {value!r})", attr="engine")
     return value or None
 
 
-def _threads(value: Any) -> int | None:
+def _threads(value: object) -> int | None:
     if value is None:
         return None
     try:
-        number = int(str(value))  # which takes neither 2.5 nor True
+        number = int(str(value))  # rejects 2.5 and True
     except ValueError:
         number = 0
     if number < 1:
@@ -102,7 +102,7 @@ def _threads(value: Any) -> int | None:
     return number
 
 
-def _compile_python(value: Any) -> bool | str:
+def _compile_python(value: object) -> bool | str:
     if isinstance(value, str) and value == REPORT:
         return REPORT
     if value not in (True, False):

@@ -1,8 +1,8 @@
-"""Share work that NumPy does among threads.
+"""Divide the work of NumPy among threads.
 
-NumPy lets other threads run while it computes, so that plain threads use all cores. The linear
-algebra library behind it (OpenBLAS) starts threads of its own: they are kept from doing so while
-ours run, or there would be more threads than cores.
+NumPy releases the GIL while it computes, so Python's threads can use all cores. While they run, the
+linear algebra library behind NumPy (OpenBLAS) is limited to the calling thread: otherwise there
+would be more threads than cores.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -26,7 +26,7 @@ _limiting = Lock()
 
 
 def n_cores() -> int:
-    """How many cores this process may use: by its affinity, and by the quota of its containers."""
+    """Return the number of cores that the process may use, by its affinity and its CPU quota."""
     allowed = int(quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
     has_affinity = hasattr(os, "sched_getaffinity")
     n = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -34,14 +34,14 @@ def n_cores() -> int:
 
 
 def quota(membership: Path, mounted: Path) -> float:
-    """How many cores' time the control groups of a process allow it; 2**31 if they do not say.
+    """Return the CPU quota of a process's control groups, in cores; 2**31 without a quota.
 
     Parameters
     ----------
     membership : Path
-        File that says which groups a process is in, see cgroups(7).
+        File that lists the groups of the process, see cgroups(7).
     mounted : Path
-        Folder in which the control groups are.
+        Folder where the control groups are mounted.
     """
     cores = [float(2**31)]
     try:
@@ -54,7 +54,7 @@ def quota(membership: Path, mounted: Path) -> float:
             continue
         root = mounted if not controllers else mounted / "cpu"
         folder = root / group.lstrip("/")
-        for each in (folder, *folder.parents):  # what holds for a group holds for those in it
+        for each in (folder, *folder.parents):  # quotas of parent groups apply, too
             cores += _quota_of(each)
             if each == root:
                 break
@@ -62,19 +62,19 @@ def quota(membership: Path, mounted: Path) -> float:
 
 
 def _quota_of(group: Path) -> list[float]:
-    """The cores that one control group allows, of version 2 or 1; nothing if it does not say."""
+    """Return the quota of one control group, of version 2 or 1; an empty list without one."""
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
             time, period = " ".join((group / name).read_text("utf-8") for name in names).split()
             return [int(time) / int(period)] if int(time) > 0 else []
-        except (OSError, ValueError):  # not there, or "max"
+        except (OSError, ValueError):  # no such file, or "max"
             continue
     return []
 
 
 @cache
 def _linear_algebra() -> ThreadpoolController:
-    """The libraries of NumPy and SciPy, once they are imported."""
+    """Return the linear algebra libraries that NumPy and SciPy have loaded."""
     return ThreadpoolController().select(user_api="blas")
 
 
@@ -82,8 +82,8 @@ def _linear_algebra() -> ThreadpoolController:
 def one_thread_in_blas() -> Iterator[bool]:
     """Context in which linear algebra uses the calling thread only.
 
-    Yields whether that could be brought about: it cannot for unknown libraries, or while another
-    thread is in such a context.
+    Yields whether the limit is in effect. It is not for unknown libraries, or while another thread
+    is in such a context.
     """
     if not _limiting.acquire(blocking=False):
         yield False
@@ -99,26 +99,26 @@ def one_thread_in_blas() -> Iterator[bool]:
 def parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], threads: int
 ) -> Generator[Result, None, None]:
-    """Results of a function for each item, in order, computed by threads ahead of their use.
+    """Yield the results of a function for each item, in order; threads compute them in advance.
 
-    If an error or Ctrl-C comes up, or if the generator is closed, calls that have not begun are
-    dropped, and those that have are waited for. Close it if it may not be used up.
+    After an error or Ctrl-C, or if the generator is closed, it cancels the calls that have not
+    begun and waits for the others. Close the generator if you do not exhaust it.
 
     Parameters
     ----------
     function : callable
-        Called with one item. It must not depend on what else is running.
+        Called with one item. It must not depend on other calls.
     items : sequence
-        What to call it with.
+        The arguments.
     threads : int
-        How many threads to use at most.
+        Number of threads to use at most.
     """
     if threads < 2 or len(items) < 2:
         yield from map(function, items)
         return
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
         waiting = iter(items)
-        futures: list[Any] = [pool.submit(function, item) for item in islice(waiting, 2 * threads)]
+        futures = [pool.submit(function, item) for item in islice(waiting, 2 * threads)]
         try:
             while futures:
                 yield futures.pop(0).result()
@@ -135,7 +135,7 @@ def for_each(function: Callable[[Item], None], items: Iterable[Item], threads: i
     function, threads
         As for `parallel_map`.
     items : iterable
-        What to call it with.
+        The arguments.
     """
     with closing(parallel_map(function, list(items), threads)) as done:
         for _ in done:

@@ -1,12 +1,12 @@
-"""Which memory compiled kernels may touch: for a debug switch, `CHECKED`.
+"""A table of the memory that kernels may touch, for bounds checks in a debug mode (`CHECKED`).
 
-Kernels work on addresses, so a row with a wrong number in it reads or writes whatever lies there.
-With ``NENGO_JIT_CHECK=1`` in the environment, kernels are compiled so that they look up all memory
-before they touch it, in a table of the arrays whose addresses kernels have been told. Without it,
-nothing is noted and nothing is looked up.
+Kernels work on addresses: a wrong address in a row reads or writes arbitrary memory. With
+``NENGO_JIT_CHECK=1`` in the environment, kernels are compiled with bounds checks. They look up each
+address in a table of the arrays whose addresses kernels have got. Without it, there are no checks,
+and the table stays empty.
 
-The table is sorted by where arrays start. Kernels read it at any time, in any thread, so it is
-never changed: a new one takes its place.
+The table is sorted by the arrays' start addresses. Kernels read it at any time, in any thread, so a
+table is never changed: a new one replaces it.
 """
 
 from __future__ import annotations
@@ -21,45 +21,47 @@ from weakref import ref
 import numpy as np
 
 CHECKED = os.environ.get("NENGO_JIT_CHECK", "0") not in ("", "0")
-SYMBOL = "nengo_jit_regions"  # by which kernels know `Regions.shared`
+SYMBOL = "nengo_jit_regions"  # the name of `Regions.shared` in kernels
 
-# What stands where in `Regions.shared`
-TABLE = 0  # address of the table: the number n of arrays, n addresses and, for each, the furthest
-#            end of all arrays that start there or before
-READERS = 1  # how many threads are looking something up
-KERNEL = 2  # address of the name of the kernel that has failed a check, if one has
-ADDRESS = 3  # where it wanted to go, if not to an index that an array does not have
+# Indices into `Regions.shared`
+TABLE = 0  # address of the table: the number n of arrays, n start addresses and, for each, the
+#            highest end address of all arrays that start there or before
+READERS = 1  # number of threads that are reading the table
+KERNEL = 2  # address of the name of the kernel that has failed a check; 0 if none has
+ADDRESS = 3  # the address that it asked for; 0 for an index out of bounds
 N_BYTES = 4
 LENGTH = 5
 
 
 class Regions:
-    """Arrays that kernels may read and write, for as long as the arrays exist.
+    """The arrays that kernels may read and write, as long as the arrays exist.
 
     Attributes
     ----------
     shared : (LENGTH,) numpy.ndarray of int64
-        What kernels see.
+        The data that kernels read and write.
     """
 
     def __init__(self) -> None:
         self.shared = np.zeros(LENGTH, np.int64)
         self._lock: Any = RLock()
-        self._known: dict[int, tuple[Any, int, int]] = {}  # by id: reference, start and end
-        self._gone: deque[tuple[int, Any]] = deque()
+        self._known: dict[
+            int, tuple[ref[np.ndarray], int, int]
+        ] = {}  # by id: reference, start and end
+        self._gone: deque[tuple[int, ref[np.ndarray]]] = deque()
         self._starts, self._ends = np.zeros((2, 0), np.int64)
         self._tables: list[np.ndarray] = []
         self._publish()
 
     def add(self, array: np.ndarray, part: np.ndarray | None = None) -> None:
-        """Let kernels go wherever the memory is that an array is a view of.
+        """Let kernels touch the memory of an array, or of the array that it is a view of.
 
         Parameters
         ----------
         array : numpy.ndarray
-            Of any kind.
+            The array.
         part : numpy.ndarray, optional
-            A view of the array, if kernels may go there only.
+            A view of the array, if kernels may touch only that part.
         """
         while isinstance(array.base, np.ndarray):
             array = array.base
@@ -78,16 +80,16 @@ class Regions:
                 self._publish()
         self._settle()
 
-    def _forget(self, key: int, reference: Any) -> None:
-        """An array is about to be freed; called at any time, even within other methods."""
+    def _forget(self, key: int, reference: ref[np.ndarray]) -> None:
+        """Note that an array is about to be freed. Python may call this within other methods."""
         self._gone.append((key, reference))
         self._settle()
 
     def _settle(self) -> None:
-        """Remove what is gone, unless somebody is at work who will do it afterwards.
+        """Remove freed arrays, unless a method holds the lock, which removes them at its end.
 
-        Ctrl-C may come as soon as the lock is acquired. So what tells whether it is to be released
-        is the call that releases it.
+        Ctrl-C may raise KeyboardInterrupt as soon as the lock is acquired. So the method always
+        tries to release it, and ignores the error if this thread does not own it.
         """
         lock = self._lock
         while self._gone and not lock._is_owned():
@@ -100,55 +102,53 @@ class Regions:
                         self._remove(key)
                 self._publish()
             finally:
-                try:  # noqa: SIM105  # what `suppress` does in Python could be interrupted
+                try:  # noqa: SIM105  # Ctrl-C could interrupt the Python code of `suppress`
                     lock.release()
-                except RuntimeError:  # it was not acquired
+                except RuntimeError:  # this thread does not own it
                     pass
 
     def _remove(self, key: int) -> None:
         _, start, end = self._known.pop(key)
         place = int(np.searchsorted(self._starts, start))
-        while self._ends[place] != end:  # of several that start there
+        while self._ends[place] != end:  # several arrays start there
             place += 1
         self._starts, self._ends = np.delete(self._starts, place), np.delete(self._ends, place)
 
     def _publish(self) -> None:
-        """Let kernels see the arrays that are known now."""
+        """Make a new table of the current arrays, and let kernels read that."""
         furthest = np.maximum.accumulate(self._ends)
         table = np.concatenate([[len(furthest)], self._starts, furthest]).astype(np.int64)
-        if self.shared[READERS] == 0:  # so nobody reads any but the latest
+        if self.shared[READERS] == 0:  # no kernel is reading an older table
             del self._tables[:-1]
         self._tables.append(table)
         self.shared[TABLE] = pointer(table)
 
     def raise_failure(self) -> None:
-        """Raise an error if a kernel has failed a check since the last time.
-
-        To be called after each call of kernels.
+        """Raise an error if a kernel has failed a check; to be called after each call of kernels.
 
         Raises
         ------
         SimulationError
-            That says which kernel, and what it did.
+            If a kernel has. The message names the kernel and the address.
         """
         name, address, n_bytes = self.shared[[KERNEL, ADDRESS, N_BYTES]].tolist()
         if name:
-            from nengo.exceptions import SimulationError  # takes long; compiling does without
+            from nengo.exceptions import SimulationError  # slow; not for workers
 
             self.shared[[KERNEL, ADDRESS, N_BYTES]] = 0
-            asked = f"{n_bytes} bytes at {address:#x}, which are not those of any array"
-            what = asked if address else "an element that an array does not have"
+            outside = f"{n_bytes} bytes at {address:#x}, outside all arrays"
+            what = outside if address else "an element with an index out of bounds"
             kernel = ctypes.string_at(name).decode()
             raise SimulationError(f"A kernel left its memory: `{kernel}` asked for {what}")
 
 
 def pointer(array: np.ndarray) -> int:
-    """Memory address of the first element of an array, in bytes."""
+    """Return the address of the first element of an array."""
     return int(array.__array_interface__["data"][0])
 
 
 def _bounds(array: np.ndarray) -> tuple[int, int]:
-    """Address of the first byte of an array, and of the one after the last."""
+    """Return the addresses of the first byte of an array and of the byte after its last one."""
     start = pointer(array)
     if array.size == 0:
         return start, start

@@ -1,93 +1,97 @@
-"""The vocabulary that neuron formulas are written in, for NumPy.
+"""The functions that neuron formulas are written with, in NumPy.
 
-Formulas use only these functions, arithmetic, ``abs`` and comparisons. Each engine supplies its
-own implementation: this one works on arrays and on single numbers, element by element;
-`nengo_jit.engines.cpu.toolchain.llvm.elementary` makes the same names work inside compiled
-loops, and `bind` takes them from another array library.
+Formulas use only these functions, arithmetic, ``abs`` and comparisons. Each engine supplies its own
+implementation. The one here works elementwise on arrays and on single numbers.
+`nengo_jit.engines.cpu.toolchain.llvm.elementary` compiles the same names into loops, and `bind`
+takes them from another array library.
 
 In formulas, write numbers with a decimal point (``1.0``, not ``1``): engines give such numbers
 the precision of the simulation.
 
-No function checks its arguments. `where` selects between two values that are both computed, so
-the one that is not selected may be infinite or not a number, with the warnings that NumPy gives.
+The functions do not check their arguments. `where` computes both values, so the one that it does
+not select may be infinite or NaN, with NumPy's warnings.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from types import FunctionType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+Value: TypeAlias = float | NDArray[np.float64]  # of one neuron, or of a population
+Condition: TypeAlias = bool | NDArray[np.bool_]
 
 
-def where(condition: Any, if_true: Any, if_false: Any) -> Any:
-    """``if_true`` where ``condition`` holds, ``if_false`` elsewhere; both are computed."""
+def where(condition: Condition, if_true: Any, if_false: Any) -> Value:
+    """Select ``if_true`` where ``condition`` holds, else ``if_false``; both are computed."""
     return np.where(condition, if_true, if_false)
 
 
-def exp(x: Any) -> Any:
-    """The exponential function of ``x``."""
+def exp(x: Value) -> Value:
+    """Return the exponential function of ``x``."""
     return np.exp(x)
 
 
-def expm1(x: Any) -> Any:
-    """``exp(x) - 1``, precise near zero."""
+def expm1(x: Value) -> Value:
+    """Return ``exp(x) - 1``, precise near zero."""
     return np.expm1(x)
 
 
-def log1p(x: Any) -> Any:
-    """``log(1 + x)``, precise near zero; minus infinity at -1 and NaN below."""
+def log1p(x: Value) -> Value:
+    """Return ``log(1 + x)``, precise near zero; minus infinity at -1 and NaN below."""
     return np.log1p(x)
 
 
-def tanh(x: Any) -> Any:
-    """The hyperbolic tangent of ``x``."""
+def tanh(x: Value) -> Value:
+    """Return the hyperbolic tangent of ``x``."""
     return np.tanh(x)
 
 
-def floor(x: Any) -> Any:
-    """The largest integer not above ``x``, as a floating-point number."""
+def floor(x: Value) -> Value:
+    """Return the largest integer not above ``x``, as a floating-point number."""
     return np.floor(x)
 
 
-def maximum(a: Any, b: Any) -> Any:
-    """The larger of ``a`` and ``b``; NaN if one of them is.
+def maximum(a: Value, b: Value) -> Value:
+    """Return the larger of ``a`` and ``b``; NaN if one of them is.
 
-    A constant should come first: that takes one instruction.
+    Put a constant first: the call then compiles to one instruction.
     """
     return np.maximum(a, b)
 
 
-def minimum(a: Any, b: Any) -> Any:
-    """The smaller of ``a`` and ``b``; NaN if one of them is. A constant should come first."""
+def minimum(a: Value, b: Value) -> Value:
+    """Return the smaller of ``a`` and ``b``; NaN if one of them is. Put a constant first."""
     return np.minimum(a, b)
 
 
-def clip(x: Any, low: Any, high: Any) -> Any:
-    """``x``, but not below ``low`` and not above ``high``; NaN if ``x`` is."""
+def clip(x: Value, low: Value, high: Value) -> Value:
+    """Limit ``x`` to the range from ``low`` to ``high``; NaN if ``x`` is."""
     return np.minimum(np.maximum(x, low), high)
 
 
 @lru_cache(maxsize=256)
-def bind(step: Any, library: Any) -> Any:
-    """A formula on the arrays of another library than NumPy.
+def bind(step: FunctionType, library: ModuleType) -> FunctionType:
+    """Return a formula that works on the arrays of another library.
 
     Parameters
     ----------
     step : function
-        A function in this vocabulary, which may call others like it by their global names.
+        A formula, which may call other formulas by their global names.
     library : module
-        Has the functions of the Python array API standard, such as `jax.numpy`. It may want an
-        array among the arguments of ``where``; formulas see to that if their parameters are arrays.
+        A library with the functions of the Python array API standard, such as `jax.numpy`. Its
+        ``where`` may need an array among its arguments: pass the parameters as arrays.
 
     Returns
     -------
     function
-        The same function, with another vocabulary.
+        The same function, with the library's functions.
     """
     if step.__module__ == __name__:
-        names: dict[str, Any] = {"np": library}
+        names: dict[str, object] = {"np": library}
     else:
         referred = {name: step.__globals__.get(name) for name in step.__code__.co_names}
         functions = {name: f for name, f in referred.items() if isinstance(f, FunctionType)}

@@ -1,4 +1,4 @@
-"""nengo's settings that building looks at all the time, read once for a whole network."""
+"""nengo's settings, read once while a network is built, since each look-up takes long."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nengo.rc import rc
 
 
 class Settings(NamedTuple):
-    """What ``nengo.rc`` says.
+    """Settings from ``nengo.rc``.
 
     Attributes
     ----------
     float_dtype, int_dtype : numpy.dtype
-        Types of numbers in nengo's default precision.
+        Types of real numbers and integers in nengo's default precision.
     fail_fast : bool
-        Whether operators are tried out when they are added.
+        Whether to make the step of each operator as soon as it is added to a model.
     """
 
     float_dtype: np.dtype
@@ -31,7 +31,7 @@ _held: ContextVar[Settings | None] = ContextVar("settings", default=None)
 
 
 def settings() -> Settings:
-    """The settings of now or, within `settings_held`, of its beginning."""
+    """Return the current settings or, within `settings_held`, those at its start."""
     return _held.get() or Settings(
         rc.float_dtype, rc.int_dtype, rc["nengo.Simulator"].getboolean("fail_fast")
     )
@@ -39,7 +39,7 @@ def settings() -> Settings:
 
 @contextmanager
 def settings_held() -> Iterator[None]:
-    """Context in which the settings are not read again: that takes longer than making a signal."""
+    """Context in which settings are read once: that takes longer than making a signal."""
     token = _held.set(settings())
     try:
         yield

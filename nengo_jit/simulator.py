@@ -4,61 +4,58 @@ from __future__ import annotations
 
 import logging
 import warnings
-from functools import cached_property
 from operator import index
-from typing import Any
 
 import nengo
 import numpy as np
-from nengo.exceptions import ReadonlyError, SimulatorClosed, ValidationError
+from nengo.builder import Model
+from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
-from nengo.utils.progress import Progress, ProgressTracker
+from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.building import build_engine, new_model, with_precision
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
+from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
-from nengo_jit.ir.base import Operator
 from nengo_jit.lasting import Lasting
 from nengo_jit.options import REPORT, Options
-from nengo_jit.planner import Plan, dependency_graph
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
 
 
-class Simulator(Lasting):
+class Simulator(Inspectable, Lasting):
     """Runs a Nengo network, in place of ``nengo.Simulator`` and with the same results.
 
     Parameters
     ----------
     network : nengo.Network or None
-        What to build and run. None if ``model`` holds all there is to run.
+        The network to build and run. None to run ``model`` as it is.
     dt : float
-        Length of a step (seconds), above zero. Ignored if ``model`` is given, which has its own.
+        Length of a step (seconds), above zero. Ignored if ``model`` is given: a model has its own.
     seed : int, optional
-        Seed of what is random while running, such as noise. The default is the network's seed
+        Seed of the random numbers of the run, such as noise. The default is the network's seed
         plus one, or a random number if the network has none.
     model : Model or nengo.builder.Model, optional
-        What to build into, or what was built before. A model of nengo's is given our build
-        functions, unless its builder was chosen by somebody.
+        A model to build into, or one that has been built already. A model of nengo's gets our
+        build functions, unless it was given a builder of its own.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         Whether, or where, to show the progress of building and running.
     optimize : bool
-        Accepted for the sake of nengo's signature. It changes no results; how a model is
-        planned is up to the engine.
+        Accepted for compatibility with nengo; without effect.
     engine : str, optional
-        Which engine to run on. The default is the environment variable ``NENGO_JIT_ENGINE``
-        or, if that is not set, the fastest engine there is.
+        Name of the engine to run on. The default is the environment variable
+        ``NENGO_JIT_ENGINE`` or, if that is not set, the fastest engine.
     threads : int, optional
-        How many threads to use at most, on engines that have a choice. The default is the
+        Number of threads to use at most, on engines with this option. The default is the
         environment variable ``NENGO_JIT_THREADS`` or, if that is not set, the number of cores.
         Results do not depend on it.
     compile_python : bool or "report", optional
-        Whether Python functions that only calculate, such as those of nodes, run without calling
-        Python, once a simulation has run for a hundred steps. Results do not depend on it. With
-        "report", what becomes of each function is printed when the simulator has been made. The
+        Whether to compile Python functions without side effects, such as those of nodes, once a
+        simulation has run for a hundred steps. Results do not depend on it. With "report", the
+        simulator also prints, when it has been built, which functions it will compile. The
         default is the environment variable ``NENGO_JIT_COMPILE_PYTHON`` or, if that is not set,
         True.
 
@@ -67,38 +64,38 @@ class Simulator(Lasting):
     closed : bool
         Whether the simulator has been closed and cannot run any more.
     data : SimulationData
-        Probe data, and the parameters of the objects that were built.
+        Probe data, and the built parameters of each object.
     model : Model
-        What the network was built into.
+        The model that the network was built into.
     optimize : bool
         As given.
     progress_bar : bool or nengo.utils.progress.ProgressBar
         As given; `run` and `run_steps` may override it.
     seed : int
-        Seed of what is random while running.
+        Seed of the random numbers of the run.
 
     Raises
     ------
     BuildError
         If the network cannot be built.
     ValidationError
-        If the engine is unknown or does not take an option, if an option has no valid value, if
-        ``dt`` is not above zero, or if a process does not work with it.
+        If the engine is unknown or lacks an option, if the value of an option is invalid, if
+        ``dt`` is not above zero, or if a process does not work with this ``dt``.
 
     Notes
     -----
-    If a step raises, the error says in which step and where. Signals, time and step count are
-    then those of the step before, probe data up to there is kept, and the simulator can be
-    stepped on, reset or closed. State that Python objects keep to themselves, such as that of
-    a node's function or a random number generator, cannot be taken back.
+    If a step raises, the error names the step and the operator. Signals, time, step count and
+    probe data are then those at the end of the step before. The simulator can still be stepped,
+    reset or closed. State inside Python objects, such as a node's function or a random number
+    generator, is not rolled back.
 
-    All that a simulator offers may be used from any thread, while it runs, too. Data and the clock
-    are those of the last completed step. A thread that wants to run or reset the simulator, or to
-    pickle or print it, waits until the run that goes on has ended; `close` ends it.
+    A simulator is thread-safe, also during a run. Other threads see the data and the clock of the
+    last completed step. A thread that runs, resets, pickles or prints the simulator waits for the
+    end of the current run; `close` ends that run.
 
-    A subclass that has a `step` of its own has it called for every step, and one that has a
-    ``_probe`` or ``_probe_step_time`` of its own records by itself, as in nengo. That takes
-    microseconds for each step, and other threads can run or reset it between any two steps.
+    As in nengo, a `step` that a subclass overrides is called for every step, and overrides of
+    ``_probe`` and ``_probe_step_time`` do the recording. That costs microseconds a step, and
+    other threads can run or reset the simulator between two steps.
     """
 
     closed = True  # until the constructor has succeeded
@@ -108,8 +105,8 @@ class Simulator(Lasting):
         network: nengo.Network | None,
         dt: float = 0.001,
         seed: int | None = None,
-        model: Any = None,
-        progress_bar: Any = True,
+        model: Model | None = None,
+        progress_bar: bool | ProgressBar = True,
         optimize: bool = True,
         *,
         engine: str | None = None,
@@ -163,66 +160,13 @@ class Simulator(Lasting):
             raise SimulatorClosed("Cannot re-open after simulator is closed")
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    @cached_property
-    def dg(self) -> dict[Operator, list[Operator]]:
-        """Dict of (Operator, list of Operator): for each operator those that depend on it."""
-        return dependency_graph(self.model.operators)
-
-    @property
-    def dt(self) -> float:
-        """float: length of a step (seconds); cannot be changed."""
-        return self.model.dt
-
-    @dt.setter
-    def dt(self, value: float) -> None:
-        raise ReadonlyError(attr="dt", obj=self)
-
-    @property
-    def engine(self) -> str:
-        """str: name of the engine that the simulator runs on."""
-        return self._backend.name
-
-    @property
-    def n_steps(self) -> int:
-        """int: number of completed steps."""
-        return self._engine.n_steps
-
-    @property
-    def plan(self) -> Plan:
-        """Plan: what is run; print it to read it."""
-        return self._turn.hold(self._engine.explain)
-
-    @property
-    def signals(self) -> LiveSignals | None:
-        """LiveSignals or None: live memory by signal, to read and to write; None once closed."""
-        self._engine.look_again()
-        return self._signals
-
-    @signals.setter
-    def signals(self, value: LiveSignals | None) -> None:
-        if value is not None and value is not self._signals:
-            message = "The memory is the engine's. Write to it: sim.signals[signal] = value"
-            raise ReadonlyError(attr="signals", obj=self, msg=message)
-        self._signals = value
-
-    @property
-    def step_order(self) -> list[Operator]:
-        """List of Operator: in the order in which they are carried out in a step."""
-        return self._step_order
-
-    @property
-    def time(self) -> float:
-        """float: simulated time (seconds)."""
-        return self._time
-
     def clear_probes(self) -> None:
-        """Forget all probe data.
+        """Delete all probe data.
 
-        While the simulator runs, samples of later steps are kept, for all probes from the same
-        step on.
+        During a run, all probes keep their samples from the same step on.
         """
         self._engine.clear_samples()
         for planned in self._probes:
@@ -232,17 +176,17 @@ class Simulator(Lasting):
         self.data.reset()
 
     def close(self) -> None:
-        """Close the simulator: its data stays, but it cannot run any more.
+        """Close the simulator. Its data stays, but it cannot run any more.
 
-        A run that goes on in another thread ends after its current step and raises
-        `SimulatorClosed`. When `close` returns, nothing runs any more. If a function calls it
-        within a step, the run ends without that step.
+        A run in another thread ends after its current step and raises `SimulatorClosed`; `close`
+        waits for that. If a function that the simulator calls closes it within a step, the run
+        ends without that step.
 
         Raises
         ------
         SimulationError
-            If the current step does not end, as it may be waiting for this thread. The simulator
-            is closed then, and the run ends when the step does.
+            If the current step does not end, perhaps because it waits for this thread. The
+            simulator is closed all the same, and the run ends when the step does.
         """
         self.closed = True
         self._engine.pause()
@@ -250,17 +194,17 @@ class Simulator(Lasting):
 
     def _close(self) -> None:
         if self._engine.is_running:
-            message = "Simulator was closed by a function that it has called."
+            message = "A function that the simulator called has closed it."
             self._engine.abandon(SimulatorClosed(message))
         self._signals = None
 
     def reset(self, seed: int | None = None) -> None:
-        """Go back to the state before the first step, and forget all probe data.
+        """Go back to the state before the first step, and delete all probe data.
 
         Parameters
         ----------
         seed : int, optional
-            A new seed for what is random while running. What was drawn while building stays.
+            New seed for the random numbers of the run. Those drawn by the build stay.
 
         Raises
         ------
@@ -276,22 +220,22 @@ class Simulator(Lasting):
         self._engine.reset(self.seed, self.clear_probes)
         self._begin_anew()
 
-    def run(self, time_in_seconds: float, progress_bar: Any = None) -> None:
+    def run(self, time_in_seconds: float, progress_bar: bool | ProgressBar | None = None) -> None:
         """Simulate for a given time, rounded to the nearest step.
 
         Parameters
         ----------
         time_in_seconds : float
-            How long (seconds of simulated time), not negative.
+            Duration (seconds of simulated time), not negative.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
 
         Raises
         ------
         SimulationError
-            If a function returns None or something that is not a finite number.
+            If a function returns None or a value that is not a finite number.
         SimulatorClosed
-            If the simulator is closed, also if another thread closes it meanwhile.
+            If the simulator is closed, or another thread closes it during the run.
         ValidationError
             If the time is negative.
         """
@@ -312,13 +256,13 @@ class Simulator(Lasting):
             )
             self.run_steps(steps, progress_bar=progress_bar)
 
-    def run_steps(self, steps: int, progress_bar: Any = None) -> None:
+    def run_steps(self, steps: int, progress_bar: bool | ProgressBar | None = None) -> None:
         """Simulate a given number of steps.
 
         Parameters
         ----------
         steps : int
-            How many.
+            Number of steps.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
 
@@ -327,17 +271,17 @@ class Simulator(Lasting):
         SimulationError, SimulatorClosed
             See `run`.
         TypeError
-            If the number is not a whole one.
+            If the number is not an integer.
         """
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
         self._see_replaced()
         if self._is_run_by_engine:
             self._turn.hold(self._run_steps, steps, bar)
-        else:  # another thread may carry out its steps
+        else:  # other threads may take turns between steps
             self._run_steps(steps, bar)
 
-    def _run_steps(self, steps: int, bar: Any) -> None:
+    def _run_steps(self, steps: int, bar: bool | ProgressBar) -> None:
         self._check_open("run")
         with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
             done = self._run_pieces(steps, tracker)
@@ -346,12 +290,12 @@ class Simulator(Lasting):
                 tracker.total_progress.step()
 
     def _run_pieces(self, steps: int, tracker: ProgressTracker) -> int:
-        """Have the engine carry out steps for as long as it may; returns how many."""
+        """Run steps on the engine while it may run them; return their number."""
         done, pieces = 0, self._engine.pieces(steps)
         while done < steps and self._is_run_by_engine:
-            self._check_open("run")  # somebody may have closed it meanwhile
+            self._check_open("run")  # another thread may have closed it
             n_done = next(pieces)
-            if self._records_itself:  # since that step
+            if self._records_itself:  # from this step on
                 self._probe()
             done += n_done
             tracker.total_progress.step(n_done)
@@ -376,41 +320,6 @@ class Simulator(Lasting):
             self._engine.check_usable()
             by_hand.carry_out()
             self._probe()
-
-    def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
-        """Times at which probes took samples, the first one being ``dt``.
-
-        Parameters
-        ----------
-        dt : float, optional
-            Deprecated name of ``sample_every``.
-        sample_every : float, optional
-            The probe's sampling period (seconds); every step where not given.
-
-        Returns
-        -------
-        (n_samples,) numpy.ndarray
-            Times (seconds).
-
-        Raises
-        ------
-        ValidationError
-            If both are given.
-        """
-        if dt is not None:
-            if sample_every is not None:
-                raise ValidationError(
-                    "Cannot specify both `dt` and `sample_every`. Use `sample_every` only.",
-                    attr="dt",
-                    obj=self,
-                )
-            warnings.warn(
-                "`dt` is deprecated. Use `sample_every` instead.", DeprecationWarning, stacklevel=2
-            )
-            sample_every = dt
-        period = 1 if sample_every is None else sample_every / self.dt
-        steps = np.arange(1, self.n_steps + 1)
-        return self.dt * steps[steps % period < 1]
 
 
 Simulator.ours = {name: getattr(Simulator, name) for name in REPLACEABLE}

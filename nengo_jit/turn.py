@@ -1,4 +1,4 @@
-"""The turn: which thread runs or resets a simulator, and how long others wait for that."""
+"""The lock of a simulator: one thread at a time runs or resets it; others wait for their turn."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from nengo_jit.engines import Engine
 
 Result = TypeVar("Result")
 
-LOOK = 0.05  # seconds after which a thread that waits looks around
-PATIENCE = 2.0  # seconds that it waits for a step that waits for another thread
-LONG_PATIENCE = 30.0  # seconds that it waits for any other step
+LOOK = 0.05  # seconds between two checks of a waiting thread
+PATIENCE = 2.0  # seconds to wait for a step that itself waits for another thread
+LONG_PATIENCE = 30.0  # seconds to wait for any other step
 WAITING = ("threading", __name__)  # modules in which threads wait for each other
 
 
 class Turn:
-    """Lets one thread at a time run, reset or pickle a simulator; which may do so within a run.
+    """A reentrant lock that a thread holds while it runs, resets or pickles a simulator.
 
     Parameters
     ----------
     engine : Engine
-        What runs.
+        The simulator's engine.
 
     Notes
     -----
-    Ctrl-C may come between any two calls, such as those that acquire the lock and look at what has
-    come of it. So what tells whether it is to be released is the call that releases it.
+    Ctrl-C may raise KeyboardInterrupt between acquiring the lock and storing that it was acquired.
+    So the methods always try to release it, and ignore the error if this thread does not own it.
     """
 
     def __init__(self, engine: Engine):
@@ -42,13 +42,13 @@ class Turn:
         self._lock: Any = RLock()
         TURNS.add(self)
 
-    def hold(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function when it is this thread's turn, and return its result.
+    def hold(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Call a function with the lock acquired, and return its result.
 
         Raises
         ------
         SimulationError
-            If whose turn it is does not go on, and may be waiting for this thread.
+            If the thread that holds the lock makes no progress: it may wait for this thread.
         """
         lock = self._lock
         if lock._is_owned():
@@ -58,13 +58,13 @@ class Turn:
                 self._wait()
             return function(*arguments)
         finally:
-            try:  # noqa: SIM105  # what `suppress` does in Python could be interrupted
+            try:  # noqa: SIM105  # Ctrl-C could interrupt the Python code of `suppress`
                 lock.release()
-            except RuntimeError:  # it was not acquired
+            except RuntimeError:  # this thread does not own it
                 pass
 
     def catch_up(self) -> None:
-        """Have the engine finish what it has put off, unless a run goes on."""
+        """Make the engine finish interrupted and deferred work, unless another thread runs it."""
         lock = self._lock
         if lock._is_owned():
             self._engine.settle()
@@ -79,7 +79,7 @@ class Turn:
                 pass
 
     def _wait(self) -> None:
-        """Acquire the lock; gives up if a step does not end."""
+        """Wait for the lock; raise SimulationError if the current step does not end."""
         clock = self._engine.recording.clock
         ticks, since = clock.ticks, monotonic()
         while not self._lock.acquire(timeout=LOOK):
@@ -89,13 +89,13 @@ class Turn:
             elif monotonic() - since > (PATIENCE if module in WAITING else LONG_PATIENCE):
                 raise SimulationError(
                     f"Step {self._engine.n_steps + 1} does not end. It may be waiting for this "
-                    "thread, which wants to run, reset, close, print or pickle the simulator and "
-                    "has to wait for the end of the run. A function that is called in a step can "
-                    "do that itself."
+                    "thread, which has to wait for the end of the run before it can run, reset, "
+                    "close, print or pickle the simulator. Call that from the function in the "
+                    "step itself, or do not let the function wait for this thread."
                 )
 
     def _module_of_holder(self) -> str:
-        """Name of the module whose code is carried out by the thread that has the lock."""
+        """Return the name of the module that the thread that holds the lock is executing."""
         for innermost in sys._current_frames().values():
             frame: FrameType | None = innermost
             holds = False
@@ -111,7 +111,7 @@ class Turn:
         return ""
 
     def after_fork(self) -> None:
-        """Take the turn from a thread that does not exist in this process, which was forked."""
+        """Free the lock in a forked process if a thread of the parent process held it."""
         if self._lock.acquire(False):
             self._lock.release()
         else:

@@ -11,7 +11,7 @@ import numpy as np
 
 import nengo_jit
 from nengo_jit.builder import Model
-from nengo_jit.builder.decoders import key_of
+from nengo_jit.builder.sharing import key_of
 from nengo_jit.parallel import one_thread_in_blas
 
 PROMISED = 1e-9

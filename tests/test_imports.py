@@ -28,6 +28,7 @@ PIPELINE = [
     "by_hand",
     "building",
     "internals",
+    "inspection",
     "lasting",
     "simulator",
     "__init__",

@@ -1,4 +1,4 @@
-"""The build step: nengo objects become a Model of signals and operators."""
+"""The builder: converts nengo objects to a Model of signals and operators."""
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.connection import build_connection

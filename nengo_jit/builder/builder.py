@@ -1,4 +1,4 @@
-"""The Model, which a network is built into, and the Builder, which knows how."""
+"""The Model that a network is built into, and the Builder, which finds build functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import nengo.builder.builder as reference
-from nengo.cache import NoDecoderCache
+from nengo import Config, Network
+from nengo.cache import DecoderCache, NoDecoderCache
 from nengo.exceptions import BuildError
 from nengo.params import FrozenObject
 
@@ -16,40 +17,40 @@ from nengo_jit.builder.interop import third_party_build_function
 from nengo_jit.ir import model as ir
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 
-BuildFunction = TypeVar("BuildFunction", bound=Callable[..., Any])
+BuildFunction = TypeVar("BuildFunction", bound=Callable[..., object])
 
 
 class Model(ir.Model, reference.Model):
-    """What a network computes: signals and operators, and the parameters they came from.
+    """The signals and operators of a network, and the built parameters of its objects.
 
     Parameters
     ----------
     dt : float
         Length of a step (seconds).
     label : str, optional
-        A name for people.
+        A name, for messages.
     decoder_cache : nengo.cache.DecoderCache, optional
-        Where solved decoders are kept between builds. None are kept by default.
+        Keeps solved decoders between builds; no cache by default.
     builder : Builder, optional
-        What `build` asks for build functions.
+        Finds the build functions.
 
     Attributes
     ----------
     build_callback : callable or None
-        Called with each object once it has been built.
+        Called with each object after it has been built.
     config : nengo.Config or None
         The configuration of the network that is being built.
     decoders : Decoders
-        Solves for decoders, sharing what connections have in common.
+        Solves for the decoders of connections.
     params : dict
-        For each built object what came out of it: a `BuiltEnsemble`, a `BuiltConnection`, an
-        empty list for a probe, None where there is nothing to tell.
+        The built parameters of each object: a `BuiltEnsemble`, a `BuiltConnection`, an empty
+        list for a probe, None for others.
     seeded : dict of (object, bool)
-        Whether an object's seed was chosen by the user, on it or on a network around it.
+        Whether the user chose the object's seed, on it or on a network around it.
     seeds : dict of (object, int)
         The seed of each object.
     toplevel : nengo.Network or None
-        The network that is built, as opposed to those inside it.
+        The outermost network.
     operators, probes, sig, step, time
         See `nengo_jit.ir.model.Model`.
     """
@@ -58,26 +59,26 @@ class Model(ir.Model, reference.Model):
         self,
         dt: float = 0.001,
         label: str | None = None,
-        decoder_cache: Any = None,
-        builder: Any = None,
+        decoder_cache: DecoderCache | NoDecoderCache | None = None,
+        builder: reference.Builder | None = None,
     ):
         self.label = label
         self.decoder_cache = NoDecoderCache() if decoder_cache is None else decoder_cache
         self.builder = Builder() if builder is None else builder
-        self.build_callback: Callable[[Any], None] | None = None
+        self.build_callback: Callable[[object], None] | None = None
         self.decoders = Decoders()
 
-        self.toplevel: Any = None
-        self.config: Any = None
-        self.params: dict[Any, Any] = {}
-        self.seeds: dict[Any, int] = {}
-        self.seeded: dict[Any, bool] = {}
+        self.toplevel: Network | None = None
+        self.config: Config | None = None
+        self.params: dict[object, Any] = {}
+        self.seeds: dict[object, int] = {}
+        self.seeded: dict[object, bool] = {}
         ir.Model.__init__(self, dt)
 
     def __str__(self) -> str:
         return f"Model: {self.label}"
 
-    def build(self, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def build(self, obj: object, *args: object, **kwargs: object) -> Any:
         """Build an object into this model.
 
         Parameters
@@ -90,17 +91,17 @@ class Model(ir.Model, reference.Model):
         Returns
         -------
         object
-            What the build function returned.
+            The result of the build function.
         """
         built = self.builder.build(self, obj, *args, **kwargs)
         if self.build_callback is not None:
             self.build_callback(obj)
         return built
 
-    def has_built(self, obj: Any) -> bool:
-        """Whether an object has been built, as its entry in ``params`` tells.
+    def has_built(self, obj: object) -> bool:
+        """Whether an object has an entry in ``params``.
 
-        Objects that leave no entry, such as synapses, can be built any number of times.
+        Objects without an entry, such as synapses, can be built any number of times.
 
         Parameters
         ----------
@@ -113,7 +114,7 @@ class Model(ir.Model, reference.Model):
 class Builder(reference.Builder):
     """Finds the build function for an object by its class.
 
-    Classes are searched along the object's method resolution order. At each class, a function
+    It searches the classes along the object's method resolution order. For each class, a function
     that third-party code registered with nengo's own ``nengo.builder.Builder`` comes first.
 
     Attributes
@@ -125,15 +126,15 @@ class Builder(reference.Builder):
     builders: ClassVar[dict[type, Callable[..., Any]]] = {}
 
     @classmethod
-    def build(cls, model: Model, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def build(cls, model: Model, obj: object, *args: object, **kwargs: object) -> Any:
         """Build ``obj`` into ``model``; use `Model.build` in build functions.
 
         Parameters
         ----------
         model : Model
-            What to build into.
+            The model to build into.
         obj : object
-            What to build. If it has been built already, a warning is all that happens.
+            The object. If it has been built already, only a warning is given.
         *args, **kwargs
             Passed on to the build function.
 
@@ -142,7 +143,7 @@ class Builder(reference.Builder):
         BuildError
             If no build function is known for the object's type.
         """
-        # Frozen objects, such as synapses, leave no entry; to look for one takes long.
+        # Frozen objects, such as synapses, have no entry, and are slow to hash.
         if not isinstance(obj, FrozenObject) and model.has_built(obj):
             warnings.warn(f"Object {obj} has already been built.", stacklevel=2)
             return None
@@ -151,18 +152,18 @@ class Builder(reference.Builder):
             if function is not None:
                 return function(model, obj, *args, **kwargs)
         raise BuildError(
-            f"Cannot build object of type '{type(obj).__name__}': no build function is "
-            "registered for it (see Builder.register)"
+            f"Cannot build object of type '{type(obj).__name__}' ({obj}): no build function is "
+            "registered for this type. Register one with Builder.register."
         )
 
     @classmethod
     def register(cls, nengo_class: type) -> Callable[[BuildFunction], BuildFunction]:
-        """Decorator that makes a function the build function for a class and its subclasses.
+        """Register the decorated function as the build function of a class and its subclasses.
 
         Parameters
         ----------
         nengo_class : type
-            The class. If it has a function already, a warning is given and the new one taken.
+            The class. If it has a build function already, a warning is given and that is replaced.
         """
 
         def register_function(function: BuildFunction) -> BuildFunction:
@@ -176,6 +177,6 @@ class Builder(reference.Builder):
         return register_function
 
 
-def method_of(model: Any) -> RateBackend:
-    """How rates are computed for a model; in NumPy for one of nengo's, which has no say in it."""
+def method_of(model: reference.Model) -> RateBackend:
+    """Return the rate backend of a model; NumPy's for a model of nengo's own class."""
     return model.decoders.method if isinstance(model, Model) else IN_NUMPY

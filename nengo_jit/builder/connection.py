@@ -1,4 +1,4 @@
-"""Build a connection: decode or slice, transform, filter, and add to where it ends."""
+"""Build a connection: decode or slice, transform, filter, and add to the post object."""
 
 from __future__ import annotations
 
@@ -7,36 +7,39 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection, Ensemble, Node
+from nengo.base import NengoObject
 from nengo.builder.connection import BuiltConnection
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.neurons import Direct
 from nengo.transforms import Dense, NoTransform
 from nengo.utils.numpy import is_integer
+from numpy.typing import ArrayLike
 
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.transforms import APPLY_WEIGHTS
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, ElementwiseInc, Reset
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
 
 
 class Decoded(NamedTuple):
-    """What comes out of a connection's pre object, before the transform.
+    """The input of a connection's transform.
 
     Attributes
     ----------
     signal : Signal
-        What is transformed: a value, or neural activities that still need decoding.
+        The value, or neural activities that still need decoding.
     eval_points, decoders, solver_info
-        What the solver was given and returned; None where the signal is a value.
+        Input and results of the solver; None if the signal is a value.
     """
 
     signal: Signal
     eval_points: np.ndarray | None = None
     decoders: np.ndarray | None = None
-    solver_info: dict[str, Any] | None = None
+    solver_info: dict[str, object] | None = None
 
 
 @Builder.register(Connection)
@@ -46,30 +49,30 @@ def build_connection(model: Model, conn: Connection) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     conn : nengo.Connection
-        What to build; the objects at its ends must have been built before.
+        The connection; its pre and post objects must have been built before.
 
     Raises
     ------
     BuildError
-        If an end is not in the model, and for combinations of solver, transform, function and
-        learning rules that cannot work; the message says which.
+        If the pre or post object is not in the model, or if the solver, transform, function and
+        learning rules do not work together; the message names them.
     NotImplementedError
         For learning on a transform that is neither dense nor absent.
 
     Notes
     -----
-    Sets ``model.sig[conn]["in"]``, ``["out"]``, ``["weights"]`` and ``["weighted"]``: where the
-    connection begins and ends, its weights, and their filtered product with the input; and, last
-    of all, ``model.params[conn]`` to a `nengo.builder.connection.BuiltConnection`:
+    Sets ``model.sig[conn]["in"]`` and ``["out"]``, the signals of the pre and post object,
+    ``["weights"]``, and ``["weighted"]``, the filtered product of input and weights. Then sets
+    ``model.params[conn]`` to a `nengo.builder.connection.BuiltConnection`:
 
-    - ``eval_points``: (n_eval_points, dimensions) `numpy.ndarray`, those for which the decoders
-      were solved; None without a solver.
-    - ``solver_info``: dict, what the solver tells of its work; None without a solver.
-    - ``weights``: `numpy.ndarray` or sparse matrix, what the pre object's output is multiplied
-      by: decoders and transform in one, and the encoders too if the solver solves for weights.
-      None if there is nothing to multiply.
+    - ``eval_points``: (n_eval_points, dimensions) `numpy.ndarray`, the points for which the
+      decoders were solved; None without a solver.
+    - ``solver_info``: dict, the solver's information about the solution; None without a solver.
+    - ``weights``: `numpy.ndarray` or sparse matrix, the factor of the pre object's output: the
+      product of transform and decoders, and of the encoders if the solver solves for weights.
+      None without weights.
     - ``transform``: `nengo.transforms.Transform`, the connection's.
     """
     with generator(model.seeds[conn]) as rng:
@@ -87,7 +90,7 @@ def build_connection(model: Model, conn: Connection) -> None:
 def _build_weighted(
     model: Model, conn: Connection, rng: np.random.RandomState
 ) -> tuple[Decoded, Signal | None]:
-    """Build all but the learning rules; returns what was decoded, and the weights."""
+    """Build all but the learning rules; return the decoded value and the weights."""
     sig = model.sig[conn]
     sig["in"] = _end_signal(model, conn, conn.pre_obj, "pre", "out")
     sig["out"] = _end_signal(model, conn, conn.post_obj, "post", "in")
@@ -96,7 +99,7 @@ def _build_weighted(
     post_slice = conn.post_slice
     encoders = None
     if decoded.decoders is not None and conn.solver.weights and isinstance(conn.post_obj, Ensemble):
-        # The weights reach the neurons themselves, so they contain the sliced encoders.
+        # The weights lead to the neurons themselves, so they contain the sliced encoders.
         sig["out"] = model.sig[conn.post_obj.neurons]["in"]
         encoders = model.params[conn.post_obj].scaled_encoders.T[post_slice]
         post_slice = None
@@ -123,16 +126,16 @@ def _build_weighted(
     return decoded, weights
 
 
-def _name_product(operators: Iterable[Any], name: str) -> None:
-    """Name those operators that apply weights after their connection: transforms do not know it."""
+def _name_product(operators: Iterable[Operator], name: str) -> None:
+    """Set the tags of operators that apply weights: transforms do not know their connection."""
     tag = f"{name}{APPLY_WEIGHTS}"
     for operator in operators:
         if str(getattr(operator, "tag", None)).endswith(APPLY_WEIGHTS):
             operator.tag = tag
 
 
-def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) -> Signal:
-    """Signal of the object at one end of a connection."""
+def _end_signal(model: Model, conn: Connection, obj: NengoObject, end: str, key: str) -> Signal:
+    """Return the signal of the object at one end of a connection."""
     if obj not in model.sig:
         raise BuildError(
             f"Building {conn}: the '{end}' object {obj} is not in the model, or has a size of zero."
@@ -144,16 +147,16 @@ def _end_signal(model: Model, conn: Connection, obj: Any, end: str, key: str) ->
 
 
 def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
-    """Select elements of a vector: as a view where they are neighbours, else as a copy.
+    """Select elements of a vector: as a view if they are contiguous, else as a copy.
 
     Parameters
     ----------
     model : Model
-        Gets the operator that copies, if one is needed.
+        The model to which an operator that copies is added, if one is needed.
     signal : Signal
         A vector.
-    sl : slice, list of int, or whatever else NumPy selects elements by
-        What to select.
+    sl : slice, list of int or another index of NumPy's
+        The elements.
 
     Returns
     -------
@@ -170,7 +173,7 @@ def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
         return signal[sl]
     elements = np.arange(signal.size)[sl]
     selected = Signal(shape=elements.size, name=f"{signal.name}.sliced")
-    if isinstance(sl, tuple):  # which operators do not take
+    if isinstance(sl, tuple):  # operators do not accept tuples
         sl = elements.ravel().tolist()
     model.add_op(Copy(signal, selected, src_slice=sl, tag=f"{signal.name}[{sl}]"))
     return selected
@@ -179,7 +182,7 @@ def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
 def _build_decoded(
     model: Model, conn: Connection, source: Signal, rng: np.random.RandomState
 ) -> Decoded:
-    """Apply the connection's slice and function, or solve for decoders that will."""
+    """Apply the connection's slice and function, or solve for decoders that do."""
     pre = conn.pre_obj
     if isinstance(pre, Ensemble) and not isinstance(pre.neuron_type, Direct):
         eval_points, decoders, solver_info = model.build(conn.solver, conn, rng)
@@ -195,16 +198,16 @@ def _build_decoded(
 
 
 def _build_into_neurons(
-    model: Model, conn: Connection, weighted: Signal, target: Signal, post_slice: Any
+    model: Model, conn: Connection, weighted: Signal, target: Signal, post_slice: slice | ArrayLike
 ) -> None:
-    """Add to neurons' input currents, times their gains.
+    """Add to the input currents of neurons, times the neurons' gains.
 
-    Connections to ensembles have the gains in the encoders.
+    For connections to ensembles, the scaled encoders contain the gains.
     """
     gain = model.params[conn.post_obj.ensemble].gain
     if gain is None:
         raise BuildError(f"Building {conn}: {conn.post_obj} are in Direct mode and have no gains")
-    copied = gain[post_slice].copy()  # as in nengo: not what `sim.data` shows
+    copied = gain[post_slice].copy()  # as in nengo: not the array in `sim.data`
     gains = Signal(copied, name=f"{conn}.gains", readonly=True)
     if is_integer(post_slice) or isinstance(post_slice, slice):
         selected = target[post_slice]
@@ -216,7 +219,7 @@ def _build_into_neurons(
 
 
 def _build_learning(model: Model, conn: Connection, weights: Signal | None) -> None:
-    """Build the learning rules and let them write to what they modify."""
+    """Build the learning rules, and make the signals that they modify writeable."""
     if not isinstance(conn.transform, (Dense, NoTransform)):
         raise NotImplementedError(
             f"Learning on connections with {type(conn.transform).__name__} transforms is not "

@@ -1,9 +1,9 @@
-"""Build an ensemble: sample its parameters, make its signals."""
+"""Build an ensemble: sample its parameters and make its signals."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo import Ensemble
@@ -13,37 +13,41 @@ from nengo.exceptions import BuildError, NengoWarning
 from nengo.neurons import Direct
 from nengo.utils.builder import default_n_eval_points
 from nengo.utils.numpy import array, norm
+from numpy.typing import ArrayLike
 
 from nengo_jit.builder.builder import Builder, Model, method_of
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.sampling import sample
+from nengo_jit.ir.base import Rng
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, gain_bias, max_rates_intercepts, rates
 from nengo_jit.settings import settings
 
+Numbers: TypeAlias = np.ndarray | None  # one for each neuron, where there are any
+
 
 def gen_eval_points(
     ens: Ensemble,
-    eval_points: Any,
+    eval_points: Distribution | ArrayLike,
     rng: np.random.RandomState,
     scale_eval_points: bool = True,
-    dtype: Any = None,
+    dtype: np.dtype | None = None,
 ) -> np.ndarray:
-    """Sample evaluation points, or take those that are given.
+    """Return evaluation points: sampled, or as given.
 
     Parameters
     ----------
     ens : nengo.Ensemble
-        Whose space the points are in.
+        The ensemble whose represented space the points are in.
     eval_points : nengo.dists.Distribution or (n_eval_points, dimensions) array_like
-        Where the points come from (in radii, if they are to be scaled).
+        A distribution to sample, or the points (in radii, if they are scaled).
     rng : numpy.random.RandomState
         Source of randomness.
     scale_eval_points : bool
         Whether to multiply by the ensemble's radius.
     dtype : numpy.dtype, optional
-        Type of the result; nengo's default precision where not given.
+        Type of the result, by default of nengo's default precision.
 
     Returns
     -------
@@ -70,8 +74,8 @@ def gen_eval_points(
     return points
 
 
-def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np.ndarray:
-    """Firing rates of an ensemble's neurons at points of the represented space.
+def get_activities(built_ens: BuiltEnsemble, ens: Ensemble, eval_points: np.ndarray) -> np.ndarray:
+    """Return the firing rates of an ensemble's neurons at points of the represented space.
 
     Parameters
     ----------
@@ -92,30 +96,33 @@ def get_activities(built_ens: Any, ens: Ensemble, eval_points: np.ndarray) -> np
 
 
 def get_gain_bias(
-    ens: Ensemble, rng: Any = np.random, dtype: Any = None, method: RateBackend = IN_NUMPY
-) -> tuple[Any, Any, Any, Any]:
-    """Sample what an ensemble specifies of its tuning curves and compute the rest.
+    ens: Ensemble,
+    rng: Rng = np.random,
+    dtype: np.dtype | None = None,
+    method: RateBackend = IN_NUMPY,
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """Sample the parameters of tuning curves that an ensemble specifies, and compute the others.
 
     Parameters
     ----------
     ens : nengo.Ensemble
-        The ensemble; either gain and bias are set on it or neither.
+        The ensemble. Gain and bias must both be set on it, or neither.
     rng : numpy.random.RandomState
         Source of randomness.
     dtype : numpy.dtype, optional
-        Type of the results; nengo's default precision where not given.
+        Type of the results, by default of nengo's default precision.
     method : RateBackend
-        How rates are computed, of neurons that have to settle.
+        Computes the rates of neurons that have to settle.
 
     Returns
     -------
     gain, bias, max_rates, intercepts : (n_neurons,) numpy.ndarray or None
-        See `build_ensemble`. None where the neuron type has no such thing.
+        See `build_ensemble`. None if the neuron type has no such parameter.
 
     Raises
     ------
     BuildError
-        If intercepts lead to gains that are not finite and positive.
+        If the intercepts lead to gains that are not finite and positive.
     NotImplementedError
         If only one of gain and bias is set.
     """
@@ -125,6 +132,8 @@ def get_gain_bias(
             f"gain or bias set for {ens}, but not both. "
             "Solving for one given the other is not implemented yet."
         )
+    gain: Numbers
+    bias: Numbers
     if ens.gain is not None:
         gain = sample(ens.gain, ens.n_neurons, rng=rng)
         bias = sample(ens.bias, ens.n_neurons, rng=rng)
@@ -153,12 +162,12 @@ def get_gain_bias(
     return _cast(gain, dtype), _cast(bias, dtype), _cast(max_rates, dtype), _cast(intercepts, dtype)
 
 
-def _cast(values: Any, dtype: Any) -> Any:
+def _cast(values: Numbers, dtype: np.dtype) -> Numbers:
     return None if values is None else values.astype(dtype)
 
 
 def get_encoders(ens: Ensemble, rng: np.random.RandomState) -> np.ndarray:
-    """Sample an ensemble's encoders, or take those that are given, and normalise them.
+    """Return an ensemble's encoders: sampled, or as given, and normalised.
 
     Parameters
     ----------
@@ -174,7 +183,7 @@ def get_encoders(ens: Ensemble, rng: np.random.RandomState) -> np.ndarray:
     Raises
     ------
     BuildError
-        If an encoder is not a number, or has no length that it could be normalised by.
+        If an encoder contains NaN, or has length zero and is to be normalised.
     """
     dtype = settings().float_dtype
     if isinstance(ens.neuron_type, Direct):
@@ -200,20 +209,20 @@ def get_encoders(ens: Ensemble, rng: np.random.RandomState) -> np.ndarray:
 def build_ensemble(model: Model, ens: Ensemble) -> None:
     """Build an ensemble into a model.
 
-    The input currents of its neurons are their bias, plus noise, plus the represented value
-    times the scaled encoders. In Direct mode the neurons pass the value itself on.
+    The input currents of its neurons are their bias, plus noise, plus the product of the scaled
+    encoders and the represented value. In Direct mode, the neurons output the value itself.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     ens : nengo.Ensemble
-        What to build.
+        The ensemble.
 
     Raises
     ------
     BuildError
-        For parameters with which the neurons could not work; the message says which.
+        If the parameters are invalid; the message names them.
 
     Notes
     -----
@@ -225,12 +234,12 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
       space for which decoders are solved.
     - ``encoders``: (n_neurons, dimensions) `numpy.ndarray`, preferred direction of each neuron,
       of unit length where normalised.
-    - ``intercepts``: (n_neurons,) `numpy.ndarray` or None, where along its encoder each neuron
-      begins to fire (in radii).
+    - ``intercepts``: (n_neurons,) `numpy.ndarray` or None, the value along its encoder at which
+      each neuron begins to fire (in radii).
     - ``max_rates``: (n_neurons,) `numpy.ndarray` or None, firing rate of each neuron at its
       encoder (hertz).
     - ``scaled_encoders``: (n_neurons, dimensions) `numpy.ndarray`, ``encoders * gain / radius``,
-      which the simulation uses.
+      used in the simulation.
     - ``gain``: (n_neurons,) `numpy.ndarray` or None, input current of each neuron per radius
       along its encoder (dimensionless).
     - ``bias``: (n_neurons,) `numpy.ndarray` or None, input current of each neuron at the origin
@@ -267,23 +276,23 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
 
 
 def _draw(ens: Ensemble, seed: int, method: RateBackend) -> tuple[Any, ...]:
-    """Evaluation points, encoders, gains, biases, maximum rates and intercepts."""
+    """Draw evaluation points, encoders, gains, biases, maximum rates and intercepts."""
     with generator(seed) as rng:
-        # The order of these three is the order in which they draw random numbers.
+        # Random numbers are drawn in this order.
         eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
         encoders = get_encoders(ens, rng)
         return eval_points, encoders, *get_gain_bias(ens, rng, method=method)
 
 
 def _build_direct(model: Model, ens: Ensemble, label: str) -> None:
-    """Neurons whose output is their input."""
+    """Build neurons whose output is their input."""
     value = Signal(shape=ens.dimensions, name=f"{label}.neuron_in")
     model.sig[ens.neurons]["in"] = model.sig[ens.neurons]["out"] = value
     model.add_op(Reset(value, tag=f"{ens.neurons} input"))
 
 
 def _build_neurons(model: Model, ens: Ensemble, label: str, bias: np.ndarray) -> None:
-    """Neurons whose input begins with their bias in every step."""
+    """Build neurons whose input is reset to their bias in every step."""
     sig = model.sig[ens.neurons]
     sig["in"] = Signal(shape=ens.n_neurons, name=f"{label}.neuron_in")
     sig["out"] = Signal(shape=ens.n_neurons, name=f"{label}.neuron_out")

@@ -1,23 +1,22 @@
-"""Random number generators, which take longer to make than to seed."""
+"""A pool of random number generators: seeding one is faster than making one."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
 _spare: list[np.random.RandomState] = []
-_HOLDERS = 3  # references to a generator that only its context knows: ours, its and the count's
+_HOLDERS = 3  # references to an unshared generator: of this frame, the context and `getrefcount`
 
 
 @contextmanager
-def generator(seed: Any) -> Iterator[np.random.RandomState]:
+def generator(seed: int) -> Iterator[np.random.RandomState]:
     """Context with a generator like ``numpy.random.RandomState(seed)``.
 
-    After the context the generator is seeded anew for another one, unless somebody kept it.
+    After the context, the generator is reused, unless there are other references to it.
 
     Parameters
     ----------

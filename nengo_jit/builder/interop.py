@@ -1,8 +1,8 @@
-"""Third-party code that was written for nengo's builder, at work in ours.
+"""Support third-party build functions that were written for nengo's builder.
 
-Signals and operators need nothing from here: ours derive from nengo's, nengo's have all that
-the planner and the reference engine ask for, and an operator of any other type is run through
-its ``make_step``.
+Third-party signals and operators need no support here. Our classes derive from nengo's, nengo's
+classes have the attributes that the planner and the reference engine use, and operators of other
+types run by their ``make_step``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import nengo.builder
 
 
 def third_party_build_function(nengo_class: type) -> Callable[..., Any] | None:
-    """The build function that somebody other than nengo registered with nengo for a class.
+    """Return the build function that third-party code registered with nengo for a class.
 
     Parameters
     ----------
     nengo_class : type
-        The class itself; base classes are not searched.
+        The class; its base classes are not searched.
 
     Returns
     -------
     callable or None
-        None where there is no build function or nengo's own.
+        None if there is none, or only nengo's own.
     """
     function = nengo.builder.Builder.builders.get(nengo_class)
     is_nengos_function = (getattr(function, "__module__", None) or "").startswith("nengo.builder.")
@@ -32,14 +32,13 @@ def third_party_build_function(nengo_class: type) -> Callable[..., Any] | None:
     return None if is_nengos_function and is_nengos_class else function
 
 
-def use_our_build_functions(model: Any, builder: Any) -> None:
-    """Make a model that somebody else created build with our build functions.
+def use_our_build_functions(model: nengo.builder.Model, builder: nengo.builder.Builder) -> None:
+    """Make a model use our build functions.
 
     Parameters
     ----------
     model : Model or nengo.builder.Model
-        The model. Nengo's default builder is replaced; any other is left in place, since
-        somebody chose it.
+        The model. Only nengo's default builder is replaced; any other was chosen by the user.
     builder : Builder
         Our builder.
     """

@@ -1,8 +1,6 @@
-"""Build learning rules: what filters activities, encodes errors and changes weights."""
+"""Build learning rules: filter activities, encode errors and change weights."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Node
@@ -20,18 +18,18 @@ from nengo_jit.ir.signal import Signal
 
 
 def get_pre_ens(conn: Connection) -> Ensemble:
-    """The ensemble at the beginning of a connection from it or from its neurons."""
+    """Return the pre ensemble of a connection, from the ensemble or from its neurons."""
     return conn.pre_obj if isinstance(conn.pre_obj, Ensemble) else conn.pre_obj.ensemble
 
 
 def get_post_ens(conn: Connection) -> Ensemble | Node:
-    """The ensemble or node at the end of a connection to it or to its neurons."""
+    """Return the post ensemble or node of a connection, to the ensemble or to its neurons."""
     post = conn.post_obj
     return post if isinstance(post, (Ensemble, Node)) else post.ensemble
 
 
 def build_or_passthrough(model: Model, synapse: Synapse | None, signal: Signal) -> Signal:
-    """Filter a signal, without the delay of one step, or leave it as it is."""
+    """Filter a signal, without a delay of one step; return it as it is without a synapse."""
     return signal if synapse is None else model.build(synapse, signal)
 
 
@@ -39,15 +37,15 @@ def build_or_passthrough(model: Model, synapse: Synapse | None, signal: Signal) 
 def build_learning_rule(model: Model, rule: LearningRule) -> None:
     """Build a learning rule of any type into a model.
 
-    Makes the rule's delta signal and the operator that adds it to what the rule modifies,
-    then builds the rule's type, which adds the operator that computes delta.
+    Makes the rule's delta signal and the operator that adds it to the signal that the rule
+    modifies. Then builds the rule's type, which adds the operator that computes delta.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     rule : nengo.connection.LearningRule
-        What to build.
+        The rule.
 
     Raises
     ------
@@ -66,9 +64,11 @@ def build_learning_rule(model: Model, rule: LearningRule) -> None:
         target = model.sig[conn]["weights"]
         tag = "weights += delta"
     else:
-        raise BuildError(f"Unknown target {rule.modifies!r} of {rule}")
+        raise BuildError(
+            f"Unknown target {rule.modifies!r} of {rule}: use 'encoders', 'decoders' or 'weights'"
+        )
     if target is None:
-        raise BuildError(f"{conn} has no weights for {rule} to modify")
+        raise BuildError(f"{conn} has no weights for {rule} to modify: give it a transform")
     delta = Signal(shape=target.shape, name=f"{rule}.delta")
     model.add_op(Copy(delta, target, inc=True, tag=f"{tag} of {conn}"))
     model.sig[rule]["delta"] = delta
@@ -77,7 +77,7 @@ def build_learning_rule(model: Model, rule: LearningRule) -> None:
 
 
 def _build_error(model: Model, rule: LearningRule) -> Signal:
-    """The signal in which connections to a supervised rule end."""
+    """Make the signal that connections to a supervised rule lead to."""
     error = Signal(shape=rule.size_in, name=f"{rule}.error")
     model.add_op(Reset(error, tag=f"{rule} error"))
     model.sig[rule]["in"] = model.sig[rule]["error"] = error
@@ -85,7 +85,7 @@ def _build_error(model: Model, rule: LearningRule) -> Signal:
 
 
 def _neural_activities(model: Model, conn: Connection) -> tuple[Signal, Signal]:
-    """Outputs of the neurons on either side of a connection."""
+    """Return the outputs of the pre and post neurons of a connection."""
     return (
         model.sig[get_pre_ens(conn).neurons]["out"],
         model.sig[get_post_ens(conn).neurons]["out"],
@@ -96,12 +96,12 @@ def _neural_activities(model: Model, conn: Connection) -> tuple[Signal, Signal]:
 def build_pes(model: Model, pes: PES, rule: LearningRule) -> None:
     """Build a PES rule into a model, see `SimPES`.
 
-    Where the connection ends in neurons, the error is encoded by their scaled encoders first.
+    If the connection leads to neurons, their scaled encoders encode the error first.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     pes : nengo.PES
         The rule's type; it can be built any number of times.
     rule : nengo.connection.LearningRule
@@ -110,7 +110,7 @@ def build_pes(model: Model, pes: PES, rule: LearningRule) -> None:
     Raises
     ------
     BuildError
-        If the connection ends in a list of neurons.
+        If the connection leads to a list of neurons.
 
     Notes
     -----
@@ -129,7 +129,7 @@ def build_pes(model: Model, pes: PES, rule: LearningRule) -> None:
 
 
 def _encode_error(model: Model, conn: Connection, error: Signal) -> Signal:
-    """Error of each neuron that a connection ends in."""
+    """Compute the error of each post neuron of a connection."""
     if not isinstance(conn.post_slice, slice):
         raise BuildError(
             f"Building {conn}: PES learning rule does not support advanced indexing on "
@@ -153,7 +153,7 @@ def build_bcm(model: Model, bcm: BCM, rule: LearningRule) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     bcm : nengo.BCM
         The rule's type; it can be built any number of times.
     rule : nengo.connection.LearningRule
@@ -187,7 +187,7 @@ def build_oja(model: Model, oja: Oja, rule: LearningRule) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     oja : nengo.Oja
         The rule's type; it can be built any number of times.
     rule : nengo.connection.LearningRule
@@ -221,11 +221,11 @@ def build_voja(model: Model, voja: Voja, rule: LearningRule) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     voja : nengo.Voja
         The rule's type; it can be built any number of times.
     rule : nengo.connection.LearningRule
-        The rule. Its learning signal is 1, plus whatever is connected to it.
+        The rule. Its learning signal is 1 plus the input from connections to it.
 
     Notes
     -----
@@ -259,7 +259,7 @@ def build_rls(model: Model, rls: RLS, rule: LearningRule) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     rls : nengo.RLS
         The rule's type; it can be built any number of times.
     rule : nengo.connection.LearningRule
@@ -276,6 +276,6 @@ def build_rls(model: Model, rls: RLS, rule: LearningRule) -> None:
     sig["pre_filtered"] = build_or_passthrough(model, rls.pre_synapse, source)
     error = _build_error(model, rule)
     n_neurons = sig["pre_filtered"].shape[0]
-    initial: Any = np.eye(n_neurons, dtype=error.dtype) * (rls.learning_rate * model.dt / n_neurons)
+    initial = np.eye(n_neurons, dtype=error.dtype) * (rls.learning_rate * model.dt / n_neurons)
     sig["inv_gamma"] = Signal(initial, name=f"{rule}.inv_gamma")
     model.add_op(SimRLS(sig["pre_filtered"], error, sig["delta"], sig["inv_gamma"], tag=f"{rule}"))

@@ -1,8 +1,8 @@
-"""Products with large matrices, in threads, and solutions of systems of equations.
+"""Products of large matrices, in threads, and solutions of systems of equations.
 
-Of a product each thread computes rows, in one call to the linear algebra library, or a part of
-the sum. Rows are cut by the matrices' sizes alone, so that results do not depend on the number of
-threads.
+Each task of a thread computes some rows of a product, or a part of the sum, in one call to the
+linear algebra library. The division into tasks depends on the matrices' sizes only, so results do
+not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from nengo_jit.parallel import for_each, parallel_map
 
 PANEL = 250  # rows of a Gram matrix that are computed together
-LARGE = 400  # size from which on a Gram matrix is computed in panels
-ROWS = 1 << 18  # products that are computed together, where each element is read once
-NEGLIGIBLE = 1e-13  # of the largest element of a solution: from there on, rounding tells the sign
-PATIENCE = 3  # exchanges that may make things worse before one at a time is made
+LARGE = 400  # neurons: larger Gram matrices are computed in panels
+ROWS = 1 << 18  # elements of a matrix per task
+NEGLIGIBLE = 1e-13  # relative to the largest element: below it, signs are rounding errors
+PATIENCE = 3  # exchanges without progress before single exchanges
 MOST_EXCHANGES = 50
 
 Solve = Callable[[np.ndarray], np.ndarray]
@@ -37,19 +37,19 @@ def lapack() -> ModuleType | None:
 
 
 def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
-    """``matrix.T @ matrix``, of which large ones are computed on and below the diagonal only.
+    """Return ``matrix.T @ matrix``; if large, only its part on and below the diagonal.
 
     Parameters
     ----------
     matrix : (m, n) numpy.ndarray
         The matrix.
     threads : int
-        How many threads to use at most.
+        Number of threads to use at most.
 
     Returns
     -------
     (n, n) numpy.ndarray
-        What is above the diagonal has no meaning.
+        Elements above the diagonal are undefined.
     """
     n = matrix.shape[1]
     if n <= LARGE:
@@ -68,13 +68,13 @@ def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
 
 
 def _blocks(matrix: np.ndarray) -> list[slice]:
-    """Rows that are worked on together, see `ROWS`."""
+    """Divide the rows of a matrix into tasks, see `ROWS`."""
     step = -(-ROWS // matrix.shape[1])
     return [slice(start, start + step) for start in range(0, len(matrix), step)]
 
 
 def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
-    """``np.dot(a, b)``.
+    """Return ``np.dot(a, b)``.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
     b : (k, n) numpy.ndarray
         The smaller one.
     threads : int
-        How many threads to use at most.
+        Number of threads to use at most.
     """
     if a.size <= ROWS:
         return np.dot(a, b)
@@ -97,7 +97,7 @@ def dot(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
 
 
 def dot_transposed(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
-    """``np.dot(a.T, b)``: the sum of the products of some rows of a with those of b.
+    """Return ``np.dot(a.T, b)``, as a sum of products of blocks of rows.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def dot_transposed(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
     b : (m, n) numpy.ndarray
         The smaller one.
     threads : int
-        How many threads to use at most.
+        Number of threads to use at most.
     """
     if a.size <= ROWS:
         return np.dot(a.T, b)
@@ -119,12 +119,12 @@ def dot_transposed(a: np.ndarray, b: np.ndarray, threads: int) -> np.ndarray:
 
 
 def solver_of(matrix: np.ndarray) -> Solve:
-    """Function that solves systems of equations with a symmetric positive definite matrix.
+    """Return a function that solves systems with a symmetric positive definite matrix.
 
     Parameters
     ----------
     matrix : (n, n) numpy.ndarray
-        The matrix on and below its diagonal. Its memory is taken for its Cholesky factor.
+        The matrix on and below its diagonal. The Cholesky factor overwrites it.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def solver_of(matrix: np.ndarray) -> Solve:
         symmetric = np.tril(matrix)
         symmetric += np.tril(matrix, -1).T
         return partial(np.linalg.solve, symmetric)
-    # LAPACK, which reads by columns, finds in it the triangle on and above the diagonal
+    # LAPACK reads by columns: to it, this is the triangle on and above the diagonal
     factor, failed = library.dpotrf(matrix.T, clean=False, overwrite_a=True)
     if failed:
         raise np.linalg.LinAlgError("The matrix is not positive definite")
@@ -144,13 +144,13 @@ def solver_of(matrix: np.ndarray) -> Solve:
 
 
 def solve_nonnegative(solve: Solve, right: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The vector without negative elements whose product with a matrix is nearest to another one.
+    """Solve the non-negative least squares problem: minimise ``|M x - b|`` for ``x >= 0``.
 
-    Where its elements A are held at zero, the solution of ``M x = b`` has an error
-    ``r = M x - b = C y``, where C are the columns A of the inverse of M, and
-    ``y = -inv(C.T C) inv(M) b [A]`` is the slope towards larger elements A. The set A is
-    right if no element of x and y is negative. Those that are change sides, all at once or, if that
-    does not lead on, one by one.
+    If the elements x[A] of a set A are held at zero, the solution of ``M x = b`` has the error
+    ``r = M x - b = C y``. C are the columns A of the inverse of M, and
+    ``y = -inv(C.T C) (inv(M) b)[A]`` is the gradient with respect to x[A]. The set A is optimal if
+    no element of x and y is negative. Otherwise, negative elements move into A or out of it: all at
+    once or, if that makes no progress, one by one.
 
     Parameters
     ----------
@@ -162,14 +162,14 @@ def solve_nonnegative(solve: Solve, right: np.ndarray) -> tuple[np.ndarray, np.n
     Returns
     -------
     x, r : (n,) numpy.ndarray
-        None in place of both if another method is likely to be quicker, which it is where most
-        elements are zero, or if the set is not found.
+        None in place of both if the set is not found, or if most elements of x are zero, so that
+        SciPy's method is likely to be faster.
 
     Notes
     -----
     Source: block principal pivoting (Júdice & Pires, "A block principal pivoting algorithm for
-    large-scale strictly monotone linear complementarity problems", 1994), with the products in the
-    space of the inverse, so that errors grow with the condition of M and not with its square.
+    large-scale strictly monotone linear complementarity problems", 1994), with products in the
+    space of the inverse, so that errors grow with the condition number of M, not with its square.
     """
     n, library = len(right), lapack()
     assert library is not None

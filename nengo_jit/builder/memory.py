@@ -1,4 +1,4 @@
-"""What keeps memory where it is; see `nengo_jit.ir.memory`."""
+"""Functions that pin memory; see `nengo_jit.ir.memory`."""
 
 from nengo_jit.ir.memory import EXPORTING, hold, owner_of
 

@@ -1,13 +1,13 @@
-"""Build a network: seeds first, then its objects in their documented order."""
+"""Build a network: draw the seeds, then build the objects in their documented order."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble, Network, Node, Probe
+from nengo.base import NengoObject
 from nengo.params import FrozenObject
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress
@@ -16,9 +16,10 @@ from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.costs import build_cost, solve_cost
 from nengo_jit.builder.generators import generator
 from nengo_jit.exceptions import add_context
+from nengo_jit.ir.base import Rng
 from nengo_jit.settings import settings_held
 
-# The order in which seeds are drawn: probes come last so as not to disturb what they look at.
+# The order in which seeds are drawn. Probes come last: adding one changes no other seed.
 SEEDING_ORDER = (Connection, Ensemble, Network, Node, Probe)
 
 
@@ -32,12 +33,12 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
     Parameters
     ----------
     model : Model
-        What to build into. The first network that is built becomes its ``toplevel`` and draws
-        the seeds for everything inside.
+        The model to build into. The first network that is built becomes its ``toplevel``, and
+        draws the seeds of all objects inside.
     network : nengo.Network
-        What to build.
+        The network.
     progress : nengo.utils.progress.Progress, optional
-        Is told of each object that has been built. Only the top-level network uses it.
+        Advances with each object that has been built. Only the top-level network uses it.
 
     Notes
     -----
@@ -57,7 +58,7 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
             with settings_held(), model.decoder_cache, progress or contextlib.nullcontext():
                 _build_objects(model, network)
                 model.decoder_cache.shrink()
-                if progress is not None:  # what a cache had at hand has not been counted
+                if progress is not None:  # cached decoders have not been counted
                     progress.step(progress.max_steps - progress.n_steps)
         else:
             _build_objects(model, network)
@@ -72,11 +73,11 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
 
 
 def _report(model: Model, network: Network, progress: Progress) -> None:
-    """Let progress be counted, each object and each solution by about how long it takes."""
+    """Advance progress with each object and each solution, by its estimated cost."""
     costs = {obj: build_cost(obj) for obj in network.all_objects}
 
-    def count_built(obj: Any) -> None:
-        if not isinstance(obj, FrozenObject) and obj in costs:  # as opposed to its parts
+    def count_built(obj: object) -> None:
+        if not isinstance(obj, FrozenObject) and obj in costs:  # not a part of an object
             progress.step(costs[obj])
 
     progress.max_steps = sum(costs.values()) + 1
@@ -92,13 +93,13 @@ def _build_objects(model: Model, network: Network) -> None:
     _build_each(model, network.ensembles + network.nodes)
     for subnetwork in network.networks:
         model.build(subnetwork)
-    # A connection is built together with its learning rules, so that a later connection can
-    # end in one of them.
+    # A connection is built together with its learning rules: later connections may lead to
+    # these.
     _build_each(model, network.connections)
     _build_each(model, network.probes)
 
 
-def _build_each(model: Model, objects: Iterable[Any]) -> None:
+def _build_each(model: Model, objects: Iterable[NengoObject]) -> None:
     for obj in objects:
         try:
             model.build(obj)
@@ -109,25 +110,25 @@ def _build_each(model: Model, objects: Iterable[Any]) -> None:
 
 def seed_network(
     network: Network,
-    seeds: dict[Any, int],
-    seeded: dict[Any, bool],
-    base_rng: Any = np.random,
+    seeds: dict[object, int],
+    seeded: dict[object, bool],
+    base_rng: Rng = np.random,
 ) -> None:
-    """Choose a seed for a network and everything inside it.
+    """Choose a seed for a network and for each object inside.
 
-    A number is drawn for every object, needed or not, so that giving one object a seed does
-    not change those of the others. Subnetworks draw theirs from a generator of their own, so
-    that what happens inside one does not reach outside.
+    A number is drawn for each object, even if it has a seed: so an object's seed does not change
+    those of others. The seeds inside a subnetwork come from a generator of its own: so changes
+    inside do not change seeds outside.
 
     Parameters
     ----------
     network : nengo.Network
-        Where to start.
+        The outermost network.
     seeds : dict of (object, int)
-        Gets the seeds. Those that are there already are kept.
+        The seeds are added here. Seeds that it contains already are kept.
     seeded : dict of (object, bool)
-        Gets whether the user chose the seed, directly or on a network around the object.
-        Entries that are there already are kept.
+        Whether the user chose the seed, on the object or on a network around it, is added here.
+        Entries that it contains already are kept.
     base_rng : numpy.random.RandomState or module
         Source of the network's own seed.
     """
@@ -135,13 +136,13 @@ def seed_network(
     _seed_contents(network, seeds, seeded)
 
 
-def _seed_contents(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
+def _seed_contents(network: Network, seeds: dict[object, int], seeded: dict[object, bool]) -> None:
     _seed_objects(network, seeds, seeded)
     for subnetwork in network.networks:
         _seed_contents(subnetwork, seeds, seeded)
 
 
-def _seed_objects(network: Network, seeds: dict[Any, int], seeded: dict[Any, bool]) -> None:
+def _seed_objects(network: Network, seeds: dict[object, int], seeded: dict[object, bool]) -> None:
     with generator(seeds[network]) as rng:
         for object_type in SEEDING_ORDER:
             for obj in network.objects[object_type]:
@@ -149,7 +150,7 @@ def _seed_objects(network: Network, seeds: dict[Any, int], seeded: dict[Any, boo
 
 
 def _seed(
-    obj: Any, rng: Any, inherited: bool, seeds: dict[Any, int], seeded: dict[Any, bool]
+    obj: object, rng: Rng, inherited: bool, seeds: dict[object, int], seeded: dict[object, bool]
 ) -> None:
     drawn = rng.randint(maxint)
     own = getattr(obj, "seed", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
@@ -36,18 +34,18 @@ def build_neurons(
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     neurontype : nengo.neurons.NeuronType
         The model of a single neuron; it can be built any number of times.
     neurons : nengo.ensemble.Neurons
         The population.
     input_sig, output_sig : Signal, optional
-        Currents and spikes; ``model.sig[neurons]["in"]`` and ``["out"]`` where not given.
+        Currents and spikes; by default ``model.sig[neurons]["in"]`` and ``["out"]``.
 
     Raises
     ------
     BuildError
-        If a state has the name of a signal that is there already, or is of a wrong type.
+        If a state variable has the name of an existing signal, or is of the wrong type.
 
     Notes
     -----
@@ -58,12 +56,13 @@ def build_neurons(
     sig_out = model.sig[neurons]["out"] if output_sig is None else output_sig
     with generator(model.seeds[neurons.ensemble] + 1) as rng:
         initial = neurontype.make_state(neurons.size_in, rng=rng, dtype=sig_in.dtype)
-    state: dict[str, Any] = {}
+    state: dict[str, Signal | np.random.RandomState] = {}
     label = str(neurons)
     for name, value in initial.items():
         if name in model.sig[neurons]:
             raise BuildError(
-                f"State name '{name}' overlaps with existing signal name ({neurontype})"
+                f"State name '{name}' overlaps with existing signal name ({neurontype}): "
+                "rename the state"
             )
         if isinstance(value, np.random.RandomState):
             state[name] = value
@@ -90,7 +89,7 @@ def build_rates_to_spikes(
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     neurontype : nengo.neurons.RatesToSpikesNeuronType
         The model of a single neuron; it can be built any number of times.
     neurons : nengo.ensemble.Neurons
@@ -108,7 +107,7 @@ def build_rates_to_spikes(
 
 
 # nengo registers build functions for the base types only, so that third-party code can replace
-# them for all types at once; these are for calling by name.
+# them for all types at once. The following functions are not registered; call them by name.
 
 
 def build_lifrate(model: Model, lifrate: LIFRate, neurons: Neurons) -> None:

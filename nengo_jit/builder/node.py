@@ -17,15 +17,15 @@ from nengo_jit.settings import settings
 def build_node(model: Model, node: Node) -> None:
     """Build a node into a model.
 
-    An array becomes a constant signal, without an operator; a process a `SimProcess`; any
-    other callable a `SimPyFunc`; a node without output passes its input signal on.
+    An array becomes a constant signal without an operator, a process becomes a `SimProcess`, and
+    any other callable a `SimPyFunc`. The output of a node without any of these is its input signal.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     node : nengo.Node
-        What to build.
+        The node.
 
     Raises
     ------
@@ -56,7 +56,10 @@ def build_node(model: Model, node: Node) -> None:
     elif callable(output):
         model.add_op(SimPyFunc(sig_out, output, t=model.time, x=sig_in, tag=f"{node}"))
     elif output is not None and not constant:
-        raise BuildError(f"Invalid node output type '{type(output).__name__}' of {node}")
+        raise BuildError(
+            f"Invalid node output type '{type(output).__name__}' of {node}: "
+            "use an array, a process, a callable or None"
+        )
 
     model.sig[node]["in"] = sig_in
     model.sig[node]["out"] = sig_out

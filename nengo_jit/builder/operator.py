@@ -1,4 +1,4 @@
-"""Operators, by the name that nengo's module has; see `nengo_jit.ir`."""
+"""Operators, under the name of nengo's module; see `nengo_jit.ir`."""
 
 from nengo_jit.ir.base import Operator, Step, operand
 from nengo_jit.ir.operator import (

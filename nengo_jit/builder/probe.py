@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo import Connection, Ensemble, Node, Probe
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
@@ -15,8 +13,8 @@ from nengo_jit.ir.operator import Copy, Reset
 from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.signal import Signal
 
-# What probes call a signal, by the type of the object: the key in ``model.sig``, or None where
-# the value must be decoded. Other attributes are keys themselves.
+# From the type of an object and the attribute that is probed to the key of the signal in
+# ``model.sig``, or None if the value must be decoded. Other attributes are keys themselves.
 PROBEABLE: dict[type, dict[str, str | None]] = {
     Ensemble: {"decoded_output": None, "input": "in", "scaled_encoders": "encoders"},
     Neurons: {"output": "out", "spikes": "out", "rates": "out", "input": "in"},
@@ -33,14 +31,14 @@ def build_probe(model: Model, probe: Probe) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     probe : nengo.Probe
-        What to build; its target must have been built before.
+        The probe; its target must have been built before.
 
     Raises
     ------
     BuildError
-        If the target, or the attribute of it, cannot be probed.
+        If the target, or its attribute, cannot be probed.
 
     Notes
     -----
@@ -68,7 +66,7 @@ def conn_probe(model: Model, probe: Probe) -> None:
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     probe : nengo.Probe
         A probe of an ensemble's decoded output.
     """
@@ -83,23 +81,23 @@ def conn_probe(model: Model, probe: Probe) -> None:
 
 
 def signal_probe(model: Model, key: str, probe: Probe) -> None:
-    """Probe a signal that is there already, through the probe's slice and synapse.
+    """Probe an existing signal, through the probe's slice and synapse.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     key : str
         The signal's key in ``model.sig[probe.obj]``.
     probe : nengo.Probe
-        A probe of anything but a decoded value.
+        A probe of anything except a decoded value.
 
     Raises
     ------
     BuildError
         If there is no such signal.
     """
-    signals: dict[str, Any] = model.sig[probe.obj]
+    signals = model.sig[probe.obj]
     if key not in signals:
         raise BuildError(f"Attribute '{key}' is not probeable on {probe.obj}.")
     signal = signals[key]

@@ -27,15 +27,15 @@ def build_process(
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     process : nengo.Process
-        What to build; it can be built any number of times.
+        The process; it can be built any number of times.
     sig_in : Signal, optional
         Its input.
     sig_out : Signal, optional
-        Its output. Where not given, a signal like ``sig_in`` is made.
+        Its output; by default, a new signal like ``sig_in``.
     mode : {"set", "inc", "update"}
-        What is done to the output, see `SimProcess`.
+        The role of the output, see `SimProcess`.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def make_state(
     dt: float,
     dtype: np.dtype,
 ) -> dict[str, np.ndarray]:
-    """The state that a process begins with: ``process.make_state(...)``.
+    """Return the initial state of a process: ``process.make_state(...)``.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def make_state(
 
 @lru_cache(maxsize=256)
 def _filter_order(synapse: LinearFilter, dt: float) -> int:
-    """Number of states of a filter, for which nengo has to convert it to discrete time."""
+    """Return the number of states of a filter. nengo converts it to discrete time for that."""
     return len(synapse.make_state((1,), (1,), dt)["X"])
 
 
@@ -102,21 +102,21 @@ def build_synapse(
 ) -> Signal:
     """Build a synapse, a process that filters one signal, into a model.
 
-    For calling by name: `Model.build` takes `build_process`, which does the same.
+    To be called by name: `Model.build` uses `build_process`, which does the same.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     synapse : nengo.synapses.Synapse
-        What to build; it can be built any number of times.
+        The synapse; it can be built any number of times.
     sig_in : Signal
-        What to filter.
+        The signal to filter.
     sig_out : Signal, optional
-        Where the result goes. Where not given, a signal like ``sig_in`` is made.
+        The result; by default, a new signal like ``sig_in``.
     mode : {"set", "inc", "update"}
-        What is done to the output, see `SimProcess`. Synapses of connections and probes use
-        "update": whoever reads the output sees it one step later.
+        The role of the output, see `SimProcess`. Synapses of connections and probes use
+        "update": operators read the output one step later.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""Draw samples from nengo's distributions: the same numbers in the same order, sooner.
+"""Draw samples from nengo's distributions: the same numbers, faster.
 
-Only distributions of exactly the types below are drawn here; all others draw by themselves.
+Distributions of exactly the types below are sampled here; for others, nengo's code is called.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ from typing import Any
 import numpy as np
 from nengo.dists import QuasirandomSequence, ScatteredHypersphere, get_samples
 
+from nengo_jit.ir.base import Rng
 
-def sample(dist: Any, n: int, d: int | None = None, rng: Any = np.random) -> np.ndarray:
-    """Samples of a distribution, or a copy of those that are given.
+
+def sample(dist: Any, n: int, d: int | None = None, rng: Rng = np.random) -> np.ndarray:
+    """Return samples of a distribution, or a copy of given samples.
 
     Parameters
     ----------
     dist : nengo.dists.Distribution or array_like
-        Where the samples come from.
+        The distribution, or the samples.
     n : int
-        How many to draw.
+        Number of samples.
     d : int, optional
-        Number of dimensions; without it, the samples are numbers.
+        Number of dimensions; without it, the samples are scalars.
     rng : numpy.random.RandomState
-        Source of randomness, which is left in the state in which nengo would leave it.
+        Source of randomness. Its state afterwards is the same as after nengo's sampling.
 
     Returns
     -------
     (n, d) or (n,) numpy.ndarray
-        The very numbers that ``nengo.dists.get_samples`` would return.
+        The same numbers, bit for bit, that ``nengo.dists.get_samples`` returns.
     """
     if d is None or d < 1 or n < 2 or not isinstance(rng, np.random.RandomState):
         return get_samples(dist, n, d, rng=rng)
@@ -43,7 +45,7 @@ def sample(dist: Any, n: int, d: int | None = None, rng: Any = np.random) -> np.
 
 
 def shuffled(rows: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """What ``rng.shuffle(rows)`` makes of a matrix; it shuffles numbers far sooner than rows."""
+    """Return the rows as ``rng.shuffle(rows)`` orders them; shuffling an index is far faster."""
     order = np.arange(len(rows))
     rng.shuffle(order)
     return rows[order]
@@ -51,7 +53,7 @@ def shuffled(rows: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 
 @cache
 def _steps(d: int) -> np.ndarray:
-    """Distances in each dimension between neighbours of the quasirandom sequence."""
+    """Return the increments of the quasirandom sequence in each dimension."""
     return (1.0 / QuasirandomSequence._phi(d)) ** np.arange(1, d + 1)
 
 

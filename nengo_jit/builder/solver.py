@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from nengo import Connection, Ensemble
@@ -14,24 +13,25 @@ from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
 from nengo_jit.builder.builder import Builder, Model, method_of
-from nengo_jit.builder.decoders import Key, Solved, key_of
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
+from nengo_jit.builder.sharing import Key, key_of
+from nengo_jit.builder.systems import Solved
 from nengo_jit.builder.targets import check_targets, get_targets
 from nengo_jit.ir.evaluator import IN_PYTHON
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, rates
 from nengo_jit.parallel import one_thread_in_blas
 from nengo_jit.settings import settings
 
-WORTH_BLAS_THREADS = 1e9  # products for a Gram matrix; threads would hold up smaller ones
+WORTH_BLAS_THREADS = 1e9  # multiplications for a Gram matrix; threads slow smaller ones down
 
 
 def get_eval_points(model: Model, conn: Connection, rng: np.random.RandomState) -> np.ndarray:
-    """Evaluation points of a connection: its own or, read-only, those of its ensemble.
+    """Return the evaluation points of a connection: its own or, read-only, its ensemble's.
 
     Parameters
     ----------
     model : Model
-        Where the ensemble is built.
+        The model that the ensemble has been built into.
     conn : nengo.Connection
         A connection from an ensemble.
     rng : numpy.random.RandomState
@@ -49,7 +49,7 @@ def get_eval_points(model: Model, conn: Connection, rng: np.random.RandomState) 
 
 
 def check_activities(activities: np.ndarray, conn: Connection) -> None:
-    """Raise BuildError where no neuron fires at any evaluation point."""
+    """Raise BuildError if no neuron fires at any evaluation point."""
     if not np.any(activities):
         raise _silent(conn)
 
@@ -64,12 +64,12 @@ def _silent(conn: Connection) -> BuildError:
 def build_linear_system(
     model: Model, conn: Connection, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The system of equations that a connection's decoders solve.
+    """Return the system of equations that a connection's decoders are a solution of.
 
     Parameters
     ----------
     model : Model
-        Where the ensemble is built.
+        The model that the ensemble has been built into.
     conn : nengo.Connection
         A connection from an ensemble.
     rng : numpy.random.RandomState
@@ -101,7 +101,7 @@ def solve_for_decoders(
     targets: np.ndarray,
     rng: np.random.RandomState,
     method: RateBackend = IN_NUMPY,
-) -> tuple[np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, dict[str, object]]:
     """Call a connection's solver; decoder caches wrap this function.
 
     Parameters
@@ -113,17 +113,17 @@ def solve_for_decoders(
     x : (n_eval_points, n_neurons) numpy.ndarray
         Evaluation points as each neuron's encoder sees them (in radii).
     targets : (n_eval_points, size_mid) numpy.ndarray
-        What to decode.
+        The values to decode.
     rng : numpy.random.RandomState
         Source of randomness for the solver.
     method : RateBackend
-        How rates are computed.
+        Computes the rates.
 
     Returns
     -------
     decoders : (n_neurons, size_mid) numpy.ndarray
     solver_info : dict
-        What the solver tells of its work.
+        The solver's information about the solution.
 
     Raises
     ------
@@ -140,15 +140,15 @@ def solve_for_decoders(
 
 def build_decoders(
     model: Model, conn: Connection, rng: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     """Compute a connection's decoders or, for a non-compositional solver, its weights.
 
-    The model's decoder cache is used if the connection's seed was chosen by the user.
+    The model's decoder cache is used if the user chose the connection's seed.
 
     Parameters
     ----------
     model : Model
-        Where the ensembles are built.
+        The model that the ensembles have been built into.
     conn : nengo.Connection
         A connection from an ensemble.
     rng : numpy.random.RandomState
@@ -164,16 +164,16 @@ def build_decoders(
     Raises
     ------
     BuildError
-        If no neuron fires at any of the points, or for a non-compositional solver on a
-        transform that is not dense.
+        If no neuron fires at any of the points, or if the solver is not compositional and the
+        transform is not dense.
     SignalError
-        If what is to be decoded is not finite.
+        If a value to decode is not finite.
     """
     eval_points = get_eval_points(model, conn, rng)
     solver = conn.solver
     in_neuron_space = solver.weights and not solver.compositional
     key, evaluator = None, IN_PYTHON
-    if isinstance(model, Model):  # a model of nengo's shares nothing
+    if isinstance(model, Model):  # models of nengo's own class have no shared systems
         evaluator = model.decoders.evaluator
         if not in_neuron_space:
             key = key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, solver)
@@ -199,7 +199,7 @@ def _uses_cache(model: Model, conn: Connection) -> bool:
 def _solve_shared(
     model: Model, key: Key, conn: Connection, targets: Callable[[], np.ndarray]
 ) -> Solved:
-    """Take decoders, or the system that they come from, from other connections."""
+    """Solve with a system that other connections share."""
     solved = model.decoders.solve(key, conn, model.params, targets)
     if solved is None:
         raise _silent(conn)
@@ -214,14 +214,14 @@ def _solve_alone(
     targets: np.ndarray,
     rng: np.random.RandomState,
 ) -> Solved:
-    """Ask the decoder cache, if there is one, then the solver."""
+    """Look the decoders up in the decoder cache, if there is one, or else call the solver."""
     built = model.params[conn.pre_obj]
     x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
     solve: Callable[..., Solved] = partial(solve_for_decoders, method=method_of(model))
     if _uses_cache(model, conn):
         if key is not None:
 
-            def solve(conn: Connection, *args: Any, **kwargs: Any) -> Solved:
+            def solve(conn: Connection, *args: object, **kwargs: object) -> Solved:
                 return _solve_shared(model, key, conn, lambda: targets)
 
         solve = model.decoder_cache.wrap_solver(solve)
@@ -231,13 +231,15 @@ def _solve_alone(
 def _project_to_neurons(
     model: Model, conn: Connection, targets: np.ndarray, rng: np.random.RandomState
 ) -> np.ndarray:
-    """Targets in the represented space, as input currents of the receiving neurons."""
+    """Convert targets in the represented space to input currents of the post neurons."""
     if not isinstance(conn.transform, Dense):
         raise BuildError(
             f"Building {conn}: Non-compositional solvers only work with Dense transforms"
         )
     if not isinstance(conn.post_obj, Ensemble):
-        raise BuildError(f"Building {conn}: a solver for weights needs an ensemble at its end")
+        raise BuildError(
+            f"Building {conn}: a non-compositional solver needs an ensemble as its post object"
+        )
     transform = conn.transform.sample(rng=rng)
     encoders = model.params[conn.post_obj].scaled_encoders
     return np.dot(np.dot(targets, transform.T), encoders.T[conn.post_slice])
@@ -246,7 +248,7 @@ def _project_to_neurons(
 @Builder.register(Solver)
 def build_solver(
     model: Model, solver: Solver, conn: Connection, rng: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     """Build a connection's solver: see `build_decoders`."""
     return build_decoders(model, conn, rng)
 
@@ -254,7 +256,7 @@ def build_solver(
 @Builder.register(NoSolver)
 def build_no_solver(
     model: Model, solver: NoSolver, conn: Connection, rng: np.random.RandomState
-) -> tuple[None, np.ndarray, dict[str, Any]]:
+) -> tuple[None, np.ndarray, dict[str, object]]:
     """Take the decoders that a `nengo.solvers.NoSolver` holds, without evaluating anything."""
     activities = np.zeros((1, conn.pre_obj.n_neurons), dtype=settings().float_dtype)
     targets = np.zeros((1, conn.size_mid), dtype=settings().float_dtype)

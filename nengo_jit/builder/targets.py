@@ -1,15 +1,13 @@
-"""What connections decode: their functions' values at evaluation points."""
+"""Compute the targets of decoders: the values of functions at evaluation points."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from nengo import Connection, solvers
 from nengo.exceptions import BuildError, SignalError
 from nengo.utils.functions import function_name
 
-from nengo_jit.ir.evaluator import (  # noqa: F401  (whose names have always been here, too)
+from nengo_jit.ir.evaluator import (  # noqa: F401  (re-exported)
     IN_PYTHON,
     Evaluator,
     Natively,
@@ -17,16 +15,16 @@ from nengo_jit.ir.evaluator import (  # noqa: F401  (whose names have always bee
 )
 from nengo_jit.settings import settings
 
-MOST_STOPS = 20  # of native evaluation, after which Python does the rest by itself
+MOST_STOPS = 20  # of native evaluation; after that, Python evaluates the remaining points
 
 
 def get_targets(
     conn: Connection,
     eval_points: np.ndarray,
-    dtype: Any = None,
+    dtype: np.dtype | None = None,
     evaluator: Evaluator = IN_PYTHON,
 ) -> np.ndarray:
-    """What a connection should decode at each evaluation point.
+    """Return the values that a connection should decode, one row for each evaluation point.
 
     Parameters
     ----------
@@ -35,9 +33,9 @@ def get_targets(
     eval_points : (n_eval_points, dimensions) numpy.ndarray
         The points.
     dtype : numpy.dtype, optional
-        Type of the result; nengo's default precision where not given.
+        Type of the result, by default of nengo's default precision.
     evaluator : Evaluator
-        How the connection's function is evaluated.
+        Evaluates the connection's function.
 
     Returns
     -------
@@ -82,9 +80,7 @@ def get_targets(
 
 
 def check_targets(conn: Connection, eval_points: np.ndarray, targets: np.ndarray) -> None:
-    """See that decoders can be found for targets.
-
-    Solvers of others than nengo may do with infinity and NaN what they like.
+    """Check that targets are finite. Third-party solvers may accept infinity and NaN.
 
     Parameters
     ----------
@@ -98,7 +94,7 @@ def check_targets(conn: Connection, eval_points: np.ndarray, targets: np.ndarray
     Raises
     ------
     SignalError
-        That names the first point at which the function is not finite.
+        If they are not. The message names the first point at which the function is not finite.
     """
     bad = np.flatnonzero(~np.isfinite(targets).all(axis=tuple(range(1, targets.ndim))))
     if not len(bad) or type(conn.solver).__module__ != solvers.__name__:
@@ -106,18 +102,18 @@ def check_targets(conn: Connection, eval_points: np.ndarray, targets: np.ndarray
     point = eval_points[bad[0]][conn.pre_slice]
     name = "the value" if conn.function is None else f"the function {function_name(conn.function)}"
     if isinstance(conn.function, np.ndarray):
-        name = "what is given as the function"
+        name = "the array given as the function"
     raise SignalError(
         f"Building {conn}: at {len(bad)} of {len(targets)} evaluation points {name} is not "
-        f"finite, so that there are no decoders. The first of them is {point}, where it is "
-        f"{targets[bad[0]]}. Let it return finite numbers, or choose other eval_points."
+        f"finite, so there are no decoders. The first of them is {point}, where it is "
+        f"{targets[bad[0]]}. Return finite numbers, or choose other eval_points."
     )
 
 
 def targets_ahead(
     conn: Connection, eval_points: np.ndarray, evaluator: Evaluator
 ) -> np.ndarray | None:
-    """What a connection's function is at evaluation points, if that can be computed natively.
+    """Evaluate a connection's function natively; return None if that is not possible.
 
     Parameters and result are those of `get_targets`.
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from nengo.exceptions import BuildError
@@ -14,12 +14,14 @@ from nengo.transforms import (
     NoTransform,
     Sparse,
     SparseMatrix,
+    Transform,
 )
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.ir.base import Operator, Rng
 from nengo_jit.ir.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.ir.signal import Signal
-from nengo_jit.ir.transforms import (  # noqa: F401  (whose names have always been here, too)
+from nengo_jit.ir.transforms import (  # noqa: F401  (re-exported)
     ConvInc,
     ConvTransposeInc,
     GeneralConvInc,
@@ -30,11 +32,11 @@ from nengo_jit.settings import settings
 
 Weighted = tuple[Signal, Signal | None]
 
-APPLY_WEIGHTS = ".apply_weights"  # what tags of products end with
+APPLY_WEIGHTS = ".apply_weights"  # suffix of the tags of products
 
 
 def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Matrix product in which vectors stand for diagonal matrices, scalars for multiples.
+    """Return a matrix product in which a vector stands for a diagonal matrix.
 
     Raises
     ------
@@ -42,7 +44,9 @@ def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         If either has more than two dimensions.
     """
     if x.ndim > 2 or y.ndim > 2:
-        raise BuildError(f"Tensors not supported (x.ndim={x.ndim}, y.ndim={y.ndim})")
+        raise BuildError(
+            f"Tensors not supported (x.ndim={x.ndim}, y.ndim={y.ndim}): use matrices or vectors"
+        )
     if y.ndim < 2:
         return x * y
     if x.ndim < 2:
@@ -57,18 +61,18 @@ def build_dense(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
-    """Build a dense transform, multiplied with decoders and encoders where they are given.
+    """Build a dense transform, multiplied by decoders and encoders if they are given.
 
     Parameters
     ----------
     model : Model
-        What to build into.
+        The model to build into.
     transform : nengo.Dense
-        What to build; it can be built any number of times.
+        The transform; it can be built any number of times.
     sig_in : Signal
-        What is multiplied by the weights.
+        The factor of the weights.
     decoders : (size_in, n_pre) numpy.ndarray, optional
         Applied before the transform.
     encoders : (size_out, n_post) numpy.ndarray, optional
@@ -94,7 +98,7 @@ def _build_matrix(
     decoders: np.ndarray | None,
     encoders: np.ndarray | None,
 ) -> Weighted:
-    """Multiply decoders, transform and encoders, and build what applies the product."""
+    """Multiply decoders, transform and encoders, and apply the product to the input."""
     dtype = weights.dtype
     if decoders is not None:
         weights = multiply(weights, decoders.astype(dtype, copy=False))
@@ -113,7 +117,7 @@ def build_sparse(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
     """Build a sparse transform; for parameters and result see `build_dense`.
 
@@ -141,7 +145,7 @@ def build_convolution(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
     """Build a convolution or its transpose; for parameters and result see `build_dense`.
 
@@ -166,11 +170,11 @@ def build_no_transform(
     sig_in: Signal,
     decoders: np.ndarray | None = None,
     encoders: np.ndarray | None = None,
-    rng: Any = np.random,
+    rng: Rng = np.random,
 ) -> Weighted:
-    """Build no transform: pass a value on; only decode where there are decoders.
+    """Build no transform: return the input, or decode it if there are decoders.
 
-    For parameters see `build_dense`; the weights that are returned are None for a value.
+    For parameters see `build_dense`. The weights are None if there are no decoders or encoders.
     """
     if decoders is None and encoders is None:
         return sig_in, None
@@ -178,7 +182,7 @@ def build_no_transform(
     return _build_matrix(model, transform, weights, sig_in, decoders, encoders)
 
 
-def _check_not_decoded(transform: Any, decoders: np.ndarray | None) -> None:
+def _check_not_decoded(transform: Transform, decoders: np.ndarray | None) -> None:
     if decoders is not None:
         kind = "sparse" if isinstance(transform, Sparse) else "convolution"
         raise BuildError(
@@ -188,14 +192,14 @@ def _check_not_decoded(transform: Any, decoders: np.ndarray | None) -> None:
 
 def _apply_weights(
     model: Model,
-    transform: Any,
-    weights: Any,
+    transform: Transform,
+    weights: np.ndarray | SparseMatrix,
     sig_in: Signal,
     size_out: int,
-    operator: Any,
-    **options: Any,
+    operator: Callable[..., Operator],
+    **options: object,
 ) -> tuple[Signal, Signal]:
-    """Make the signals of the weights and the product, and the operators that compute it."""
+    """Make the signals of weights and product, and the operators that compute the product."""
     label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)
     tag = f"{label}{APPLY_WEIGHTS}"
     weight_sig = Signal(weights, name=f"{label}.weights", readonly=True)
@@ -207,5 +211,5 @@ def _apply_weights(
 
 @lru_cache
 def _pass_on(size: int) -> str:
-    """No transform as a text, which nengo takes long to make."""
+    """Return ``str(NoTransform(size))``, which nengo is slow to make."""
     return str(NoTransform(size))

@@ -1,7 +1,7 @@
 """Engines run a Plan. Other packages add theirs by entry points of the group ``nengo_jit.engines``.
 
 An entry point has the name of the engine and refers to its `Backend`. It is imported when its
-engine is chosen, and not before.
+engine is first chosen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nengo_jit.options import Options
 
 GROUP = "nengo_jit.engines"
 
-# Those of this package, the fastest first.
+# Engines of this package, the fastest first
 ENGINES = {
     name: EntryPoint(name, f"nengo_jit.engines.{backend}", GROUP)
     for name, backend in {
@@ -27,7 +27,7 @@ ENGINES = {
 
 
 def known_engines() -> dict[str, EntryPoint]:
-    """All engines by name: those of this package first, which nobody can replace."""
+    """All engines by name: first those of this package, which other packages cannot replace."""
     others = {each.name: each for each in entry_points(group=GROUP)}
     return {**ENGINES, **{name: others[name] for name in sorted(others.keys() - ENGINES.keys())}}
 
@@ -38,7 +38,7 @@ def backend_class(name: str | None = None) -> type[Backend]:
     Parameters
     ----------
     name : str, optional
-        What the engine is called; the fastest of this package by default.
+        Name of the engine; by default the fastest of this package.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def backend_class(name: str | None = None) -> type[Backend]:
 
 
 def backend_for(options: Options) -> Backend:
-    """The backend of the engine that options name, with these options; for errors see above."""
+    """The backend of the engine that options name, with these options; see `backend_class`."""
     return backend_class(options.engine)(options)
 
 

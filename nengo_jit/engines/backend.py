@@ -1,22 +1,25 @@
-"""What an engine can do while a model is built, before there is anything to run."""
+"""Backends: what an engine can do while a model is built, before there is a plan to run."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from nengo import Network
 from nengo.exceptions import ValidationError
+from nengo.utils.progress import Progress
 
 from nengo_jit.engines.base import Engine
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.evaluator import IN_PYTHON, Evaluator
 from nengo_jit.ir.model import Model
 from nengo_jit.neurons import Formula
 from nengo_jit.options import Options
 from nengo_jit.planner import Pass, Plan, make_plan
 
-# These never change results, so that an engine may take no notice of them.
+# These never change results, so that an engine may ignore them.
 HINTS = frozenset({"threads", "compile_python"})
 
 
@@ -26,23 +29,22 @@ class Backend(ABC):
     Parameters
     ----------
     options : Options
-        What the user has chosen.
+        The user's options.
 
     Attributes
     ----------
     name : str
-        What users call the engine.
+        Name of the engine, for users.
     options_taken : frozenset of str
-        Names of the options that may be given to this engine; by default those that never change
-        results. Others, if given by keyword, are refused. What the environment says is for those
-        engines that take it.
+        Names of the options that this engine accepts; by default those that never change results.
+        Others raise an error if given by keyword, and are ignored if set in the environment.
     precisions : collection of numpy.dtype
-        Types of numbers that the engine can compute with.
+        Types of numbers that the engine supports.
 
     Raises
     ------
     ValidationError
-        If an option is given that the engine does not take.
+        If an option is given that the engine does not accept.
     """
 
     name: ClassVar[str]
@@ -59,19 +61,18 @@ class Backend(ABC):
 
     @property
     def passes(self) -> Sequence[Pass]:
-        """Sequence of callable: what the planner does beyond ordering the operators.
+        """Sequence of callable: passes of the planner, after it has ordered the operators.
 
-        See `nengo_jit.planner.passes`; none are needed for an engine that carries out one operator
-        after the other.
+        See `nengo_jit.planner.passes`. An engine that runs one operator after the other needs none.
         """
         return ()
 
     def plan(self, model: Model) -> Plan:
-        """Plan how to run a model on the engine; BuildError if it cannot be run."""
+        """Plan how to run a model on the engine; BuildError if that is impossible."""
         return make_plan(model, self.passes)
 
     @abstractmethod
-    def compile(self, plan: Plan, progress: Any = None) -> Engine:
+    def compile(self, plan: Plan, progress: Progress | None = None) -> Engine:
         """Make an engine that runs a plan.
 
         Parameters
@@ -79,15 +80,15 @@ class Backend(ABC):
         plan : Plan
             From `plan`.
         progress : nengo.utils.progress.Progress, optional
-            Is told how far getting ready is.
+            Is updated while the engine gets ready.
         """
 
-    def calls_python(self, operator: Any) -> bool:
-        """Whether it is plain that the engine calls Python for an operator in every step."""
+    def calls_python(self, operator: Operator) -> bool:
+        """Whether the engine certainly calls Python for an operator in each step."""
         return True
 
-    def prepare(self, network: Any, dtype: np.dtype) -> None:
-        """Begin to get ready for a network that is about to be built.
+    def prepare(self, network: Network, dtype: np.dtype) -> None:
+        """Begin to get ready, in the background, for a network that is about to be built.
 
         Parameters
         ----------
@@ -99,7 +100,7 @@ class Backend(ABC):
         return
 
     def rates_by(self, formula: Formula) -> Callable[..., None] | None:
-        """What computes the rates of a formula natively; None if the engine has nothing.
+        """Function that computes the rates of a formula natively; None if there is none.
 
         It is called as ``compute(x, gain, bias, parameters, result)``, see
         `nengo_jit.neurons.rates.RateBackend.compute`, by any number of threads at the same time.
@@ -107,5 +108,5 @@ class Backend(ABC):
         return None
 
     def evaluator(self) -> Evaluator:
-        """What evaluates the functions of connections while a model is built."""
+        """Evaluator of the functions of connections, while a model is built."""
         return IN_PYTHON

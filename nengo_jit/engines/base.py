@@ -1,4 +1,4 @@
-"""What every engine does: run a plan in memory that it owns."""
+"""Base class of engines: run a plan in memory that the engine owns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from nengo import Probe
 from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.recording import Recording
-from nengo_jit.engines.state import check_state, give_state, take_state
+from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
 from nengo_jit.exceptions import add_context
-from nengo_jit.ir.base import Step
+from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
@@ -25,64 +26,64 @@ from nengo_jit.options import Options
 from nengo_jit.planner.identity import Identity
 from nengo_jit.planner.plan import Plan
 
-RESET_INTERRUPTED = "The latest reset has not come to its end."
+RESET_INTERRUPTED = "The latest reset is not complete."
 LOADING_INTERRUPTED = "A state has been loaded in part."
 RUN_LOST = "This process was forked while another thread ran the simulator."
 
-PIECE_SECONDS = 0.05  # how long a piece of a run takes, after which others have their turn
+PIECE_SECONDS = 0.05  # duration of a piece of a run, after which other threads have their turn
 
 
 class Engine(ABC):
     """Owns the memory of a plan's signals and runs its operators.
 
     An engine is made for one plan, in the precision of the plan's signals, and must be `reset`
-    before its first run. Two runs, one after the other, equal one longer run. If a step raises,
-    the engine's state is that of the last completed step, and the error says which operator
+    before its first run. Two consecutive runs equal one longer run. If a step raises an error, the
+    engine goes back to the state of the last completed step, and the error says which operator
     failed in which step.
 
     Parameters
     ----------
     plan : Plan
-        What to run.
+        The plan to run.
     options : Options
-        What the user has chosen.
+        The user's options.
 
     Attributes
     ----------
     plan : Plan
-        What is run.
+        The plan.
     options : Options
         As given.
     signals : SignalDict
         The live memory, by signal. Writing to it changes the next step.
     buffers : list of Signal
-        Memory that operators have asked for beside their signals.
+        Memory that operators have requested in addition to their signals.
     is_asked : bool
-        Whether whoever has the engine calls `settle` and `hand_out` before looking at signals.
-        What nobody looks at can then be put off from run to run.
+        Whether the owner of the engine calls `settle` and `hand_out` before it reads signals.
+        Operators whose results are not read can then be deferred from run to run.
     generators : dict of (Operator, numpy.random.RandomState or GeneratorState)
-        What processes draw their random numbers from while they run.
+        Generators that processes draw random numbers from while they run.
     recording : Recording
-        What counts the steps and owns the samples.
+        Counts the steps and owns the samples.
     seed : int
-        What the latest reset was given.
+        Seed of the latest reset.
     drawn_from : numpy.random.RandomState
-        What operators have drawn from since the latest reset.
+        Generator that operators have drawn from since the latest reset.
     rng : numpy.random.RandomState
-        The same, unless users have replaced it.
+        The same, unless a user has replaced it.
     broken : str or None
-        A sentence that says why the engine cannot run before it is reset, if it cannot.
+        A sentence that says why the engine cannot run until it is reset, if it cannot.
     """
 
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         self.plan = plan
         self.options = options
-        self.generators: dict[Any, Any] = {}
+        self.generators: dict[Operator, object] = {}
         self.broken: str | None = RESET_INTERRUPTED
         self.is_asked = False
         self.signals, self.buffers = memory_of(plan)
         self.recording = Recording(plan.probes, self.signals)
-        self.seed: Any = None
+        self.seed: Seed = None
         self.rng = self.drawn_from = np.random.RandomState(0)
         self._identity = Identity(plan)
 
@@ -93,48 +94,49 @@ class Engine(ABC):
         Parameters
         ----------
         rng : numpy.random.RandomState
-            Source of all that is random at run time and has no seed of its own. The operators draw
-            from it in the order of the plan: what runs in Python when `step_of` makes its step.
+            Generator for everything that is random at run time and has no seed of its own.
+            Operators must draw from it in the order of the plan; those that run in Python do so
+            in `step_of`.
         """
 
     @abstractmethod
     def run(self, n_steps: int) -> int:
-        """Carry out steps, and return how many: ``n_steps``, or fewer if the run is paused."""
+        """Run steps; returns how many: ``n_steps``, or fewer if the run is paused."""
 
     @abstractmethod
     def pause(self) -> None:
-        """End the run that goes on, if there is one, after the step that is being carried out."""
+        """End the current run, if there is one, after the current step."""
 
     @property
     @abstractmethod
     def is_running(self) -> bool:
-        """bool: whether steps are being carried out."""
+        """bool: whether a run is in progress."""
 
     @abstractmethod
     def abandon(self, error: Exception) -> None:
-        """End the run that goes on, without the step in which this is called, by an error.
+        """End the current run with an error, before the current step is complete.
 
-        To be called by code of the user's that is called in a step.
+        To be called by user code within a step.
         """
 
     @abstractmethod
     def lose_run(self) -> None:
-        """Take note that the thread that runs does not exist in this process, which was forked."""
+        """End the current run in a process that was forked from it, and lacks its thread."""
 
     def pieces(self, n_steps: int) -> Iterator[int]:
-        """Carry out steps piece by piece, so that others have their turn in between.
+        """Run steps piece by piece, so that other threads have their turn in between.
 
-        A piece takes about a twentieth of a second; engines may cut a run in their own way.
+        A piece takes about a twentieth of a second; engines may divide a run in their own way.
 
         Parameters
         ----------
         n_steps : int
-            How many steps in all.
+            Total number of steps.
 
         Yields
         ------
         int
-            How many steps the piece had that has just been carried out.
+            Number of steps of the latest piece.
         """
         left, size = n_steps, 1
         while left > 0:
@@ -146,15 +148,15 @@ class Engine(ABC):
             # at most tenfold, since the first steps may not be typical
             size = max(1, min(10 * n_done, int(n_done * PIECE_SECONDS / max(seconds, 1e-9))))
 
-    def reset(self, seed: Any, clear: Callable[[], None] | None = None) -> None:
-        """Go back to the state before the first step, and forget all samples.
+    def reset(self, seed: Seed, clear: Callable[[], None] | None = None) -> None:
+        """Go back to the state before the first step, and clear all samples.
 
         Parameters
         ----------
         seed : int
-            Seed of everything that is random at run time and has no seed of its own.
+            Seed for everything that is random at run time and has no seed of its own.
         clear : callable, optional
-            Forgets the samples; `clear_samples` by default.
+            Clears the samples; `clear_samples` by default.
         """
         self.settle()
         self.broken = RESET_INTERRUPTED
@@ -173,17 +175,17 @@ class Engine(ABC):
         for signal in list(self.signals):
             self.signals.reset(signal)
 
-    def step_of(self, operator: Any, rng: np.random.RandomState) -> Step:
-        """Have an operator make its step, and take note of the generator that it draws from.
+    def step_of(self, operator: Operator, rng: np.random.RandomState) -> Step:
+        """Make the step of an operator, and remember the generator that it draws from.
 
-        An error says of which operator it is.
+        Errors name the operator.
 
         Parameters
         ----------
         operator : Operator
             Any operator of the plan.
         rng : numpy.random.RandomState
-            As `begin` gets it.
+            The argument of `begin`.
         """
         with self.making(operator):
             if not is_sim_process(operator):
@@ -198,16 +200,16 @@ class Engine(ABC):
             return SimProcess.make_step_with(operator, self.signals, self.plan.dt, get_rng)
 
     @contextmanager
-    def making(self, operator: Any) -> Iterator[None]:
-        """Context in which the step of an operator is made: an error says of which."""
+    def making(self, operator: Operator) -> Iterator[None]:
+        """Context in which the step of an operator is made: errors name the operator."""
         try:
             yield
         except Exception as error:
             add_context(error, self.not_ready(operator))
             raise
 
-    def state(self) -> dict[str, Any]:
-        """Everything that the steps to come depend on.
+    def state(self) -> State:
+        """Everything that future steps depend on.
 
         Returns
         -------
@@ -224,20 +226,20 @@ class Engine(ABC):
         self.settle()
         return take_state(self, self._identity)
 
-    def load_state(self, state: dict[str, Any], clear: Callable[[], None] | None = None) -> None:
-        """Go on from a state that an engine had with the same model; forgets all samples.
+    def load_state(self, state: State, clear: Callable[[], None] | None = None) -> None:
+        """Continue from the state of an engine with the same model; clears all samples.
 
         Parameters
         ----------
         state : dict
             From `state`, of any engine.
         clear : callable, optional
-            As for `reset`.
+            See `reset`.
 
         Raises
         ------
         ValidationError
-            If it is the state of another model, or none at all. Nothing has changed then.
+            If it is no state, or that of another model. Then nothing has changed.
         SimulationError
             Within a step.
         """
@@ -253,11 +255,11 @@ class Engine(ABC):
             raise SimulationError(f"A state can be {what} between runs only, not within a step.")
 
     def explain(self) -> Plan:
-        """The plan, with what becomes of Python functions in it."""
+        """The plan, with information on how it is executed."""
         return self.plan
 
-    def failed_in(self, operator: Any) -> str:
-        """Say where a step failed, after going back to the state of the step before."""
+    def failed_in(self, operator: Operator | None) -> str:
+        """Message that says in which operator a step failed."""
         number = self.n_steps + 1
         return (
             f"This happened in step {number} (t = {number * self.plan.dt:g} s) in {operator}. "
@@ -265,12 +267,12 @@ class Engine(ABC):
         )
 
     @staticmethod
-    def not_ready(operator: Any) -> str:
-        """Say for which operator making a step failed."""
+    def not_ready(operator: Operator) -> str:
+        """Message that says for which operator making the step failed."""
         return f"This happened while the step of {operator} was made, before the first step."
 
     def hand_out(self, signal: Signal) -> Any:
-        """Live array of a signal, for a user, who may keep it and change it at any time.
+        """Live array of a signal, for a user who may keep it and change it at any time.
 
         Raises
         ------
@@ -280,23 +282,23 @@ class Engine(ABC):
         return self.signals[signal]
 
     def look_again(self) -> None:
-        """Note that a user has got hold of what hands out arrays, and may have put it anywhere."""
+        """Note that a user has got an object that hands out arrays, and may keep it anywhere."""
         return
 
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
-        """Note that a user has got hold of what may be the memory of constants."""
+        """Note that a user has got arrays that may be the memory of constants."""
         return
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
-        """Go on with other neurons, if the operator is one of the engine's.
+        """Handle that the neurons of an operator have been replaced, which may be the engine's.
 
-        By default they count from the next reset on.
+        By default, the new neurons take effect at the next reset.
         """
         return
 
     @property
-    def python_steps(self) -> dict[Any, Step]:
-        """Dict of (Operator, callable): the functions that the engine carries out in Python."""
+    def python_steps(self) -> dict[Operator, Step]:
+        """Dict of (Operator, callable): the functions that the engine calls in Python."""
         return {}
 
     def check_usable(self) -> None:
@@ -305,43 +307,43 @@ class Engine(ABC):
         Raises
         ------
         SimulationError
-            That says why.
+            With the reason.
         """
         if self.broken is not None:
             raise SimulationError(f"{self.broken} Reset the simulator to go on.")
 
     def settle(self) -> None:
-        """Compute what has been put off, and finish what an interrupt has kept a run from doing.
+        """Run deferred operators, and finish the latest run if it was interrupted.
 
-        Must be called before signals are looked at from outside.
+        Must be called before signals are read from outside.
         """
         if self.recording.clock.calls:
             self.recording.deliver()
 
     @property
-    def samples(self) -> dict[Any, Any]:
-        """Dict of (nengo.Probe, Samples or Any): where the samples of each probe go to.
+    def samples(self) -> dict[Probe, Any]:
+        """Dict of (nengo.Probe, Samples or Any): the object that gets the samples of each probe.
 
-        A list of matrices for a signal that is sparse, by default.
+        By default it is `Samples`, or a list of matrices if the signal is sparse.
         """
         return {probe: self.recording.latest(probe) for probe in self.recording.recorders}
 
     def clear_samples(self) -> None:
-        """Begin a new list of samples for each probe; lists handed out before stay as they are."""
+        """Begin a new list of samples for each probe; existing lists do not change."""
         self.recording.clear()
 
-    def stop_recording(self) -> dict[Any, Any]:
-        """Record no samples any more, from the step on that is being carried out.
+    def stop_recording(self) -> dict[Probe, object]:
+        """Stop recording, beginning with the current step.
 
         Returns
         -------
         dict of (nengo.Probe, Samples or Any)
-            Where the samples have gone to.
+            The objects that have got the samples.
         """
         return self.recording.stop()
 
     def read_clock(self) -> None:
-        """Take the number of completed steps from the signal that counts them."""
+        """Set the number of completed steps to the value of the signal that counts them."""
         self.recording.clock.n_steps = self.signals[self.plan.step].item()
 
     @property
@@ -356,11 +358,11 @@ class Engine(ABC):
 
 
 def memory_of(plan: Plan) -> tuple[SignalDict, list[Signal]]:
-    """Memory for a plan, and which of it operators have asked for beside their signals."""
+    """Allocate memory for a plan; returns it, and the buffers that operators have requested."""
     signals = SignalDict()
     signals.allocate_runs(plan.runs)
     signals.allocate(signal for operator in plan.operators for signal in operator.all_signals)
     n_known = len(signals)
-    for operator in plan.operators:  # third-party operators may ask for buffers
+    for operator in plan.operators:  # third-party operators may request buffers
         operator.init_signals(signals)
     return signals, list(islice(signals, n_known, None))

@@ -1,4 +1,4 @@
-"""The memory of a simulation, for users."""
+"""The live memory of a simulation, for users."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import nengo.builder.signal as reference
+from numpy.typing import ArrayLike
 
 from nengo_jit.engines.base import Engine
 from nengo_jit.ir.signal import Signal
 
 
 class LiveSignals(Mapping[Signal, Any]):
-    """Live arrays by signal, to read and to write, at any time and by any thread.
+    """Live arrays by signal, to read and write at any time from any thread.
 
-    ``isinstance`` takes it for nengo's ``SignalDict``.
+    For ``isinstance``, it is a ``SignalDict`` of nengo.
 
     Parameters
     ----------
     engine : Engine
-        Owns the memory, and gets to know which arrays have been handed out.
+        Owns the memory, and records which arrays have been handed out.
     catch_up : callable
-        Has the engine compute what it has put off.
+        Lets the engine run deferred operators.
     """
 
     def __init__(self, engine: Engine, catch_up: Callable[[], None]):
@@ -31,16 +32,16 @@ class LiveSignals(Mapping[Signal, Any]):
         self._catch_up()
         return self._engine.hand_out(signal)
 
-    @property  # type: ignore[misc]  # a class, to type checkers; `isinstance` takes an answer
-    def __class__(self) -> Any:
+    @property  # type: ignore[misc]  # mypy allows no property here; `isinstance` does
+    def __class__(self) -> type:
         return reference.SignalDict
 
     def __getitem__(self, signal: Signal) -> Any:
         """Live array of a signal (a SciPy matrix, if sparse); KeyError if it has none."""
         return self._hand_out(signal)
 
-    def __setitem__(self, signal: Signal, value: Any) -> None:
-        """Write into the memory of a signal; ValueError if it is read-only."""
+    def __setitem__(self, signal: Signal, value: ArrayLike) -> None:
+        """Write to the memory of a signal; ValueError if it is read-only."""
         self._hand_out(signal)
         self._engine.signals[signal] = value
 
@@ -62,10 +63,10 @@ class LiveSignals(Mapping[Signal, Any]):
         return dict(self)
 
     def init(self, signal: Signal) -> None:
-        """Give memory to a signal that no operator uses; SignalError if it has some already."""
+        """Allocate memory for a signal that no operator uses; SignalError if it has memory."""
         self._engine.signals.init(signal)
 
     def reset(self, signal: Signal) -> None:
-        """Write the initial value of a signal back, unless it is read-only."""
+        """Restore the initial value of a signal, unless it is read-only."""
         self._hand_out(signal)
         self._engine.signals.reset(signal)

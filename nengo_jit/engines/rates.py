@@ -1,4 +1,4 @@
-"""Find the steady rates of neurons on an engine, by running them if they have to settle."""
+"""Compute steady firing rates on an engine, by running neurons that have to settle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nengo_jit.neurons.rates import DT, RateBackend
 from nengo_jit.parallel import n_cores, parallel_map
 from nengo_jit.settings import settings
 
-POPULATION = 4096  # neurons that are run together: their state stays in a core's cache
+POPULATION = 4096  # neurons that are run together, so that their state fits into a core's cache
 
 
 class OnEngine(RateBackend):
@@ -26,7 +26,7 @@ class OnEngine(RateBackend):
     Parameters
     ----------
     backend : Backend
-        That of the engine, with the number of threads to use at most among its options.
+        Backend of the engine; its options have the maximum number of threads.
     """
 
     def __init__(self, backend: Backend):
@@ -35,7 +35,7 @@ class OnEngine(RateBackend):
 
     def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
         parts = np.array_split(J, min(self.threads, -(-len(J) // POPULATION)) or 1)
-        if settings().float_dtype != J.dtype:  # engines have one precision at a time
+        if settings().float_dtype != J.dtype:  # an engine has one precision
             return super().settle(neurons, formula, J)
         alone = type(self.backend)(replace(self.backend.options, threads=1))
         populations = [Population(alone, neurons, formula, part) for part in parts]
@@ -58,14 +58,14 @@ class OnEngine(RateBackend):
 
 
 class Population:
-    """Neurons at constant currents, on an engine of their own.
+    """Neurons with constant currents, on an engine of their own.
 
     Parameters
     ----------
     backend : Backend
-        That of the engine.
+        Backend of the engine.
     neurons : nengo.neurons.NeuronType
-        What to run.
+        The neuron type.
     formula : Formula
         Its formula, with ``settling``.
     J : (n,) numpy.ndarray
@@ -86,7 +86,7 @@ class Population:
         self.engine = backend.compile(backend.plan(model))
 
     def settle(self) -> np.ndarray:
-        """Mean output of each neuron (hertz) once it has settled."""
+        """Mean output of each neuron after it has settled (hertz)."""
         signals = self.engine.signals
         n_settle, n_count = self.settling
         result = np.empty_like(self.J)

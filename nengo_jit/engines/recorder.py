@@ -1,8 +1,7 @@
-"""Recorders: the memory that samples of probes are written to, and how many of them count.
+"""Recorders: the memory of samples of probes, and the clock that says how many are valid.
 
-A step counts when the clock says that it is complete, and so do its samples. The clock is one
-number: whatever interrupts a run, and whoever looks at it from where, all probes and the number of
-steps agree.
+A step and its samples are valid once the clock has counted the step. The clock is a single number,
+so all probes and the number of steps agree at any time: after an interrupt, and in any thread.
 """
 
 from __future__ import annotations
@@ -15,24 +14,24 @@ import numpy as np
 
 from nengo_jit.ir.signal import is_sparse
 
-TICKS, OFFSET, CALLS = range(3)  # what stands where in the memory of a clock
+TICKS, OFFSET, CALLS = range(3)  # indices in the memory of a clock
 NEVER = np.iinfo(np.int64).max
-LEAST, MOST = 1 << 12, 1 << 24  # bytes of a block, if nobody needs a larger one
+LEAST, MOST = 1 << 12, 1 << 24  # bytes of a block, unless a larger one is needed
 
 
 class Clock:
     """Counts the steps that an engine has completed.
 
-    Ticks are never taken back. They are what samples are counted by, and differ from the number
-    of steps by what was reset. Kernels write to the same memory.
+    Ticks count all steps; a reset does not change them. Samples are counted by ticks. Kernels
+    write to the same memory.
 
     Attributes
     ----------
     words : (3,) numpy.ndarray
-        The number of ticks; what is to be added to have the number of steps; and whether Python
-        wants to be called after each step.
+        Number of ticks; what to add to it for the number of steps since the last reset; and whether
+        Python is called after each step.
     view : memoryview
-        The same memory, which is quicker to read so.
+        View of the same memory, which is faster to access.
     """
 
     def __init__(self) -> None:
@@ -55,7 +54,7 @@ class Clock:
 
     @property
     def calls(self) -> int:
-        """int: one if Python is to be called after each step, else zero."""
+        """int: one if Python is called after each step, else zero."""
         return self.view[CALLS]
 
     @calls.setter
@@ -63,7 +62,7 @@ class Clock:
         self.view[CALLS] = value
 
     def complete(self, n_steps: int) -> None:
-        """Let a step count, which makes ``n_steps``."""
+        """Count a step, so that ``n_steps`` are complete."""
         offset = n_steps - self.view[TICKS] - 1
         if self.view[OFFSET] != offset:
             self.view[OFFSET] = offset
@@ -71,20 +70,20 @@ class Clock:
 
 
 class Block:
-    """Room for samples.
+    """Memory for consecutive samples.
 
-    It is never moved, and a sample that counts is never written to again.
+    It never moves, and valid samples are never overwritten.
 
     Attributes
     ----------
     first : int
-        The number of the first sample, counted from zero.
+        Number of the first sample, counted from zero.
     rows : (n, *shape) numpy.ndarray
         The samples.
     ticks : (n,) numpy.ndarray or None
-        The tick at which each of them counts; None if there is one for each tick.
+        The tick at which each sample becomes valid; None if there is a sample for each tick.
     next : Block or None
-        Where the samples go on, which need not be when this one is full.
+        The next block. It may begin before this one is full.
     """
 
     __slots__ = ("first", "next", "rows", "ticks")
@@ -100,11 +99,11 @@ class Recorder:
     Parameters
     ----------
     source : numpy.ndarray or scipy.sparse matrix
-        Live memory of what is recorded.
+        Live memory of the signal.
     period : float
         Steps from one sample to the next, see `nengo_jit.planner.plan.ProbePlan`.
     clock : Clock
-        Which samples count.
+        Says which samples are valid.
 
     Attributes
     ----------
@@ -113,9 +112,9 @@ class Recorder:
     always : bool
         Whether there is a sample for each step.
     source : numpy.ndarray
-        Live memory of the numbers that are recorded; of a sparse matrix, those that are stored.
+        Live memory of the numbers; of a sparse matrix, the stored ones.
     copy : callable
-        Makes of a row what a list gets: an array, or a matrix.
+        Converts a row to the object that a list gets: an array, or a matrix.
     is_sparse : bool
         Whether samples are sparse matrices.
     """
@@ -124,9 +123,11 @@ class Recorder:
         self.clock = clock
         self.period = period
         self.always = period <= 1
-        self.is_sparse = is_sparse(source)  # of which only the stored numbers can change
+        self.is_sparse = is_sparse(source)  # only the stored numbers can change
         self.source: np.ndarray = source.data if self.is_sparse else source
-        self.copy: Callable[[Any], Any] = _matrix_like(source) if self.is_sparse else np.array
+        self.copy: Callable[[np.ndarray], object] = (
+            _matrix_like(source) if self.is_sparse else np.array
+        )
         self._block = self._make_block(0, 0)
 
     def _make_block(self, first: int, n: int) -> Block:
@@ -135,22 +136,22 @@ class Recorder:
 
     @property
     def block(self) -> Block:
-        """Block: where the next sample goes."""
+        """Block: the block of the next sample."""
         while self._block.next is not None:
             self._block = self._block.next
         return self._block
 
     def count(self) -> int:
-        """How many samples there have been, up to now."""
+        """Number of valid samples."""
         return self.find(self.block, self.clock.ticks)[0]
 
     def find(self, block: Block, ticks: int) -> tuple[int, Block]:
-        """How many samples there had been at a tick, and where the next one is.
+        """Number of valid samples at a tick, and the block of the next one.
 
         Parameters
         ----------
         block : Block
-            Where to begin: one in which samples went at that tick, or before.
+            Where to begin: the block of the next sample at that tick, or an earlier one.
         ticks : int
             The tick.
         """
@@ -165,12 +166,12 @@ class Recorder:
     def reserve(self, n: int) -> tuple[Block, int]:
         """Make room for ``n`` more samples.
 
-        Blocks grow as there are more samples, so that room is made seldom.
+        Blocks grow with the number of samples, so that this is rarely needed.
 
         Returns
         -------
         Block, int
-            Where the next sample goes: a block, and a row of it.
+            Block and row of the next sample.
         """
         block, count = self.block, self.count()
         used = count - block.first
@@ -182,22 +183,22 @@ class Recorder:
         return block, used
 
     def write(self) -> None:
-        """Record a sample for the step that is to be completed next."""
+        """Record a sample for the current step."""
         block, row = self.reserve(1)
         block.rows[row] = self.source
         if block.ticks is not None:
             block.ticks[row] = self.clock.ticks + 1
 
     def skip(self) -> None:
-        """Forget what `write` has recorded for a step that was not completed."""
+        """Discard the sample that `write` has recorded for a step that was not completed."""
         block = self.block
         row = self.count() - block.first
         if block.ticks is not None and row < len(block.ticks):
             block.ticks[row] = NEVER
 
 
-def _matrix_like(matrix: Any) -> Callable[[Any], Any]:
-    def copy(numbers: Any) -> Any:
+def _matrix_like(matrix: Any) -> Callable[[np.ndarray], object]:
+    def copy(numbers: np.ndarray) -> object:
         made = matrix.copy()
         made.data[...] = numbers
         return made
@@ -206,17 +207,17 @@ def _matrix_like(matrix: Any) -> Callable[[Any], Any]:
 
 
 class Span:
-    """The samples of a recorder from one on, until another span takes over.
+    """Consecutive samples of a recorder, up to the first sample of the next span.
 
     Attributes
     ----------
     recorder : Recorder
-        Whose samples they are.
+        The recorder.
     first : int
-        The number of the first one.
+        Number of the first sample.
     next : dict
-        What takes over, once something does: it is set once, by `dict.setdefault`, which nothing
-        can interrupt and of which all threads see the same.
+        The target with the next span, with the key 0, once there is one. It is set once, by
+        `dict.setdefault`, which is atomic.
     """
 
     __slots__ = ("first", "next", "recorder")
@@ -226,5 +227,5 @@ class Span:
         self.next: dict[int, Any] = {}
 
     def end(self) -> int:
-        """The number of the sample after the last, up to now."""
+        """Number of the sample after the last one, up to now."""
         return self.next[0].span.first if self.next else self.recorder.count()

@@ -1,4 +1,4 @@
-"""Recording: which lists the samples of all probes go to, and since when."""
+"""Recording: which lists get the samples of all probes, and since when."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter, length_hint
 from typing import Any, NamedTuple
 
+from nengo import Probe
+
 from nengo_jit.engines.recorder import Block, Clock, Recorder, Span
 from nengo_jit.engines.samples import Contents, Samples
+from nengo_jit.ir.memory import SignalDict
 from nengo_jit.planner.plan import ProbePlan
 
 END = sys.maxsize
-OURS: Any = object()  # stands for a list of the recording's own
+OURS: Any = object()  # stands for a new list of the recording's own
 
 
 class Target(NamedTuple):
-    """What the samples of a span go to.
+    """The object that gets the samples of a span.
 
     Attributes
     ----------
     span : Span
-        Which samples.
+        The samples.
     samples : Samples or list or Any
-        `Samples` take them from the span themselves. To anything else, each one is appended.
+        The object. `Samples` read the span themselves; to any other object, samples are appended.
     blocks : list of Block or None
-        One: where the next sample to be appended is, or one of the blocks before.
+        One item: the block of the next sample to be appended, or an earlier one.
     position : iterator or None
-        The numbers of the samples that have not been appended yet; None for `Samples`.
+        Numbers of the samples that have not been appended yet; None for `Samples`.
     """
 
     span: Span
@@ -38,24 +41,24 @@ class Target(NamedTuple):
 
 
 class Recording:
-    """Where samples go, and the clock that says which of them count.
+    """The objects that get samples, and the clock that says which samples are valid.
 
     Parameters
     ----------
     probes : iterable of ProbePlan
-        What is recorded.
+        The probes.
     signals : Mapping of (Signal, numpy.ndarray or scipy.sparse matrix)
         Live memory.
 
     Attributes
     ----------
     clock : Clock
-        How many steps are complete.
+        Counts the completed steps.
     recorders : dict of (nengo.Probe, Recorder)
-        What owns the samples of each probe.
+        Own the samples of each probe.
     """
 
-    def __init__(self, probes: Iterable[ProbePlan], signals: Any):
+    def __init__(self, probes: Iterable[ProbePlan], signals: SignalDict):
         self.clock = Clock()
         self._probes = tuple(probes)
         self.recorders = {
@@ -68,53 +71,53 @@ class Recording:
         }
         self._set_calls()
 
-    def _make(self, recorder: Recorder, first: int, block: Block, samples: Any = OURS) -> Target:
-        """A target for samples from one on, which is in a block or in one that comes later."""
+    def _make(self, recorder: Recorder, first: int, block: Block, samples: object = OURS) -> Target:
+        """Make a target for samples from ``first`` on, which is in ``block`` or a later one."""
         span = Span(recorder, first)
         if samples is OURS and not recorder.is_sparse:
             source = recorder.source
             return Target(span, Samples(source.shape, source.dtype, span, block), [])
         return Target(span, [] if samples is OURS else samples, [block], iter(range(first, END)))
 
-    def _chain(self, probe: Any) -> Iterator[Target]:
-        """Targets that may not have all their samples yet, up to the latest one."""
+    def _chain(self, probe: Probe) -> Iterator[Target]:
+        """Targets that may not have got all their samples yet, up to the latest one."""
         target = self._targets[probe]
         yield target
         while target.span.next:
             target = target.span.next[0]
             yield target
 
-    def _latest(self, probe: Any) -> Target:
-        """The latest target. Those before are forgotten, unless something is to be appended."""
+    def _latest(self, probe: Probe) -> Target:
+        """The latest target. Drops earlier ones to which nothing is left to append."""
         target = self._targets[probe]
         while target.span.next:
             following = target.span.next[0]
-            owes_nothing = target.position is None or _next_of(target) >= target.span.end()
-            if owes_nothing and target is self._targets[probe]:
+            is_complete = target.position is None or _next_of(target) >= target.span.end()
+            if is_complete and target is self._targets[probe]:
                 self._targets[probe] = following
             target = following
         return target
 
-    def latest(self, probe: Any) -> Any:
-        """What the samples of a probe go to: `Samples`, or what somebody else has put there."""
+    def latest(self, probe: Probe) -> Any:
+        """The object that gets the samples of a probe: `Samples`, or an object set by a user."""
         return self._latest(probe).samples
 
-    def redirect(self, probe: Any, samples: Any = OURS) -> None:
-        """Let the samples of a probe go to something else from now on.
+    def redirect(self, probe: Probe, samples: object = OURS) -> None:
+        """Let another object get the samples of a probe from now on.
 
         Parameters
         ----------
         probe : nengo.Probe
-            Whose.
+            The probe.
         samples : Any, optional
-            To what they will be appended, step by step. By default to new `Samples`, or to a new
-            list of matrices if they are sparse.
+            The object to which samples are appended, step by step. By default new `Samples`, or a
+            new list of matrices if samples are sparse.
         """
         block = self.recorders[probe].block
         self._redirect(probe, block, self.clock.ticks, samples)
 
-    def _redirect(self, probe: Any, block: Block, ticks: int, samples: Any = OURS) -> None:
-        """Let samples go to something else after a tick."""
+    def _redirect(self, probe: Probe, block: Block, ticks: int, samples: object = OURS) -> None:
+        """Let another object get the samples after a tick."""
         recorder = self.recorders[probe]
         count, block = recorder.find(block, ticks)
         while True:
@@ -124,24 +127,24 @@ class Recording:
                 self.clock.calls = 1
             if before.span.next.setdefault(0, target) is target:
                 break
-        if target.position is not None:  # the run may just have found that there are no lists
+        if target.position is not None:  # the run may just have found no lists
             self.clock.calls = 1
         self._latest(probe)
 
     def clear(self) -> None:
-        """Begin anew for each probe, after the same step; what was there before stays as it is."""
+        """Begin new lists for all probes, after the same step; existing lists do not change."""
         blocks = {probe: recorder.block for probe, recorder in self.recorders.items()}
         ticks = self.clock.ticks
         for probe, block in blocks.items():
             self._redirect(probe, block, ticks)
 
-    def stop(self) -> dict[Any, Any]:
-        """Record nothing any more, from the step on that is being carried out.
+    def stop(self) -> dict[Probe, object]:
+        """Stop recording, beginning with the current step.
 
         Returns
         -------
         dict of (nengo.Probe, Samples or Any)
-            What samples have gone to, with all of them.
+            The objects that have got the samples, with all of them.
         """
         targets = {probe: self.latest(probe) for probe in self.recorders}
         for probe in targets:
@@ -152,12 +155,12 @@ class Recording:
         return targets
 
     def complete(self, n_steps: int) -> None:
-        """Record what is due at the end of a step, and let the step count.
+        """Record the samples that are due at the end of a step, and count the step.
 
         Parameters
         ----------
         n_steps : int
-            The number of the step, counted from one.
+            Number of the step, counted from one.
         """
         for planned, recorder in zip(self._probes, self.recorders.values()):
             if planned.is_due(n_steps):
@@ -167,7 +170,7 @@ class Recording:
         self.clock.complete(n_steps)
 
     def deliver(self) -> None:
-        """Append what is to be appended; to be called when a step is complete, by who runs it."""
+        """Append samples to lists; the engine calls this after a complete step."""
         has_lists = False
         for probe, target in self._targets.items():
             _append_to(target)
@@ -180,7 +183,7 @@ class Recording:
 
     def _set_calls(self) -> None:
         self.clock.calls = int(self._has_lists())
-        if self._has_lists():  # another thread may have brought one meanwhile
+        if self._has_lists():  # another thread may have added one meanwhile
             self.clock.calls = 1
 
     def _has_lists(self) -> bool:
@@ -190,15 +193,15 @@ class Recording:
 
 
 def _next_of(target: Target) -> int:
-    """The number of the first sample that a target need not keep."""
+    """Number of the first sample that a target has not got yet."""
     return target.span.first if target.position is None else END - length_hint(target.position)
 
 
 def _append_to(target: Target) -> None:
-    """Append samples, each of them once, whatever comes in between.
+    """Append samples to the object of a target, each exactly once, even if interrupted.
 
-    What is taken from ``position`` has been appended. Both are done by one call, within which
-    Python runs nothing else if the samples go to a list.
+    Each sample is taken from ``position`` and appended within a single C call. If the object is a
+    list, no other Python code runs in between.
     """
     if target.position is None:
         return

@@ -7,25 +7,26 @@ from operator import index
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from nengo_jit.engines.recorder import Block, Span
 
 
 class Contents:
-    """Samples, which are never changed, and how far they go.
+    """An immutable sequence of samples, and its position in the recording.
 
     Attributes
     ----------
     parts : tuple of numpy.ndarray
-        The samples, in order, not to be written to.
+        The samples, in order; read-only.
     seen : int
-        The number of the recorded sample that comes next.
+        Number of the next recorded sample.
     block : Block or None
-        Where that sample is, or one of the blocks before.
+        Block of that sample, or an earlier one.
     since : int
-        The number of the sample that the last part begins with, if it lies in ``block``; else -1.
+        Number of the first sample of the last part, if that is a view of ``block``; else -1.
     fresh : int
-        How many of the last samples are as they were recorded, one after the other.
+        Number of samples at the end that are unchanged and consecutive, as they were recorded.
     """
 
     __slots__ = ("block", "fresh", "parts", "seen", "since")
@@ -42,11 +43,11 @@ class Contents:
         self.block, self.since = block, since
 
     def with_parts(self, *parts: np.ndarray, fresh: int = 0) -> Contents:
-        """Other samples that go as far."""
+        """Other samples, at the same position in the recording."""
         return Contents(parts, self.seen, self.block, fresh=fresh)
 
     def up_to(self, end: int) -> Contents:
-        """The same samples and more, or less, up to the one with a number."""
+        """These samples, extended or shortened to the recorded sample before ``end``."""
         if end < self.seen:
             return self._down_to(end)
         parts, block = list(self.parts), self.block
@@ -78,14 +79,14 @@ class Contents:
 
 
 class Version:
-    """What a list of samples is from one change to the next.
+    """Version of a list of samples, from one change to the next.
 
     Attributes
     ----------
     span : Span or None
-        Where more samples come from.
+        Source of more samples.
     recent : Contents
-        What the change has made and, so far as anybody has looked, what was recorded since.
+        The samples after the change, and those recorded since, up to the latest read.
     next : dict
         The next version, once there is one; see `Span.next`.
     """
@@ -97,42 +98,42 @@ class Version:
         self.next: dict[int, Version] = {}
 
     def contents(self) -> Contents:
-        """What the list contains now."""
+        """Current contents of the list."""
         recent, span = self.recent, self.span
         if span is None:
             return recent
         end = span.end()
-        if recent.seen != end:  # more if the next span begins with what somebody has seen here
+        if recent.seen != end:  # it has more if the next span begins before the latest read
             recent = self.recent = recent.up_to(end)
-        if span.next and end == span.end():  # what is complete need not keep the span
+        if span.next and end == span.end():  # a complete version does not need the span
             self.next.setdefault(0, Version(None, recent))
         return recent
 
 
 class Samples(MutableSequence[Any]):
-    """What was recorded for a probe: a list of arrays of one shape.
+    """Samples of a probe: a list of arrays of one shape.
 
-    Any thread may read it and change it at any time. Whoever looks sees all samples up to the last
-    completed step; arrays that were handed out never change. A change is made at once or, if it is
-    interrupted, not at all, and nobody ever waits for anybody: each change makes a version that
-    follows the one before, by one operation that Python cannot interrupt.
+    Any thread may read and change it at any time. Readers see all samples up to the last completed
+    step; arrays that were handed out never change. The list is lock-free: a change makes a new
+    version, and links it to the one before by one atomic operation. So a change that is
+    interrupted has no effect.
 
     Parameters
     ----------
     shape : tuple of int
-        Of a sample.
+        Shape of a sample.
     dtype : numpy.dtype
         Type of the numbers.
     span : Span, optional
-        Where samples come from; from nowhere by default.
+        Source of samples; none by default.
     block : Block, optional
-        Where the first of them is, or one of the blocks before.
+        Block of the first of them, or an earlier one.
     """
 
     def __init__(
         self,
         shape: tuple[int, ...],
-        dtype: Any,
+        dtype: DTypeLike,
         span: Span | None = None,
         block: Block | None = None,
     ):
@@ -145,7 +146,7 @@ class Samples(MutableSequence[Any]):
         return self._version
 
     def _change(self, make: Callable[[Contents], Contents]) -> None:
-        """Change the contents into what is made of them, unless that raises."""
+        """Replace the contents by what ``make`` returns, unless it raises."""
         while True:
             version = self._latest()
             changed = Version(version.span, make(version.contents()))
@@ -153,7 +154,7 @@ class Samples(MutableSequence[Any]):
                 return
 
     def _edit(self, make: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Change the array of all samples into another one, which nobody else has."""
+        """Replace the array of all samples by a new one."""
         self._change(lambda old: old.with_parts(_read_only(make(self._array(old)))))
 
     def _array(self, contents: Contents) -> np.ndarray:
@@ -163,18 +164,18 @@ class Samples(MutableSequence[Any]):
 
     @property
     def array(self) -> np.ndarray:
-        """(n_samples, *shape) numpy.ndarray: all samples, as they are now; not to be written to."""
+        """(n_samples, *shape) numpy.ndarray: all samples up to now; read-only."""
         version = self._latest()
         contents = version.contents()
         array = self._array(contents)
-        if len(contents.parts) > 1:  # next time there is less to join
+        if len(contents.parts) > 1:  # join these parts only once
             version.recent = contents.with_parts(_read_only(array), fresh=contents.fresh)
         return array
 
-    def append(self, value: Any) -> None:
+    def append(self, value: ArrayLike) -> None:
         self.extend([value])
 
-    def extend(self, values: Iterable[Any]) -> None:
+    def extend(self, values: Iterable[ArrayLike]) -> None:
         added = self._rows(values)
 
         def make(old: Contents) -> Contents:
@@ -186,15 +187,17 @@ class Samples(MutableSequence[Any]):
         if len(added):
             self._change(make)
 
-    def insert(self, index: int, value: Any) -> None:
+    def insert(self, index: int, value: ArrayLike) -> None:
         def make(array: np.ndarray) -> np.ndarray:
-            position = slice(index, None).indices(len(array))[0]  # lists accept any number
+            position = slice(index, None).indices(len(array))[
+                0
+            ]  # as for lists, any number is valid
             return np.insert(array, position, value, axis=0)
 
         self._edit(make)
 
-    def pop(self, index: int = -1) -> Any:
-        popped = []
+    def pop(self, index: int = -1) -> np.ndarray:
+        popped: list[np.ndarray] = []
 
         def make(array: np.ndarray) -> np.ndarray:
             popped.append(array[index])
@@ -203,17 +206,17 @@ class Samples(MutableSequence[Any]):
         self._edit(make)
         return popped[-1]
 
-    def copy(self) -> list[Any]:
-        """All samples, in a list of their own."""
+    def copy(self) -> list[np.ndarray]:
+        """A list with all samples."""
         return list(self.array)
 
-    def __add__(self, other: Any) -> list[Any]:
+    def __add__(self, other: list[np.ndarray] | Samples) -> list[np.ndarray]:
         return self.copy() + _listed(other)
 
-    def __radd__(self, other: Any) -> list[Any]:
+    def __radd__(self, other: list[np.ndarray]) -> list[np.ndarray]:
         return _listed(other) + self.copy()
 
-    def __mul__(self, times: int) -> list[Any]:
+    def __mul__(self, times: int) -> list[np.ndarray]:
         return self.copy() * times
 
     __rmul__ = __mul__
@@ -222,10 +225,10 @@ class Samples(MutableSequence[Any]):
         self._edit(lambda array: np.concatenate([array[:0], *[array] * index(times)]))
         return self
 
-    __hash__ = None  # type: ignore[assignment]  # as of lists, where the type is declared so, too
+    __hash__ = None  # type: ignore[assignment]  # like `list`, which is declared in the same way
 
     def __eq__(self, other: object) -> bool:
-        """Whether a list has the same samples, as lists of arrays compare."""
+        """Compare with a list, as lists of arrays compare."""
         if not isinstance(other, (list, Samples)):
             return NotImplemented
         return self is other or self.copy() == _listed(other)
@@ -233,21 +236,23 @@ class Samples(MutableSequence[Any]):
     def clear(self) -> None:
         self._change(lambda old: old.with_parts())
 
-    def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
-        """Sort as lists do: samples of more than one number need a key."""
+    def sort(
+        self, *, key: Callable[[np.ndarray], Any] | None = None, reverse: bool = False
+    ) -> None:
+        """Sort as lists do; samples of more than one number need a key."""
         options: Any = {"key": key, "reverse": reverse}
         self._edit(lambda array: self._rows(sorted(array, **options)))
 
     def reverse(self) -> None:
         self._edit(lambda array: array[::-1].copy())
 
-    def _rows(self, values: Any) -> np.ndarray:
-        """Values as samples."""
+    def _rows(self, values: ArrayLike | Iterable[ArrayLike]) -> np.ndarray:
+        """Convert values to samples."""
         array = _array_of(values)
         if len(array) and array.dtype.kind not in "biuf":
             raise TypeError(
-                f"Samples of a probe are numbers, which {array.dtype} is not. To keep something "
-                "else in their list, make it a list: sim.data.raw[probe] = [...]"
+                f"Samples of a probe must be numbers, not {array.dtype}. To keep other objects "
+                "with them, replace them by a list: sim.data.raw[probe] = [...]"
             )
         rows: np.ndarray = np.empty((len(array), *self.shape), self.dtype)
         if len(array):
@@ -258,14 +263,14 @@ class Samples(MutableSequence[Any]):
         return sum(map(len, self._latest().contents().parts))
 
     def __getitem__(self, index: Any) -> Any:
-        """A sample; samples of their own for a slice, as lists have it."""
+        """A sample; for a slice, as for lists, a copy."""
         if not isinstance(index, slice):
             return self.array[index]
         chosen, part = Samples(self.shape, self.dtype), self.array[index]
         chosen._change(lambda old: old.with_parts(part))
         return chosen
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Any, value: ArrayLike | Iterable[ArrayLike]) -> None:
         new = _array_of(value)
         if isinstance(index, slice) and (new.ndim > len(self.shape) or new.shape == (0,)):
             new = self._rows(new)
@@ -273,10 +278,11 @@ class Samples(MutableSequence[Any]):
         def make(array: np.ndarray) -> np.ndarray:
             if isinstance(index, slice) and new.ndim > len(self.shape):
                 first, last, step = index.indices(len(array))
-                if step == 1:  # as in lists, there may be more or less than before
+                if step == 1:  # as for lists, the length may change
                     return np.concatenate([array[:first], new, array[max(first, last) :]])
-                if len(new) != len(range(first, last, step)):
-                    raise ValueError(f"{index} takes as many samples as it has")
+                n_selected = len(range(first, last, step))
+                if len(new) != n_selected:
+                    raise ValueError(f"{index} selects {n_selected} samples, not {len(new)}")
             changed = array.copy()
             changed[index] = new
             return changed
@@ -289,11 +295,11 @@ class Samples(MutableSequence[Any]):
             return
         self._edit(lambda array: np.delete(array, index, axis=0))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         array = self.array
         return array.astype(dtype or array.dtype, copy=bool(copy) or copy is None)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _restored, (self.shape, self.dtype, np.array(self))
 
     def __repr__(self) -> str:
@@ -311,7 +317,7 @@ def _array_of(values: Any) -> np.ndarray:
     return np.asarray(values if is_one else list(values))
 
 
-def _listed(values: Any) -> Any:
+def _listed(values: list[np.ndarray] | Samples) -> list[np.ndarray]:
     return values.copy() if isinstance(values, Samples) else values
 
 

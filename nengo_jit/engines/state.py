@@ -1,35 +1,42 @@
-"""The state of an engine: what it holds, taken and given back.
+"""The state of an engine: save it, and restore it.
 
-A state is made of arrays, numbers, strings, lists and dictionaries, and has nothing of one engine:
-what belongs to a signal or an operator goes by its place in the order of the plan, which is
+A state consists of arrays, numbers, strings, lists and dictionaries, and is independent of the
+engine: signals and operators are identified by their position in the order of the plan, which is
 nengo's.
 
-- ``format``: the number of this format.
-- ``model``: what the model is, see `nengo_jit.planner.identity`.
-- ``seed``: of the latest reset. Together with the model it determines what processes draw when
-  their steps are made.
-- ``n_steps``: how many steps are complete.
-- ``signals``: an array for each signal that can be written to; learned weights are among them. Of
-  sparse matrices it has the stored numbers.
-- ``generators``: states of NumPy's generators, as NumPy has them; by ``"3"`` for the process of the
-  fourth operator, by ``"3/rng"`` for what the neurons of the fourth operator call ``rng``.
-- ``rng``: the state of the generator that operators get from the simulator.
-- ``hidden``: the operators whose steps may depend on something else, which a state cannot hold, see
-  `nengo_jit.engines.hidden`. They go on from where their objects are.
+- ``format``: number of this format.
+- ``model``: identity of the model, see `nengo_jit.planner.identity`.
+- ``seed``: seed of the latest reset. With the model, it determines what processes draw when their
+  steps are made.
+- ``n_steps``: number of completed steps.
+- ``signals``: an array for each writable signal, including learned weights. For sparse matrices, it
+  has the stored numbers.
+- ``generators``: states of generators, in NumPy's form; the key is ``"3"`` for the process of the
+  fourth operator, and ``"3/rng"`` for the attribute ``rng`` of the neurons of the fourth operator.
+- ``rng``: state of the generator that operators get from the simulator.
+- ``hidden``: operators whose steps may depend on more than a state can hold, see
+  `nengo_jit.engines.hidden`. Their objects are left as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from nengo.builder.neurons import SimNeurons
 from nengo.exceptions import ValidationError
 
 from nengo_jit.engines.hidden import hides_state
+from nengo_jit.engines.recording import Recording
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.identity import Identity
+from nengo_jit.planner.plan import Plan
+
+State: TypeAlias = dict[str, Any]
+Seed: TypeAlias = int | np.integer | None
 
 FORMAT = 1
 KEYS = {"format", "model", "seed", "n_steps", "signals", "generators", "rng", "hidden"}
@@ -37,17 +44,33 @@ KEYS = {"format", "model", "seed", "n_steps", "signals", "generators", "rng", "h
 
 @runtime_checkable
 class GeneratorState(Protocol):
-    """State of a generator of random numbers that an engine draws from by itself."""
+    """State of a generator of random numbers in an engine's own form."""
 
     def load(self, rng: np.random.RandomState) -> None:
-        """Go on from the state of ``rng``."""
+        """Continue from the state of ``rng``."""
 
     def give(self, rng: np.random.RandomState) -> None:
-        """Let ``rng`` go on from this state."""
+        """Set ``rng`` to this state."""
 
 
-def take_state(engine: Any, identity: Identity) -> dict[str, Any]:
-    """The state of an engine that has settled."""
+class Stateful(Protocol):
+    """The attributes of an `Engine` that make up its state."""
+
+    plan: Plan
+    signals: SignalDict
+    buffers: list[Signal]
+    generators: dict[Operator, object]
+    recording: Recording
+    seed: Seed
+    drawn_from: np.random.RandomState
+
+    @property
+    def n_steps(self) -> int:
+        """int: number of completed steps since the last reset."""
+
+
+def take_state(engine: Stateful, identity: Identity) -> State:
+    """The state of an engine, after `Engine.settle`."""
     generators = {key: _state_of(each) for key, each in _generators(engine)}
     hidden = [
         str(operator)
@@ -66,13 +89,13 @@ def take_state(engine: Any, identity: Identity) -> dict[str, Any]:
     }
 
 
-def check_state(engine: Any, identity: Identity, state: Any) -> None:
-    """Raise a ValidationError unless a state can be that of an engine."""
+def check_state(engine: Stateful, identity: Identity, state: object) -> None:
+    """Raise a ValidationError if an object is no state that an engine can have."""
     if not (isinstance(state, dict) and state.keys() >= KEYS):
         raise ValidationError("This is not the state of a simulator", attr="state")
     if state["format"] != FORMAT:
         raise ValidationError(
-            f"This state has the format {state['format']}; known is {FORMAT}", attr="state"
+            f"This state has the format {state['format']}; supported is {FORMAT}", attr="state"
         )
     difference = identity.difference(state["model"])
     if difference is None:
@@ -85,8 +108,8 @@ def check_state(engine: Any, identity: Identity, state: Any) -> None:
         )
 
 
-def give_state(engine: Any, identity: Identity, state: dict[str, Any]) -> None:
-    """Let an engine, which has been reset by the state's seed, go on from a state."""
+def give_state(engine: Stateful, identity: Identity, state: State) -> None:
+    """Restore a state in an engine that has been reset with its seed."""
     for signal, array in zip(_writable(engine, identity), state["signals"]):
         _numbers(engine.signals[signal])[...] = array
     for key, generator in _generators(engine):
@@ -96,18 +119,20 @@ def give_state(engine: Any, identity: Identity, state: dict[str, Any]) -> None:
     engine.recording.clock.n_steps = state["n_steps"]
 
 
-def _writable(engine: Any, identity: Identity) -> list[Signal]:
-    """Signals that can be written to, in an order that is the same on each engine."""
+def _writable(engine: Stateful, identity: Identity) -> list[Signal]:
+    """Writable signals, in an order that is the same on each engine."""
     known = (*identity.bases, *engine.buffers)
     return [signal for signal in known if not signal.is_view and not signal.readonly]
 
 
 def _numbers(live: Any) -> np.ndarray:
-    """Live numbers of a signal; those that are stored, if it is a sparse matrix."""
-    return live if isinstance(live, np.ndarray) else live.data
+    """Live numbers of a signal; if it is a sparse matrix, the stored ones."""
+    numbers: np.ndarray = live if isinstance(live, np.ndarray) else live.data
+    return numbers
 
 
-def _generators(engine: Any) -> Iterator[tuple[str, Any]]:
+def _generators(engine: Stateful) -> Iterator[tuple[str, object]]:
+    """Generators of processes and neurons, by their keys in a state."""
     for number, operator in enumerate(engine.plan.operators):
         if operator in engine.generators:
             yield str(number), engine.generators[operator]
@@ -116,8 +141,8 @@ def _generators(engine: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{number}/{name}", generator
 
 
-def _state_of(generator: Any) -> Any:
-    """The state of a generator, of NumPy's kind; None for somebody else's."""
+def _state_of(generator: object) -> Mapping[str, object] | None:
+    """State of a generator, in NumPy's form; None for a third-party generator."""
     if isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         generator.give(rng)
@@ -129,7 +154,7 @@ def _state_of(generator: Any) -> Any:
     return None
 
 
-def _set_state(generator: Any, state: Any) -> None:
+def _set_state(generator: object, state: dict[str, Any] | None) -> None:
     if state is None:
         return
     if isinstance(generator, GeneratorState):
@@ -138,5 +163,5 @@ def _set_state(generator: Any, state: Any) -> None:
         generator.load(rng)
     elif isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
-    else:
+    elif isinstance(generator, np.random.RandomState):
         generator.set_state(state)

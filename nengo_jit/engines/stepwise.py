@@ -1,10 +1,9 @@
-"""Engines that carry out one step after the other, by calling functions."""
+"""Base class of engines that call a list of functions in each step."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -17,40 +16,39 @@ from nengo_jit.planner import Plan
 
 
 class StepwiseEngine(Engine):
-    """Carries out a list of functions in each step; subclasses say which.
+    """Calls a list of functions in each step, which subclasses make.
 
-    If one of them raises, whatever was written in that step is taken back.
+    If one of them raises an error, memory is restored to the state before that step.
 
     Parameters
     ----------
     plan : Plan
-        What to run.
+        The plan to run.
     options : Options
-        What the user has chosen.
+        The user's options.
     """
 
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         super().__init__(plan, options)
-        self._steps: list[tuple[Any, Step]] = []
+        self._steps: list[tuple[Operator, Step]] = []
         self._is_running = self._is_paused = False
-        self._error: Exception | None = None  # which ends the run
+        self._error: Exception | None = None  # ends the run
         SimNeurons.engines.add(self)
 
     @abstractmethod
-    def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Any, Step]]:
-        """Make the functions that carry out a step, for the memory in ``signals``.
+    def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
+        """Make the functions of a step, for the memory in ``signals``.
 
         Parameters
         ----------
         rng : numpy.random.RandomState
-            What processes without a seed draw theirs from: call `step_of` for the plan's operators
-            in their order, whatever order the functions come in.
+            Generator that processes without a seed draw theirs from: call `step_of` for the plan's
+            operators in their order, whatever the order of the functions.
 
         Returns
         -------
-        iterable of (Operator or Any, callable)
-            In the order in which they are to be called, each with what it carries out, for
-            messages.
+        iterable of (Operator, callable)
+            The functions in the order of the calls, each with its operator, for messages.
         """
 
     def begin(self, rng: np.random.RandomState) -> None:
@@ -58,8 +56,8 @@ class StepwiseEngine(Engine):
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
         for i, (each, _) in enumerate(self._steps):
-            if each is operator:  # whose turn in this step may be still to come
-                rng = np.random.RandomState(0)  # which neurons do not draw from
+            if each is operator:  # it may still run in this step
+                rng = np.random.RandomState(0)  # neurons do not draw from it
                 self._steps[i] = operator, operator.make_step(self.signals, self.plan.dt, rng)
 
     @property
@@ -107,7 +105,7 @@ class StepwiseEngine(Engine):
                 if self._error is not None:
                     raise self._error
             self.recording.complete(self.signals[self.plan.step].item())
-        except BaseException as error:  # Ctrl-C too, which may come between two operators
+        except BaseException as error:  # also Ctrl-C, which may come between two operators
             self._error = None
             if self.recording.clock.ticks == ticks:
                 self.signals.restore()

@@ -1,1 +1,1 @@
-"""What a model is made of: signals, operators, and the memory that signals get."""
+"""The parts of a model: signals, operators, and the memory of signals."""

@@ -1,35 +1,38 @@
-"""What every operator is: four lists of signals, and what is computed from them.
+"""The base class of operators: four lists of signals, and a function that computes on them.
 
-Each class has the name, the attributes and, as a base, the type of nengo's operator, so that
-third-party code which looks for nengo's finds ours; nothing but the type is inherited.
+Each operator has the name and the attributes of nengo's operator and derives from it, so that
+third-party code that checks for nengo's types accepts ours. It inherits nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import nengo.builder.operator as reference
 import numpy as np
 from nengo.builder.signal import Signal
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.memory import SignalDict
-from nengo_jit.ir.selection import selects_twice
+from nengo_jit.ir.selection import Place, selects_twice
 
-Step = Callable[[], None]
-Compute = Callable[[], tuple[Any, ...]]
+Step = Callable[[], object]
+Compute = Callable[[], tuple[Any, ...]]  # in NumPy
+Rng: TypeAlias = np.random.RandomState | ModuleType  # the module `numpy.random`
 
 
-def operand(role: str, index: int = 0) -> Any:
-    """Attribute that reads the operand at ``index`` of one of an operator's role lists.
+def operand(role: str, index: int = 0) -> property:
+    """Return a property that reads an element of one of an operator's lists.
 
     Parameters
     ----------
     role : {"sets", "incs", "reads", "updates"}
-        The list in which the operand stands.
+        The list.
     index : int
-        Its place there.
+        Index of the operand in the list.
     """
 
     def read(operator: Operator) -> Signal:
@@ -39,21 +42,20 @@ def operand(role: str, index: int = 0) -> Any:
 
 
 class Operator(reference.Operator):
-    """A computation that a simulator carries out in every step.
+    """A computation that a simulator runs in every step.
 
-    In one step a signal is set at most once, then incremented any number of times, then read
-    any number of times, then updated at most once: this is what orders the operators. An
+    In one step, a signal is set at most once, then incremented any number of times, then read
+    any number of times, then updated at most once. This rule determines the order of operators. An
     update is the value for the next step.
 
-    Every operator states all four lists; there is no default on purpose.
+    An operator must state all four lists; there are no defaults.
 
     Parameters
     ----------
     tag : str, optional
-        What the operator is for, in words for people.
+        The purpose of the operator, for messages.
     sets, incs, reads, updates : list of Signal
-        The signals that the operator touches, by role. Subclasses may also assign them as
-        attributes.
+        The signals that the operator accesses, by role. Subclasses may also set the attributes.
     """
 
     sets: Any = None
@@ -86,43 +88,43 @@ class Operator(reference.Operator):
 
     @property
     def _descstr(self) -> str:
-        """Operands in words, for `str`."""
+        """The operands as text, for `str`."""
         return ""
 
     @property
     def all_signals(self) -> list[Signal]:
-        """List of Signal: every signal that the operator touches."""
+        """List of Signal: every signal that the operator accesses."""
         return [*self.reads, *self.sets, *self.incs, *self.updates]
 
     def init_signals(self, signals: SignalDict) -> None:
-        """Ask for memory for the operator's signals, and for buffers if it needs some.
+        """Allocate memory for the operator's signals, and for buffers if it needs some.
 
         Parameters
         ----------
         signals : SignalDict
-            Where `make_step` will find the memory; ``signals.init(signal)`` adds to it.
+            The memory, which `make_step` will get; ``signals.init(signal)`` adds a signal.
         """
         for signal in self.all_signals:
             if signal not in signals:
                 signals.init(signal)
 
     def inputs(self) -> list[Signal]:
-        """Signals whose values `compute` takes: what is read, and what it continues from.
+        """Return the signals whose values `compute` takes: those that are read, and the state.
 
-        The latter are signals that are set or updated, with their values before that.
+        State signals are set or updated; `compute` takes their previous values.
         """
         return list(self.reads)
 
     def outputs(self) -> list[Signal]:
-        """Signals whose values `compute` returns."""
+        """Return the signals whose values `compute` returns."""
         return [*self.sets, *self.incs, *self.updates]
 
-    def place(self) -> Any:
-        """Index of those elements of the output that are set or incremented."""
+    def place(self) -> Place:
+        """Return the index of the elements of the output that are set or incremented."""
         return Ellipsis
 
-    def parameters(self, dt: float) -> tuple[Any, ...] | None:
-        """What `compute` takes before the values of signals.
+    def parameters(self, dt: float) -> tuple[object, ...] | None:
+        """Return the first arguments of `compute`, before the values of signals.
 
         Parameters
         ----------
@@ -132,31 +134,32 @@ class Operator(reference.Operator):
         Returns
         -------
         tuple or None
-            Numbers (float) and arrays (of NumPy), which may differ among operators that are
-            computed together, and whatever else there is to choose, which may not. None if only
-            `make_step` knows what the operator does.
+            Floats and NumPy arrays, which may differ among operators that are computed together,
+            and other objects, which may not. None if only
+            `make_step` can run the operator.
         """
         return ()
 
-    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
-        """Return what draws the numbers that `compute` takes after all else, if it takes some.
+    def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
+        """Return the function that draws the random numbers that `compute` takes as last argument.
 
         Parameters
         ----------
         dt : float
             Length of a step (seconds).
         rng : numpy.random.RandomState
-            Source of randomness, from which a seed may be drawn at once.
+            Source of randomness. The method may draw a seed from it.
 
         Returns
         -------
         callable or None
-            To be called in each step with the time (seconds) and the values of `inputs`, in NumPy.
+            Called in each step with the time (seconds) and the values of `inputs`, in NumPy. None
+            if `compute` takes no random numbers.
         """
         return None
 
     def check(self, signals: SignalDict) -> None:
-        """See that the operator can be carried out.
+        """Check that the operator can run.
 
         Parameters
         ----------
@@ -171,28 +174,28 @@ class Operator(reference.Operator):
         return
 
     @staticmethod
-    def compute(xp: Any, *arguments: Any) -> tuple[Any, ...]:
-        """Compute what the operator does in a step: a pure function, which writes to nothing.
+    def compute(xp: Namespace, *arguments: Any) -> tuple[Array, ...]:
+        """Compute the new values of the outputs: a pure function, which writes to no array.
 
-        It is in the words of the Python array API standard, on arrays of any library.
+        It uses only functions of the Python array API standard, on arrays of any library.
 
         Parameters
         ----------
         xp : module
-            The library, such as NumPy.
+            The array library, such as NumPy.
         *arguments
-            The `parameters`, the values of the `inputs`, and what is drawn by `draws`, if anything.
+            The `parameters`, the values of the `inputs`, and the result of `draws` if it is given.
 
         Returns
         -------
         tuple
-            For each of the `outputs`, its new value or, if it is incremented, what is added to it,
-            in a shape that broadcasts to the output's.
+            For each of the `outputs`, its new value or, if it is incremented, the increment, in a
+            shape that broadcasts to the output's.
         """
-        raise NotImplementedError("only make_step knows what this operator does")
+        raise NotImplementedError("this operator has no compute; call its make_step")
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
-        """Return the function that carries the operator out once, in NumPy, by `compute`.
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
+        """Return the function that runs the operator once: it calls `compute` on NumPy arrays.
 
         Parameters
         ----------
@@ -207,7 +210,7 @@ class Operator(reference.Operator):
             raise NotImplementedError(f"{type(self).__name__} does not implement make_step")
         self.check(signals)
         parameters = self.parameters(dt)
-        assert parameters is not None, "an operator without parameters has a step of its own"
+        assert parameters is not None, "an operator whose parameters are None overrides make_step"
         inputs = [signals[signal] for signal in self.inputs()]
         compute: Compute = partial(self.compute, np, *parameters, *inputs)
         targets = [signals[signal] for signal in self.outputs()]
@@ -219,12 +222,12 @@ class Operator(reference.Operator):
 
 
 def always(values: tuple[Any, ...]) -> Compute:
-    """What computes the same in each step."""
+    """Return a function that returns the same values in each step."""
     return lambda: values
 
 
-def assigning(compute: Compute, target: Any, place: Any) -> Step:
-    """The step that assigns what is computed to an array, or to elements of it."""
+def assigning(compute: Compute, target: np.ndarray, place: Place) -> Step:
+    """Return the step that assigns the computed value to an array, or to elements of it."""
 
     def step_assigning() -> None:
         target[...] = compute()[0]
@@ -235,9 +238,9 @@ def assigning(compute: Compute, target: Any, place: Any) -> Step:
     return step_assigning if place is Ellipsis else step_assigning_elements
 
 
-def writing_all(compute: Compute, targets: list[Any], is_added: list[bool]) -> Step:
-    """The step that assigns or adds what is computed to several arrays."""
-    values: tuple[Any, ...] = ()  # are kept: large blocks that are freed take long to get again
+def writing_all(compute: Compute, targets: list[np.ndarray], is_added: list[bool]) -> Step:
+    """Return the step that assigns the computed values, or adds them, to several arrays."""
+    values: tuple[Any, ...] = ()  # kept alive: reallocating large blocks is slow
 
     def step_writing_all() -> None:
         nonlocal values
@@ -251,11 +254,11 @@ def writing_all(compute: Compute, targets: list[Any], is_added: list[bool]) -> S
     return step_writing_all
 
 
-def adding(compute: Compute, target: Any, place: Any) -> Step:
-    """The step that adds what is computed to an array, or to elements of it."""
+def adding(compute: Compute, target: np.ndarray, place: Any) -> Step:
+    """Return the step that adds the computed value to an array, or to elements of it."""
 
     def step_adding() -> None:
-        np.add(target, compute()[0], target)  # sooner than +=
+        np.add(target, compute()[0], target)  # faster than +=
 
     def step_adding_to_elements() -> None:
         target[place] += compute()[0]

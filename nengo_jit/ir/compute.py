@@ -1,75 +1,78 @@
-"""What an operator computes, in a form that an engine can trace, or the reason why not.
+"""The function that an operator computes, in a form that an engine can trace.
 
-Each operator has a pure function `compute` beside its four lists, from the values that it reads to
-those that it sets, increments or updates. The steps in NumPy, which the reference engine carries
-out, are made of it (`Operator.make_step`), and others can trace it with their own array library.
+Each operator has a pure function `compute`, from the values that it reads to those that it sets,
+increments or updates. The reference engine runs it in NumPy (`Operator.make_step`); other engines
+can trace it with their own array library.
 
-There are four exceptions, which bring a ``make_step`` of their own:
+Four kinds of operators override ``make_step``:
 
 - `SimPyFunc` calls a function of the user's. It has no `compute`.
-- `SimProcess` calls the step that the process makes, which is Python code. nengo's own processes
-  have a `compute` beside it.
+- `SimProcess` calls the step that the process makes, which is Python code. For nengo's own
+  processes it also has a `compute`.
 - `SimNeurons` calls the neuron type's ``step``, which works in place, raises nengo's errors, and
-  takes two thirds of the time in NumPy. Types with a formula have a `compute` beside it.
-- Operators of third parties have a ``make_step`` only.
+  takes two thirds of the time of `compute` in NumPy. Neuron types with a formula also have a
+  `compute`.
+- Third-party operators have only a ``make_step``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from nengo.utils.numpy import is_spmatrix
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.products import Rows, rows_of
+from nengo_jit.ir.selection import Place
 from nengo_jit.ir.signal import Signal
 
-# what makes steps that do what `compute` says
+# implementations of make_step that agree with `compute`
 KNOWN_STEPS = (Operator.make_step, SimNeurons.make_step, SimProcess.make_step)
 
 
 class Computation(NamedTuple):
-    """What an operator computes in a step: ``function(xp, *parameters, *values, *drawn)``.
+    """The computation of an operator in a step: ``function(xp, *parameters, *values, *drawn)``.
 
     Attributes
     ----------
     function : callable
         The operator's `compute`, see `Operator`.
     parameters : tuple
-        Numbers and arrays (of NumPy), which may be operands, too; all else is fixed.
+        Floats and NumPy arrays, which an engine may treat as operands; all else is fixed.
     inputs : list of Signal
-        Whose values it takes.
+        Signals whose values it takes.
     outputs : list of Signal
-        Whose new values it returns or, for those that are incremented, what is added.
+        Signals whose new values it returns or, if they are incremented, the increments.
     place : object
-        Index of the elements of the output that are meant, where it is not ``...``.
+        Index of the elements of the output that it computes; ``...`` for all.
     """
 
-    function: Callable[..., tuple[Any, ...]]
-    parameters: tuple[Any, ...]
+    function: Callable[..., tuple[Array, ...]]
+    parameters: tuple[object, ...]
     inputs: list[Signal]
     outputs: list[Signal]
-    place: Any
+    place: Place
 
 
-def computation(operator: Any, dt: float) -> Computation | None:
-    """What an operator computes.
+def computation(operator: Operator, dt: float) -> Computation | None:
+    """Return the computation of an operator.
 
     Parameters
     ----------
     operator : Operator
-        Ours, nengo's or anybody's.
+        Ours, nengo's or a third party's.
     dt : float
         Length of a step (seconds).
 
     Returns
     -------
     Computation or None
-        None if only its `make_step` knows, so that Python has to be called.
+        None if the operator has only a `make_step`, so that Python has to be called.
     """
     if not isinstance(operator, Operator) or "make_step" in vars(operator):
         return None
@@ -85,21 +88,21 @@ def computation(operator: Any, dt: float) -> Computation | None:
     )
 
 
-def to_library(xp: Any, value: Any) -> Any:
-    """A parameter, or the value of a signal, for another library.
+def to_library(xp: Namespace, value: object) -> object:
+    """Convert a parameter, or the value of a signal, to an array library.
 
     Parameters
     ----------
     xp : module
         An array library.
     value : object
-        Of NumPy or SciPy, or anything else.
+        An array of NumPy or SciPy, or any other object.
 
     Returns
     -------
     object
-        An array of the library for an array or a number (float), `Rows` for a sparse matrix, all
-        else as it is.
+        An array of the library for an array or a float, `Rows` for a sparse matrix, all else
+        unchanged.
     """
     if is_spmatrix(value):
         return Rows(*(xp.asarray(part) for part in rows_of(value)))

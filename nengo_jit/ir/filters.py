@@ -1,6 +1,6 @@
-"""Linear filters and triangles, by which synapses filter, as pure functions for any array library.
+"""The filters of synapses, as pure functions for any array library.
 
-They take their parameters, the input, and the state; they return the output and the new state.
+They take their parameters, the input and the state, and return the output and the new state.
 """
 
 from __future__ import annotations
@@ -11,29 +11,36 @@ from typing import Any
 import numpy as np
 from nengo.synapses import LinearFilter
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.products import dot
+from nengo_jit.ir.signal import Signal
 
-Filter = Callable[..., tuple[Any, ...]]
+Filter = Callable[..., tuple[Array, ...]]
+Filtering = tuple[Any, ...]  # a filter, and its parameters: numbers and arrays
 
 
-def scale(xp: Any, d: Any, u: Any, X: Any) -> tuple[Any, ...]:
-    """``y = d u``: no state at all."""
+def scale(xp: Namespace, d: Array, u: Array, X: Array) -> tuple[Array, ...]:
+    """``y = d u``, without a state."""
     return d * u, X
 
 
-def first_order(xp: Any, a: Any, b: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def first_order(xp: Namespace, a: Array, b: Array, u: Array, X: Array) -> tuple[Array, ...]:
     """``x[t] = a x[t-1] + b u[t]; y[t] = x[t]``."""
     X = a * X + b * u
     return X[0, ...], X
 
 
-def without_passthrough(xp: Any, A: Any, B: Any, C: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def without_passthrough(
+    xp: Namespace, A: Array, B: Array, C: Array, u: Array, X: Array
+) -> tuple[Array, ...]:
     """``x[t] = A x[t-1] + B u[t]; y[t] = C x[t]``."""
     x = dot(A, xp.reshape(X, (A.shape[0], -1))) + B * xp.reshape(u, (1, -1))
     return xp.reshape(dot(C, x), u.shape), xp.reshape(x, X.shape)
 
 
-def with_passthrough(xp: Any, A: Any, B: Any, C: Any, D: Any, u: Any, X: Any) -> tuple[Any, ...]:
+def with_passthrough(
+    xp: Namespace, A: Array, B: Array, C: Array, D: Array, u: Array, X: Array
+) -> tuple[Array, ...]:
     """``y[t] = C x[t] + D u[t]; x[t+1] = A x[t] + B u[t]``."""
     x, u_row = xp.reshape(X, (A.shape[0], -1)), xp.reshape(u, (1, -1))
     y = dot(C, x) + D * u_row
@@ -41,12 +48,12 @@ def with_passthrough(xp: Any, A: Any, B: Any, C: Any, D: Any, u: Any, X: Any) ->
 
 
 def triangle(
-    xp: Any, first: Any, difference: Any, u: Any, Y: Any, X: Any, Xi: Any
-) -> tuple[Any, ...]:
-    """Mean of the latest inputs with weights that fall linearly to zero.
+    xp: Namespace, first: Array, difference: Array, u: Array, Y: Array, X: Array, Xi: Array
+) -> tuple[Array, ...]:
+    """Average the latest inputs, with weights that fall linearly to zero.
 
-    ``X`` keeps the inputs times the difference of neighbouring weights; ``Xi`` is the row of the
-    latest.
+    ``X`` is a ring buffer of the inputs times the difference of neighbouring weights; ``Xi`` is the
+    row of the latest input.
     """
     Y = Y + first * u - xp.sum(X, axis=0)
     Xi = (Xi + 1) % X.shape[0]
@@ -55,28 +62,28 @@ def triangle(
     return Y, Y, X, Xi
 
 
-def noise(xp: Any, filtering: Filter, factor: Any, *arguments: Any) -> tuple[Any, ...]:
-    """Filter numbers that are drawn, which are the last argument, times a factor."""
+def noise(xp: Namespace, filtering: Filter, factor: Array, *arguments: Array) -> tuple[Array, ...]:
+    """Filter the random numbers in the last argument, times a factor."""
     *parameters, X, drawn = arguments
     return filtering(xp, *parameters, factor * drawn, X)
 
 
-def linear_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, ...] | None:
-    """The function that filters as a synapse does, and its parameters.
+def linear_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) -> Filtering | None:
+    """Return the filter of a synapse, and its parameters.
 
     Parameters
     ----------
     synapse : nengo.synapses.LinearFilter
         The synapse.
     state : dict of (str, Signal)
-        Its state, of which only shapes matter.
+        Its state; only the shapes are used.
     dt : float
         Length of a step (seconds).
 
     Returns
     -------
     tuple or None
-        None if the synapse makes a step of a kind that is not nengo's.
+        None if the step that the synapse makes is not of one of nengo's classes.
     """
     if set(state) != {"X"}:
         return None
@@ -94,7 +101,7 @@ def linear_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, 
     return None
 
 
-def triangle_filter(synapse: Any, state: dict[str, Any], dt: float) -> tuple[Any, ...]:
-    """The function that filters as a triangle does, and its parameters; see `linear_filter`."""
+def triangle_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) -> Filtering:
+    """Return the filter of a triangle synapse, and its parameters; see `linear_filter`."""
     _, first, difference = synapse._get_coefficients(dt)
     return triangle, float(first), float(difference)

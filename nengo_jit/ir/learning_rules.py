@@ -1,17 +1,16 @@
-"""Operators that compute how weights change.
+"""Operators that compute changes of weights.
 
-Every rule writes its change to a signal of its own, called delta, at the end of a step; the
-next step begins by adding all deltas to the weights: ``W[k] = W[k - 1] + delta[k - 1]``. So
-several rules on one connection do not depend on their order.
+Every rule writes its change to a signal of its own, called delta, at the end of a step. The next
+step begins by adding all deltas to the weights: ``W[k] = W[k - 1] + delta[k - 1]``. So the order of
+several rules on one connection does not matter.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.learning_rules as reference
 import numpy as np
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.products import dot, outer
 from nengo_jit.ir.signal import Signal
@@ -27,13 +26,13 @@ class SimPES(Operator, reference.SimPES):
     pre_filtered : Signal
         Activities :math:`a` of the n pre neurons (hertz).
     error : Signal
-        Error :math:`e` of each row of the weights: what is decoded minus what should be.
+        Error :math:`e` of each row of the weights: decoded value minus target.
     delta : Signal
         Change :math:`\Delta W`, a matrix.
     learning_rate : float
         :math:`\kappa` (per second).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -59,11 +58,11 @@ class SimPES(Operator, reference.SimPES):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, error={self.error} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (-self.learning_rate * dt / self.pre_filtered.shape[0],)
 
     @staticmethod
-    def compute(xp: Any, alpha: Any, pre: Any, error: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, alpha: Array, pre: Array, error: Array) -> tuple[Array, ...]:
         return (outer(xp, alpha * error, pre),)
 
 
@@ -76,7 +75,7 @@ class SimBCM(Operator, reference.SimBCM):
     Parameters
     ----------
     pre_filtered, post_filtered : Signal
-        Activities :math:`a_j` and :math:`a_i` of the neurons on either side (hertz).
+        Activities :math:`a_j` and :math:`a_i` of the pre and post neurons (hertz).
     theta : Signal
         Threshold :math:`\theta_i` of each post neuron (hertz).
     delta : Signal
@@ -84,7 +83,7 @@ class SimBCM(Operator, reference.SimBCM):
     learning_rate : float
         :math:`\kappa` (per second).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -113,11 +112,13 @@ class SimBCM(Operator, reference.SimBCM):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, post={self.post_filtered} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (self.learning_rate * dt,)
 
     @staticmethod
-    def compute(xp: Any, alpha: Any, pre: Any, post: Any, theta: Any) -> tuple[Any, ...]:
+    def compute(
+        xp: Namespace, alpha: Array, pre: Array, post: Array, theta: Array
+    ) -> tuple[Array, ...]:
         return (outer(xp, alpha * post * (post - theta), pre),)
 
 
@@ -129,7 +130,7 @@ class SimOja(Operator, reference.SimOja):
     Parameters
     ----------
     pre_filtered, post_filtered : Signal
-        Activities :math:`a_j` and :math:`a_i` of the neurons on either side (hertz).
+        Activities :math:`a_j` and :math:`a_i` of the pre and post neurons (hertz).
     weights : Signal
         The weights :math:`W`, a matrix.
     delta : Signal
@@ -137,9 +138,9 @@ class SimOja(Operator, reference.SimOja):
     learning_rate : float
         :math:`\kappa` (per second).
     beta : float
-        How much is forgotten, :math:`\beta` (dimensionless).
+        Rate of forgetting, :math:`\beta` (dimensionless).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -171,13 +172,13 @@ class SimOja(Operator, reference.SimOja):
     def _descstr(self) -> str:
         return f"pre={self.pre_filtered}, post={self.post_filtered} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return self.learning_rate * dt, self.beta
 
     @staticmethod
     def compute(
-        xp: Any, alpha: Any, beta: Any, pre: Any, post: Any, weights: Any
-    ) -> tuple[Any, ...]:
+        xp: Namespace, alpha: Array, beta: Array, pre: Array, post: Array, weights: Array
+    ) -> tuple[Array, ...]:
         forgetting = alpha * post * post
         kept = xp.asarray(-beta * weights * forgetting[:, None], dtype=weights.dtype)
         return (kept + outer(xp, alpha * post, pre),)
@@ -206,7 +207,7 @@ class SimVoja(Operator, reference.SimVoja):
     learning_rate : float
         :math:`\kappa` (per second).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -241,13 +242,19 @@ class SimVoja(Operator, reference.SimVoja):
     def _descstr(self) -> str:
         return f"pre={self.pre_decoded}, post={self.post_filtered} -> {self.delta}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return self.learning_rate * dt, self.scale[:, np.newaxis]
 
     @staticmethod
     def compute(
-        xp: Any, alpha: Any, scale: Any, x: Any, post: Any, encoders: Any, learning: Any
-    ) -> tuple[Any, ...]:
+        xp: Namespace,
+        alpha: Array,
+        scale: Array,
+        x: Array,
+        post: Array,
+        encoders: Array,
+        learning: Array,
+    ) -> tuple[Array, ...]:
         target = scale * outer(xp, post, x)
         return (alpha * learning * (target - post[:, None] * encoders),)
 
@@ -271,7 +278,7 @@ class SimRLS(Operator, reference.SimRLS):
         :math:`P`, the running estimate of the inverse of the activities' correlation, a
         symmetric matrix.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -303,7 +310,7 @@ class SimRLS(Operator, reference.SimRLS):
         return [*self.reads, self.inv_gamma]
 
     @staticmethod
-    def compute(xp: Any, r: Any, error: Any, P: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, r: Array, error: Array, P: Array) -> tuple[Array, ...]:
         Pr = dot(P, r)  # also r.T.dot(P), since P is symmetric
         k = 1 / (1 + dot(r, Pr))
         return error[:, None] * (-k * Pr), P - Pr[:, None] * (Pr * k)

@@ -1,4 +1,4 @@
-"""The memory of signals, and what keeps memory where it is while something has its address."""
+"""The memory of signals, and functions that pin memory while its address is in use."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ from nengo_jit.regions import CHECKED, REGIONS, pointer
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
 
-EXPORTING = (bytes, bytearray, array.array, mmap.mmap)  # which stay while a memoryview is there
+# buffers that cannot be resized or closed while a memoryview of them exists
+EXPORTING = (bytes, bytearray, array.array, mmap.mmap)
 
 
 def owner_of(array: np.ndarray) -> np.ndarray:
-    """The array that a view is a view of, as far as it is an array."""
+    """Return the outermost base of a view that is an array."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
 
 
-def hold(owner: Any) -> list[Any] | None:
-    """Keep memory from being moved or freed by the object that it belongs to.
+def hold(owner: Any) -> list[object] | None:
+    """Pin memory: keep its owner from moving or freeing it.
 
-    NumPy refuses to resize an array that has a weak reference, even without its reference check.
-    Bytearrays and memory maps refuse to be resized or closed while a memoryview looks at them.
+    NumPy does not resize an array with a weak reference, even without its reference check.
+    Bytearrays and memory maps cannot be resized or closed while a memoryview of them exists.
 
     Parameters
     ----------
     owner : object
-        An array or buffer; if it is a view, what it is a view of is held, too.
+        An array or buffer; if it is a view, its bases are pinned, too.
 
     Returns
     -------
     list or None
-        Memory stays for as long as this is kept. None if nothing keeps the owner from moving it,
-        as with the buffers of `ctypes` and those of other libraries.
+        The memory is pinned as long as this object lives. None if the memory cannot be pinned, as
+        for the buffers of `ctypes` and other libraries.
     """
-    held: list[Any] = []
+    held: list[object] = []
     while isinstance(owner, np.ndarray):
         if owner.flags.owndata:
             return [*held, weakref.ref(owner), owner]
@@ -64,9 +65,9 @@ def hold(owner: Any) -> list[Any] | None:
 
 
 def address(array: np.ndarray) -> int:
-    """Memory address of the first element of ``array``, in bytes.
+    """Return the address of the first element of ``array``, which may be given to kernels.
 
-    Whoever asks may tell a kernel: see `nengo_jit.regions`.
+    With bounds checks, kernels may then touch the array; see `nengo_jit.regions`.
     """
     if CHECKED:
         REGIONS.add(array)
@@ -74,12 +75,12 @@ def address(array: np.ndarray) -> int:
 
 
 def align(position: int, alignment: int) -> int:
-    """The first multiple of ``alignment`` that is not before ``position``."""
+    """Round ``position`` up to a multiple of ``alignment``."""
     return -(-position // alignment) * alignment
 
 
 def aligned_block(size: int) -> np.ndarray:
-    """Uninitialised memory of ``size`` bytes that starts on a cache line."""
+    """Allocate ``size`` bytes, uninitialised, that start on a cache line."""
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -pointer(raw) % ALIGNMENT
     block = raw[start : start + size]
@@ -92,27 +93,26 @@ class SignalDict(Mapping[reference.Signal, Any]):
     """Memory for signals: a mapping from each signal to its live array.
 
     Writable signals that are allocated together lie in one block, each on a cache line of its
-    own; a view's array is a view of its base's array; a read-only signal's array is its initial
-    value itself, which nobody can resize meanwhile. Assigning to a key writes through into that
-    memory.
+    own. The array of a view is a view of its base's array. The array of a read-only signal is its
+    initial value, which is pinned. Assigning to a key writes to the memory.
     """
 
     def __init__(self, signals: Iterable[reference.Signal] = ()):
         self._arrays: dict[reference.Signal, Any] = {}
         self._blocks: list[np.ndarray] = []
         self._saved: list[np.ndarray] = []
-        self._held: list[Any] = []
+        self._held: list[object] = []
         self.allocate(signals)
 
     def __getitem__(self, signal: reference.Signal) -> Any:
-        """Live array of ``signal`` (a SciPy matrix, if sparse); KeyError if it has none."""
+        """Return the live array of ``signal`` (a SciPy matrix, if sparse); KeyError if none."""
         try:
             return self._arrays[signal]
         except KeyError:
             if isinstance(signal, reference.Signal) and signal.base in self._arrays:
                 self._add_view(signal)
                 return self._arrays[signal]
-            raise KeyError(f"{signal} has no memory here") from None
+            raise KeyError(f"{signal} has no memory here: allocate it first") from None
 
     def __setitem__(self, signal: reference.Signal, value: Any) -> None:
         """Write ``value`` into the memory of ``signal``; a read-only signal raises ValueError."""
@@ -135,18 +135,18 @@ class SignalDict(Mapping[reference.Signal, Any]):
         return "".join(f"{signal!r} {array!r}\n" for signal, array in self.items())
 
     def init(self, signal: reference.Signal) -> None:
-        """Give ``signal`` memory; SignalError if it has some already."""
+        """Allocate memory for ``signal``; SignalError if it has some already."""
         if signal in self._arrays:
             raise SignalError(f"Cannot add signal twice: {signal}")
         self.allocate([signal])
 
     def allocate(self, signals: Iterable[reference.Signal]) -> None:
-        """Give memory to all of ``signals`` that have none yet, each on a cache line of its own.
+        """Allocate memory for those of ``signals`` that have none, each on a cache line of its own.
 
         Parameters
         ----------
         signals : iterable of Signal
-            Signals of any kind; the bases of views are added as needed.
+            Signals of any kind. The bases of views are allocated, too.
         """
         signals = list(signals)
         self.allocate_runs([base] for base in dict.fromkeys(signal.base for signal in signals))
@@ -155,13 +155,13 @@ class SignalDict(Mapping[reference.Signal, Any]):
                 self._add_view(signal)
 
     def allocate_runs(self, runs: Iterable[Iterable[reference.Signal]]) -> None:
-        """Give memory, in one block, to all signals of ``runs`` that have none yet.
+        """Allocate one block for all signals of ``runs`` that have no memory.
 
         Parameters
         ----------
         runs : iterable of iterable of Signal
-            Signals that are not views. The writable ones of a run follow each other without
-            gaps, and each run starts on a cache line.
+            Signals that are not views. The writable signals of a run are contiguous, and each
+            run starts on a cache line.
         """
         starts: dict[reference.Signal, int] = {}  # in the new block
         size = 0
@@ -188,9 +188,9 @@ class SignalDict(Mapping[reference.Signal, Any]):
             self._arrays[base][...] = base.initial_value
 
     def _hold(self, value: np.ndarray) -> np.ndarray:
-        """A read-only array with memory that stays where it is, aligned: itself, if possible."""
+        """Return a read-only array that is aligned and pinned: the value itself, or a copy."""
         held = hold(value) if value.flags.aligned else None
-        if held is None:  # or it belongs to a library that may do with it what it likes
+        if held is None:  # not aligned, or memory of a library that cannot be pinned
             value = value.copy()
             value.setflags(write=False)
         else:
@@ -208,7 +208,7 @@ class SignalDict(Mapping[reference.Signal, Any]):
     def _add_sparse(self, signal: reference.Signal) -> None:
         matrix = signal.initial_value
         if isinstance(matrix, SparseMatrix):
-            matrix = matrix.allocate()  # a dense array where SciPy is not installed
+            matrix = matrix.allocate()  # a dense array without SciPy
         if not signal.readonly:
             matrix = matrix.copy()
             self._add_block(matrix.data if npext.is_spmatrix(matrix) else matrix)
@@ -219,17 +219,17 @@ class SignalDict(Mapping[reference.Signal, Any]):
         self._saved.append(np.empty_like(block))
 
     def reset(self, signal: reference.Signal) -> None:
-        """Write the initial value of ``signal`` back, unless it is read-only."""
+        """Write the initial value of ``signal`` to its memory, unless it is read-only."""
         if not signal.readonly:
             value = signal.initial_value
             self[signal] = value.allocate() if isinstance(value, SparseMatrix) else value
 
     def save(self) -> None:
-        """Remember everything that can be written to, in place of what was remembered before."""
+        """Save the contents of all writable memory, in place of what was saved before."""
         for block, saved in zip(self._blocks, self._saved):
             np.copyto(saved, block)
 
     def restore(self) -> None:
-        """Put back what `save` remembered."""
+        """Restore the contents that `save` saved."""
         for block, saved in zip(self._blocks, self._saved):
             np.copyto(block, saved)

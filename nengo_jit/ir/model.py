@@ -1,4 +1,4 @@
-"""What is computed, as signals and operators: all that a planner has to know."""
+"""The model: signals, operators and probes, the input of the planner."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from nengo import Probe
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
@@ -15,7 +16,7 @@ from nengo_jit.settings import settings
 
 
 class Model:
-    """Signals and operators, and what of them is recorded.
+    """Signals and operators, and the probes that record signals.
 
     Parameters
     ----------
@@ -25,11 +26,11 @@ class Model:
     Attributes
     ----------
     operators : list of Operator
-        Every operator, in the order in which they were added.
+        All operators, in the order in which they were added.
     probes : list of nengo.Probe
-        What is recorded: the signal ``sig[probe]["in"]`` of each.
+        The probes; each records the signal ``sig[probe]["in"]``.
     sig : dict of (object, dict of (str, Signal))
-        The signals of each object by what they are for, such as ``sig[ens]["encoders"]``.
+        The signals of each object by purpose, such as ``sig[ens]["encoders"]``.
         ``sig["common"]`` holds the constants 0 and 1.
     step : Signal
         Number of steps so far, an integer.
@@ -39,9 +40,9 @@ class Model:
 
     def __init__(self, dt: float = 0.001):
         self.dt = dt
-        self.operators: list[Any] = []
-        self.probes: list[Any] = []
-        self.sig: defaultdict[Any, dict[Any, Any]] = defaultdict(dict)
+        self.operators: list[Operator] = []
+        self.probes: list[Probe] = []
+        self.sig: defaultdict[object, dict[Any, Any]] = defaultdict(dict)
         zero, one = (np.array(number, settings().float_dtype) for number in (0, 1))
         self.sig["common"][0] = Signal(zero, name="ZERO", readonly=True)
         self.sig["common"][1] = Signal(one, name="ONE", readonly=True)
@@ -52,13 +53,13 @@ class Model:
     def add_op(self, op: Operator) -> None:
         """Add an operator to the model.
 
-        If nengo's setting ``fail_fast`` is on, the operator's step is made at once and thrown
-        away, so that an operator that cannot work fails where it is added.
+        If nengo's setting ``fail_fast`` is on, the operator's step is made at once and discarded,
+        so that the traceback of an error shows where the operator was added.
 
         Parameters
         ----------
         op : Operator
-            Ours, nengo's or anybody's.
+            Ours, nengo's or a third party's.
         """
         self.operators.append(op)
         if settings().fail_fast:

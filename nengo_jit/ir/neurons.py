@@ -1,4 +1,4 @@
-"""The operator that turns input currents into spikes or rates."""
+"""The operator that computes spikes or rates from input currents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from nengo.exceptions import BuildError
 from nengo.neurons import NeuronType
 
-from nengo_jit.ir.base import Operator, Step, operand
+from nengo_jit.ir.arrays import Array, Namespace
+from nengo_jit.ir.base import Operator, Rng, Step, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula, formula_of
@@ -33,9 +34,9 @@ class SimNeurons(Operator, reference.SimNeurons):
     output : Signal
         Spikes (of height ``amplitude / dt``) or rates (hertz).
     state : dict of (str, Signal or numpy.random.RandomState), optional
-        What the neurons keep between steps, by the names of ``step``'s parameters.
+        State that the neurons keep between steps, by the names of ``step``'s parameters.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -49,14 +50,14 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     J = operand("reads")
     output = operand("sets")
-    engines: ClassVar[WeakSet[Any]] = WeakSet()  # are told when neurons are replaced
+    engines: ClassVar[WeakSet[Any]] = WeakSet()  # notified when neurons are replaced
 
     def __init__(
         self,
         neurons: NeuronType,
         J: Signal,
         output: Signal,
-        state: dict[str, Any] | None = None,
+        state: dict[str, Signal | np.random.RandomState] | None = None,
         tag: str | None = None,
     ):
         self._neurons = neurons
@@ -104,11 +105,11 @@ class SimNeurons(Operator, reference.SimNeurons):
 
     @property
     def _states(self) -> list[Signal]:
-        """States in the order of the formula, if there is one."""
+        """List of Signal: the states, in the order of the formula's if there is one."""
         formula, state = formula_of(self.neurons), self.state
         return list(state.values()) if formula is None else [state[n] for n in formula.states]
 
-    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+    def parameters(self, dt: float) -> tuple[object, ...] | None:
         formula = formula_of(self.neurons)
         if formula is None or set(formula.states) != set(self.state):
             return None
@@ -117,11 +118,11 @@ class SimNeurons(Operator, reference.SimNeurons):
         return formula, dt, *formula.parameters(self.neurons, dt)
 
     @staticmethod
-    def compute(xp: Any, formula: Formula, *arguments: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, formula: Formula, *arguments: Array) -> tuple[Array, ...]:
         n = 1 + len(formula.parameter_names)
         return bind(formula.step, xp)(*arguments[n:], *arguments[:n])
 
-    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+    def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
         formula = formula_of(self.neurons)
         if formula is None or formula.random is None:
             return None
@@ -129,12 +130,12 @@ class SimNeurons(Operator, reference.SimNeurons):
         (generator,) = self.state_extra.values()
         return lambda t, J, *values: draw(generator, J, dt, *numbers)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         neurons, J, output = self.neurons, signals[self.J], signals[self.output]
         state = {name: signals[signal] for name, signal in self.state.items()}
         state.update(self.state_extra)
 
         step: Any = neurons.step
         if not callable(step):
-            return lambda: step(dt, J, output, **state)  # which raises in the first step
+            return lambda: step(dt, J, output, **state)  # raises in the first step
         return partial(step, dt, J, output, **state)

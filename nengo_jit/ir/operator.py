@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.operator as reference
 import nengo.utils.numpy as npext
 import numpy as np
 from nengo.builder.signal import Signal
 from nengo.exceptions import BuildError
+from numpy.typing import ArrayLike
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.products import dot, has_valid_indices
-from nengo_jit.ir.selection import as_selection, is_list_of_indices, selects_twice, without_mask
+from nengo_jit.ir.selection import (
+    Place,
+    as_selection,
+    is_list_of_indices,
+    selects_twice,
+    without_mask,
+)
 
 
 class TimeUpdate(Operator, reference.TimeUpdate):
@@ -28,7 +34,7 @@ class TimeUpdate(Operator, reference.TimeUpdate):
     time : Signal
         Simulated time of shape ``()`` (seconds).
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -44,11 +50,11 @@ class TimeUpdate(Operator, reference.TimeUpdate):
     def inputs(self) -> list[Signal]:
         return [self.step]
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (dt,)
 
     @staticmethod
-    def compute(xp: Any, dt: Any, step: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, dt: float, step: Array) -> tuple[Array, ...]:
         step = step + 1
         return step, xp.asarray(step, dtype=xp.float64) * dt
 
@@ -65,7 +71,7 @@ class Reset(Operator, reference.Reset):
     value : float
         The constant.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -82,30 +88,30 @@ class Reset(Operator, reference.Reset):
     def _descstr(self) -> str:
         return str(self.dst)
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (self.value,)
 
     @staticmethod
-    def compute(xp: Any, value: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, value: Array) -> tuple[Array, ...]:
         return (value,)
 
 
 class Copy(Operator, reference.Copy):
-    """Assign a signal, or add it, to another, with optional selections on either side.
+    """Assign a signal to another, or add it, with optional indices on both sides.
 
     Implements ``dst[dst_slice] = src[src_slice]`` or, with ``inc``,
-    ``dst[dst_slice] += src[src_slice]``, where a repeated index adds repeatedly.
+    ``dst[dst_slice] += src[src_slice]``, where repeated indices add repeatedly.
 
     Parameters
     ----------
     src, dst : Signal
-        Where from and where to.
+        Source and destination.
     src_slice, dst_slice : slice or list of int, optional
-        What to select. A slice becomes a view of the signal; a list stays an attribute.
+        Elements to select. A slice becomes a view of the signal; a list stays an attribute.
     inc : bool
         Add instead of assigning.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -123,8 +129,8 @@ class Copy(Operator, reference.Copy):
         self,
         src: Signal,
         dst: Signal,
-        src_slice: Any = None,
-        dst_slice: Any = None,
+        src_slice: slice | ArrayLike | None = None,
+        dst_slice: slice | ArrayLike | None = None,
         inc: bool = False,
         tag: str | None = None,
     ):
@@ -146,21 +152,21 @@ class Copy(Operator, reference.Copy):
 
     @property
     def dst(self) -> Signal:
-        """Signal: where to."""
+        """Signal: the destination."""
         return (self.incs if self.inc else self.sets)[0]
 
     @property
     def _descstr(self) -> str:
-        def selected(signal: Signal, selection: Any) -> str:
+        def selected(signal: Signal, selection: ArrayLike | None) -> str:
             return f"{signal}" if selection is None else f"{signal}[{selection}]"
 
         source = selected(self.src, self.src_slice)
         return f"{source} -> {selected(self.dst, self.dst_slice)}, inc={self.inc}"
 
-    def place(self) -> Any:
+    def place(self) -> Place:
         return as_selection(self.dst_slice)
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         if self.src_slice is None:
             return False, None
         selection = without_mask(as_selection(self.src_slice), self.src.shape)
@@ -174,7 +180,9 @@ class Copy(Operator, reference.Copy):
             )
 
     @staticmethod
-    def compute(xp: Any, has_rows: bool, selection: Any, src: Any) -> tuple[Any, ...]:
+    def compute(
+        xp: Namespace, has_rows: bool, selection: Array | None, src: Array
+    ) -> tuple[Array, ...]:
         if selection is None:
             return (src,)
         return (xp.take(src, selection, axis=0) if has_rows else src[selection],)
@@ -190,9 +198,9 @@ class ElementwiseInc(Operator, reference.ElementwiseInc):
     A, X : Signal
         The factors.
     Y : Signal
-        What is incremented.
+        The signal that is incremented.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -221,7 +229,7 @@ class ElementwiseInc(Operator, reference.ElementwiseInc):
             raise BuildError(f"Incompatible shapes in {self}: Trying to do {Y} += {A} * {X}")
 
     @staticmethod
-    def compute(xp: Any, A: Any, X: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, A: Array, X: Array) -> tuple[Array, ...]:
         return (A * X,)
 
 
@@ -246,16 +254,17 @@ class DotInc(Operator, reference.DotInc):
     X : Signal
         The vector, or a column vector.
     Y : Signal
-        What is incremented.
+        The signal that is incremented.
     reshape : bool, optional
-        Whether the product, of one element, takes the shape of ``Y``. Found out if not given.
+        Whether to reshape a product of one element to the shape of ``Y``; by default, whether that
+        is needed.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
     BuildError
-        If ``X`` or ``Y`` is a matrix, or if the shapes do not fit.
+        If ``X`` or ``Y`` is a matrix, or if the shapes do not match.
 
     Notes
     -----
@@ -284,11 +293,13 @@ class DotInc(Operator, reference.DotInc):
     def _descstr(self) -> str:
         return f"{self.A}, {self.X} -> {self.Y}"
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         return (self.Y.shape if self.reshape else None,)
 
     @staticmethod
-    def compute(xp: Any, shape: Any, A: Any, X: Any) -> tuple[Any, ...]:
+    def compute(
+        xp: Namespace, shape: tuple[int, ...] | None, A: Array, X: Array
+    ) -> tuple[Array, ...]:
         product = dot(A, X)
         if shape is None or product.shape == shape:
             return (product,)
@@ -296,7 +307,7 @@ class DotInc(Operator, reference.DotInc):
 
 
 def needs_reshape(A: Signal, X: Signal, Y: Signal, tag: str | None = None) -> bool:
-    """Whether ``A.dot(X)`` is one element that must take the shape of ``Y`` to be added to it.
+    """Whether ``A.dot(X)`` is one element that must be reshaped to be added to ``Y``.
 
     Raises
     ------
@@ -327,9 +338,9 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
     X : Signal
         The vector.
     Y : Signal
-        What is incremented.
+        The signal that is incremented.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -349,4 +360,4 @@ class SparseDotInc(DotInc, reference.SparseDotInc):
     def check(self, signals: SignalDict) -> None:
         matrix = signals[self.A]
         if npext.is_spmatrix(matrix) and not has_valid_indices(matrix):
-            raise BuildError(f"{self}: the indices of {self.A} do not fit its shape")
+            raise BuildError(f"{self}: the sparse matrix {self.A} has indices outside its shape")

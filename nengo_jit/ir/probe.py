@@ -1,27 +1,26 @@
-"""The operator that marks a signal as one that is recorded."""
+"""The operator that marks a signal for recording."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import nengo.builder.probe as reference
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.signal import Signal
 
 
 class SimProbe(Operator, reference.SimProbe):
-    """Mark a signal as one that is recorded.
+    """Mark a signal for recording.
 
-    Implements nothing: the engine records the signal at the end of the step. The operator
-    keeps signals alive that nothing else uses, such as a constant node's.
+    Implements no computation: the engine records the signal at the end of the step. The operator
+    makes signals part of the plan that no other operator uses, such as a constant node's.
 
     Parameters
     ----------
     signal : Signal
-        What is recorded.
+        The signal that is recorded.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Notes
     -----
@@ -38,5 +37,5 @@ class SimProbe(Operator, reference.SimProbe):
         return str(self.signal)
 
     @staticmethod
-    def compute(xp: Any, signal: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, signal: Array) -> tuple[Array, ...]:
         return ()

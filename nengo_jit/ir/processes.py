@@ -1,9 +1,8 @@
-"""The operator that runs a process, synapses among them."""
+"""The operator that runs a process, such as a synapse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import nengo.builder.processes as reference
 import numpy as np
@@ -11,8 +10,9 @@ from nengo import Process
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
 
-from nengo_jit.ir.base import Operator, Step
-from nengo_jit.ir.filters import linear_filter, noise, triangle_filter
+from nengo_jit.ir.arrays import Array, Namespace
+from nengo_jit.ir.base import Operator, Rng, Step
+from nengo_jit.ir.filters import Filter, Filtering, linear_filter, noise, triangle_filter
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 
@@ -26,7 +26,7 @@ class SimProcess(Operator, reference.SimProcess):
     Parameters
     ----------
     process : nengo.Process
-        What to run.
+        The process.
     input : Signal or None
         The input, if it has one.
     output : Signal
@@ -36,9 +36,9 @@ class SimProcess(Operator, reference.SimProcess):
     mode : {"set", "inc", "update"}
         The role of the output; "update" delays it by one step.
     state : dict of (str, Signal), optional
-        The arrays that the process keeps between steps.
+        The state that the process keeps between steps.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class SimProcess(Operator, reference.SimProcess):
 
     @property
     def state(self) -> dict[str, Signal]:
-        """Dict of (str, Signal): the arrays that the process keeps between steps."""
+        """Dict of (str, Signal): the state that the process keeps between steps."""
         return {name: self.updates[index] for name, index in self.state_idxs.items()}
 
     @property
@@ -104,14 +104,14 @@ class SimProcess(Operator, reference.SimProcess):
     def inputs(self) -> list[Signal]:
         return [*self.reads[1:], *self.state.values()]
 
-    def parameters(self, dt: float) -> tuple[Any, ...] | None:
+    def parameters(self, dt: float) -> tuple[object, ...] | None:
         return computed_by(self.process, self.state, dt)
 
     @staticmethod
-    def compute(xp: Any, function: Any, *arguments: Any) -> tuple[Any, ...]:
+    def compute(xp: Namespace, function: Filter, *arguments: Array) -> tuple[Array, ...]:
         return function(xp, *arguments)
 
-    def draws(self, dt: float, rng: Any) -> Callable[..., np.ndarray] | None:
+    def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
         process, size = self.process, self.output.shape
         if self.input is not None:
             return None
@@ -121,16 +121,16 @@ class SimProcess(Operator, reference.SimProcess):
         step = process.make_step((0,), size, dt, generator, {})
         return lambda t, *values: np.asarray(step(t))
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         return self.make_step_with(signals, dt, lambda: self.process.get_rng(rng))
 
     def make_step_with(
         self, signals: SignalDict, dt: float, get_rng: Callable[[], np.random.RandomState]
     ) -> Step:
-        """As `make_step`; ``get_rng()`` is the process's own generator of random numbers."""
+        """Do the same as `make_step`; ``get_rng()`` returns the process's own generator."""
         t, output = signals[self.t], signals[self.output]
         input = None if self.input is None else signals[self.input]
-        step_f = self.process.make_step(  # the name is nengo's, by which nengo-loihi finds it
+        step_f = self.process.make_step(  # nengo-loihi looks for this name of nengo's
             (0,) if input is None else input.shape,
             output.shape,
             dt,
@@ -147,18 +147,18 @@ class SimProcess(Operator, reference.SimProcess):
         return step_simprocess_inc if self.mode == "inc" else step_simprocess
 
 
-def make_step_of(process: Any) -> Any:
-    """The function that makes a process's step, whatever the class; None if it is no method."""
+def make_step_of(process: object) -> Callable[..., object] | None:
+    """Return the function behind a process's ``make_step``; None if that is not a method."""
     return getattr(getattr(process, "make_step", None), "__func__", None)
 
 
-def given(xp: Any, values: Any) -> tuple[Any, ...]:
-    """What is computed for a process without input and state: what it has drawn."""
+def given(xp: Namespace, values: Array) -> tuple[Array, ...]:
+    """Return the values that a process without input and state has drawn or computed."""
     return (values,)
 
 
-def computed_by(process: Any, state: dict[str, Signal], dt: float) -> tuple[Any, ...] | None:
-    """The function that computes what a process does, and its parameters.
+def computed_by(process: Process, state: dict[str, Signal], dt: float) -> Filtering | None:
+    """Return the function that computes the output of a process, and its parameters.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def computed_by(process: Any, state: dict[str, Signal], dt: float) -> tuple[Any,
     Returns
     -------
     tuple or None
-        None if it is not one of nengo's processes, or if it calls functions of the user's.
+        None if the process is not exactly one of nengo's, or calls functions of the user's.
     """
     make_step = make_step_of(process)
     if make_step is LinearFilter.make_step:
@@ -190,7 +190,7 @@ def computed_by(process: Any, state: dict[str, Signal], dt: float) -> tuple[Any,
     return (given,) if make_step in OF_TIME_AND_CHANCE else None
 
 
-# of processes whose output depends on nothing else
+# processes whose output depends on time and random numbers only
 OF_TIME_AND_CHANCE = (
     WhiteNoise.make_step,
     WhiteSignal.make_step,

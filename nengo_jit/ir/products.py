@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nengo_jit.ir.arrays import Array, Namespace
 
-def dot(a: Any, b: Any) -> Any:
-    """Product of a matrix or vector with a vector or matrix, or with a number of shape ``()``.
+if TYPE_CHECKING:
+    from scipy.sparse import spmatrix
 
-    Where arrays have a method ``dot``, it is used: NumPy's is what nengo uses, and its ``@`` rounds
-    differently for some layouts in memory. SciPy's sparse matrices have one, too.
+
+def dot(a: Array, b: Array) -> Array:
+    """Return the product of two matrices, vectors or scalars of shape ``()``.
+
+    It uses the method ``dot`` of arrays that have one, as nengo does: NumPy's ``@`` rounds
+    differently for some memory layouts. SciPy's sparse matrices have this method, too.
     """
-    try:
-        method = a.dot
-    except AttributeError:
-        return a @ b if a.ndim and b.ndim else a * b
-    return method(b)
+    method = getattr(a, "dot", None)
+    if method is not None:
+        return method(b)
+    return a @ b if a.ndim and b.ndim else a * b
 
 
-def outer(xp: Any, a: Any, b: Any) -> Any:
-    """Matrix of the products of all elements of one array with all elements of another."""
+def outer(xp: Namespace, a: Array, b: Array) -> Array:
+    """Return the outer product of two arrays, flattened."""
     column = a[:, None] if a.ndim == 1 else xp.reshape(a, (-1, 1))
     return column * (b if b.ndim == 1 else xp.reshape(b, (-1,)))
 
 
-def dot_by_groups(xp: Any, a: Any, b: Any) -> Any:
-    """Products of matrices, one for each group.
+def dot_by_groups(xp: Namespace, a: Array, b: Array) -> Array:
+    """Return the products of matrices, one for each group.
 
-    Where there is an ``einsum``, it is used: NumPy's is what nengo uses.
+    It uses ``einsum`` of libraries that have one, as nengo does with NumPy.
 
     Parameters
     ----------
@@ -51,29 +55,29 @@ def dot_by_groups(xp: Any, a: Any, b: Any) -> Any:
 
 
 class Rows(NamedTuple):
-    """A sparse matrix for libraries that have none: rows of numbers, of one length.
+    """A sparse matrix for libraries without sparse matrices: rows that are padded to one length.
 
     Attributes
     ----------
     numbers : (k, n) array
-        The elements of each of n rows; zeros where a row has less than k.
+        The elements of each of n rows, padded with zeros to k.
     columns : (k, n) array of int
-        In which column each of them stands.
+        The column of each element.
     """
 
-    numbers: Any
-    columns: Any
+    numbers: Array
+    columns: Array
 
-    def dot(self, x: Any) -> Any:
-        """Product with a vector, whose terms are added up in the order in which they are stored."""
+    def dot(self, x: Array) -> Array:
+        """Return the product with a vector; terms are added in the order of storage."""
         total = self.numbers[0, :] * x[self.columns[0, :]]
         for k in range(1, self.numbers.shape[0]):
             total = total + self.numbers[k, :] * x[self.columns[k, :]]
         return total
 
 
-def rows_of(matrix: Any) -> Rows:
-    """The rows of a sparse matrix of SciPy's, in NumPy."""
+def rows_of(matrix: spmatrix) -> Rows:
+    """Convert a sparse matrix of SciPy's to rows of NumPy arrays."""
     elements = matrix.tocoo()
     order = np.argsort(elements.row, kind="stable")
     row, n = elements.row[order], matrix.shape[0]
@@ -85,10 +89,10 @@ def rows_of(matrix: Any) -> Rows:
     return Rows(numbers, columns)
 
 
-def has_valid_indices(matrix: Any) -> bool:
-    """Whether the indices of a SciPy matrix point to elements of it: SciPy does not look.
+def has_valid_indices(matrix: spmatrix) -> bool:
+    """Whether the indices of a SciPy matrix are in bounds, which SciPy does not check.
 
-    Formats other than CSR, CSC and COO are not looked at, either.
+    True for other formats than CSR, CSC and COO, which are not checked.
     """
     if matrix.format in ("csr", "csc"):
         n, m = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]

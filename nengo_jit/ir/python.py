@@ -1,4 +1,4 @@
-"""The operator that calls a user's Python function, and what becomes of what it returns."""
+"""The operator that calls a user's Python function, and checks of the value that it returns."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from nengo.builder.signal import Signal
 from nengo.exceptions import SimulationError
 from nengo.utils.functions import function_name
 
-from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.base import Operator, Rng, Step
 from nengo_jit.ir.memory import SignalDict
 
 
 class SimPyFunc(Operator, reference.SimPyFunc):
     """Call a Python function, once in every step.
 
-    Implements ``output[...] = fn(t, x)``, where ``t`` or ``x`` may be left out. The function
-    gets a copy of ``x``, which it may keep.
+    Implements ``output[...] = fn(t, x)``, where ``t`` or ``x`` may be missing. The function gets a
+    copy of ``x``, which it may keep.
 
     Parameters
     ----------
     output : Signal or None
-        Where the result goes; it is ignored if None.
+        The signal for the result; None to ignore it.
     fn : callable
         The function.
     t : Signal or None
-        The time to pass as a float (seconds), if any.
+        The time, passed as a float (seconds); None to pass none.
     x : Signal or None
-        The signal to pass, if any.
+        The signal to pass; None to pass none.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
     SimulationError
-        In a step, if the result is None, not finite, not numeric or does not fit ``output``.
+        In a step, if the result is None, not finite, not numeric, or of another shape than
+        ``output``.
 
     Notes
     -----
@@ -49,7 +50,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
     def __init__(
         self,
         output: Signal | None,
-        fn: Callable[..., Any],
+        fn: Callable[..., object],
         t: Signal | None,
         x: Signal | None,
         tag: str | None = None,
@@ -68,7 +69,7 @@ class SimPyFunc(Operator, reference.SimPyFunc):
 
     @property
     def output(self) -> Signal | None:
-        """Signal or None: where the result goes."""
+        """Signal or None: the signal for the result."""
         return self.sets[0] if self.sets else None
 
     @property
@@ -85,8 +86,8 @@ class SimPyFunc(Operator, reference.SimPyFunc):
     def _descstr(self) -> str:
         return f"{self.x} -> {self.output}, fn='{function_name(self.fn)}'"
 
-    def make_call(self, signals: SignalDict) -> Callable[[], Any]:
-        """Return the function that calls ``fn`` with what is passed, and returns the result.
+    def make_call(self, signals: SignalDict) -> Callable[[], object]:
+        """Return a function that calls ``fn`` with its arguments and returns the result.
 
         Parameters
         ----------
@@ -97,32 +98,32 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         t: Any = None if self.t is None else signals[self.t]
         x: Any = None if self.x is None else signals[self.x]
 
-        # One function for each case, since they are called in every step.
-        def of_x() -> Any:
+        # One function per case, without branches: they are called in every step.
+        def of_x() -> object:
             return fn(x.copy())
 
-        def of_t() -> Any:
+        def of_t() -> object:
             return fn(t.item())
 
-        def of_both() -> Any:
+        def of_both() -> object:
             return fn(t.item(), x.copy())
 
-        cases: dict[tuple[bool, bool], Callable[[], Any]]
+        cases: dict[tuple[bool, bool], Callable[[], object]]
         cases = {(False, True): of_x, (True, False): of_t, (True, True): of_both}
         return cases.get((t is not None, x is not None), fn)
 
-    def make_step(self, signals: SignalDict, dt: float, rng: Any) -> Step:
+    def make_step(self, signals: SignalDict, dt: float, rng: Rng) -> Step:
         fn, call = self.fn, self.make_call(signals)
         if self.output is None:
             return call
         output = signals[self.output]
         if not output.flags.writeable:
-            return lambda: store(call(), output, fn)  # which says so, as nengo does
+            return lambda: store(call(), output, fn)  # raises, as in nengo
         fill = output.fill
 
         def step_simpyfunc() -> None:
             value = call()
-            if isinstance(value, float) and isfinite(value):  # by far the quickest check
+            if isinstance(value, float) and isfinite(value):  # by far the fastest check
                 fill(value)
             else:
                 store(value, output, fn)
@@ -130,17 +131,17 @@ class SimPyFunc(Operator, reference.SimPyFunc):
         return step_simpyfunc
 
 
-def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
-    """Assign what a user's function returned, or say what is wrong with it.
+def store(value: object, output: np.ndarray, fn: Callable[..., object]) -> None:
+    """Assign the value that a user's function returned; raise if it is invalid.
 
     Parameters
     ----------
     value : object
         The returned value.
     output : numpy.ndarray
-        Where it goes, with broadcasting.
+        The array to assign to, with broadcasting.
     fn : callable
-        The function, to be named.
+        The function, for the error message.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def store(value: Any, output: np.ndarray, fn: Callable[..., Any]) -> None:
     """
     try:
         if value is not None and _is_finite(value):
-            output[...] = value  # not as an array: NumPy refuses more of what is none
+            output[...] = value  # not np.asarray(value): it would accept more types
             return
     except (TypeError, ValueError) as error:
         raise SimulationError(
@@ -165,5 +166,5 @@ def _is_finite(value: Any) -> bool:
     """Whether all numbers are finite; None and masked numbers are not."""
     finite = np.isfinite(value)
     if type(finite) is np.ndarray:
-        return int(np.count_nonzero(finite)) == finite.size  # quicker than all()
+        return int(np.count_nonzero(finite)) == finite.size  # faster than all()
     return bool(np.all(finite))

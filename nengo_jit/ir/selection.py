@@ -1,45 +1,49 @@
-"""Selections of elements of an array, by lists of indices."""
+"""Indices of arrays: slices, and lists of integers or booleans."""
 
 from __future__ import annotations
 
-from typing import Any
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.utils.numpy import is_array_like
 
+Place: TypeAlias = slice | EllipsisType | np.ndarray  # an index of an array
 
-def as_selection(selection: Any) -> Any:
-    """What to index an array with: everything for None, an array for a list or a tuple."""
+
+def as_selection(selection: Any) -> Place:
+    """Convert an index: None to ``...``, a list or a tuple to an array."""
     if selection is None:
         return Ellipsis
     if not is_array_like(selection):
         return selection
     indices = np.asarray(selection)
-    return indices if indices.size else indices.astype(int)  # [] has no type of its own
+    return indices if indices.size else indices.astype(int)  # an empty list has no integer type
 
 
-def without_mask(selection: Any, shape: tuple[int, ...]) -> Any:
-    """What `as_selection` returned; the indices that it stands for, if it is a mask that fits."""
+def without_mask(selection: Place, shape: tuple[int, ...]) -> Place:
+    """Convert a mask of the right length to indices; return other results of `as_selection`."""
     if not isinstance(selection, np.ndarray) or selection.dtype.kind != "b":
         return selection
     return np.flatnonzero(selection) if selection.shape == shape[:1] else selection
 
 
-def is_list_of_indices(selection: Any) -> bool:
-    """Whether what `as_selection` returned is a list of integers."""
-    is_list = isinstance(selection, np.ndarray) and selection.ndim == 1
-    return is_list and selection.dtype.kind in "iu"
+def is_list_of_indices(selection: Place) -> bool:
+    """Whether a result of `as_selection` is a list of integers."""
+    if not isinstance(selection, np.ndarray):
+        return False
+    return selection.ndim == 1 and selection.dtype.kind in "iu"
 
 
 def has_repeats(indices: Any, length: int) -> bool:
-    """Whether a list of indices into ``length`` elements names one of them twice.
+    """Whether a list of indices into ``length`` elements contains an element twice.
 
     Parameters
     ----------
     indices : array_like of int or bool
         Negative integers count from the end; booleans are a mask and never repeat.
     length : int
-        Number of elements that are indexed.
+        Length of the dimension that is indexed.
     """
     array = np.asarray(indices)
     if array.dtype.kind == "b":
@@ -47,6 +51,6 @@ def has_repeats(indices: Any, length: int) -> bool:
     return np.unique(np.where(array < 0, array + length, array)).size < array.size
 
 
-def selects_twice(selection: Any, shape: tuple[int, ...]) -> bool:
-    """Whether what `as_selection` returned names an element of an array of some shape twice."""
+def selects_twice(selection: Place, shape: tuple[int, ...]) -> bool:
+    """Whether a result of `as_selection` selects an element of an array twice."""
     return isinstance(selection, np.ndarray) and has_repeats(selection, shape[0])

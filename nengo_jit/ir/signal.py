@@ -12,25 +12,26 @@ import nengo.utils.numpy as npext
 import numpy as np
 from nengo.exceptions import SignalError
 from nengo.transforms import SparseMatrix
+from numpy.typing import ArrayLike
 
 from nengo_jit.regions import pointer
 from nengo_jit.settings import settings
 
-MOST_SHARED = 4096  # zeros that signals have in common as their initial value
+MOST_SHARED = 4096  # elements: signals share initial values of zeros up to this size
 
 
-def is_sparse(value: Any) -> bool:
-    """Whether ``value`` is a sparse matrix, of nengo's kind or of SciPy's."""
+def is_sparse(value: object) -> bool:
+    """Whether ``value`` is a sparse matrix of nengo's or SciPy's."""
     return isinstance(value, SparseMatrix) or npext.is_spmatrix(value)
 
 
-def is_index(value: Any) -> bool:
-    """Whether ``value`` is an integer; for NumPy, unlike Python, booleans are not."""
+def is_index(value: object) -> bool:
+    """Whether ``value`` is an integer. Booleans do not count, as in indices of NumPy."""
     return npext.is_integer(value) and not isinstance(value, bool)
 
 
 def byte_span(signal: reference.Signal) -> tuple[int, int]:
-    """First byte, and the one after the last, that a signal touches in its base's memory."""
+    """Return the first byte of a signal in its base's memory, and the one after the last."""
     if signal.size == 0:
         return signal.offset, signal.offset
     steps = [(n - 1) * stride for n, stride in zip(signal.shape, signal.strides)]
@@ -41,25 +42,25 @@ def byte_span(signal: reference.Signal) -> tuple[int, int]:
 class Signal(reference.Signal):
     """A block of memory, or a view onto another signal's block: its layout and initial value.
 
-    A signal never holds live data. An engine lays signals out in memory that it owns and lends
-    that memory to the operators (see `SignalDict`). A view shares the memory of its ``base``.
+    A signal never holds live data. An engine allocates the memory of signals and lends it to the
+    operators (see `SignalDict`). A view shares the memory of its ``base``.
 
-    The class derives from nengo's so that third-party code which checks for nengo's type
-    accepts it; it inherits nothing else.
+    The class derives from nengo's, so that third-party code that checks for nengo's type accepts
+    it. It inherits nothing else.
 
     Parameters
     ----------
     initial_value : array_like or SparseMatrix or scipy.sparse matrix, optional
-        Value before the first step. Zeros of nengo's default precision where not given.
+        Value before the first step; by default, zeros of nengo's default precision.
     shape : int or sequence of int, optional
         Shape of those zeros. If both are given they must agree.
     name : str, optional
-        What the signal is called in messages; the object's id where not given.
+        Name for messages; by default, the object's id.
     base : Signal, optional
-        The signal whose memory this one is a view of; ``initial_value`` must then be a view of
-        the base's initial value. Slicing and reshaping a signal make such views.
+        The signal whose memory this one is a view of. Then ``initial_value`` must be a view of the
+        base's initial value. Slicing and reshaping a signal make such views.
     readonly : bool
-        Whether operators are kept from writing to the memory.
+        Whether operators cannot write to the memory.
     offset : int
         Distance in bytes from the start of the base's memory to the start of this view.
 
@@ -70,11 +71,11 @@ class Signal(reference.Signal):
         if value and base do not share memory.
     """
 
-    assert_named_signals = False  # set to True to find the code that makes unnamed signals
+    assert_named_signals = False  # set to True to find code that makes unnamed signals
 
     def __init__(
         self,
-        initial_value: Any = None,
+        initial_value: ArrayLike | SparseMatrix | None = None,
         shape: int | Sequence[int] | None = None,
         name: str | None = None,
         base: reference.Signal | None = None,
@@ -105,7 +106,7 @@ class Signal(reference.Signal):
         self._check_base()
 
     def _freeze(self, value: Any) -> Any:
-        """Check ``value`` and return it as something that nobody can write to."""
+        """Check ``value`` and return a read-only version of it."""
         self._sparse = is_sparse(value)
         if self._sparse:
             if self._base is not None or self._offset:
@@ -129,7 +130,7 @@ class Signal(reference.Signal):
         return value
 
     def _check_base(self) -> None:
-        """Check that a view lies in its base's memory, where its offset says."""
+        """Check that a view lies in its base's memory, at its offset."""
         if self._base is None:
             return
         if self._base.is_view:
@@ -142,9 +143,9 @@ class Signal(reference.Signal):
                 f"base '{self._base.name}'"
             )
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
-        if self._base is not None:  # stored as a layout, to be laid onto the base again
+        if self._base is not None:  # stored as a layout; `__setstate__` makes the view again
             array = state.pop("_initial_value")
             state["_layout"] = (array.shape, array.dtype, array.strides)
         return state
@@ -167,18 +168,18 @@ class Signal(reference.Signal):
     __str__ = __repr__
 
     def __getitem__(self, item: Any) -> Signal:
-        """View of a part of the signal.
+        """Return a view of a part of the signal.
 
         Parameters
         ----------
         item : int or slice or tuple of these, or Ellipsis
-            What to look at. Where all are integers, the last one selects a slice of length
-            one: ``signal[2]`` of a vector has shape ``(1,)``, of a matrix ``(1, columns)``.
+            The index. If all are integers, the last one selects a slice of length one:
+            ``signal[2]`` of a vector has shape ``(1,)``, of a matrix ``(1, columns)``.
 
         Raises
         ------
         SignalError
-            If the signal is sparse, or for lists, arrays and indices out of range.
+            If the signal is sparse, for lists and arrays, and if an index is out of range.
         """
         self._check_dense("sliced")
         if item is Ellipsis or (isinstance(item, slice) and item == slice(None)):
@@ -198,7 +199,7 @@ class Signal(reference.Signal):
         return self._view(view, f"{self.name}[{item}]")
 
     def _view(self, array: np.ndarray, name: str) -> Signal:
-        """Signal of a view of this one's initial value, of which nothing is to be checked."""
+        """Make a signal from a view of this one's initial value, without checks."""
         view = Signal.__new__(Signal)
         view._name = name
         view._base = base = self.base
@@ -214,7 +215,7 @@ class Signal(reference.Signal):
 
     @property
     def base(self) -> reference.Signal:
-        """Signal: the signal that this one is a view of; itself where it is not a view."""
+        """Signal: the signal that this one is a view of; the signal itself if it is not a view."""
         return self if self._base is None else self._base
 
     @property
@@ -229,7 +230,7 @@ class Signal(reference.Signal):
 
     @property
     def elemstrides(self) -> tuple[int, ...] | None:
-        """Tuple of int or None: distances between neighbours, in elements; None if sparse."""
+        """Tuple of int or None: strides in elements; None if sparse."""
         return None if self.strides is None else tuple(s // self.itemsize for s in self.strides)
 
     @property
@@ -238,12 +239,12 @@ class Signal(reference.Signal):
         return self._initial_value
 
     @initial_value.setter
-    def initial_value(self, value: Any) -> None:
+    def initial_value(self, value: object) -> None:
         raise SignalError("Cannot change initial value after initialization")
 
     @property
     def is_view(self) -> bool:
-        """bool: whether the signal looks at another signal's memory."""
+        """bool: whether the signal is a view of another signal's memory."""
         return self._base is not None
 
     @property
@@ -253,7 +254,7 @@ class Signal(reference.Signal):
 
     @property
     def name(self) -> str:
-        """str: what the signal is called in messages."""
+        """str: the name for messages."""
         return f"0x{id(self):x}" if self._name is None else self._name
 
     @name.setter
@@ -277,7 +278,7 @@ class Signal(reference.Signal):
 
     @property
     def readonly(self) -> bool:
-        """bool: whether operators are kept from writing to the memory."""
+        """bool: whether operators cannot write to the memory."""
         return self._readonly
 
     @readonly.setter
@@ -302,7 +303,7 @@ class Signal(reference.Signal):
 
     @property
     def strides(self) -> tuple[int, ...] | None:
-        """Tuple of int or None: distances between neighbours, in bytes; None if sparse."""
+        """Tuple of int or None: strides in bytes; None if sparse."""
         return None if self._sparse else self._initial_value.strides
 
     def may_share_memory(self, other: reference.Signal) -> bool:
@@ -313,8 +314,8 @@ class Signal(reference.Signal):
             np.may_share_memory(self.initial_value, other.initial_value)
         )
 
-    def reshape(self, *shape: Any) -> Signal:
-        """View of the whole signal in another shape.
+    def reshape(self, *shape: int | tuple[int, ...]) -> Signal:
+        """Return a view of the signal in another shape.
 
         Parameters
         ----------
@@ -324,8 +325,7 @@ class Signal(reference.Signal):
         Raises
         ------
         SignalError
-            If the sizes differ, or if the elements do not lie in such an order that the new
-            shape can be had without copying them.
+            If the sizes differ, or if the new shape would require a copy.
         """
         self._check_dense("reshaped")
         new_shape = shape[0] if len(shape) == 1 else shape
@@ -341,15 +341,15 @@ class Signal(reference.Signal):
         return self._view(array, f"{self.name}.reshape({new_shape})")
 
     def row(self) -> Signal:
-        """View of the signal as a row vector, of shape ``(1, size)``."""
+        """Return a view of the signal as a row vector, of shape ``(1, size)``."""
         return self.reshape((1, self.size))
 
     def column(self) -> Signal:
-        """View of the signal as a column vector, of shape ``(size, 1)``."""
+        """Return a view of the signal as a column vector, of shape ``(size, 1)``."""
         return self.reshape((self.size, 1))
 
 
-def _read_only_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+def _read_only_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     zeros = np.zeros(shape, dtype)
     zeros.setflags(write=False)
     return zeros

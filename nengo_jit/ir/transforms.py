@@ -1,15 +1,14 @@
-"""Operators that convolve."""
+"""Operators for convolutions and transposed convolutions."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import nengo.builder.transforms as reference
 import numpy as np
 from nengo.exceptions import BuildError
-from nengo.transforms import Convolution, ConvolutionTranspose
+from nengo.transforms import ChannelShape, Convolution, ConvolutionTranspose
 from numpy.lib.stride_tricks import sliding_window_view
 
+from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.products import dot, dot_by_groups
@@ -19,28 +18,28 @@ from nengo_jit.ir.signal import Signal
 class GeneralConvInc(Operator, reference.GeneralConvInc):
     """Add a convolution or transposed convolution of one or two dimensions.
 
-    Implements what `ConvInc` or `ConvTransposeInc` does, according to ``conv``.
+    Implements `ConvInc` or `ConvTransposeInc`, depending on ``conv``.
 
     Parameters
     ----------
     W : Signal
-        The kernel, of shape ``(*kernel size, channels in, channels out)``, where a grouped
-        convolution has the input channels of one group.
+        The kernel, of shape ``(*kernel size, channels in, channels out)``. For a grouped
+        convolution, the channels in are those of one group.
     X : Signal
         The input, flat.
     Y : Signal
-        What is incremented, flat.
+        The output, flat, which is incremented.
     conv : nengo.Convolution or nengo.ConvolutionTranspose
         Shapes, strides and padding.
     tag : str, optional
-        What the operator is for.
+        The purpose of the operator.
 
     Raises
     ------
     NotImplementedError
         By `make_step`, for more than two dimensions.
     BuildError
-        By `make_step`, if the kernel does not have as many filters as ``conv`` says.
+        By `make_step`, if the number of filters in the kernel is not that of ``conv``.
 
     Notes
     -----
@@ -87,7 +86,7 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
     def _strides(self) -> tuple[int, int]:
         return in_two_dimensions(self.conv.strides)
 
-    def parameters(self, dt: float) -> tuple[Any, ...]:
+    def parameters(self, dt: float) -> tuple[object, ...]:
         places = _places_of_transpose if self.is_transpose else _places
         table = places(self.conv, self.W.shape)
         inside = table >= 0
@@ -102,19 +101,22 @@ class GeneralConvInc(Operator, reference.GeneralConvInc):
     def check(self, signals: SignalDict) -> None:
         self._images(signals)
         if self.W.shape[-1:] != (self.conv.n_filters,):
-            raise BuildError(f"{self}: a kernel of shape {self.W.shape} has other filters")
+            raise BuildError(
+                f"{self}: the kernel has shape {self.W.shape}; the last dimension must be "
+                f"the number of filters, {self.conv.n_filters}"
+            )
 
     @staticmethod
     def compute(
-        xp: Any,
+        xp: Namespace,
         is_transpose: bool,
         channels_last: bool,
         shape: tuple[int, ...],
-        table: Any,
-        inside: Any,
-        W: Any,
-        X: Any,
-    ) -> tuple[Any, ...]:
+        table: Array,
+        inside: Array | None,
+        W: Array,
+        X: Array,
+    ) -> tuple[Array, ...]:
         seen = xp.reshape(X, (-1,))[table]
         if inside is not None:
             seen = xp.where(inside, seen, 0.0)
@@ -135,8 +137,8 @@ class ConvInc(GeneralConvInc, reference.ConvInc):
     """Add a convolution (a correlation, as in machine learning) of one or two dimensions.
 
     Implements ``Y[i, j, f] += sum_{k, l, c} W[k, l, c, f] X[s i + k - p, s j + l - p, c]`` with
-    strides s and padding p by zeros. "same" padding that is odd has the odd one at the end. In
-    a grouped convolution, c runs over the channels of the group that f belongs to.
+    strides s and zero padding p. If the total of "same" padding is odd, there is one more at the
+    end. In a grouped convolution, c runs over the channels of f's group.
 
     Parameters, errors and roles are those of `GeneralConvInc`.
     """
@@ -146,16 +148,15 @@ class ConvTransposeInc(GeneralConvInc, reference.ConvTransposeInc):
     """Add a transposed convolution of one or two dimensions.
 
     Implements ``Y[s i + k - p, s j + l - p, f] += sum_c W[k, l, c, f] X[i, j, c]`` for all i, j,
-    k, l for which that is inside Y, with strides s and cropping p: the gradient of a
-    convolution. It is computed as a correlation of X, spread out by zeros, with the kernel
-    turned round.
+    k, l with an element inside Y, with strides s and cropping p: the gradient of a convolution. It
+    is computed as the correlation of X, dilated with zeros, with the flipped kernel.
 
     Parameters, errors and roles are those of `GeneralConvInc`.
     """
 
 
-def image_of(values: np.ndarray, shape: Any) -> np.ndarray:
-    """An image, which is flat in a signal, as a view of ``(rows, columns, channels)``.
+def image_of(values: np.ndarray, shape: ChannelShape) -> np.ndarray:
+    """Return a view of a flat image in the shape ``(rows, columns, channels)``.
 
     One dimension becomes one row.
     """
@@ -166,17 +167,17 @@ def image_of(values: np.ndarray, shape: Any) -> np.ndarray:
 
 
 def in_two_dimensions(sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Sizes or strides of one or two dimensions as those of two; one dimension becomes one row."""
+    """Convert sizes or strides to two dimensions; one dimension becomes one row."""
     return (1, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
 
 
-def _numbered(shape: Any) -> np.ndarray:
-    """An image whose pixels say where they are in the signal."""
+def _numbered(shape: ChannelShape) -> np.ndarray:
+    """Return an image whose pixels are their own indices in the signal."""
     return image_of(np.arange(shape.size), shape)
 
 
 def _places(conv: Convolution, kernel: tuple[int, ...]) -> np.ndarray:
-    """What the kernel of a convolution sees.
+    """Return the receptive fields of a convolution: the gather indices.
 
     Parameters
     ----------
@@ -188,7 +189,7 @@ def _places(conv: Convolution, kernel: tuple[int, ...]) -> np.ndarray:
     Returns
     -------
     (groups, places, inputs) numpy.ndarray of int
-        Elements of the input, at each place of the kernel, for each group of filters; -1 outside.
+        Indices of input elements, for each group of filters and place of the kernel; -1 outside.
     """
     image, output = _numbered(conv.input_shape), _numbered(conv.output_shape)
     size, strides = in_two_dimensions(kernel[:-2]), in_two_dimensions(conv.strides)
@@ -207,11 +208,11 @@ def _places(conv: Convolution, kernel: tuple[int, ...]) -> np.ndarray:
 
 
 def _places_of_transpose(conv: ConvolutionTranspose, kernel: tuple[int, ...]) -> np.ndarray:
-    """What the kernel of a transposed convolution, turned round, sees; see `_places`."""
+    """Return the receptive fields of the flipped kernel of a transposed convolution."""
     image, output = _numbered(conv.input_shape), _numbered(conv.output_shape)
     size, strides = in_two_dimensions(kernel[:-2]), in_two_dimensions(conv.strides)
     canvas = np.full([*(output.shape[a] + size[a] - 1 for a in (0, 1)), image.shape[2]], -1)
-    spread = []  # where the pixels lie on the canvas
+    spread = []  # positions of the pixels on the canvas
     for axis in (0, 1):
         extent = (image.shape[axis] - 1) * strides[axis]
         is_cropped = conv.padding == "same"
@@ -224,13 +225,13 @@ def _places_of_transpose(conv: ConvolutionTranspose, kernel: tuple[int, ...]) ->
 
 
 def same_padding(size_in: int, size_out: int, kernel: int, stride: int) -> tuple[int, int]:
-    """How many zeros "same" padding puts before and after ``size_in`` pixels."""
+    """Return the numbers of zeros before and after ``size_in`` pixels for "same" padding."""
     total = max((size_out - 1) * stride + kernel - size_in, 0)
     return total // 2, total - total // 2
 
 
 def windows(image: np.ndarray, size: tuple[int, int], strides: tuple[int, int]) -> np.ndarray:
-    """What a kernel sees at each place where it is put.
+    """Return a view of the image's windows under a kernel at each of its places.
 
     Parameters
     ----------

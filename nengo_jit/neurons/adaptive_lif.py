@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import AdaptiveLIF
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.lif import step as lif_step
 from nengo_jit.neurons.lif_rate import rate as lif_rate
+from nengo_jit.scalar import Value
 
 
 def step(
-    J: Any,
-    voltage: Any,
-    refractory_time: Any,
-    adaptation: Any,
-    dt: Any,
-    tau_n: Any,
-    inc_n: Any,
-    tau_rc: Any,
-    tau_ref: Any,
-    min_voltage: Any,
-    amplitude: Any,
-) -> tuple[Any, Any, Any, Any]:
+    J: Value,
+    voltage: Value,
+    refractory_time: Value,
+    adaptation: Value,
+    dt: Value,
+    tau_n: Value,
+    inc_n: Value,
+    tau_rc: Value,
+    tau_ref: Value,
+    min_voltage: Value,
+    amplitude: Value,
+) -> tuple[Value, Value, Value, Value]:
     """Advance a LIF neuron by one step, then its adaptation by Euler's method.
 
     ``tau_n dn/dt = inc_n output - n``, where ``n`` is subtracted from the current.
@@ -33,7 +32,7 @@ def step(
     J, voltage, refractory_time, dt, tau_rc, tau_ref, min_voltage, amplitude
         As in `nengo_jit.neurons.lif.step`.
     adaptation
-        What is subtracted from the current (dimensionless).
+        Current that is subtracted from the input (dimensionless).
     tau_n
         Time constant of the adaptation (seconds).
     inc_n
@@ -56,9 +55,15 @@ def step(
 
 
 def rate(
-    J: Any, tau_n: Any, inc_n: Any, tau_rc: Any, tau_ref: Any, min_voltage: Any, amplitude: Any
-) -> Any:
-    """The rate before adaptation, from which nengo computes decoders."""
+    J: Value,
+    tau_n: Value,
+    inc_n: Value,
+    tau_rc: Value,
+    tau_ref: Value,
+    min_voltage: Value,
+    amplitude: Value,
+) -> Value:
+    """Return the rate before adaptation, which nengo computes decoders from."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import AdaptiveLIFRate
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.lif_rate import rate as lif_rate
 from nengo_jit.neurons.lif_rate import step as lif_rate_step
+from nengo_jit.scalar import Value
 
 
 def step(
-    J: Any,
-    adaptation: Any,
-    dt: Any,
-    tau_n: Any,
-    inc_n: Any,
-    tau_rc: Any,
-    tau_ref: Any,
-    amplitude: Any,
-) -> tuple[Any, Any]:
+    J: Value,
+    adaptation: Value,
+    dt: Value,
+    tau_n: Value,
+    inc_n: Value,
+    tau_rc: Value,
+    tau_ref: Value,
+    amplitude: Value,
+) -> tuple[Value, Value]:
     """Compute the rate of a LIF neuron, then advance its adaptation by Euler's method.
 
     ``tau_n dn/dt = inc_n output - n``, where ``n`` is subtracted from the current.
@@ -30,7 +29,7 @@ def step(
     J, dt, tau_rc, tau_ref, amplitude
         As in `nengo_jit.neurons.lif_rate.step`.
     adaptation
-        What is subtracted from the current (dimensionless).
+        Current that is subtracted from the input (dimensionless).
     tau_n
         Time constant of the adaptation (seconds).
     inc_n
@@ -50,8 +49,10 @@ def step(
     return output, adaptation
 
 
-def rate(J: Any, tau_n: Any, inc_n: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> Any:
-    """The rate before adaptation, from which nengo computes decoders."""
+def rate(
+    J: Value, tau_n: Value, inc_n: Value, tau_rc: Value, tau_ref: Value, amplitude: Value
+) -> Value:
+    """Return the rate before adaptation, which nengo computes decoders from."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import Izhikevich
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import maximum, where
+from nengo_jit.scalar import Value, maximum, where
 
 
 def step(
-    J: Any,
-    voltage: Any,
-    recovery: Any,
-    dt: Any,
-    tau_recovery: Any,
-    coupling: Any,
-    reset_voltage: Any,
-    reset_recovery: Any,
-) -> tuple[Any, Any, Any]:
+    J: Value,
+    voltage: Value,
+    recovery: Value,
+    dt: Value,
+    tau_recovery: Value,
+    coupling: Value,
+    reset_voltage: Value,
+    reset_recovery: Value,
+) -> tuple[Value, Value, Value]:
     """Advance voltage and recovery by one step of Euler's method.
 
     With times in milliseconds, ``dv/dt = 0.04 v² + 5 v + 140 - u + J`` and
@@ -38,7 +36,7 @@ def step(
     tau_recovery, coupling
         ``a`` (per millisecond) and ``b``.
     reset_voltage, reset_recovery
-        Voltage after a spike (millivolts), and what a spike adds to the recovery variable.
+        Voltage after a spike (millivolts), and increment of the recovery variable.
 
     Returns
     -------

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import LIF
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.lif_rate import rate as lif_rate
-from nengo_jit.scalar import clip, expm1, log1p, where
+from nengo_jit.scalar import Value, clip, expm1, log1p, where
 
 
 def step(
-    J: Any,
-    voltage: Any,
-    refractory_time: Any,
-    dt: Any,
-    tau_rc: Any,
-    tau_ref: Any,
-    min_voltage: Any,
-    amplitude: Any,
-) -> tuple[Any, Any, Any]:
+    J: Value,
+    voltage: Value,
+    refractory_time: Value,
+    dt: Value,
+    tau_rc: Value,
+    tau_ref: Value,
+    min_voltage: Value,
+    amplitude: Value,
+) -> tuple[Value, Value, Value]:
     """Advance the membrane voltage by one step, exactly for a constant current.
 
-    Between spikes ``tau_rc dv/dt = J - v``. Where the voltage passes 1, the time of the passage
-    is interpolated; from then on the neuron is held at zero for ``tau_ref``, whose end may fall
-    inside a step: only the part of the step that is left then counts.
+    Between spikes ``tau_rc dv/dt = J - v``. When the voltage crosses 1, the time of the spike is
+    interpolated. The voltage then stays at zero for ``tau_ref``. If that time ends within a step,
+    the neuron charges for the rest of the step.
 
     Parameters
     ----------
@@ -59,8 +57,8 @@ def step(
     return output, voltage, refractory_time
 
 
-def rate(J: Any, tau_rc: Any, tau_ref: Any, min_voltage: Any, amplitude: Any) -> Any:
-    """The steady rate: that of `nengo.LIFRate`."""
+def rate(J: Value, tau_rc: Value, tau_ref: Value, min_voltage: Value, amplitude: Value) -> Value:
+    """Return the steady rate: that of `nengo.LIFRate`."""
     return lif_rate(J, tau_rc, tau_ref, amplitude)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import LIFRate
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import log1p, maximum, where
+from nengo_jit.scalar import Value, log1p, maximum, where
 
 
-def step(J: Any, dt: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> tuple[Any]:
+def step(J: Value, dt: Value, tau_rc: Value, tau_ref: Value, amplitude: Value) -> tuple[Value]:
     """Rate of a LIF neuron at a constant current: ``1 / (tau_ref + tau_rc log(1 + 1/(J - 1)))``.
 
     Parameters
@@ -38,8 +36,8 @@ def step(J: Any, dt: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> tuple[An
     return (where(above_threshold > 0.0, rate, 0.0),)
 
 
-def rate(J: Any, tau_rc: Any, tau_ref: Any, amplitude: Any) -> Any:
-    """The steady rate: the output, without logarithms of negative numbers, which take long."""
+def rate(J: Value, tau_rc: Value, tau_ref: Value, amplitude: Value) -> Value:
+    """Return the steady rate: the output, without slow logarithms of negative numbers."""
     above_threshold = J - 1.0
     positive = maximum(1e-300, above_threshold)
     rate = amplitude / (tau_ref + tau_rc * log1p(1.0 / positive))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from nengo.neurons import PoissonSpiking
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import where
+from nengo_jit.scalar import Value, where
 
 
 def counts(
     rng: np.random.RandomState, J: np.ndarray, dt: float, negative: float, amplitude: float
 ) -> np.ndarray:
-    """Draw the numbers of spikes in one step, by NumPy: how many draws it makes depends on J.
+    """Draw the numbers of spikes in one step. NumPy's number of draws depends on J.
 
     Parameters
     ----------
@@ -30,13 +28,13 @@ def counts(
     Raises
     ------
     ValueError
-        If a rate is negative or NaN although the base type has no negative rates.
+        If a rate is negative or NaN and the base type has no negative rates.
     """
     rates = np.abs(J) if negative else J
     return rng.poisson(rates * dt, J.shape)
 
 
-def step(J: Any, count: Any, dt: Any, negative: Any, amplitude: Any) -> tuple[Any]:
+def step(J: Value, count: Value, dt: Value, negative: Value, amplitude: Value) -> tuple[Value]:
     """Output the spikes that were drawn, with the sign of the rate.
 
     The formula does not draw: `counts` does, for a whole population.

@@ -1,12 +1,12 @@
-"""Steady rates of neurons, as nengo computes them for decoders, by the types' formulas.
+"""Steady rates of neurons, which nengo computes decoders from, by the types' formulas.
 
-The results are those of ``neurons.rates``, to the last bit where the formulas run in NumPy. They
-are computed block by block, so that what is computed on the way stays in a core's cache.
+The results are those of ``neurons.rates``, bit for bit if the formulas run in NumPy. They are
+computed in blocks, so that intermediate results stay in a core's cache.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from nengo.neurons import (
@@ -16,24 +16,29 @@ from nengo.neurons import (
     RegularSpiking,
     StochasticSpiking,
 )
+from numpy.typing import ArrayLike
 
 from nengo_jit.neurons.base import Formula, is_unchanged, rate_formula_of
+from nengo_jit.scalar import Value
 
-DT = 0.001  # seconds: the step with which nengo lets neurons settle
-BLOCK = 16384  # currents whose rates are computed together
+# two numbers for each neuron; None where a neuron type has no such numbers
+Tuning: TypeAlias = tuple[np.ndarray | None, np.ndarray | None]
+
+DT = 0.001  # seconds: the step with which nengo runs neurons to find their rates
+BLOCK = 16384  # number of currents in a block
 RATES_OF_BASE = (RegularSpiking, StochasticSpiking, PoissonSpiking)
 
 
 class RateBackend:
-    """How rates are computed: here in NumPy. Engines have methods of their own."""
+    """Computes rates: here in NumPy. Engines have subclasses."""
 
     def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
-        """Run neurons at constant currents, and count their spikes once they have settled.
+        """Run neurons at constant currents, and average their output once they have settled.
 
         Parameters
         ----------
         neurons : nengo.neurons.NeuronType
-            What to run.
+            The neuron type.
         formula : Formula
             Its formula, with ``settling``.
         J : (n,) numpy.ndarray
@@ -51,7 +56,7 @@ class RateBackend:
         n_settle, n_count = formula.settling
         parameters = formula.parameters(neurons, DT)
         total = np.zeros_like(J)
-        states = [np.zeros_like(J) for _ in formula.states]
+        states: list[Value] = [np.zeros_like(J) for _ in formula.states]
         for k in range(n_settle + n_count):
             output, *states = formula.step(J, *states, DT, *parameters)
             if k >= n_settle:
@@ -67,20 +72,20 @@ class RateBackend:
         parameters: tuple[float, ...],
         result: np.ndarray,
     ) -> None:
-        """Compute rates by a formula that tells them.
+        """Compute rates by a formula with ``rate``.
 
         Parameters
         ----------
         formula : Formula
             With ``rate``.
         x : (n_points, n_neurons) numpy.ndarray
-            What each neuron's encoder sees (in radii).
+            Represented values along each neuron's encoder (in radii).
         gain, bias : (n_neurons,) numpy.ndarray
             The neurons' tuning.
         parameters : tuple of float
-            Of the formula.
+            Parameters of the formula.
         result : (n_points, n_neurons) numpy.ndarray
-            Where to put the rates (hertz).
+            Array for the rates (hertz).
         """
         assert formula.rate is not None
         rows = max(1, BLOCK // max(1, gain.size))
@@ -96,7 +101,7 @@ IN_NUMPY = RateBackend()
 
 
 def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
-    """Whose formula gives the rates of a neuron type: its own or its base type's.
+    """Return the neuron type and formula that give the rates: a type's own or its base type's.
 
     Parameters
     ----------
@@ -106,11 +111,11 @@ def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
     Returns
     -------
     neurons : nengo.neurons.NeuronType
-        The type itself or, for types that turn rates into spikes, the one whose rates they are.
+        The type itself or, for types that convert rates to spikes, the base type.
     formula : Formula
         Its formula.
 
-    None is returned in place of these if nengo's code has to be called.
+    Returns None in place of both if nengo's code has to be called.
     """
     while type(neurons) in RATES_OF_BASE and is_unchanged(neurons):
         assert isinstance(neurons, RatesToSpikesNeuronType)
@@ -120,7 +125,7 @@ def known_rates(neurons: NeuronType) -> tuple[NeuronType, Formula] | None:
 
 
 def tells_rates(neurons: NeuronType) -> bool:
-    """Whether a formula tells the rates of a neuron type, so that it need not settle."""
+    """Whether a formula gives the rates of a neuron type, without running neurons."""
     known = known_rates(neurons)
     return known is not None and known[1].rate is not None
 
@@ -132,18 +137,18 @@ def rates(
     bias: np.ndarray,
     method: RateBackend = IN_NUMPY,
 ) -> np.ndarray:
-    """Steady rates of neurons: ``neurons.rates(x, gain, bias)``.
+    """Return the steady rates of neurons: ``neurons.rates(x, gain, bias)``.
 
     Parameters
     ----------
     neurons : nengo.neurons.NeuronType
-        The neuron type. If it is not known exactly, its own method is called.
+        The neuron type. If it has no formula, its own method is called.
     x : (n_points, n_neurons) numpy.ndarray
-        What is represented, as each neuron's encoder sees it (in radii).
+        Represented values along each neuron's encoder (in radii).
     gain, bias : (n_neurons,) numpy.ndarray
         The neurons' tuning.
     method : RateBackend
-        How to compute.
+        Computes the rates.
 
     Returns
     -------
@@ -163,28 +168,28 @@ def rates(
 
 
 class _Settling:
-    """Stands for neurons in nengo's methods that search for currents, which ask for rates only."""
+    """A stand-in for neurons in nengo's methods that search currents: they only call `rates`."""
 
     def __init__(self, neurons: NeuronType, method: RateBackend):
         self.neurons = neurons
         self.method = method
 
-    def rates(self, x: Any, gain: Any, bias: Any) -> np.ndarray:
+    def rates(self, x: ArrayLike, gain: ArrayLike, bias: ArrayLike) -> np.ndarray:
         x, gain, bias = (np.asarray(np.atleast_1d(a), dtype=float) for a in (x, gain, bias))
         points = np.broadcast_to(x[:, np.newaxis], (len(x), len(gain)))
         return rates(self.neurons, points, gain, bias, self.method)
 
 
 def _searches_currents(neurons: NeuronType, formula: Formula) -> bool:
-    """Whether nengo finds the gains of settling neurons by trying currents."""
+    """Whether nengo finds the gains of neurons by a search over currents."""
     is_default = type(neurons).gain_bias is NeuronType.gain_bias
     return formula.settling is not None and is_default
 
 
 def gain_bias(
-    neurons: NeuronType, max_rates: Any, intercepts: Any, method: RateBackend = IN_NUMPY
-) -> tuple[Any, Any]:
-    """Gains and biases for the tuning asked for: ``neurons.gain_bias(max_rates, intercepts)``.
+    neurons: NeuronType, max_rates: ArrayLike, intercepts: ArrayLike, method: RateBackend = IN_NUMPY
+) -> Tuning:
+    """Return gains and biases for a tuning: ``neurons.gain_bias(max_rates, intercepts)``.
 
     Parameters
     ----------
@@ -193,9 +198,9 @@ def gain_bias(
     max_rates : (n_neurons,) array_like
         Rates at the encoders (hertz).
     intercepts : (n_neurons,) array_like
-        Where the neurons begin to fire (in radii).
+        Values along the encoders at which neurons begin to fire (in radii).
     method : RateBackend
-        How to compute.
+        Computes the rates.
 
     Returns
     -------
@@ -208,9 +213,9 @@ def gain_bias(
 
 
 def max_rates_intercepts(
-    neurons: NeuronType, gain: Any, bias: Any, method: RateBackend = IN_NUMPY
-) -> tuple[Any, Any]:
-    """What `gain_bias` inverts: ``neurons.max_rates_intercepts(gain, bias)``.
+    neurons: NeuronType, gain: ArrayLike, bias: ArrayLike, method: RateBackend = IN_NUMPY
+) -> Tuning:
+    """Invert `gain_bias`: return ``neurons.max_rates_intercepts(gain, bias)``.
 
     Parameters
     ----------
@@ -219,7 +224,7 @@ def max_rates_intercepts(
     gain, bias : (n_neurons,) array_like
         The neurons' tuning.
     method : RateBackend
-        How to compute.
+        Computes the rates.
 
     Returns
     -------

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import RectifiedLinear
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import maximum
+from nengo_jit.scalar import Value, maximum
 
 
-def step(J: Any, dt: Any, amplitude: Any) -> tuple[Any]:
+def step(J: Value, dt: Value, amplitude: Value) -> tuple[Value]:
     """Output ``amplitude`` times the current, or zero for negative currents.
 
     Parameters
@@ -33,8 +31,8 @@ def step(J: Any, dt: Any, amplitude: Any) -> tuple[Any]:
     return (amplitude * maximum(0.0, J),)
 
 
-def rate(J: Any, amplitude: Any) -> Any:
-    """The steady rate, which is the output itself."""
+def rate(J: Value, amplitude: Value) -> Value:
+    """Return the steady rate: the output itself."""
     return step(J, 0.0, amplitude)[0]
 
 

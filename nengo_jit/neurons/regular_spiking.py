@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import RegularSpiking
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import floor
+from nengo_jit.scalar import Value, floor
 
 
-def step(J: Any, voltage: Any, dt: Any, amplitude: Any) -> tuple[Any, Any]:
+def step(J: Value, voltage: Value, dt: Value, amplitude: Value) -> tuple[Value, Value]:
     """Integrate the rate over one step; whole numbers are spikes, the rest is kept.
 
     Parameters

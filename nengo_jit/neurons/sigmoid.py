@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import Sigmoid
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import exp
+from nengo_jit.scalar import Value, exp
 
 
-def step(J: Any, dt: Any, tau_ref: Any) -> tuple[Any]:
+def step(J: Value, dt: Value, tau_ref: Value) -> tuple[Value]:
     """Output ``1 / (tau_ref (1 + exp(-J)))``.
 
     Parameters
@@ -34,8 +32,8 @@ def step(J: Any, dt: Any, tau_ref: Any) -> tuple[Any]:
     return ((1.0 / tau_ref) / (1.0 + exp(-J)),)
 
 
-def rate(J: Any, tau_ref: Any) -> Any:
-    """The steady rate, which is the output itself."""
+def rate(J: Value, tau_ref: Value) -> Value:
+    """Return the steady rate: the output itself."""
     return step(J, 0.0, tau_ref)[0]
 
 

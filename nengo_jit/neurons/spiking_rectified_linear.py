@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import SpikingRectifiedLinear
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.rectified_linear import rate as rectified_linear
-from nengo_jit.scalar import floor, maximum
+from nengo_jit.scalar import Value, floor, maximum
 
 
-def step(J: Any, voltage: Any, dt: Any, amplitude: Any) -> tuple[Any, Any]:
+def step(J: Value, voltage: Value, dt: Value, amplitude: Value) -> tuple[Value, Value]:
     """Integrate the current over one step; whole numbers are spikes, the rest is kept.
 
     Parameters
@@ -39,8 +37,8 @@ def step(J: Any, voltage: Any, dt: Any, amplitude: Any) -> tuple[Any, Any]:
     return (amplitude / dt) * n_spikes, voltage - n_spikes
 
 
-def rate(J: Any, amplitude: Any) -> Any:
-    """The steady rate: that of `nengo.RectifiedLinear`."""
+def rate(J: Value, amplitude: Value) -> Value:
+    """Return the steady rate: that of `nengo.RectifiedLinear`."""
     return rectified_linear(J, amplitude)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import StochasticSpiking
 
 from nengo_jit.neurons.base import Formula, register, uniform
-from nengo_jit.scalar import floor, where
+from nengo_jit.scalar import Value, floor, where
 
 
-def step(J: Any, uniform: Any, dt: Any, negative: Any, amplitude: Any) -> tuple[Any]:
+def step(J: Value, uniform: Value, dt: Value, negative: Value, amplitude: Value) -> tuple[Value]:
     """Round the expected number of spikes up with the probability of its fractional part.
 
     Parameters

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nengo.neurons import Tanh
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import tanh
+from nengo_jit.scalar import Value, tanh
 
 
-def step(J: Any, dt: Any, tau_ref: Any) -> tuple[Any]:
+def step(J: Value, dt: Value, tau_ref: Value) -> tuple[Value]:
     """Output ``tanh(J) / tau_ref``.
 
     Parameters
@@ -34,8 +32,8 @@ def step(J: Any, dt: Any, tau_ref: Any) -> tuple[Any]:
     return ((1.0 / tau_ref) * tanh(J),)
 
 
-def rate(J: Any, tau_ref: Any) -> Any:
-    """The steady rate, which is the output itself."""
+def rate(J: Value, tau_ref: Value) -> Value:
+    """Return the steady rate: the output itself."""
     return step(J, 0.0, tau_ref)[0]
 
 

@@ -1,4 +1,4 @@
-"""The planner: a Model becomes a Plan, which says what runs in which order."""
+"""The planner: makes a Plan from a Model, with the operators in the order in which they run."""
 
 from nengo_jit.planner.graph import dependency_graph, topological_order
 from nengo_jit.planner.passes import Pass, make_plan

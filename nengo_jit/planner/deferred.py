@@ -1,10 +1,10 @@
-"""Dead code: operators whose results nobody can see before a run has ended."""
+"""Dead code: find the operators whose results nothing reads before the end of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap
 from nengo_jit.planner.invariant import is_stateless, sets_all
@@ -14,36 +14,36 @@ from nengo_jit.planner.looks import touches
 def deferred(
     graph: Graph,
     before: Graph,
-    order: Sequence[Any],
+    order: Sequence[Operator],
     recorded: Iterable[Signal],
     exposed: Collection[Signal] = (),
-) -> frozenset[Any]:
-    """Operators that an engine may carry out when somebody looks, instead of in each step.
+) -> frozenset[Operator]:
+    """Find the operators that an engine may run when signals are read, not in each step.
 
-    Only other such operators read what they write; the decoders of a connection that leads
-    nowhere are an example. They compute from what the last step has left all that there would be
-    if they had been carried out in each: what they write has no past, and nothing updates what
-    they read at the end of a step. So whoever looks at signals between runs finds no difference.
+    Only other such operators read their results: for example, those of a connection that leads to
+    an unused node. Run once after the last step, they give the same values as if they had run in
+    each: their results do not depend on earlier results, and no operator updates the signals that
+    they read at the end of a step. So signals that are read between runs have the same values.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        From each operator to the operators that depend on it directly.
     before : dict of (Operator, list of Operator)
         From `operators_before`.
     order : sequence of Operator
         A topological order of the graph.
     recorded : iterable of Signal
-        What is recorded for probes.
+        Signals that probes record.
     exposed : collection of Signal
-        Bases that code of users may look at within a run.
+        Bases that user code may access during a run.
 
     Returns
     -------
     frozenset of Operator
     """
     bases = {signal.base for signal in recorded}
-    found: set[Any] = set()
+    found: set[Operator] = set()
     for operator in reversed(order):
         if (
             is_stateless(operator)
@@ -68,8 +68,8 @@ def deferred(
     return frozenset(found)
 
 
-def _begins_anew(operator: Any, before: Sequence[Any], others: set[Any]) -> bool:
-    """Whether others set all that an operator adds to."""
+def _begins_anew(operator: Operator, before: Sequence[Operator], others: set[Operator]) -> bool:
+    """Whether others overwrite all signals that an operator adds to."""
     return all(
         any(each in others and sets_all(each, signal) for each in before)
         for signal in operator.incs

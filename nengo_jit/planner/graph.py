@@ -1,12 +1,12 @@
-"""Which operators must wait for which others, and an order in which none has to wait.
+"""The dependency graph of operators, and a topological order.
 
-Within a step, every block of memory is set, then incremented, then read, then updated. Two
-operators touch the same memory if the byte ranges that their signals span in a base overlap,
-as `numpy.may_share_memory` sees it. Cost grows linearly with operators and edges, but for
-sorting the views of each base.
+Within a step, all memory is set, then incremented, then read, then updated. Two operators access
+the same memory if the byte ranges that their signals span in a base overlap, as for
+`numpy.may_share_memory`. The time is linear in operators and edges, except for sorting the views
+of each base.
 
-The order is nengo's to the last detail, ties included: sums are then rounded in the same way
-and processes draw the same random numbers as in ``nengo.Simulator(optimize=False)``.
+The order is exactly nengo's, ties included. So sums are rounded in the same way, and processes draw
+the same random numbers, as in ``nengo.Simulator(optimize=False)``.
 """
 
 from __future__ import annotations
@@ -14,54 +14,54 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nengo.exceptions import BuildError
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal, byte_span
 
-Graph = dict[Any, list[Any]]
+Graph = dict[Operator, list[Operator]]
 ROLES = ("sets", "incs", "reads", "updates")
 
 
 class Region(NamedTuple):
-    """The bytes of a base's memory between the first and the last that a signal touches."""
+    """The range of bytes that a signal spans in its base's memory."""
 
     start: int
     stop: int
 
 
 def region_of(signal: Signal) -> Region:
-    """The region that a signal spans in its base."""
+    """Return the region that a signal spans in its base."""
     if not signal.is_view:
         return Region(0, max(signal.nbytes, 1))
     return Region(*byte_span(signal))
 
 
 class Memory:
-    """The operators that touch one base's memory in one role, found by region."""
+    """The operators that access one base's memory in one role, indexed by region."""
 
     def __init__(self) -> None:
-        self.operators: dict[Region, list[Any]] = {}
+        self.operators: dict[Region, list[Operator]] = {}
         self._by_length: dict[int, list[Region]] = {}
 
-    def add(self, region: Region, operator: Any) -> None:
-        """Note that ``operator`` touches ``region``."""
+    def add(self, region: Region, operator: Operator) -> None:
+        """Note that ``operator`` accesses ``region``."""
         self.operators.setdefault(region, []).append(operator)
 
     def index(self) -> None:
-        """Get ready for `overlapping`, after the last `add`.
+        """Make the index for `overlapping`, after the last `add`.
 
-        Regions are sorted apart by the binary logarithm of their length, so that a search for
-        neighbours of a short one does not have to begin at the far end of the longest one.
+        There is a sorted list for each binary logarithm of the length. So a search for regions that
+        overlap does not have to start as far back as the longest region reaches.
         """
         for region in sorted(self.operators):
             bits = (region.stop - region.start).bit_length()
             self._by_length.setdefault(bits, []).append(region)
 
     def overlapping(self, region: Region) -> Iterator[Region]:
-        """Regions here that share a byte with ``region``, and ``region`` itself if it is here."""
+        """Yield the known regions that share a byte with ``region``, itself included."""
         if region in self.operators:
             yield region
         for bits, regions in self._by_length.items():
@@ -75,7 +75,7 @@ class Memory:
 
 
 def dependency_graph(operators: Sequence[Operator]) -> Graph:
-    """Map each operator to those that depend on it directly.
+    """Map each operator to the operators that depend on it directly.
 
     Parameters
     ----------
@@ -89,14 +89,16 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
     Raises
     ------
     BuildError
-        If an operator does not state its roles, or if two set or update the same memory.
+        If an operator does not state all its lists, or if two set or update the same memory.
     """
-    touching: dict[str, dict[Signal, list[Any]]] = {role: defaultdict(list) for role in ROLES}
+    touching: dict[str, dict[Signal, list[Operator]]] = {role: defaultdict(list) for role in ROLES}
     for operator in operators:
         for role in ROLES:
             signals = getattr(operator, role)
             if signals is None:
-                raise BuildError(f"{operator!r} does not state its '{role}'")
+                raise BuildError(
+                    f"{operator!r} does not state its '{role}': assign a list of signals"
+                )
             for signal in signals:
                 touching[role][signal].append(operator)
     signals = {signal: signal.base for role in ROLES for signal in touching[role]}
@@ -106,12 +108,12 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
     _check_single(touching["sets"], memory["sets"], "set")
     _check_single(touching["updates"], memory["updates"], "updated")
 
-    graph: dict[Any, dict[Any, None]] = {operator: {} for operator in operators}
+    graph: dict[Operator, dict[Operator, None]] = {operator: {} for operator in operators}
     for i, role in enumerate(ROLES):
         for signal, waiting in touching[role].items():
             region, dependents = regions.get(signal), dict.fromkeys(waiting)
             for earlier_role in ROLES[:i]:
-                if region is None:  # the base is touched as a whole only
+                if region is None:  # the base has no views
                     for operator in touching[earlier_role].get(signal, ()):
                         graph[operator].update(dependents)
                     continue
@@ -125,7 +127,7 @@ def dependency_graph(operators: Sequence[Operator]) -> Graph:
 
 
 def operators_before(graph: Graph) -> Graph:
-    """Map operators to those that they depend on directly: a default dict."""
+    """Map operators to the operators that they depend on directly: a defaultdict."""
     before: Graph = defaultdict(list)
     for operator, dependents in graph.items():
         for dependent in dependents:
@@ -134,7 +136,7 @@ def operators_before(graph: Graph) -> Graph:
 
 
 def overlap(signals: Sequence[Signal], others: Sequence[Signal]) -> bool:
-    """Whether one of some signals spans bytes that one of some others spans, too."""
+    """Whether the regions of a signal in one sequence and one in another overlap."""
     return bool(signals) and any(
         signal is other
         or (
@@ -148,9 +150,9 @@ def overlap(signals: Sequence[Signal], others: Sequence[Signal]) -> bool:
 
 
 def _memory_of(
-    touching: dict[Signal, list[Any]], regions: dict[Signal, Region]
+    touching: dict[Signal, list[Operator]], regions: dict[Signal, Region]
 ) -> dict[Signal, Memory]:
-    """The operators that touch parts of bases, for those signals that have a region."""
+    """Index the operators that access signals with a region, by base."""
     memory: dict[Signal, Memory] = defaultdict(Memory)
     for signal, touchers in touching.items():
         if signal in regions:
@@ -163,7 +165,7 @@ def _memory_of(
 
 
 def _check_single(
-    touching: dict[Signal, list[Any]], memory: dict[Signal, Memory], done: str
+    touching: dict[Signal, list[Operator]], memory: dict[Signal, Memory], done: str
 ) -> None:
     """Raise BuildError if two operators set, or update, overlapping memory."""
     candidates = [(signal.base, owners) for signal, owners in touching.items()]
@@ -184,10 +186,10 @@ def _check_single(
             )
 
 
-def topological_order(graph: Graph) -> list[Any]:
-    """Order operators so that each comes after those that it depends on.
+def topological_order(graph: Graph) -> list[Operator]:
+    """Order operators so that each comes after the operators that it depends on.
 
-    The operator that became ready first comes first (Kahn 1962).
+    Of the operators that are ready, the one that became ready first comes next (Kahn 1962).
 
     Parameters
     ----------
@@ -226,23 +228,23 @@ def topological_order(graph: Graph) -> list[Any]:
     return order
 
 
-def find_cycle(graph: Graph, outside: set[Any]) -> list[Any]:
-    """A cycle among those operators that are not ``outside`` it, its first operator repeated.
+def find_cycle(graph: Graph, outside: set[Operator]) -> list[Operator]:
+    """Return a cycle of operators; the last one is the first one again.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
         A graph with a cycle.
     outside : set of Operator
-        All operators that are neither in a cycle nor depend on one.
+        The operators that are not in a cycle and do not depend on one.
     """
     depends_on = {}
     for operator, dependents in graph.items():
         if operator not in outside:
             depends_on.update(dict.fromkeys(dependents, operator))
-    # Every operator that is left depends on one that is left: go back until one repeats.
+    # Each remaining operator depends on a remaining one: follow these edges until one repeats.
     operator = next(iter(depends_on))
-    path: dict[Any, None] = {}
+    path: dict[Operator, None] = {}
     while operator not in path:
         path[operator] = None
         operator = depends_on[operator]

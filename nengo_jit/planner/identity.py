@@ -1,4 +1,4 @@
-"""What tells models apart: whether the state of one can be the state of another."""
+"""Compare models, to see whether the state of one can be loaded into the other."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from typing import Any
 import numpy as np
 from nengo.builder.signal import Signal
 from nengo.params import FrozenObject
+from numpy.typing import ArrayLike
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.planner.graph import ROLES
 from nengo_jit.planner.plan import Plan
 
-BLOCK = 1 << 16  # numbers that are measured together
-ALIKE = {8: 1e-6, 4: 1e-3, 2: 1e-1}  # relative differences that rounding explains, by precision
+BLOCK = 1 << 16  # elements that are summed together
+ALIKE = {8: 1e-6, 4: 1e-3, 2: 1e-1}  # relative differences due to rounding, by bytes per number
 
 WEIGHTS = np.random.RandomState(0).uniform(1.0, 2.0, BLOCK)
 
 
 class Identity:
-    """What a model is, in few numbers.
+    """A summary of a model that tells it from other models.
 
     Two models are alike if they have the same operators, with the same parameters, in the same
-    order, on signals of the same shapes. Arrays of real numbers, initial values above all, may
-    differ as much as rounding explains, since decoders and gains depend on who has computed them.
+    order, on signals of the same shapes. Arrays of real numbers, such as initial values, may differ
+    by rounding errors: decoders and gains depend on the engine that has computed them.
 
     Parameters
     ----------
     plan : Plan
-        The model.
+        The plan of the model.
     """
 
     def __init__(self, plan: Plan):
@@ -38,7 +40,7 @@ class Identity:
 
     @cached_property
     def bases(self) -> list[Signal]:
-        """List of Signal: all that have memory of their own, in the order of the operators."""
+        """List of Signal: all signals with memory of their own, in the order of the operators."""
         signals = (signal for op in self._plan.operators for signal in op.all_signals)
         return list(dict.fromkeys(signal.base for signal in signals))
 
@@ -47,15 +49,20 @@ class Identity:
         return _Description(self._plan.operators, self.bases)
 
     def values(self) -> np.ndarray:
-        """For each array a weighted sum, and how large it is: of shape (n_arrays, 2)."""
+        """Return, for each array, the weighted sums of its elements and of their absolute values.
+
+        Returns
+        -------
+        (n_arrays, 2) numpy.ndarray
+        """
         arrays = [base.initial_value for base in self.bases]
         arrays += [array for _, array in self._described.arrays]
-        distinct = {id(array): array for array in arrays}  # zeros are shared
+        distinct = {id(array): array for array in arrays}  # signals share zeros
         measured = {key: _measure(array) for key, array in distinct.items()}
         return np.array([measured[id(array)] for array in arrays]).reshape(-1, 2)
 
-    def describe(self) -> dict[str, Any]:
-        """The identity as numbers, arrays and strings."""
+    def describe(self) -> dict[str, object]:
+        """Return the identity as numbers, arrays and strings."""
         return {
             "dt": float(self._plan.dt),
             "precision": str(self._plan.time.dtype),
@@ -64,12 +71,12 @@ class Identity:
         }
 
     def difference(self, other: dict[str, Any]) -> str | None:
-        """What makes this model another one, in words that go on from "the model"; None if alike.
+        """Return a difference from another model, as the predicate of "the model"; None if alike.
 
         Parameters
         ----------
         other : dict
-            What `describe` has returned for another model.
+            Result of `describe` for the other model.
         """
         return next(self._differences(other), None)
 
@@ -89,42 +96,44 @@ class Identity:
         named += [str(operator) for operator, _ in self._described.arrays]
         tolerance = ALIKE[plan.time.dtype.itemsize]
         for place in np.flatnonzero(~_alike(self.values(), other["values"], tolerance))[:1]:
-            yield f"has other values in {named[place]}"
+            yield f"has different values in {named[place]}"
 
 
 class _Description:
-    """What operators do, whenever and by whomever the model is built.
+    """A description of operators that is the same for each build of a model.
 
     Parameters
     ----------
     operators : sequence of Operator
-        In the order of the plan.
+        The operators, in the order of the plan.
     bases : sequence of Signal
-        Those whose numbers stand for signals.
+        The bases; signals are described by their indices here.
 
     Attributes
     ----------
     digests : (n_operators,) numpy.ndarray of uint64
-        Of all but the contents of arrays of real numbers.
+        A digest of each operator, without the contents of arrays of real numbers.
     arrays : list of (Operator, numpy.ndarray)
         Those arrays.
     """
 
-    def __init__(self, operators: Sequence[Any], bases: Sequence[Signal]):
+    def __init__(self, operators: Sequence[Operator], bases: Sequence[Signal]):
         self._numbers = {base: number for number, base in enumerate(bases)}
-        self.arrays: list[tuple[Any, np.ndarray]] = []
+        self.arrays: list[tuple[Operator, np.ndarray]] = []
         self.digests = np.array([self._digest(each) for each in operators], np.uint64)
 
-    def _digest(self, operator: Any) -> int:
+    def _digest(self, operator: Operator) -> int:
         kind = type(operator)
         attributes = {name: value for name, value in vars(operator).items() if name != "tag"}
-        if not kind.__module__.startswith(("nengo.", "nengo_jit.")):  # might be about anything
+        if not kind.__module__.startswith(
+            ("nengo.", "nengo_jit.")
+        ):  # its attributes may be anything
             attributes = {role: list(getattr(operator, role)) for role in ROLES}
         content = repr((_name(kind), self._describe(attributes, operator)))
         return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
 
-    def _describe(self, value: Any, operator: Any) -> Any:
-        """A value as something that prints in the same way whenever it means the same."""
+    def _describe(self, value: object, operator: Operator) -> object:
+        """Convert a value to an object whose `repr` is the same for equal values."""
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes, slice)):
             return value
         if isinstance(value, np.generic):
@@ -152,8 +161,8 @@ def _name(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
 
 
-def _alike(ours: np.ndarray, theirs: Any, tolerance: float) -> np.ndarray:
-    """Which rows of `Identity.values` are equal but for rounding."""
+def _alike(ours: np.ndarray, theirs: ArrayLike, tolerance: float) -> np.ndarray:
+    """Return which rows of `Identity.values` are equal up to rounding."""
     theirs = np.asarray(theirs)
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         is_near = np.abs(ours[:, 0] - theirs[:, 0]) <= tolerance * (ours[:, 1] + theirs[:, 1])
@@ -162,7 +171,7 @@ def _alike(ours: np.ndarray, theirs: Any, tolerance: float) -> np.ndarray:
 
 
 def _measure(value: Any) -> tuple[float, float]:
-    """A weighted sum of the elements, and the same of their absolute values."""
+    """Return weighted sums of the elements and of their absolute values."""
     numbers = np.ravel(value if isinstance(value, np.ndarray) else value.data)
     total = size = 0.0
     for start in range(0, numbers.size, BLOCK):

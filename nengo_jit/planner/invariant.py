@@ -1,44 +1,44 @@
-"""Constant folding: operators whose results cannot change within a run."""
+"""Constant folding: find the operators whose results do not change during a run."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, overlap, region_of
 from nengo_jit.planner.looks import touches
 
-# What these compute depends on what they read, and on nothing else.
+# The results of these depend only on the signals that they read.
 STATELESS = (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc)
 
 
 def invariant(
-    graph: Graph, before: Graph, order: Sequence[Any], exposed: Collection[Signal] = ()
-) -> frozenset[Any]:
-    """Operators that an engine may carry out in its first step only.
+    graph: Graph, before: Graph, order: Sequence[Operator], exposed: Collection[Signal] = ()
+) -> frozenset[Operator]:
+    """Find the operators that an engine has to run in its first step only.
 
-    They read what never changes, such as the output of a constant node, or what other such
-    operators write; nothing else writes to where they write to. Once somebody has written to
-    signals, it has to be done again.
+    They read only signals that never change, such as the output of a constant node, or that other
+    such operators write. No other operators write to their outputs. When user code has written to
+    signals, they have to run again.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        From each operator to the operators that depend on it directly.
     before : dict of (Operator, list of Operator)
         From `operators_before`.
     order : sequence of Operator
         A topological order of the graph.
     exposed : collection of Signal
-        Bases that code of users may write to within a run.
+        Bases that user code may write to during a run.
 
     Returns
     -------
     frozenset of Operator
     """
-    found: set[Any] = set()
+    found: set[Operator] = set()
     for operator in order:
         if (
             is_stateless(operator)
@@ -58,7 +58,9 @@ def invariant(
     return frozenset(found)
 
 
-def _is_invariant(operator: Any, before: Sequence[Any], graph: Graph, others: set[Any]) -> bool:
+def _is_invariant(
+    operator: Operator, before: Sequence[Operator], graph: Graph, others: set[Operator]
+) -> bool:
     """Whether an operator is invariant if the others are."""
     if not all(each in others for each in before):
         return False
@@ -71,13 +73,13 @@ def _is_invariant(operator: Any, before: Sequence[Any], graph: Graph, others: se
     return all(any(sets_all(each, signal) for each in before) for signal in operator.incs)
 
 
-def is_stateless(operator: Any) -> bool:
-    """Whether all that an operator depends on is what it reads, and what is there to add to."""
+def is_stateless(operator: Operator) -> bool:
+    """Whether an operator's results depend only on what it reads and what it adds to."""
     return type(operator) in STATELESS and not operator.updates
 
 
-def sets_all(operator: Any, signal: Signal) -> bool:
-    """Whether a stateless operator sets all the memory of a signal, whatever was there."""
+def sets_all(operator: Operator, signal: Signal) -> bool:
+    """Whether a stateless operator overwrites all elements of a signal."""
     if getattr(operator, "dst_slice", None) is not None:
         return False
     if not signal.is_view and signal in operator.sets:

@@ -1,15 +1,15 @@
-"""Lay memory out so that what a group works on lies side by side.
+"""Choose a memory layout in which the operands of a group are contiguous.
 
-Where the operands of neighbouring members are neighbours in memory, engines run the members as
-one loop. That is an optimisation only: any layout is right.
+If the operands of neighbouring members are contiguous, engines run these members as one loop. This
+is only an optimisation: results do not depend on the layout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.merge import Group
 
@@ -19,9 +19,9 @@ Runs = tuple[tuple[Signal, ...], ...]
 def layout(groups: Sequence[Group]) -> Runs:
     """Arrange all writable signals in runs.
 
-    Groups are served in the order of how much memory they touch. Each operand of a group, such
-    as the input currents of neurons, becomes a run with the members in order, except for those
-    signals that an earlier group has placed.
+    Groups that access the most memory come first. Each operand of a group, such as the input
+    currents of neurons, becomes a run in the order of the members, without the signals that an
+    earlier group has placed.
 
     Parameters
     ----------
@@ -31,8 +31,7 @@ def layout(groups: Sequence[Group]) -> Runs:
     Returns
     -------
     tuple of tuple of Signal
-        Signals that follow each other in memory, without gaps, run by run. Views are not
-        listed; their bases are.
+        The signals of each run, to be contiguous in memory. Views are represented by their bases.
     """
     placed: set[Signal] = set()
     runs = []
@@ -45,12 +44,12 @@ def layout(groups: Sequence[Group]) -> Runs:
     return tuple(runs)
 
 
-def _operands(operator: Any) -> list[Signal]:
+def _operands(operator: Operator) -> list[Signal]:
     return [*operator.sets, *operator.incs, *operator.reads, *operator.updates]
 
 
 def _elements(group: Group) -> int:
-    """How many elements the members' writable vectors have, matrices being left aside."""
+    """Return the number of elements of the members' writable vectors; matrices do not count."""
     return sum(
         signal.size
         for member in group.members

@@ -1,20 +1,20 @@
-"""Levels: when operators run, so that each comes after those that it depends on."""
+"""Levels: numbers of operators, such that each is above the operators that it depends on."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.planner.graph import Graph
 
 
-def ancestors(graph: Graph, order: Sequence[Any], goals: Container[Any]) -> set[Any]:
-    """The goals and every operator that a goal depends on, directly or not.
+def ancestors(graph: Graph, order: Sequence[Operator], goals: Container[Operator]) -> set[Operator]:
+    """Return the goals and all operators that a goal depends on, directly or not.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it.
+        From each operator to the operators that depend on it.
     order : sequence of Operator
         A topological order of the graph.
     goals : container of Operator
@@ -24,26 +24,28 @@ def ancestors(graph: Graph, order: Sequence[Any], goals: Container[Any]) -> set[
     -------
     set of Operator
     """
-    found: set[Any] = set()
+    found: set[Operator] = set()
     for operator in reversed(order):
         if operator in goals or any(dependent in found for dependent in graph[operator]):
             found.add(operator)
     return found
 
 
-def levels(graph: Graph, order: Sequence[Any], callers: Container[Any]) -> dict[Any, int]:
-    """Number the operators so that each has a higher level than those that it depends on.
+def levels(
+    graph: Graph, order: Sequence[Operator], callers: Container[Operator]
+) -> dict[Operator, int]:
+    """Number the operators so that each has a higher level than the operators it depends on.
 
-    Operators of one level do not depend on each other. Those that call Python, and what they
-    depend on, come before all others, each as early as can be. Levels of those that call Python
-    never fall along the given order, so that they can be called in it. Any other operator that
-    others depend on comes on the last level that is early enough, so that what it writes is read
-    soon.
+    Operators of one level do not depend on each other. Operators that call Python, and those that
+    they depend on, come before all others, each on the lowest possible level. The levels of
+    operators that call Python do not decrease along the given order, so Python can be called in
+    that order. All others that have dependents get the highest possible level, so that the values
+    that they write are read soon after.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it.
+        From each operator to the operators that depend on it.
     order : sequence of Operator
         A topological order of the graph.
     callers : container of Operator
@@ -56,7 +58,7 @@ def levels(graph: Graph, order: Sequence[Any], callers: Container[Any]) -> dict[
     first = ancestors(graph, order, callers)
     level = dict.fromkeys(order, 0)
 
-    def spread(operators: list[Any]) -> int:
+    def spread(operators: list[Operator]) -> int:
         top = latest = -1
         for operator in operators:
             if operator in callers:

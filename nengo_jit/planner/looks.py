@@ -1,62 +1,62 @@
-"""Code of users that looks at memory: where it stands in nengo's order."""
+"""Keep user code that accesses the memory of signals in nengo's order."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
 
-PUBLIC = "public"  # stands for all memory that everybody may look at
+PUBLIC = "public"  # stands for all memory that any user code may access
 
 
-def bases_of(operator: Any) -> Iterator[Signal]:
-    """The bases of all signals that an operator says it touches."""
+def bases_of(operator: Operator) -> Iterator[Signal]:
+    """Yield the bases of all signals in an operator's lists."""
     for signals in (operator.sets, operator.incs, operator.reads, operator.updates):
         for signal in signals:
             yield signal.base
 
 
-def touches(operator: Any, bases: Container[Signal]) -> bool:
-    """Whether an operator says that it touches one of some bases."""
+def touches(operator: Operator, bases: Container[Signal]) -> bool:
+    """Whether the lists of an operator contain a signal with one of some bases."""
     return any(base in bases for base in bases_of(operator))
 
 
 def with_looks(
     graph: Graph,
-    order: Sequence[Any],
-    looks: Mapping[Any, Collection[Signal]],
+    order: Sequence[Operator],
+    looks: Mapping[Operator, Collection[Signal]],
     public: Collection[Signal],
 ) -> Graph:
-    """A graph in which operators keep nengo's order with code that looks at their memory.
+    """Add edges to a graph, so that operators keep nengo's order with user code.
 
-    Such code may read and write more than its operator says. So what nengo does before it, with
-    memory that it may look at, has to be done before it, and the rest after it.
+    User code may read and write more memory than its operator states. So operators that access this
+    memory run before the code if they come before it in nengo's order, and after it otherwise.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        From each operator to the operators that depend on it directly.
     order : sequence of Operator
         Nengo's order.
     looks : mapping of (Operator, collection of Signal)
-        For each operator that calls code of users: bases that this code, and no other, looks at.
+        For each operator that calls user code, the bases that only this code accesses.
     public : collection of Signal
-        Bases that all such code may look at.
+        Bases that all user code may access.
 
     Returns
     -------
     dict of (Operator, list of Operator)
-        The graph with more dependents. The order is a topological one of it, too.
+        The graph with more dependents. The order is a topological order of it, too.
     """
     edges = {operator: dict.fromkeys(dependents) for operator, dependents in graph.items()}
     private = {base for bases in looks.values() for base in bases}
-    latest: dict[Any, Any] = {}  # that has looked
-    since: dict[Any, list[Any]] = defaultdict(list)  # what has been done since then
+    latest: dict[object, Operator] = {}  # caller that accessed a base
+    since: dict[object, list[Operator]] = defaultdict(list)  # operators after that caller
     for operator in order:
-        touched: dict[Any, None] = dict.fromkeys(set(bases_of(operator)) & private)
+        touched: dict[object, None] = dict.fromkeys(set(bases_of(operator)) & private)
         if public and touches(operator, public):
             touched[PUBLIC] = None
         for place in touched:

@@ -1,11 +1,11 @@
-"""Merge operators of one kind and level into groups, which engines run as one."""
+"""Merge operators of one kind and level into groups, which engines run together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.processes import SimProcess
@@ -18,20 +18,21 @@ class Group:
     Attributes
     ----------
     level : int
-        When the group runs: after every group of a lower level.
+        The group runs after all groups of lower levels.
     kind : str
-        What the members have in common.
+        The kind of its members, see `kind_of`.
     members : tuple of Operator
-        In the order in which they were added to the model. Sizes and parameters may differ.
+        The operators, in the order in which they were added to the model. Their sizes and
+        parameters may differ.
     """
 
     level: int
     kind: str
-    members: tuple[Any, ...]
+    members: tuple[Operator, ...]
 
 
-def kind_of(operator: Any) -> str:
-    """What an operator must have in common with others to be merged with them."""
+def kind_of(operator: Operator) -> str:
+    """Return the kind of an operator: operators of one kind can be merged."""
     kind = type(operator).__name__
     if type(operator) is Copy:
         return f"{kind} inc" if operator.inc else kind
@@ -41,29 +42,29 @@ def kind_of(operator: Any) -> str:
     return f"{kind} {operator.mode}" if type(operator) is SimProcess else kind
 
 
-def implementation_of(operator: Any) -> Any:
-    """The process or the neuron type that an operator runs; for others the operator itself."""
+def implementation_of(operator: Operator) -> object:
+    """Return the process or neuron type that an operator runs; for others the operator itself."""
     if type(operator) is SimNeurons:
         return operator.neurons
     return operator.process if type(operator) is SimProcess else operator
 
 
-def merge(operators: Sequence[Any], level: dict[Any, int]) -> tuple[Group, ...]:
+def merge(operators: Sequence[Operator], level: dict[Operator, int]) -> tuple[Group, ...]:
     """Group operators by level and kind.
 
     Parameters
     ----------
     operators : sequence of Operator
-        In the order in which they were added to the model.
+        The operators, in the order in which they were added to the model.
     level : dict of (Operator, int)
-        From `levels`.
+        The level of each operator, from `levels`.
 
     Returns
     -------
     tuple of Group
-        By level, and within a level by first member.
+        Sorted by level, and within a level by first member.
     """
-    members: dict[tuple[int, str], list[Any]] = {}
+    members: dict[tuple[int, str], list[Operator]] = {}
     for operator in operators:
         members.setdefault((level[operator], kind_of(operator)), []).append(operator)
     groups = [Group(level, kind, tuple(ops)) for (level, kind), ops in members.items()]

@@ -1,14 +1,13 @@
-"""From a model to a plan: one step that every engine needs, then the passes that a backend names.
+"""Make a plan from a model: first the order that every engine needs, then a backend's passes.
 
-A pass is a pure function from a plan to a plan. It fills in something that is left empty without
-it, checks the result, and costs time linear in operators and edges.
+A pass is a pure function from a plan to a plan. It fills in a field, checks the result, and takes
+time linear in operators and edges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
@@ -39,9 +38,9 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
     Parameters
     ----------
     model : Model or nengo.builder.Model
-        What to run.
+        The model.
     passes : iterable of callable
-        What an engine needs to know beside the order of the operators.
+        The passes of the engine's backend.
 
     Returns
     -------
@@ -50,7 +49,7 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
     Raises
     ------
     BuildError
-        If there is no order in which the operators could run.
+        If the operators depend on each other in a cycle.
     """
     graph = dependency_graph([op for op in model.operators if hasattr(op, "make_step")])
     order = topological_order(graph)
@@ -77,14 +76,14 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
 
 
 def find_invariant(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
-    """Find the operators that compute the same in every step of a run.
+    """Find the operators that compute the same values in every step of a run.
 
     Parameters
     ----------
     plan : Plan
         A plan.
     exposed : collection of Signal
-        Bases that code of users may write to within a run.
+        Bases that user code may write to during a run.
     """
     before = operators_before(plan.graph)
     found = invariant(plan.graph, before, plan.operators, exposed)
@@ -93,14 +92,14 @@ def find_invariant(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
 
 
 def find_deferred(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
-    """Find the operators whose results nothing else reads.
+    """Find the operators whose results no other operator and no probe reads.
 
     Parameters
     ----------
     plan : Plan
         A plan.
     exposed : collection of Signal
-        Bases that code of users may look at within a run.
+        Bases that user code may access during a run.
     """
     before, recorded = operators_before(plan.graph), [planned.signal for planned in plan.probes]
     found = deferred(plan.graph, before, plan.operators, recorded, exposed)
@@ -109,15 +108,15 @@ def find_deferred(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
 
 
 def group(plan: Plan, callers: Iterable[Operator] = ()) -> Plan:
-    """Group operators of one kind that do not depend on each other, whatever their sizes.
+    """Group operators of one kind, of any sizes, that do not depend on each other.
 
     Parameters
     ----------
     plan : Plan
         A plan.
     callers : iterable of Operator
-        Those that call Python while they run. They come in nengo's order; they, and what they
-        depend on, come first in a step, so that little has changed yet if one raises.
+        Operators that call Python. They keep nengo's order. They and the operators that they
+        depend on come first in a step, so that little has changed if one of them raises.
     """
     callers = frozenset(callers)
     groups = merge(list(plan.graph), levels(plan.graph, plan.operators, callers))
@@ -127,23 +126,25 @@ def group(plan: Plan, callers: Iterable[Operator] = ()) -> Plan:
 
 
 def lay_out(plan: Plan) -> Plan:
-    """Place what the members of a group work on side by side in memory."""
+    """Make the operands of a group's members contiguous in memory."""
     runs = layout(plan.groups)
     verify_layout(plan.groups, runs)
     return replace(plan, runs=runs)
 
 
-def expose(plan: Plan, looks: Mapping[Any, Collection[Signal]], public: Collection[Signal]) -> Plan:
-    """Plan anew for code of users that looks at more memory than its operators say.
+def expose(
+    plan: Plan, looks: Mapping[Operator, Collection[Signal]], public: Collection[Signal]
+) -> Plan:
+    """Update a plan for user code that accesses more memory than its operators state.
 
     Parameters
     ----------
     plan : Plan
-        A plan that all passes have been through.
+        A plan after all passes.
     looks : mapping of (Operator, collection of Signal)
-        For each operator that calls code of users: bases that this code looks at.
+        For each operator that calls user code, the bases that this code accesses.
     public : collection of Signal
-        Bases that any code of users may look at, in other threads, too.
+        Bases that any user code may access, also in other threads.
     """
     exposed = {*public, *(base for bases in looks.values() for base in bases)}
     graph = with_looks(plan.graph, plan.operators, looks, public)

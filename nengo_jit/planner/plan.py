@@ -1,9 +1,10 @@
-"""The Plan: everything that an engine needs to know, in its final order."""
+"""The plan: all that an engine needs to know to run a model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from nengo import Probe
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
@@ -12,24 +13,24 @@ from nengo_jit.planner.layout import Runs
 from nengo_jit.planner.merge import Group
 from nengo_jit.planner.printing import Execution, by_execution, by_group, duration, in_order
 
-NAMED = 3  # signals that are listed by name when a plan is printed
+NAMED = 3  # signals that a printed plan lists by name
 
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """What is recorded for a probe, and when.
+    """The signal that is recorded for a probe, and when.
 
     Attributes
     ----------
     probe : nengo.Probe
-        Whom the samples are for.
+        The probe.
     signal : Signal
-        What is recorded, at the end of a step.
+        The signal that is recorded, at the end of a step.
     period : float
-        Steps from one sample to the next, at least one in effect; need not be a whole number.
+        Number of steps between samples, which need not be an integer. Below one, it acts as one.
     """
 
-    probe: Any
+    probe: Probe
     signal: Signal
     period: float
 
@@ -40,9 +41,9 @@ class ProbePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A model, ready for an engine to run. Printing it shows a table of the groups.
+    """A model in the form that an engine runs. Printed, it is a table of the groups.
 
-    What the passes of a backend have not filled in is empty, see `nengo_jit.planner.passes`.
+    Fields that no pass of the backend has filled in are empty, see `nengo_jit.planner.passes`.
 
     Attributes
     ----------
@@ -51,31 +52,31 @@ class Plan:
     step, time : Signal
         The step counter and the simulated time (seconds).
     operators : tuple of Operator
-        One by one, in nengo's order.
+        All operators, in nengo's order.
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly, in the order in which they were
-        added to the model.
+        From each operator to the operators that depend on it directly. The keys are in the order
+        in which operators were added to the model.
     probes : tuple of ProbePlan
-        What is recorded.
+        The signals that are recorded.
     invariant : frozenset of Operator
-        Those that need to be carried out in the first step only.
+        Operators that only have to run in the first step.
     deferred : frozenset of Operator
-        Those that need to be carried out only when somebody looks at signals after a run.
+        Operators that only have to run when signals are read after a run.
     callers : frozenset of Operator
-        Those that the groups are made for to call Python: their levels are in nengo's order.
-        Within a level an engine has to call them in the order of ``operators``.
+        Operators that call Python, as given to `group`: their levels are in nengo's order. Within
+        a level, an engine has to call them in the order of ``operators``.
     groups : tuple of Group
-        The same operators, merged, in an order in which they can run as well.
+        The same operators, merged, in another valid order.
     runs : tuple of tuple of Signal
-        Writable signals that should follow each other in memory.
+        Writable signals that should be contiguous in memory.
     executions : tuple of Execution
-        What an engine that runs groups makes of each.
+        For engines that run groups: how each group runs.
     in_python : tuple of (Operator, str)
-        Those that the engine runs by calling Python, and why, in words that go on from "it".
-        (The reference engine runs all so.)
+        Operators that the engine runs by calling Python, with the reason as the predicate of a
+        sentence about "it". (Empty for the reference engine, which calls Python for all.)
     compiled : tuple of (Operator, str)
-        Those that are written in Python but run without calling it, and why Python is called all
-        the same now and then, if it is.
+        Operators with Python code that runs compiled, with the reason why Python is still called
+        in some cases, if it is.
     """
 
     dt: float
@@ -114,13 +115,13 @@ class Plan:
             names = list(dict.fromkeys(written))
             more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
             lines.append(
-                f"only when somebody looks: {len(self.deferred)} operators, "
+                f"deferred until signals are read: {len(self.deferred)} operators, "
                 "since nothing else reads " + ", ".join([*names[:NAMED], *more])
             )
         return "\n".join([*lines, *self.functions()])
 
     def functions(self) -> list[str]:
-        """What becomes of each Python function, a line for each."""
+        """Return a line for each Python function: whether it is compiled, and if not, why."""
         return [
             *(f"in Python: {operator}: it {reason}" for operator, reason in self.in_python),
             *(

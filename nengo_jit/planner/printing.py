@@ -1,4 +1,4 @@
-"""Plans as text: a table of groups, with what an engine makes of them."""
+"""Plans as text: a table of operators or groups, and how an engine runs them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from textwrap import wrap
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.planner.merge import Group, kind_of
 
 WIDTH = 100  # characters of a line
-INDENT = 41  # of what is said of a group
+INDENT = 41  # of continuation lines
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What an engine makes of a group.
+    """How an engine runs a group.
 
     Attributes
     ----------
     kernels : tuple of str
-        The compiled functions that carry it out.
+        The compiled functions that run it.
     notes : tuple of (str, int)
-        What else there is to say, such as which members are fused into others, and of how many
-        members it is true.
+        Remarks, such as into which operators members are fused, with the number of members that
+        each applies to.
     threads : tuple of int
-        Those that work on it, counted from one.
+        The threads that run it, counted from one.
     nanoseconds : float or None
-        About how long it takes in a step; None if that is not known.
+        Estimated time in a step; None if unknown.
     """
 
     kernels: tuple[str, ...]
@@ -37,25 +37,25 @@ class Execution:
     nanoseconds: float | None
 
 
-def name_of(operator: Any) -> str:
-    """What an operator is for, in words; objects without a label are told apart by address."""
+def name_of(operator: Operator) -> str:
+    """Return an operator's tag, or else its text; unlabeled objects keep their address."""
     name = str(getattr(operator, "tag", None) or operator)
     return name.replace(" (unlabeled) at ", " at ")
 
 
-def size_of(operator: Any) -> int:
-    """How many numbers an operator makes: the size of the first signal that it writes to."""
+def size_of(operator: Operator) -> int:
+    """Return the number of elements of the first signal that an operator writes to."""
     written = (*operator.sets, *operator.incs, *operator.updates)
     return written[0].size if written else 0
 
 
 def clip(text: str, width: int = WIDTH) -> str:
-    """A text that is not longer than some width."""
+    """Cut a text to a width."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def in_order(operators: Sequence[Any]) -> Iterator[str]:
-    """A table of operators in their order, with the first of each: neighbours of one kind."""
+def in_order(operators: Sequence[Operator]) -> Iterator[str]:
+    """Yield a table of operators in order: a row for neighbours of one kind, with the first."""
     yield f"{'operators':>9s} {'elements':>9s}  kind"
     for kind, neighbours in groupby(operators, kind_of):
         some = list(neighbours)
@@ -65,7 +65,7 @@ def in_order(operators: Sequence[Any]) -> Iterator[str]:
 
 
 def by_group(groups: Sequence[Group]) -> Iterator[str]:
-    """A table of groups, as planned."""
+    """Yield a table of groups as planned."""
     yield f"{'level':>5s} {'members':>8s} {'elements':>9s}  {'kind':28s}  first member"
     for group in groups:
         elements = sum(map(size_of, group.members))
@@ -74,7 +74,7 @@ def by_group(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> Iterator[str]:
-    """A table of groups, as they are run, and a line for the first member of each."""
+    """Yield a table of groups as they run, and a line for the first member of each."""
     header = f"{'level':>5s} {'members':>8s} {'elements':>9s} {'threads':>7s} {'ns':>7s}"
     yield f"{header}  kind: what runs"
     for group, execution in zip(groups, executions):
@@ -92,12 +92,12 @@ def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> It
         yield _about(group.members[0])
 
 
-def _about(operator: Any) -> str:
+def _about(operator: Operator) -> str:
     return clip(f"       {name_of(operator)}")
 
 
 def duration(nanoseconds: float) -> str:
-    """A duration with two significant digits, in a unit that suits it."""
+    """Format a duration with two significant digits, in a suitable unit."""
     for unit in ("ns", "µs", "ms", "s"):
         if round(nanoseconds) < 1000 or unit == "s":
             break

@@ -1,11 +1,11 @@
-"""Check what must hold of the results of the planner's passes."""
+"""Check the invariants of the results of the planner's passes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.invariant import is_stateless
@@ -14,11 +14,11 @@ from nengo_jit.planner.merge import Group
 
 
 class PlanError(AssertionError):
-    """The planner made a plan that would not run the model: a bug in the planner."""
+    """The planner made an invalid plan: a bug in the planner."""
 
 
-def verify_order(graph: Graph, order: Sequence[Any]) -> None:
-    """Check that an order has every operator once, after all that it depends on."""
+def verify_order(graph: Graph, order: Sequence[Operator]) -> None:
+    """Check that an order has each operator once, after all operators that it depends on."""
     place = {operator: number for number, operator in enumerate(order)}
     if len(place) != len(order) or place.keys() != graph.keys():
         raise PlanError("the order does not have every operator exactly once")
@@ -28,33 +28,35 @@ def verify_order(graph: Graph, order: Sequence[Any]) -> None:
                 raise PlanError(f"{dependent} comes before {operator}, which it depends on")
 
 
-def verify_invariant(graph: Graph, invariant: Collection[Any]) -> None:
+def verify_invariant(graph: Graph, invariant: Collection[Operator]) -> None:
     """Check that invariant operators have no state, and depend on invariant operators only."""
     _verify_stateless(graph, invariant)
     for operator, dependents in graph.items():
         if operator not in invariant and any(each in invariant for each in dependents):
-            raise PlanError(f"a invariant operator depends on {operator}, which is not invariant")
+            raise PlanError(f"an invariant operator depends on {operator}, which is not invariant")
 
 
-def verify_deferred(graph: Graph, deferred: Collection[Any], recorded: Iterable[Signal]) -> None:
-    """Check that what deferred operators write is read by each other only."""
+def verify_deferred(
+    graph: Graph, deferred: Collection[Operator], recorded: Iterable[Signal]
+) -> None:
+    """Check that only deferred operators read the results of deferred operators."""
     _verify_stateless(graph, deferred)
     bases = {signal.base for signal in recorded}
     for operator in deferred:
         if any(signal.base in bases for signal in (*operator.sets, *operator.incs)):
-            raise PlanError(f"a probe records what {operator} writes, which counts as deferred")
+            raise PlanError(f"a probe records the output of {operator}, which is deferred")
         if not all(each in deferred for each in graph[operator]):
-            raise PlanError(f"other operators depend on {operator}, which counts as deferred")
+            raise PlanError(f"other operators depend on {operator}, which is deferred")
 
 
-def _verify_stateless(graph: Graph, chosen: Collection[Any]) -> None:
+def _verify_stateless(graph: Graph, chosen: Collection[Operator]) -> None:
     for operator in chosen:
         if operator not in graph or not is_stateless(operator):
-            raise PlanError(f"{operator} must be carried out in every step")
+            raise PlanError(f"{operator} has to run in every step")
 
 
 def verify_groups(graph: Graph, groups: Sequence[Group]) -> None:
-    """Check that groups have every operator once, in a group after those it depends on."""
+    """Check that groups have each operator once, after the groups that it depends on."""
     place = {operator: number for number, group in enumerate(groups) for operator in group.members}
     if sum(len(group.members) for group in groups) != len(graph) or place.keys() != graph.keys():
         raise PlanError("the groups do not have every operator exactly once")
@@ -64,8 +66,10 @@ def verify_groups(graph: Graph, groups: Sequence[Group]) -> None:
                 raise PlanError(f"the group of {dependent} does not come after that of {operator}")
 
 
-def verify_calls(order: Sequence[Any], groups: Sequence[Group], callers: Collection[Any]) -> None:
-    """Check that levels of those operators that call Python keep their order."""
+def verify_calls(
+    order: Sequence[Operator], groups: Sequence[Group], callers: Collection[Operator]
+) -> None:
+    """Check that the levels of operators that call Python keep their order."""
     level = {operator: group.level for group in groups for operator in group.members}
     for earlier, later in pairwise(operator for operator in order if operator in callers):
         if level[earlier] > level[later]:
@@ -73,7 +77,7 @@ def verify_calls(order: Sequence[Any], groups: Sequence[Group], callers: Collect
 
 
 def verify_layout(groups: Sequence[Group], runs: Runs) -> None:
-    """Check that runs have the base of every writable signal exactly once."""
+    """Check that runs have the base of each writable signal exactly once."""
     needed = {
         signal.base
         for group in groups

@@ -16,8 +16,8 @@ from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
 from nengo.utils.least_squares_solvers import SVD, Cholesky
 
 import nengo_jit
-from nengo_jit.builder import Model, decoders
-from nengo_jit.builder.decoders import Decoders, key_of
+from nengo_jit.builder import Model, decoders, systems
+from nengo_jit.builder.decoders import Decoders
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON
 from nengo_jit.parallel import one_thread_in_blas
@@ -25,10 +25,6 @@ from nengo_jit.parallel import one_thread_in_blas
 
 class MySolver(LstsqL2):
     """Not exactly nengo's, whatever it does."""
-
-
-class MyNeurons(nengo.LIF):
-    """Not exactly nengo's, whatever they do."""
 
 
 def square(x):
@@ -162,7 +158,7 @@ def systems_made(monkeypatch):
     """A list that grows whenever a system of equations is set up."""
     made = []
 
-    class Counted(decoders.System):
+    class Counted(systems.System):
         def __init__(self, key, *args):
             made.append(key)
             super().__init__(key, *args)
@@ -223,9 +219,9 @@ def test_decoders_of_functions_are_found_ahead(solver, threads, monkeypatch):
     model = Model()
     model.decoders = Decoders(threads, evaluator=Counting())
     before = []
-    solve = decoders.System.decode
+    solve = systems.System.decode
     monkeypatch.setattr(
-        decoders.System,
+        systems.System,
         "decode",
         lambda self, targets: before.append(model.params.keys()) or solve(self, targets),
     )
@@ -310,34 +306,6 @@ def test_a_cache_is_filled_from_shared_systems_and_hit(tmp_path, systems_made):
 # --- what is not
 
 
-def key(ens, eval_points=None, solver=None, chosen=slice(None)):
-    return key_of(ens, chosen, eval_points, LstsqL2() if solver is None else solver)
-
-
-def test_only_what_is_known_exactly_is_shared(monkeypatch):
-    with nengo.Network():
-        ens = nengo.Ensemble(10, 1)
-        mine = nengo.Ensemble(10, 1, neuron_type=MyNeurons())
-        node = nengo.Node(0)
-    assert key(ens) is not None
-    assert key(ens, solver=LstsqL2nz()) is not None
-    assert key(mine) is None
-    assert key(node) is None
-    assert key(ens, chosen=Ellipsis) is not None
-    assert key(ens, chosen=np.array([True])) is not None
-    assert key(ens, chosen=([0],)) is None
-    assert key(ens, chosen=[[0]]) is None
-    assert key(ens, eval_points=np.zeros((3, 1))) is None
-    assert key(ens, solver=MySolver()) is None
-    assert key(ens, solver=nengo.solvers.NoSolver()) is None
-    assert key(ens, solver=LstsqL2(solver=SVD())) is None
-    assert key(ens, solver=LstsqL2(reg=0)) is None
-    assert key(ens, solver=LstsqL2(reg=1e-3)) is None
-    monkeypatch.setattr(LstsqL2, "__call__", lambda *args, **kwargs: None)
-    assert key(ens) is None
-    assert key(ens, solver=LstsqL2nz()) is not None
-
-
 @pytest.mark.parametrize("function", [None, square])
 def test_neurons_that_never_fire_are_an_error(function):
     with nengo.Network(seed=0) as net:
@@ -395,7 +363,7 @@ def test_ctrl_c_in_a_function_of_the_users(assert_unharmed):
 
 
 def test_ctrl_c_while_threads_are_at_work(monkeypatch, assert_unharmed):
-    calls, rates = [], decoders.rates
+    calls, rates = [], systems.rates
     lock = threading.Lock()
 
     def slow_rates(*args):
@@ -406,7 +374,7 @@ def test_ctrl_c_while_threads_are_at_work(monkeypatch, assert_unharmed):
         return rates(*args)
 
     net = make_network(n_ensembles=30)
-    monkeypatch.setattr(decoders, "rates", slow_rates)
+    monkeypatch.setattr(systems, "rates", slow_rates)
     monkeypatch.setattr(decoders, "BATCH", 1)  # one system at a time for each thread
     with pytest.raises(KeyboardInterrupt):
         nengo_jit.Simulator(net, progress_bar=False, engine="reference", threads=2)

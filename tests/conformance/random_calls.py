@@ -1,7 +1,8 @@
 """Random networks whose Python code notes in which order it is called, which must be nengo's.
 
 A network has six callers: functions of nodes and connections, processes, synapses, neuron types,
-operators of third parties, and parts of nengo's processes that are written in Python. Each adds
+what draws random numbers for formulas, operators of third parties, and parts of nengo's processes
+that are written in Python. Each adds
 its number to one list, or only changes one number that they all share, in a way that depends on
 their order; those may be performed as tapes. Some networks have two callers that raise in the same
 step.
@@ -20,6 +21,8 @@ from nengo.builder.operator import Operator
 from sharing import sharing
 
 import nengo_jit
+from nengo_jit.neurons import Formula, register
+from nengo_jit.scalar import maximum
 
 Call = Callable[[], float]
 Maker = Callable[[np.random.RandomState, Call], Any]
@@ -207,6 +210,45 @@ def _neurons(rng: np.random.RandomState, call: Call) -> nengo.Ensemble:
     return nengo.Ensemble(rng.randint(1, 5), 1, neuron_type=Neurons())
 
 
+class Drawing(nengo.RectifiedLinear):
+    """Neurons whose random numbers a caller draws; the rest has a kernel."""
+
+    def __init__(self, call: Call):
+        super().__init__()
+        self.call = call
+
+    def make_state(self, n_neurons, rng=np.random, dtype=None):
+        return {"rng": Caller(self.call)}
+
+    def step(self, dt, J, output, rng):
+        output[...] = np.maximum(0.0, J) + rng.call()
+
+    def rates(self, x, gain, bias):
+        return nengo.RectifiedLinear().rates(x, gain, bias)
+
+
+class Caller(np.random.RandomState):
+    """A generator that has a caller with it."""
+
+    def __init__(self, call: Call):
+        super().__init__(0)
+        self.call = call
+
+
+register(
+    Formula(
+        name="drawing",
+        neuron_type=Drawing,
+        step=lambda J, drawn, dt: (maximum(0.0, J) + drawn,),
+        random=lambda rng, J, dt: rng.call(),
+    )
+)
+
+
+def _drawing(rng: np.random.RandomState, call: Call) -> nengo.Ensemble:
+    return nengo.Ensemble(rng.randint(1, 5), 1, neuron_type=Drawing(call))
+
+
 def _operator(rng: np.random.RandomState, call: Call) -> nengo.Node:
     return nengo.Node(OfThirdParty(call, size_in=rng.randint(2)))
 
@@ -224,6 +266,7 @@ KINDS: dict[str, Maker] = {
     "process": _process,
     "synapse": _synapse,
     "neurons": _neurons,
+    "drawing": _drawing,
     "operator": _operator,
     "part": _part,
 }

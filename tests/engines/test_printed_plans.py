@@ -199,7 +199,7 @@ def test_what_is_done_in_the_first_step_or_when_somebody_looks_is_said():
         ["0", "ElementwiseInc:", "scale_inc;", "in", "the", "first", "step", "only"],
         ["0", "Copy", "inc:", "copy_inc;", "in", "the", "first", "step", "only"],
     ]
-    assert text.count("; when somebody looks") == 2
+    assert text.count("; deferred until signals are read") == 2
 
 
 def test_the_same_in_single_precision():

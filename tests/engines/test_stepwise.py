@@ -2,48 +2,25 @@
 
 import importlib
 import pickle
-import re
 import sys
-import tomllib
-from pathlib import Path
 
 import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import SimulationError, ValidationError
+from pages import install
 
 import nengo_jit
-from nengo_jit.engines import GROUP
-
-PAGE = Path(__file__).parents[2] / "docs" / "engines.md"
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """The example's code and entry point, where Python looks for packages; its test's code."""
-    example, its_test = blocks("python")
-    (project,) = blocks("toml")
-    points = tomllib.loads(project)["project"]["entry-points"][GROUP]
-    (tmp_path / "merging.py").write_text(example)
-    package = tmp_path / "merging-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: merging\nVersion: 1.0\n")
-    lines = [f"{name} = {value}" for name, value in points.items()]
-    (package / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    """The example, where Python looks for packages."""
+    install("engines", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    yield its_test
+    yield
     sys.modules.pop("merging", None)
-
-
-def test_the_example_in_the_documentation_runs_a_network(installed):
-    namespace = {}
-    exec(installed, namespace)
-    namespace["test_merging"]()
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Every formula computes what nengo's own step computes: in NumPy to the bit, compiled nearly."""
 
-import re
 from functools import cache
-from pathlib import Path
+from importlib import import_module
 
 import nengo
 import numpy as np
 import pytest
 from libraries import Library, every_library
 from numba import njit
+from pages import install
 
 from nengo_jit.engines.cpu.language.primitives import compilable
 from nengo_jit.engines.cpu.toolchain.compiler import define_helpers
@@ -237,19 +237,15 @@ def test_types_can_be_registered_from_outside():
     assert formula.parameters(Doubling(), DT) == (2.0,)
 
 
-def test_example_in_the_documentation_works(tmp_path, monkeypatch):
-    page = Path(__file__).parents[2] / "docs" / "neurons.md"
-    example, its_test = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    (tmp_path / "tiring.py").write_text(example)
+def test_example_in_the_documentation_is_compiled(tmp_path, monkeypatch):
+    install("neurons", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    namespace = {}
-    exec(its_test, namespace)
-    namespace["test_formula_equals_step"]()
-
-    formula = formula_of(namespace["Tiring"]())
+    neurons = import_module("tiring").Tiring()
+    formula = formula_of(neurons)
     J, fatigue = np.linspace(-9.0, 9.0, 50), np.linspace(0.0, 1.0, 50)
+    parameters = formula.parameters(neurons, DT)
     np.testing.assert_allclose(
-        compiled_step(formula)(J, fatigue, DT, 0.1, 0.05),
-        formula.step(J, fatigue, DT, 0.1, 0.05),
+        compiled_step(formula)(J, fatigue, DT, *parameters),
+        formula.step(J, fatigue, DT, *parameters),
         rtol=1e-14,
     )

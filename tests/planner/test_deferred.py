@@ -194,7 +194,7 @@ def test_the_plan_says_what_is_left_out_and_until_when():
         model.sig[probe]["in"],
     }
     last = str(plan).splitlines()[-1]
-    assert last.startswith(f"only when somebody looks: {len(plan.deferred)} operators, ")
+    assert last.startswith(f"deferred until signals are read: {len(plan.deferred)} operators, ")
     assert "<Node 'output'>.in" in last
 
 
@@ -206,5 +206,5 @@ def test_a_plan_in_which_all_is_read_says_nothing_and_a_long_list_is_cut():
     for other in others:
         model.add_op(Copy(x, other))
     assert str(make_plan(model, [find_deferred])).endswith(
-        "only when somebody looks: 5 operators, since nothing else reads 1, 2, 3, 2 more"
+        "deferred until signals are read: 5 operators, since nothing else reads 1, 2, 3, 2 more"
     )

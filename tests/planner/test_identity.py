@@ -50,10 +50,10 @@ def test_the_same_network_is_the_same_model():
         ({"neuron_type": nengo.LIF(tau_rc=0.03)}, "another operator number .*SimNeurons"),
         ({"neuron_type": nengo.LIFRate()}, "another operator number"),
         ({"noise_seed": 4}, "another operator number .*WhiteNoise"),
-        ({"inputs": (1.0, 3.0)}, "other values in SimProcess{PresentInput"),
+        ({"inputs": (1.0, 3.0)}, "different values in SimProcess{PresentInput"),
         ({"inputs": (1.0, 2.0, 3.0)}, "another operator number .*PresentInput"),
         ({"n_neurons": 9}, "another operator number"),
-        ({"seed": 1}, "other values in the signal '.*[Ee]nsemble"),
+        ({"seed": 1}, "different values in the signal '.*[Ee]nsemble"),
     ],
 )
 def test_the_first_difference_is_named(changes, words):
@@ -82,7 +82,7 @@ def test_the_number_of_operators_counts():
 def test_rounding_makes_no_other_model_and_more_does():
     theirs = chain(2).describe()
     assert chain(2, 1.0 + 1e-9).difference(theirs) is None
-    assert chain(2, 1.0 + 1e-4).difference(theirs) == "has other values in the signal 's0'"
+    assert chain(2, 1.0 + 1e-4).difference(theirs) == "has different values in the signal 's0'"
 
 
 def test_which_signals_operators_share_counts():

@@ -1,11 +1,13 @@
-"""What the CPU engine can do while a model is built."""
+"""The backend of the CPU engine: what it can do while a model is built."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from nengo import Network
+from nengo.utils.progress import Progress
 
 from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.cpu import kernels
@@ -15,7 +17,8 @@ from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.lowering import calls_python
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
-from nengo_jit.engines.cpu.toolchain.kernel_cache import begin_to_load
+from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
+from nengo_jit.ir.base import Operator
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
 from nengo_jit.planner.passes import find_deferred, find_invariant, group, lay_out
@@ -34,15 +37,15 @@ class CpuBackend(Backend):
     def _group(self, plan: Plan) -> Plan:
         return group(plan, filter(self.calls_python, plan.operators))
 
-    def compile(self, plan: Plan, progress: Any = None) -> CpuEngine:
+    def compile(self, plan: Plan, progress: Progress | None = None) -> CpuEngine:
         return CpuEngine(plan, self.options, progress)
 
-    def calls_python(self, operator: Any) -> bool:
+    def calls_python(self, operator: Operator) -> bool:
         return calls_python(operator)
 
-    def prepare(self, network: Any, dtype: np.dtype) -> None:
-        begin_to_load(needed_to_build(network), AWAITED)
-        begin_to_load(likely(network, np.dtype(dtype)))
+    def prepare(self, network: Network, dtype: np.dtype) -> None:
+        prefetch(needed_to_build(network), AWAITED)
+        prefetch(likely(network, np.dtype(dtype)))
 
     def rates_by(self, formula: Formula) -> Callable[..., None] | None:
         return kernels.rates.rates_by(formula)

@@ -1,4 +1,4 @@
-"""The CPU engine: compiles a plan into a program for the machine, and runs it."""
+"""The CPU engine: compiles a plan to programs of kernels, and runs them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from threading import Event, get_ident
-from typing import Any
 
 import numpy as np
+from nengo import Probe
 from nengo.exceptions import SimulationError
+from nengo.utils.progress import Progress
 
 from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.cpu.kernels.needed import needed
@@ -20,6 +21,7 @@ from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.program.lowering import Lowering, calls_python
 from nengo_jit.engines.cpu.program.program import Program
+from nengo_jit.engines.cpu.program.programs import Programs
 from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
 from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
@@ -37,119 +39,109 @@ from nengo_jit.planner import passes
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
 
-PATIENCE = 0.1  # seconds that another thread waits for the end of a step
+PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
 
 class CpuEngine(Engine):
-    """Runs a plan as a program of compiled kernels; see `Engine`.
+    """Runs a plan as programs of compiled kernels; see `Engine`.
 
-    Operators that have no kernel run in Python, in between.
+    Operators without a kernel run in Python, in between.
 
     Parameters
     ----------
     plan : Plan
-        What to run.
+        The plan to run.
     options : Options
-        ``threads`` is how many threads to use at most; as many as there are cores by default. With
-        ``compile_python``, Python functions that only calculate are performed without calling
-        Python. Results depend on neither.
+        ``threads`` is the maximum number of threads; by default the number of cores. With
+        ``compile_python``, Python functions that only calculate run without calling Python.
+        Results depend on neither.
     progress : nengo.utils.progress.Progress, optional
-        Is told how many of the kernels are ready. The first time that a kernel is used on a
-        machine it has to be compiled, which takes about a second.
+        Is updated for each kernel that is ready. The first time that a kernel is used on a machine
+        it has to be compiled, which takes about a second.
 
     Attributes
     ----------
     threads : int
-        How many threads are used at most.
+        Maximum number of threads.
     callbacks : list of Callback
-        What has no kernel.
+        Callbacks of the operators without a kernel.
     """
 
     def __init__(
         self,
         plan: Plan,
         options: Options = Options(),  # noqa: B008  # it is frozen
-        progress: Any = None,
+        progress: Progress | None = None,
     ):
         super().__init__(plan, options)
-        self._is_finished = True  # whether what a run leaves to be done at its end is done
-        self._is_paused = False  # whether the run that goes on is to end early
-        self._unsettled_since: int | None = None  # ticks before what has been put off
-        self._has_begun = False  # whether the first step, which begins from memory, is complete
+        self._is_finished = True  # whether `_finish` has been called after the latest run
+        self._is_paused = False  # whether the current run ends early
+        self._unsettled_since: int | None = None  # ticks when operators were first deferred
         self.threads = min(options.threads or n_cores(), 1 + MOST_MEMBERS)
         self._step = self.signals[plan.step]
         self._clock = self.recording.clock
         status = np.zeros(2, np.int64)  # see `RUNNING`
-        self._told, self._status = status, status.data  # of which the latter is quicker to read
-        self._outlived: list[Any] = []  # what is used by a run within which the engine was reset
+        self._status_words, self._status = status, status.data  # the latter is faster to read
+        self._outlived: list[object] = []  # used by a run during which the engine was reset
         self.callbacks: list[Callback] = []
         self._tracing = Tracing(self.callbacks, bool(options.compile_python))
         self._exposure = Exposure(plan.operators, self.signals)
         self._runner: int | None = None  # the thread that runs
         self._has_settled = Event()
         self._unexposed = plan
-        self._known: dict[Any, Callback] = {}  # which can be used by other programs, too
+        self._reusable: dict[Operator, Callback] = {}  # in other programs
         self._lowering = self._lower_all()
         self._assemble(progress)
         SimNeurons.engines.add(self)
 
     def _lower_all(self) -> Lowering:
-        """Lower all operators, for what is exposed by now."""
+        """Lower all operators, given what is exposed by now."""
         exposure = self._exposure
         exposure.add_callers(filter(calls_python, self._unexposed.operators))
         while True:
             callers = exposure.private.keys()
-            if not callers <= self._unexposed.callers:  # more than `calls_python` has told
+            if not callers <= self._unexposed.callers:  # `calls_python` did not find all
                 self._unexposed = passes.lay_out(passes.group(self._unexposed, callers))
             plan = self._unexposed
             if exposure:
                 plan = passes.expose(plan, exposure.private, exposure.public)
             lowering = Lowering(plan, self.signals, exposure)
             lowering.lower_all()
-            in_python = [op for op in plan.operators if lowering.rows[op] is None]
+            in_python = [op for op in plan.operators if lowering.calls_python(op)]
             if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
                 self.plan = plan
                 return lowering
 
-    def _assemble(self, progress: Any = None) -> None:
-        """Make programs of what has been lowered."""
-        self._has_begun = False
+    def _assemble(self, progress: Progress | None = None) -> None:
+        """Make programs of the lowered operators."""
         deliver = partial(after_step, self.recording, self._exposure)
         self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
         levels = [*self._lower(), *self._recorders.levels]
         codes = {task.code for level in levels for task in level}
         dtype = self._lowering.dtype
-        are_ready((code, dtype) for code in codes if code.when == "after")  # else they will be
+        after = [code for code in codes if isinstance(code, Kernel) and code.when == "after"]
+        are_ready((kernel, dtype) for kernel in after)  # if not, they will be compiled later
         if self.callbacks:
             self._tracing.ask_for_kernels()
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
-        self._graph = self._lowering.fusion.graph(self.plan.graph)
-        self._later = self._program(levels, "always", "later")
-        self._first = self._later
-        if any(code.when == "first" for code in codes):
-            self._first = self._program(levels, "always", "first")
-        self._left = [[each for each in level if each.code.when == "after"] for level in levels]
-        self._known_after: Program | None = None
+        graph = self._lowering.fusion.graph(self.plan.graph)
+        self._programs = Programs(
+            levels, graph, self.threads, dtype, self._status_words, self._assembly.undo
+        )
 
-    @property
-    def _after(self) -> Program | None:
-        """What is done when somebody looks at signals, if anything is; made when it first is."""
-        if self._known_after is None and any(self._left):
-            self._known_after = self._program(self._left, "after")
-        return self._known_after
-
-    def _assemble_anew(self) -> None:
-        """Go on with other programs, since more is exposed or operators have changed."""
+    def _reassemble(self) -> None:
+        """Replace the programs, since more is exposed or operators have changed."""
         self.settle()
         self._exposure.has_grown = False
         try:
             outdated = self._lowering.assumptions.outdated()
-            self._known = {
+            self._reusable = {
                 callback.operator: callback
                 for callback in self.callbacks
-                if type(callback.operator) is not SimNeurons or callback.operator not in outdated
+                if callback.draw is None
+                and (type(callback.operator) is not SimNeurons or callback.operator not in outdated)
             }
             lowering = self._lower_all()
             lowering.continue_from(self._lowering)
@@ -160,12 +152,12 @@ class CpuEngine(Engine):
             raise
 
     def _lower(self) -> list[list[Task]]:
-        """What is done in a step, by level, then by stage within the level."""
+        """Tasks of a step, by level, and by stage within the level."""
         lowering = self._lowering
         callbacks = [
-            self._known.get(operator) or self._new_callback(operator)
+            self._reusable.get(operator) or self._new_callback(operator)
             for operator in self.plan.operators
-            if lowering.rows[operator] is None
+            if lowering.calls_python(operator)
         ]
         self._assembly, levels = assemble(self.plan, lowering, callbacks)
         self._constant = self._assembly.constant
@@ -180,21 +172,26 @@ class CpuEngine(Engine):
         self.generators = {**kept, **lowering.streams}
         return levels
 
-    def _new_callback(self, operator: Any) -> Callback:
-        callback = Callback(operator, self._clock)
-        if self.broken is None:  # it will not be reset before it is called
-            callback.reset(self.step_of(operator, np.random.RandomState(0)), self.signals)
+    def _new_callback(self, operator: Operator) -> Callback:
+        callback = Callback(operator, self._clock, self._lowering.draws.get(operator))
+        if self.broken is None:  # there is no reset before it is called
+            self._reset_callback(callback, np.random.RandomState(0))
         return callback
 
+    def _reset_callback(self, callback: Callback, rng: np.random.RandomState) -> None:
+        draw = callback.draw
+        step = self.step_of(callback.operator, rng) if draw is None else draw.step
+        callback.reset(step, self.signals)
+
     def rewind(self) -> None:
-        self._has_begun = False
+        self._programs.has_begun = False
         if self._lowering.assumptions.outdated():
-            self._request_assembly()
+            self._request_programs()
         if self.is_running:
             self._outlived += [callback.kept() for callback in self.callbacks]
             self._is_finished = False
         elif self._exposure.has_grown:
-            self._assemble_anew()
+            self._reassemble()
         for signal in list(self.signals):
             if not (self.is_running and signal.base in self._constant):
                 self.signals.reset(signal)
@@ -203,7 +200,7 @@ class CpuEngine(Engine):
         in_python = {callback.operator: callback for callback in self.callbacks}
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if operator in in_python:
-                in_python[operator].reset(self.step_of(operator, rng), self.signals)
+                self._reset_callback(in_python[operator], rng)
             elif operator in self._lowering.at_reset:
                 with self.making(operator):
                     self._lowering.at_reset[operator](rng)
@@ -215,12 +212,18 @@ class CpuEngine(Engine):
 
     @property
     def python_steps(self) -> dict[Operator, Step]:
-        return {callback.operator: callback.step for callback in self.callbacks}
+        return {each.operator: each.step for each in self.callbacks if each.draw is None}
 
     def explain(self) -> Plan:
         self._tracing.trace()
-        in_python = [each for each in self.callbacks if each.traced is None]
-        compiled = [each for each in self.callbacks if each.traced is not None]
+        whole = [each for each in self.callbacks if each.draw is None]
+        in_python = [each for each in whole if each.traced is None]
+        compiled = [(each.operator, each.remark) for each in whole if each.traced is not None]
+        compiled += [
+            (each.operator, f"draws random numbers by '{each.draw.name}'")
+            for each in self.callbacks
+            if each.draw is not None
+        ]
         return replace(
             self.plan,
             deferred=self._assembly.deferred,
@@ -229,46 +232,46 @@ class CpuEngine(Engine):
                 self._assembly,
                 self._lowering.fusion,
                 self.callbacks,
-                self._later.threads_of,
+                self._programs.later.threads_of,
             ),
             in_python=tuple((each.operator, each.remark) for each in in_python),
-            compiled=tuple((each.operator, each.remark) for each in compiled),
+            compiled=tuple(compiled),
         )
 
-    def hand_out(self, signal: Signal) -> Any:
+    def hand_out(self, signal: Signal) -> np.ndarray:
         array = self.signals[signal]
         if self._exposure.hand_out(signal.base, self.is_running):
-            self._request_assembly()
+            self._request_programs()
             self._catch_up()
         return array
 
     def look_again(self) -> None:
-        self._exposure.is_doubtful = True
+        self._exposure.must_rescan = True
 
     def hand_out_constants(self, arrays: Iterable[np.ndarray]) -> None:
         self._exposure.hand_out_constants(arrays)
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
         if self._lowering.assumptions.is_about(operator):
-            self._request_assembly()
+            self._request_programs()
 
-    def _request_assembly(self) -> None:
-        """Have other programs made before the next step."""
+    def _request_programs(self) -> None:
+        """Replace the programs before the next step."""
         self._exposure.has_grown = True
-        self._clock.calls = 1  # a run that goes on calls `after_step`
+        self._clock.calls = 1  # the current run will call `after_step`
 
     def _catch_up(self) -> None:
-        """Compute what a run that goes on has put off, as far as its steps are complete."""
+        """Run the operators that the current run has deferred, after its latest complete step."""
         if not self.is_running:
             return
         if get_ident() != self._runner:
             self._has_settled.clear()
             self._has_settled.wait(PATIENCE)
         elif self._clock.ticks > (self._unsettled_since or 0):
-            self._run_after()
+            self._programs.run_deferred()
 
     def run(self, n_steps: int) -> int:
-        is_within = self._status[RUNNING] > 0  # a function that is called in a step of another run
+        is_within = self._status[RUNNING] > 0  # whether a callback of another run calls this
         n_done = self._run(n_steps, is_within)
         while n_done < n_steps and not self._is_paused:
             n_done += self._run(n_steps - n_done, is_within)
@@ -279,16 +282,16 @@ class CpuEngine(Engine):
     def pause(self) -> None:
         if self.is_running:
             self._is_paused = True
-            self._request_assembly()
+            self._request_programs()
 
-    def stop_recording(self) -> dict[Any, Any]:
+    def stop_recording(self) -> dict[Probe, object]:
         stopped = super().stop_recording()
-        self._request_assembly()
+        self._request_programs()
         return stopped
 
     def _run(self, n_steps: int, is_within: bool) -> int:
-        """Run until all steps are done, or more is exposed; returns how many are done."""
-        if self._status[FAILED]:  # an interrupt has come before the error could be raised
+        """Run until all steps are complete or more is exposed; returns how many are complete."""
+        if self._status[FAILED]:  # an interrupt has prevented the error from being raised
             self._take_errors()
         if self.broken is not None:
             self.check_usable()
@@ -296,26 +299,26 @@ class CpuEngine(Engine):
         if not is_within:
             if not self._is_finished:
                 self._finish()
-            exposure.see_changes()
+            exposure.check_changes()
             if exposure.has_grown:
-                self._assemble_anew()
-            if not (self._has_begun and self.is_asked and exposure.allows_delay):
-                self._has_begun = False
+                self._reassemble()
+            if not (self._programs.has_begun and self.is_asked and exposure.allows_delay):
+                self._programs.has_begun = False
                 self.settle()
-            self._runner, self._is_finished = get_ident(), not self._lowering.loans
+            self._runner, self._is_finished = get_ident(), not self._lowering.borrowed
             if self._unsettled_since is None:
                 self._unsettled_since = self._clock.ticks
         self._recorders.begin(n_steps, is_within)
         try:
             if not self._is_finished and not is_within:
-                for loan in self._lowering.loans:
-                    loan.take()
+                for generator in self._lowering.borrowed:
+                    generator.borrow()
             if self.callbacks:
                 self._tracing.before_run(n_steps)
-                n_done, failed = ERRSTATE.call(self._run_programs, n_steps)
+                n_done, failed = ERRSTATE.call(self._programs.run, n_steps)
                 self._tracing.after_run()
             else:
-                n_done, failed = self._run_programs(n_steps)
+                n_done, failed = self._programs.run(n_steps)
         finally:
             if not is_within:
                 if not self._is_finished or self._clock.view[CALLS]:
@@ -338,65 +341,45 @@ class CpuEngine(Engine):
     def lose_run(self) -> None:
         self._status[RUNNING], self.broken = 0, RUN_LOST
 
-    def _run_after(self) -> None:
-        if self._after is not None:
-            self._after.run(1)
-
     def settle(self) -> None:
-        """Compute what is put off until somebody looks at signals."""
+        """Run deferred operators, so that signals can be read."""
         if self.is_running:
             return
         self._finish()
         if self._unsettled_since is not None:
             if self._clock.ticks > self._unsettled_since:
-                self._run_after()
+                self._programs.run_deferred()
             self._unsettled_since = None
 
     def _finish(self) -> None:
-        """Do what a run leaves to be done after its last step.
+        """Clean up after the last step of a run.
 
-        If it is interrupted there, it is done again, as a whole, before the next run, or before
-        anybody looks at signals.
+        If this is interrupted, it is repeated as a whole before the next run, or before signals
+        are read.
         """
         if not self._is_finished:
-            for loan in self._lowering.loans:
-                loan.give_back()
+            for generator in self._lowering.borrowed:
+                generator.give_back()
             self._outlived.clear()
             self._is_finished = True
         if self._clock.view[CALLS]:
             self.recording.deliver()
 
-    def _program(self, levels: list[list[Task]], *when: str) -> Program:
-        chosen = [[task for task in level if task.code.when in when] for level in levels]
-        dtype, undo = self._lowering.dtype, self._assembly.undo
-        return Program(chosen, self._graph, self.threads, dtype, self._told, undo)
-
-    def _run_programs(self, n_steps: int) -> tuple[int, Program | None]:
-        """Run the programs; returns how many steps are done, and the one that failed, if any."""
-        n_done = 0
-        if not self._has_begun and n_steps > 0:
-            if self._first is not self._later:
-                status, n_done = self._first.run(1), self._first.n_done
-                if status:
-                    return n_done, self._first
-            self._has_begun = True
-        if n_done < n_steps and self._later.run(n_steps - n_done):
-            return n_done + self._later.n_done, self._later
-        return n_steps, None
-
-    def _take_errors(self) -> list[tuple[Any, BaseException]]:
-        """What Python raised in callbacks, or else when a step was complete."""
+    def _take_errors(self) -> list[tuple[Operator | None, BaseException]]:
+        """Exceptions in callbacks, and after a complete step (without an operator)."""
         self._status[FAILED] = 0
-        errors = [(callback.operator, callback.fetch_error()) for callback in self.callbacks]
+        errors: list[tuple[Operator | None, BaseException | None]] = [
+            (callback.operator, callback.fetch_error()) for callback in self.callbacks
+        ]
         errors.append((None, self._recorders.fetch_error()))
         return [(operator, error) for operator, error in errors if error is not None]
 
     def _raise_error(self, failed: Program) -> None:
-        """Raise what stopped a program: an error in a callback or in a kernel; a pause does not."""
+        """Raise the error of a callback or kernel that stopped a program; none after a pause."""
         for operator, error in self._take_errors():
             if isinstance(error, Pause):
                 return
-            if operator is not None:  # else it was raised after the step was complete
+            if operator is not None:  # else it was raised after a complete step
                 add_context(error, self.failed_in(operator))
             raise error
         try:

@@ -1,4 +1,4 @@
-"""Recording by kernels: where they write samples to, and that there is always room."""
+"""Recording by kernels: makes room for samples and tells kernels where to write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import contiguous, places
 from nengo_jit.engines.cpu.kernels.probe import complete_step, record
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.engines.cpu.python import call as task
@@ -19,25 +20,25 @@ from nengo_jit.engines.recording import Recording
 
 
 class KernelRecording:
-    """Has kernels record the samples of a recording.
+    """Lets kernels record the samples of a recording.
 
-    Nothing need be done after a run: what the kernels have recorded is what the clock counts.
+    Nothing has to be done after a run: the clock, which the kernels advance, counts the samples.
 
     Parameters
     ----------
     recording : Recording
-        What to record.
+        The recording.
     step : numpy.ndarray
         Live memory of the step counter.
     lowering : Lowering
-        The program's memory.
+        Has the arena of the program.
     deliver : callable
-        What is called after each step for which the clock says so.
+        Is called after each step for which the clock says so.
 
     Attributes
     ----------
     levels : list of list of Task
-        What kernels do at the end of a step.
+        Tasks at the end of a step.
     """
 
     def __init__(
@@ -83,14 +84,14 @@ class KernelRecording:
         self.levels = [[Task(None, row) for row in rows], [Task(None, last)]]
 
     def begin(self, n_steps: int, within: bool) -> None:
-        """See that there is room for the samples of a run.
+        """Make sure that there is room for the samples of a run.
 
         Parameters
         ----------
         n_steps : int
-            Of the run.
+            Number of steps of the run.
         within : bool
-            Whether another run is not over yet, which will need its room.
+            Whether the run is nested in another one, which will still need its own room.
         """
         ticks = self._clock.view[TICKS]
         self._promised = n_steps + (max(ticks, self._promised) if within else ticks)
@@ -98,7 +99,7 @@ class KernelRecording:
             self._make_room(self._promised - ticks)
 
     def _make_room(self, n_steps: int) -> None:
-        self._room = 0  # until all of this has been done
+        self._room = 0  # until all room has been made
         if self._clock.calls:
             self._recording.deliver()
         room = (sys.maxsize >> 1) - self._clock.ticks
@@ -111,17 +112,19 @@ class KernelRecording:
         self._room = self._clock.ticks + room
 
     def fetch_error(self) -> BaseException | None:
-        """What Python raised after a step was complete, if it did; it can be taken once."""
+        """Return the exception that was raised after a complete step, if any, and forget it."""
         return fetch_error(self._task)
 
 
 def _most_samples(recorder: Recorder, n_steps: int) -> int:
-    """How many samples are taken in some steps at most."""
+    """Maximum number of samples in a number of steps."""
     return n_steps if recorder.always else int(n_steps / recorder.period) + 3
 
 
 def _fewest_steps(recorder: Recorder, n_samples: int) -> int:
-    """For how many steps there is room if there is room for some samples."""
+    """Minimum number of steps with a number of samples."""
     if recorder.always:
         return n_samples
-    return int(min((n_samples - 2) * recorder.period, sys.maxsize >> 1))  # which may be infinite
+    return int(
+        min((n_samples - 2) * recorder.period, sys.maxsize >> 1)
+    )  # the period may be infinite

@@ -1,5 +1,7 @@
 """Running models on the CPU engine and on the reference engine."""
 
+from dataclasses import replace
+
 import nengo
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.language.kernel import Kernel
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
 
 
@@ -111,8 +113,9 @@ def wrong_tapes(monkeypatch):
     """Tapes add where they should multiply."""
     write = Writer.write
 
-    def wrong(self, operation, *rest):
-        write(self, op.ADD if operation == op.MULTIPLY else operation, *rest)
+    def wrong(self, instruction):
+        is_product = instruction.opcode == Opcode.MULTIPLY
+        write(self, replace(instruction, opcode=Opcode.ADD) if is_product else instruction)
 
     monkeypatch.setattr(Writer, "write", wrong)
     monkeypatch.setattr(Writer, "is_written", lambda *_: True)

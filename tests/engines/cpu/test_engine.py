@@ -90,7 +90,7 @@ def test_what_lowering_finds_to_call_python_is_planned_for_then():
     assert len(called) == 4
     assert engine.plan.callers == set(called)
     assert called == [op for op in plan.operators if op in engine.plan.callers]
-    tasks = [task.operator for level in engine._later._levels for task in level]
+    tasks = [task.operator for level in engine._programs.later._levels for task in level]
     assert [operator for operator in tasks if operator in engine.plan.callers] == called
     assert {group.level for group in engine.plan.groups if set(group.members) & set(called)} == {1}
 
@@ -102,7 +102,7 @@ def test_an_ensemble_array_is_one_row():
     model.build(net)
     (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
-    levels = engine_for(model)._later._levels
+    levels = engine_for(model)._programs.later._levels
     (neurons,) = (w for level in levels for w in batches(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 
@@ -123,7 +123,7 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     output = model.sig[net.array.output]["out"]
     engine = engine_for(model)
     whole = CpuEngine(replace(engine.plan, deferred=frozenset()), Options(threads=1))
-    left_out = [task for level in engine._after._levels for task in level]
+    left_out = [task for level in engine._programs.deferred._levels for task in level]
     assert {task.code.when for task in left_out} == {"after"}
     absorbed = {op for op in engine.plan.deferred if engine._lowering.fusion.is_absorbed(op)}
     assert {type(operator) for operator in absorbed} == {Reset}

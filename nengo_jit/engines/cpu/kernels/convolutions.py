@@ -17,14 +17,15 @@ from nengo_jit.engines.cpu.kernels.windows import (
     planes_of,
     runs_of,
 )
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 
 # runs after a convolution; `copy_strided` itself runs before it
-copy_result = copy_strided.but(stage=2)
+copy_result = copy_strided.variant(stage=2)
 
 View = Callable[[np.ndarray], np.ndarray]
 
@@ -162,7 +163,7 @@ def _sums(
     result = y if contiguous(y) else _buffer(y.shape, lowering)
     after: Lowered = []
     if result is not y:
-        after = [row.by(copy_result) for row in copy_planes(result, y, inc=setter is None)]
+        after = [row.for_kernel(copy_result) for row in copy_planes(result, y, inc=setter is None)]
     if setter is not None:
         begin = lowering.arena.parameters(np.full(y.size, setter.value))
     else:

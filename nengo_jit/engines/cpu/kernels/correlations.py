@@ -10,8 +10,10 @@ or of the kernel, the other one is a vector; distances and offsets of numbers co
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.language.kernel import Address, Count, Factor, In, Out, kernel
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,

@@ -8,17 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import element
-from nengo_jit.engines.cpu.language.kernel import (
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import (
     Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
+    Memory,
+    helper,
+    use_widest_vectors,
+    vector,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, use_widest_vectors, vector
 
 
 @helper(forceinline=True)

@@ -12,7 +12,8 @@ from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_strid
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import Address, offset, start
+from nengo_jit.engines.cpu.language.kernel import offset, start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Pool
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
@@ -22,7 +23,7 @@ from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
-copy_product = copy.but(stage=1)  # after the kernel that computes the product
+copy_product = copy.variant(stage=1)  # after the kernel that computes the product
 
 
 class Operands(TypedDict):
@@ -50,7 +51,7 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     return [
         flag_spikes.row(output=start(x), flags=flags, n=x.size),
         *listing(flags, lists),
-        *(row.by(row.kernel.but(stage=3)) for row in rows),
+        *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows),
     ]
 
 

@@ -8,17 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import add_four_columns
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     add_product,
     helper,

@@ -11,18 +11,9 @@ import numpy as np
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 
 from nengo_jit.engines.cpu.kernels.operator import pieces
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Out,
-    Own,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess

@@ -15,18 +15,9 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    Out,
-    Own,
-    Row,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, vector
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
@@ -36,7 +27,7 @@ from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
 
 # adds delta in the first step of a run, see `lower_weights`
-first_inc = copy_inc.but(when="first")
+first_inc = copy_inc.variant(when="first")
 
 
 # Gain and loss of each rule
@@ -345,7 +336,7 @@ def lower_rule(operator: Rule, lowering: Lowering) -> Lowered:
         lowering.delayed.add(change.weights.base)
     keep = copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size)
     set_delta = change.set_delta(lowering, change.kept)
-    return [factors, keep, set_delta.by(set_delta.kernel.but(when="after"))]
+    return [factors, keep, set_delta.for_kernel(set_delta.kernel.variant(when="after"))]
 
 
 @lowers_with(Part.DELTA)

@@ -15,8 +15,10 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import multiply_columns
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
-from nengo_jit.engines.cpu.language.kernel import Address, BytesOf, Count, In, InOut, Out, kernel
+from nengo_jit.engines.cpu.language.columns import BytesOf, Count, In, InOut, Out
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     gather_if_fast,

@@ -54,6 +54,7 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
     """
     used: list[Routine | None] = [probe.complete_step, probe.advance_time, copy_bytes]
     for formula in _formulas(network):
+        used += [python.run_functions] if neurons.draws_in_python(formula) else []
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))

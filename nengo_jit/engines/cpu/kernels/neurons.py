@@ -19,31 +19,25 @@ from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
+from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Factor,
-    In,
-    InOut,
-    Kernel,
-    Out,
-    Own,
-    start,
-)
+from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
+from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import (
-    Loan,
+    BorrowedGenerator,
     Stream,
     fill_poisson,
     fill_uniform,
     is_legacy,
 )
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     compilable,
     float64s,
     helper,
+    int64s,
     tuple_of,
     use_widest_vectors,
     vector,
@@ -63,16 +57,30 @@ NEURON_COST, FUNCTION_COST = 0.3, 2.0
 ELEMENTARY = (vocabulary.exp, vocabulary.expm1, vocabulary.log1p, vocabulary.tanh)
 
 # A formula has any number of states and at most one random number, see `kernel_of`.
-LOOP = """
+KERNEL = """
 def run_neurons(memory, current, output, parameters, n, {columns}):
     use_widest_vectors()
     currents, outputs = vector(memory, current, n), vector(memory, output, n)
     p = tuple_of(vector(memory, parameters, {n_parameters}), {n_parameters})
     {before}
+    {loop}
+"""
+LOOP = """
     for i in range(n):
         outputs[i], {new} = step(currents[i], {old} *p)
 """
-WRITTEN_WITH = (float64s, tuple_of, use_widest_vectors, vector)
+# Python draws numbers of either precision, see `drawn_numbers.py`
+LOOP_OVER_NUMBERS = """
+    if int64s(is_double, 1)[0]:
+        drawn = float64s(numbers, n)
+        for i in range(n):
+            outputs[i], {new} = step(currents[i], {old} drawn[i], *p)
+    else:
+        drawn_singly = vector(memory, numbers, n)
+        for i in range(n):
+            outputs[i], {new} = step(currents[i], {old} drawn_singly[i], *p)
+"""
+WRITTEN_WITH = (float64s, int64s, tuple_of, use_widest_vectors, vector)
 
 
 @helper(forceinline=True)
@@ -94,8 +102,8 @@ DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 5.0)}
 
 
 @cache
-def kernel_of(formula: Formula) -> Kernel[...] | None:
-    """Return the kernel that runs a formula; None if kernels cannot draw its random numbers.
+def kernel_of(formula: Formula) -> Kernel[...]:
+    """Return the kernel that runs a formula.
 
     It has a column for each state: state_0, state_1 and so on. Random numbers are drawn for one
     neuron after another, so a row with them cannot be divided.
@@ -104,21 +112,23 @@ def kernel_of(formula: Formula) -> Kernel[...] | None:
     types: dict[str, object] = {"memory": Memory, "parameters": Address, "return": None}
     before = [f"{name}_of = vector(memory, {name}, n)" for name in names]
     given = [f"{name}_of[i]," for name in names]
-    draw, cost = None, 0.0
+    draw, cost, loop, numbers = None, 0.0, LOOP, ""
+    drawing: list[str] = []
     if formula.random is None:
         types |= {"current": In, "output": Out, "n": Count, **dict.fromkeys(names, InOut)}
-    elif formula.random in DRAWS:
-        draw, cost = DRAWS[formula.random]
-        before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
-        types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
-        types |= {"generator": Address, "numbers": Address}
     else:
-        return None
-    source = LOOP.format(
-        columns=", ".join(names if draw is None else [*names, "generator", "numbers"]),
+        types |= {"current": Address, "output": Own, "n": Factor, **dict.fromkeys(names, Address)}
+        if not draws_in_python(formula):
+            draw, cost = DRAWS[formula.random]
+            before += ["drawn = float64s(numbers, n)", "draw(generator, drawn, currents, p)"]
+            drawing, numbers = ["generator", "numbers"], "drawn[i],"
+        else:
+            drawing, loop = ["numbers", "is_double"], LOOP_OVER_NUMBERS
+        types |= dict.fromkeys(drawing, Address)
+    source = KERNEL.format(
+        columns=", ".join([*names, *drawing]),
         before="; ".join(before),
-        new=" ".join(given),
-        old=" ".join(given if draw is None else [*given, "drawn[i],"]),
+        loop=loop.format(new=" ".join(given), old=" ".join([*given, numbers])).strip(),
         n_parameters=1 + len(formula.parameter_names),
     )
     step = compilable(formula.step, formula.contract)
@@ -138,6 +148,11 @@ def _cost(step: Any) -> float:
     return max([NEURON_COST, *map(_cost, others)]) + FUNCTION_COST * elementary
 
 
+def draws_in_python(formula: Formula) -> bool:
+    """Whether a formula has random numbers that kernels cannot draw."""
+    return all(formula.random is not each for each in (None, *DRAWS))  # it may be unhashable
+
+
 def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     """Return the address of the neurons' generator, which kernels borrow for each run.
 
@@ -145,7 +160,8 @@ def _generator(operator: SimNeurons, lowering: Lowering) -> Address:
     a reset does not rewind it.
     """
     stream = Stream(lowering.arena.buffer(Stream.size))
-    lowering.loans.append(Loan(operator.state_extra["rng"], stream))
+    (rng,) = operator.state_extra.values()
+    lowering.borrowed.append(BorrowedGenerator(rng, stream))
     return stream.address
 
 
@@ -157,14 +173,21 @@ def _may_be_refused(operator: SimNeurons, facts: Facts) -> bool:
     if len(writers) != 1 or type(writers[0]) is not SimNeurons:
         return True
     base = writers[0].neurons
-    is_known = formula_of(base) is not None and not isinstance(base, RatesToSpikesNeuronType)
-    return base.negative or not is_known or writers[0].output is not operator.J
+    formula = formula_of(base)
+    if formula is None or draws_in_python(formula) or isinstance(base, RatesToSpikesNeuronType):
+        return True
+    return base.negative or writers[0].output is not operator.J
 
 
 def _has_kernel(operator: SimNeurons) -> bool:
     """Return whether there is a kernel for neurons; they may still run in Python."""
+    return formula_of(operator.neurons) is not None
+
+
+def _calls_python(operator: SimNeurons) -> bool:
+    """Return whether Python draws random numbers for neurons in each step."""
     formula = formula_of(operator.neurons)
-    return formula is not None and formula.random in (None, *DRAWS)
+    return formula is not None and draws_in_python(formula)
 
 
 def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
@@ -176,10 +199,13 @@ def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
         return not operator.state_extra
     if formula.random is counts and _may_be_refused(operator, facts):
         return False
-    return len(operator.state_extra) == 1 and is_legacy(operator.state_extra.get("rng"))
+    if len(operator.state_extra) != 1:
+        return False
+    (rng,) = operator.state_extra.values()
+    return draws_in_python(formula) or (is_legacy(rng) and not facts.uses.is_shared(rng))
 
 
-@lowers(SimNeurons, _has_kernel, _fits_kernel)
+@lowers(SimNeurons, _has_kernel, _fits_kernel, _calls_python)
 def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     """Run the formula of the type; list spikes if products need them."""
     formula = formula_of(operator.neurons)
@@ -203,13 +229,13 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
         )
     else:
-        used = kernel_of(formula)
-        assert used is not None
         drawing: dict[str, Address] = {}
-        if formula.random is not None:
+        if draws_in_python(formula):
+            drawing = numbers_from_python(operator, formula, lowering)
+        elif formula.random is not None:
             numbers = start(lowering.arena.buffer(n, np.float64))
             drawing = {"generator": _generator(operator, lowering), "numbers": numbers}
-        row = used.row(
+        row = kernel_of(formula).row(
             current=current,
             output=output,
             **{f"state_{k}": state for k, state in enumerate(states)},

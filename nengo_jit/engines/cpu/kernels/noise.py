@@ -18,9 +18,10 @@ from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
 
 from nengo_jit.engines.cpu.kernels.filters import LINEAR_STEPS, matrices_of, step_filter, step_of
-from nengo_jit.engines.cpu.language.kernel import Address, Factor, Own, kernel, start
+from nengo_jit.engines.cpu.language.columns import Factor, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import Stream, compiled, fill_normal, fill_uniform
-from nengo_jit.engines.cpu.language.primitives import Memory, float64s, vector
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, float64s, vector
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
 

@@ -7,17 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import (
+from nengo_jit.engines.cpu.language.columns import Count, In, Out
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, offset, start
+from nengo_jit.engines.cpu.language.primitives import (
     Address,
-    Count,
-    In,
-    Out,
-    Row,
-    kernel,
-    offset,
-    start,
+    Memory,
+    helper,
+    int64s,
+    vector,
+    vector_from,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, int64s, vector, vector_from
 from nengo_jit.engines.cpu.program.contracts import contiguous, reaches
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.products import WIDE

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
     LATE,
     SUBNORMALS_ARE_ZERO,
+    Address,
     Memory,
     atomic_add,
     atomic_load,

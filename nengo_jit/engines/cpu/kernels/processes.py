@@ -38,7 +38,7 @@ from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.processes import SimProcess, make_step_of
 
 # ``y = values`` and ``y += values``, after other kernels on the same level
-store, store_inc = copy.but(stage=1), copy_inc.but(stage=1)
+store, store_inc = copy.variant(stage=1), copy_inc.variant(stage=1)
 
 LowerProcess = Callable[[SimProcess, np.ndarray, Lowering], "Lowered | None"]
 """Lowers an operator, given the contiguous array that its output is written to."""

@@ -10,10 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Kernel, kernel, start, table_of
+from nengo_jit.engines.cpu.language.kernel import Kernel, kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
     FLOAT64,
+    Address,
     Memory,
     compilable,
     tuple_of,

@@ -5,18 +5,9 @@ Distances are bytes from row to row.
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    Count,
-    Distance,
-    Factor,
-    In,
-    Out,
-    RowsOf,
-    kernel,
-    start,
-)
-from nengo_jit.engines.cpu.language.primitives import Memory, helper, vector
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.learning_rules import SimRLS
 

@@ -9,17 +9,15 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dot import lower_dot_inc
 from nengo_jit.engines.cpu.kernels.operator import places
-from nengo_jit.engines.cpu.language.kernel import (
+from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, Out, RowsOf
+from nengo_jit.engines.cpu.language.kernel import kernel, start
+from nengo_jit.engines.cpu.language.primitives import (
     Address,
-    Count,
-    Distance,
-    Factor,
-    Out,
-    RowsOf,
-    kernel,
-    start,
+    Memory,
+    int64s,
+    vector,
+    vector_from,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory, int64s, vector, vector_from
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.memory import hold

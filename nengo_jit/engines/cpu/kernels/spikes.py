@@ -14,17 +14,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
-    BytesOf,
-    Count,
-    Factor,
-    Out,
-    Own,
-    kernel,
-    offset,
-)
+from nengo_jit.engines.cpu.language.columns import BytesOf, Count, Factor, Out, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, offset
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     Memory,
     can_compress,
     ctz,

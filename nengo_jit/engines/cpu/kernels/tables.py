@@ -14,9 +14,17 @@ from nengo.processes import WhiteSignal
 from numpy.typing import ArrayLike
 
 from nengo_jit.engines.cpu.kernels.noise import draw_seed
-from nengo_jit.engines.cpu.language.kernel import Address, Factor, Own, kernel, start
+from nengo_jit.engines.cpu.language.columns import Factor, Own
+from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import compiled
-from nengo_jit.engines.cpu.language.primitives import Memory, float64s, helper, int64s, vector
+from nengo_jit.engines.cpu.language.primitives import (
+    Address,
+    Memory,
+    float64s,
+    helper,
+    int64s,
+    vector,
+)
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.processes import SimProcess

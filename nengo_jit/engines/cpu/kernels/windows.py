@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.correlations import AT_ONCE
-from nengo_jit.engines.cpu.language.kernel import Address
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.ir.transforms import GeneralConvInc, same_padding
 

@@ -1,1 +1,1 @@
-"""What kernels are written in: names, types of columns, and what the compiler makes of them."""
+"""The language of kernels: primitives, columns, rows, and random numbers."""

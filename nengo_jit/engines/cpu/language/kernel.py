@@ -1,183 +1,58 @@
-"""What a kernel is: a function of one row, whose columns have names and types.
+"""Kernels: compiled functions of one row of a table, whose columns have names and types.
 
 A kernel is written as a function of ``memory`` and of the columns of a row, which are 64-bit
-integers: mostly addresses and sizes. How each column is annotated says what it means, and so how
-rows are joined, divided between threads and weighed. The compiler puts the loop over all rows of a
-table around it (`nengo_jit.engines.cpu.toolchain.compiler`).
+integers: mostly addresses and sizes (`nengo_jit.engines.cpu.language.columns`). The compiler adds
+the loop over all rows of a table (`nengo_jit.engines.cpu.toolchain.compiler`).
 
-Rows are made by `Kernel.row`, which refuses a row that lacks a column, has one too many, or has
-anything but an integer in one. A type checker finds the same, and that an address is an address.
+`Kernel.row` makes rows. It refuses a row that lacks a column, has an unknown one, or has anything
+but an integer in one. A type checker finds the same, and that an address is an `Address`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from functools import cache, cached_property
-from inspect import Parameter, get_annotations, signature
+from functools import cached_property
 from itertools import chain
-from typing import (
-    Annotated,
-    Any,
-    Concatenate,
-    Generic,
-    NewType,
-    ParamSpec,
-    cast,
-)
+from typing import Any, Concatenate, Generic, ParamSpec, cast
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.primitives import Memory, Signature
+from nengo_jit.engines.cpu.language.columns import Columns, columns_of
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, Signature
 from nengo_jit.ir.memory import address
 
 P = ParamSpec("P")
 
-Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN OTHER")
-
-# What a column may say; anything else is an `Address` or a plain ``int``.
-
-Address = NewType("Address", int)
-"""An address that is the same for all elements of a row."""
-In = Annotated[Address, Role.IN]
-"""Address of the first of n elements that are read."""
-Out = Annotated[Address, Role.OUT]
-"""Address of the first of n elements that are written."""
-InOut = Annotated[Address, Role.IN_OUT]
-"""Address of the first of n elements that are read and written."""
-BytesOf = Annotated[Address, Role.BYTES]
-"""Address of n bytes, one for each element."""
-RowsOf = Annotated[Address, Role.ROWS]
-"""Address of the first of n rows of a matrix, which lie at a `Distance`, one for each element."""
-Distance = Annotated[int, Role.DISTANCE]
-"""Bytes from a row of `RowsOf` to the next."""
-Count = Annotated[int, Role.COUNT]
-"""The number n of elements that a row is about."""
-Factor = Annotated[int, Role.FACTOR]
-"""How much work an element is."""
-Own = Annotated[Address, Role.OWN]
-"""Address of memory that no other row writes to, whose size is not n."""
-
-# A function that makes rows of a kernel. Models have a million of them, so it has to be quick.
+# Source of `Kernel.row`. Models have a million rows, so it has to be fast.
 MAKE_ROW = """
 def row(*, {names}):
     if not ({types} is _int):
         _refuse({names})
     return _Row(_kernel, ({names},))
 """
-MOVING = (Role.IN, Role.OUT, Role.IN_OUT)  # by an element for an element
 
 start = cast(Callable[[np.ndarray], Address], address)
 """Address of an array's first element."""
 
 
 def offset(address: int, n_bytes: int) -> Address:
-    """The address that lies some bytes after another one."""
+    """The address some bytes after another one."""
     return Address(address + n_bytes)
-
-
-class Columns:
-    """The columns of a kernel's rows.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(memory, ...)``, with an annotation for each parameter: see above.
-
-    Attributes
-    ----------
-    names : tuple of str
-        What they are called.
-    roles : tuple of Role
-        What they mean.
-    count, factor, target : int or None
-        Which one is the `Count`, which the `Factor`, and which says where a row writes to: the
-        first `Out` or `Own`. None if there is no such column.
-    is_divisible : bool
-        Whether a row can be divided between its elements.
-    has_status : bool
-        Whether the function returns a status.
-
-    Raises
-    ------
-    TypeError
-        If the function is not a kernel's.
-    """
-
-    def __init__(self, function: Callable[..., Any]):
-        self._name = function.__name__
-        parameters = list(signature(function).parameters.values())
-        hints = get_annotations(function, eval_str=True)
-        if not parameters or hints.get(parameters[0].name) is not Memory:
-            self._refuse(f"of {function.__name__}{signature(function)}, the first must be Memory")
-        del parameters[0]
-        if not parameters:
-            self._refuse("it has no columns")
-        if hints.get("return", float) not in (int, None):
-            self._refuse("it must return None, or a status")
-        self.has_status = hints["return"] is int
-        for each in parameters:
-            if each.kind is not Parameter.POSITIONAL_OR_KEYWORD or each.default is not each.empty:
-                self._refuse(f"{each} cannot be a column")
-        self.names = tuple(each.name for each in parameters)
-        self.roles = tuple(self._role_of(name, hints) for name in self.names)
-        self.count, self.factor = self._only(Role.COUNT), self._only(Role.FACTOR)
-        self._distance = self._only(Role.DISTANCE)
-        if (self._distance is None) is (Role.ROWS in self.roles):
-            self._refuse("RowsOf and Distance need each other")
-        if self.count is None and not {*MOVING, Role.BYTES, Role.ROWS}.isdisjoint(self.roles):
-            self._refuse("it has a column for n elements, but no Count")
-        written = [i for i, role in enumerate(self.roles) if role in (Role.OUT, Role.OWN)]
-        self.target = written[0] if written else None
-        self.is_divisible = Role.OUT in self.roles
-
-    def _refuse(self, reason: str) -> None:
-        raise TypeError(f"'{self._name}' cannot be a kernel: {reason}")
-
-    def _role_of(self, name: str, hints: dict[str, Any]) -> Role:
-        hint = hints.get(name)
-        roles = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Role)]
-        if not roles and hint not in (int, Address):
-            self._refuse(f"the column {name} has no type that says what it means")
-        return roles[0] if roles else Role.OTHER
-
-    def _only(self, role: Role) -> int | None:
-        if self.roles.count(role) > 1:
-            self._refuse(f"it has more than one {role.name.capitalize()}")
-        return self.roles.index(role) if role in self.roles else None
-
-    def steps(self, values: Any, itemsize: int) -> list[tuple[int, Any]]:
-        """Which columns grow with each element that a row goes on, and by how much.
-
-        Parameters
-        ----------
-        values : tuple of int or (n_columns, n_rows) numpy.ndarray
-            What stands in each column.
-        itemsize : int
-            Bytes of an element.
-        """
-        by_role = dict.fromkeys(MOVING, itemsize) | {Role.BYTES: 1}
-        if self._distance is not None:
-            by_role[Role.ROWS] = values[self._distance]
-        return [(i, by_role[role]) for i, role in enumerate(self.roles) if role in by_role]
-
-
-columns_of = cache(Columns)
 
 
 @dataclass(slots=True, repr=False)
 class Row:
-    """What a kernel is to work on: a value for each of its columns.
+    """Arguments of a kernel: a value for each of its columns.
 
     Made by `Kernel.row`; the values are not checked here.
 
     Attributes
     ----------
     kernel : Kernel
-        What works on it.
+        The kernel.
     values : tuple of int
-        In the order of the columns; ``row[name]`` is the value of one.
+        The values, in the order of the columns; ``row[name]`` is the value of one.
     """
 
     kernel: Kernel[...]
@@ -190,28 +65,28 @@ class Row:
         columns = zip(self.kernel.columns.names, self.values)
         return f"{self.kernel.name}({', '.join(f'{name}={value}' for name, value in columns)})"
 
-    def by(self, kernel: Kernel[...]) -> Row:
-        """The same row for a variant of its kernel, see `Kernel.but`."""
+    def for_kernel(self, kernel: Kernel[...]) -> Row:
+        """The same row for a variant of its kernel, see `Kernel.variant`."""
         return Row(kernel, self.values)
 
     @property
-    def target(self) -> int:
-        """int: the address that is written to; only of kernels whose rows tell."""
-        place = self.kernel.columns.target
-        assert place is not None
-        return self.values[place]
+    def target(self) -> Address:
+        """Address: where the row writes to; only of kernels with a `Columns.target`."""
+        index = self.kernel.columns.target
+        assert index is not None
+        return Address(self.values[index])
 
     @property
     def size(self) -> int:
-        """int: how many elements there are; 1 if that is not known."""
-        place = self.kernel.columns.count
-        return 1 if place is None else self.values[place]
+        """int: number of elements; 1 if there is no `Count`."""
+        index = self.kernel.columns.count
+        return 1 if index is None else self.values[index]
 
     @property
     def work(self) -> float:
-        """float: about how long it takes (nanoseconds)."""
-        kernel, place = self.kernel, self.kernel.columns.factor
-        factor = 1 if place is None else self.values[place]
+        """float: estimated time (nanoseconds)."""
+        kernel, index = self.kernel, self.kernel.columns.factor
+        factor = 1 if index is None else self.values[index]
         return kernel.cost_of_row + kernel.cost * self.size * factor
 
     def part(self, first: int, n: int, itemsize: int) -> Row:
@@ -220,9 +95,9 @@ class Row:
         Parameters
         ----------
         first : int
-            The first of them.
+            Index of the first of them.
         n : int
-            How many.
+            Number of elements.
         itemsize : int
             Bytes of an element.
         """
@@ -243,84 +118,84 @@ class Routine:
     function : callable
         ``function(memory, address) -> status``, in the subset of Python that Numba compiles.
     reassociate : bool
-        Whether sums may be added up in any order, so that they can be vectorised.
+        Whether sums may be reassociated, so that they can be vectorised.
     contract : bool
-        Whether a product and a sum may be rounded at once. Where the same is computed by
-        different kernels in the first and in later steps it must not be.
+        Whether a product and a sum may be contracted, that is, rounded once. Must be False if
+        different kernels compute the same value in the first and in later steps.
     exact : bool
-        Whether every operation must be rounded as written, with the sign of each zero.
+        Whether every operation is rounded as written, and the sign of zeros is kept.
     """
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     reassociate: bool = False
     contract: bool = True
     exact: bool = False
 
     @property
     def name(self) -> str:
-        """str: what it is called."""
+        """str: name of the function."""
         return self.function.__name__
 
     @property
-    def code(self) -> Callable[..., Any]:
-        """Callable: what is compiled."""
+    def code(self) -> Callable[..., object]:
+        """Callable: the function that is compiled."""
         return self.function
 
     @cached_property
     def signature(self) -> Signature:
-        """Signature: what the compiler is told of it."""
+        """Signature: name, parameters and result, for the compiler."""
         return Signature(self.name)
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel(Routine, Generic[P]):
-    """A function that is compiled to work through the rows of a table.
+    """A function that is compiled to process the rows of a table.
 
     Attributes
     ----------
     function : callable
-        ``function(memory, ...)``, of the columns of a row; see `Columns`. What it returns, if
-        anything, is a status: if it is not zero, the rows after that one are left out.
+        ``function(memory, ...)``, of the columns of a row; see `Columns`. May return a status: the
+        rows after the first status that is not zero are skipped.
     loop : callable, optional
-        ``loop(memory, rows)``, which is compiled in place of the function. For kernels that have
-        to look at several rows: they are a structured array, with the columns as fields.
+        ``loop(memory, rows)``, which is compiled in place of the function. For kernels that need
+        several rows at once: ``rows`` is a structured array, with the columns as fields.
     cost, cost_of_row : float
-        About how long an element takes (nanoseconds; per `Factor`, if there is one), and a row
-        besides its elements.
+        Estimated time of an element (nanoseconds; per `Factor`, if there is one), and the overhead
+        of a row.
     stage : int
-        Kernels of a higher stage read what others wrote on the same level.
+        Kernels of a higher stage read what those of lower stages wrote on the same level.
     when : str
-        In which steps the kernel is used: "always"; "first", in the first one after a reset, and
-        after somebody may have changed what is in memory; "later", in all others; or "after", when
-        somebody looks at signals after the latest step.
+        In which steps the kernel runs: "always"; "first", in the first step after a reset or after
+        a user may have changed memory; "later", in all other steps; or "after", once signals are
+        read after the latest step.
     columns : Columns
         The columns of a row.
     """
 
-    loop: Callable[..., Any] | None = None
+    loop: Callable[..., object] | None = None
     cost: float = 0.3
     cost_of_row: float = 0.0
     stage: int = 0
     when: str = "always"
     columns: Columns = field(init=False)
-    _variants: dict[tuple[Any, ...], Kernel[P]] = field(init=False, repr=False)
+    _variants: dict[tuple[object, ...], Kernel[P]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", columns_of(self.function))
         object.__setattr__(self, "_variants", {})
 
     @property
-    def code(self) -> Callable[..., Any]:
+    def code(self) -> Callable[..., object]:
         return self.loop or self.function
 
     @cached_property
     def signature(self) -> Signature:
-        """Signature: what the compiler is told of it."""
+        """Signature: name, parameters and result, for the compiler."""
         columns = self.columns
         return Signature(self.name, columns.names, self.loop is not None, columns.has_status)
 
-    def but(self, **options: Any) -> Kernel[P]:
-        """The same kernel with other options, such as ``stage``; the same one for the same."""
+    def variant(self, **options: Any) -> Kernel[P]:
+        """The kernel with other options, such as ``stage``; the same object for equal options."""
         key = tuple(sorted(options.items()))
         if key not in self._variants:
             self._variants[key] = replace(self, **options)
@@ -328,41 +203,41 @@ class Kernel(Routine, Generic[P]):
 
     @cached_property
     def row(self) -> Callable[P, Row]:
-        """Callable: makes a `Row` of a value for each column, by its name.
+        """Callable: makes a `Row` from a value for each column, given by keyword.
 
-        It raises a TypeError, which names kernel and column, if a column is missing, if there is
-        no such column, or if a value is not an ``int``.
+        It raises a TypeError that names kernel and column if a column is missing or unknown, or if
+        a value is not an ``int``.
         """
         names = self.columns.names
         source = MAKE_ROW.format(
             names=", ".join(names), types=" is ".join(f"_type({name})" for name in names)
         )
         used = {"_type": type, "_int": int, "_Row": Row, "_kernel": self, "_refuse": self._refuse}
-        made: dict[str, Any] = {}
+        made: dict[str, Callable[P, Row]] = {}
         exec(source, used, made)
         make_row = made["row"]
         make_row.__qualname__ = f"{self.name}.row"
-        return cast(Callable[P, Row], make_row)
+        return make_row
 
-    def _refuse(self, *values: Any) -> None:
+    def _refuse(self, *values: object) -> None:
         for name, value in zip(self.columns.names, values):
             if type(value) is not int:
                 kind = type(value).__name__
                 raise TypeError(
-                    f"{self.name}.row() wants an int for '{name}', not {kind}: {value!r}"
+                    f"{self.name}.row() needs an int for '{name}', not {kind}: {value!r}"
                 )
 
-    def place(self, name: str) -> int:
-        """Where a column stands in a table of one row, see `table_of`."""
+    def index_in_table(self, name: str) -> int:
+        """Index of a column in a table of one row, see `table_of`."""
         return 1 + self.columns.names.index(name)
 
     def fuse(self, rows: list[Row], itemsize: int) -> list[Row]:
-        """Join rows that go on where the one before ends, with the same in all other columns.
+        """Join each row to the one before if it continues it and all other columns are equal.
 
         Parameters
         ----------
         rows : list of Row
-            All of this kernel.
+            Rows of this kernel.
         itemsize : int
             Bytes of an element.
         """
@@ -374,8 +249,8 @@ class Kernel(Routine, Generic[P]):
         for i, step in self.columns.steps(ends.T, itemsize):
             ends[:, i] += sizes[:-1] * step
         ends[:, count] = sizes[1:]
-        goes_on = (ends == table[1:]).all(axis=1)
-        firsts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+        continues = (ends == table[1:]).all(axis=1)
+        firsts = np.flatnonzero(np.concatenate([[True], ~continues]))
         fused = table[firsts]
         fused[:, count] = np.add.reduceat(sizes, firsts)
         return [Row(self, tuple(values)) for values in fused.tolist()]
@@ -384,28 +259,28 @@ class Kernel(Routine, Generic[P]):
 def kernel(
     **options: Any,
 ) -> Callable[[Callable[Concatenate[Memory, P], int | None]], Kernel[P]]:
-    """Decorator that makes a function of a row's columns a `Kernel`; for the options see there."""
+    """Decorator that makes a function of a row's columns a `Kernel`, with its options."""
     return lambda function: Kernel(function, **options)
 
 
-def routine(**options: Any) -> Callable[[Callable[[Memory, Any], Any]], Routine]:
-    """Decorator that makes a function of an address a `Routine`; for the options see there."""
+def routine(**options: Any) -> Callable[[Callable[[Memory, Address], object]], Routine]:
+    """Decorator that makes a function of an address a `Routine`, with its options."""
     return lambda function: Routine(function, **options)
 
 
 def table_of(rows: Iterable[Row]) -> np.ndarray:
-    """Rows of one kernel as a table: their number, then all of them one after the other.
+    """Table of the rows of one kernel: their number, then their values, row after row.
 
     Raises
     ------
     ValueError
-        If they are of several kernels.
+        If the rows are of several kernels.
     """
     rows = list(rows)
     kernels = {row.kernel for row in rows}
     if len(kernels) > 1:
         raise ValueError(
-            f"A table has rows of one kernel, not of {sorted(k.name for k in kernels)}"
+            f"The rows of a table must be of one kernel, not of {sorted(k.name for k in kernels)}"
         )
     values = [row.values for row in rows]
     return np.array([len(values), *chain.from_iterable(values)], dtype=np.int64)

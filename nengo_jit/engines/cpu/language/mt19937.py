@@ -1,33 +1,34 @@
-"""NumPy's legacy random streams in compiled code: the very numbers of `numpy.random.RandomState`.
+"""NumPy's legacy random numbers in compiled code: bit for bit those of `numpy.random.RandomState`.
 
-A generator is a block of memory that a `Stream` owns, by its address: kernels go on from the
-state in it, and `Stream` copies it from a `RandomState`. The bits are those of the
-Mersenne Twister MT19937 (Matsumoto and Nishimura 1998). From them are made, as NumPy does it:
-uniform deviates of 53 bits; normal ones by the polar method, two at a time, of which the second
-is kept; and Poisson ones by multiplying uniform ones, or for large means by transformed rejection
-(Hörmann 1993, algorithm PTRS).
+A `Stream` owns the memory with the state of a generator. Kernels know the generator by the address
+of that memory. The bits are those of the Mersenne Twister MT19937 (Matsumoto and Nishimura 1998).
+They are transformed as NumPy does it: uniform deviates have 53 bits; normal ones come from the
+polar method, two at a time, and the second is kept for the next call; Poisson ones are made by
+multiplying uniform ones, or for large means by transformed rejection (Hörmann 1993, algorithm
+PTRS).
 
-To be equal bit for bit, everything is rounded after each operation as in C (no ``fastmath``),
-and ``log`` and ``exp`` are those of the C library, one number at a time: vector libraries, which
-Numba uses where it finds them, round differently. Where a vectorised ``exp`` is only compared with
-something, the C library is asked in the rare case that rounding could matter.
+For equal bits, each operation is rounded as in C (no ``fastmath``), and ``log`` and ``exp`` are
+those of the C library, one number at a time: vector libraries, which Numba uses where it finds
+them, round differently. Where
+a vectorised ``exp`` is only compared with something, the C library is asked in the rare case that
+rounding could matter.
 
 Numbers are drawn in bulk, which is faster, but never more than are used.
 """
 
-# Numba reads the functions below from their bytecode; they have no types in Python's sense.
+# Numba infers the types of the functions below.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import ctypes
 import math
-from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.language.primitives import (
+    Address,
     float64s,
     helper,
     int32s,
@@ -42,18 +43,18 @@ UPPER, LOWER = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
 TWIST = np.uint32(0x9908B0DF)
 TEMPER = np.uint32(0x9D2C5680), np.uint32(0xEFC60000)
 
-POSITION, HAS_NORMAL = 0, 1  # where the parts of a generator begin, in units of 8 bytes
+POSITION, HAS_NORMAL = 0, 1  # offsets of the parts of a generator, in units of 8 bytes
 NORMAL, WORDS, RADII = 2, 3, 3 + N_WORDS // 2
-MOST_PAIRS = 128  # of normal deviates that are made at a time
+MOST_PAIRS = 128  # of normal deviates made at a time
 # Poisson deviates are made in blocks of as many, with scratch memory that begins where radii do.
 BLOCK = 128
 DEVIATES, LIMITS, PLACES = RADII, RADII + BLOCK, RADII + 2 * BLOCK
 
-# Callers' fastmath is inherited by what does not say otherwise.
+# Helpers inherit the caller's fastmath unless they say otherwise.
 compiled = helper(error_model="numpy", fastmath=False)
 
 LARGEST_MEAN = np.iinfo(np.int64).max - 10.0 * math.sqrt(np.iinfo(np.int64).max)
-MULTIPLIED_BELOW = 10.0  # means of Poisson deviates that are made by multiplication
+MULTIPLIED_BELOW = 10.0  # means of Poisson deviates made by multiplication
 EXP_ERROR = 2.0**-49  # more than the relative errors of both exponentials
 LOG_2_PI = 1.8378770664093453
 # Stirling's series for the logarithm of the gamma function, from the lowest power up
@@ -72,12 +73,12 @@ STIRLING = (
 
 
 class Stream:
-    """The state of a generator, for kernels.
+    """The state of a generator in memory, for kernels.
 
     Attributes
     ----------
     buffer : numpy.ndarray of int64
-        The memory; at the beginning there is no generator in it.
+        The memory, without a generator until `load` is called.
     """
 
     size = PLACES + BLOCK
@@ -87,79 +88,77 @@ class Stream:
 
     @property
     def address(self) -> Address:
-        """Address: what the functions in this file call the generator."""
+        """Address: the ``generator`` of the functions in this file."""
         return start(self.buffer)
 
     def load(self, rng: np.random.RandomState) -> None:
-        """Go on from the state of ``rng``."""
-        state: Any = rng.get_state()
-        _, words, position, has_normal, normal = state
-        if not 0 <= position <= N_WORDS:  # NumPy lets anybody set it
+        """Continue from the state of ``rng``."""
+        state = rng.get_state(legacy=False)
+        words, position = state["state"]["key"], state["state"]["pos"]
+        if not 0 <= position <= N_WORDS:  # NumPy does not check it
             raise ValueError(f"{rng} is at position {position} of {N_WORDS}")
-        self.buffer[POSITION], self.buffer[HAS_NORMAL] = position, has_normal
-        self.buffer[NORMAL : NORMAL + 1].view(np.float64)[:] = normal
+        self.buffer[POSITION], self.buffer[HAS_NORMAL] = position, state["has_gauss"]
+        self.buffer[NORMAL : NORMAL + 1].view(np.float64)[:] = state["gauss"]
         self.buffer[WORDS:RADII].view(np.uint32)[:] = words
 
     def give(self, rng: np.random.RandomState) -> None:
-        """Let ``rng`` go on from this state."""
+        """Set ``rng`` to this state."""
         normal = self.buffer[NORMAL : NORMAL + 1].view(np.float64).item()
         words = self.buffer[WORDS:RADII].view(np.uint32).copy()
         position, has_normal = self.buffer[[POSITION, HAS_NORMAL]].tolist()
         rng.set_state(("MT19937", words, position, has_normal, normal))
 
 
-class Loan:
-    """A generator whose numbers kernels draw during a run, and Python before and after it.
+class BorrowedGenerator:
+    """A generator that kernels draw from during a run, and Python before and after it.
 
-    Kernels may draw anything but normal deviates, of which NumPy keeps one elsewhere.
+    Kernels must not draw normal deviates: NumPy keeps the second one of a pair elsewhere.
 
     Parameters
     ----------
     rng : numpy.random.RandomState
         The generator.
     stream : Stream
-        What kernels draw from.
+        The copy of its state that kernels draw from.
     """
 
     def __init__(self, rng: np.random.RandomState, stream: Stream):
         self._rng, self._words = rng, stream.buffer[WORDS:RADII].view(np.uint32)
         self._position = stream.buffer[POSITION : POSITION + 1]
-        self._bits: Any = None  # whose memory the state is
+        self._bits: np.random.BitGenerator | None = None  # owns the memory of the state
         self._state = np.empty(0, np.uint32)
-        self._is_taken = False
+        self._is_borrowed = False
 
-    def take(self) -> None:
-        """Let kernels go on from where the generator is."""
-        rng: Any = self._rng
-        if rng._bit_generator is not self._bits:  # `get_state` takes a hundred times as long
-            self._bits = rng._bit_generator
-            address = self._bits.ctypes.state_address
-            memory: Any = (ctypes.c_uint32 * (N_WORDS + 1)).from_address(address)
-            self._state = np.frombuffer(memory, np.uint32)
+    def borrow(self) -> None:
+        """Copy the state of the generator to the stream."""
+        bits = self._rng._bit_generator
+        if bits is not self._bits:  # `get_state` takes a hundred times as long
+            self._bits = bits
+            memory = (ctypes.c_uint32 * (N_WORDS + 1)).from_address(bits.ctypes.state_address)
+            self._state = np.ctypeslib.as_array(memory)
         position = int(self._state[N_WORDS])
-        if position > N_WORDS:  # NumPy lets anybody set it
+        if position > N_WORDS:  # NumPy does not check it
             raise ValueError(f"{self._rng} is at position {position} of {N_WORDS}")
         self._words[:] = self._state[:N_WORDS]
         self._position[0] = position
-        self._is_taken = True
+        self._is_borrowed = True
 
     def give_back(self) -> None:
-        """Let the generator go on from where the kernels are, if they have had it.
+        """Copy the state of the stream back to the generator, if it was borrowed.
 
-        It may be called again if it was interrupted.
+        May be called again if it was interrupted.
         """
-        if self._is_taken:
+        if self._is_borrowed:
             self._state[:N_WORDS] = self._words
             self._state[N_WORDS] = self._position[0]
-            self._is_taken = False
+            self._is_borrowed = False
 
 
-def is_legacy(rng: Any) -> bool:
-    """Whether a generator is one whose numbers the functions in this file make."""
+def is_legacy(rng: object) -> bool:
+    """Whether a generator is one that the functions in this file reproduce."""
     if type(rng) is not np.random.RandomState:
         return False
-    state: Any = rng.get_state(legacy=False)
-    return bool(state["bit_generator"] == "MT19937")
+    return bool(rng.get_state(legacy=False)["bit_generator"] == "MT19937")
 
 
 @helper(forceinline=True)
@@ -176,7 +175,7 @@ def _mixed(upper, lower):
 
 @compiled
 def _regenerate(words):
-    """Replace all words by the next ones."""
+    """Replace all words with the next ones."""
     for i in range(N_WORDS - MIDDLE):
         words[i] = words[i + MIDDLE] ^ _mixed(words[i], words[i + 1])
     for i in range(N_WORDS - MIDDLE, N_WORDS - 1):
@@ -186,7 +185,7 @@ def _regenerate(words):
 
 @compiled
 def _tempered(word):
-    """The 32 bits that a word stands for."""
+    """Temper a word: the 32 bits of output."""
     y = np.uint32(word)
     y ^= np.uint32(y >> np.uint32(11))
     y ^= np.uint32(np.uint32(y << np.uint32(7)) & TEMPER[0])
@@ -256,7 +255,7 @@ def fill_normal(generator, output):
         done = 1
     while n - done > 1:
         # Each point makes one pair at most, so none of these is drawn too early. Those within
-        # the unit circle are gathered in front.
+        # the unit circle are moved to the front.
         n_points = min((n - done) // 2, MOST_PAIRS)
         part = output[done : done + 2 * n_points]
         fill_uniform(generator, part)
@@ -304,7 +303,7 @@ def _log_gamma(x):
 
 @compiled
 def _poisson_by_rejection(generator, mean):
-    """Hörmann's algorithm PTRS, by the names of its variables there."""
+    """Hörmann's algorithm PTRS, with the names of its variables there."""
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
     v_r = 0.9277 - 3.6224 / (b - 2.0)

@@ -1,17 +1,19 @@
-"""The machine: how compiled functions are called, and what they are written with.
+"""Primitives of compiled functions, and their calling convention.
 
 As machine code, each is a function ``function(memory, address) -> status``. It is written in Python
-and compiled once (`nengo_jit.engines.cpu.toolchain.compiler`), for either precision; the machine
-code is kept on disk (`nengo_jit.engines.cpu.toolchain.kernel_cache`). A kernel
-(`nengo_jit.engines.cpu.language.kernel`) is given the address of a table: the number of rows, then
-the rows, all of them 64-bit integers. A status other than zero stops the program.
+and compiled once for each precision (`nengo_jit.engines.cpu.toolchain.compiler`); the machine code
+is kept on disk (`nengo_jit.engines.cpu.toolchain.kernel_cache`). A kernel
+(`nengo_jit.engines.cpu.language.kernel`) gets the address of a table: the number of rows, then the
+rows, all of them 64-bit integers. A status other than zero stops the program.
 
-What kernels are written with, such as `vector`, is declared here and defined by the compiler.
-None of it can be called from Python, and nothing here needs the compiler: a process in which all
-machine code comes from the disk never imports it.
+The primitives, such as `vector`, are only declared here. The compiler defines them
+(`nengo_jit.engines.cpu.toolchain.llvm`). They can be called from kernels, not from Python. This
+module does not import the compiler: a process that finds all machine code on disk never needs it.
+
+Primitives take addresses as plain ``int``: an `Address`, or an `Address` plus an offset in bytes.
 """
 
-# What kernels call has no types in Python's sense.
+# Helpers have no types in Python's sense: Numba infers them.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -19,43 +21,55 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NewType, NoReturn, TypeVar
 
 import numpy as np
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
+
+Address = NewType("Address", int)
+"""An address in memory (bytes)."""
 
 FLOAT64 = np.dtype(np.float64)
 PRECISIONS = (FLOAT64, np.dtype(np.float32))
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 ENTRY_WITH_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
-OUT_OF_BOUNDS = 2  # status of a kernel that failed a check, see `nengo_jit.regions`
-# A negative status says that the step is complete
-PAUSED = -1  # since the leading thread had to wait for too long
-LATE = -2  # since Python has raised after it
-BUSY = -3  # since nothing has begun: the threads are not free
-SUBNORMALS_ARE_ZERO = 0x8040  # results ("flush to zero") and operands, see `fp_control`
+OUT_OF_BOUNDS = 2  # status of a kernel that failed a bounds check, see `nengo_jit.regions`
+# A negative status says that the step is complete.
+PAUSED = -1  # the leading thread had to wait for too long
+LATE = -2  # Python raised an exception after the step
+BUSY = -3  # nothing has begun: the threads are in use
+SUBNORMALS_ARE_ZERO = 0x8040  # flush subnormal results and operands to zero, see `fp_control`
 
 
 class Memory:
-    """A null pointer that carries the type of the numbers, nothing else."""
+    """A null pointer whose type tells the precision of the numbers.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Type of the numbers.
+    """
+
+    dtype: np.dtype
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a compiled function is called, is given besides `Memory`, and returns.
+    """Name, parameters and result of a compiled function.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the function.
     columns : tuple of str, optional
-        Names of the columns of a row; None if the function is given an address, whatever is there.
+        Names of the columns of a row, if the address is that of a table; None if it may be the
+        address of anything.
     takes_all : bool
-        Whether it is given all rows at once, as a structured array, and not one after the other.
+        Whether the function takes all rows at once, as a structured array, or one at a time.
     has_status : bool
-        Whether it returns a status.
+        Whether the function returns a status.
     """
 
     name: str
@@ -65,10 +79,10 @@ class Signature:
 
 
 # Functions that kernels call, with options for the compiler.
-HELPERS: dict[Callable[..., Any], dict[str, Any]] = {}
+HELPERS: dict[Callable[..., object], dict[str, Any]] = {}
 # Formulas: helpers that are compiled for the precision of their arguments, and whether a product
-# and a sum may be rounded at once in them.
-FORMULAS: dict[Callable[..., Any], bool] = {}
+# and a sum may be contracted in them.
+FORMULAS: dict[Callable[..., object], bool] = {}
 
 
 def helper(**options: Any) -> Callable[[Function], Function]:
@@ -89,290 +103,296 @@ def helper(**options: Any) -> Callable[[Function], Function]:
 
 
 def compilable(step: Function, contract: bool = True) -> Function:
-    """Make a formula's ``step`` callable from kernels; returns it as it is.
+    """Make a formula's ``step`` callable from kernels; returns it unchanged.
 
-    The step is compiled for the precision of its arguments: if all of them are float32, so is
-    everything in between. So are the formulas that it calls.
+    The step is compiled for the precision of its arguments: if all of them are float32, so are
+    all intermediate results, and the formulas that it calls.
 
     Parameters
     ----------
     step : function
         See `nengo_jit.neurons.base.Formula`.
     contract : bool
-        Whether a product and a sum may be rounded at once.
+        Whether a product and a sum may be contracted, that is, rounded once.
     """
     FORMULAS[step] = contract
     return step
 
 
-def _only_in_kernels(*arguments: Any) -> Any:
+def _only_in_kernels() -> NoReturn:
     raise NotImplementedError("This function can be called from compiled kernels only")
 
 
-def vector(memory: Any, address: Any, size: Any) -> Any:
-    """Numbers at an address, as an array; for use in kernels."""
+def vector(memory: Memory, address: int, size: int) -> np.ndarray:
+    """Array of the kernel's numbers at an address."""
     return _only_in_kernels()
 
 
-def vector_from(memory: Any, address: Any) -> Any:
-    """Numbers from an address on, as an array for indices that are right; its size is not.
+def vector_from(memory: Memory, address: int) -> np.ndarray:
+    """Array of the kernel's numbers from an address on, of unknown size: at least one.
 
-    For use in kernels. There is one number at least.
+    For indices that are known to be right.
     """
     return _only_in_kernels()
 
 
-def int64s(address: Any, size: Any) -> Any:
-    """64-bit integers at an address, as an array; for use in kernels."""
+def int64s(address: int, size: int) -> np.ndarray:
+    """Array of 64-bit integers at an address."""
     return _only_in_kernels()
 
 
-def int32s(address: Any, size: Any) -> Any:
-    """32-bit integers at an address, as an array; for use in kernels."""
+def int32s(address: int, size: int) -> np.ndarray:
+    """Array of 32-bit integers at an address."""
     return _only_in_kernels()
 
 
-def uint8s(address: Any, size: Any) -> Any:
-    """Bytes at an address, as an array; for use in kernels."""
+def uint8s(address: int, size: int) -> np.ndarray:
+    """Array of bytes at an address."""
     return _only_in_kernels()
 
 
-def float64s(address: Any, size: Any) -> Any:
-    """Numbers of double precision at an address, as an array; for use in kernels."""
+def float64s(address: int, size: int) -> np.ndarray:
+    """Array of double-precision numbers at an address."""
     return _only_in_kernels()
 
 
-def float32s(address: Any, size: Any) -> Any:
-    """Numbers of single precision at an address, as an array; for use in kernels."""
+def float32s(address: int, size: int) -> np.ndarray:
+    """Array of single-precision numbers at an address."""
     return _only_in_kernels()
 
 
-def foreign_int64s(address: Any, size: Any) -> Any:
-    """As `int64s`, in an object of Python's, of whose memory we know nothing; for kernels."""
+# Memory of Python objects, which is not bounds-checked
+
+
+def foreign_int64s(address: int, size: int) -> np.ndarray:
+    """Array of 64-bit integers in a Python object."""
     return _only_in_kernels()
 
 
-def foreign_float64s(address: Any, size: Any) -> Any:
-    """As `float64s`, in an object of Python's; for use in kernels."""
+def foreign_float64s(address: int, size: int) -> np.ndarray:
+    """Array of double-precision numbers in a Python object."""
     return _only_in_kernels()
 
 
-def foreign_int64(address: Any) -> Any:
-    """The 64-bit integer at an address, in an object of Python's; for use in kernels."""
+def foreign_int64(address: int) -> int:
+    """Load a 64-bit integer from a Python object."""
     return _only_in_kernels()
 
 
-def foreign_int32(address: Any) -> Any:
-    """The 32-bit integer at an address, in an object of Python's; for use in kernels."""
+def foreign_int32(address: int) -> int:
+    """Load a 32-bit integer from a Python object."""
     return _only_in_kernels()
 
 
-def foreign_float64(address: Any) -> Any:
-    """The number of double precision at an address, in an object of Python's; for kernels."""
+def foreign_float64(address: int) -> float:
+    """Load a double-precision number from a Python object."""
     return _only_in_kernels()
 
 
-def call(kernel: Any, table: Any) -> Any:
-    """Call the kernel at an address on the table at an address; for use in kernels."""
+def call(kernel: int, table: int) -> int:
+    """Call the kernel at an address on the table at another; returns its status."""
     return _only_in_kernels()
 
 
-def call_function(function: Any, x: Any) -> Any:
-    """Call the C function at an address, of a number of double precision; for use in kernels."""
+def call_function(function: int, x: float) -> float:
+    """Call the C function ``double (*)(double)`` at an address."""
     return _only_in_kernels()
 
 
-def call_function_of_two(function: Any, x: Any, y: Any) -> Any:
-    """Call the C function at an address, of two such numbers; for use in kernels."""
+def call_function_of_two(function: int, x: float, y: float) -> float:
+    """Call the C function ``double (*)(double, double)`` at an address."""
     return _only_in_kernels()
 
 
-def call_loop(function: Any, arguments: Any, sizes: Any, steps: Any, data: Any) -> Any:
-    """Call the loop of a NumPy ufunc, all parameters being addresses; for use in kernels."""
+def call_loop(function: int, arguments: int, sizes: int, steps: int, data: int) -> None:
+    """Call the inner loop of a NumPy ufunc; all parameters are addresses."""
+    _only_in_kernels()
+
+
+# Python's C interface. All but `acquire_gil` need the GIL. Objects are given by address.
+
+
+def acquire_gil() -> int:
+    """Acquire the GIL; returns the state that `release_gil` takes."""
     return _only_in_kernels()
 
 
-def acquire_gil() -> Any:
-    """Take the lock that whoever runs Python has; returns what `release_gil` wants."""
+def release_gil(state: int) -> None:
+    """Release the GIL."""
+    _only_in_kernels()
+
+
+def call_object(function: int) -> int:
+    """Call an object without arguments; returns a new reference, or zero if it raised."""
     return _only_in_kernels()
 
 
-def release_gil(state: Any) -> Any:
-    """Let others run Python; for use in kernels."""
+def call_object_of_one(function: int, argument: int) -> int:
+    """Call an object with one argument; returns a new reference, or zero if it raised."""
     return _only_in_kernels()
 
 
-def call_object(function: Any) -> Any:
-    """Call an object of Python's; returns the result, which is the caller's, or zero if it raised.
+def decref(value: int) -> None:
+    """Release a reference to an object."""
+    _only_in_kernels()
 
-    This and all that follows needs the lock. Objects are given by their addresses.
-    """
+
+def fetch_error(kind: int, value: int, traceback: int) -> None:
+    """Clear the current exception, and store its type, value and traceback at three addresses."""
+    _only_in_kernels()
+
+
+def as_integer(value: int, overflow: int) -> int:
+    """Convert an ``int`` object to an integer; sets a 32-bit flag at an address on overflow."""
     return _only_in_kernels()
 
 
-def call_object_of_one(function: Any, argument: Any) -> Any:
-    """Call an object of Python's with one argument; returns what `call_object` does."""
+def atomic_add(address: int, value: int) -> int:
+    """Add to the 64-bit integer at an address, atomically; returns the old value."""
     return _only_in_kernels()
 
 
-def decref(value: Any) -> Any:
-    """Give up an object that is the caller's; for use in kernels."""
+def atomic_load(address: int) -> int:
+    """Load the 64-bit integer at an address, with acquire semantics."""
     return _only_in_kernels()
 
 
-def fetch_error(kind: Any, value: Any, traceback: Any) -> Any:
-    """Move what Python raised to three addresses; for use in kernels."""
-    return _only_in_kernels()
-
-
-def as_integer(value: Any, overflow: Any) -> Any:
-    """An ``int`` as an integer; the 32-bit integer at an address is not zero if it is too large."""
-    return _only_in_kernels()
-
-
-def atomic_add(address: Any, value: Any) -> Any:
-    """Add to the 64-bit integer at an address, so that all threads agree; returns the old one."""
-    return _only_in_kernels()
-
-
-def atomic_load(address: Any) -> Any:
-    """The 64-bit integer at an address, and all that was written before it was."""
-    return _only_in_kernels()
-
-
-def sleep_while(address: Any, value: Any) -> Any:
-    """Sleep while the 64-bit integer at an address has a value; may wake early; for kernels.
+def sleep_while(address: int, value: int) -> int:
+    """Sleep while the 64-bit integer at an address has a value (a futex); may wake early.
 
     Only its lower 32 bits are compared.
     """
     return _only_in_kernels()
 
 
-def wake_sleepers(address: Any) -> Any:
-    """Wake all threads that sleep by `sleep_while` at an address; for use in kernels."""
+def wake_sleepers(address: int) -> int:
+    """Wake all threads that sleep by `sleep_while` at an address."""
     return _only_in_kernels()
 
 
-def nanoseconds() -> Any:
-    """The time of a clock that never goes back (nanoseconds); for use in kernels."""
+def nanoseconds() -> int:
+    """Time of a monotonic clock (nanoseconds)."""
     return _only_in_kernels()
 
 
-def spin_hint() -> Any:
-    """Tell the processor that this is a spin-wait loop; for use in kernels."""
+def spin_hint() -> None:
+    """Tell the processor that this is a spin-wait loop."""
+    _only_in_kernels()
+
+
+def fp_control() -> int:
+    """Read this thread's floating-point control register, x86's MXCSR; 0 on other processors."""
     return _only_in_kernels()
 
 
-def fp_control() -> Any:
-    """How this thread's processor computes, as the bits of x86's MXCSR register; 0 on others."""
-    return _only_in_kernels()
+def set_fp_control(bits: int) -> None:
+    """Write this thread's floating-point control register, see `fp_control`."""
+    _only_in_kernels()
 
 
-def set_fp_control(bits: Any) -> Any:
-    """Let this thread's processor compute as `fp_control` says; for use in kernels."""
-    return _only_in_kernels()
-
-
-def use_widest_vectors() -> Any:
-    """Let the compiler use vectors of 512 bits in the kernel that calls this, if the CPU has them.
+def use_widest_vectors() -> None:
+    """Let LLVM use vectors of 512 bits in the kernel that calls this, if the CPU has them.
 
     By default it takes 256 bits even where there are 512. LIF neurons gain a quarter.
     """
+    _only_in_kernels()
+
+
+def no_vectorize() -> None:
+    """Keep LLVM from vectorising the loop that calls this.
+
+    Loops whose indices come from a list would use gather and scatter, which are slow on many CPUs.
+    """
+    _only_in_kernels()
+
+
+def gather_if_fast() -> None:
+    """As `no_vectorize`, unless the processor is known to gather quickly."""
+    _only_in_kernels()
+
+
+def libm_log(x: float) -> float:
+    """Logarithm of the C library, never a substitute for it."""
     return _only_in_kernels()
 
 
-def no_vectorize() -> Any:
-    """Keep the loop that calls this from becoming vector instructions; for use in kernels.
+def libm_exp(x: float) -> float:
+    """Exponential of the C library, never a substitute for it."""
+    return _only_in_kernels()
 
-    Where indices come from a list, those would gather and scatter, which is slow on many CPUs.
+
+def scratch(n_bytes: int) -> Address:
+    """Address of uninitialised memory on the stack, valid until the kernel returns.
+
+    The size must be a literal number.
     """
     return _only_in_kernels()
 
 
-def gather_if_fast() -> Any:
-    """As `no_vectorize`, unless the processor is known to gather quickly; for use in kernels."""
+def movemask(flags: int) -> int:
+    """Bit mask of 64 bytes at an address: which of them are not zero, lowest bit first."""
     return _only_in_kernels()
 
 
-def libm_log(x: Any) -> Any:
-    """The logarithm of the C library, never a substitute for it; for use in kernels."""
+def ctz(bits: int) -> int:
+    """Count trailing zeros of a 64-bit integer: the index of its lowest set bit, or 64."""
     return _only_in_kernels()
 
 
-def libm_exp(x: Any) -> Any:
-    """The exponential of the C library, never a substitute for it; for use in kernels."""
+def popcount(bits: int) -> int:
+    """Count the set bits of a 64-bit integer."""
     return _only_in_kernels()
 
 
-def scratch(n_bytes: Any) -> Any:
-    """Address of memory that the kernel has for itself until it returns; for use in kernels.
+def can_compress() -> bool:
+    """Whether the processor has instructions for `list_bits`; a constant for the compiler."""
+    return _only_in_kernels()
 
-    The size must be a literal number. What is there at the beginning is not defined.
+
+def list_bits(bits: int, first: int, address: int) -> None:
+    """Store ``first`` plus the index of each set bit of a 64-bit integer, as integers, in order.
+
+    As many as 64 integers at the address may be overwritten.
+    """
+    _only_in_kernels()
+
+
+# Lanes: vector registers that kernels name
+
+
+class Lanes:
+    """As many of the kernel's numbers as the widest vector register holds."""
+
+
+def n_lanes(memory: Memory) -> int:
+    """Number of lanes of the processor's widest vectors; a constant for the compiler."""
+    return _only_in_kernels()
+
+
+def load_lanes(memory: Memory, address: int, n: int) -> Lanes:
+    """Load the first n of `n_lanes` numbers into a register, and zeros after them.
+
+    Numbers after the first n are not read; n may be too large or negative.
     """
     return _only_in_kernels()
 
 
-def movemask(flags: Any) -> Any:
-    """Which of 64 bytes at an address are not zero, as bits, lowest first; for use in kernels."""
+def store_lanes(address: int, n: int, lanes: Lanes) -> None:
+    """Store the first n of `n_lanes` numbers at an address; n may be too large or negative."""
+    _only_in_kernels()
+
+
+def add_product(lanes: Lanes, factor: float | Lanes, others: Lanes) -> Lanes:
+    """``lanes + factor * others``, each number of it rounded once or twice."""
     return _only_in_kernels()
 
 
-def ctz(bits: Any) -> Any:
-    """The number of the lowest bit that is set, of 64, or 64 if none is; for use in kernels."""
-    return _only_in_kernels()
-
-
-def popcount(bits: Any) -> Any:
-    """How many of 64 bits are set; for use in kernels."""
-    return _only_in_kernels()
-
-
-def can_compress() -> Any:
-    """Whether the processor has instructions for `list_bits`; the compiler knows it."""
-    return _only_in_kernels()
-
-
-def list_bits(bits: Any, first: Any, address: Any) -> Any:
-    """Write ``first`` plus the number of each bit that is set, of 64, to integers at an address.
-
-    The lowest bit comes first. As many as 64 integers may be overwritten.
-    """
-    return _only_in_kernels()
-
-
-def n_lanes(memory: Any) -> Any:
-    """How many numbers the processor's widest vectors hold; the compiler knows it."""
-    return _only_in_kernels()
-
-
-def load_lanes(memory: Any, address: Any, n: Any) -> Any:
-    """The first n of `n_lanes` numbers at an address, and zeros after them; for use in kernels.
-
-    They are kept in a register of the processor. Others are not read; n may be too large or
-    negative.
-    """
-    return _only_in_kernels()
-
-
-def store_lanes(address: Any, n: Any, lanes: Any) -> Any:
-    """Write the first n of `n_lanes` numbers to an address; for use in kernels."""
-    return _only_in_kernels()
-
-
-def add_product(lanes: Any, factor: Any, others: Any) -> Any:
-    """``lanes + factor * others``, each number of it rounded once or twice; for use in kernels.
-
-    The factor is a number, or lanes.
-    """
-    return _only_in_kernels()
-
-
-def tuple_of(array: Any, size: Any) -> Any:
-    """The elements of an array as a tuple of a size that the compiler knows; for use in kernels."""
+def tuple_of(array: np.ndarray, size: int) -> tuple[Any, ...]:
+    """The elements of an array as a tuple, of a size that the compiler knows."""
     return _only_in_kernels()
 
 
 @helper(forceinline=True)
 def is_single(memory):
-    """Whether a kernel's numbers are of single precision; for use in kernels."""
+    """Whether a kernel's numbers are of single precision."""
     return vector(memory, 0, 0).itemsize == 4

@@ -1,1 +1,1 @@
-"""From a plan to a program: fusion, lowering, who does what in which thread, and running it."""
+"""From a plan to a program: fusion, lowering, division among threads, and running it."""

@@ -5,51 +5,57 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import ALIGNMENT, align, aligned_block
 
-CHUNK = 1 << 20  # bytes that are allocated at a time
+CHUNK = 1 << 20  # bytes allocated at a time
 
 Pool = Enum("Pool", "COLUMNS BEGINNINGS OTHERS")
-"""Constants that rows list side by side are kept apart from others: see `Arena.constant`."""
+"""Kinds of constants: rows can be joined if their constants of one kind lie side by side."""
 
 
 class Arena:
-    """Memory for constants, and for what kernels write to; it stays where it is.
+    """Memory for constants and buffers; it never moves.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        Type of the numbers, where nothing else is said.
+        Default type of the numbers.
     """
 
     def __init__(self, dtype: np.dtype):
         self._dtype = dtype
-        self._kept: list[Any] = []
+        self._kept: list[object] = []
         self._chunks = dict.fromkeys(Pool, np.empty(0, np.uint8))
-        self._used = dict.fromkeys(Pool, 0)  # bytes of the chunk
+        self._used = dict.fromkeys(Pool, 0)  # bytes of each chunk
         self._parameters: dict[bytes, Address] = {}
-        self._matrices: dict[tuple[Any, bytes], np.ndarray] = {}
-        self._buffers: dict[tuple[Any, str], np.ndarray] = {}
+        self._matrices: dict[tuple[tuple[int, ...], bytes], np.ndarray] = {}
+        self._buffers: dict[tuple[Operator, str], np.ndarray] = {}
 
     def finish(self) -> None:
-        """Forget what only lowering needs, since everything has been lowered."""
+        """Free what only lowering needs."""
         self._matrices.clear()
         self._buffers.clear()
 
-    def constant(self, values: Any, dtype: Any = None, pool: Pool = Pool.OTHERS) -> Address:
-        """Address of a copy of an array, next to the constant of its pool that was made before.
+    def constant(
+        self, values: ArrayLike, dtype: DTypeLike | None = None, pool: Pool = Pool.OTHERS
+    ) -> Address:
+        """Copy an array next to the previous constant of its pool; returns its address.
 
-        Rows that use neighbours are joined where the rest of them goes on, too.
+        Consecutive rows whose constants lie side by side can be joined.
         """
         return start(self.copy(values, dtype, pool))
 
-    def copy(self, values: Any, dtype: Any = None, pool: Pool = Pool.OTHERS) -> np.ndarray:
-        """What `constant` has the address of."""
+    def copy(
+        self, values: ArrayLike, dtype: DTypeLike | None = None, pool: Pool = Pool.OTHERS
+    ) -> np.ndarray:
+        """Copy an array as `constant` does; returns the copy."""
         array = np.asarray(values)
         dtype = np.dtype(self._dtype if dtype is None else dtype)
         begin = align(self._used[pool], dtype.itemsize)
@@ -64,9 +70,10 @@ class Arena:
         return view
 
     def columns(self, matrix: np.ndarray) -> np.ndarray | None:
-        """A matrix, column by column: a copy; None if it lies so, and is so large that it is kept.
+        """Copy a matrix, stored column by column.
 
-        Small matrices are shared: connections that decode the same have the same one.
+        Equal small matrices share a copy: connections may have equal decoders. A large matrix that
+        is stored by columns already is kept alive and not copied; returns None then.
         """
         if matrix.nbytes >= CHUNK:
             if not matrix.T.flags.c_contiguous:
@@ -79,26 +86,26 @@ class Arena:
         return self._matrices[content]
 
     def parameters(self, values: Iterable[float]) -> Address:
-        """Address of a few numbers; the same address for the same numbers."""
+        """Address of a few numbers; the same for equal numbers."""
         array = np.array(list(values), self._dtype)
         key = array.tobytes()
         if key not in self._parameters:
             self._parameters[key] = self.constant(array)
         return self._parameters[key]
 
-    def buffer(self, size: int, dtype: Any = np.int64) -> np.ndarray:
-        """Zeros that kernels may write to, at ``start(buffer)``."""
-        array = np.zeros(size, dtype)
+    def buffer(self, size: int, dtype: DTypeLike = np.int64) -> np.ndarray:
+        """Allocate zeros that kernels may write to, at ``start(buffer)``."""
+        array: np.ndarray = np.zeros(size, dtype)
         self._kept.append(array)
         return array
 
-    def numbers_of(self, owner: Any, name: str, size: int) -> np.ndarray:
-        """The buffer of an operator by a name, which whoever asks first makes."""
+    def numbers_of(self, owner: Operator, name: str, size: int) -> np.ndarray:
+        """The buffer of an operator with a name, allocated on the first call."""
         key = owner, name
         if key not in self._buffers:
             self._buffers[key] = self.buffer(size, self._dtype)
         return self._buffers[key]
 
-    def keep(self, *objects: Any) -> None:
-        """Keep what kernels have the address of, for as long as they may run."""
+    def keep(self, *objects: object) -> None:
+        """Keep objects alive whose addresses kernels have."""
         self._kept.extend(objects)

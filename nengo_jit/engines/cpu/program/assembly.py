@@ -1,11 +1,10 @@
-"""Assembly: what has been lowered, and what calls Python, level by level."""
+"""Assembly: order rows of kernels and callbacks by level, for a program."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Fusion
 from nengo_jit.engines.cpu.program.lowering import Lowering
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.looks import bases_of
@@ -22,84 +22,85 @@ from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan
 from nengo_jit.planner.printing import Execution
 
-WORTH_FOLDING = 0.05  # share of the work from which on what is constant has a program of its own
+WORTH_FOLDING = 0.05  # share of the work above which invariant operators get a program of their own
 IN_EACH_STEP = ("always", "later")  # see `Kernel.when`
+BEFORE_KERNELS = -1  # the stage of what calls Python: kernels may need what it draws
 
 Saved = list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """What is done in a step.
+    """The parts of a step.
 
     Attributes
     ----------
     deferred : frozenset of Operator
-        What is done only when somebody looks.
+        Operators that run only before signals are read.
     invariant : frozenset of Operator
-        What is done in the first step only.
+        Operators that run in the first step only.
     saved : list of tuple of numpy.ndarray
-        Arrays that are written to before the last call of Python, with copies that are made at
-        the beginning of a step, to be put back if a call raises.
+        Arrays that are written to before the last callback, each with a buffer. They are copied at
+        the beginning of a step, and restored if a callback raises.
     kernels : list of list of str
-        For each group the kernels that are used.
+        Names of the kernels of each group.
     nanoseconds : list of float
-        For each group about how long its kernels take in a step.
+        Estimated time of the kernels of each group in a step.
     """
 
-    deferred: frozenset[Any]
-    invariant: frozenset[Any]
+    deferred: frozenset[Operator]
+    invariant: frozenset[Operator]
     saved: Saved
     kernels: list[list[str]]
     nanoseconds: list[float]
 
     @property
     def constant(self) -> set[Signal]:
-        """Set of Signal: bases that are not computed again within a run, even after a reset."""
+        """Set of Signal: bases that are not computed again within a run, not even after a reset."""
         return {signal.base for op in self.invariant for signal in (*op.sets, *op.incs)}
 
     @property
     def delayed(self) -> set[Signal]:
-        """Set of Signal: bases of what is not computed in each step, or read from."""
+        """Set of Signal: bases of operands of operators that do not run in each step."""
         return {base for op in (*self.invariant, *self.deferred) for base in bases_of(op)}
 
     @property
     def undo(self) -> list[Row]:
-        """List of Row: what puts back what a failed step has written."""
+        """List of Row: copies that restore memory after a failed step."""
         return [_copying(copy, array) for array, copy in self.saved]
 
 
 def assemble(
     plan: Plan, lowering: Lowering, callbacks: Sequence[PythonCall]
 ) -> tuple[Assembly, list[list[Task]]]:
-    """Put what is done in a step in order.
+    """Order the rows and callbacks of a step.
 
     Parameters
     ----------
     plan : Plan
-        What has been lowered.
+        The plan that has been lowered.
     lowering : Lowering
         Has the rows of each operator.
     callbacks : sequence of PythonCall
-        What calls Python, in the order of the calls.
+        The callbacks, in the order of the calls.
 
     Returns
     -------
     Assembly
-        What to know of it.
+        The parts of the step.
     list of list of Task
-        What is done, by level, then by stage within the level.
+        Tasks by level, and by stage within the level.
     """
-    # Python might look at what nothing else reads, and nothing is left out that calls it.
+    # Callbacks might read any signal, and are never deferred.
     deferred = frozenset() if callbacks else plan.deferred
     invariant = _worth_folding(plan.invariant - deferred, lowering)
     when = {**dict.fromkeys(invariant, "first"), **dict.fromkeys(deferred, "after")}
     levels: dict[tuple[int, int], list[Task]] = defaultdict(list)
     place = {op: (group.level, i) for i, group in enumerate(plan.groups) for op in group.members}
-    last = -1  # level on which a callback may raise
+    last = -1  # last level on which a callback may raise
     for callback in callbacks:
         level, number = place[callback.operator]
-        levels[level, 0].append(Task(callback.operator, callback, group=number))
+        levels[level, BEFORE_KERNELS].append(Task(callback.operator, callback, group=number))
         last = max(level, last)
     kernels, nanoseconds = [], []
     for number, group in enumerate(plan.groups):
@@ -108,9 +109,9 @@ def assemble(
         for operator in group.members:
             for row in lowering.rows[operator] or ():
                 if operator in when:
-                    row = row.by(row.kernel.but(when=when[operator]))
-                is_untold = row.kernel.columns.target is None
-                span = _span(operator, lowering.facts) if is_untold else None
+                    row = row.for_kernel(row.kernel.variant(when=when[operator]))
+                has_target = row.kernel.columns.target is not None
+                span = None if has_target else _span(operator, lowering.facts)
                 task = Task(operator, row, span, number)
                 levels[group.level, row.kernel.stage].append(task)
                 names[row.kernel.name] = None
@@ -124,8 +125,8 @@ def assemble(
     return assembly, [saving, *(levels[key] for key in sorted(levels))]
 
 
-def _worth_folding(found: frozenset[Any], lowering: Lowering) -> frozenset[Any]:
-    """Operators that are left out after the first step, if that pays."""
+def _worth_folding(found: frozenset[Operator], lowering: Lowering) -> frozenset[Operator]:
+    """Invariant operators, if skipping them after the first step pays; else none."""
     rows = lowering.rows
     if any(rows[operator] is None for operator in found):
         return frozenset()  # callbacks run in every step
@@ -133,8 +134,8 @@ def _worth_folding(found: frozenset[Any], lowering: Lowering) -> frozenset[Any]:
     return found if saved > WORTH_FOLDING * whole else frozenset()
 
 
-def _span(operator: Any, facts: Facts) -> tuple[int, int]:
-    """Addresses that an operator may write to, as others on its level may."""
+def _span(operator: Operator, facts: Facts) -> tuple[int, int]:
+    """Range of addresses that an operator may write to together with others on its level."""
     written = operator.incs or operator.sets or operator.updates
     regions = [(facts.address(each.base), region_of(each)) for each in written]
     lows = [base + region.start for base, region in regions]
@@ -142,7 +143,7 @@ def _span(operator: Any, facts: Facts) -> tuple[int, int]:
 
 
 def _saved(plan: Plan, last: int, facts: Facts) -> Saved:
-    """Make copies of what is written to up to a level."""
+    """Arrays that are written to up to a level, with buffers."""
     operators = (op for group in plan.groups if group.level <= last for op in group.members)
     bases = dict.fromkeys(
         signal.base for op in operators for signal in (*op.sets, *op.incs, *op.updates)
@@ -162,20 +163,20 @@ def executions(
     callbacks: Collection[PythonCall],
     threads_of: Callable[[int], tuple[int, ...]],
 ) -> tuple[Execution, ...]:
-    """What becomes of each group.
+    """How each group is executed, for the printed plan.
 
     Parameters
     ----------
     plan : Plan
-        What has been assembled.
+        The plan that has been assembled.
     assembly, fusion : Assembly, Fusion
-        What has become of it.
+        How it is executed.
     callbacks : collection of PythonCall
-        What calls Python, or was written in it.
+        The callbacks, in Python or compiled.
     threads_of : callable
-        Tells for the number of a group which threads work on it.
+        Maps the number of a group to the threads that work on it.
     """
-    in_python = {each.operator: each.traced is None for each in callbacks}
+    done_by = {each.operator: each.done_by for each in callbacks}
     found = []
     for number, group in enumerate(plan.groups):
         notes: Counter[str] = Counter()
@@ -188,11 +189,11 @@ def executions(
             if operator in assembly.invariant:
                 notes["in the first step only"] += 1
             if operator in assembly.deferred:
-                notes["when somebody looks"] += 1
-            if operator in in_python:
-                notes["in Python" if in_python[operator] else "compiled from Python"] += 1
+                notes["deferred until signals are read"] += 1
+            if operator in done_by:
+                notes[done_by[operator]] += 1
         kernels = tuple(assembly.kernels[number])
-        is_known = in_python.keys().isdisjoint(group.members)
+        is_known = done_by.keys().isdisjoint(group.members)
         threads = threads_of(number) if kernels or not is_known else ()
         nanoseconds = assembly.nanoseconds[number] if is_known else None
         found.append(Execution(kernels, tuple(notes.items()), threads, nanoseconds))

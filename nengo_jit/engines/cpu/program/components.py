@@ -1,65 +1,84 @@
-"""Components: parts of a step that go on side by side for several levels.
+"""Components: parts of a step that are independent of each other for several levels.
 
-Many models are made of like parts, such as the ensembles of an array, whose operators depend on
-each other and on nothing else for several levels. Such a part is a component. Consecutive levels
-that fall into many components make a phase, which threads can divide between them by components:
-they need not wait for each other before it ends.
+Many models have similar parts, such as the ensembles of an array, whose operators depend only on
+each other for several levels. Such a part is a component. Consecutive levels with many components
+form a phase. Threads divide a phase by components, without barriers between its levels.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
-from nengo_jit.engines.cpu.language.kernel import Kernel, Row
+from nengo_jit.engines.cpu.language.kernel import Kernel, Routine, Row
+from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, operators_before, region_of
 
-FEWEST = 8  # components of equal size that make a phase
+FEWEST = 8  # components of equal size in a phase
 
 
 class PythonCall(Protocol):
-    """What calls Python in a step, see `nengo_jit.engines.cpu.python.callbacks`.
+    """A callback: an entry of a program that calls Python, or a tape in place of it.
+
+    See `nengo_jit.engines.cpu.python.callbacks`.
 
     Attributes
     ----------
     operator : Operator
-        What is carried out.
-    traced : object or None
-        What it was compiled to; None if it stays in Python.
+        The operator that is carried out.
+    table : Address
+        Argument of the kernel.
+    when : str
+        In which steps it runs, see `Kernel`.
     """
 
-    operator: Any
-    traced: Any
+    operator: Operator
+    table: Address
+    when: str
+
+    @property
+    def kernel(self) -> Routine:
+        """Routine: the kernel that makes the call."""
+
+    @property
+    def done_by(self) -> str:
+        """str: how it is carried out, for printed plans: "in Python", for example."""
+
+
+Code: TypeAlias = Kernel[...] | PythonCall
+Node: TypeAlias = "Operator | tuple[Signal, int]"  # the latter stands for a common target
 
 
 @dataclass(slots=True)
 class Task:
-    """A row for a kernel, or a callback, and the operator that it is a part of.
+    """A row for a kernel, or a callback, and the operator that it belongs to.
 
     Attributes
     ----------
     operator : Operator or None
-        None for what the engine itself does.
+        None for tasks of the engine itself.
     entry : Row or PythonCall
-        What is done.
+        The row, or the callback.
     span : tuple of int or None
-        If a row itself does not tell where it writes to: the first address that it may write
-        to, and the one after the last.
+        For rows without a `Row.target`: the first address that the row may write to, and the
+        address after the last.
     group : int
-        The number of the operator's group; -1 if there is no operator.
+        Number of the operator's group; -1 if there is no operator.
     code : Kernel or PythonCall
-        What is run.
+        The kernel, or the callback.
     nanoseconds : float
-        About how long it takes, if it is known.
+        Estimated time, if it is known.
     """
 
-    operator: Any
-    entry: Any
+    operator: Operator | None
+    entry: Row | PythonCall
     span: tuple[int, int] | None = None
     group: int = -1
-    code: Any = field(init=False)
+    code: Code = field(init=False)
     nanoseconds: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
@@ -76,31 +95,32 @@ class Phase:
     Attributes
     ----------
     levels : list of list of Task
-        What is done, level by level.
+        Tasks, level by level.
     component_of : dict of (Operator, int)
-        The number of the component of each operator, in the order of their first tasks. Empty if
-        there is one level, which does not fall into components.
+        Number of each operator's component, in the order of their first tasks. Empty if there is
+        one level, which is not divided into components.
     """
 
     levels: list[list[Task]]
-    component_of: dict[Any, int] = field(default_factory=dict)
+    component_of: dict[Operator | None, int] = field(default_factory=dict)
 
 
 class Links:
-    """Which operators must not be done side by side.
+    """Pairs of operators that must not run in different threads of a phase.
 
     Parameters
     ----------
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        Maps each operator to those that depend on it directly.
     """
 
     def __init__(self, graph: Graph):
-        self.before = operators_before(graph)
+        self.before: dict[Operator | None, list[Node]] = defaultdict(list)
+        self.before.update(operators_before(graph))
         self._add_common_targets(list(graph))
 
-    def _add_common_targets(self, operators: Sequence[Any]) -> None:
-        """Sums depend on the order of their terms, so those are linked, through what is written."""
+    def _add_common_targets(self, operators: Sequence[Operator]) -> None:
+        """Link operators that increment the same memory: sums depend on the order of terms."""
         regions = defaultdict(list)
         for operator in operators:
             for signal in operator.incs:
@@ -116,93 +136,93 @@ class Links:
                 self.before[operator].append(target)
 
 
-class Union:
-    """Sets of things that are linked, directly or not (Tarjan 1975)."""
+class DisjointSets:
+    """Disjoint sets that can be joined (union-find, Tarjan 1975)."""
 
     def __init__(self) -> None:
-        self._parent: dict[Any, Any] = {}
+        self._parent: dict[Hashable, Hashable] = {}
 
-    def __contains__(self, thing: Any) -> bool:
-        return thing in self._parent
+    def __contains__(self, element: Hashable) -> bool:
+        return element in self._parent
 
-    def find(self, thing: Any) -> Any:
-        """What stands for all that is linked with a thing."""
+    def find(self, element: Hashable) -> Hashable:
+        """Representative of the set of an element, which is added if it is new."""
         parent = self._parent
-        root = parent.setdefault(thing, thing)
+        root = parent.setdefault(element, element)
         while parent[root] is not root:
             root = parent[root]
-        while parent[thing] is not root:
-            parent[thing], thing = root, parent[thing]
+        while parent[element] is not root:
+            parent[element], element = root, parent[element]
         return root
 
-    def join(self, thing: Any, other: Any) -> None:
-        """Link two things."""
-        self._parent[self.find(thing)] = self.find(other)
+    def join(self, element: Hashable, other: Hashable) -> None:
+        """Join the sets of two elements."""
+        self._parent[self.find(element)] = self.find(other)
 
-    def copy(self) -> Union:
+    def copy(self) -> DisjointSets:
         """An independent copy."""
-        union = Union()
-        union._parent = dict(self._parent)
-        return union
+        copy = DisjointSets()
+        copy._parent = dict(self._parent)
+        return copy
 
 
 def phases(levels: Sequence[Sequence[Task]], graph: Graph) -> Iterator[Phase]:
-    """Join consecutive levels for as long as they fall into components of similar size.
+    """Join consecutive levels as long as they have many components of similar size.
 
     Parameters
     ----------
     levels : sequence of sequence of Task
-        In the order in which they run.
+        Levels in the order in which they run.
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        Maps each operator to those that depend on it directly.
     """
     links = Links(graph)
     window: list[list[Task]] = []
-    union = Union()
+    sets = DisjointSets()
     for level in levels:
         if not level:
             continue
-        joined = _join(union.copy(), level, links)
+        joined = _join(sets.copy(), level, links)
         if not _is_divided(joined, [*window, level]):
             if window:
-                yield _phase(window, union)
+                yield _phase(window, sets)
             window = []
-            joined = _join(Union(), level, links)
+            joined = _join(DisjointSets(), level, links)
             if not _is_divided(joined, [level]):
                 yield Phase([list(level)])
-                joined = Union()
+                joined = DisjointSets()
                 continue
         window.append(list(level))
-        union = joined
+        sets = joined
     if window:
-        yield _phase(window, union)
+        yield _phase(window, sets)
 
 
-def _join(union: Union, level: Sequence[Task], links: Links) -> Union:
+def _join(sets: DisjointSets, level: Sequence[Task], links: Links) -> DisjointSets:
     for task in level:
-        union.find(task.operator)
+        sets.find(task.operator)
         for other in links.before[task.operator]:
-            if isinstance(other, tuple) or other in union:
-                union.join(task.operator, other)
-    return union
+            if isinstance(other, tuple) or other in sets:
+                sets.join(task.operator, other)
+    return sets
 
 
-def _is_divided(union: Union, levels: Sequence[Sequence[Task]]) -> bool:
-    """Whether levels fall into enough components, none of which is too large."""
+def _is_divided(sets: DisjointSets, levels: Sequence[Sequence[Task]]) -> bool:
+    """Whether levels have enough components, none of which is too large."""
     if not all(isinstance(task.code, Kernel) and task.operator for p in levels for task in p):
         return False
-    work: dict[Any, float] = defaultdict(float)
+    work: dict[Hashable, float] = defaultdict(float)
     for level in levels:
         for task in level:
-            work[union.find(task.operator)] += task.nanoseconds
+            work[sets.find(task.operator)] += task.nanoseconds
     return max(work.values()) * FEWEST <= sum(work.values())
 
 
-def _phase(levels: list[list[Task]], union: Union) -> Phase:
-    numbers: dict[Any, int] = {}
+def _phase(levels: list[list[Task]], sets: DisjointSets) -> Phase:
+    numbers: dict[Hashable, int] = {}
     component_of = {}
     for level in levels:
         for task in level:
-            root = union.find(task.operator)
+            root = sets.find(task.operator)
             component_of[task.operator] = numbers.setdefault(root, len(numbers))
     return Phase(levels, component_of)

@@ -1,9 +1,9 @@
-"""Copies of memory, whatever is in it: what a program saves before a step that may fail."""
+"""A kernel that copies bytes: programs save memory before a step that may fail."""
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory, uint8s
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, uint8s
 
 
 @kernel()

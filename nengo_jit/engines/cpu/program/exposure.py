@@ -1,15 +1,14 @@
-"""Exposure: which memory code of users may look at and change, though no operator says so.
+"""Exposure: memory that user code may read and change, though no operator declares it.
 
-Lowering takes for granted that memory is touched by those operators only that say so. That is so
-unless somebody has been handed an array: through ``sim.signals``, or as an operand of neurons or
-operators that are written in Python.
+Lowering assumes that only the operators that declare a signal access its memory. This does not hold
+once user code has an array: from ``sim.signals``, or as an operand of neurons or operators that are
+written in Python.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,22 +16,23 @@ from nengo_jit.engines.cpu.program.assumptions import Assumptions
 from nengo_jit.engines.cpu.program.contracts import CONTRACTS
 from nengo_jit.engines.cpu.program.mentions import OPENING, mentioned
 from nengo_jit.engines.recording import Recording
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict, owner_of
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.looks import bases_of
 
-MOST_LOOKS = 10  # through the code of users; to look takes a tenth of a millisecond and more
-MOST_PROGRAMS = 10  # that are made before all is taken to be exposed
+MAX_SCANS = 10  # of user code; each takes a tenth of a millisecond or more
+MAX_PROGRAMS = 10  # that are made before all memory is taken to be exposed
 
 
 class Pause(BaseException):
-    """Ends a run after a whole step, to go on with other programs."""
+    """Ends a run after a step, so that it continues with other programs."""
 
 
 class Exposure:
-    """What is exposed in an engine.
+    """Memory of an engine that is exposed.
 
     Parameters
     ----------
@@ -44,29 +44,29 @@ class Exposure:
     Attributes
     ----------
     public : set of Signal
-        Bases that any code of users may look at and change at any time.
+        Bases that any user code may read and change at any time.
     private : dict of (Operator, tuple of Signal)
-        Operators that run in Python, with the bases of what their code may change when its turn
-        comes, though they only read them.
+        Operators that run in Python, with the bases that they declare to read only, but that their
+        code may change when they run.
     watched : set of Signal
-        Bases of constants that have been handed out: it is enough to see before each run whether
-        they are still the same, and read-only if code of users runs within a step.
+        Bases of constants that have been handed out. It is enough to check before each run that
+        they have not changed, and that they are read-only if user code runs within a step.
     has_grown : bool
-        Whether something is exposed that programs do not know of.
-    is_doubtful : bool
-        Whether code of users may have got hold of ``sim.signals`` since it was looked through.
+        Whether memory is exposed that the programs do not allow for.
+    must_rescan : bool
+        Whether user code may have got ``sim.signals`` since it was last scanned.
     """
 
-    def __init__(self, operators: Sequence[Any], signals: SignalDict):
+    def __init__(self, operators: Sequence[Operator], signals: SignalDict):
         self._operators = operators
         self._signals = signals
-        self._changed: set[Signal] = set()  # what is in `private`
+        self._changed: set[Signal] = set()  # all bases in `private`
         self.public: set[Signal] = set()
-        self.private: dict[Any, tuple[Signal, ...]] = {}
+        self.private: dict[Operator, tuple[Signal, ...]] = {}
         self.watched: set[Signal] = set()
         self.has_grown = False
-        self.is_doubtful = False
-        self._n_looks = 0
+        self.must_rescan = False
+        self._n_scans = 0
         self._is_all_public = False
         self._assumptions = Assumptions()
         self._delayed: set[Signal] = set()
@@ -81,7 +81,7 @@ class Exposure:
         return bool(self.public or self._changed)
 
     def add(self, base: Signal) -> None:
-        """Note that code of users may look at some memory, and change it, at any time."""
+        """Note that user code may read and change a base at any time."""
         if base not in self.public:
             self.public.add(base)
             self.has_grown = True
@@ -91,12 +91,12 @@ class Exposure:
         bases = {base for each in self._operators for base in bases_of(each)}
         self.public.update(base for base in bases if constants or not base.readonly)
 
-    def add_callers(self, operators: Iterable[Any]) -> bool:
-        """Note which operators run in Python; tells whether more is exposed by that.
+    def add_callers(self, operators: Iterable[Operator]) -> bool:
+        """Note which operators run in Python; returns whether they expose more memory.
 
-        Where their code mentions arrays of signals, all are public from the first step on, but
-        for constants that it makes no mention of writing to. Otherwise the step in which it first
-        gets hold of an array would be another one.
+        If their code mentions arrays of signals, all signals are public from the first step on,
+        except for constants that the code does not mention writing to. If they became public
+        later, the step in which the code first gets an array would be wrong.
         """
         new = [operator for operator in operators if operator not in self.private]
         self.private.update((operator, tuple(_changed_by(operator))) for operator in new)
@@ -108,27 +108,27 @@ class Exposure:
         return bool(changed) or bool(names) or (bool(new) and bool(self))
 
     def begin(self, assumptions: Assumptions, delayed: set[Signal], runs_python: bool) -> None:
-        """Note what programs rely on from now on.
+        """Note what the new programs rely on.
 
         Parameters
         ----------
         assumptions : Assumptions
-            What operators were lowered for.
+            The assumptions that operators were lowered under.
         delayed : set of Signal
-            Bases of what is not computed in each step, or read from.
+            Bases of operands of operators that do not run in each step.
         runs_python : bool
-            Whether there is code of users in a step.
+            Whether user code runs within a step.
         """
         self._assumptions, self._delayed = assumptions, delayed
         self._runs_python = runs_python
         self._constants = None
         self._n_programs += 1
-        if self._n_programs == MOST_PROGRAMS:  # somebody looks at one signal after the other
+        if self._n_programs == MAX_PROGRAMS:  # a user reads one signal after another
             self._add_all(constants=True)
             self.has_grown = True
 
     def hand_out(self, base: Signal, is_running: bool) -> bool:
-        """Note that a user gets an array; returns whether programs rely on that this is not so."""
+        """Note that a user gets an array; returns whether that invalidates the programs."""
         if base in self.public:
             return False
         if base.readonly and not (self._runs_python and is_running):
@@ -150,18 +150,18 @@ class Exposure:
 
     @property
     def allows_delay(self) -> bool:
-        """bool: whether nobody can change, between runs, what has been put off depends on."""
+        """bool: whether users cannot change, between runs, what deferred operators read."""
         return not self.watched or self._delayed.isdisjoint(self.watched)
 
-    def see_changes(self) -> None:
-        """See before a run whether constants that have been handed out are still the same.
+    def check_changes(self) -> None:
+        """Check, before a run, whether constants have changed that have been handed out.
 
-        And whether code of users can get hold of arrays in a way that it could not before.
+        Also checks whether user code can get arrays in a way that it could not before.
         """
-        if self.is_doubtful:
-            self.is_doubtful = False
+        if self.must_rescan:
+            self.must_rescan = False
             if self._runs_python and not self._is_all_public:
-                self._look_again()
+                self._rescan()
         for base, holds in self._assumptions.fragile:
             if not holds():
                 self.add(base)
@@ -170,30 +170,33 @@ class Exposure:
             if is_open or not all(holds() for holds in self._assumptions.constants.get(base, ())):
                 self.add(base)
 
-    def _look_again(self) -> None:
-        """Look through code of users once more."""
-        self._n_looks += 1
+    def _rescan(self) -> None:
+        """Scan user code once more."""
+        self._n_scans += 1
         names = mentioned(self.private)
-        if names or self._n_looks == MOST_LOOKS:
+        if names or self._n_scans == MAX_SCANS:
             self._add_all(constants=not names.isdisjoint(OPENING))
             self.has_grown = True
 
     def _numbers(self, base: Signal) -> np.ndarray:
-        """Live numbers of a signal; those that are stored, if it is sparse."""
+        """Live numbers of a signal; if it is sparse, the stored ones."""
         live = self._signals[base]
-        return live.data if base.sparse and not isinstance(live, np.ndarray) else live
+        numbers: np.ndarray = (
+            live.data if base.sparse and not isinstance(live, np.ndarray) else live
+        )
+        return numbers
 
 
 def after_step(recording: Recording, exposure: Exposure) -> None:
-    """What Python does after a step in which the clock calls it."""
+    """Deliver samples, and pause if more is exposed; called after a step if the clock says so."""
     recording.deliver()
     if exposure.has_grown:
-        recording.clock.calls = 1  # this may be a run within a run
+        recording.clock.calls = 1  # this may be a nested run
         raise Pause
 
 
-def _changed_by(operator: Any) -> Iterable[Signal]:
-    """Bases of what an operator's code gets as arrays that it can write to, but only reads."""
+def _changed_by(operator: Operator) -> Iterable[Signal]:
+    """Bases that an operator reads, and that its code gets as writable arrays."""
     if type(operator) is SimNeurons or type(operator) not in (SimPyFunc, *CONTRACTS):
         return {signal.base: None for signal in operator.reads if not signal.base.readonly}
     return ()

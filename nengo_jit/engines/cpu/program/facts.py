@@ -1,10 +1,11 @@
-"""Facts: what passes and lowering functions may rely on, for as long as programs are used."""
+"""Facts about operands that fusion and lowering rely on while programs are used."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, start
+from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.contracts import Contracts
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.uses import Uses
@@ -14,25 +15,25 @@ from nengo_jit.planner.plan import Plan
 
 
 class Facts:
-    """What is known of a plan's operands.
+    """Facts about the operands of a plan.
 
     Parameters
     ----------
     plan : Plan
-        What is lowered.
+        The plan that is lowered.
     signals : SignalDict
         The engine's memory.
     exposure : Exposure
-        What code of users may look at and change.
+        Memory that user code may read and change.
 
     Attributes
     ----------
     dtype : numpy.dtype
         Type of the numbers.
     uses : Uses
-        Who reads and who writes what.
+        Readers and writers of each block of memory.
     contracts : Contracts
-        What operators must meet to be lowered.
+        Requirements for lowering an operator.
     """
 
     def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
@@ -44,16 +45,17 @@ class Facts:
 
     def array(self, signal: Signal) -> np.ndarray:
         """Live array of a signal."""
-        return self.signals[signal]
+        array: np.ndarray = self.signals[signal]
+        return array
 
     def address(self, signal: Signal) -> Address:
         """Address of a signal's first element."""
         return start(self.signals[signal])
 
     def is_exposed(self, *signals: Signal) -> bool:
-        """Whether others than operators that say so may touch some signals."""
+        """Whether code other than the operators that declare them may access signals."""
         return bool(self._exposure) and any(each.base in self._exposure for each in signals)
 
     def is_fixed(self, signal: Signal) -> bool:
-        """Whether a signal is a constant that nobody can change within a run."""
+        """Whether a signal is a constant that cannot be changed within a run."""
         return signal.base.readonly and not self.is_exposed(signal)

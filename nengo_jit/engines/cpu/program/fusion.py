@@ -1,25 +1,27 @@
 """Fusion: which operators are carried out by the kernels of others, and which copy a result.
 
-A pass over the plan, before anything is lowered. What is fused into what follows from the
-operators, from who else touches their operands, and from what is constant and what is exposed.
-Lowering an operator then depends on the operator, and on what is said of it here, alone.
+This is a pass over the plan, before lowering. It depends on the operators, on the other users of
+their operands, and on which signals are constant or exposed. Lowering an operator then depends on
+that operator and on the result of this pass alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
@@ -30,7 +32,10 @@ from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.plan import Plan
 
-# Rules whose change can be applied to weights at once, and which weights they lose a part of
+Product: TypeAlias = DotInc  # of which `SparseDotInc` is a subclass
+Rule: TypeAlias = SimPES | SimBCM | SimOja | SimVoja
+
+# Rules whose delta can be added to weights directly, and the operand of those with weight decay
 RULES: dict[type, str | None] = {
     SimPES: None,
     SimBCM: None,
@@ -41,72 +46,72 @@ CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
 class Part(Enum):
-    """What an operator is for the one that it is fused into."""
+    """Role of an operator for the one that it is fused into."""
 
-    BIAS = "bias"  # what the sum that a product or a convolution is added to begins with
-    CURRENTS = "currents"  # the product that makes the currents of neurons
-    DELTA = "delta"  # what a learning rule adds to weights; the rule still computes its factors
+    BIAS = "bias"  # initial value of the sum that a product or a convolution is added to
+    CURRENTS = "currents"  # product that computes the currents of neurons
+    DELTA = "delta"  # change of weights by a learning rule, which still computes its factors
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """Where an operator is carried out.
+    """Where a fused operator is carried out.
 
     Attributes
     ----------
     into : Operator
-        The one whose kernels do it.
+        The operator whose kernels do it.
     part : Part
-        What the operator is for that one.
+        Role of the fused operator there.
     """
 
-    into: Any
+    into: Operator
     part: Part
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """What becomes of operators.
+    """Result of the pass.
 
     Attributes
     ----------
     fused_into : mapping of (Operator, Fused)
-        Those that others carry out. Such an operator has no kernels of its own, unless it is a
-        learning rule.
+        Operators that others carry out. Such an operator has no kernels of its own, unless it is
+        a learning rule.
     duplicate_of : mapping of (Operator, Operator)
-        Products that copy the result of another one, which is equal.
+        Products that copy the result of another, equal product.
     strategies : mapping of (Operator, Strategy)
         How each product is computed.
     listed : frozenset of Signal
-        Outputs of spiking neurons whose kernels list those that spiked.
+        Outputs of spiking neurons whose kernels list the neurons that spiked.
     searched : frozenset of Signal
-        Outputs of spiking neurons that code of users may change, so that whoever multiplies them
-        has to look for spikes.
+        Outputs of spiking neurons that user code may change, so that products have to search them
+        for spikes.
     """
 
-    fused_into: Mapping[Any, Fused]
-    duplicate_of: Mapping[Any, Any]
-    strategies: Mapping[Any, Strategy]
+    fused_into: Mapping[Operator, Fused]
+    duplicate_of: Mapping[Operator, Product]
+    strategies: Mapping[Product, Strategy]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
     @property
-    def parts(self) -> dict[tuple[Any, Part], Any]:
-        """Dict of ((Operator, Part), Operator): what is fused into an operator as which part."""
+    def parts(self) -> dict[tuple[Operator, Part], Operator]:
+        """Dict of ((Operator, Part), Operator): the operator that is fused into one, by part."""
         return {(each.into, each.part): op for op, each in self.fused_into.items()}
 
-    def is_absorbed(self, operator: Any) -> bool:
+    def is_absorbed(self, operator: Operator) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""
         fused = self.fused_into.get(operator)
         return fused is not None and fused.part is not Part.DELTA
 
     def graph(self, graph: Graph) -> Graph:
-        """The graph of dependencies of what runs.
+        """Dependency graph of the operators that have kernels.
 
         Parameters
         ----------
         graph : dict of (Operator, list of Operator)
-            The plan's: from each operator to those that depend on it directly.
+            The plan's graph: maps each operator to those that depend on it directly.
         """
         runs = {
             operator: fused.into
@@ -119,21 +124,22 @@ class Fusion:
         return new
 
 
-def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
-    """Find what can be carried out together.
+def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
+    """Find operators that can be carried out together.
 
     Parameters
     ----------
     plan : Plan
-        What is lowered.
+        The plan that is lowered.
     facts : Facts
-        What is known of the operands.
+        Facts about the operands.
     native : collection of Operator
-        Those that meet what kernels need of them; nothing else is fused.
+        Operators that meet their contracts; no others are fused.
 
     Returns
     -------
     Fusion
+        The result of the pass.
     """
     neurons = [op for op in plan.operators if type(op) is SimNeurons and op in native]
     weighted = {op.X for op in plan.operators if type(op) is DotInc}
@@ -144,13 +150,13 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
         strategies[operator] = strategy_of(a, x, y, is_fixed, has_spikes=operator.X in spiking)
-    fused: dict[Any, Fused] = {}
-    with_bias: dict[Any, Any] = {}
+    fused: dict[Operator, Fused] = {}
+    with_bias: dict[Product, Copy | Reset] = {}
     for operator, strategy in strategies.items():
         setter = (
             _bias_of(operator, facts) if strategy in (Strategy.EVENTS, Strategy.COLUMNS) else None
         )
-        if setter in native:
+        if setter is not None and setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
     for operator in plan.operators:
@@ -161,15 +167,16 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     for each in neurons:
         product = _currents_of(each, facts) if formula_of(each.neurons) is LIF else None
         if (
-            product in with_bias
+            product is not None
+            and product in with_bias
             and strategies[product] is Strategy.COLUMNS
             and product not in plan.invariant
         ):
             fused[product] = Fused(each, Part.CURRENTS)
     for rule in plan.operators:
-        if type(rule) in RULES and rule in native:
+        if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
-            if inc in native:
+            if inc is not None and inc in native:
                 fused[rule] = Fused(inc, Part.DELTA)
     return Fusion(
         fused_into=fused,
@@ -180,8 +187,8 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Any]) -> Fusion:
     )
 
 
-def _products(plan: Plan, native: Collection[Any], facts: Facts) -> Iterator[Any]:
-    """Products of dense matrices, group by group; some are sparse, unless SciPy is missing."""
+def _products(plan: Plan, native: Collection[Operator], facts: Facts) -> Iterator[Product]:
+    """Products of dense matrices, group by group; without SciPy, sparse matrices are dense, too."""
     for group in plan.groups:
         for operator in group.members:
             kind = type(operator)
@@ -192,7 +199,7 @@ def _products(plan: Plan, native: Collection[Any], facts: Facts) -> Iterator[Any
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
-    """Whether neurons spike, and products that do not look at the others would be quicker."""
+    """Whether neurons spike, and products of their output can skip neurons that do not."""
     formula = formula_of(operator.neurons)
     return (
         formula is not None
@@ -202,10 +209,10 @@ def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) 
     )
 
 
-def _bias_of(product: Any, facts: Facts) -> Any:
-    """What sets the whole sum to a constant, before a product alone is added; None if none does."""
+def _bias_of(product: Product, facts: Facts) -> Copy | Reset | None:
+    """The operator that sets the sum to a constant before only the product is added, if any."""
     setter = facts.uses.other_writer(product, product.Y)
-    if type(setter) not in (Copy, Reset) or facts.is_exposed(product.Y):
+    if setter is None or type(setter) not in (Copy, Reset) or facts.is_exposed(product.Y):
         return None
     if type(setter) is Copy and (
         setter.inc or not _is_whole(setter) or not facts.is_fixed(setter.src)
@@ -220,10 +227,10 @@ def _is_whole(operator: Copy) -> bool:
     return operator.src_slice is None and operator.dst_slice is None
 
 
-def _currents_of(neurons: SimNeurons, facts: Facts) -> Any:
-    """The only product that is added to currents, if it may wait for its neurons; else None.
+def _currents_of(neurons: SimNeurons, facts: Facts) -> Product | None:
+    """The only product that is added to currents, if it may be delayed until the neurons run.
 
-    Nothing that it reads is changed once it has been read, and nobody else reads the currents.
+    That is, its operands are not updated before, and nothing else reads the currents.
     """
     uses, J = facts.uses, neurons.J
     products = [each for each in uses.writers_of(J) if type(each) is DotInc]
@@ -236,19 +243,19 @@ def _currents_of(neurons: SimNeurons, facts: Facts) -> Any:
     return product if is_same and product.Y.size == J.size else None
 
 
-def _applier_of(rule: Any, facts: Facts) -> Any:
-    """The operator that adds a rule's whole delta to weights that nothing else changes, if any."""
+def _applier_of(rule: Rule, facts: Facts) -> Copy | None:
+    """The operator that adds a rule's delta to weights that nothing else changes, if any."""
     uses, delta = facts.uses, rule.delta
     inc = uses.only_reader_of(delta)
     if type(inc) is not Copy or not inc.inc or not _is_whole(inc) or inc.src is not delta:
         return None
-    weights, lost = inc.dst, RULES[type(rule)]
+    weights, decaying = inc.dst, RULES[type(rule)]
     is_alone = uses.is_only_writer(rule, delta) and uses.is_only_writer(inc, weights)
     return (
         inc
         if is_alone
         and not facts.is_exposed(*rule.reads, delta, weights)
-        and (lost is None or getattr(rule, lost) is weights)
+        and (decaying is None or getattr(rule, decaying) is weights)
         and contiguous(facts.array(weights))
         and weights.shape == delta.shape
         else None
@@ -256,27 +263,30 @@ def _applier_of(rule: Any, facts: Facts) -> Any:
 
 
 def _equal_products(
-    plan: Plan, strategies: Mapping[Any, Strategy], with_bias: Mapping[Any, Any], facts: Facts
-) -> dict[Any, Any]:
-    """From products of spikes to equal ones that come before them.
+    plan: Plan,
+    strategies: Mapping[Product, Strategy],
+    with_bias: Mapping[Product, Copy | Reset],
+    facts: Facts,
+) -> dict[Operator, Product]:
+    """Map products of spikes to equal ones that come before them.
 
-    Connections from one ensemble that decode the same have the same numbers in their matrices.
+    Connections from one ensemble that decode the same function have equal matrices.
     """
-    alike: dict[Any, list[Any]] = defaultdict(list)
+    alike: dict[tuple[Signal, int, bytes], list[Product]] = defaultdict(list)
     for operator, strategy in strategies.items():  # group by group
         setter = with_bias.get(operator)
         if (
             strategy is not Strategy.EVENTS
-            or type(setter) is not Reset
+            or not isinstance(setter, Reset)
             or operator in plan.deferred
         ):
             continue
         if not facts.is_exposed(*operator.reads, *operator.incs):
             bias = np.asarray(setter.value, facts.dtype).tobytes()
             alike[operator.X, operator.Y.size, bias].append(operator)
-    found = {}
+    found: dict[Operator, Product] = {}
     for operators in alike.values():
-        first: dict[Any, Any] = {}
+        first: dict[Hashable, Product] = {}
         for operator in operators if len(operators) > 1 else ():
             other = first.setdefault(_content(operator, facts), operator)
             if other is not operator:
@@ -284,9 +294,9 @@ def _equal_products(
     return found
 
 
-def _content(product: Any, facts: Facts) -> Any:
-    """What tells a matrix from others; of large ones, where it lies."""
+def _content(product: Product, facts: Facts) -> Hashable:
+    """Key that equal matrices share: a digest, or the address of a large matrix."""
     a = as_matrix(facts.array(product.A), product.Y.size, product.X.size)
     if a.nbytes < CHUNK:
         return hashlib.blake2b(a.tobytes()).digest()
-    return a.__array_interface__["data"][0] if a.T.flags.c_contiguous else product
+    return start(a) if a.T.flags.c_contiguous else product

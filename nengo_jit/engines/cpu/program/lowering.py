@@ -1,20 +1,21 @@
-"""Lowering: which kernels carry an operator out, and on which rows.
+"""Lowering: from an operator to the rows of kernels that carry it out.
 
-Each file in ``kernels/`` has the kernels for the operators in the file of the same name in
-``ir/``, and beside them the functions that lower those operators. What is lowered depends on the
-operator, and on what `fusion.py` says of it, alone: the order does not matter.
+The files in ``kernels/`` have the kernels, and the functions that lower operators to them. Lowering
+depends on the operator and on the result of `fusion.py` alone, not on the order of operators.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Row, start
-from nengo_jit.engines.cpu.language.mt19937 import Loan, Stream
+from nengo_jit.engines.cpu.language.kernel import Row, start
+from nengo_jit.engines.cpu.language.mt19937 import BorrowedGenerator, Stream
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena, Pool
 from nengo_jit.engines.cpu.program.assumptions import Assumptions
 from nengo_jit.engines.cpu.program.contracts import CONTRACTS
@@ -23,35 +24,49 @@ from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Part, fuse
 from nengo_jit.engines.cpu.program.populations import Populations
 from nengo_jit.engines.cpu.program.verify import verify_fusion
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
+
+class Resumable(Protocol):
+    """State of kernels that is not in signals."""
+
+    def continue_from(self, other: Any) -> None:
+        """Take over the state of another object of the same type."""
+
+
 Lowered = list[Row]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
+FusedLoweringFunction = Callable[[Any, Any, "Lowering"], Lowered]
 Check = Callable[[Any, Facts], bool]
 
 LOWERINGS: dict[type, LoweringFunction] = {}
 CONDITIONS: dict[type, Callable[[Any], bool]] = {}
+CALLERS: dict[type, Callable[[Any], bool]] = {}
 CHECKS: dict[type, Check] = {}
-WITH_PART: dict[Part, Callable[[Any, Any, Lowering], Lowered]] = {}
+WITH_PART: dict[Part, FusedLoweringFunction] = {}
 
 
 def lowers(
     operator_type: type,
     condition: Callable[[Any], bool] | None = None,
     check: Check | None = None,
+    calls: Callable[[Any], bool] | None = None,
 ) -> Callable[[LoweringFunction], LoweringFunction]:
-    """Decorator that makes a function the one that lowers operators of exactly one type.
+    """Decorator that registers a function to lower operators of exactly one type.
 
-    The function gets the operator and a `Lowering`. It returns rows of kernels, or None for an
-    operator that must run in Python. It is only asked if the operator meets the contract of its
-    type, see ``contracts/``, and a condition, if there is one: with that, `function_for` tells
-    early which operators run code of the user's. Types of which operators are fused have no
-    other reasons to return None than a check of the operator and of what is known of its
-    operands.
+    The function takes the operator and a `Lowering`. It returns rows of kernels, or None for an
+    operator that must run in Python. It is called only if the operator meets its contract, see
+    ``contracts/``, and the condition, if there is one: by the condition `function_for` tells
+    which operators run user code before memory is allocated. Functions for types that can be
+    fused must not return None: they are called only if ``check(operator, facts)`` is true.
+    Operators for which ``calls`` is true call Python in each step, too: the function adds a `Draw`
+    for them to `Lowering.draws`.
     """
-    assert operator_type in CONTRACTS, f"{operator_type} has no contract"
+    if operator_type not in CONTRACTS:
+        raise TypeError(f"{operator_type.__name__} has no contract: use `requires` before `lowers`")
 
     def register(function: LoweringFunction) -> LoweringFunction:
         LOWERINGS[operator_type] = function
@@ -59,48 +74,67 @@ def lowers(
             CONDITIONS[operator_type] = condition
         if check is not None:
             CHECKS[operator_type] = check
+        if calls is not None:
+            CALLERS[operator_type] = calls
         return function
 
     return register
 
 
-def lowers_with(part: Part) -> Callable[[Any], Any]:
-    """Decorator that makes a function the one that lowers operators with a certain part of them.
+def lowers_with(part: Part) -> Callable[[FusedLoweringFunction], FusedLoweringFunction]:
+    """Decorator that registers a function to lower operators that have a fused part.
 
-    The function gets the operator, the one that is fused into it, and a `Lowering`.
+    The function takes the operator, the one that is fused into it, and a `Lowering`.
     """
 
-    def register(function: Any) -> Any:
+    def register(function: FusedLoweringFunction) -> FusedLoweringFunction:
         WITH_PART[part] = function
         return function
 
     return register
 
 
-def function_for(operator: Any) -> LoweringFunction | None:
-    """The function that may lower an operator; None if it is sure to run in Python."""
+def function_for(operator: Operator) -> LoweringFunction | None:
+    """The function that may lower an operator; None if it certainly runs in Python."""
     condition = CONDITIONS.get(type(operator))
     if condition is not None and not condition(operator):
         return None
     return LOWERINGS.get(type(operator))
 
 
-def calls_python(operator: Any) -> bool:
-    """Whether it is plain that an operator has no kernel; lowering finds the others."""
-    return function_for(operator) is None
+def calls_python(operator: Operator) -> bool:
+    """Whether an operator certainly calls Python; lowering finds the others that do."""
+    calls = CALLERS.get(type(operator))
+    return function_for(operator) is None or (calls is not None and calls(operator))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A function of the user's that draws random numbers for an operator's kernels.
+
+    Attributes
+    ----------
+    step : callable
+        Calls the function and stores the numbers. It is called in each step, before the kernels.
+    name : str
+        Name of the function.
+    """
+
+    step: Callable[[], None]
+    name: str
 
 
 class Lowering:
-    """What lowering functions work with.
+    """Context of lowering functions.
 
     Parameters
     ----------
     plan : Plan
-        What is lowered.
+        The plan that is lowered.
     signals : SignalDict
         The engine's memory.
     exposure : Exposure
-        What code of users may look at and change.
+        Memory that user code may read and change.
 
     Attributes
     ----------
@@ -109,29 +143,30 @@ class Lowering:
     dtype : numpy.dtype
         Type of the numbers.
     facts : Facts
-        What is known of operands.
+        Facts about operands.
     fusion : Fusion
-        Which operators are carried out by kernels of others.
+        Which operators are carried out by the kernels of others.
     arena : Arena
-        Where constants and buffers come from.
+        Memory for constants and buffers.
     populations : Populations
-        Where spikes are flagged and listed.
+        Flags and lists of spikes.
     assumptions : Assumptions
-        What operators were lowered for.
+        Values that operators are lowered under.
     rows : dict of (Operator, list or None)
-        What has been lowered so far.
+        Rows of the operators that have been lowered; None for those that run in Python.
     at_reset : dict of (Operator, callable)
-        What to do for a lowered operator when the engine is reset, with the generator that
-        processes without a seed draw theirs from: ``at_reset[operator](rng)``. Operators are
-        taken in nengo's order.
+        Functions to call for lowered operators when the engine is reset, in nengo's order:
+        ``at_reset[operator](rng)``, with the generator that processes without a seed draw from.
     streams : dict of (Operator, Stream)
-        Generators of random numbers that are begun anew at each reset, and go on from there.
-    tables : dict of (Operator, numpy.ndarray)
-        What kernels are told of tables that are made at each reset, see `Table`.
+        Generators of random numbers, which are set at each reset.
+    tables : dict of (Operator, Table)
+        Tables that are filled at each reset.
     delayed : set of Signal
-        Bases that are not in each step what they would be in Python.
-    loans : list of Loan
-        Generators that kernels take over for as long as a run lasts.
+        Bases that do not have, in each step, the values that they would have in Python.
+    borrowed : list of BorrowedGenerator
+        Generators that kernels draw from during a run.
+    draws : dict of (Operator, Draw)
+        Functions of users that draw random numbers for kernels of lowered operators.
     """
 
     def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
@@ -145,15 +180,20 @@ class Lowering:
         self.arena = Arena(self.dtype)
         self.assumptions = Assumptions()
         self.populations = Populations(plan, self.facts, self.arena)
-        self.rows: dict[Any, Lowered | None] = {}
-        self.at_reset: dict[Any, Callable[[np.random.RandomState], Any]] = {}
-        self.streams: dict[Any, Stream] = {}
-        self.tables: dict[Any, Any] = {}
+        self.rows: dict[Operator, Lowered | None] = {}
+        self.at_reset: dict[Operator, Callable[[np.random.RandomState], object]] = {}
+        self.streams: dict[Operator, Stream] = {}
+        self.tables: dict[Operator, Resumable] = {}
         self.delayed: set[Signal] = set()
-        self.loans: list[Loan] = []
+        self.borrowed: list[BorrowedGenerator] = []
+        self.draws: dict[Operator, Draw] = {}
+
+    def calls_python(self, operator: Operator) -> bool:
+        """Whether a lowered operator calls Python in a step."""
+        return self.rows[operator] is None or operator in self.draws
 
     def finish(self) -> None:
-        """Forget what only lowering needs, since everything has been lowered."""
+        """Free what only lowering needs."""
         self.rows.clear()
         self._native.clear()
         self._parts.clear()
@@ -162,18 +202,18 @@ class Lowering:
         del self.facts
 
     def lower_all(self) -> None:
-        """Lower all operators, group by group, so that what is joined lies side by side."""
+        """Lower all operators, group by group, so that rows that can be joined are adjacent."""
         for group in self._groups:
             for operator in group.members:
                 self.lower(operator)
 
-    def lower(self, operator: Any) -> Lowered | None:
-        """Lower an operator, once: rows of kernels for it; None if it must run in Python."""
+    def lower(self, operator: Operator) -> Lowered | None:
+        """Lower an operator, once; returns its rows, or None if it must run in Python."""
         self.assumptions.note(operator)
         rows = self.rows[operator] = self._lower(operator) if operator in self._native else None
         return rows
 
-    def _lower(self, operator: Any) -> Lowered | None:
+    def _lower(self, operator: Operator) -> Lowered | None:
         if self.fusion.is_absorbed(operator):
             return []
         for part, function in WITH_PART.items():
@@ -182,12 +222,12 @@ class Lowering:
                 return function(operator, other, self)
         return LOWERINGS[type(operator)](operator, self)
 
-    def part_of(self, operator: Any, part: Part) -> Any:
-        """The operator that is fused into another one as some part of it; None if none is."""
+    def part_of(self, operator: Operator, part: Part) -> Any:
+        """The operator that is fused into another one as a certain part; None if none is."""
         return self._parts.get((operator, part))
 
     def continue_from(self, other: Lowering) -> None:
-        """Take over what kernels know that stands in no signal."""
+        """Take over the state of kernels that is not in signals."""
         for operator, stream in self.streams.items():
             if operator in other.streams:
                 stream.buffer[:] = other.streams[operator].buffer
@@ -203,14 +243,14 @@ class Lowering:
         """Address of a signal's first element."""
         return self.facts.address(signal)
 
-    def copied(self, signal: Signal, values: Any, pool: Pool = Pool.OTHERS) -> Address:
-        """Address of a copy of numbers that stand in a constant signal."""
+    def copied(self, signal: Signal, values: np.ndarray, pool: Pool = Pool.OTHERS) -> Address:
+        """Copy numbers of a constant signal; returns the address of the copy."""
         copy = self.arena.copy(values, pool=pool)
         self.assumptions.assume(signal, partial(np.array_equal, copy, values))
         return start(copy)
 
     def columns(self, signal: Signal, matrix: np.ndarray) -> Address:
-        """Address of a matrix that stands in a constant signal, stored column by column."""
+        """Address of a matrix of a constant signal, stored column by column."""
         copy = self.arena.columns(matrix)
         if copy is None:
             return start(matrix)
@@ -218,8 +258,8 @@ class Lowering:
         return start(copy)
 
 
-def _is_native(operator: Any, facts: Facts) -> bool:
-    """Whether a lowering function may be asked."""
+def _is_native(operator: Operator, facts: Facts) -> bool:
+    """Whether an operator meets all requirements for lowering."""
     if function_for(operator) is None or not facts.contracts.are_met(operator):
         return False
     check = CHECKS.get(type(operator))

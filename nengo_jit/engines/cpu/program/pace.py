@@ -1,10 +1,9 @@
-"""Whether a program runs faster on several threads, as found by measuring while it runs.
+"""Decide whether a program runs on several threads, by measurements while it runs.
 
-On a machine that is busy with other processes, a thread that the others wait for may not get a
-core for many milliseconds, in every step. So threads are used for as long as they pay: a step in
-which the leader waits for too long ends their use, and so does a slice of time in which steps
-take longer than on one thread. They are tried again later, and later still each time that they
-fail. Results do not depend on it.
+On a busy machine, a thread that the others wait for may not get a core for many milliseconds, in
+each step. So threads are used only as long as they pay: until the leader waits for too long in a
+step, or steps take longer, over a slice of time, than on one thread. They are tried again after a
+pause, which doubles with each failure. Results do not depend on it.
 """
 
 from __future__ import annotations
@@ -14,27 +13,27 @@ from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
-BRIEF = 5e-4  # seconds of a run up to which it keeps the GIL
-LONG_ENOUGH = 2e-5  # seconds of a step on one thread from which on threads may pay
-GAIN = 0.97  # how long a step on threads may take, as a share of one on one thread
-SLICE = 0.01  # seconds after which is decided anew
-SAMPLE = 0.002  # seconds on one thread that tell how long a step takes there
-REFRESH = 1.0  # seconds after which that is measured again
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0  # seconds before threads are tried again
-PATIENCE = 2e-4  # seconds that the leader may wait for the others in any step
-NEWEST = 0.3  # weight of the newest measurement, if it is worse than those before
+BRIEF = 5e-4  # duration of a run below which it keeps the GIL (seconds)
+LONG_ENOUGH = 2e-5  # duration of a step on one thread above which threads may pay (seconds)
+GAIN = 0.97  # maximum duration of a step on threads, relative to one thread
+SLICE = 0.01  # seconds between decisions
+SAMPLE = 0.002  # seconds on one thread to measure the duration of a step there
+REFRESH = 1.0  # seconds until that is measured again
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0  # seconds until threads are tried again
+PATIENCE = 2e-4  # seconds that the leader may wait for other threads in a step
+NEWEST = 0.3  # weight of the newest measurement if it is worse than the average
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What to do next.
+    """Steps to run next.
 
     Attributes
     ----------
     n_steps : int
-        How many steps.
+        Number of steps.
     is_shared : bool
-        Whether on several threads.
+        Whether to use several threads.
     """
 
     n_steps: int
@@ -42,12 +41,12 @@ class Slice:
 
 
 class Pace:
-    """Decides for a program how many steps it does next, and on how many threads.
+    """Decides how many steps a program runs next, and whether on several threads.
 
     Parameters
     ----------
     seconds : float
-        About how long a step takes on one thread.
+        Estimated duration of a step on one thread.
     clock : callable
         Returns the time (seconds).
     """
@@ -59,19 +58,19 @@ class Pace:
         self._measure_at = -inf
         self._share_at = -inf
         self._pause = FIRST_PAUSE
-        self._kind = False  # whether the latest steps were done on several threads
-        self._n_steps, self._seconds = 0, 0.0  # of what has not been judged yet
+        self._was_shared = False  # whether the latest steps used several threads
+        self._n_steps, self._seconds = 0, 0.0  # of slices that have not been judged yet
 
     @property
     def patience(self) -> int:
-        """int: how long the leader may wait for the others in a step (nanoseconds)."""
+        """int: maximum time that the leader may wait in a step (nanoseconds)."""
         return int(1e9 * max(PATIENCE, 0.5 * self._alone))
 
     def is_brief(self, n_steps: int) -> bool:
-        """Whether a run of ``n_steps`` steps is to keep the GIL.
+        """Whether a run of ``n_steps`` steps keeps the GIL.
 
-        To let go of it takes longer than a step of a small model. And whoever reads samples and
-        then deletes them, while another thread steps, loses one as seldom as on nengo.
+        Releasing it takes longer than a step of a small model. Also, code that reads and then
+        deletes samples while another thread steps loses a sample as rarely as on nengo.
         """
         return n_steps * self._alone < BRIEF
 
@@ -81,7 +80,7 @@ class Pace:
         return self._alone >= LONG_ENOUGH
 
     def next(self, n_steps: int) -> Slice:
-        """What to do next, if ``n_steps`` steps are left."""
+        """Choose the next slice, if ``n_steps`` steps are left."""
         if not self.is_worth_it:
             return Slice(n_steps, False)
         now = self.clock()
@@ -95,21 +94,21 @@ class Pace:
         return min(most, max(1, round(seconds / self._alone)))
 
     def note(self, did: Slice, n_done: int, seconds: float) -> None:
-        """Take note of how long a slice took.
+        """Record how long a slice took.
 
         Parameters
         ----------
         did : Slice
-            What was to be done.
+            The slice.
         n_done : int
-            How many steps were done; fewer than asked for if the leader had to wait.
+            Number of completed steps; fewer than planned if the leader had to wait.
         seconds : float
-            How long they took.
+            Duration.
         """
         if not n_done:
             return
-        if did.is_shared is not self._kind:
-            self._kind, self._n_steps, self._seconds = did.is_shared, 0, 0.0
+        if did.is_shared is not self._was_shared:
+            self._was_shared, self._n_steps, self._seconds = did.is_shared, 0, 0.0
         self._n_steps += n_done
         self._seconds += seconds
         if did.is_shared and n_done < did.n_steps:
@@ -118,7 +117,7 @@ class Pace:
             self._judge(did.is_shared, self._seconds / self._n_steps)
 
     def _judge(self, is_shared: bool, step: float) -> None:
-        """Draw conclusions from how long a step takes on average."""
+        """Decide by the average duration of a step."""
         self._n_steps, self._seconds = 0, 0.0
         if not is_shared:
             is_better = step < self._alone or not self._is_measured
@@ -131,6 +130,6 @@ class Pace:
             self._pause = FIRST_PAUSE
 
     def give_up(self) -> None:
-        """Use one thread for a while: threads do not pay, or cannot be had."""
+        """Use one thread for a while: threads do not pay, or are not available."""
         self._share_at = self.clock() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

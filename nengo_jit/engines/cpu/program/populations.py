@@ -1,4 +1,4 @@
-"""Spikes as events: where kernels flag and list those neurons that spiked in a step."""
+"""Memory in which kernels flag and list the neurons that spiked in a step."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from itertools import accumulate
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, offset, start
+from nengo_jit.engines.cpu.language.kernel import offset, start
+from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
-BLOCK = 64  # flags that make one integer, and bytes after the last one, which kernels may read
-POPULATION = 2048  # neurons of one signal whose spikes are listed together
+BLOCK = 64  # flags that are read at once, and so the padding after the last one (bytes)
+POPULATION = 2048  # maximum number of neurons in a list
 
 Population = tuple[int, int, Address]
-"""The first neuron, the number of neurons, and the address of their list: a count and indices."""
+"""First neuron, number of neurons, and address of their list: a count, then indices."""
 
 
 class Populations:
-    """Memory for the spikes of all neurons.
+    """Flags and lists of the spikes of all neurons.
 
     Parameters
     ----------
     plan : Plan
-        What is lowered.
+        The plan that is lowered.
     facts : Facts
-        Where outputs lie: flags are in the same order, so that neighbours stay neighbours.
+        Has the addresses of outputs: flags are in the same order, so that rows can be joined.
     arena : Arena
-        What gives the memory.
+        Allocates the memory.
 
     Attributes
     ----------
     flags : dict of (Signal, Address)
-        For each output of neurons, where there is a byte for each of them.
+        Address of the flags of each output of neurons, one byte for each neuron.
     """
 
     def __init__(self, plan: Plan, facts: Facts, arena: Arena):
@@ -50,20 +51,20 @@ class Populations:
         self._arena = arena
 
     def lists_of(self, output: Signal) -> Sequence[Population]:
-        """Where spikes of neurons with some output are listed, population by population."""
+        """Lists of the spikes of an output of neurons, population by population."""
         if output not in self._lists:
             self._lists[output] = self.lists_for(output.size)
         return self._lists[output]
 
     def lists_for(self, n: int) -> Sequence[Population]:
-        """Memory for more lists of the spikes of ``n`` neurons.
+        """Allocate lists of the spikes of ``n`` neurons.
 
-        Each list is for so many neurons at a time that caches hold their columns of weights.
+        Populations are small enough for the processor's cache to hold their columns of weights.
         """
         sizes = ((first, min(POPULATION, n - first)) for first in range(0, n, POPULATION))
         return [(first, size, start(self._arena.buffer(1 + size + BLOCK))) for first, size in sizes]
 
     def finish(self) -> None:
-        """Forget what only lowering needs."""
+        """Free what only lowering needs."""
         self._lists.clear()
         self.flags.clear()

@@ -1,4 +1,4 @@
-"""How a product of a matrix and a vector is computed: whichever way does the least work."""
+"""Choose how to compute a product of a matrix and a vector: the way that does the least work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from nengo_jit.engines.cpu.program.contracts import contiguous
 
-WIDE = 8  # columns from which on a matrix is multiplied row by row
+WIDE = 8  # number of columns above which a matrix is multiplied row by row
 
 Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
-"""Ways to compute a product; NONE where there is nothing to add."""
+"""Ways to compute a product; NONE if it is empty."""
 
 
 def strategy_of(
@@ -22,11 +22,11 @@ def strategy_of(
     Parameters
     ----------
     a : (n, m) numpy.ndarray
-        The matrix; also a vector or a scalar.
+        The matrix, or a vector or scalar.
     x, y : numpy.ndarray
         The vectors: (m,) and (n,), or columns, or scalars.
     is_fixed : bool
-        Whether the matrix is constant, so that it can be stored column by column.
+        Whether the matrix is constant, so that a copy can be stored column by column.
     has_spikes : bool
         Whether x is the output of spiking neurons.
     """
@@ -48,7 +48,7 @@ def strategy_of(
 
 
 def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:
-    """A matrix, or a vector that stands for one, as one of ``n`` rows and ``m`` columns."""
+    """Broadcast a matrix or vector to ``n`` rows and ``m`` columns."""
     return a if a.shape == (n, m) else np.broadcast_to(a, (n, m))
 
 

@@ -1,4 +1,4 @@
-"""Programs in memory, for one thread and for several, and running them."""
+"""Programs: steps in executable form, for one thread and for several."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row, start, table_of
+from nengo_jit.engines.cpu.language.kernel import Kernel, Row, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     BUSY,
     ENTRY,
     ENTRY_WITH_GIL,
     FLOAT64,
     PAUSED,
+    Address,
 )
 from nengo_jit.engines.cpu.program.components import Task, phases
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.pace import Pace
-from nengo_jit.engines.cpu.program.schedule import Batch, alone, share
+from nengo_jit.engines.cpu.program.schedule import Batch, sequential, share
 from nengo_jit.engines.cpu.program.team import (
     DONE,
     ENTRY_NUMBER,
@@ -34,28 +35,28 @@ from nengo_jit.engines.cpu.program.team import (
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.planner.graph import Graph
 
-# Where these stand in the tables of `run` and `lead`
-N_STEPS, PATIENCE = run.place("n_steps"), lead.place("patience")
+# Indices in the tables of `run` and `lead`
+N_STEPS, PATIENCE = run.index_in_table("n_steps"), lead.index_in_table("patience")
 
 
-class Crew:
-    """A program in memory, as one part for each thread.
+class Executable:
+    """A program in memory, with a part for each thread.
 
     Parameters
     ----------
     parts : sequence of sequence of Batch
-        What each thread does in a step.
+        The batches of each thread in a step.
     dtype : numpy.dtype
         Type of the numbers.
     status : (2,) numpy.ndarray of int64
-        The engine's, see `nengo_jit.engines.cpu.program.team.RUNNING`.
+        Status of the engine, see `nengo_jit.engines.cpu.program.team.RUNNING`.
     undo : list of Row
-        Rows of `copy_bytes`, which put back what a failed step has written.
+        Rows of `copy_bytes`, which restore memory after a failed step.
 
     Attributes
     ----------
     n_threads : int
-        How many threads there are.
+        Number of threads.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Crew:
         self.n_threads = len(parts)
         self._kept: list[np.ndarray] = []
         self._status = status
-        self._codes = [[work.code for work in part] for part in parts]
+        self._codes = [[batch.code for batch in part] for part in parts]
         self._outcomes = [np.zeros(N_OUTCOMES, np.int64) for _ in parts]
         self._tables = [
             self._assemble(part, dtype, start(outcome))
@@ -88,44 +89,45 @@ class Crew:
         self._address = ctypes.c_int64(start(self._table))
         address = address_of(lead, FLOAT64)
         self._lead, self._lead_with_gil = ENTRY(address), ENTRY_WITH_GIL(address)
-        # Writing to these is quicker than to the arrays.
+        # Memory views are faster to access than arrays.
         self._first, self._outcome = self._tables[0].data, self._outcomes[0].data
 
     def _assemble(self, part: Sequence[Batch], dtype: np.dtype, outcome: Address) -> np.ndarray:
-        """Table for `run`."""
+        """Table of `run` for the batches of a thread."""
         program: list[int] = []
-        for work in part:
-            if isinstance(work.code, Kernel):
-                program += [address_of(work.code, dtype), self._keep(table_of(work.rows))]
+        for batch in part:
+            if isinstance(batch.code, Kernel):
+                program += [address_of(batch.code, dtype), self._keep(table_of(batch.rows))]
             else:
-                program += [address_of(work.code.kernel, dtype), work.code.table]
+                program += [address_of(batch.code.kernel, dtype), batch.code.table]
         address = self._keep(np.array(program, dtype=np.int64))
         row = run.row(program=address, length=len(program), n_steps=0, outcome=outcome)
         return table_of([row])
 
     def _keep(self, array: np.ndarray) -> Address:
-        """Keep an array for as long as this lives; returns its address."""
+        """Keep an array alive; returns its address."""
         self._kept.append(array)
         return start(array)
 
     def run(self, n_steps: int, keeps_gil: bool = False, patience: int = 0) -> int:
-        """Carry out a number of steps.
+        """Run a number of steps.
 
         Parameters
         ----------
         n_steps : int
-            How many.
+            Number of steps.
         keeps_gil : bool
-            Whether no other thread may run Python meanwhile.
+            Whether to keep the GIL meanwhile.
         patience : int
-            How long the first thread may wait for others in a step (nanoseconds). After a step in
-            which it has waited longer the run is paused.
+            Maximum time that the first thread may wait for others in a step (nanoseconds). The run
+            is paused after a step in which it has waited longer.
 
         Returns
         -------
         int
-            Zero if all steps are done; `BUSY` if none has begun since the threads are not free;
-            `PAUSED` or `LATE` after a whole step; else the status of the kernel that failed.
+            Zero if all steps are complete; `BUSY` if none has begun, since the threads are in use;
+            `PAUSED` or `LATE` if the run ended after a step; else the status of the kernel that
+            failed.
         """
         if self.n_threads == 1:
             self._first[N_STEPS] = n_steps
@@ -141,41 +143,41 @@ class Crew:
 
     @property
     def n_done(self) -> int:
-        """int: how many steps the latest run has completed."""
+        """int: number of steps that the latest run has completed."""
         return self._outcome[DONE]
 
     def why_it_failed(self) -> str:
-        """What made the latest run fail, if it was not an exception of Python's."""
+        """Why the latest run failed, if not by a Python exception."""
         for codes, outcome in zip(self._codes, self._outcomes):
             code, status = codes[outcome[ENTRY_NUMBER] // 2], outcome[STATUS]
             if status > 0 and code is not wait_for_all:
                 name = code.name if isinstance(code, Kernel) else code.operator
                 return f"The kernel '{name}' has failed with status {status} (a bug in nengo_jit)"
-        return "This process was forked in the middle of a run, and has no threads to go on with"
+        return "This process was forked in the middle of a run, and has no threads to continue it"
 
 
 class Program:
-    """What is done in a step, ready for the machine.
+    """Tasks of a step in executable form.
 
     Parameters
     ----------
     levels : sequence of sequence of Task
-        What may run at the same time, in the order of the levels.
+        Tasks by level; those of one level are independent of each other.
     graph : dict of (Operator, list of Operator)
-        From each operator to those that depend on it directly.
+        Maps each operator to those that depend on it directly.
     n_threads : int
-        How many threads to use at most.
+        Maximum number of threads.
     dtype : numpy.dtype
         Type of the numbers.
     status : (2,) numpy.ndarray of int64
-        The engine's, see `nengo_jit.engines.cpu.program.team.RUNNING`.
+        Status of the engine, see `nengo_jit.engines.cpu.program.team.RUNNING`.
     undo : list of Row
-        Rows of `copy_bytes`, which put back what a failed step has written.
+        Rows of `copy_bytes`, which restore memory after a failed step.
 
     Attributes
     ----------
     n_done : int
-        How many steps the latest run has completed.
+        Number of steps that the latest run has completed.
     """
 
     def __init__(
@@ -191,67 +193,68 @@ class Program:
         self._n_threads = n_threads
         self._given = dtype, status, undo
         self._pace = Pace(1e-9 * sum(task.nanoseconds for level in levels for task in level))
-        self._alone = Crew([alone(levels, dtype.itemsize)], *self._given)
-        self._shared = self._alone if n_threads == 1 else None
-        self._latest = self._alone
+        self._sequential = Executable([sequential(levels, dtype.itemsize)], *self._given)
+        self._shared = self._sequential if n_threads == 1 else None
+        self._latest = self._sequential
         self._threads: dict[int, list[int]] = defaultdict(list)  # by group
         self.n_done = 0
 
     @property
-    def shared(self) -> Crew:
-        """Crew: the program shared among threads, worked out when it is first needed."""
+    def shared(self) -> Executable:
+        """Executable: the program for several threads, made when it is first needed."""
         if self._shared is None:
             levels = phases(self._levels, self._graph)
             parts = share(levels, self._n_threads, TEAM.address, self._given[0].itemsize)
-            self._shared = Crew(parts, *self._given) if len(parts) > 1 else self._alone
+            self._shared = Executable(parts, *self._given) if len(parts) > 1 else self._sequential
             for number, part in enumerate(parts, start=1):
-                for group in {group for work in part for group in work.groups}:
+                for group in {group for batch in part for group in batch.groups}:
                     self._threads[group].append(number)
         self._levels = ()
         return self._shared
 
     def threads_of(self, group: int) -> tuple[int, ...]:
-        """Which threads do the work of a group, counted from one, if several are used."""
-        if self._shared is self._alone or not self._pace.is_worth_it or self.shared is self._alone:
+        """Threads that work on a group, counted from one, if several are used."""
+        is_sequential = self._shared is self._sequential or not self._pace.is_worth_it
+        if is_sequential or self.shared is self._sequential:
             return (1,)
         return tuple(self._threads[group])
 
     def run(self, n_steps: int) -> int:
-        """Run a number of times, on several threads for as long as that pays.
+        """Run a number of steps, on several threads as long as that pays.
 
         Parameters
         ----------
         n_steps : int
-            How many times.
+            Number of steps.
 
         Returns
         -------
         int
             Zero, or the status of the kernel that failed.
         """
-        self._latest = self._alone
+        self._latest = self._sequential
         keeps_gil, whole = self._pace.is_brief(n_steps), n_steps
-        if self._shared is self._alone or not self._pace.is_worth_it:
-            status = self._alone.run(n_steps, keeps_gil)
-            self.n_done = self._alone.n_done if status else n_steps
+        if self._shared is self._sequential or not self._pace.is_worth_it:
+            status = self._sequential.run(n_steps, keeps_gil)
+            self.n_done = self._sequential.n_done if status else n_steps
             return status
         while n_steps > 0:
             todo = self._pace.next(n_steps)
-            self._latest = crew = self.shared if todo.is_shared else self._alone
+            self._latest = executable = self.shared if todo.is_shared else self._sequential
             begin = self._pace.clock()
-            status = crew.run(todo.n_steps, keeps_gil, self._pace.patience)
+            status = executable.run(todo.n_steps, keeps_gil, self._pace.patience)
             if status == BUSY:
                 self._pace.give_up()
-                self._latest = crew = self._alone
-                status = crew.run(todo.n_steps, keeps_gil)
+                self._latest = executable = self._sequential
+                status = executable.run(todo.n_steps, keeps_gil)
             else:
-                self._pace.note(todo, crew.n_done, self._pace.clock() - begin)
-            n_steps -= crew.n_done
+                self._pace.note(todo, executable.n_done, self._pace.clock() - begin)
+            n_steps -= executable.n_done
             self.n_done = whole - n_steps
             if status not in (0, PAUSED):
                 return status
         return 0
 
     def why_it_failed(self) -> str:
-        """What made the latest run fail, if it was not an exception of Python's."""
+        """Why the latest run failed, if not by a Python exception."""
         return self._latest.why_it_failed()

@@ -1,11 +1,10 @@
-"""Share a program among threads.
+"""Divide a program among threads.
 
-Each thread has a program of its own. A phase that falls into components is shared by components. Of
-any other level, work is shared by where it is written to: the addresses are cut into as many ranges
-as there are threads, and each thread does what is written to its range, in the order in which one
-thread alone would do it. So no two threads ever write to the same place, and the results are the
-same to the last bit however many threads there are. A barrier stands between phases wherever a
-thread may read what another one wrote.
+Each thread gets a program of its own. A phase with components is divided by components. Any other
+level is divided by the addresses that are written to: these are cut into one range for each thread,
+and each thread does the work that is written to its range, in the order of a single thread. So no
+two threads ever write to the same memory, and results are the same to the last bit for any number
+of threads. There is a barrier between two phases if a thread may read what another one wrote.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, Kernel, Row
-from nengo_jit.engines.cpu.program.components import Phase, Task
+from nengo_jit.engines.cpu.language.kernel import Kernel, Row
+from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.engines.cpu.program.components import Code, Phase, Task
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.ir.memory import ALIGNMENT, align
 
 END = 1 << 62  # beyond any address
-WORTHWHILE = 8000.0  # nanoseconds of work in a phase from which on it is shared
+WORTHWHILE = 8000.0  # nanoseconds of work above which a phase is divided
 
 
 @dataclass(frozen=True)
@@ -34,37 +33,41 @@ class Batch:
     Attributes
     ----------
     code : Kernel or PythonCall
-        What is run.
+        The kernel, or the callback.
     rows : list of Row
-        What a kernel works on.
+        Rows of the kernel.
     spans : list of tuple of int
-        If the rows themselves do not tell where they write to: for each, the first address that
-        it may write to, and the one after the last. They are not cut.
+        For rows without a `Row.target`: the first address that each may write to, and the address
+        after the last. Such rows are not split.
     groups : set of int
-        The numbers of the groups that it is work for.
+        Numbers of the groups that it belongs to.
     """
 
-    code: Any
+    code: Code
     rows: list[Row]
     spans: list[tuple[int, int]] = field(default_factory=list)
     groups: set[int] = field(default_factory=set)
 
     @property
     def can_be_shared(self) -> bool:
-        """bool: whether it is known where the work is written to."""
+        """bool: whether the addresses that it writes to are known."""
         return isinstance(self.code, Kernel) and (
-            self.code.columns.target is not None or len(self.spans) == len(self.rows)
+            self._has_targets or len(self.spans) == len(self.rows)
         )
 
+    @property
+    def _has_targets(self) -> bool:
+        return isinstance(self.code, Kernel) and self.code.columns.target is not None
+
     def fused(self, itemsize: int) -> Batch:
-        """The same work, with rows joined that go on where the one before ends."""
+        """The batch with consecutive rows joined where possible, see `Kernel.fuse`."""
         if not isinstance(self.code, Kernel):
             return self
         return replace(self, rows=self.code.fuse(self.rows, itemsize))
 
     def between(self, low: int, high: int, itemsize: int) -> Batch:
-        """What is written to addresses from ``low`` to below ``high``."""
-        if self.code.columns.target is not None:
+        """The part of the batch that writes to addresses from ``low`` to below ``high``."""
+        if self._has_targets:
             clipped = (_clip(row, low, high, itemsize) for row in self.rows)
             return replace(self, rows=[row for row in clipped if row is not None])
         pairs = [pair for pair in zip(self.rows, self.spans) if low <= pair[1][0] < high]
@@ -72,8 +75,8 @@ class Batch:
         return replace(self, rows=rows, spans=spans)
 
     def extents(self, itemsize: int) -> list[tuple[int, int, float]]:
-        """For each row the address that it writes to, the number of bytes, and nanoseconds."""
-        if self.code.columns.target is None:
+        """Address that each row writes to, number of bytes, and estimated time (nanoseconds)."""
+        if not self._has_targets:
             return [(low, high - low, row.work) for row, (low, high) in zip(self.rows, self.spans)]
         return [(row.target, row.size * itemsize, row.work) for row in self.rows]
 
@@ -86,21 +89,21 @@ def share(
     Parameters
     ----------
     phases : iterable of Phase
-        In the order in which they run.
+        Phases in the order in which they run.
     n_threads : int
-        How many programs to make. The first one has everything that is not shared.
+        Number of programs. The first one has all work that is not divided.
     team : Address
-        Of the memory in which the threads meet.
+        Address of the team's memory.
     itemsize : int
         Bytes of a number.
 
     Returns
     -------
     list of list of Batch
-        Of the first program alone, if nothing is worth sharing.
+        The programs; only the first one, if nothing is worth dividing.
     """
     programs: list[list[Batch]] = [[] for _ in range(n_threads)]
-    pending = False  # has any thread done something since the last barrier?
+    pending = False  # whether any thread has work since the last barrier
 
     def synchronise(role: int = 0) -> None:
         nonlocal pending
@@ -126,18 +129,18 @@ def share(
 
 
 def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Batch]]:
-    """What each thread does of a phase; of one thread only if it is not worth sharing."""
+    """Batches of each thread in a phase; of one thread, if dividing it does not pay."""
     work = sum(task.nanoseconds for level in phase.levels for task in level)
     if work <= WORTHWHILE:
-        return [alone(phase.levels, itemsize)]
+        return [sequential(phase.levels, itemsize)]
     if phase.component_of:
         return [
             [
-                work
-                for level, tasks in zip(phase.levels, mine)
-                for work in _in_order_of(level, batches(tasks, itemsize))
+                batch
+                for level, tasks in zip(phase.levels, part)
+                for batch in _in_order_of(level, batches(tasks, itemsize))
             ]
-            for mine in _divide(phase, n_threads)
+            for part in _divide(phase, n_threads)
         ]
     (level,) = phase.levels
     whole = batches(level, itemsize)
@@ -147,7 +150,7 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Batch]]:
 
 
 def _divide(phase: Phase, n_threads: int) -> list[list[list[Task]]]:
-    """For each thread the tasks of its components, level by level, about as much for each."""
+    """Tasks of each thread's components, level by level, with about the same work for each."""
     costs = [0.0] * (1 + max(phase.component_of.values()))
     for level in phase.levels:
         for task in level:
@@ -161,45 +164,45 @@ def _divide(phase: Phase, n_threads: int) -> list[list[list[Task]]]:
     return parts
 
 
-def alone(levels: Iterable[Iterable[Task]], itemsize: int) -> list[Batch]:
-    """The program of a thread that does everything."""
-    return [work for level in levels for work in batches(level, itemsize)]
+def sequential(levels: Iterable[Iterable[Task]], itemsize: int) -> list[Batch]:
+    """Program of a single thread."""
+    return [batch for level in levels for batch in batches(level, itemsize)]
 
 
 def batches(level: Iterable[Task], itemsize: int) -> list[Batch]:
-    """Pieces of one level by their code."""
-    found: dict[Any, Batch] = {}
+    """Group the tasks of a level by their code."""
+    found: dict[Code, Batch] = {}
     for task in level:
         if task.code not in found:
             found[task.code] = Batch(task.code, [])
-        work = found[task.code]
+        batch = found[task.code]
         if isinstance(task.entry, Row):
-            work.rows.append(task.entry)
+            batch.rows.append(task.entry)
         if task.span is not None:
-            work.spans.append(task.span)
-        work.groups.add(task.group)
-    return [work.fused(itemsize) for work in found.values()]
+            batch.spans.append(task.span)
+        batch.groups.add(task.group)
+    return [batch.fused(itemsize) for batch in found.values()]
 
 
 def _in_order_of(level: Iterable[Task], some: list[Batch]) -> list[Batch]:
-    """What is done on a level by code, in the order in which one thread would do it."""
-    rank: dict[Any, int] = {}
+    """Sort batches of a level into the order of a single thread."""
+    rank: dict[Code, int] = {}
     for task in level:
         rank.setdefault(task.code, len(rank))
-    return sorted(some, key=lambda work: rank[work.code])
+    return sorted(some, key=lambda batch: rank[batch.code])
 
 
 def _split(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[list[Batch]]:
     cuts = [0, *_cuts(level, n_threads, itemsize), END]
     parts = []
     for low, high in pairwise(cuts):
-        part = [work.between(low, high, itemsize) for work in level]
-        parts.append([work for work in part if work.rows])
+        part = [batch.between(low, high, itemsize) for batch in level]
+        parts.append([batch for batch in part if batch.rows])
     return parts
 
 
 def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:
-    """What a row writes to addresses from ``low`` to below ``high``, as a row; None if nothing."""
+    """The part of a row that writes to addresses from ``low`` to below ``high``; None if none."""
     start = row.target
     if not row.kernel.columns.is_divisible:
         return row if low <= start < high else None
@@ -208,9 +211,9 @@ def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:
 
 
 def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
-    """Addresses that divide the work of a level into equal parts, outside of all spans."""
-    extents = sorted(extent for work in level for extent in work.extents(itemsize))
-    spans = _merged(span for work in level for span in work.spans)
+    """Addresses that divide a level into parts of equal work, and do not cut any span."""
+    extents = sorted(extent for batch in level for extent in batch.extents(itemsize))
+    spans = _merged(span for batch in level for span in batch.spans)
     total = sum(work for _, _, work in extents)
     cuts: list[int] = []
     done = 0.0
@@ -227,7 +230,7 @@ def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The union of spans, in ascending order."""
+    """Union of spans, in ascending order."""
     merged: list[tuple[int, int]] = []
     for low, high in sorted(spans):
         if merged and low < merged[-1][1]:

@@ -1,16 +1,16 @@
-"""The team: threads that carry out a program together, and the kernels that they are in.
+"""The team: threads that run a program together, and the kernels that they execute.
 
-One thread, the leader, is the one that Python called. The others, the members, are started when
-they are first needed, stay in compiled code, and sleep between runs. A run is a single call of
-`lead`: it hands out the programs, carries out its own, waits until all members have finished
-theirs, and puts back what a failed step has written. No exception of Python's can come in
-between, so that a run cannot be left half-way.
+The leader is the thread that Python called. The others, the members, are started when they are
+first needed, stay in compiled code, and sleep between runs. A run is a single call of `lead`: it
+hands programs to the members, runs its own, waits until all members have finished, and restores
+memory after a failed step. No Python exception can occur in between, so that a run is never left
+halfway.
 
-All that the threads know of each other stands in one block of memory that lives as long as the
-process. Waiting threads spin for some microseconds, then sleep.
+The threads communicate through one block of memory that lives as long as the process. Waiting
+threads spin for some microseconds, then sleep.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of helpers.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import os
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel, start, table_of
+from nengo_jit.engines.cpu.language.kernel import kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     BUSY,
     ENTRY,
@@ -28,6 +28,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     PAUSED,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
+    Address,
     Memory,
     atomic_add,
     atomic_load,
@@ -45,51 +46,51 @@ from nengo_jit.engines.cpu.language.primitives import (
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.ir.memory import aligned_block
 
-# What stands where in a team's memory (bytes): each on a cache line of its own
+# Offsets in a team's memory (bytes): each field has a cache line of its own
 LINE = 64
-RUNS = 0 * LINE  # runs in progress, of which there is one at most
-MEMBERS = 1 * LINE  # threads besides the leader
-ARRIVALS = 2 * LINE  # at the barriers of this run, of all threads together
+RUNS = 0 * LINE  # runs in progress: one at most
+MEMBERS = 1 * LINE  # number of threads besides the leader
+ARRIVALS = 2 * LINE  # at the barriers of this run, by all threads together
 SLEEPERS = 3 * LINE  # threads that sleep at a barrier
-ABORTS = 4 * LINE  # how many threads have ended the run
-FINISHED = 5 * LINE  # members that have finished their program
+ABORTS = 4 * LINE  # number of threads that have aborted the run
+FINISHED = 5 * LINE  # number of members that have finished their program
 LEADER_SLEEPS = 6 * LINE
-WAITED = 7 * LINE  # how long the leader has waited in this step (nanoseconds)
-PATIENCE = 7 * LINE + 8  # how long it may
-IS_PAUSED = 8 * LINE  # whether the run is to be ended after this step
+WAITED = 7 * LINE  # time that the leader has waited in this step (nanoseconds)
+PATIENCE = 7 * LINE + 8  # its maximum
+IS_PAUSED = 8 * LINE  # whether the run ends after this step
 INBOXES = 9 * LINE  # one for each member
-# What stands where in an inbox
-IS_FULL = 0  # whether there is a program to carry out
+# Offsets in an inbox (bytes)
+IS_FULL = 0  # whether there is a program to run
 MEMBER_SLEEPS = 8
 RUN = 16  # address of `run`
 TABLE = 24  # address of its table
 
 MOST_MEMBERS = 255
-LEADS = 1  # of the role at a barrier: whether it is the leader who waits there
-IS_LAST = 2  # and whether it is the end of a step
-MANY = 1 << 30  # is added to the arrivals to end a run
+LEADS = 1  # role at a barrier: the thread is the leader
+IS_LAST = 2  # role at a barrier: it is the end of a step
+MANY = 1 << 30  # is added to the arrivals to abort a run
 
-LOOKS = 64  # at a number before looking at the clock
+POLLS = 64  # of a number before reading the clock
 SPIN = 20_000  # nanoseconds of spinning before a thread sleeps
 
-# What the status of an engine says
-RUNNING = 0  # how many runs are in progress, of which each but the first is within another one
-FAILED = 1  # status of the latest run that has failed, until its error is taken
+# Indices in the status of an engine
+RUNNING = 0  # number of runs in progress: each but the first is nested in another one
+FAILED = 1  # status of the latest run that failed, until its error is fetched
 
-# What stands where in the outcome of `run`
-DONE = 0  # how many steps are complete
-STATUS = 1  # zero, or what ended it
-ENTRY_NUMBER = 2  # index, in the program, of what ended it
+# Indices in the outcome of `run`
+DONE = 0  # number of completed steps
+STATUS = 1  # zero, or the status that ended the run
+ENTRY_NUMBER = 2  # index in the program of the entry with that status
 N_OUTCOMES = 3
 
 
 @kernel()
 def run(memory: Memory, program: Address, length: int, n_steps: int, outcome: Address) -> int:
-    """Carry out a program a number of times, or until an entry stops it.
+    """Run a program a number of times, or until the status of an entry is not zero.
 
     The program is a list of ``length`` addresses: kernel, table, kernel, table ... For the outcome
-    see `DONE` etc. In single precision, subnormal numbers are zero meanwhile: processors are slow
-    with them, and what decays gets there soon.
+    see `DONE` etc. In single precision, subnormal numbers are flushed to zero meanwhile: they are
+    slow, and values that decay soon become subnormal.
     """
     before = fp_control()
     if is_single(memory):
@@ -102,9 +103,9 @@ def run(memory: Memory, program: Address, length: int, n_steps: int, outcome: Ad
 
 @helper()
 def run_steps(program, n_steps, outcome):
-    """Carry out a program, for `run`.
+    """Run a program, for `run`.
 
-    A function that is called in a step may run the same program, with the same outcome.
+    A callback may run the same program again, within a step, with the same outcome.
     """
     for step in range(n_steps):
         for i in range(0, program.size, 2):
@@ -119,17 +120,17 @@ def run_steps(program, n_steps, outcome):
 
 @helper()
 def wait_while(address, value, sleepers):
-    """Wait while the integer at an address has a value; returns how long, in nanoseconds.
+    """Wait while the integer at an address has a value; returns for how long (nanoseconds).
 
-    ``sleepers`` is where threads are counted that sleep, and so have to be woken.
+    ``sleepers`` is the address of the number of threads that sleep and have to be woken.
     """
-    for _ in range(LOOKS):
+    for _ in range(POLLS):
         if atomic_load(address) != value:
             return 0
         spin_hint()
     begin = nanoseconds()
     while nanoseconds() - begin < SPIN:
-        for _ in range(LOOKS):
+        for _ in range(POLLS):
             if atomic_load(address) != value:
                 return nanoseconds() - begin
             spin_hint()
@@ -142,7 +143,7 @@ def wait_while(address, value, sleepers):
 
 @helper()
 def add_and_wake(address, number, sleepers):
-    """Add to the integer at an address, and wake those who wait for that; returns the sum."""
+    """Add to the integer at an address, and wake threads that wait for it; returns the sum."""
     total = atomic_add(address, number) + number
     if atomic_add(sleepers, 0) != 0:
         wake_sleepers(address)
@@ -151,22 +152,22 @@ def add_and_wake(address, number, sleepers):
 
 @helper()
 def abort(team):
-    """Let all threads leave the run, at the first barrier that not all of them have come to."""
+    """Abort the run: all threads leave it at the first barrier that not all have reached."""
     if atomic_add(team + ABORTS, 1) == 0:
         add_and_wake(team + ARRIVALS, MANY, team + SLEEPERS)
 
 
 @kernel()
 def wait_for_all(memory: Memory, n_threads: int, team: Address, role: int) -> int:
-    """Barrier: wait until all threads have come.
+    """Barrier: wait until all threads have arrived.
 
-    The role of a thread is `LEADS`, `IS_LAST`, both or none. If the leader has had to wait for too
-    long in a step, the run is paused at the end of it.
+    The role of a thread is `LEADS`, `IS_LAST`, both or none. If the leader has waited for too long
+    in a step, the run is paused at the end of it.
     """
     if role == LEADS | IS_LAST:
-        waited = int64s(team + WAITED, 2)
-        int64s(team + IS_PAUSED, 1)[0] = waited[0] > waited[1]
-        waited[0] = 0
+        limits = int64s(team + WAITED, 2)
+        int64s(team + IS_PAUSED, 1)[0] = limits[0] > limits[1]
+        limits[0] = 0
     arrivals = atomic_add(team + ARRIVALS, 1) + 1
     target = (arrivals % MANY + n_threads - 1) // n_threads * n_threads
     if arrivals == target and atomic_add(team + SLEEPERS, 0) != 0:
@@ -186,7 +187,7 @@ def wait_for_all(memory: Memory, n_threads: int, team: Address, role: int) -> in
 
 @kernel()
 def serve(memory: Memory, team: Address) -> None:
-    """Be a member of a team for ever: carry out what comes into the inbox, sleep in between."""
+    """Be a member of a team for ever: run the programs in the inbox, and sleep in between."""
     number = atomic_add(team + MEMBERS, 1)
     inbox = team + INBOXES + LINE * number
     while number < MOST_MEMBERS:
@@ -200,7 +201,7 @@ def serve(memory: Memory, team: Address) -> None:
 
 @helper()
 def hand_out(team, n_threads, patience, run_kernel, tables):
-    """Begin a run of several threads; returns whether the members are free."""
+    """Hand programs to the members; returns False if they are in use."""
     if atomic_add(team + RUNS, 1) != 0 or atomic_load(team + MEMBERS) < n_threads - 1:
         atomic_add(team + RUNS, -1)
         return False
@@ -227,11 +228,11 @@ def lead(
     undo_kernel: Address,
     undo: Address,
 ) -> int:
-    """Carry out programs, one in each thread, and put back what a failed step has written.
+    """Run programs, one in each thread, and restore memory after a failed step.
 
-    ``engine`` is the address of the engine's status (see `RUNNING`), ``tables`` that of a list of
-    the addresses of tables for `run`, the leader's first. The leader may wait for ``patience``
-    nanoseconds in a step. A kernel and its table put back.
+    ``engine`` is the address of the engine's status (see `RUNNING`). ``tables`` is the address of a
+    list of addresses of tables for `run`, the leader's first. The leader may wait for ``patience``
+    nanoseconds in a step. The kernel ``undo_kernel`` restores memory, with the table ``undo``.
     """
     programs = int64s(tables, n_threads)
     if n_threads > 1 and not hand_out(team, n_threads, patience, run_kernel, programs):
@@ -255,14 +256,14 @@ def lead(
 
 
 class Team:
-    """The threads of this process that carry out programs besides those that Python has.
+    """The threads of this process that run programs, besides those of Python.
 
-    There is one, `TEAM`; a second one is of use to tests only.
+    There is one team, `TEAM`; only tests need others.
 
     Attributes
     ----------
     address : Address
-        Of the memory in which the threads meet.
+        Address of the team's memory.
     """
 
     def __init__(self) -> None:
@@ -275,26 +276,26 @@ class Team:
         os.register_at_fork(after_in_child=self._lose_members)
 
     def is_ready(self, n_threads: int) -> bool:
-        """Start threads if there are fewer than ``n_threads``; returns whether all are there.
+        """Start threads if there are fewer than ``n_threads``; returns whether all are ready.
 
-        A thread that was started a moment ago may not be there yet. An interrupt at a bad moment
-        leaves one thread too many, asleep.
+        A thread that was just started may not be ready yet. An interrupt at a bad moment leaves
+        one thread too many, asleep.
         """
         while self._n_started < n_threads - 1:
             serving = ENTRY(address_of(serve, FLOAT64))
             try:
                 _thread.start_new_thread(serving, (None, start(self._table)))
-            except RuntimeError:  # the system has no thread left, or Python is about to end
+            except RuntimeError:  # no more threads are available, or Python is about to end
                 return False
             self._n_started += 1
         return int(self._memory[MEMBERS // 8]) >= n_threads - 1
 
     def _lose_members(self) -> None:
-        """A forked process has the thread that forked it and no other."""
+        """Reset the team in a forked process, which has only the thread that forked it."""
         self._n_started = 0
         self._memory[MEMBERS // 8] = 0
         self._memory[INBOXES // 8 :] = 0
-        if self._memory[RUNS // 8]:  # a function that is called in the middle of a run has forked
+        if self._memory[RUNS // 8]:  # a callback has forked in the middle of a run
             self._memory[ABORTS // 8] = 1
             self._memory[ARRIVALS // 8] += MANY
             self._memory[FINISHED // 8] += MANY

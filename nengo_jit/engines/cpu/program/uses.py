@@ -1,29 +1,34 @@
-"""Who reads and who writes each block of memory."""
+"""Readers and writers of each block of memory."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
+from collections import Counter, defaultdict
 
+import numpy as np
+
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
-from nengo_jit.planner.plan import Plan
+from nengo_jit.planner.plan import Plan, ProbePlan
 
 
 class Uses:
-    """For each block of memory the operators that read it and those that write to it.
+    """The operators that read each block of memory, and those that write to it.
 
-    Whoever touches a part of a block counts as a user of all of it.
+    An operator that accesses a part of a block counts as a user of all of it.
 
     Parameters
     ----------
     plan : Plan
-        Whose operators are looked at. Probes count as readers.
+        The plan with the operators. Probes count as readers.
     """
 
     def __init__(self, plan: Plan):
-        self._readers: dict[Signal, list[Any]] = defaultdict(list)
-        self._writers: dict[Signal, list[Any]] = defaultdict(list)
+        self._readers: dict[Signal, list[Operator | ProbePlan]] = defaultdict(list)
+        self._writers: dict[Signal, list[Operator]] = defaultdict(list)
         self._updated: set[Signal] = set()
+        neurons = [op for op in plan.operators if type(op) is SimNeurons]
+        self._generators = Counter(id(rng) for op in neurons for rng in op.state_extra.values())
         for operator in plan.operators:
             for signal in operator.reads:
                 self._readers[signal.base].append(operator)
@@ -33,24 +38,28 @@ class Uses:
         for planned in plan.probes:
             self._readers[planned.signal.base].append(planned)
 
-    def only_reader_of(self, signal: Signal) -> Any:
-        """The only operator that reads a signal, or a part of it; None if there are others."""
+    def only_reader_of(self, signal: Signal) -> Operator | ProbePlan | None:
+        """The only reader of a signal, or of a part of it; None if there are others or none."""
         readers = self._readers[signal.base]
         return readers[0] if len(readers) == 1 and not signal.is_view else None
 
-    def is_only_writer(self, operator: Any, signal: Signal) -> bool:
+    def is_only_writer(self, operator: Operator, signal: Signal) -> bool:
         """Whether no other operator writes to a signal, or to a part of it."""
         return self._writers[signal.base] == [operator]
 
-    def other_writer(self, operator: Any, signal: Signal) -> Any:
-        """The only other operator that writes to a signal, or to a part of it; None if none is."""
+    def other_writer(self, operator: Operator, signal: Signal) -> Operator | None:
+        """The only other operator that writes to a signal, or to a part of it, if there is one."""
         others = [each for each in self._writers[signal.base] if each is not operator]
         return others[0] if len(others) == 1 else None
 
-    def writers_of(self, signal: Signal) -> list[Any]:
-        """All operators that write to a signal, or to another part of what it is a part of."""
+    def writers_of(self, signal: Signal) -> list[Operator]:
+        """All operators that write to the base of a signal."""
         return self._writers[signal.base]
 
+    def is_shared(self, generator: np.random.RandomState) -> bool:
+        """Whether several populations draw from a generator, so that their order matters."""
+        return self._generators[id(generator)] > 1
+
     def is_updated(self, signal: Signal) -> bool:
-        """Whether an operator changes a signal, or a part of it, once it has been read."""
+        """Whether an operator updates a signal, or a part of it."""
         return signal.base in self._updated

@@ -1,38 +1,41 @@
-"""Check what must hold of fusion, by the plan and by who touches what."""
+"""Verify the result of fusion, by the plan and by the users of operands."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.fusion import Fusion, Part
+from nengo_jit.engines.cpu.program.fusion import Fusion, Part, Product, Rule
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.operator import Copy
 from nengo_jit.planner.plan import Plan
 from nengo_jit.planner.verify import PlanError
 
 
 def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
-    """Check that whatever is fused is carried out once, and that nobody finds a difference.
+    """Check that each fused operator is carried out once, with the same results.
 
     Parameters
     ----------
     plan : Plan
-        What is lowered.
+        The plan that is lowered.
     facts : Facts
-        What is known of the operands.
+        Facts about the operands.
     fusion : Fusion
         From `nengo_jit.engines.cpu.program.fusion.fuse`.
 
     Raises
     ------
     PlanError
-        If something is wrong with it: a bug in the pass.
+        If it is wrong: a bug in the pass.
     """
     if len(fusion.parts) != len(fusion.fused_into):
         raise PlanError("two operators are fused into one as the same part of it")
     level = {op: group.level for group in plan.groups for op in group.members}
     for operator, fused in fusion.fused_into.items():
         first, second = operator, fused.into
-        if fused.part is Part.DELTA:  # which is made in the step before
+        if fused.part is Part.DELTA:  # it is computed in the step before
             first, second = second, first
         if second not in plan.graph[first]:
             raise PlanError(f"{operator} is fused into {fused.into}, which does not depend on it")
@@ -56,42 +59,42 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         _verify_hidden(operator, other, facts)
 
 
-def _verify_hidden(operator: Any, other: Any, facts: Facts) -> None:
-    """Check that nobody can look at what is written, or change it."""
+def _verify_hidden(operator: Operator, other: Operator, facts: Facts) -> None:
+    """Check that user code cannot access what two operators write."""
     if facts.is_exposed(*operator.sets, *operator.incs, *other.incs):
-        raise PlanError(f"code of users may look at what {operator} writes")
+        raise PlanError(f"user code may read what {operator} writes")
 
 
-def _verify_bias(setter: Any, product: Any, plan: Plan, facts: Facts) -> None:
+def _verify_bias(setter: Operator, product: Product, plan: Plan, facts: Facts) -> None:
     """Check that a sum has no other terms than its bias and a product."""
     if set(facts.uses.writers_of(product.Y)) != {setter, product}:
         raise PlanError(f"others than {setter} and {product} write to the same sum")
     _verify_hidden(setter, product, facts)
 
 
-def _verify_currents(product: Any, neurons: Any, plan: Plan, facts: Facts) -> None:
-    """Check that a product may wait for the neurons that read it."""
+def _verify_currents(product: Product, neurons: Operator, plan: Plan, facts: Facts) -> None:
+    """Check that a product may be delayed until the neurons run that read it."""
     if facts.uses.only_reader_of(product.Y) is not neurons:
         raise PlanError(f"others than {neurons} read what {product} computes")
     if product in plan.invariant or any(map(facts.uses.is_updated, product.reads)):
-        raise PlanError(f"{product} cannot wait for {neurons}")
+        raise PlanError(f"{product} cannot be delayed until {neurons} runs")
     if facts.is_exposed(*product.reads):
-        raise PlanError(f"code of users may change what {product} reads")
+        raise PlanError(f"user code may change what {product} reads")
     _verify_hidden(product, product, facts)
 
 
-def _verify_delta(rule: Any, inc: Any, plan: Plan, facts: Facts) -> None:
-    """Check that nothing but the next step's weights depends on a delta."""
+def _verify_delta(rule: Rule, inc: Copy, plan: Plan, facts: Facts) -> None:
+    """Check that only the next step's weights depend on a delta."""
     uses = facts.uses
     if uses.only_reader_of(rule.delta) is not inc or not uses.is_only_writer(rule, rule.delta):
         raise PlanError(f"others than {rule} and {inc} touch the delta")
     if not uses.is_only_writer(inc, inc.dst):
         raise PlanError(f"others than {inc} write to the weights")
     if facts.is_exposed(*rule.reads, rule.delta, inc.dst):
-        raise PlanError(f"code of users may look at what {rule} learns")
+        raise PlanError(f"user code may read what {rule} learns")
 
 
-CHECKS = {
+CHECKS: dict[Part, Callable[[Any, Any, Plan, Facts], None]] = {
     Part.BIAS: _verify_bias,
     Part.CURRENTS: _verify_currents,
     Part.DELTA: _verify_delta,

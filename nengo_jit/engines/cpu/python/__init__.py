@@ -1,1 +1,1 @@
-"""Python in programs: calling it, tracing it, and performing what was traced."""
+"""Python functions in programs: calling them, tracing them and executing their tapes."""

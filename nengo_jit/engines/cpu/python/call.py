@@ -1,24 +1,25 @@
 """The kernels that carry out Python functions: as tapes, or by calling Python.
 
-A task is a list of integers that says what is to be carried out, and has the addresses of the
-kernels that do parts of it: so each of them is compiled once. What Python returns is taken
-from where it lies in memory, which takes a few nanoseconds, if it is of a usual kind: a number, a
-list or a tuple of numbers, or an array. Whatever else is returned, or does not fit, or is not
-finite, is left to a function in Python.
+A task is a list of integers that describes one function. It also has the addresses of the kernels
+`perform`, `call_python` and `compare`, so that each of them is compiled once and not inlined.
+Kernels read a result of a common kind (a number, a list or tuple of numbers, an array) from its
+memory, which takes a few nanoseconds. A function in Python stores all other results, those that do
+not fit, and those that are not finite.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of helpers, which have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.kernel import Address, kernel, routine
+from nengo_jit.engines.cpu.language.kernel import kernel, routine
 from nengo_jit.engines.cpu.language.primitives import (
     OUT_OF_BOUNDS,
     STOPPED,
     SUBNORMALS_ARE_ZERO,
+    Address,
     Memory,
     acquire_gil,
     as_integer,
@@ -73,27 +74,27 @@ from nengo_jit.engines.cpu.python.tape_vm import (
     LARGEST_SHORT,
 )
 
-# What a task says; objects are given by their addresses
-TAPE = 0  # address of what is performed; zero to call Python
+# The fields of a task. An object is given by its address.
+TAPE = 0  # address of the tape; zero to call Python
 PERFORM = 1  # addresses of the kernels `perform`, `call_python` and `compare`
 CALL = 2
 COMPARE = 3
-CALLED = 4  # what is called, without arguments
-STORE = 5  # what stores a result that is not stored here; zero if results are not wanted
-OUTPUT = 6  # where a result is stored: the address of numbers of either precision
-N_OUTPUTS = 7  # how many there are
-ITEMSIZE = 8  # bytes of each
-TOLD = 9  # what is called afterwards; zero if nothing is
+CALLED = 4  # object that is called, without arguments
+STORE = 5  # object that stores results that kernels cannot; zero to ignore all results
+OUTPUT = 6  # address to store results at, in either precision
+N_OUTPUTS = 7  # number of elements there
+ITEMSIZE = 8  # bytes of an element
+AFTER_CALL = 9  # object that is called after each call of Python; zero for none
 KINDS = 10  # address of `objects.KINDS`
-PATH = 11  # address of the `COMMIT` of a path that is being compared; zero if none is
-DIFFERS = 12  # what is called if Python does not do what the tape does
-ERROR = 13  # type, value and traceback of what Python raised, for which there is room here
+PATH = 11  # address of the `COMMIT` of the path that is being compared; zero for none
+DIFFERS = 12  # object that is called if the results of Python and of the tape differ
+ERROR = 13  # type, value and traceback of an error that Python raised: three fields
 LENGTH = 16
 
 
 @helper()
 def number_in(value, kinds):
-    """The number that an object is; infinity if it is anything else."""
+    """The value of a Python number; infinity for any other object."""
     kind = foreign_int64(value + TYPE)
     if kind == kinds[FLOAT] or kind == kinds[FLOAT64]:
         return foreign_float64(value + FLOAT_VALUE)
@@ -107,7 +108,7 @@ def number_in(value, kinds):
 
 @helper()
 def put(number, address, itemsize):
-    """Write a number in the precision that an output has."""
+    """Write a number in the precision of the output."""
     if itemsize == 8:
         double = float64s(address, 1)
         double[0] = number
@@ -118,13 +119,13 @@ def put(number, address, itemsize):
 
 @helper()
 def largest(itemsize):
-    """The largest number of either precision."""
+    """The largest number of a precision."""
     return LARGEST if itemsize == 8 else LARGEST_SHORT
 
 
 @helper()
 def store_array(value, n, output, itemsize, double):
-    """Store an array, if it is one of ``n`` finite numbers of double precision, side by side."""
+    """Store a contiguous float64 array of ``n`` finite numbers; returns whether it is one."""
     if foreign_int64(value + ARRAY_DTYPE) != double:
         return False
     if foreign_int32(value + ARRAY_NDIM) != 1:
@@ -145,7 +146,7 @@ def store_array(value, n, output, itemsize, double):
 
 @helper()
 def store_items(items, n, output, itemsize, kinds):
-    """Store objects whose addresses stand at an address, if all are finite numbers."""
+    """Store ``n`` objects from a list of addresses; returns whether all are finite numbers."""
     values, most = foreign_int64s(items, n), largest(itemsize)
     for i in range(n):
         if not abs(number_in(values[i], kinds)) <= most:
@@ -157,7 +158,7 @@ def store_items(items, n, output, itemsize, kinds):
 
 @helper()
 def store_value(value, n, output, itemsize, kinds):
-    """Store what Python returned as ``n`` numbers; tells whether it is of a kind that fits."""
+    """Store a result of Python's as ``n`` numbers; returns whether its kind and size fit."""
     kind = foreign_int64(value + TYPE)
     if kind == kinds[ARRAY]:
         return store_array(value, n, output, itemsize, kinds[DOUBLE])
@@ -177,9 +178,9 @@ def store_value(value, n, output, itemsize, kinds):
 
 @helper()
 def call_briefly(address, field):
-    """Call an object that a task names, without arguments; returns zero, or a status if it raised.
+    """Call the object in a field of a task, and ignore its result; returns a status.
 
-    For objects whose result nobody wants.
+    The status is zero, or `STOPPED` if the object raised an error.
     """
     state = acquire_gil()
     return conclude(address, call_object(int64s(address, LENGTH)[field]), state)
@@ -187,7 +188,7 @@ def call_briefly(address, field):
 
 @helper()
 def conclude(address, value, state):
-    """Give up a result and the lock; returns zero, or a status if there is no result."""
+    """Release a result and the GIL; returns zero, or `STOPPED` if Python raised an error."""
     if value == 0:
         error = address + 8 * ERROR
         fetch_error(error, error + 8, error + 16)
@@ -201,10 +202,10 @@ def conclude(address, value, state):
 def call_python(memory: Memory, address: Address) -> int:
     """Carry out the task at an address by calling Python.
 
-    Nobody is told if that is for a comparison: a function that has a tape only calculates.
+    During a comparison, `AFTER_CALL` is not called: a function with a tape rebinds nothing.
     """
     task = int64s(address, LENGTH)
-    uint8s(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # a check must not fail under the lock
+    uint8s(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # check bounds before the GIL is held
     state = acquire_gil()
     value = call_object(task[CALLED])
     if value != 0 and task[STORE] != 0:
@@ -213,9 +214,9 @@ def call_python(memory: Memory, address: Address) -> int:
             stored = call_object_of_one(task[STORE], value)
             decref(value)
             value = stored
-    if value != 0 and task[TOLD] != 0 and task[PATH] == 0:
+    if value != 0 and task[AFTER_CALL] != 0 and task[PATH] == 0:
         decref(value)
-        value = call_object(task[TOLD])
+        value = call_object(task[AFTER_CALL])
     return conclude(address, value, state)
 
 
@@ -223,8 +224,8 @@ def call_python(memory: Memory, address: Address) -> int:
 def compare_with_python(address):
     """Carry out a task both ways, see `compare`; returns a status.
 
-    The lock is held from before the tape reads anything until the end, so that other threads do
-    not change what both work on.
+    The GIL is held from before the tape reads anything until the end, so that no other thread
+    changes what the tape and Python read.
     """
     kernel = int64s(address, LENGTH)[COMPARE]
     state = acquire_gil()
@@ -245,9 +246,9 @@ def carry_out(address):
 
 @kernel(exact=True)
 def run_functions(memory: Memory, task: Address) -> int:
-    """Carry out a Python function: perform its tape, or call Python.
+    """Carry out a Python function: execute its tape, or call Python.
 
-    Python computes with subnormal numbers, whatever kernels do (see `run`).
+    Subnormal numbers are enabled meanwhile, even if kernels flush them to zero (see `run`).
     """
     before = fp_control()
     if is_single(memory):
@@ -271,11 +272,10 @@ def perform_at_points(
     n_out: int,
     result: Address,
 ) -> int:
-    """Perform a tape at one point after the other, for as long as Python is not needed.
+    """Execute a tape at one point after the other, until Python is needed.
 
-    The number of the point that is being dealt with goes to an address. The tape expects a point
-    of ``n_in`` numbers, and leaves a result of ``n_out``, at addresses of their own. The number of
-    points that have been dealt with is returned.
+    The tape reads ``n_in`` numbers at ``point``, and stores ``n_out`` numbers at ``result``. The
+    index of the current point is at ``number``. Returns how many points are complete.
     """
     words, latest = int64s(task, LENGTH), int64s(number, 1)
     taken, left = float64s(point, n_in), float64s(result, n_out)

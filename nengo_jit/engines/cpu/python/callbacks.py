@@ -1,7 +1,7 @@
-"""Python in programs: what cannot be lowered runs through its ``make_step``.
+"""Callbacks: operators that cannot be lowered run the function from their ``make_step``.
 
-What such a step computes is traced and performed as a tape, if that is the same thing (see
-`nengo_jit.engines.cpu.python.tracing`); otherwise the program calls Python.
+The program executes the function as a tape if it can be traced (see
+`nengo_jit.engines.cpu.python.tracing`), and calls Python otherwise.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Any
 from weakref import ref
 
 from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.contracts import contiguous
+from nengo_jit.engines.cpu.program.lowering import Draw
 from nengo_jit.engines.cpu.python import call as task
 from nengo_jit.engines.cpu.python.call import run_functions
 from nengo_jit.engines.cpu.python.callee import FOR_TAPES, Callee
@@ -24,72 +24,83 @@ from nengo_jit.engines.cpu.python.errstate import ERRSTATE
 from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, calls_are_observed, trace
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready
 from nengo_jit.engines.recorder import Clock
-from nengo_jit.ir.base import Step
+from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc, store
 from nengo_jit.planner.merge import implementation_of, kind_of
 
 logger = logging.getLogger(__name__)
-LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, and whose, that were told of
+LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, with a type, that were logged
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
-WORTH_CHECKING = 4  # steps of a run for which it pays to see whether tapes are still right
-N_TRIALS, N_RUNS = 8, 1000  # shorter runs that try either way, and after how many that is repeated
-WORTH_TRACING = 100  # steps after which tracing, which takes half a millisecond, has paid
+WORTH_CHECKING = 4  # steps: in shorter runs, checking tapes may take longer than it saves
+N_TRIALS, N_RUNS = 8, 1000  # short runs that try each way, and the number until the next trial
+WORTH_TRACING = 100  # steps: with fewer, tracing (half a millisecond) takes longer than it saves
 
 
 class Callback(Callee):
-    """An entry of a program that carries out a Python function.
+    """An entry of a program that carries out the Python function of an operator.
 
     It must be `reset` before the program runs.
 
     Parameters
     ----------
     operator : Operator
-        What the function carries out.
+        The operator.
     clock : Clock
-        Knows how many steps are complete.
+        Counts the steps that are complete.
+    draw : Draw, optional
+        What the function draws for the operator's kernels, if these do the rest.
 
     Attributes
     ----------
     step : callable
         The function, from the operator's ``make_step``.
     table : int
-        Address of what the kernel is told: where the tape is, if any, and what is called.
+        Address of the table for the kernel, which has the address of the task.
     remark : str
-        Why the function is called in Python, or when it is; in words that go on from "it".
+        Why, or on which paths, the function is called in Python; continues "it ...".
     """
 
-    when = "always"  # in which steps it runs, see `Kernel`
+    when = "always"  # see `Kernel`
     kernel = run_functions
 
-    def __init__(self, operator: Any, clock: Clock):
+    def __init__(self, operator: Operator, clock: Clock, draw: Draw | None = None):
         super().__init__(operator, lambda: f"in step {clock.n_steps + 1}")
-        self.operator = operator
+        self.operator, self.draw = operator, draw
         self.remark = "is not compiled yet"
         self._n_traces = 0
         self._table = table_of([run_functions.row(task=start(self.words))])
         self.table = start(self._table)
 
+    @property
+    def done_by(self) -> str:
+        """str: how the operator is carried out, see `PythonCall`."""
+        if self.draw is not None:
+            return "random numbers from Python"
+        return "in Python" if self.traced is None else "compiled from Python"
+
     def reset(self, step: Step, signals: SignalDict) -> None:
-        """Carry out another function, which the operator has made for the same memory."""
+        """Replace the function by another one that the operator has made for the same memory."""
         self.get_ready()
         self.step = step
         self._own = [signals[signal] for signal in self.operator.all_signals]
         self.traced, self.remark = None, "is not compiled yet"
         self.switch(False)
-        self.tell(task.CALLED, self.step)
+        self.put(task.CALLED, self.step)
         if type(self.operator) is SimPyFunc and self.operator.output is not None:
             output = signals[self.operator.output]
             fits = output.dtype in PRECISIONS and output.ndim == 1 and contiguous(output)
             if fits and output.flags.writeable:
                 self.words[[task.OUTPUT, task.N_OUTPUTS]] = start(output), output.size
                 self.words[task.ITEMSIZE] = output.itemsize
-                self.tell(task.CALLED, self.operator.make_call(signals))
-                self.tell(task.STORE, partial(store, output=output, fn=self.operator.fn))
+                self.put(task.CALLED, self.operator.make_call(signals))
+                self.put(task.STORE, partial(store, output=output, fn=self.operator.fn))
 
     def trace(self) -> None:
-        """Make a tape for the function, if that is the same thing; `switch` puts it to use."""
+        """Trace the function, if that is possible; `switch` puts the tape to use."""
+        if self.draw is not None:
+            return
         self.switch(False)
         self.get_ready_for_tapes()
         self.is_doubted = False
@@ -98,7 +109,7 @@ class Callback(Callee):
             if self.wrong:
                 raise Unsupported(self.wrong)
             if self._n_traces > MOST_TRACES:
-                raise Unsupported("reads what is rebound again and again")
+                raise Unsupported("reads names that are rebound again and again")
             self.traced = trace(self.step, self._own)
             self.remark = "; ".join(self.traced.reasons)
         except Unsupported as reason:
@@ -106,10 +117,10 @@ class Callback(Callee):
 
 
 class ShortRuns:
-    """Whether runs of very few steps are quicker with tapes, as found by trying.
+    """Decides by trials whether runs of very few steps use tapes.
 
-    Before each run it has to be seen whether tapes are still right, which may take longer than to
-    call the functions. Results do not depend on it.
+    All guards are checked before a run, which may take longer than to call the functions. Results
+    do not depend on the decision.
 
     Parameters
     ----------
@@ -119,19 +130,19 @@ class ShortRuns:
     Attributes
     ----------
     is_trial : bool
-        Whether the run that goes on is a trial.
+        Whether the current run is a trial.
     """
 
     def __init__(self, clock: Callable[[], float] = perf_counter):
         self.is_trial = False
         self._clock = clock
         self._n_runs = 0
-        self._best = [inf, inf]  # seconds of a run in Python, and with tapes
+        self._best = [inf, inf]  # shortest run in Python, and with tapes (seconds)
         self._uses_tapes = False
         self._start = 0.0
 
     def begin(self) -> bool:
-        """Whether to use tapes for the run that begins."""
+        """Begin a run; returns whether to use tapes."""
         n = self._n_runs = self._n_runs % N_RUNS + 1
         if n > 2 * N_TRIALS:
             return self._uses_tapes
@@ -141,23 +152,23 @@ class ShortRuns:
         return n > N_TRIALS
 
     def end(self) -> None:
-        """Take note that a run which is a trial has ended."""
+        """End a run; if it is a trial, record its time."""
         if self.is_trial:
             self.is_trial = False
-            way = self._n_runs > N_TRIALS
-            self._best[way] = min(self._best[way], self._clock() - self._start)
+            with_tapes = self._n_runs > N_TRIALS
+            self._best[with_tapes] = min(self._best[with_tapes], self._clock() - self._start)
             self._uses_tapes = self._best[True] < self._best[False]
 
 
 class Tracing:
-    """Decides which callbacks of an engine are performed as tapes, and sees that it stays right.
+    """Decides which callbacks of an engine use tapes, and keeps the tapes valid.
 
     Parameters
     ----------
     callbacks : list of Callback
         All callbacks of the engine.
     enabled : bool
-        Whether any are to be traced at all.
+        Whether to trace any of them.
     """
 
     def __init__(self, callbacks: list[Callback], enabled: bool):
@@ -165,18 +176,18 @@ class Tracing:
         self._enabled = enabled
         self._pending = True
         self._n_steps = 0
-        self._is_on: bool | None = True  # None if some tapes are in use and some are not
+        self._is_on: bool | None = True  # None if some tapes may be in use and some not
         self._traced: list[Callback] = []
         self._watched = Guards()
-        self._is_watched = True  # whether it holds what all tapes rely on
+        self._is_watched = True  # whether `_watched` has the guards of all tapes
         self._short_runs = ShortRuns()
 
     def reset(self) -> None:
-        """Forget all tapes, since the steps are new ones."""
+        """Discard all tapes, because the operators have made new functions."""
         self._traced, self._pending = [], True
 
     def trace(self) -> None:
-        """Trace what has not been traced since the last reset."""
+        """Trace all callbacks after a reset, and later those that have changed."""
         if self._enabled and calls_are_observed():
             for callback in self._callbacks:
                 if callback.traced is None:
@@ -188,7 +199,7 @@ class Tracing:
                 if self._enabled:
                     callback.trace()
                 else:
-                    callback.remark = "is not compiled since `compile_python` is off"
+                    callback.remark = "is not compiled because `compile_python` is off"
             self._watch()
             self._pending = False
             self._log()
@@ -196,11 +207,11 @@ class Tracing:
             self._trace_anew()
 
     def ask_for_kernels(self) -> bool:
-        """Whether the kernels for tapes, if any are wanted, are there; else they will be, later."""
+        """Request the kernels for tapes; returns whether they are compiled, or not needed."""
         return not self._enabled or are_ready(FOR_TAPES)
 
     def before_run(self, n_steps: int) -> None:
-        """See that tapes compute what the functions would, at the beginning of a run."""
+        """Prepare for a run: trace if it is worthwhile, check guards, put tapes to use."""
         self._n_steps += n_steps
         if self._pending and self._n_steps >= WORTH_TRACING and self.ask_for_kernels():
             self.trace()
@@ -212,15 +223,15 @@ class Tracing:
                 self._switch(False)
             return
         self._trace_anew()
-        self._switch(ERRSTATE.ignores_underflow)  # of which tapes know nothing
+        self._switch(ERRSTATE.ignores_underflow)  # tapes do not report underflow
 
     def after_run(self) -> None:
-        """Take note that a run has ended."""
+        """Note that a run has ended."""
         if self._short_runs.is_trial:
             self._short_runs.end()
 
     def _trace_anew(self) -> None:
-        """Trace what reads something that has been rebound since."""
+        """Trace again the functions whose guards have changed."""
         traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
         is_over = any(callback.is_doubted or each.tape.has_moved for callback, each in traced)
         if not self._is_watched or is_over or self._watched.have_changed():
@@ -232,23 +243,23 @@ class Tracing:
 
     def _switch(self, on: bool) -> None:
         if on is not self._is_on:
-            self._is_on = None  # whatever interrupts this
-            self._listen(on)
+            self._is_on = None  # in case this is interrupted
+            self._hook_calls(on)
             for callback in self._traced:
                 callback.switch(on)
             self._is_on = on
 
-    def _listen(self, on: bool) -> None:
-        """Be told of calls of Python after which tapes might be wrong."""
+    def _hook_calls(self, on: bool) -> None:
+        """Have `_after_call` called after calls of Python, if tapes have guards."""
         is_needed = on and bool(self._watched)
         for callback in self._callbacks:
             if is_needed:
-                callback.tell(task.TOLD, self._after_call)
+                callback.put(task.AFTER_CALL, self._after_call)
             else:
-                callback.untell(task.TOLD)
+                callback.clear(task.AFTER_CALL)
 
     def _watch(self) -> None:
-        """Watch what the tapes rely on, before any of them is put to use."""
+        """Collect the guards of all tapes, before any of them is used."""
         traced = [callback for callback in self._callbacks if callback.traced is not None]
         watched = Guards()
         for callback in traced:
@@ -258,7 +269,7 @@ class Tracing:
         self._is_watched = True
 
     def _after_call(self) -> None:
-        """Python has run: it may have rebound what tapes rely on, or begun to debug."""
+        """Check guards after a call of Python, which may also have started a debugger."""
         is_observed = calls_are_observed()
         if is_observed or self._watched.have_changed():
             self._is_on = None  # until the next run
@@ -270,7 +281,8 @@ class Tracing:
     def _log(self) -> None:
         for callback in self._callbacks:
             operator = callback.operator
-            if callback.traced is None and type(operator) is not SimPyFunc:
+            is_known = callback.draw is not None or type(operator) is SimPyFunc
+            if callback.traced is None and not is_known:
                 kind = kind_of(operator), ref(type(implementation_of(operator)))
                 if kind not in LOGGED:
                     LOGGED.add(kind)

@@ -1,8 +1,8 @@
-"""Tasks: what the kernels for Python functions are told of a function.
+"""The task of one Python function, and what follows if its tape is wrong.
 
-A task also hears if Python does not do what the function's tape does. The function then stays in
-Python for good, with Python's value, and a warning says so; unless something has changed since the
-function was traced, see `nengo_jit.engines.cpu.python.tracing.guards`.
+If the results of tape and Python differ, Python's are kept, the function stays in Python for good,
+and a warning is logged. This does not apply if something that the tape depends on has changed since
+the function was traced, see `nengo_jit.engines.cpu.python.tracing.guards`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -27,87 +26,87 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 logger = logging.getLogger(__name__)
 
 KERNELS = {field.PERFORM: perform, field.COMPARE: compare}
-FOR_TAPES = [(kernel, FLOAT64) for kernel in KERNELS.values()]  # which nobody waits for
+FOR_TAPES = [(kernel, FLOAT64) for kernel in KERNELS.values()]  # simulations do not wait for them
 
 
 class Callee:
-    """A function, for kernels.
+    """A Python function that kernels call or execute as a tape.
 
     Parameters
     ----------
     name : object
-        What to call the function in warnings.
+        Names the function in warnings.
     place : callable
-        Says where it was called, such as "in step 3".
+        Returns where the function was called, such as "in step 3".
 
     Attributes
     ----------
     words : (LENGTH,) numpy.ndarray of int64
-        What kernels read, see `nengo_jit.engines.cpu.python.call.TAPE`.
+        The task, see `nengo_jit.engines.cpu.python.call.TAPE`.
     traced : Traced or None
-        The function's tape, if there is one; `switch` puts it to use.
+        The traced function; `switch` puts its tape to use.
     is_doubted : bool
-        Whether Python has done something else than the tape, which is not performed any more.
+        Whether the results of Python and the tape differed, so that the tape is not used any more.
     wrong : str
-        How it was found that a tape is wrong, if one was: then there must be none any more. In
-        words that go on from "it".
+        How a tape was found to be wrong; continues "it ...". Empty if none was. The function must
+        not be traced again after that.
     """
 
-    def __init__(self, name: Any, place: Callable[[], str]):
+    def __init__(self, name: object, place: Callable[[], str]):
         self._name, self._place = name, place
         self.words = np.zeros(field.LENGTH, np.int64)
         self.words[field.KINDS] = start(KINDS)
-        self._kept: dict[int, Any] = {}  # objects that kernels have the addresses of
+        self._kept: dict[int, object] = {}  # objects in the task, by their fields
         self.traced: Traced | None = None
         self.is_doubted, self.wrong = False, ""
 
     def get_ready(self) -> None:
-        """Tell where the kernel is that calls Python; it is compiled if it has not been yet."""
+        """Put the address of `call_python` into the task, which compiles it if necessary."""
         self.words[field.CALL] = address_of(call_python, FLOAT64)
-        self.tell(field.DIFFERS, self._after_difference)
+        self.put(field.DIFFERS, self._after_difference)
 
     def get_ready_for_tapes(self) -> None:
-        """Tell where the kernels for tapes are; they are compiled if they have not been yet."""
-        for place, kernel in KERNELS.items():
-            self.words[place] = address_of(kernel, FLOAT64)
+        """Put the addresses of the kernels for tapes into the task, compiling them if necessary."""
+        for index, kernel in KERNELS.items():
+            self.words[index] = address_of(kernel, FLOAT64)
 
-    def tell(self, place: int, value: Any) -> None:
-        """Tell where an object is."""
-        self.words[place] = id(value)
-        self._kept[place] = value
+    def put(self, index: int, value: object) -> None:
+        """Put an object into a field of the task."""
+        self.words[index] = id(value)
+        self._kept[index] = value
 
-    def untell(self, place: int) -> None:
-        """Tell that there is no object any more."""
-        self.words[place] = 0
-        self._kept.pop(place, None)
+    def clear(self, index: int) -> None:
+        """Remove the object from a field of the task."""
+        self.words[index] = 0
+        self._kept.pop(index, None)
 
     def raise_after_call(self, error: Exception) -> None:
-        """Have an error raised when Python returns."""
+        """Raise an error after the current call of Python."""
 
         def raise_error() -> None:
             raise error
 
-        self.tell(field.TOLD, raise_error)
+        self.put(field.AFTER_CALL, raise_error)
 
-    def kept(self) -> tuple[Any, ...]:
-        """What kernels may be using: it must be kept until they have returned."""
+    def kept(self) -> tuple[object, ...]:
+        """Objects that kernels may be using, to be kept until they return."""
         return (self.traced, *self._kept.values())
 
     def switch(self, on: bool) -> None:
-        """Have the tape performed, if there is one, or Python called."""
+        """Use the tape, if there is one, or call Python."""
         self.words[field.TAPE] = self.traced.tape.address if on and self.traced is not None else 0
 
     def fetch_error(self) -> BaseException | None:
-        """What Python raised, if it did; it can be taken once."""
+        """Remove and return the error that Python raised, if it did."""
         path = self._take_path()
         error = fetch_error(self.words)
-        # Ctrl-C says nothing about the tape.
+        # A KeyboardInterrupt says nothing about the tape.
         if path and isinstance(error, Exception) and self._is_to_blame():
             self._disprove(f"gave a value when compiled where Python raised {error!r}", path)
         return error
 
     def _after_difference(self) -> None:
-        """Python has not done what the tape would have done."""
+        """Handle different results of Python and the tape; `compare` calls this."""
         path = self._take_path()
         if self.traced is not None and self._is_to_blame():
             ours, theirs = self.traced.tape.difference(path)
@@ -118,7 +117,7 @@ class Callee:
         return path
 
     def _is_to_blame(self) -> bool:
-        """Go on without the tape; tells whether nothing that it relied on has changed."""
+        """Stop using the tape; returns whether all that it depends on is unchanged."""
         self.switch(False)
         self.is_doubted = True
         return self.traced is not None and self.traced.is_right
@@ -135,12 +134,12 @@ class Callee:
 
 
 def fetch_error(words: np.ndarray) -> BaseException | None:
-    """What Python raised in a task, as an exception that can be taken once; None if nothing."""
-    places = slice(field.ERROR, field.LENGTH)
-    parts = [ctypes.c_void_p(part) for part in words[places].tolist()]
+    """Remove and return the error that Python raised in a task; None if there is none."""
+    fields = slice(field.ERROR, field.LENGTH)
+    parts = [ctypes.c_void_p(part) for part in words[fields].tolist()]
     if not parts[0]:
         return None
-    words[places] = 0
+    words[fields] = 0
     try:
         ctypes.pythonapi.PyErr_Restore(*parts)
     except BaseException as error:

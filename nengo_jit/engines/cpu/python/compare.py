@@ -1,24 +1,24 @@
 """The kernel that compares a path through a tape with Python.
 
-Python makes the call, so whatever comes of the comparison, what counts is what Python did. What
-the tape would have written goes to a shadow of the memory: a copy that was made before the call.
+Python makes the call, and its results stay in memory whatever the comparison finds. The tape's
+stores go to a shadow: a copy of the memory, made before the call.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of helpers, which have no annotations.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-from nengo_jit.engines.cpu.language.kernel import Address, routine
+from nengo_jit.engines.cpu.language.kernel import routine
 from nengo_jit.engines.cpu.language.primitives import (
     OUT_OF_BOUNDS,
+    Address,
     Memory,
     call,
     helper,
     int64s,
     uint8s,
 )
-from nengo_jit.engines.cpu.python import tape_vm as op
 from nengo_jit.engines.cpu.python.call import (
     CALL,
     DIFFERS,
@@ -28,12 +28,13 @@ from nengo_jit.engines.cpu.python.call import (
     TAPE,
     call_briefly,
 )
-from nengo_jit.engines.cpu.python.tape_vm import WIDTH, is_right, store
+from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
+from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, is_right, store
 
 
 @helper()
 def copy_spans(spans):
-    """Make shadows of spans of memory."""
+    """Copy spans of memory to their shadows."""
     for i in range(0, spans.size, 3):
         source, shadow = uint8s(spans[i], spans[i + 2]), uint8s(spans[i + 1], spans[i + 2])
         for j in range(source.size):
@@ -53,30 +54,36 @@ def are_equal(spans):
 
 @helper()
 def store_in_shadows(address):
-    """Carry out the instructions that write to memory, from an address on, in its shadow."""
+    """Execute the stores at an address, on the shadows of their destinations."""
     word = int64s(address, WIDTH)
-    while word[0] != op.RETURN:
-        store(word[0], word[1], word[op.SHADOW], word[3], word[4])
+    while word[Field.OPCODE] != Opcode.RETURN:
+        store(
+            word[Field.OPCODE],
+            word[Field.N],
+            word[Field.SHADOW],
+            word[Field.A],
+            word[Field.A_STRIDE],
+        )
         address += 8 * WIDTH
         word = int64s(address, WIDTH)
 
 
 @routine(exact=True)
 def compare(memory: Memory, address: Address) -> int:
-    """Have Python carry out the task at an address, and compare the path with it.
+    """Have Python carry out the task at an address, and compare the tape's path with the results.
 
-    Whoever calls this has the lock. If Python raises, or is interrupted, this does not count as a
+    The caller holds the GIL. If Python raises or is interrupted, this does not count as a
     comparison: the path is compared the next time that it is taken.
     """
     task = int64s(address, LENGTH)
     path, head = call(task[PERFORM], task[TAPE]), int64s(task[TAPE], WIDTH)
-    if path == op.IN_PYTHON:  # which it would not have been a moment ago
+    if path == IN_PYTHON:  # another thread has changed what the tape reads
         return call(task[CALL], address)
     if path <= OUT_OF_BOUNDS:
         return path
     task[PATH] = path
     commit = int64s(path, WIDTH)
-    spans = int64s(commit[op.SPANS], 3 * commit[op.N_SPANS])
+    spans = int64s(commit[Field.SPANS], 3 * commit[Field.N_SPANS])
     copy_spans(spans)
     store_in_shadows(path + 8 * WIDTH)
     status = call(task[CALL], address)
@@ -85,8 +92,8 @@ def compare(memory: Memory, address: Address) -> int:
     if not (is_right(head) and are_equal(spans)):
         return call_briefly(address, DIFFERS)
     task[PATH] = 0
-    commit[op.N_EQUAL] += 1
-    is_proven = commit[op.N_EQUAL] >= head[op.N_PROOFS]
-    commit[op.COUNTDOWN] = head[op.INTERVAL] - 1 if is_proven else 0
-    head[op.N_LEFT] = head[op.INTERVAL] - 1
+    commit[Field.N_EQUAL] += 1
+    is_proven = commit[Field.N_EQUAL] >= head[Head.N_PROOFS]
+    commit[Field.COUNTDOWN] = head[Head.INTERVAL] - 1 if is_proven else 0
+    head[Head.N_LEFT] = head[Head.INTERVAL] - 1
     return 0

@@ -1,28 +1,28 @@
-"""How NumPy treats floating-point errors in a step: as in nengo, at little cost.
+"""Set NumPy's handling of floating-point errors for a step, as nengo does, at little cost.
 
 `numpy.errstate` and `numpy.geterr` take half a microsecond each, as long as a step of a small
-model. NumPy keeps its settings in a context variable, which is found here by what changes when
-settings do. To look at a variable, and to set it, takes a tenth of that.
+model. To get or set the context variable in which NumPy keeps its settings takes a tenth of that.
+The variable is private; `settings_variable` finds the one that changes with the settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 Result = TypeVar("Result")
 
 
-def in_step() -> Any:
-    """Context in which NumPy is set as in a step: invalid arithmetic raises, dividing by 0 not."""
+def in_step() -> np.errstate:
+    """Context with the settings of a step: invalid operations raise, division by zero does not."""
     return np.errstate(invalid="raise", divide="ignore")
 
 
-def settings_variable() -> ContextVar[Any] | None:
-    """The context variable with all of NumPy's settings; None if there is none, as in NumPy 1."""
+def settings_variable() -> ContextVar[object] | None:
+    """The context variable with NumPy's settings; None if there is none, as in NumPy 1."""
     before = copy_context()
     with in_step():
         within = copy_context()
@@ -31,37 +31,37 @@ def settings_variable() -> ContextVar[Any] | None:
 
 
 class Settings(NamedTuple):
-    """What follows from the settings that somebody has chosen.
+    """The settings outside of steps, and what follows from them.
 
     Attributes
     ----------
-    chosen : Any
+    chosen : object
         Value of NumPy's variable; None by default.
-    in_step : Any
+    in_step : object
         Its value in a step.
     ignore_underflow : bool
-        Whether nothing is said of underflow.
+        Whether underflow is ignored.
     """
 
-    chosen: Any
-    in_step: Any
+    chosen: object
+    in_step: object
     ignore_underflow: bool
 
 
 class ErrorState:
-    """Calls functions with NumPy set as in a step.
+    """Calls functions with NumPy's settings in a step.
 
     Parameters
     ----------
     variable : contextvars.ContextVar or None
-        With NumPy's settings, see `settings_variable`.
+        Has NumPy's settings, see `settings_variable`.
     """
 
-    def __init__(self, variable: ContextVar[Any] | None):
+    def __init__(self, variable: ContextVar[object] | None):
         self._variable = variable
         self._latest = Settings(object(), None, False)
 
-    def _learn(self, chosen: Any) -> Settings:
+    def _learn(self, chosen: object) -> Settings:
         assert self._variable is not None
         ignore_underflow = np.geterr()["under"] == "ignore"
         with in_step():
@@ -70,7 +70,7 @@ class ErrorState:
 
     @property
     def ignores_underflow(self) -> bool:
-        """bool: whether nothing is said of underflow."""
+        """bool: whether underflow is ignored."""
         if self._variable is None:
             return bool(np.geterr()["under"] == "ignore")
         chosen, latest = self._variable.get(None), self._latest
@@ -79,7 +79,7 @@ class ErrorState:
         return latest.ignore_underflow
 
     def call(self, function: Callable[[int], Result], argument: int) -> Result:
-        """Call a function, set as in a step; what was set before is set again after it."""
+        """Call a function with the settings of a step, and restore the settings afterwards."""
         variable = self._variable
         if variable is None:
             with in_step():

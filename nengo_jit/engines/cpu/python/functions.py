@@ -1,11 +1,13 @@
-"""Functions of connections, evaluated at many points by their tapes."""
+"""Evaluate functions of connections at many points by their tapes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from nengo.utils.functions import function_name
+from numpy.typing import ArrayLike
 
 from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import ENTRY, FLOAT64
@@ -17,26 +19,28 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of, are_ready
 from nengo_jit.ir.evaluator import Evaluator, Natively, assign
 from nengo_jit.regions import REGIONS
 
-WORTH_TRACING = 250  # points for which tracing, which takes half a millisecond, has paid
+Function: TypeAlias = Callable[..., ArrayLike]
+Points: TypeAlias = Sequence[np.ndarray] | np.ndarray
+
+WORTH_TRACING = 250  # points: with fewer, tracing (half a millisecond) takes longer than it saves
 FOR_POINTS = [*FOR_TAPES, (call_python, FLOAT64), (perform_at_points, FLOAT64)]
 
 
 class Functions(Evaluator):
-    """Evaluates functions natively, if they only calculate.
-
-    Connections mostly share functions, and functions their tapes.
-    """
+    """Evaluates functions by tapes, which connections with the same function share."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int, int], _Function] = {}
 
-    def __reduce__(self) -> Any:
-        return Functions, ()  # tapes are full of addresses, which are those of one process
+    def __reduce__(self) -> tuple[type[Functions], tuple[()]]:
+        return Functions, ()  # without tapes: their addresses are valid in one process only
 
-    def natively(self, function: Any, points: np.ndarray, targets: np.ndarray) -> Natively | None:
+    def natively(
+        self, function: Function, points: np.ndarray, targets: np.ndarray
+    ) -> Natively | None:
         if len(points) < WORTH_TRACING or not points.dtype == targets.dtype == FLOAT64:
             return None
-        if np.geterr()["under"] != "ignore" or calls_are_observed():  # of which tapes know nothing
+        if np.geterr()["under"] != "ignore" or calls_are_observed():  # tapes ignore both
             return None
         if not are_ready(FOR_POINTS):
             return None
@@ -50,35 +54,35 @@ class Functions(Evaluator):
 
 
 class _Function(Callee):
-    """A function with its tape, if it has one; else Python has to evaluate the function.
+    """A function with its tape, if it has one.
 
     Parameters
     ----------
     function : callable
         The function of a point.
     size_in, size_out : int
-        How many numbers it takes and returns.
+        Sizes of a point and of a result.
     """
 
-    def __init__(self, function: Any, size_in: int, size_out: int):
+    def __init__(self, function: Function, size_in: int, size_out: int):
         super().__init__(f"The connection function '{function_name(function)}'", self._place_now)
         self._function = function
         self._point, self._target = np.zeros(size_in), np.zeros(size_out)
-        self._point.setflags(write=False)  # as those of ensembles are
-        self._points: Any = ()  # that are being dealt with
-        self._number = np.zeros(1, np.int64)  # of one of them
+        self._point.setflags(write=False)  # as evaluation points are
+        self._points: Points = ()  # that are being evaluated
+        self._number = np.zeros(1, np.int64)  # index of the current one
         self._is_traced = False
-        self.tell(field.CALLED, self._call)
+        self.put(field.CALLED, self._call)
 
     def _place_now(self) -> str:
         return f"at the point {self._points[self._number[0]].tolist()}"
 
     def _call(self) -> None:
-        """Have Python evaluate the function at one of the points."""
+        """Evaluate the function in Python at the current point."""
         assign(self._function(self._points[self._number[0]]), self._target)
 
     def update(self) -> None:
-        """Trace the function, unless the tape is still right."""
+        """Trace the function, unless its tape is still valid."""
         if self._is_traced and (self.traced is None or self.traced.is_right):
             return
         function, point, target = self._function, self._point, self._target
@@ -96,10 +100,10 @@ class _Function(Callee):
         except Unsupported:
             self.traced = None
         if self.traced is not None and any(each is not target for each in self.traced.tape.written):
-            self.traced = None  # it has a state, and might be evaluated twice
+            self.traced = None  # it has a state, and some points may be evaluated twice
 
     def is_right_at(self, points: list[np.ndarray]) -> bool:
-        """Whether there is a tape that does what Python does at points of one's choice."""
+        """Whether there is a tape that agrees with Python at all of these points."""
         if self.traced is None:
             return False
         targets = np.empty((len(points), len(self._target)))
@@ -108,11 +112,11 @@ class _Function(Callee):
                 n_compared = self.evaluate(points, targets)
                 if n_compared is None:
                     return False
-                points = points[n_compared + 1 :]  # without the one that is for Python
+                points = points[n_compared + 1 :]  # the one in between is for Python
         return True
 
-    def evaluate(self, points: Any, targets: np.ndarray) -> int | None:
-        """Fill targets until Python is needed; see `Evaluator.natively`."""
+    def evaluate(self, points: Points, targets: np.ndarray) -> int | None:
+        """Fill targets until Python is needed, see `Evaluator.natively`."""
         assert self.traced is not None
         self.is_doubted, self._points = False, points
         self.switch(True)
@@ -140,6 +144,6 @@ class _Function(Callee):
 
 
 def extremes(points: np.ndarray) -> list[int]:
-    """Which points are furthest in any direction, or next to zero."""
+    """Indices of the points furthest out along each axis, next to zero and furthest from it."""
     columns = [*points.T, np.einsum("ij,ij->i", points, points)]
-    return sorted({int(place) for each in columns for place in (each.argmin(), each.argmax())})
+    return sorted({int(index) for each in columns for index in (each.argmin(), each.argmax())})

@@ -1,14 +1,13 @@
-"""How objects of Python and NumPy lie in memory, for kernels that look at what Python returns.
+"""Memory layout of Python's and NumPy's objects, for kernels that read Python's results.
 
-`KINDS` has the addresses of types, by which kernels know an object's type. A type whose objects
-turn out to lie in memory in another way than this file says has zero there, so that kernels never
-find one.
+`KINDS` has the addresses of types; kernels compare an object's type with them. When this module is
+imported, it checks the layout of each type on an example. If the layout is not the one below, the
+type's entry is zero, so that no object matches it.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ class _Object(ctypes.Structure):
 
 
 class _Float(ctypes.Structure):
-    """``PyFloatObject``; NumPy's numbers of double precision are the same."""
+    """``PyFloatObject``; a `numpy.float64` has the same layout."""
 
     _fields_ = (*HEADER, ("value", ctypes.c_double))
 
@@ -34,7 +33,7 @@ class _List(ctypes.Structure):
 
 
 class _Tuple(ctypes.Structure):
-    """``PyTupleObject``, which ends with its elements."""
+    """``PyTupleObject``; the elements follow."""
 
     _fields_ = (*HEADER, ("size", ctypes.c_ssize_t))
 
@@ -54,7 +53,7 @@ class _Array(ctypes.Structure):
     )
 
 
-# Distances from the beginning of an object (bytes)
+# Offsets in an object (bytes)
 TYPE = _Object.type.offset
 FLOAT_VALUE = _Float.value.offset
 SIZE = _List.size.offset
@@ -67,7 +66,7 @@ ARRAY_STRIDES = _Array.strides.offset
 ARRAY_DTYPE = _Array.dtype.offset
 ARRAY_FLAGS = _Array.flags.offset
 
-# What stands where in `KINDS`
+# Indices into `KINDS`
 FLOAT = 0
 FLOAT64 = 1
 INT = 2
@@ -75,7 +74,7 @@ BOOL = 3
 LIST = 4
 TUPLE = 5
 ARRAY = 6
-DOUBLE = 7  # the dtype, which is an object of its own
+DOUBLE = 7  # the dtype object of float64
 N_KINDS = 8
 
 
@@ -111,25 +110,25 @@ def _array_is_known() -> bool:
 
 
 def header_of(array: np.ndarray) -> list[tuple[int, int]]:
-    """Where it stands what an array is, and what stands there now.
+    """The parts of an array's header, all of which Python code can replace.
 
     Parameters
     ----------
     array : numpy.ndarray
-        Its data, shape, strides, type and flags can all be replaced.
+        The array.
 
     Returns
     -------
     list of tuple of int
-        Addresses of 64-bit integers, and their values. Those of pointers come before what they
-        point to.
+        Addresses of 64-bit integers, and their values now: data, shape, strides, type and flags.
+        Pointers precede what they point to.
     """
     fields = ARRAY_DATA, ARRAY_NDIM, ARRAY_SHAPE, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS
-    places = [id(array) + field for field in fields]
+    addresses = [id(array) + field for field in fields]
     described = _Array.from_address(id(array))
     for start in (described.shape, described.strides):
-        places += [start + 8 * axis for axis in range(array.ndim)]
-    return [(place, _pointers(place, 1)[0]) for place in places]
+        addresses += [start + 8 * axis for axis in range(array.ndim)]
+    return [(each, _pointers(each, 1)[0]) for each in addresses]
 
 
 def _pointers(address: int, n: int) -> list[int]:
@@ -138,7 +137,7 @@ def _pointers(address: int, n: int) -> list[int]:
 
 def _kinds() -> np.ndarray:
     kinds = np.zeros(N_KINDS, np.int64)
-    samples: list[Any] = [0.5, np.float64(0.5), 1, True, [], (), np.zeros(1)]
+    samples: list[object] = [0.5, np.float64(0.5), 1, True, [], (), np.zeros(1)]
     if any(_Object.from_address(id(each)).type != id(type(each)) for each in samples):
         return kinds
     kinds[[INT, BOOL]] = id(int), id(bool)

@@ -1,12 +1,11 @@
 """Compile kernels: the only way from Python functions to machine code.
 
-Numba turns a function and the helpers that it calls into LLVM's language, and LLVM makes an
-object file of that. Importing this takes a third of a second and fifty megabytes, so it is done
-only in processes that have something to compile.
+Numba translates a function and the helpers that it calls to LLVM IR, and LLVM makes an object file
+of it. Importing this module takes a third of a second and fifty megabytes, so that only processes
+that compile kernels do it.
 
-The names that kernels use (`nengo_jit.engines.cpu.language.primitives`) are defined for Numba in
-``intrinsics.py``, ``accessors.py`` and ``simd.py``, the vocabulary of formulas in
-``elementary.py``.
+The primitives (`nengo_jit.engines.cpu.language.primitives`) are defined in ``intrinsics.py``,
+``accessors.py`` and ``simd.py``, the functions of formulas in ``elementary.py``.
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from numba import from_dtype, njit, types
+from numba.core.typing.templates import Signature
 
 import nengo_jit.engines.cpu.toolchain.llvm.accessors
-import nengo_jit.engines.cpu.toolchain.llvm.simd  # noqa: F401 (they define what they are about)
+import nengo_jit.engines.cpu.toolchain.llvm.simd  # noqa: F401 (importing them defines primitives)
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
@@ -29,14 +29,14 @@ from nengo_jit.engines.cpu.toolchain.target import target_machine
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY, noting, wrapper
 from nengo_jit.regions import CHECKED, REGIONS, SYMBOL, pointer
 
-llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads what it compiles
+llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads the code that it compiles
 
 REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
 
-# Arrays in kernels are views, so there is never anything to free.
+# Arrays in kernels are views: there is never anything to free.
 RUNTIME = "define void @NRT_MemInfo_call_dtor(ptr %memory) { ret void }"
 
-# What the wrapper calls where bounds are checked
+# Functions that the wrapper calls if bounds are checked
 DECLARED_FOR_CHECKS = """
 declare i32 @"{check}"(ptr, ptr, i64, i64)
 declare void @note(i1)
@@ -44,7 +44,7 @@ declare void @note(i1)
 
 
 def compile_kernel(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     signature: primitives.Signature,
     dtype: np.dtype,
     fastmath: set[str],
@@ -56,16 +56,16 @@ def compile_kernel(
     function : callable
         In the subset of Python that Numba compiles.
     signature : Signature
-        What it is given.
+        Its parameters and result.
     dtype : numpy.dtype
         Type of the numbers.
     fastmath : set of str
-        What LLVM may do with floating-point arithmetic, by LLVM's names.
+        LLVM's names of the fast-math flags that are allowed.
 
     Returns
     -------
     bytes
-        An object file of the platform's format, which exports `ENTRY`.
+        An object file in the platform's format, which exports `ENTRY`.
     """
     define_helpers()
     returned = types.int64 if signature.has_status else types.none
@@ -86,8 +86,10 @@ def compile_kernel(
     return _optimised(module)
 
 
-def _translate(function: Callable[..., Any], signature: Any, fastmath: set[str]) -> tuple[str, str]:
-    """What Numba makes of a function: its name, and a module in LLVM's language."""
+def _translate(
+    function: Callable[..., object], signature: Signature, fastmath: set[str]
+) -> tuple[str, str]:
+    """Translate a function to LLVM IR; returns its name there, and a module."""
     options: Any = {"fastmath": fastmath, "error_model": "numpy", "boundscheck": CHECKED}
     options |= intrinsics.ONLY_FOR_KERNELS
     compiled: Any = njit(signature, **options)(function)
@@ -95,8 +97,8 @@ def _translate(function: Callable[..., Any], signature: Any, fastmath: set[str])
     return result.fndesc.llvm_func_name, compiled.inspect_llvm(given)
 
 
-def _parameters(signature: primitives.Signature) -> list[Any]:
-    """Numba's types of what a function is given besides `primitives.Memory`."""
+def _parameters(signature: primitives.Signature) -> list[types.Type]:
+    """Numba's types of the parameters after `primitives.Memory`."""
     if signature.columns is None:
         return [types.int64]
     if signature.takes_all:
@@ -105,11 +107,11 @@ def _parameters(signature: primitives.Signature) -> list[Any]:
     return [types.int64] * len(signature.columns)
 
 
-def _optimised(module: Any) -> bytes:
-    """An object file of a module in LLVM's language.
+def _optimised(module: llvm.ModuleRef) -> bytes:
+    """Optimise a module in LLVM IR, and compile it to an object file.
 
-    Only loops become vector instructions ("loop vectorisation", not "SLP"): so all numbers of an
-    array are rounded alike, however many of them a call is about.
+    LLVM vectorises loops only, not straight-line code (SLP): then all numbers of an array are
+    rounded alike, however many of them a call has.
     """
     target = target_machine()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -119,21 +121,22 @@ def _optimised(module: Any) -> bytes:
     return bytes(target.emit_object(module))
 
 
-_defined: set[Callable[..., Any]] = set()
+_defined: set[Callable[..., object]] = set()
 
 
 def define_helpers() -> None:
-    """Make functions that have become helpers or formulas since the last time known to Numba."""
+    """Make helpers and formulas known to Numba, unless they are already."""
     for function, options in primitives.HELPERS.items():
         if function not in _defined:
             intrinsics.define(function, **options)(function)
     _defined.update(primitives.HELPERS)
     for step, contract in primitives.FORMULAS.items():
+        assert isinstance(step, FunctionType)
         _define_formula(step, contract)
 
 
-def _define_formula(step: Any, contract: bool) -> None:
-    """Make a formula known to Numba, and those that it calls."""
+def _define_formula(step: FunctionType, contract: bool) -> None:
+    """Make a formula, and those that it calls, known to Numba."""
     if step in _defined or step in vars(vocabulary).values():
         return
     _defined.add(step)

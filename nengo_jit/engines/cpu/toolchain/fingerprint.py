@@ -1,37 +1,37 @@
-"""What a function does, as a short text that is the same in every process.
+"""Fingerprint of a function: a digest of what it does, the same in every process.
 
-The text depends on the function's bytecode and on every constant, function and module that it
-refers to, with the constants of modules that it uses, but not on where the function stands or what
-it is called.
+It depends on the function's bytecode and on each constant, function and module that the function
+refers to, including the constants of modules that it uses. It does not depend on the function's
+name, nor on the module that defines it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from enum import EnumType
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import Any
 
 import numpy as np
 
-CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic)
+CONSTANT = (int, float, complex, str, bytes, tuple, np.ndarray, np.generic, EnumType)
 
 
-def fingerprint(function: Callable[..., Any], *more: Any) -> str:
-    """Hexadecimal digest of a function, and of other values that matter.
+def fingerprint(function: Callable[..., object], *more: object) -> str:
+    """Hexadecimal digest of a function, and of other values.
 
     Parameters
     ----------
     function : function
-        What it refers to, by global names and in its closure, may be numbers, strings, tuples,
-        arrays, modules, types, built-in functions, and functions of the same kind.
+        Its globals and closure may be numbers, strings, tuples, arrays, modules, types,
+        enumerations, built-in functions, and functions of the same kind.
     *more
         Values of the same kinds.
 
     Raises
     ------
     TypeError
-        If the function refers to something whose content cannot be told.
+        If the function refers to anything else.
     """
     digest = hashlib.sha256()
     for part in _parts((function, *more), {}):
@@ -40,10 +40,10 @@ def fingerprint(function: Callable[..., Any], *more: Any) -> str:
     return digest.hexdigest()[:32]
 
 
-def referred(function: FunctionType) -> dict[str, Any]:
-    """What a function refers to: values by name, from its globals and its closure."""
+def referred(function: FunctionType) -> dict[str, object]:
+    """Values that a function refers to, by name, from its globals and its closure."""
     names = [name for name in _names(function) if name in function.__globals__]
-    found = {name: function.__globals__[name] for name in names}
+    found: dict[str, object] = {name: function.__globals__[name] for name in names}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         found[name] = cell.cell_contents
     return found
@@ -60,15 +60,15 @@ def _names(function: FunctionType) -> list[str]:
     return names
 
 
-def _constants(module: ModuleType, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Those of a module that a function may use, which become part of its machine code."""
+def _constants(module: ModuleType, names: list[str]) -> Iterator[tuple[str, object]]:
+    """Constants of a module that a function may use, which become part of its machine code."""
     for name in sorted({*names} & vars(module).keys()):
         value = vars(module)[name]
         if isinstance(value, CONSTANT):
             yield name, value
 
 
-def _parts(value: Any, seen: dict[int, int]) -> Iterator[str | bytes]:
+def _parts(value: object, seen: dict[int, int]) -> Iterator[str | bytes]:
     yield type(value).__name__
     if isinstance(value, FunctionType):
         if id(value) in seen:  # recursion, or one helper that is called by several others
@@ -100,9 +100,16 @@ def _parts(value: Any, seen: dict[int, int]) -> Iterator[str | bytes]:
         yield repr(value)
     elif isinstance(value, ModuleType):
         yield value.__name__
+    elif isinstance(value, EnumType):
+        members: list[str] = [*value.__members__]
+        for member in members:
+            yield member
+            yield from _parts(value[member].value, seen)
     elif isinstance(value, (type, BuiltinFunctionType)):
         yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, np.ufunc):
         yield value.__name__
     else:
-        raise TypeError(f"The content of {value!r} cannot be told")
+        raise TypeError(
+            f"{value!r} has no fingerprint: it is no constant, function, module or type"
+        )

@@ -1,11 +1,10 @@
-"""Kernels to be compiled, on their way to another process.
+"""Jobs: kernels to be compiled, serialised for another process.
 
-A function travels with all that it refers to. What the fingerprint of a kernel can be told of
-(`fingerprint.py`) can travel, too: numbers, strings, tuples, arrays, modules, types, built-in
-functions, and functions. What kernels are written with is found by name in the other process, where
-the compiler knows it. All other functions are sent as bytecode: it does not matter where they were
-defined, and the other process need not import what the kernels' modules do. A function that several
-kernels refer to is one function there, too, and compiled once.
+A function is sent together with all that it refers to, directly or not: numbers, strings, tuples,
+arrays, modules, types, built-in functions and functions, the same that have a fingerprint
+(`fingerprint.py`). Primitives are sent by name: the compiler in the other process defines them. All
+other functions are sent as bytecode, so that the other process need not import the modules that
+define them. A function that several kernels refer to is one function there, too, and compiled once.
 """
 
 from __future__ import annotations
@@ -15,21 +14,25 @@ import marshal
 import pickle
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import CellType, FunctionType, ModuleType
-from typing import IO, Any
+from typing import IO, Any, TypeAlias, TypeVar
+
+import numpy as np
 
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint, referred
 
-KNOWN = (primitives.__name__, vocabulary.__name__)  # modules of what kernels are written with
-AWAITED, LIKELY, LATER = range(3)  # turns
-PATIENCE = 2.0  # seconds without anything to do after which a process that compiles ends
-LONGEST = 20.0  # seconds of no progress after which who should make some is taken for stopped
+Options = TypeVar("Options")
+
+SENT_BY_NAME = (primitives.__name__, vocabulary.__name__)  # modules
+AWAITED, LIKELY, LATER = range(3)  # priorities, the highest first
+IDLE_TIMEOUT = 2.0  # seconds without a job after which a worker ends
+STALL_TIMEOUT = 20.0  # seconds without progress after which a process is taken to be stopped
 LENGTH = struct.Struct("<Q")
 
 
@@ -40,84 +43,96 @@ class Job:
     Attributes
     ----------
     name : str
-        What its machine code is filed under.
+        Name of its cache entry.
     work : int
-        About how long it takes, compared with others.
+        Estimated time, in arbitrary units.
     content : bytes
-        What `KernelSource` the kernel is, pickled.
-    turn : int
-        When it is done: `AWAITED` if somebody waits for it, `LIKELY` if somebody will, or `LATER`.
+        Its `KernelSource`, pickled.
+    priority : int
+        `AWAITED` if a process waits for it, `LIKELY` if one probably will, or `LATER`.
     """
 
     name: str
     work: int
     content: bytes
-    turn: int = AWAITED
+    priority: int = AWAITED
+
+
+Order: TypeAlias = tuple[Sequence[Job], Sequence[str]]
+"""Message to a worker: new jobs, and names of jobs that are no longer needed."""
+Result: TypeAlias = tuple[str, bytes | None, str | None]
+"""Message from a worker: name of a job, machine code if it was compiled, and error if it failed."""
 
 
 @dataclass(frozen=True)
 class KernelSource:
-    """What the compiler is asked for; for the attributes see `compiler.compile_kernel`.
+    """Input of the compiler; for the attributes see `compiler.compile_kernel`.
 
     Attributes
     ----------
     helpers, formulas : dict
-        Those that the function calls, as in `primitives.HELPERS` and `primitives.FORMULAS`.
+        The helpers and formulas that the function calls, with their options, as in
+        `primitives.HELPERS` and `primitives.FORMULAS`.
     """
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     signature: primitives.Signature
-    dtype: Any
+    dtype: np.dtype
     fastmath: tuple[str, ...]
-    helpers: dict[Any, Any]
-    formulas: dict[Any, Any]
+    helpers: dict[Callable[..., object], dict[str, Any]]
+    formulas: dict[Callable[..., object], bool]
 
-    def announce(self) -> None:
-        """Let the compiler in this process know helpers and formulas."""
+    def register(self) -> None:
+        """Make helpers and formulas known to the compiler in this process."""
         primitives.HELPERS.update(self.helpers)
         primitives.FORMULAS.update(self.formulas)
 
 
 def job_for(
     name: str,
-    function: Callable[..., Any],
+    function: Callable[..., object],
     signature: primitives.Signature,
-    dtype: Any,
+    dtype: np.dtype,
     fastmath: tuple[str, ...],
-    turn: int = AWAITED,
-    keys: dict[Any, str] | None = None,
+    priority: int = AWAITED,
+    keys: dict[Callable[..., object], str] | None = None,
 ) -> Job:
-    """A kernel, ready to be sent.
+    """Make a job of a kernel.
 
     Parameters
     ----------
-    name, turn
+    name, priority
         See `Job`.
     function, signature, dtype, fastmath
         See `nengo_jit.engines.cpu.toolchain.compiler.compile_kernel`.
     keys : dict of (function, str), optional
-        Fingerprints of functions, which kernels share; those that are missing are added.
+        Fingerprints of functions that are known already; others are added.
     """
-    functions = called(function)
-    helpers, formulas = (
-        {each: known[each] for each in functions if each in known}
-        for known in (primitives.HELPERS, primitives.FORMULAS)
-    )
+    functions = reachable(function)
+    helpers = _registered(primitives.HELPERS, functions)
+    formulas = _registered(primitives.FORMULAS, functions)
     file = io.BytesIO()
     _Pickler(file, functions, {} if keys is None else keys).dump(
         KernelSource(function, signature, dtype, fastmath, helpers, formulas)
     )
     work = sum(len(each.__code__.co_code) for each in functions)
-    return Job(name, work, file.getvalue(), turn)
+    return Job(name, work, file.getvalue(), priority)
+
+
+def _registered(
+    registry: dict[Callable[..., object], Options], functions: Iterable[FunctionType]
+) -> dict[Callable[..., object], Options]:
+    """The entries of a registry for some functions."""
+    return {each: registry[each] for each in functions if each in registry}
 
 
 def source_of(job: Job) -> KernelSource:
-    """The task that a job is made of."""
-    task: KernelSource = pickle.loads(job.content)
-    return task
+    """The input of the compiler for a job."""
+    source: KernelSource = pickle.loads(job.content)
+    return source
 
 
-def send(file: IO[bytes], message: Any) -> None:
+def send(file: IO[bytes], message: object) -> None:
     """Send a message through a pipe."""
     content = pickle.dumps(message)
     file.write(LENGTH.pack(len(content)) + content)
@@ -125,7 +140,7 @@ def send(file: IO[bytes], message: Any) -> None:
 
 
 def receive(file: IO[bytes]) -> Any:
-    """The next message from a pipe; EOFError when the other end has been closed."""
+    """Receive the next message from a pipe; EOFError if the other end has been closed."""
     head = file.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
@@ -133,10 +148,10 @@ def receive(file: IO[bytes]) -> Any:
     return pickle.loads(content)
 
 
-def called(function: Any) -> dict[FunctionType, None]:
-    """A function and all that it refers to, directly or not, always in the same order."""
+def reachable(function: Callable[..., object]) -> dict[FunctionType, None]:
+    """A function and all functions that it refers to, directly or not, in a fixed order."""
     found: dict[FunctionType, None] = {}
-    waiting = [function]
+    waiting: list[object] = [function]
     while waiting:
         each = waiting.pop()
         if isinstance(each, FunctionType) and each not in found:
@@ -146,10 +161,15 @@ def called(function: Any) -> dict[FunctionType, None]:
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: IO[bytes], functions: Iterable[FunctionType], keys: dict[Any, str]):
+    def __init__(
+        self,
+        file: IO[bytes],
+        functions: Iterable[FunctionType],
+        keys: dict[Callable[..., object], str],
+    ):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._keys = keys
-        self._functions = {each for each in functions if not _is_found_by_name(each)}
+        self._functions = {each for each in functions if not _is_sent_by_name(each)}
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, ModuleType):
@@ -174,9 +194,9 @@ class _Pickler(pickle.Pickler):
         return _make_function, made_of, state, None, None, _fill_function
 
 
-def _is_found_by_name(function: FunctionType) -> bool:
+def _is_sent_by_name(function: FunctionType) -> bool:
     module = sys.modules.get(function.__module__)
-    is_known = function.__module__ in KNOWN
+    is_known = function.__module__ in SENT_BY_NAME
     return is_known and getattr(module, function.__qualname__, None) is function
 
 
@@ -186,16 +206,19 @@ def _module(name: str) -> ModuleType:
 
 @cache
 def _make_function(key: str, code: bytes, name: str, n_cells: int) -> FunctionType:
-    """A function, the same one for the same fingerprint, to be filled.
+    """Make a function without globals; the same object for the same fingerprint.
 
-    It is of no module: Numba would import that.
+    It belongs to no module: Numba would import it.
     """
     cells = tuple(CellType() for _ in range(n_cells))
     return FunctionType(marshal.loads(code), {"__name__": None}, name, None, cells)
 
 
-def _fill_function(function: FunctionType, state: Any) -> None:
-    """Give a function what it refers to, which may be itself."""
+def _fill_function(
+    function: FunctionType,
+    state: tuple[dict[str, object], tuple[object, ...], tuple[object, ...] | None],
+) -> None:
+    """Set the globals, cells and defaults of a function, which may refer to the function."""
     values, cells, function.__defaults__ = state
     function.__globals__.update(values)
     for cell, value in zip(function.__closure__ or (), cells):

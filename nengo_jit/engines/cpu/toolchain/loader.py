@@ -1,4 +1,8 @@
-"""Blocks of machine code that work wherever they are put, and putting them into memory."""
+"""Load machine code into memory.
+
+On x86-64 Linux, position-independent images are loaded here, without LLVM (`linker.py` makes
+them). Elsewhere LLVM loads object files.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,33 @@ import platform
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any
 
+from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.engines.cpu.toolchain.target import target_machine
+from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY
 from nengo_jit.regions import REGIONS, SYMBOL, pointer
 
-# Elsewhere LLVM puts code into memory.
 IS_LINKED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
-_memory: list[mmap.mmap] = []  # that code is in, for as long as the process lives
+# Code stays in memory for as long as the process lives.
+_images: list[mmap.mmap] = []
+_engines: list[object] = []  # LLVM's execution engines, which own the memory of object files
 
 
 @dataclass
 class Image:
-    """Machine code that works at any address that is a multiple of 64.
+    """Position-independent machine code, to be loaded at a multiple of 64.
 
     Attributes
     ----------
     code : bytearray
         Instructions, constants, and a table of addresses.
     entry : int
-        Where in the code the function begins.
+        Offset of the function.
     imports : dict of (str, int)
-        Functions of the C library, or of Python's, and `nengo_jit.regions.SYMBOL`: where in the
-        code the address of each is to be written.
+        Functions of the C library or of Python's C interface, and `nengo_jit.regions.SYMBOL`: the
+        offset at which the address of each is to be stored.
     moved : list of int
-        Where in the code the address of the code itself is to be added.
+        Offsets at which the address of the code itself is to be added.
     """
 
     code: bytearray = field(default_factory=bytearray)
@@ -48,22 +55,22 @@ class Image:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Image:
-        """The image that `to_bytes` made a file's content of."""
+        """Inverse of `to_bytes`."""
         described, _, code = content.partition(b"\n")
         return cls(bytearray(code), **json.loads(described))
 
 
-def load_image(content: bytes) -> int:
-    """Put an image into memory of its own, fill in what depends on the address, and seal it.
+def load_image(content: bytes) -> Address:
+    """Copy an image to memory of its own, relocate it, and make the memory executable.
 
     Parameters
     ----------
     content : bytes
-        What `Image.to_bytes` returned.
+        From `Image.to_bytes`.
 
     Returns
     -------
-    int
+    Address
         Address of the function.
 
     Raises
@@ -83,30 +90,43 @@ def load_image(content: bytes) -> int:
         ctypes.c_void_p(start), ctypes.c_size_t(len(memory)), mmap.PROT_READ | mmap.PROT_EXEC
     )
     if status != 0:
-        raise OSError("The system does not let this process run machine code from its memory")
-    _memory.append(memory)
-    return start + image.entry
+        raise OSError(
+            "The system does not allow this process to execute machine code that it has loaded"
+        )
+    _images.append(memory)
+    return Address(start + image.entry)
+
+
+def load_object(content: bytes) -> Address:
+    """Let LLVM load an object file into memory; returns the address of the function."""
+    import llvmlite.binding as llvm  # takes long
+
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+    engine.finalize_object()
+    _engines.append(engine)
+    return Address(int(engine.get_function_address(ENTRY)))
 
 
 def _address_of(name: str) -> int:
-    """Address of what an image imports."""
+    """Address of a symbol that an image imports."""
     if name == SYMBOL:
         return pointer(REGIONS.shared)
     return in_c_library(name)
 
 
-def _pointer(address: int) -> Any:
+def _pointer(address: int) -> ctypes.c_uint64:
     return ctypes.c_uint64.from_address(address)
 
 
 @cache
-def _c_library() -> Any:
-    return ctypes.CDLL(None)  # all that the Python interpreter was linked with
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None)  # all libraries that the Python interpreter is linked with
 
 
 def in_c_library(name: str) -> int:
     """Address of a function of the C library; OSError if there is none of that name."""
-    for path in (None, "libm.so.6"):  # all that the interpreter was linked with, then glibc's
+    for path in (None, "libm.so.6"):  # the interpreter's libraries, then glibc's
         library = ctypes.CDLL(path)
         if hasattr(library, name):
             return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)

@@ -1,8 +1,8 @@
-"""What machine code is made for: a processor, and whether kernels check bounds.
+"""The target of machine code: the processor, and whether kernels check bounds.
 
-The processor is this machine's, unless Numba's variables say otherwise: ``NUMBA_CPU_NAME`` is a
-name that LLVM knows, such as ``x86-64-v3``, and ``NUMBA_CPU_FEATURES`` a list such as
-``+avx2,-avx512f`` of what it has besides, or has not.
+The processor is this machine's, unless Numba's environment variables name another one:
+``NUMBA_CPU_NAME`` is a name that LLVM knows, such as ``x86-64-v3``, and ``NUMBA_CPU_FEATURES`` is a
+list of features to add or remove, such as ``+avx2,-avx512f``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import os
 import platform
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nengo_jit.regions import CHECKED
 
-# Functions that need instructions only some processors have, in LLVM's language
+if TYPE_CHECKING:
+    from llvmlite.binding import TargetMachine
+
+# Functions in LLVM IR that compile to special instructions if the processor has them
 PROBES = {
     "vectors of 512 bits": """
 define <8 x double> @probe(<8 x double> %x) "min-legal-vector-width"="512" {
@@ -32,23 +35,26 @@ define <64 x i8> @probe(<64 x i8> %x, <64 x i1> %m) "min-legal-vector-width"="51
 }
 """,
 }
-SIGNS = {"vectors of 512 bits": "zmm", "compressing bytes": "vpcompressb"}  # in assembly
+SIGNS = {
+    "vectors of 512 bits": "zmm",
+    "compressing bytes": "vpcompressb",
+}  # in the assembly of a probe
 
 
 def settings() -> dict[str, str]:
-    """The environment variables that choose the processor, as far as they are set."""
+    """The environment variables that choose the processor, if they are set."""
     names = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def description() -> str:
-    """All that tells one target from another: homes are shared by different machines."""
+    """Text that identifies the target: several machines may share a home folder."""
     chosen = [f"{name}={value}" for name, value in settings().items() if value]
     return "\n".join([*chosen, _processor(), "checked" if CHECKED else ""])
 
 
 def _processor() -> str:
-    """The instructions that this machine's processor knows."""
+    """Name and features of this machine's processor."""
     try:
         described = Path("/proc/cpuinfo").read_text("utf-8", "replace").partition("\n\n")[0]
     except OSError:
@@ -59,15 +65,15 @@ def _processor() -> str:
 
 
 @cache
-def target_machine() -> Any:
-    """What LLVM makes code with, for wherever the code may lie."""
+def target_machine() -> TargetMachine:
+    """LLVM's target machine, for position-independent code."""
     import llvmlite.binding as llvm  # takes long
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name = os.environ.get("NUMBA_CPU_NAME")
     features = os.environ.get("NUMBA_CPU_FEATURES")
-    if not features:  # a processor that is named has its own
+    if not features:  # a named processor has its own
         features = "" if name else llvm.get_host_cpu_features().flatten()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=name or llvm.get_host_cpu_name(),
@@ -79,9 +85,9 @@ def target_machine() -> Any:
 
 
 @cache
-def has(ability: str) -> bool:
-    """Whether the target has one of the abilities in `PROBES`, judging by code for it."""
+def has(feature: str) -> bool:
+    """Whether the target has one of the features in `PROBES`, by compiling the probe."""
     import llvmlite.binding as llvm  # takes long
 
-    assembly = target_machine().emit_assembly(llvm.parse_assembly(PROBES[ability]))
-    return SIGNS[ability] in assembly
+    assembly = target_machine().emit_assembly(llvm.parse_assembly(PROBES[feature]))
+    return SIGNS[feature] in assembly

@@ -1,8 +1,8 @@
-"""The C function around the one that Numba makes of a kernel, in LLVM's language.
+"""The C function around the one that Numba makes of a kernel, in LLVM IR.
 
-Numba's function returns its result through a pointer, and an error as a status. What it is given is
-told by a `Signature`: most kernels are functions of one row, and the loop over all rows of a table
-is here, since each function that Numba makes takes it 20 milliseconds. LLVM inlines Numba's
+Numba's function returns its result through a pointer, and an error as a status. Its parameters
+depend on the `Signature`. Most kernels are functions of one row: the loop over all rows of a table
+is here, since each function that Numba compiles takes it 20 milliseconds. LLVM inlines Numba's
 function, which is called in one place only.
 """
 
@@ -28,7 +28,7 @@ define i64 @{entry}(ptr %memory, i64 %address) {attributes} {{
 """
 RETURN = "ret i64 %status"
 
-# The table that stands at the address, see `nengo_jit.engines.cpu.language.kernel.table_of`
+# Reads the head of the table at the address, see `nengo_jit.engines.cpu.language.kernel.table_of`
 TABLE = """
   {check}
   br label %table
@@ -37,9 +37,9 @@ table:
   %n = load i64, ptr %head
   %rows = getelementptr i64, ptr %head, i64 1
 """
-# An array of its rows as Numba passes it: owner, parent, size, bytes of a row, data, shape, strides
+# The rows as an array, as Numba passes it: owner, parent, size, row size, data, shape, strides
 ARRAY = "ptr null, ptr null, i64 %n, i64 {n_bytes}, ptr %rows, i64 %n, i64 {n_bytes}"
-# A loop over them, which ends after the first status that is not zero
+# A loop over the rows, which ends after the first status that is not zero
 BEGIN_ROW = """
   %n_bytes = mul i64 %n, {n_bytes}
   %end = getelementptr i8, ptr %rows, i64 %n_bytes
@@ -65,7 +65,7 @@ return:
   ret i64 %last
 """
 
-# Where bounds are checked, so is the table, and a failure is noted; see `nengo_jit.regions`.
+# With bounds checks, the table is checked, and a failure is recorded; see `nengo_jit.regions`.
 CHECK = """
   %code_of_check = call i32 @"{check}"(ptr %result, ptr %error, i64 %address, i64 {n_columns})
   %is_unknown = icmp ne i32 %code_of_check, 0
@@ -96,13 +96,13 @@ def wrapper(signature: Signature, function: str, attributes: str, check: str = "
     Parameters
     ----------
     signature : Signature
-        What Numba's function is given.
+        Parameters and result of Numba's function.
     function : str
         Name of that function.
     attributes : str
-        What LLVM is to know of both functions.
+        LLVM's attributes of both functions.
     check : str
-        Where bounds are checked, the name of what Numba makes of `checks.known_table`.
+        With bounds checks, the name of the compiled `checks.known_table`.
     """
     columns = signature.columns or ()
     n_bytes, failed = 8 * len(columns), OUT_OF_BOUNDS if CHECKED else STOPPED
@@ -129,5 +129,5 @@ def wrapper(signature: Signature, function: str, attributes: str, check: str = "
 
 
 def noting(name: str) -> str:
-    """The definition of what notes that a kernel of some name has failed a check."""
+    """Definition of the function that records that a kernel has failed a bounds check."""
     return NOTING.format(symbol=SYMBOL, field=KERNEL, name=name, size=len(name) + 1)

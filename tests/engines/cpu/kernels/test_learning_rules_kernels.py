@@ -163,7 +163,7 @@ def test_deltas_are_what_they_would_be_if_they_were_always_written(learning):
 
 
 def kernels_of(engine):
-    programs = (engine._first, engine._later, engine._after)
+    programs = (engine._programs.first, engine._programs.later, engine._programs.deferred)
     return [piece.code for p in programs if p for level in p._levels for piece in level]
 
 

@@ -44,7 +44,7 @@ def loaded(monkeypatch):
 
         return ask
 
-    for module, name in ((backend, "begin_to_load"), (engine, "load_kernels")):
+    for module, name in ((backend, "prefetch"), (engine, "load_kernels")):
         monkeypatch.setattr(module, name, noting(module, name))
     return asked
 
@@ -56,7 +56,7 @@ def test_nothing_is_likely_that_is_not_needed(loaded, bits):
     with nengo_jit.Simulator(net, threads=1) as sim:
         sim.run_steps(3)
     while_building = {(rates.kernel_of(formula_of(nengo.LIF())), FLOAT64)}
-    early = loaded["begin_to_load"]
+    early = loaded["prefetch"]
     names = {kernel.function.__name__ for kernel, _ in early - while_building}
     assert names <= {kernel.function.__name__ for kernel, _ in loaded["load_kernels"]}
     assert len(early) > 8

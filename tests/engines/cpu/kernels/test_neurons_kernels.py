@@ -265,10 +265,6 @@ class Jittery(OwnType):
         output[...], adaptation[...], low[...] = results
 
 
-def draw_normal(rng, J, dt, *parameters):
-    return rng.normal(size=J.shape)
-
-
 @pytest.fixture
 def registered():
     """Register formulas for as long as a test takes."""
@@ -284,9 +280,9 @@ def hodgkin_huxley():
     return Formula("hodgkin_huxley", HodgkinHuxley, hodgkin_huxley_step, states, parameters)
 
 
-def jittery(draw=uniform):
-    parameters = ("tau", "jitter")
-    return Formula("jittery", Jittery, jittery_step, ("adaptation", "low"), parameters, random=draw)
+def jittery():
+    states, parameters = ("adaptation", "low"), ("tau", "jitter")
+    return Formula("jittery", Jittery, jittery_step, states, parameters, random=uniform)
 
 
 def own_network(neuron_type, scale):
@@ -319,22 +315,6 @@ def test_formulas_of_users(registered, make, scale, bits, tolerance, threads, al
         got, want = samples(native, probe), samples(reference, probe)
         assert np.ptp(want) > 0.1
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_random_numbers_that_kernels_do_not_draw_are_drawn_in_python(registered):
-    registered(jittery(draw_normal))
-    net = own_network(Jittery(), 2.0)
-    native, reference = (make_engine(cls, net) for cls in (CpuBackend, ReferenceBackend))
-    (neurons,) = [op for op in native.plan.operators if "Neurons" in type(op).__name__]
-    assert CpuBackend().calls_python(neurons)
-    native.run(20)
-    reference.run(20)
-    assert len(in_python(native)) == 1
-    assert [op for op, _ in native.explain().in_python if op is neurons]
-    for probe in net.all:
-        got, want = samples(native, probe), samples(reference, probe)
-        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
 
 
 def test_loops_are_made_for_any_number_of_states():

@@ -5,8 +5,14 @@ import pytest
 
 from nengo_jit.builder.signal import aligned_block
 from nengo_jit.engines.cpu.kernels.spikes import BLOCK, flag_spikes, list_bits_in_turn, list_spikes
-from nengo_jit.engines.cpu.language.kernel import Address, kernel, start, table_of
-from nengo_jit.engines.cpu.language.primitives import ENTRY, PRECISIONS, Memory, list_bits
+from nengo_jit.engines.cpu.language.kernel import kernel, start, table_of
+from nengo_jit.engines.cpu.language.primitives import (
+    ENTRY,
+    PRECISIONS,
+    Address,
+    Memory,
+    list_bits,
+)
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 
 either_precision = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)

@@ -4,25 +4,20 @@ import numpy as np
 import pytest
 
 from nengo_jit.engines.cpu.kernels import all_kernels
-from nengo_jit.engines.cpu.language.kernel import (
-    Address,
+from nengo_jit.engines.cpu.language.columns import (
     BytesOf,
     Count,
     Distance,
     Factor,
     In,
     InOut,
-    Kernel,
     Out,
     Own,
     Role,
     RowsOf,
-    kernel,
-    offset,
-    start,
-    table_of,
 )
-from nengo_jit.engines.cpu.language.primitives import Memory
+from nengo_jit.engines.cpu.language.kernel import Kernel, kernel, offset, start, table_of
+from nengo_jit.engines.cpu.language.primitives import Address, Memory
 
 ITEMSIZE = 8
 
@@ -154,7 +149,7 @@ class TestFuse:
 def test_a_table_begins_with_the_number_of_rows():
     assert table_of(copies((0, 800, 10), (80, 880, 5))).tolist() == [2, 0, 800, 10, 80, 880, 5]
     assert table_of([]).tolist() == [0]
-    assert copying.place("dst") == 2
+    assert copying.index_in_table("dst") == 2
 
 
 def test_a_table_of_rows_of_several_kernels_is_refused():
@@ -162,7 +157,7 @@ def test_a_table_of_rows_of_several_kernels_is_refused():
     with pytest.raises(ValueError, match=r"one kernel, not of .*copying.*drawing"):
         table_of(rows)
     with pytest.raises(ValueError, match="one kernel"):
-        table_of([rows[0], rows[0].by(copying.but(stage=1))])
+        table_of([rows[0], rows[0].for_kernel(copying.variant(stage=1))])
 
 
 def test_addresses():
@@ -171,12 +166,12 @@ def test_addresses():
 
 
 def test_a_kernel_with_other_options_is_the_same_one_for_the_same():
-    later = copying.but(stage=2, when="later")
-    assert later is copying.but(when="later", stage=2)
+    later = copying.variant(stage=2, when="later")
+    assert later is copying.variant(when="later", stage=2)
     assert (later.stage, later.when, later.function) == (2, "later", copying.function)
-    assert later is not copying.but(stage=2)
+    assert later is not copying.variant(stage=2)
     (row,) = copies((0, 800, 10))
-    assert (row.by(later).kernel, row.by(later).values) == (later, row.values)
+    assert (row.for_kernel(later).kernel, row.for_kernel(later).values) == (later, row.values)
     assert later.row(**RIGHT).kernel is later
 
 

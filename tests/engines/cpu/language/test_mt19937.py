@@ -11,7 +11,7 @@ from nengo_jit.engines.cpu.language.mt19937 import (
     NORMAL,
     RADII,
     WORDS,
-    Loan,
+    BorrowedGenerator,
     Stream,
     fill_normal,
     fill_poisson,
@@ -87,20 +87,20 @@ def assert_same_state(stream, rng):
 def test_what_is_lent_goes_on_where_the_other_has_ended():
     rng, expected = np.random.RandomState(5), np.random.RandomState(5)
     stream = Stream(np.zeros(Stream.size, np.int64))
-    loan = Loan(rng, stream)
+    generator = BorrowedGenerator(rng, stream)
     for n in (3, 700, 1, 2000):
         np.testing.assert_array_equal(rng.random_sample(n), expected.random_sample(n))
         assert rng.standard_normal() == expected.standard_normal()  # another one is kept
-        loan.take()
+        generator.borrow()
         np.testing.assert_array_equal(drawn(uniform, stream, n), expected.random_sample(n))
-        loan.give_back()
-        loan.give_back()
+        generator.give_back()
+        generator.give_back()
         assert rng.standard_normal() == expected.standard_normal()
     for rng_now in (rng, expected):
         rng_now.__setstate__(np.random.RandomState(9).__getstate__())
-    loan.take()
+    generator.borrow()
     np.testing.assert_array_equal(drawn(uniform, stream, 5), expected.random_sample(5))
-    loan.give_back()
+    generator.give_back()
     assert rng.random_sample() == expected.random_sample()
 
 
@@ -108,7 +108,7 @@ def test_impossible_positions_are_refused():
     rng = np.random.RandomState(5)
     rng.set_state(("MT19937", np.zeros(624, np.uint32), 625))
     with pytest.raises(ValueError, match="625 of 624"):
-        Loan(rng, Stream(np.zeros(Stream.size, np.int64))).take()
+        BorrowedGenerator(rng, Stream(np.zeros(Stream.size, np.int64))).borrow()
 
 
 @every_seed

@@ -8,10 +8,11 @@ from compiling import compiled
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import ElementwiseInc, Reset, SimPyFunc
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.language.kernel import Address, kernel, start, table_of
+from nengo_jit.engines.cpu.language.kernel import kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
     PRECISIONS,
+    Address,
     Memory,
     add_product,
     load_lanes,

@@ -10,10 +10,11 @@ from nengo.exceptions import BuildError
 from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.language.kernel import Address, Own, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory
+from nengo_jit.engines.cpu.language.columns import Own
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program import components
-from nengo_jit.engines.cpu.program.components import Task, Union, phases
+from nengo_jit.engines.cpu.program.components import DisjointSets, Task, phases
 from nengo_jit.options import Options
 from nengo_jit.planner.graph import dependency_graph, region_of, topological_order
 from nengo_jit.planner.levels import levels
@@ -104,7 +105,7 @@ def test_ensembles_of_an_array_are_components():
     engine = CpuEngine(plan, Options(threads=1))
     (phase,) = (
         phase
-        for phase in phases(engine._later._levels, plan.graph)
+        for phase in phases(engine._programs.later._levels, plan.graph)
         if any(task.code.function.__name__ == "lif" for level in phase.levels for task in level)
     )
     kinds = [{type(task.operator).__name__ for task in level} for level in phase.levels]
@@ -113,14 +114,14 @@ def test_ensembles_of_an_array_are_components():
 
 
 def test_what_is_linked_has_one_representative():
-    union = Union()
+    sets = DisjointSets()
     for pair in ("ab", "cd", "bc"):
-        union.join(*pair)
-    assert len({union.find(name) for name in "abcd"}) == 1
-    copy = union.copy()
+        sets.join(*pair)
+    assert len({sets.find(name) for name in "abcd"}) == 1
+    copy = sets.copy()
     copy.join("a", "e")
     assert copy.find("e") == copy.find("d")
-    assert "e" not in union
+    assert "e" not in sets
 
 
 @pytest.mark.parametrize("threads", [2, 3])

@@ -216,5 +216,5 @@ def test_signals_whose_elements_share_memory(inc, run_both):
 
 
 def test_types_without_a_contract_cannot_be_lowered():
-    with pytest.raises(AssertionError, match="contract"):
+    with pytest.raises(TypeError, match="contract"):
         lowers(Forgetful)

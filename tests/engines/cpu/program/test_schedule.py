@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.language.kernel import Address, Count, In, Out, Own, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory
+from nengo_jit.engines.cpu.language.columns import Count, In, Out, Own
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program.components import Phase, Task
 from nengo_jit.engines.cpu.program.schedule import Batch, batches, share
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
@@ -188,7 +189,7 @@ def engine_with(network, threads):
 
 def test_results_do_not_depend_on_the_number_of_threads(network, always_shared):
     engines = [engine_with(network, threads) for threads in (1, 2, 3)]
-    assert [engine._later.shared.n_threads for engine in engines] == [1, 2, 3]
+    assert [engine._programs.later.shared.n_threads for engine in engines] == [1, 2, 3]
     for engine in engines:
         engine.run(60)
     for probe in network.probes_:
@@ -232,7 +233,7 @@ def test_one_thread_calls_python_in_order(always_shared):
             nengo.Node(lambda t, n=number: calls.append(-n))
             previous = node
     engine = engine_with(net, 3)
-    first, *others = engine._later.shared._codes
+    first, *others = engine._programs.later.shared._codes
     assert [code for code in first if isinstance(code, Callback)] == engine.callbacks
     for codes in others:
         assert not any(isinstance(code, Callback) for code in codes)

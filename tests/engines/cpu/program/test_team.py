@@ -19,12 +19,13 @@ from nengo_jit.builder.operator import Operator
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu import engine
 from nengo_jit.engines.cpu.engine import CpuEngine
-from nengo_jit.engines.cpu.language.kernel import Own, kernel
+from nengo_jit.engines.cpu.language.columns import Own
+from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, PAUSED, Memory, int64s
 from nengo_jit.engines.cpu.program import pace, program, team
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.lowering import LOWERINGS
-from nengo_jit.engines.cpu.program.program import Crew
+from nengo_jit.engines.cpu.program.program import Executable
 from nengo_jit.engines.cpu.program.schedule import Batch
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, TEAM, wait_for_all
 from nengo_jit.engines.cpu.python import callbacks
@@ -74,7 +75,7 @@ def expected():
 
 def test_what_threads_share_is_what_one_thread_computes(expected, always_shared):
     with simulator(network()) as sim:
-        assert sim._engine._later.shared.n_threads == 3
+        assert sim._engine._programs.later.shared.n_threads == 3
         sim.run_steps(N_STEPS)
         assert data_of(sim) == expected
 
@@ -120,7 +121,7 @@ def crew_of_two(counters, barriers, undo=()):
                 barrier(role | IS_LAST),
             ]
         )
-    return Crew(parts, FLOAT64, np.zeros(2, np.int64), undo)
+    return Executable(parts, FLOAT64, np.zeros(2, np.int64), undo)
 
 
 def run_when_ready(crew, n_steps, patience=1 << 62):
@@ -345,7 +346,7 @@ def test_looking_at_signals_disturbs_no_run(expected, always_shared):
 
 
 def test_signals_are_complete_after_an_interrupt_at_the_end_of_a_run(always_shared, monkeypatch):
-    """A learning rule's delta is written when a run ends, or else when somebody looks."""
+    """A learning rule's delta is written when a run ends, or else when signals are read."""
 
     def delta_of(sim):
         (rule,) = (op for op in sim.step_order if isinstance(op, SimPES))

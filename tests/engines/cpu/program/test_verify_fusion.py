@@ -79,7 +79,7 @@ def test_nobody_else_reads_currents(circuit):
 def test_what_is_read_is_not_changed_before_its_turn(circuit):
     update = circuit.filter(signal(4), circuit.x, "update")
     change = fusing((circuit.encoding, circuit.neurons, Part.CURRENTS))
-    refuses("cannot wait", circuit, change, update)
+    refuses("cannot be delayed", circuit, change, update)
 
 
 @pytest.mark.parametrize("name", ["x", "J"])
@@ -88,7 +88,7 @@ def test_nobody_can_look_at_what_waits(circuit, name):
         (circuit.bias, circuit.encoding, Part.BIAS),
         (circuit.encoding, circuit.neurons, Part.CURRENTS),
     )
-    refuses("code of users", circuit, change, exposed=[getattr(circuit, name)])
+    refuses("user code", circuit, change, exposed=[getattr(circuit, name)])
 
 
 def test_what_is_copied_is_computed(circuit):
@@ -114,7 +114,7 @@ def test_what_nobody_reads_is_not_copied(circuit):
 
 def test_copies_are_not_seen(circuit):
     change = copying(circuit.decodings[1], circuit.decodings[0])
-    refuses("code of users", circuit, change, exposed=[circuit.y[1]])
+    refuses("user code", circuit, change, exposed=[circuit.y[1]])
 
 
 def test_a_delta_is_touched_by_a_rule_and_what_applies_it_alone():

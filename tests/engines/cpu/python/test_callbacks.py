@@ -14,8 +14,8 @@ from compiling import compiled
 from nengo_jit.builder import Model, Operator, Signal
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.engines.cpu.backend import CpuBackend
-from nengo_jit.engines.cpu.language.kernel import Address, kernel
-from nengo_jit.engines.cpu.language.primitives import Memory, call_loop
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import Address, Memory, call_loop
 from nengo_jit.engines.cpu.program.lowering import LOWERINGS
 from nengo_jit.engines.cpu.python import objects
 from nengo_jit.engines.cpu.toolchain.loader import in_c_library

@@ -12,8 +12,8 @@ import pytest
 import nengo_jit
 from nengo_jit.builder.targets import IN_PYTHON, get_targets
 from nengo_jit.engines.cpu.python import functions
-from nengo_jit.engines.cpu.python import tape_vm as op
 from nengo_jit.engines.cpu.python.functions import WORTH_TRACING, Functions
+from nengo_jit.engines.cpu.python.instructions import Field, Opcode
 from nengo_jit.engines.cpu.python.tracing import tape
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON
 
@@ -235,8 +235,9 @@ def test_what_was_filled_before_a_difference_is_filled_again(monkeypatch):
     evaluate(conn, evaluator)
     (known,) = evaluator._known.values()
     monkeypatch.setattr(functions, "extremes", lambda points: [])
-    (line,) = (line for line in known.traced.tape.code[1:] if line[0] == op.MULTIPLY)
-    line[0] = op.ADD
+    code = known.traced.tape.code[1:]
+    (line,) = (line for line in code if line[Field.OPCODE] == Opcode.MULTIPLY)
+    line[Field.OPCODE] = Opcode.ADD
     assert evaluate(conn, evaluator) == evaluate(conn, IN_PYTHON)
     assert "gave" in known.wrong
     assert known.traced is None

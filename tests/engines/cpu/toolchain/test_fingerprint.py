@@ -1,6 +1,7 @@
 """Fingerprints of functions: equal for what does the same, different for what may not."""
 
 import math
+from enum import IntEnum
 from types import ModuleType
 
 import numpy as np
@@ -88,7 +89,7 @@ def test_what_a_function_refers_to():
 
 @pytest.mark.parametrize("value", [[1, 2], {}, object(), np.array([None])])
 def test_what_can_change_unseen_is_refused(value):
-    with pytest.raises(TypeError, match="cannot be told"):
+    with pytest.raises(TypeError, match="has no fingerprint"):
         fingerprint(with_closure(value))
 
 
@@ -104,3 +105,25 @@ def test_constants_of_modules_matter():
     assert fingerprint(function) == first
     module.GAIN = 5.0
     assert fingerprint(function) != first
+
+
+def enumeration(**values):
+    return IntEnum("Code", values, module=__name__)
+
+
+@pytest.mark.parametrize("other", [{"ADD": 1, "MULTIPLY": 3}, {"MULTIPLY": 1, "ADD": 2}])
+def test_values_of_enumerations_matter(other):
+    """They become constants in machine code, where a function or a module refers to them."""
+    first = enumeration(ADD=1, MULTIPLY=2)
+    module = ModuleType("codes_of_the_user")
+
+    def from_module():
+        return module.Code.ADD
+
+    fingerprints = []
+    for each in (first, enumeration(ADD=1, MULTIPLY=2), enumeration(**other)):
+        module.Code = each
+        fingerprints.append((fingerprint(with_closure(each)), fingerprint(from_module)))
+    assert fingerprints[0] == fingerprints[1]
+    assert fingerprints[0][0] != fingerprints[2][0]
+    assert fingerprints[0][1] != fingerprints[2][1]

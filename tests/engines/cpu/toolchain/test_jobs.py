@@ -68,7 +68,7 @@ def test_helpers_and_formulas_are_known_there():
     assert (function.__name__, formula.__name__) == ("doubled", "half")
     assert formula(4.0) == 4.0
     assert formula.__globals__["doubled"] is function  # what the compiler knows is what is called
-    task.announce()
+    task.register()
     assert primitives.HELPERS.pop(function) and primitives.FORMULAS.pop(formula)
 
 

@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.language.kernel import routine
 from nengo_jit.engines.cpu.language.primitives import ENTRY, OUT_OF_BOUNDS, STOPPED, float64s
 from nengo_jit.engines.cpu.program import team
-from nengo_jit.engines.cpu.toolchain import compiler, kernel_cache
+from nengo_jit.engines.cpu.toolchain import compiler, kernel_cache, keys
 from nengo_jit.engines.cpu.toolchain.cache.entry import pack
 from nengo_jit.engines.cpu.toolchain.cache.folder import UNFINISHED, Folder
 from nengo_jit.engines.cpu.toolchain.cache.locks import FOLDER
@@ -68,7 +68,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NENGO_JIT_CACHE_DIR", str(tmp_path / "cache"))
     forget()
     yield tmp_path / "cache"
-    kernel_cache.KERNELS.rest()
+    kernel_cache.KERNELS.stop_workers()
     forget()
 
 
@@ -124,9 +124,7 @@ def no_workers(folder):
 
 def test_a_kernel_is_compiled_once(cache, monkeypatch):
     check(kernel_cache.address_of(with_everything, FLOAT64))
-    assert [each.name for each in entries(cache)] == [
-        kernel_cache.name_of(with_everything, FLOAT64)
-    ]
+    assert [each.name for each in entries(cache)] == [keys.name_of(with_everything, FLOAT64)]
     forget()
     monkeypatch.setattr(kernel_cache, "Workers", no_workers)
     check(kernel_cache.address_of(with_everything, FLOAT64))
@@ -199,21 +197,21 @@ def compiling(cache, content, monkeypatch):
     names = []
 
     class AtOnce(Workers):
-        def finish(self, missing):
+        def wait_for(self, missing):
             for name in missing:
                 names.append(name)
                 if self.folder is not None:
                     self.folder.write(name, content, {})
                 yield name, content
 
-        def _hire(self):
+        def _start_workers(self):
             pass
 
     monkeypatch.setattr(kernel_cache, "Workers", AtOnce)
     return names
 
 
-NAME = kernel_cache.name_of(with_everything, FLOAT64)
+NAME = keys.name_of(with_everything, FLOAT64)
 KINDS = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "one bit": lambda path: path.write_bytes(path.read_bytes()[:-9] + b"\xff" * 9),
@@ -246,13 +244,13 @@ def test_what_is_of_another_version_or_processor_is_refused_and_replaced(
 ):
     """It has another name. In our entry's place it is noticed."""
     with monkeypatch.context() as patched:
-        patched.setattr(kernel_cache, what, lambda *package: other)
-        for cached in (kernel_cache.name_of, kernel_cache._compiler):
+        patched.setattr(keys, what, lambda *package: other)
+        for cached in (keys.name_of, keys._compiler):
             cached.cache_clear()
-        name = kernel_cache.name_of(with_everything, FLOAT64)
-    kernel_cache.name_of.cache_clear()
-    kernel_cache._compiler.cache_clear()
-    assert name != NAME == kernel_cache.name_of(with_everything, FLOAT64)
+        name = keys.name_of(with_everything, FLOAT64)
+    keys.name_of.cache_clear()
+    keys._compiler.cache_clear()
+    assert name != NAME == keys.name_of(with_everything, FLOAT64)
     cache.mkdir(0o700)
     planted = pack(name, b"of another", {})
     for each in (name, NAME):
@@ -304,7 +302,7 @@ def test_the_shared_cache_is_looked_up_first_and_never_written(
 def test_an_entry_that_is_looked_at_twice_is_warned_of_once(cache, compiling, caplog):
     cache.mkdir(0o700)
     (cache / NAME).write_bytes(b"damaged")
-    kernel_cache.begin_to_load([(with_everything, FLOAT64)])
+    kernel_cache.prefetch([(with_everything, FLOAT64)])
     check(kernel_cache.address_of(with_everything, FLOAT64))
     assert len(caplog.records) == 1 and compiling == [NAME]
 
@@ -317,11 +315,11 @@ def test_how_helpers_are_compiled_is_part_of_the_name(monkeypatch):
     names = []
     for options in ({}, {"fastmath": {"nsz", "contract"}}, {"fastmath": {"contract", "nsz"}}):
         monkeypatch.setitem(primitives.HELPERS, helping, options)
-        kernel_cache.name_of.cache_clear()
-        names.append(kernel_cache.name_of(uses_it, FLOAT64))
+        keys.name_of.cache_clear()
+        names.append(keys.name_of(uses_it, FLOAT64))
     monkeypatch.setitem(primitives.FORMULAS, helping, False)
-    kernel_cache.name_of.cache_clear()
-    names.append(kernel_cache.name_of(uses_it, FLOAT64))
+    keys.name_of.cache_clear()
+    names.append(keys.name_of(uses_it, FLOAT64))
     assert names[0] != names[1] == names[2] != names[3]
 
 
@@ -334,9 +332,9 @@ def test_use_is_noted_in_the_users_cache(cache, compiling):
 
 
 def test_what_begins_early_is_there_later(cache):
-    kernel_cache.begin_to_load([(with_everything, FLOAT64)])
+    kernel_cache.prefetch([(with_everything, FLOAT64)])
     check(kernel_cache.address_of(with_everything, FLOAT64))
-    kernel_cache.begin_to_load([(with_everything, FLOAT64)])
+    kernel_cache.prefetch([(with_everything, FLOAT64)])
 
 
 def wait_for(condition):
@@ -385,7 +383,7 @@ def test_what_cannot_be_compiled_is_told_of_once_and_not_tried_again(cache, capl
     assert "no_such_attribute" in caplog.text
     for _ in range(2):
         kernel_cache.load_kernels([])
-        assert not kernel_cache.KERNELS._later
+        assert not kernel_cache.KERNELS._deferred
         assert not kernel_cache.are_ready(kernels)
     assert len(caplog.records) == 1
 
@@ -393,11 +391,11 @@ def test_what_cannot_be_compiled_is_told_of_once_and_not_tried_again(cache, capl
 @pytest.mark.parametrize("formula", formulas(), ids=lambda formula: formula.name)
 def test_names_do_not_depend_on_what_was_used_before(formula, monkeypatch):
     for each in filter(None, (neurons.kernel_of(formula), rates.kernel_of(formula))):
-        name = kernel_cache.name_of.__wrapped__(each, FLOAT64)
+        name = keys.name_of.__wrapped__(each, FLOAT64)
         own = {key: primitives.FORMULAS[key] for key in (formula.step, formula.rate) if key}
         with monkeypatch.context() as patch:
             patch.setattr(primitives, "FORMULAS", own)
-            assert kernel_cache.name_of.__wrapped__(each, FLOAT64) == name
+            assert keys.name_of.__wrapped__(each, FLOAT64) == name
 
 
 def test_all_that_code_is_made_with_is_part_of_its_name():
@@ -412,12 +410,12 @@ def test_all_that_code_is_made_with_is_part_of_its_name():
     packages = {name: list(sys.modules[name].__path__) for name in PACKAGES}
     begin = START.format(path=sys.path, packages=packages).replace("os.dup2(2, 1)", "")
     imported = set(in_a_process(begin.partition("from nengo_jit")[0] + script).split())
-    assert imported - {"engines/cpu/toolchain/fingerprint", "scalar"} == set(kernel_cache.COMPILER)
+    assert imported - {"engines/cpu/toolchain/fingerprint", "scalar"} == set(keys.COMPILER)
 
 
 def test_a_missing_source_is_named(monkeypatch):
     with pytest.raises(ImportError, match="no_such_module"):
-        kernel_cache._source("no_such_module")
+        keys._source("no_such_module")
 
 
 def test_sources_are_read_from_archives(tmp_path):
@@ -427,13 +425,13 @@ def test_sources_are_read_from_archives(tmp_path):
         for path in (root / "nengo_jit").rglob("*.py"):
             file.write(path, path.relative_to(root))
     script = (
-        "import nengo_jit, nengo_jit.engines.cpu.toolchain.kernel_cache as kernel_cache\n"
+        "import nengo_jit, nengo_jit.engines.cpu.toolchain.keys as keys\n"
         "from nengo_jit.engines.cpu.program.team import run\n"
         "assert '.zip' in nengo_jit.__file__\n"
-        "print(kernel_cache.name_of(run, kernel_cache.np.dtype(float)))"
+        "print(keys.name_of(run, keys.np.dtype(float)))"
     )
     output = in_a_process(script, PYTHONPATH=str(archive))
-    assert output == kernel_cache.name_of(team.run, FLOAT64)
+    assert output == keys.name_of(team.run, FLOAT64)
 
 
 def in_a_process(script, **environment):

@@ -18,7 +18,7 @@ import pytest
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, Signature
 from nengo_jit.engines.cpu.toolchain import workers as module
 from nengo_jit.engines.cpu.toolchain.cache.folder import Folder
-from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, take_place
+from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, acquire_slot
 from nengo_jit.engines.cpu.toolchain.jobs import LATER, LIKELY, job_for
 from nengo_jit.engines.cpu.toolchain.workers import CompilerError, Workers, _environment
 
@@ -58,8 +58,8 @@ def workers(folder):
 
 def compile_here(workers, *functions):
     jobs = [job(function) for function in functions]
-    workers.begin(jobs)
-    return dict(workers.finish(job.name for job in jobs))
+    workers.submit(jobs)
+    return dict(workers.wait_for(job.name for job in jobs))
 
 
 def entries(folder):
@@ -77,9 +77,9 @@ def test_processes_import_the_compiler_only(workers, monkeypatch):
     """Of nengo and of this package they need nothing, which takes half as long to import again."""
     report = "assert 'numba' in sys.modules and 'nengo' not in sys.modules, 'too much'"
     monkeypatch.setattr(module, "START", module.START.replace("main(output)", report))
-    workers.begin([job(returns_three)])
+    workers.submit([job(returns_three)])
     worker = workers._workers.pop()
-    assert worker.end(patience=60) == (0, "")
+    assert worker.end(timeout=60) == (0, "")
 
 
 def test_without_a_folder_kernels_are_compiled_all_the_same():
@@ -90,7 +90,7 @@ def test_without_a_folder_kernels_are_compiled_all_the_same():
 
 def test_what_another_process_has_compiled_is_taken(workers, folder, monkeypatch):
     """Here no process of ours gets a place, so all comes from another one."""
-    monkeypatch.setattr(module, "take_place", lambda path, n: None)
+    monkeypatch.setattr(module, "acquire_slot", lambda path, n: None)
     name = job(returns_three).name
     threading.Timer(0.2, lambda: folder.write(name, b"of another process", {})).start()
     assert compile_here(workers, returns_three) == {name: b"of another process"}
@@ -98,7 +98,7 @@ def test_what_another_process_has_compiled_is_taken(workers, folder, monkeypatch
 
 def test_a_kernel_that_another_process_is_at_is_left_to_it(workers, folder):
     ours, others = job(returns_three).name, job(returns_four).name
-    with KernelLocks(folder.path).trying(others):
+    with KernelLocks(folder.path).try_lock(others):
         threading.Timer(3.0, lambda: folder.write(others, b"of another process", {})).start()
         found = compile_here(workers, returns_three, returns_four)
     assert found[others] == b"of another process"
@@ -115,7 +115,7 @@ def test_what_could_not_be_kept_is_compiled_once(folder, monkeypatch):
     told = []
     monkeypatch.setattr(type(worker), "send", lambda worker, message: told.append(message))
     workers._events.put((job(returns_three).name, b"code", None))
-    assert list(workers._told()) == [(job(returns_three).name, b"code")]
+    assert list(workers._results()) == [(job(returns_three).name, b"code")]
     assert told == [((), (job(returns_three).name,))]
     assert entries(folder) == set()
     workers.close()
@@ -124,10 +124,10 @@ def test_what_could_not_be_kept_is_compiled_once(folder, monkeypatch):
 def test_what_can_wait_comes_last(monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 1)
     workers = Workers(None)
-    late = job_for(f"late-{32 * '0'}", returns_four, Signature("late"), FLOAT64, (), turn=LATER)
-    workers.begin([replace(late, work=10**6), job(returns_three)])
+    late = job_for(f"late-{32 * '0'}", returns_four, Signature("late"), FLOAT64, (), priority=LATER)
+    workers.submit([replace(late, work=10**6), job(returns_three)])
     names = [job(returns_three).name, late.name]
-    assert [[name for name, _ in workers.finish([each])] for each in names] == [
+    assert [[name for name, _ in workers.wait_for([each])] for each in names] == [
         [each] for each in names
     ]
     workers.close()
@@ -136,26 +136,26 @@ def test_what_can_wait_comes_last(monkeypatch):
 def test_what_somebody_waits_for_comes_first(monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 1)
     workers = Workers(None)
-    jobs = [replace(job(function), turn=LIKELY) for function in (returns_three, returns_four)]
-    workers.begin([replace(jobs[0], work=10**6), jobs[1]])
-    assert [name for name, _ in workers.finish([jobs[1].name])][-1] == jobs[1].name
-    assert dict(workers.finish([jobs[0].name])).keys() <= {jobs[0].name}
+    jobs = [replace(job(function), priority=LIKELY) for function in (returns_three, returns_four)]
+    workers.submit([replace(jobs[0], work=10**6), jobs[1]])
+    assert [name for name, _ in workers.wait_for([jobs[1].name])][-1] == jobs[1].name
+    assert dict(workers.wait_for([jobs[0].name])).keys() <= {jobs[0].name}
     workers.close()
 
 
 def test_what_is_ready_is_taken_without_waiting(workers):
-    assert workers.take() == []
-    workers.begin([job(returns_three)])
+    assert workers.collect() == []
+    workers.submit([job(returns_three)])
     taken = []
     for _ in range(6000):
-        taken = taken or workers.take()
+        taken = taken or workers.collect()
         time.sleep(0.0 if taken else 0.01)
     assert [name for name, _ in taken] == [job(returns_three).name]
-    assert workers.take() == []
+    assert workers.collect() == []
 
 
 def test_any_number_of_processes_may_end_for_want_of_work(workers, monkeypatch):
-    monkeypatch.setattr(module, "MOST_LOST", 1)
+    monkeypatch.setattr(module, "MAX_CRASHES", 1)
     compile_here(workers, returns_three)
     (worker,) = workers._workers
     worker._process.wait()
@@ -258,7 +258,7 @@ def test_processes_do_not_wait_for_one_who_is_stopped(folder, monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 1)
     workers = Workers(folder)
     jobs = [job(reads_a_table), job(reads_it_backwards)]
-    workers.begin(jobs)
+    workers.submit(jobs)
     (worker,) = workers._workers
     assert worker._process.wait(timeout=60) == 0
     assert entries(folder) == {each.name for each in jobs}
@@ -268,11 +268,14 @@ def test_processes_do_not_wait_for_one_who_is_stopped(folder, monkeypatch):
 @only_posix
 def test_what_a_stopped_process_is_at_is_compiled_all_the_same(workers, folder, monkeypatch):
     """It may have all places, and the locks of all kernels."""
-    hurry = "from nengo_jit.engines.cpu.toolchain import worker; worker.LONGEST = 0.1; main(output)"
+    hurry = (
+        "from nengo_jit.engines.cpu.toolchain import worker; "
+        "worker.STALL_TIMEOUT = 0.1; main(output)"
+    )
     monkeypatch.setattr(module, "START", module.START.replace("main(output)", hurry))
-    monkeypatch.setattr(module, "LONGEST", 0.1)
-    monkeypatch.setattr(module, "take_place", lambda path, n: None)
-    with KernelLocks(folder.path).trying(job(returns_three).name):
+    monkeypatch.setattr(module, "STALL_TIMEOUT", 0.1)
+    monkeypatch.setattr(module, "acquire_slot", lambda path, n: None)
+    with KernelLocks(folder.path).try_lock(job(returns_three).name):
         assert len(compile_here(workers, returns_three)) == 1
 
 
@@ -285,10 +288,10 @@ def test_a_processor_that_is_not_known_is_named(workers, monkeypatch):
 
 @only_posix
 def test_processes_that_die_are_replaced(workers):
-    workers.begin([job(returns_three)])
+    workers.submit([job(returns_three)])
     (worker,) = workers._workers
     worker._process.kill()
-    assert len(dict(workers.finish([job(returns_three).name]))) == 1
+    assert len(dict(workers.wait_for([job(returns_three).name]))) == 1
 
 
 def test_processes_that_cannot_work_are_told_of(workers, monkeypatch):
@@ -316,11 +319,11 @@ def test_a_program_that_is_not_python_says_what_to_do(workers, monkeypatch):
 
 def test_without_a_place_no_process_is_started(workers, folder, monkeypatch):
     monkeypatch.setattr(module, "n_cores", lambda: 2)
-    places = [take_place(folder.path, 2) for _ in range(2)]
-    workers.begin([job(returns_three)])
+    places = [acquire_slot(folder.path, 2) for _ in range(2)]
+    workers.submit([job(returns_three)])
     assert workers._workers == []
     os.close(places[0])
-    assert len(dict(workers.finish([job(returns_three).name]))) == 1
+    assert len(dict(workers.wait_for([job(returns_three).name]))) == 1
     os.close(places[1])
 
 
@@ -337,7 +340,7 @@ def test_one_process_becomes_as_many_as_there_are_places(
     workers, folder, monkeypatch, n_taken, expected
 ):
     monkeypatch.setattr(module, "n_cores", lambda: 3)
-    places = [take_place(folder.path, 3) for _ in range(n_taken)]
+    places = [acquire_slot(folder.path, 3) for _ in range(n_taken)]
     compile_here(workers, returns_three, returns_four)
     assert n_helpers(workers) == expected
     for place in places:
@@ -370,7 +373,7 @@ def test_processes_end_with_the_one_that_has_started_them(folder):
         "from nengo_jit.engines.cpu.toolchain.jobs import Job\n"
         "from nengo_jit.engines.cpu.toolchain.workers import Workers\n"
         "workers = Workers(Folder(Path(sys.argv[1])))\n"
-        "workers.begin([Job('kernel-' + 32 * '0', 1, b'')])\n"
+        "workers.submit([Job('kernel-' + 32 * '0', 1, b'')])\n"
         "print(workers._workers[0]._process.pid, flush=True)\n"
         "sys.stdin.read()"
     )

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from nengo_jit.engines.cpu.language.kernel import Address, Own, kernel, routine, start, table_of
+from nengo_jit.engines.cpu.language.columns import Own
+from nengo_jit.engines.cpu.language.kernel import kernel, routine, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
     FLOAT64,
     PRECISIONS,
+    Address,
     Memory,
     use_widest_vectors,
     vector,

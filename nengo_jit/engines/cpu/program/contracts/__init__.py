@@ -1,9 +1,9 @@
-"""Contracts: what operands must be like for kernels to get their addresses.
+"""Contracts: requirements on the operands that kernels get.
 
-Kernels trust what they are told. So an operator is lowered only if its operands have the shapes,
-types and places in memory that its kernels are written for. Whatever does not meet the contract of
-its type runs its ``make_step`` in Python: NumPy then broadcasts, or raises the error that nengo
-would. Each file has the contracts of the operators in the file of the same name in ``builder/``.
+Kernels do not check their operands. So an operator is lowered only if its operands have the shapes,
+types and memory layouts that its kernels are written for. An operator that does not meet the
+contract of its type runs its ``make_step`` in Python: NumPy then broadcasts, or raises the error
+that nengo would. Each file has the contracts of the operators in the file of that name in ``ir/``.
 """
 
 from nengo_jit.engines.cpu.program.contracts import (

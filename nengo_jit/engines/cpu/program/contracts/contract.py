@@ -1,4 +1,4 @@
-"""How contracts are written, and what all operators must meet."""
+"""Registry of contracts, and the requirements on all operators."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import overlap
@@ -17,16 +18,16 @@ Arrays = dict[Signal, Any]
 Contract = Callable[[Any, Arrays], bool]
 
 CONTRACTS: dict[type, Contract] = {}
-EXEMPT: dict[type, str] = {}  # the operand that need not have the engine's type of numbers
+EXEMPT: dict[type, str] = {}  # name of the operand that may have another precision
 
 
 def requires(*operator_types: type, exempt: str | None = None) -> Callable[[Contract], Contract]:
-    """Decorator that makes a function the contract of operators of exactly some types.
+    """Decorator that registers a function as the contract of operators of exactly some types.
 
-    The function gets an operator and the live arrays, and tells whether shapes and parameters
-    are what kernels expect. It is asked only if nothing that the operator writes to is read-only
-    or overlaps with its other operands, and if all signals, but the one that is ``exempt``, are
-    dense and have the engine's type of numbers.
+    The function takes an operator and the live arrays, and returns whether shapes and parameters
+    are what kernels expect. It is called only if no signal that the operator writes to is read-only
+    or overlaps with its other operands, and all signals except the ``exempt`` one are dense and
+    have the engine's precision.
     """
 
     def register(contract: Contract) -> Contract:
@@ -39,14 +40,14 @@ def requires(*operator_types: type, exempt: str | None = None) -> Callable[[Cont
 
 
 class Contracts:
-    """Tells which operators may be lowered.
+    """Tells which operators meet their contracts.
 
     Parameters
     ----------
     signals : SignalDict
         The engine's memory.
     dtype : numpy.dtype
-        The engine's type of numbers.
+        The engine's precision.
     """
 
     def __init__(self, signals: SignalDict, dtype: np.dtype):
@@ -58,8 +59,8 @@ class Contracts:
     def _has_numbers(self, signal: Signal) -> bool:
         return not signal.sparse and signal.dtype == self._dtype
 
-    def are_met(self, operator: Any) -> bool:
-        """Whether kernels may work on the operands of an operator."""
+    def are_met(self, operator: Operator) -> bool:
+        """Whether an operator meets its contract."""
         kind = type(operator)
         written = [*operator.sets, *operator.incs, *operator.updates]
         if not self._protected.isdisjoint(written) or not _are_apart(written, operator.reads):
@@ -71,19 +72,19 @@ class Contracts:
             return False
         try:
             return kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
-        except Exception:  # an operand is not even there, or a parameter of another kind
+        except Exception:  # an operand is missing, or a parameter has another type
             return False
 
 
 def _is_writable(array: Any) -> bool:
-    """Whether operators may write to an array: each element has a place of its own, too."""
+    """Whether operators may write to an array: it is not read-only, and no elements overlap."""
     if npext.is_spmatrix(array):
         array = array.data
     return bool(array.flags.writeable) and (array.flags.c_contiguous or _is_spread_out(array))
 
 
 def _is_spread_out(array: np.ndarray) -> bool:
-    """Whether no two elements overlap, by a condition that strides of slices meet."""
+    """Whether no two elements overlap, by a sufficient condition that slices meet."""
     extent = array.itemsize
     for stride, n in sorted((abs(each), n) for each, n in zip(array.strides, array.shape)):
         if n > 1 and stride < extent:
@@ -103,7 +104,7 @@ def _are_apart(written: Sequence[Signal], read: Sequence[Signal]) -> bool:
 
 
 def contiguous(array: np.ndarray) -> bool:
-    """Whether the elements follow each other in memory, in C order."""
+    """Whether an array is contiguous, in C order."""
     return bool(array.flags.c_contiguous)
 
 
@@ -115,6 +116,6 @@ def reaches(shape: Shape, target: Shape) -> bool:
     )
 
 
-def are_numbers(*values: Any) -> bool:
+def are_numbers(*values: object) -> bool:
     """Whether parameters are single real numbers."""
     return all(isinstance(value, (int, float, np.integer, np.floating)) for value in values)

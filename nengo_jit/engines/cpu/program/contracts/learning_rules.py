@@ -62,7 +62,7 @@ def _voja(operator: SimVoja, signals: Arrays) -> bool:
 
 
 def _has_factors(matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Whether a matrix has an element for each pair of elements of two vectors, without gaps."""
+    """Whether a contiguous matrix has the shape of the outer product of two vectors."""
     return (
         rows.ndim == columns.ndim == 1
         and matrix.shape == (rows.size, columns.size)

@@ -8,7 +8,7 @@ from nengo_jit.ir.neurons import SimNeurons
 
 @requires(SimNeurons)
 def _sim_neurons(operator: SimNeurons, signals: Arrays) -> bool:
-    """Currents, output and states are vectors of one length."""
+    """Currents, output and states are vectors of the same length."""
     arrays = [signals[signal] for signal in (operator.J, *operator.sets)]
     shape = arrays[0].shape
     return (

@@ -1,8 +1,6 @@
-"""Contracts of copies, products, and of what keeps time and is probed."""
+"""Contracts of copies, products, clocks and probes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import nengo.utils.numpy as npext
 import numpy as np
@@ -28,7 +26,7 @@ from nengo_jit.ir.operator import (
 from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.selection import as_selection
 
-COLUMN: tuple[Shape, ...] = ((), (1,))  # what a vector's shape may end with
+COLUMN: tuple[Shape, ...] = ((), (1,))  # the shape of a vector, after its first dimension
 
 
 @requires(TimeUpdate, exempt="step")
@@ -50,8 +48,8 @@ def _copy(operator: Copy, signals: Arrays) -> bool:
     return _selects(operator.src_slice, src) and _selects(operator.dst_slice, dst)
 
 
-def _selects(selection: Any, shape: Shape) -> bool:
-    """Whether something is a list of indices; those out of range are found when it is used."""
+def _selects(selection: object, shape: Shape) -> bool:
+    """Whether an object is a list of indices; lowering checks their range."""
     selection = as_selection(selection)
     return selection is Ellipsis or (
         isinstance(selection, np.ndarray) and selection.dtype.kind in "biu" and len(shape) > 0
@@ -71,14 +69,14 @@ def _dot_inc(operator: DotInc, signals: Arrays) -> bool:
 
 
 def multiplies(a: Shape, x: Shape, y: Shape, reshape: bool) -> bool:
-    """Whether a product of a matrix and a vector can be added to a vector.
+    """Whether the product of a matrix and a vector can be added to a vector.
 
     Parameters
     ----------
     a, x, y : tuple of int
         Shapes of the matrix (or a vector or scalar), and of the vectors (or columns or scalars).
     reshape : bool
-        Whether the product takes the shape of the result.
+        Whether the product is reshaped to the shape of the result.
     """
     if len(a) == 2 and len(x) == len(y) == 1:  # the usual case
         return a == (y[0], x[0])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from nengo import Process
 from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter, Triangle
 
@@ -31,42 +32,42 @@ def _sim_process(operator: SimProcess, signals: Arrays) -> bool:
     return contract is None or contract(operator.process, shape, state)
 
 
-def _linear_filter(process: Any, shape: Shape, state: State) -> bool:
+def _linear_filter(process: Process, shape: Shape, state: State) -> bool:
     return list(state) == ["X"] and state["X"].ndim > 0 and state["X"].shape[1:] == shape
 
 
-def _triangle(process: Any, shape: Shape, state: State) -> bool:
+def _triangle(process: Process, shape: Shape, state: State) -> bool:
     if list(state) != ["Y", "X", "Xi"]:
         return False
     total, recent, place = state.values()
     return total.shape == recent.shape[1:] == shape and recent.size > 0 and place.shape == (1,)
 
 
-def _noise(process: Any, shape: Shape, state: State) -> bool:
+def _noise(process: Process, shape: Shape, state: State) -> bool:
     return not state and len(shape) == 1
 
 
-def _filtered_noise(process: Any, shape: Shape, state: State) -> bool:
+def _filtered_noise(process: Process, shape: Shape, state: State) -> bool:
     return len(shape) == 1 and _linear_filter(process, shape, state)
 
 
-def _without_state(process: Any, shape: Shape, state: State) -> bool:
+def _without_state(process: Process, shape: Shape, state: State) -> bool:
     return not state
 
 
-def _present_input(process: Any, shape: Shape, state: State) -> bool:
+def _present_input(process: PresentInput, shape: Shape, state: State) -> bool:
     inputs = process.inputs
     return not state and inputs.size > 0 and shape == (inputs.size // len(inputs),)
 
 
-def _piecewise(process: Any, shape: Shape, state: State) -> bool:
+def _piecewise(process: Piecewise, shape: Shape, state: State) -> bool:
     values = process.data.values()
     return not state and len(values) > 0 and all(np.shape(value) == shape for value in values)
 
 
-FILTERS = (LinearFilter.make_step, Triangle.make_step)  # what has an input, of the output's shape
-# For the function that makes a process's step, given the process, the output's shape and states
-PROCESSES: dict[Any, Callable[[Any, Shape, State], bool]] = {
+FILTERS = (LinearFilter.make_step, Triangle.make_step)  # they have an input of the output's shape
+# Contracts by the ``make_step`` of a process; they take the process, the output's shape and states
+PROCESSES: dict[Callable[..., object] | None, Callable[[Any, Shape, State], bool]] = {
     LinearFilter.make_step: _linear_filter,
     Triangle.make_step: _triangle,
     WhiteNoise.make_step: _noise,

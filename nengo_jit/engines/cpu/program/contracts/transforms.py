@@ -10,7 +10,7 @@ from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc, s
 
 @requires(ConvInc, ConvTransposeInc, GeneralConvInc)
 def _conv_inc(operator: GeneralConvInc, signals: Arrays) -> bool:
-    """Images and kernel fit; selecting their parts and joining dimensions copies nothing."""
+    """Shapes of images and kernel match; slicing and joining dimensions makes views, not copies."""
     conv = operator.conv
     n = conv.dimensions
     weights, images = signals[operator.W], [signals[operator.X], signals[operator.Y]]
@@ -39,12 +39,12 @@ def _conv_inc(operator: GeneralConvInc, signals: Arrays) -> bool:
 
 
 def _can_be_moved(small: int, large: int, kernel: int, stride: int, is_padded: bool) -> bool:
-    """Whether there are ``small`` places for a kernel among ``large`` pixels."""
+    """Whether a kernel has ``small`` positions among ``large`` pixels."""
     padding = sum(same_padding(large, small, kernel, stride)) if is_padded else 0
     return (large + padding - kernel) // stride + 1 == small
 
 
 def _can_be_spread(small: int, large: int, kernel: int, stride: int, is_padded: bool) -> bool:
-    """Whether ``small`` pixels, spread out, contribute to no more than ``large`` of them."""
+    """Whether ``small`` pixels, each spread by the kernel, reach at most ``large`` pixels."""
     crop = same_padding(large, small, kernel, stride)[0] if is_padded else 0
     return crop < kernel and (small - 1) * stride - crop < large

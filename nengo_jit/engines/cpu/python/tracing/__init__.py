@@ -1,4 +1,4 @@
-"""Python functions as tapes, for the kernel `nengo_jit.engines.cpu.python.tape_vm`."""
+"""Trace Python functions: make tapes for the kernel `nengo_jit.engines.cpu.python.tape_vm`."""
 
 from nengo_jit.engines.cpu.python.tracing.guards import Guards
 from nengo_jit.engines.cpu.python.tracing.interpreter import trace

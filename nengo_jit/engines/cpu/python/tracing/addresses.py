@@ -1,6 +1,6 @@
-"""Where the machine code of NumPy's and of the C library's functions lies.
+"""Addresses of the machine code of NumPy's and the C library's functions.
 
-A tape calls the very code that Python would call, so that results are the same to the last bit.
+A tape calls the same code as Python, so results are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class _Ufunc(ctypes.Structure):
 
 @cache
 def loop_of(ufunc: np.ufunc, signature: str) -> tuple[int, int]:
-    """Addresses of the loop of one of NumPy's functions, and of its data.
+    """Addresses of an inner loop of a ufunc, and of the loop's data.
 
     Parameters
     ----------
     ufunc : numpy.ufunc
-        The function.
+        The ufunc.
     signature : str
-        Its types, such as "dd->d".
+        Types of inputs and result, such as "dd->d".
 
     Raises
     ------
@@ -53,24 +53,24 @@ def loop_of(ufunc: np.ufunc, signature: str) -> tuple[int, int]:
         ufunc.ntypes,
     )
     if not is_known or signature not in ufunc.types:
-        raise Unsupported(f"calls `{ufunc.__name__}` on other numbers than float64")
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers that are not float64")
     index = ufunc.types.index(signature)
     function, data = described.functions[index], described.data[index]
     if not function:
-        raise Unsupported(f"calls `{ufunc.__name__}`, whose code is nowhere to be found")
+        raise Unsupported(f"calls `np.{ufunc.__name__}`, whose machine code cannot be found")
     return int(function), int(data or 0)
 
 
 @cache
 def c_function(name: str) -> int:
-    """Address of one of the C library's functions, of the name that it has in `math`.
+    """Address of a function of the C library, by its name in `math`.
 
     Raises
     ------
     Unsupported
-        If there is none.
+        If it cannot be found.
     """
     try:
         return in_c_library(name)
     except OSError:
-        raise Unsupported(f"calls `math.{name}`, whose code is nowhere to be found") from None
+        raise Unsupported(f"calls `math.{name}`, whose machine code cannot be found") from None

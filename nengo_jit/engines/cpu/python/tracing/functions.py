@@ -1,15 +1,15 @@
-"""Functions that are not traced themselves, since it is known what they do.
+"""The table of functions that have an implementation for traced values, and are not traced.
 
-What a function does to traced values is an implementation, which has the tracer and the call's
-arguments as parameters. `of_python` and `of_numpy` have those that there are.
+An implementation takes the tracer and the arguments of the call. They are in `of_python` and
+`of_numpy`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,17 +17,19 @@ from nengo_jit.engines.cpu.python.tracing.operators import call_ufunc, constant,
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Unsupported,
+    Value,
     check_count,
     described,
     is_known,
 )
 
-Implementation = Callable[..., Any]
-FUNCTIONS: dict[Any, Implementation] = {}
+Implementation: TypeAlias = Callable[..., Value]
+Registered = TypeVar("Registered", bound=Implementation)
+FUNCTIONS: dict[object, Implementation] = {}
 METHODS: dict[str, Implementation] = {}
 
-# Functions that make arrays, with the number of elements that they make
-SIZES: dict[Any, Callable[..., float]] = {
+# Functions that make arrays, with the number of elements of the result
+SIZES: dict[object, Callable[..., float]] = {
     np.zeros: lambda shape, dtype=None: _size(shape),
     np.ones: lambda shape, dtype=None: _size(shape),
     np.full: lambda shape, fill_value, dtype=None: _size(shape),
@@ -39,8 +41,8 @@ SIZES: dict[Any, Callable[..., float]] = {
         start if stop is None else (stop - start) / step
     ),
 }
-# Functions that depend on nothing but their arguments, for arguments that are known
-PURE = {
+# Functions that are called during tracing, if all arguments are known
+PURE: set[object] = {
     *SIZES,
     *(f for f in vars(math).values() if isinstance(f, BuiltinFunctionType)),
     *(abs, bool, divmod, float, int, len, max, min, range, round, sum, str, complex),
@@ -49,55 +51,57 @@ PURE = {
 PURE -= {math.factorial, math.comb, math.perm, math.prod}
 
 
-def _size(shape: Any) -> int:
-    return math.prod(shape) if isinstance(shape, (list, tuple)) else shape
+def _size(shape: int | Sequence[int]) -> int:
+    return shape if isinstance(shape, int) else math.prod(shape)
 
 
-def stands_for(*functions: Any) -> Callable[[Implementation], Implementation]:
-    """Decorator: what functions do to traced values."""
+def stands_for(*functions: object) -> Callable[[Registered], Registered]:
+    """Decorator: register the implementation of functions."""
 
-    def register(implementation: Implementation) -> Implementation:
+    def register(implementation: Registered) -> Registered:
         FUNCTIONS.update(dict.fromkeys(functions, implementation))
         return implementation
 
     return register
 
 
-def method(name: str) -> Callable[[Implementation], Implementation]:
-    """Decorator: what a method of arrays, and of NumPy's numbers, does."""
+def method(name: str) -> Callable[[Registered], Registered]:
+    """Decorator: register the implementation of a method of arrays and of NumPy scalars."""
 
-    def register(implementation: Implementation) -> Implementation:
+    def register(implementation: Registered) -> Registered:
         METHODS[name] = implementation
         return implementation
 
     return register
 
 
-def is_listed(function: Any) -> bool:
-    """Whether a function is not traced itself: it is known what it does, or it is NumPy's."""
+def is_listed(function: object) -> bool:
+    """Whether a function is not traced itself: it has an implementation, or is NumPy's."""
     is_of_numpy = str(getattr(function, "__module__", "")).split(".")[0] == "numpy"
     return is_of_numpy or function in FUNCTIONS or function in PURE
 
 
-def call_known(tracer: Tracer, function: Any, args: Any, kwargs: Any, name: str) -> Any:
+def call_known(
+    tracer: Tracer, function: Value, args: tuple[Value, ...], kwargs: dict[str, Value], name: str
+) -> Value:
     """Call a function that is not traced itself.
 
     Raises
     ------
     Unsupported
-        If it is not known what it does.
+        If it has no implementation, or none for these arguments.
     """
     if isinstance(function, np.ufunc) and function not in FUNCTIONS:
         is_of_numpy = getattr(np, function.__name__, None) is function
         if kwargs or not is_of_numpy:
-            raise Unsupported(f"calls `{name}` in a way that is not known")
+            raise Unsupported(f"calls `{name}` with arguments that are not supported")
         return call_ufunc(tracer, function, *args)
     try:
         is_pure = function in PURE
         implementation = FUNCTIONS.get(function)
     except TypeError:
         raise Unsupported(f"calls {described(function)}") from None
-    if is_pure and is_known(args) and is_known(tuple(kwargs.values())):
+    if is_pure and callable(function) and is_known(args) and is_known(tuple(kwargs.values())):
         if function in SIZES:
             check_count(known(lambda: float(SIZES[function](*args, **kwargs))))
         elif function is not range and function is not len:
@@ -108,7 +112,9 @@ def call_known(tracer: Tracer, function: Any, args: Any, kwargs: Any, name: str)
         try:
             return implementation(tracer, *args, **kwargs)
         except TypeError as error:
-            raise Unsupported(f"calls `{name}` in a way that is not known ({error})") from None
+            raise Unsupported(
+                f"calls `{name}` with arguments that are not supported ({error})"
+            ) from None
     owner = getattr(function, "__self__", None)
     if type(owner).__module__.startswith("numpy.random"):
         raise Unsupported("uses numpy.random")

@@ -1,4 +1,4 @@
-"""What functions read from outside that may be rebound while they are in use."""
+"""Guards: names and objects that a tape depends on, and that may be rebound."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from operator import is_
 from types import CellType, FunctionType
-from typing import Any
+from typing import TypeAlias
 
 MISSING = object()
+Composite: TypeAlias = FunctionType | partial[object] | type
 
 
 class Guards:
-    """Names, variables, functions and classes, with what they were when they were added first.
+    """Names, variables, functions and classes, with their values when they were first added.
 
-    Arrays need not be watched: tapes read them where they are, and see for themselves that they
-    are still there (`nengo_jit.engines.cpu.python.tracing.tape.Writer.rely_on`).
+    Arrays need no guards here: tapes read them in place, and check by themselves that they have
+    not moved (`nengo_jit.engines.cpu.python.tracing.tape.Writer.rely_on`).
     """
 
     def __init__(self) -> None:
-        self._names: dict[tuple[int, str], tuple[Callable[..., Any], str, Any]] = {}
-        self._cells: dict[int, tuple[CellType, Any]] = {}
-        self._objects: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        self._names: dict[tuple[int, str], tuple[Callable[..., object], str, object]] = {}
+        self._cells: dict[int, tuple[CellType, object]] = {}
+        self._objects: dict[int, tuple[Composite, tuple[object, ...]]] = {}
 
-    def add_name(self, namespace: Mapping[str, Any], name: str) -> None:
-        """Watch a name in a namespace, which need not have it."""
+    def add_name(self, namespace: Mapping[str, object], name: str) -> None:
+        """Watch a name in a namespace, even if it is missing there."""
         watched = namespace.get, name, namespace.get(name, MISSING)
         self._names.setdefault((id(namespace), name), watched)
 
     def add_cell(self, cell: CellType) -> None:
-        """Watch a variable of a function that functions inside of it use."""
+        """Watch a variable that nested functions share."""
         self._cells.setdefault(id(cell), (cell, _contents(cell)))
 
-    def add_object(self, value: Any) -> None:
+    def add_object(self, value: Composite) -> None:
         """Watch the parts of a function, a `functools.partial` or a class."""
         self._objects.setdefault(id(value), (value, _parts(value)))
 
     def update(self, other: Guards) -> None:
-        """Watch all that another one watches, too."""
+        """Add all guards of another one."""
         self._names = {**other._names, **self._names}
         self._cells = {**other._cells, **self._cells}
         self._objects = {**other._objects, **self._objects}
@@ -46,7 +47,7 @@ class Guards:
         return bool(self._names or self._cells or self._objects)
 
     def have_changed(self) -> bool:
-        """Whether anything is not what it was; quick enough for every step."""
+        """Whether anything has been rebound. This is quick enough for every step."""
         for get, name, value in self._names.values():
             if get(name, MISSING) is not value:
                 return True
@@ -60,14 +61,14 @@ class Guards:
         return False
 
 
-def _contents(cell: CellType) -> Any:
+def _contents(cell: CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:  # it has been deleted
         return MISSING
 
 
-def _parts(value: Any) -> tuple[Any, ...]:
+def _parts(value: Composite) -> tuple[object, ...]:
     if isinstance(value, FunctionType):
         keywords = value.__kwdefaults__ or {}
         return value.__code__, value.__defaults__, *keywords, *keywords.values()

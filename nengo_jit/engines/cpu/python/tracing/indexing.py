@@ -1,12 +1,14 @@
-"""Select from arrays, lists and tuples, and assign to selections."""
+"""Subscripts of traced arrays, lists and tuples: select elements and assign to them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.instruction import Memory, scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     as_array,
     check_nesting,
@@ -16,7 +18,6 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     registers_of,
     wrapped,
 )
-from nengo_jit.engines.cpu.python.tracing.tape import Memory
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
@@ -24,6 +25,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     LiveArray,
     Number,
     Unsupported,
+    Value,
     described,
     is_known,
     is_scalar,
@@ -31,7 +33,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 )
 
 
-def get_item(tracer: Tracer, value: Any, key: Any) -> Any:
+def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     """``value[key]``."""
     if isinstance(key, Number):
         return _look_up(tracer, value, key)
@@ -45,8 +47,8 @@ def get_item(tracer: Tracer, value: Any, key: Any) -> Any:
     raise Unsupported(f"selects from {described(value)}")
 
 
-def element(tracer: Tracer, array: Array, register: Any) -> Any:
-    """A number of an array."""
+def element(tracer: Tracer, array: Array, register: object) -> Value:
+    """The element of an array that is in a register."""
     return wrapped(tracer, np.asarray(register), _readable(array), False)
 
 
@@ -56,8 +58,14 @@ def _readable(array: Array) -> np.dtype:
     return array.dtype
 
 
-def index_of(tracer: Tracer, key: Any) -> Any:
-    """A key that NumPy understands, if it is known."""
+def index_of(tracer: Tracer, key: Value) -> Any:
+    """Convert a key to an index for NumPy.
+
+    Raises
+    ------
+    Unsupported
+        If the key is not known.
+    """
     if isinstance(key, tuple):
         return tuple(index_of(tracer, each) for each in key)
     if isinstance(key, list):
@@ -65,49 +73,51 @@ def index_of(tracer: Tracer, key: Any) -> Any:
     if isinstance(key, Array):
         return known_array(tracer, key)
     if isinstance(key, Number):
-        raise Unsupported("selects along several dimensions by what it computes")
+        raise Unsupported("selects along several dimensions by an index that it computes")
     if isinstance(key, slice) and any(
         isinstance(each, Number) for each in (key.start, key.stop, key.step)
     ):
-        raise Unsupported("selects a slice by what it computes")
+        raise Unsupported("selects a slice with bounds that it computes")
     if not is_known(key):
         raise Unsupported(f"selects by {described(key)}")
     return key
 
 
-def _look_up(tracer: Tracer, value: Any, key: Number) -> Any:
-    """An element whose index is known only when the function runs."""
+def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
+    """Select by an index that is known only when the function runs."""
     if key.type not in INTEGERS:
         raise Unsupported(f"selects by {described(key)}")
     if isinstance(value, LiveArray) and not value.is_loaded and _is_table(value.memory):
         rows, shape = len(value.memory), value.memory.shape[1:]
         n = int(np.prod(shape))
-        row = tracer.compute(op.LOOKUP, Memory.of(value.memory), (key.register, 0), rows, n=n)
+        row = tracer.compute(
+            Opcode.LOOKUP, Memory.of(value.memory), scalar(key.register), rows, n=n
+        )
         return _row(tracer, value, np.arange(row, row + n).reshape(shape))
     if isinstance(value, Array):
         if not value.registers.ndim:
             raise Unsupported("selects from an array without dimensions")
-        table = value.registers
+        registers = value.registers
         _readable(value)
     elif isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
         kinds = {type_of(each) for each in value}
         if len(kinds) > 1:
             raise Unsupported("selects from numbers of different types")
-        table = np.array([tracer.register(each) for each in value])
-        first = tracer.side_by_side(table)
-        register = tracer.compute(op.LOOKUP, first, (key.register, 0), len(value))
+        registers = np.array([tracer.register(each) for each in value])
+        first = tracer.contiguous(registers)
+        register = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), len(value))
         return Number(register, kinds.pop())
     else:
-        raise Unsupported(f"selects from {described(value)} by what it computes")
-    rows, shape = len(table), table.shape[1:]
+        raise Unsupported(f"selects from {described(value)} by an index that it computes")
+    rows, shape = len(registers), registers.shape[1:]
     n = int(np.prod(shape))
-    first = tracer.side_by_side(table)
-    result = tracer.compute(op.LOOKUP, first, (key.register, 0), rows, n=n)
+    first = tracer.contiguous(registers)
+    result = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), rows, n=n)
     return _row(tracer, value, np.arange(result, result + n).reshape(shape))
 
 
-def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Any:
-    """What has been looked up: a number, or a copy of what is a view in NumPy."""
+def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Value:
+    """A number that has been looked up, or a copy of a row, which would be a view in NumPy."""
     if not registers.ndim:
         return element(tracer, value, registers)
     tracer.share(value)
@@ -115,11 +125,11 @@ def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Any:
 
 
 def _is_table(memory: np.ndarray) -> bool:
-    """Whether single rows can be read from where they are."""
+    """Whether single rows can be loaded from an array."""
     return memory.ndim > 0 and memory.dtype == np.float64
 
 
-def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
+def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
     """``target[key] = value``."""
     if isinstance(target, list) and is_known(key):
         if isinstance(key, slice):
@@ -142,25 +152,27 @@ def set_item(tracer: Tracer, target: Any, key: Any, value: Any) -> None:
         if registers.size != 1 or key.registers.shape != target.registers.shape:
             raise Unsupported("assigns an array where a condition holds")
         registers = cast(tracer, registers, dtype, target.dtype)
-        chosen = tracer.elementwise(op.SELECT, registers, target.registers, key.registers)
+        chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
         target.registers[...] = chosen
         return
     index = index_of(tracer, key)
     registers = cast(tracer, registers, dtype, target.dtype)
     selected = np.ndim(known(target.registers.__getitem__, index))
     if registers.ndim > selected and (is_list or not selected):
-        raise Unsupported("assigns an array, or lists of lists, to fewer dimensions")
+        raise Unsupported("assigns an array, or nested lists, to a selection with fewer dimensions")
     known(target.registers.__setitem__, index, registers)
 
 
-def cast(tracer: Tracer, registers: np.ndarray, source: Any, target: Any) -> np.ndarray:
-    """Numbers of one type as numbers of another, as NumPy casts them when it assigns."""
-    source, target = np.dtype(source), np.dtype(target)
+def cast(
+    tracer: Tracer, registers: np.ndarray, source_type: DTypeLike, target_type: DTypeLike
+) -> np.ndarray:
+    """Cast numbers as NumPy does in assignments."""
+    source, target = np.dtype(source_type), np.dtype(target_type)
     if source == np.float32 and target != source:
         raise Unsupported("calculates in single precision")
     if target == source or target.kind == "f" or (target.kind == "i" and source.kind == "b"):
         return registers
     if target.kind == "i":
-        return tracer.elementwise(op.INTEGER, tracer.elementwise(op.TRUNC, registers))
+        return tracer.elementwise(Opcode.INTEGER, tracer.elementwise(Opcode.TRUNC, registers))
     zero = np.array(tracer.constant(0.0))
-    return tracer.elementwise(op.NOT_EQUAL, registers, zero)
+    return tracer.elementwise(Opcode.NOT_EQUAL, registers, zero)

@@ -1,4 +1,4 @@
-"""Calls of functions, and what functions find outside of themselves, while they are traced."""
+"""Calls, attributes and outside values of functions, while they are traced."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from nengo.params import FrozenObject, Parameter
 
-import nengo_jit.engines.cpu.python.tracing.of_python  # noqa: F401  whose functions are then listed
-from nengo_jit.engines.cpu.python.tracing.bytecode import (
-    IS_KNOWN_PYTHON,
-    Frame,
-    is_ours,
-)
+import nengo_jit.engines.cpu.python.tracing.of_python
+import nengo_jit.engines.cpu.python.tracing.reductions  # noqa: F401  (they register functions)
+from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON, Frame, is_ours
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
 from nengo_jit.engines.cpu.python.tracing.guards import MISSING
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration
@@ -31,10 +28,14 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Number,
     Unknown,
     Unsupported,
+    Value,
     described,
     is_known,
     reason_of,
 )
+
+Arguments: TypeAlias = tuple[Value, ...]
+Keywords: TypeAlias = dict[str, Value]
 
 LIST_METHODS = ("append", "extend", "insert", "pop", "reverse")
 SPECIAL = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
@@ -42,40 +43,46 @@ SPECIAL = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABL
 
 @dataclass
 class BoundMethod(Unknown):
-    """A method of a value, which is not called yet."""
+    """A method of a traced value."""
 
-    owner: Any
+    owner: Value
     name: str
 
 
 class Interpreter:
-    """Carries out functions; ``interpreter.call(function, args, kwargs)`` is the way in.
+    """Executes functions on traced values; `call` is the entry point.
 
     Parameters
     ----------
     tracer : Tracer
-        Writes down what is computed.
+        Writes the tape.
+
+    Attributes
+    ----------
+    active : list of CodeType
+        The functions that are being executed, the innermost last.
     """
 
     def __init__(self, tracer: Tracer):
         self.tracer = tracer
         self.active: list[CodeType] = []
-        self._tuples: dict[int, tuple[Any, Any]] = {}  # lifted, by what they are outside
+        # Lifted tuples and their originals, by the original's identity
+        self._tuples: dict[int, tuple[tuple[Value, ...], tuple[object, ...]]] = {}
 
-    def lift(self, value: Any, name: str) -> Any:
-        """A value from outside of the function as a traced value.
+    def lift(self, value: object, name: str) -> Value:
+        """Convert a value from outside of the function to a traced value.
 
         Parameters
         ----------
         value : object
             The value.
         name : str
-            What it is called, in words.
+            What to call it in error messages.
 
         Raises
         ------
         Unsupported
-            If it is something that may have a state, such as a list.
+            If it may have a state, as a list has.
         """
         if isinstance(value, np.ndarray):
             return self.tracer.live(value, name)
@@ -93,19 +100,19 @@ class Interpreter:
         if type(value) is type(np.sum):
             return value
         if callable(value):
-            raise Unsupported(f"is {described(value)}, an object with a state")
+            raise Unsupported(f"is {described(value)}, an object with state")
         raise Unsupported(f"reads {name}, {described(value)}")
 
-    def _lift_tuple(self, values: tuple[Any, ...], name: str) -> tuple[Any, ...]:
-        """A tuple from outside: the same one each time, and itself if its elements are."""
+    def _lift_tuple(self, values: tuple[object, ...], name: str) -> tuple[Value, ...]:
+        """Lift a tuple; returns the same object each time, as Python would."""
         if id(values) not in self._tuples:
             lifted = tuple(self.lift(each, f"an element of {name}") for each in values)
             is_same = all(a is b for a, b in zip(lifted, values))
             self._tuples[id(values)] = values if is_same else lifted, values
         return self._tuples[id(values)][0]
 
-    def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a function, of whatever kind."""
+    def call(self, function: Value, args: Arguments, kwargs: Keywords) -> Value:
+        """Call a function of any kind."""
         if type(function) is partial:
             self.tracer.watched.add_object(function)
             given = {k: self.lift(v, f"the argument `{k}`") for k, v in function.keywords.items()}
@@ -129,7 +136,7 @@ class Interpreter:
                 raise Unsupported("uses numpy.random")
             if not isinstance(owner, FrozenObject) and type(owner) is not type:
                 raise Unsupported(
-                    f"calls `{function.__func__.__qualname__}`, a method of an object with a state"
+                    f"calls `{function.__func__.__qualname__}`, a method of an object with state"
                 )
             return self.call(function.__func__, (owner, *args), kwargs)
         if isinstance(function, BoundMethod):
@@ -137,7 +144,7 @@ class Interpreter:
         name = getattr(function, "__name__", type(function).__name__)
         return call_known(self.tracer, function, args, kwargs, name)
 
-    def _run(self, function: LocalFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, function: LocalFunction, args: Arguments, kwargs: Keywords) -> Value:
         code = function.code
         if code in self.active:
             raise Unsupported(f"calls itself (`{code.co_name}`)")
@@ -147,11 +154,11 @@ class Interpreter:
         is_generator = code.co_flags & inspect.CO_GENERATOR
         return Iteration(frame.generate()) if is_generator else frame.run()
 
-    def _bind(self, function: LocalFunction, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Give arguments the names of parameters."""
+    def _bind(self, function: LocalFunction, args: Arguments, kwargs: Keywords) -> Keywords:
+        """Bind arguments to the names of parameters."""
         code = function.code
         n, names = code.co_argcount, code.co_varnames
-        bound = dict(zip(names[:n], args))
+        bound: Keywords = dict(zip(names[:n], args))
         n_all = n + code.co_kwonlyargcount
         if code.co_flags & inspect.CO_VARARGS:
             bound[names[n_all]] = tuple(args[n:])
@@ -159,7 +166,7 @@ class Interpreter:
         elif len(args) > n:
             raise Unsupported(f"is called with {len(args)} arguments in place of {n}")
         if code.co_flags & inspect.CO_VARKEYWORDS:
-            raise Unsupported("takes any keywords")
+            raise Unsupported("takes arbitrary keyword arguments")
         for name in names[code.co_posonlyargcount : n + code.co_kwonlyargcount]:
             if name in kwargs and name not in bound:
                 bound[name] = kwargs.pop(name)
@@ -174,14 +181,14 @@ class Interpreter:
                 raise Unsupported(f"is called without the argument `{name}`")
         return bound
 
-    def _default(self, name: str, value: Any) -> Any:
+    def _default(self, name: str, value: object) -> Value:
         is_traced = isinstance(value, Unknown)
         return value if is_traced else self.lift(value, f"the default argument `{name}`")
 
-    def _call_method(self, owner: Any, name: str, args: Any, kwargs: Any) -> Any:
+    def _call_method(self, owner: Value, name: str, args: Arguments, kwargs: Keywords) -> Value:
         if isinstance(owner, list) and name in LIST_METHODS:
             if name in ("insert", "pop") and not is_known(args[:1]):
-                raise Unsupported(f"calls `{name}` of a list with what it computes")
+                raise Unsupported(f"calls `{name}` of a list with a value that it computes")
             if name == "extend" and not isinstance(args[0], (list, tuple)):
                 raise Unsupported(f"extends a list by {described(args[0])}")
             result = known(getattr(owner, name), *args, **kwargs)
@@ -198,9 +205,11 @@ class Interpreter:
         try:
             return method(self.tracer, owner, *args, **kwargs)
         except TypeError as error:
-            raise Unsupported(f"calls `{name}` in a way that is not known ({error})") from None
+            raise Unsupported(
+                f"calls `{name}` with arguments that are not supported ({error})"
+            ) from None
 
-    def attribute(self, owner: Any, name: str) -> Any:
+    def attribute(self, owner: Value, name: str) -> Value:
         """An attribute of a value."""
         if isinstance(owner, Array) and name in ATTRIBUTES:
             return attribute_of(self.tracer, owner, name)
@@ -213,7 +222,7 @@ class Interpreter:
         if isinstance(owner, ModuleType):
             self.tracer.watched.add_name(vars(owner), name)
             if type(owner) is not ModuleType or name not in vars(owner):
-                raise Unsupported(f"reads `{owner.__name__}.{name}`, which it may compute")
+                raise Unsupported(f"reads `{owner.__name__}.{name}`, which the module may compute")
             return self.lift(vars(owner)[name], f"`{owner.__name__}.{name}`")
         if isinstance(owner, FrozenObject):
             return self._attribute_of_frozen(owner, name)
@@ -221,10 +230,10 @@ class Interpreter:
             return self._attribute_of_class(owner, name)
         raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
 
-    def _attribute_of_frozen(self, owner: Any, name: str) -> Any:
+    def _attribute_of_frozen(self, owner: FrozenObject, name: str) -> Value:
         where = f"`{name}` of {described(owner)}"
         if type(owner).__getattribute__ is not object.__getattribute__:
-            raise Unsupported(f"reads {where}, which it may compute")
+            raise Unsupported(f"reads {where}, which the object may compute")
         self.tracer.watched.add_object(type(owner))
         for namespace in (vars(owner), *map(vars, type(owner).__mro__)):
             self.tracer.watched.add_name(namespace, name)
@@ -232,12 +241,12 @@ class Interpreter:
         if isinstance(found, FunctionType):
             return MethodType(found, owner)
         if isinstance(found, Parameter):
-            return self.lift(getattr(owner, name), where)  # which cannot change
+            return self.lift(getattr(owner, name), where)  # it cannot change
         if found is not MISSING and not hasattr(found, "__get__"):
             return self.lift(found, where)
         raise Unsupported(f"reads {where}")
 
-    def _attribute_of_class(self, owner: type, name: str) -> Any:
+    def _attribute_of_class(self, owner: type, name: str) -> Value:
         where = f"`{owner.__name__}.{name}`"
         self.tracer.watched.add_object(owner)
         for base in owner.__mro__:
@@ -254,16 +263,16 @@ class Interpreter:
         raise Unsupported(f"reads {where}")
 
 
-def trace(step: Callable[[], Any], own: Sequence[np.ndarray] = ()) -> Traced:
-    """Trace a function of no arguments; it is not called.
+def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
+    """Trace a function without arguments, and without calling it.
 
     Parameters
     ----------
     step : callable
         Such as what an operator's ``make_step`` returns.
     own : sequence of numpy.ndarray
-        Arrays that are known to stay as they are, such as those of the operator's signals. Of
-        others the tape makes sure each time.
+        Arrays that cannot move, such as those of the operator's signals. Before each call, the tape
+        checks all others.
 
     Returns
     -------
@@ -272,10 +281,10 @@ def trace(step: Callable[[], Any], own: Sequence[np.ndarray] = ()) -> Traced:
     Raises
     ------
     Unsupported
-        If only Python can carry it out, or if anything else goes wrong; with the reason.
+        With the reason, if only Python can execute the function, or if tracing fails.
     """
     if not IS_KNOWN_PYTHON:
-        raise Unsupported("would need a version of Python from 3.11 to 3.13")
+        raise Unsupported("can be compiled by Python 3.11 to 3.13 only")
 
     def run(tracer: Tracer) -> None:
         interpreter = Interpreter(tracer)

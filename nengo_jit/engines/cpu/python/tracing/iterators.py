@@ -1,9 +1,8 @@
-"""What is iterated over: iterators, which have a state, and generators of traced functions."""
+"""Iteration over traced values: iterators, which have a state, and generators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from nengo_jit.engines.cpu.python.tracing.indexing import get_item
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
@@ -11,32 +10,33 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     Unknown,
     Unsupported,
+    Value,
     check_count,
     described,
 )
 
 
 class Iteration(Unknown):
-    """An iterator of Python's on traced values: each value is taken once, when it is asked for.
+    """A Python iterator over traced values, which takes each value when it is asked for.
 
     Parameters
     ----------
     values : iterator
-        Such as Python's own `zip` of what `iterate` returns.
+        Such as Python's own `zip` of the results of `iterate`.
     """
 
-    def __init__(self, values: Iterator[Any]):
+    def __init__(self, values: Iterator[Value]):
         self._values = values
 
     def __iter__(self) -> Iteration:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Value:
         return next(self._values)
 
 
-def iterate(tracer: Tracer, value: Any) -> Iterator[Any]:
-    """What ``iter(value)`` is: values are looked up when their turn comes, as Python does it.
+def iterate(tracer: Tracer, value: Value) -> Iterator[Value]:
+    """``iter(value)``; elements are looked up one at a time, as in Python.
 
     Raises
     ------
@@ -52,23 +52,23 @@ def iterate(tracer: Tracer, value: Any) -> Iterator[Any]:
     raise Unsupported(f"iterates over {described(value)}")
 
 
-def elements(tracer: Tracer, value: Any) -> list[Any]:
-    """All that an iteration over a value gives.
+def elements(tracer: Tracer, value: Value) -> list[Value]:
+    """All elements of an iterable.
 
     Raises
     ------
     Unsupported
-        If that is too much, or a value of this kind cannot be iterated over.
+        If there are too many, or a value of this kind cannot be iterated over.
     """
-    taken = []
+    taken: list[Value] = []
     for each in iterate(tracer, value):
         taken.append(each)
         check_count(len(taken))
     return taken
 
 
-def reverse(tracer: Tracer, value: Any) -> Iterator[Any]:
-    """What ``reversed(value)`` is; errors are those of `iterate`."""
+def reverse(tracer: Tracer, value: Value) -> Iterator[Value]:
+    """``reversed(value)``; raises what `iterate` raises."""
     if isinstance(value, (list, tuple, range)):
         return reversed(value)
     if isinstance(value, Array) and value.registers.ndim:

@@ -1,19 +1,20 @@
-"""Let NumPy's own loops compute, on numbers that lie in memory as NumPy has them.
+"""Calls of the inner loops of NumPy's ufuncs, on numbers with NumPy's layout in memory.
 
-Most of these loops compute differently, in the last bit, where numbers lie side by side; and they
-add up in the order in which they are given numbers.
+Most loops round contiguous numbers differently, in the last bit, than numbers with another stride.
+Loops that reduce add numbers in the order of memory.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import loop_of
+from nengo_jit.engines.cpu.python.tracing.instruction import LoopCall, Span, scalar
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
@@ -23,11 +24,11 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     laid_out_as_of,
 )
 
-LARGEST_PRODUCT = 4096  # elements of a matrix; beyond, libraries may use threads
+LARGEST_PRODUCT = 4096  # elements of a matrix; with more, BLAS may use threads
 
 
 def is_contiguous(array: Array) -> bool:
-    """Whether the numbers of an array lie side by side, in whatever order."""
+    """Whether an array is contiguous, in C or in Fortran order."""
     return bool(array.registers.flags.forc)
 
 
@@ -38,12 +39,12 @@ def loop(
     registers: list[np.ndarray],
     is_exact: bool,
 ) -> np.ndarray:
-    """Let NumPy's loop compute element by element, on as many numbers as there are.
+    """Call the inner loop of a ufunc once, for all elements.
 
     Parameters
     ----------
     tracer : Tracer
-        Writes it down.
+        Writes the call.
     ufunc : numpy.ufunc
         The function.
     arrays : list of (Array or None)
@@ -51,8 +52,8 @@ def loop(
     registers : list of numpy.ndarray
         Their registers.
     is_exact : bool
-        Whether each number is that of IEEE 754, wherever the numbers lie. Other loops get the
-        numbers as they lie in NumPy.
+        Whether IEEE 754 defines the results, whatever the layout. Other loops need the layout that
+        the numbers have in NumPy.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def loop(
     Raises
     ------
     Unsupported
-        If the numbers cannot lie as they do in NumPy.
+        If the registers cannot have NumPy's layout.
     """
     shape = np.broadcast_shapes(*(each.shape for each in registers))
     n = math.prod(shape)
@@ -71,33 +72,35 @@ def loop(
     are_full = all(each.shape == shape for each in whole)
     is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
     is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
-    order: Any = "F" if is_by_columns else "C"
+    order: Literal["F", "C"] = "F" if is_by_columns else "C"
     if not is_exact and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-    inputs, steps = [], []
+    inputs: list[Span] = []
+    steps: list[int] = []
     for array, each, is_repeated in zip(arrays, registers, are_repeated):
         flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
-        first, step = tracer.regular(flat)
+        first, step = tracer.strided(flat)
         if not is_exact and n > 1 and not is_repeated:
             is_cast = array is not None and array.dtype != FLOAT64
             expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
             if expected == 1:
-                first, step = tracer.side_by_side(flat)
+                first, step = tracer.contiguous(flat)
             elif step != expected:
                 raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
         step = 0 if is_repeated else step
-        inputs.append((first, step, n))
+        inputs.append(Span(first, step, n))
         steps.append(8 * step)
-    function = loop_of(ufunc, "d" * ufunc.nin + "->d")
-    tracer.writer.allocate(1)  # NumPy takes results that begin where numbers end for overlapping
-    first = tracer.compute(op.LOOP, function, (n,), (*steps, 8), *inputs, n=n)
+    code = loop_of(ufunc, "d" * ufunc.nin + "->d")
+    call = LoopCall(*code, (n,), (*steps, 8), tuple(inputs))
+    tracer.writer.allocate(1)  # NumPy treats a result right after an operand as overlapping
+    first = tracer.compute(Opcode.LOOP, call, n=n)
     results = laid_out_as_of(*registers)
     results[...] = np.arange(first, first + n).reshape(shape, order=order)
     return results
 
 
 def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None) -> Number:
-    """Add up, multiply, or find the largest of the numbers of a vector.
+    """Reduce a vector: add, multiply, or find the largest or smallest element.
 
     Raises
     ------
@@ -110,20 +113,20 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
     if initial is None and registers.size > 1:
         if not registers.flags.c_contiguous:
             raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
-        first = tracer.side_by_side(registers)[0]
+        first = tracer.contiguous(registers)[0]
         registers = np.arange(first, first + registers.size)
     start = tracer.constant(initial) if initial is not None else int(registers[0])
     rest = registers if initial is not None else registers[1:]
-    result = tracer.compute(op.MOVE, (start, 0))
+    result = tracer.compute(Opcode.MOVE, scalar(start))
     if rest.size:
-        first, step = tracer.regular(rest)
-        loop = loop_of(ufunc, "dd->d")
-        inputs = (result, 0, rest.size), (first, step, rest.size)
-        tracer.accumulate(result, loop, (rest.size,), (0, 8 * step, 0), *inputs)
+        first, step = tracer.strided(rest)
+        code = loop_of(ufunc, "dd->d")
+        inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
+        tracer.accumulate(result, LoopCall(*code, (rest.size,), (0, 8 * step, 0), inputs))
     return Number(result, np.float64)
 
 
-def product(tracer: Tracer, first: Array, second: Array) -> Any:
+def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
     """The product of a vector or matrix and a vector.
 
     Raises
@@ -136,19 +139,20 @@ def product(tracer: Tracer, first: Array, second: Array) -> Any:
     if n_dimensions not in ((1, 1), (2, 1)) or shapes[0][-1] != shapes[1][0]:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
     if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
-        raise Unsupported("multiplies large arrays, or arrays of other numbers than float64")
+        raise Unsupported("multiplies large arrays, or arrays that are not float64")
     if not (is_contiguous(first) and is_contiguous(second)):
         raise Unsupported("multiplies arrays that are not contiguous")
     m, n = (1, *shapes[0])[-2:]
     is_by_rows = first.registers.flags.c_contiguous
     strides = (8 * n, 8) if is_by_rows else (8, 8 * m)
-    inputs = [
-        (*tracer.side_by_side(each.registers.ravel(order="K")), each.registers.size)
+    inputs = tuple(
+        Span(*tracer.contiguous(each.registers.ravel(order="K")), each.registers.size)
         for each in (first, second)
-    ]
+    )
     sizes = (1, m, n, 1)
     steps = (0, 0, 0, *strides, 8, 8, 8, 8)
-    result = tracer.compute(op.LOOP, loop_of(np.matmul, "dd->d"), sizes, steps, *inputs, n=m)
+    call = LoopCall(*loop_of(np.matmul, "dd->d"), sizes, steps, inputs)
+    result = tracer.compute(Opcode.LOOP, call, n=m)
     if n_dimensions == (1, 1):
         return Number(result, np.float64)
     return Array(np.arange(result, result + m), FLOAT64)

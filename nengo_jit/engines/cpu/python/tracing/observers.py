@@ -1,17 +1,17 @@
-"""Debuggers, profilers and tools that measure coverage: they are to see every call."""
+"""Detect debuggers, profilers and coverage tools, which must see every call."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from types import ModuleType
 
-MONITORING: Any = getattr(sys, "monitoring", None)  # to look for what is missing takes long
+MONITORING: ModuleType | None = getattr(sys, "monitoring", None)  # looked up once: that is slow
 TOOLS = range(6)
 NO_TOOLS = [None for _ in TOOLS]
 
 
 def calls_are_observed() -> bool:
-    """Whether anything in this thread follows what Python does, so that functions must be called.
+    """Whether a tool observes Python in this thread, so that functions must be called.
 
     Returns
     -------

@@ -1,14 +1,14 @@
-"""What functions of NumPy, and methods of its arrays, do to traced values."""
+"""Implementations of NumPy's functions, and of the methods of its arrays."""
 
 from __future__ import annotations
 
 import math
-import operator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.functions import (
     FUNCTIONS,
     METHODS,
@@ -18,13 +18,11 @@ from nengo_jit.engines.cpu.python.tracing.functions import (
     stands_for,
 )
 from nengo_jit.engines.cpu.python.tracing.indexing import cast, element, set_item
-from nengo_jit.engines.cpu.python.tracing.loops import product, reduce
+from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
-    apply,
     array_of,
     as_array,
     call_ufunc,
-    is_constant,
     known,
     known_array,
     registers_of,
@@ -36,6 +34,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     Number,
     Unsupported,
+    Value,
     check_count,
     described,
     is_known,
@@ -43,18 +42,29 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     type_of,
 )
 
-# What NumPy does to an array's registers as it would to its numbers
-STRUCTURAL = {
+Function: TypeAlias = Callable[..., object]
+Arguments: TypeAlias = tuple[Value, ...]
+Keywords: TypeAlias = dict[str, Value]
+
+# Functions that NumPy applies to an array's registers as it would to the elements
+STRUCTURAL: set[Function] = {
     *(np.reshape, np.ravel, np.transpose, np.squeeze, np.roll, np.flip, np.tile, np.repeat),
     *(np.atleast_1d, np.atleast_2d, np.expand_dims, np.fliplr, np.flipud, np.moveaxis),
     *(np.swapaxes, np.broadcast_to, np.take, np.delete, np.array_split, np.split),
 }
 GROWING = {np.tile, np.repeat, np.split, np.array_split}
-JOINING = {np.concatenate, np.hstack, np.vstack, np.stack, np.column_stack, np.append}
+JOINING: set[Function] = {
+    np.concatenate,
+    np.hstack,
+    np.vstack,
+    np.stack,
+    np.column_stack,
+    np.append,
+}
 ATTRIBUTES = {"shape", "size", "ndim", "T", "dtype"}
 
 
-def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
+def _rearrange(tracer: Tracer, function: Function, args: Arguments, kwargs: Keywords) -> Value:
     if function is np.split and not isinstance(args[0], Array):
         raise Unsupported(f"calls `np.split` on {described(args[0])}")
     array = array_of(tracer, args[0])
@@ -62,7 +72,7 @@ def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
         return _roll(tracer, array, args[1])
     rest = [known_array(tracer, each) if isinstance(each, Array) else each for each in args[1:]]
     if not is_known(tuple(rest)) or not is_known(tuple(kwargs.values())):
-        raise Unsupported(f"calls `np.{function.__name__}` with what it computes")
+        raise Unsupported(f"calls `np.{function.__name__}` with arguments that it computes")
     if function in GROWING:
         check_growth(array, *rest, *kwargs.values())
     result = known(function, array.registers, *rest, **kwargs)
@@ -73,14 +83,17 @@ def _rearrange(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Any:
     return array.of(result)
 
 
-def check_growth(array: Array, *arguments: Any) -> None:
-    """See that an array does not become large by as many repetitions as arguments ask for."""
-    asked = [np.prod(np.maximum(np.abs(each), 1), dtype=float) for each in arguments if each]
+def check_growth(array: Array, *arguments: Value) -> None:
+    """Check the size of an array after as many repetitions as the arguments ask for."""
+    counts = [np.maximum(np.abs(np.asarray(each)), 1) for each in arguments if each]
+    asked = [float(np.prod(each, dtype=np.float64)) for each in counts]
     check_count(array.registers.size * math.prod(asked))
 
 
-def _implemented_by(implementation: Implementation, function: Any) -> Implementation:
-    def call(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
+def _implemented_by(
+    implementation: Callable[[Tracer, Function, Arguments, Keywords], Value], function: Function
+) -> Implementation:
+    def call(tracer: Tracer, *args: Value, **kwargs: Value) -> Value:
         return implementation(tracer, function, args, kwargs)
 
     return call
@@ -88,26 +101,25 @@ def _implemented_by(implementation: Implementation, function: Any) -> Implementa
 
 def _roll(tracer: Tracer, array: Array, shift: Number) -> Array:
     if shift.type not in INTEGERS or array.registers.size == 0:
-        raise Unsupported("rolls an array by what is no integer")
+        raise Unsupported("rolls an array by a number that is not an integer")
     n = array.registers.size
-    first = tracer.side_by_side(array.registers)
-    result = tracer.compute(op.ROLL, first, (shift.register, 0), n=n)
+    first = tracer.contiguous(array.registers)
+    result = tracer.compute(Opcode.ROLL, first, scalar(shift.register), n=n)
     return array.of(np.arange(result, result + n).reshape(array.registers.shape))
 
 
-def _join(tracer: Tracer, function: Any, args: Any, kwargs: Any) -> Array:
+def _join(tracer: Tracer, function: Function, args: Arguments, kwargs: Keywords) -> Array:
     if function is np.append:
         if len(args) != 2 or kwargs:
-            raise Unsupported("calls `np.append` in a way that is not known")
-        args = ((args[0], args[1]), *args[2:])
-        arrays = [array_of(tracer, each) for each in args[0]]
-        arrays = [each.of(each.registers.ravel()) for each in arrays]
-        function, args = np.concatenate, (arrays,)
+            raise Unsupported("calls `np.append` with arguments that are not supported")
+        whole = [array_of(tracer, each) for each in args]
+        function, args = np.concatenate, ([each.of(each.registers.ravel()) for each in whole],)
     if not isinstance(args[0], (list, tuple)) or not is_known((*args[1:], *kwargs.values())):
-        raise Unsupported(f"calls `np.{function.__name__}` in a way that is not known")
+        raise Unsupported(f"calls `np.{function.__name__}` with arguments that are not supported")
     arrays = [array_of(tracer, each) for each in args[0]]
     check_count(sum(each.registers.size for each in arrays))
     registers = known(function, [each.registers for each in arrays], *args[1:], **kwargs)
+    assert isinstance(registers, np.ndarray)
     return Array(registers, np.result_type(*(each.dtype for each in arrays)))
 
 
@@ -116,10 +128,10 @@ FUNCTIONS.update({each: _implemented_by(_join, each) for each in JOINING})
 
 
 @stands_for(np.diag)
-def _diag(tracer: Tracer, value: Any, k: int = 0) -> Array:
+def _diag(tracer: Tracer, value: Value, k: int = 0) -> Array:
     array = array_of(tracer, value)
     if not isinstance(k, int):
-        raise Unsupported("calls `np.diag` with what it computes")
+        raise Unsupported("calls `np.diag` with a diagonal that it computes")
     if array.registers.ndim != 1:
         return array.of(known(np.diag, array.registers, k))  # a view
     n = len(array.registers) + abs(k)
@@ -130,7 +142,7 @@ def _diag(tracer: Tracer, value: Any, k: int = 0) -> Array:
 
 
 @stands_for(np.isfinite)
-def _isfinite(tracer: Tracer, value: Any) -> Any:
+def _isfinite(tracer: Tracer, value: Value) -> Value:
     array = array_of(tracer, value)
     if not array.registers.ndim:
         return np.bool_(True)
@@ -138,7 +150,7 @@ def _isfinite(tracer: Tracer, value: Any) -> Any:
 
 
 @stands_for(np.isnan, np.isinf)
-def _isnan(tracer: Tracer, value: Any) -> Any:
+def _isnan(tracer: Tracer, value: Value) -> Value:
     array = array_of(tracer, value)
     if not array.registers.ndim:
         return np.bool_(False)
@@ -146,12 +158,12 @@ def _isnan(tracer: Tracer, value: Any) -> Any:
 
 
 @stands_for(np.copy)
-def _np_copy(tracer: Tracer, value: Any) -> Array:
+def _np_copy(tracer: Tracer, value: Value) -> Array:
     return _new_array(tracer, value)
 
 
 @stands_for(np.array)
-def _new_array(tracer: Tracer, value: Any, dtype: Any = None, copy: Any = True) -> Array:
+def _new_array(tracer: Tracer, value: Value, dtype: Value = None, copy: Value = True) -> Array:
     if copy is not True:
         raise Unsupported("calls `np.array` without copying")
     array = as_array(tracer, value)
@@ -161,14 +173,14 @@ def _new_array(tracer: Tracer, value: Any, dtype: Any = None, copy: Any = True) 
 
 
 @stands_for(np.asarray)
-def _asarray(tracer: Tracer, value: Any, dtype: Any = None) -> Array:
+def _asarray(tracer: Tracer, value: Value, dtype: Value = None) -> Array:
     if isinstance(value, Array) and (dtype is None or dtype_of(dtype) == value.dtype):
         return value
     return _new_array(tracer, value, dtype)
 
 
 def dtype_of(kind: Any) -> np.dtype:
-    """The type that is meant; Unsupported if it is none of those that are known."""
+    """Convert to a dtype; raises Unsupported if NumPy knows no such type."""
     try:
         return np.dtype(kind)
     except TypeError:
@@ -176,7 +188,7 @@ def dtype_of(kind: Any) -> np.dtype:
 
 
 @method("astype")
-def _astype(tracer: Tracer, array: Array, dtype: Any) -> Array:
+def _astype(tracer: Tracer, array: Array, dtype: Value) -> Array:
     target = dtype_of(dtype)
     if target != array.dtype and target.name not in ("float64", "int64", "bool"):
         raise Unsupported(f"makes an array of {target}")
@@ -184,157 +196,56 @@ def _astype(tracer: Tracer, array: Array, dtype: Any) -> Array:
 
 
 @stands_for(np.zeros_like)
-def _zeros_like(tracer: Tracer, value: Any) -> Array:
+def _zeros_like(tracer: Tracer, value: Value) -> Array:
     array = array_of(tracer, value)
     return tracer.array(np.zeros_like(array.registers, array.dtype))
 
 
 @stands_for(np.ones_like)
-def _ones_like(tracer: Tracer, value: Any) -> Array:
+def _ones_like(tracer: Tracer, value: Value) -> Array:
     array = array_of(tracer, value)
     return tracer.array(np.ones_like(array.registers, array.dtype))
 
 
 @stands_for(np.full)
-def _full(tracer: Tracer, shape: Any, value: Any) -> Array:
+def _full(tracer: Tracer, shape: Value, value: Value) -> Array:
     if not is_known(shape) or not is_scalar(value):
-        raise Unsupported("calls `np.full` in a way that is not known")
+        raise Unsupported("calls `np.full` with arguments that are not supported")
     check_count(known(SIZES[np.full], shape, value))
     registers = known(np.full, shape, tracer.register(value))
     return Array(registers, np.dtype(type(SAMPLES[type_of(value)])))
 
 
 @stands_for(np.where)
-def _where(tracer: Tracer, condition: Any, a: Any, b: Any) -> Any:
+def _where(tracer: Tracer, condition: Value, a: Value, b: Value) -> Value:
     values = [as_array(tracer, each) for each in (a, b)]
     samples = [v.sample if isinstance(v, Array) else SAMPLES[type_of(v)] for v in values]
-    dtype = known(np.where, True, *samples).dtype
+    dtype = np.asarray(known(np.where, True, *samples)).dtype
     registers = [registers_of(tracer, each) for each in (a, b, condition)]
     try:
-        chosen = tracer.elementwise(op.SELECT, *registers)
+        chosen = tracer.elementwise(Opcode.SELECT, *registers)
     except ValueError:
-        raise Unsupported("calculates with arrays of shapes that do not fit") from None
+        raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
     return Array(chosen, dtype)
 
 
 @stands_for(np.clip)
-def _clip(tracer: Tracer, value: Any, low: Any, high: Any) -> Any:
+def _clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
     if low is None or high is None:
         raise Unsupported("calls `np.clip` with one bound")
     return call_ufunc(tracer, CLIP, value, low, high)
 
 
-# It was called `core` before NumPy 2. NumPy 1.26 has a `_core`, too, which holds next to nothing.
+# NumPy 2 renamed `core` to `_core`. NumPy 1.26 has a `_core`, too, without `umath`.
 _core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core")
 CLIP: np.ufunc = _core.umath.clip
 
 
 @stands_for(np.outer)
-def _outer(tracer: Tracer, a: Any, b: Any) -> Any:
+def _outer(tracer: Tracer, a: Value, b: Value) -> Value:
     first, second = array_of(tracer, a), array_of(tracer, b)
     column = first.of(first.registers.ravel()[:, None])
     return call_ufunc(tracer, np.multiply, column, second.of(second.registers.ravel()[None]))
-
-
-@method("sum")
-@stands_for(np.sum)
-def _np_sum(tracer: Tracer, value: Any) -> Any:
-    return reduce(tracer, np.add, array_of(tracer, value), 0.0)
-
-
-@method("prod")
-@stands_for(np.prod)
-def _np_prod(tracer: Tracer, value: Any) -> Any:
-    return reduce(tracer, np.multiply, array_of(tracer, value), 1.0)
-
-
-@method("max")
-@stands_for(np.max)
-def _np_max(tracer: Tracer, value: Any) -> Any:
-    return reduce(tracer, np.maximum, array_of(tracer, value), None)
-
-
-@method("min")
-@stands_for(np.min)
-def _np_min(tracer: Tracer, value: Any) -> Any:
-    return reduce(tracer, np.minimum, array_of(tracer, value), None)
-
-
-@method("mean")
-@stands_for(np.mean)
-def _mean(tracer: Tracer, value: Any) -> Any:
-    total = reduce(tracer, np.add, array_of(tracer, value), 0.0)
-    return apply(tracer, operator.truediv, total, len(array_of(tracer, value)))
-
-
-@stands_for(np.dot)
-@method("dot")
-def _dot(tracer: Tracer, a: Any, b: Any) -> Any:
-    if is_scalar(a) and is_scalar(b):
-        return call_ufunc(tracer, np.multiply, a, b)
-    if any(1 in array_of(tracer, each).registers.shape for each in (a, b)):
-        raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
-    if is_scalar(a) or is_scalar(b):  # what is too small gets the sign that BLAS gives it
-        raise Unsupported("calls `np.dot` on a number and an array")
-    return product(tracer, array_of(tracer, a), array_of(tracer, b))
-
-
-@stands_for(np.linalg.norm)
-def _norm(tracer: Tracer, value: Any) -> Any:
-    array = array_of(tracer, value)
-    if array.registers.ndim != 1:
-        raise Unsupported("computes the norm of a matrix")
-    flat = array.of(array.registers.ravel(order="K"))
-    return call_ufunc(tracer, np.sqrt, product(tracer, flat, flat))
-
-
-@stands_for(np.argmax)
-@method("argmax")
-def _argmax(tracer: Tracer, value: Any) -> Any:
-    return _place(tracer, value, False)
-
-
-@stands_for(np.argmin)
-@method("argmin")
-def _argmin(tracer: Tracer, value: Any) -> Any:
-    return _place(tracer, value, True)
-
-
-def _place(tracer: Tracer, value: Any, of_smallest: bool) -> Any:
-    """Where the first of the largest, or smallest, numbers of an array stands."""
-    flat = array_of(tracer, value).registers.ravel().tolist()
-    if not flat:
-        raise Unsupported("looks for the largest of no numbers")
-    best, place = flat[0], tracer.constant(0)
-    for i, register in enumerate(flat[1:], 1):
-        pair = ((register, 0), (best, 0)) if of_smallest else ((best, 0), (register, 0))
-        is_better = tracer.compute(op.LESS, *pair), 0
-        best = tracer.compute(op.SELECT, (register, 0), (best, 0), is_better)
-        place = tracer.compute(op.SELECT, (tracer.constant(i), 0), (place, 0), is_better)
-    return tracer.number(place, np.int64)
-
-
-@stands_for(np.any)
-@method("any")
-def _np_any(tracer: Tracer, value: Any) -> Any:
-    return _among(tracer, value, op.OR, False)
-
-
-@stands_for(np.all)
-@method("all")
-def _np_all(tracer: Tracer, value: Any) -> Any:
-    return _among(tracer, value, op.AND, True)
-
-
-def _among(tracer: Tracer, value: Any, operation: int, initial: bool) -> Any:
-    array = array_of(tracer, value)
-    if is_constant(array):
-        return np.bool_((np.any if operation == op.OR else np.all)(known_array(tracer, array)))
-    flat = array.registers.ravel()
-    result = tracer.constant(initial)
-    for register in flat.tolist():
-        result = tracer.compute(operation, (result, 0), (register, 0))
-    return tracer.number(result, np.bool_)
 
 
 # Methods of arrays and numbers
@@ -346,7 +257,7 @@ def _copy(tracer: Tracer, array: Array) -> Array:
 
 
 @method("item")
-def _item(tracer: Tracer, value: Any) -> Any:
+def _item(tracer: Tracer, value: Value) -> Value:
     if isinstance(value, Array) and value.registers.size == 1:
         kinds = {"f": float, "i": int, "b": bool}
         return tracer.number(value.registers.item(), kinds[value.dtype.kind])
@@ -354,21 +265,21 @@ def _item(tracer: Tracer, value: Any) -> Any:
 
 
 @method("tolist")
-def _tolist(tracer: Tracer, array: Array) -> Any:
+def _tolist(tracer: Tracer, array: Array) -> Value:
     if array.registers.ndim != 1:
         raise Unsupported("makes a list of a matrix")
     return [_item(tracer, array.of(each)) for each in array.registers.reshape(-1, 1)]
 
 
 @method("fill")
-def _fill(tracer: Tracer, array: Array, value: Any) -> None:
+def _fill(tracer: Tracer, array: Array, value: Value) -> None:
     set_item(tracer, array, ..., value)
 
 
 def _structural(name: str) -> Implementation:
-    def call(tracer: Tracer, array: Array, *args: Any, **kwargs: Any) -> Array:
+    def call(tracer: Tracer, array: Array, *args: Value, **kwargs: Value) -> Array:
         if not is_known((*args, *kwargs.values())):
-            raise Unsupported(f"calls `{name}` with what it computes")
+            raise Unsupported(f"calls `{name}` with arguments that it computes")
         if name == "repeat":
             check_growth(array, *args, *kwargs.values())
         return array.of(known(getattr(array.registers, name), *args, **kwargs))
@@ -380,7 +291,7 @@ for _name in ("reshape", "ravel", "flatten", "transpose", "squeeze", "repeat", "
     METHODS[_name] = _structural(_name)
 
 
-def attribute_of(tracer: Tracer, array: Array, name: str) -> Any:
+def attribute_of(tracer: Tracer, array: Array, name: str) -> Value:
     """An attribute of an array, one of `ATTRIBUTES`."""
     if name == "T":
         return array.of(array.registers.T)

@@ -1,7 +1,6 @@
 """Python's operators on traced values.
 
-What type a result has is not written down here: Python and NumPy are asked for it, on samples of
-the operands' types.
+The type of a result is what Python or NumPy returns for samples of the operands' types.
 """
 
 from __future__ import annotations
@@ -9,15 +8,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
-from nengo_jit.engines.cpu.python.tracing.tape import CONSTANTS
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     BOOLEANS,
@@ -28,6 +29,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     Number,
     Unsupported,
+    Value,
     check_count,
     described,
     is_known,
@@ -35,12 +37,16 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     type_of,
 )
 
+Operator: TypeAlias = Callable[..., Value]
+Result = TypeVar("Result")
+
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
+MOST_FACTORS = 64  # of an integer power
 
-# Python's operators, and what NumPy does for them on arrays
-UFUNCS: dict[Callable[..., Any], np.ufunc] = {
+# Python's operators, and the ufuncs that implement them on arrays
+UFUNCS: dict[Operator, np.ufunc] = {
     operator.add: np.add,
     operator.sub: np.subtract,
     operator.mul: np.multiply,
@@ -62,26 +68,26 @@ UFUNCS: dict[Callable[..., Any], np.ufunc] = {
     operator.pos: np.positive,
     operator.invert: np.invert,
 }
-# What tapes do themselves, exactly as NumPy does it
-OPERATIONS: dict[np.ufunc, int] = {
-    np.add: op.ADD,
-    np.subtract: op.SUBTRACT,
-    np.multiply: op.MULTIPLY,
-    np.true_divide: op.DIVIDE,
-    np.floor_divide: op.FLOOR_DIVIDE,
-    np.remainder: op.REMAINDER,
-    np.negative: op.NEGATIVE,
-    np.positive: op.MOVE,
-    np.absolute: op.ABSOLUTE,
-    np.fabs: op.ABSOLUTE,
-    np.sqrt: op.SQRT,
-    np.less: op.LESS,
-    np.less_equal: op.LESS_EQUAL,
-    np.equal: op.EQUAL,
-    np.not_equal: op.NOT_EQUAL,
-    np.logical_and: op.AND,
-    np.logical_or: op.OR,
-    np.logical_not: op.NOT,
+# Ufuncs that a tape's own instructions compute, exactly as NumPy does
+OPCODES: dict[np.ufunc, Opcode] = {
+    np.add: Opcode.ADD,
+    np.subtract: Opcode.SUBTRACT,
+    np.multiply: Opcode.MULTIPLY,
+    np.true_divide: Opcode.DIVIDE,
+    np.floor_divide: Opcode.FLOOR_DIVIDE,
+    np.remainder: Opcode.REMAINDER,
+    np.negative: Opcode.NEGATIVE,
+    np.positive: Opcode.MOVE,
+    np.absolute: Opcode.ABSOLUTE,
+    np.fabs: Opcode.ABSOLUTE,
+    np.sqrt: Opcode.SQRT,
+    np.less: Opcode.LESS,
+    np.less_equal: Opcode.LESS_EQUAL,
+    np.equal: Opcode.EQUAL,
+    np.not_equal: Opcode.NOT_EQUAL,
+    np.logical_and: Opcode.AND,
+    np.logical_or: Opcode.OR,
+    np.logical_not: Opcode.NOT,
 }
 ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
     np.bitwise_and: np.logical_and,
@@ -89,24 +95,25 @@ ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
     np.bitwise_xor: np.not_equal,
     np.invert: np.logical_not,
 }
-# Functions of which each number is that of IEEE 754, wherever the numbers lie
-EXACT = set(OPERATIONS) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
+# Ufuncs with results that IEEE 754 defines, whatever the layout in memory
+EXACT = set(OPCODES) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
 EXACT |= {np.copysign, np.greater, np.greater_equal}
 SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
-TO_BOOLEANS = {op.LESS, op.LESS_EQUAL, op.EQUAL, op.NOT_EQUAL, op.AND, op.OR, op.NOT}
-ON_INTEGERS = {op.ADD, op.SUBTRACT, op.MULTIPLY, op.NEGATIVE, op.ABSOLUTE, op.MOVE}
-ON_INTEGERS |= {op.FLOOR_DIVIDE, op.REMAINDER}
-# What NumPy takes in place of a power of an array by one of these numbers
-POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
+TO_BOOLEANS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
+TO_BOOLEANS |= {Opcode.AND, Opcode.OR, Opcode.NOT}
+ON_INTEGERS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
+ON_INTEGERS |= {Opcode.MOVE, Opcode.FLOOR_DIVIDE, Opcode.REMAINDER}
+# The ufuncs that NumPy takes in place of a power with one of these exponents
+POWERS: dict[object, np.ufunc] = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 
-def known(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """What a function returns for arguments that are known.
+def known(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+    """Call a function during tracing, on arguments that are known.
 
     Raises
     ------
     Unsupported
-        If it raises anything, as it then will in every step.
+        If it raises an error, which Python has to raise in every step.
     """
     try:
         with np.errstate(all="raise"):
@@ -115,15 +122,16 @@ def known(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         raise Unsupported(f"raises {type(error).__name__}: {error}") from None
 
 
-def check_nesting(value: Any) -> None:
-    """See that a list or tuple has few elements, with those of its elements, and is not deep.
+def check_nesting(value: Value) -> None:
+    """Check the number of elements of a nested list or tuple, and its depth.
 
     Raises
     ------
     Unsupported
-        If it is large or deep, which it is if it contains itself.
+        If there are too many, or it is too deep, for example because it contains itself.
     """
-    n_left, level = MOST_NUMBERS, [value]
+    level: list[Value] = [value]
+    n_left = MOST_NUMBERS
     for _ in range(DEEPEST):
         level = [each for part in level if isinstance(part, (list, tuple)) for each in part]
         n_left -= len(level)
@@ -132,13 +140,14 @@ def check_nesting(value: Any) -> None:
         raise Unsupported("nests lists deeply")
 
 
-def apply(tracer: Tracer, operation: Callable[..., Any], *values: Any) -> Any:
-    """Carry out one of Python's operators."""
+def apply(tracer: Tracer, operation: Operator, *values: Value) -> Value:
+    """Apply one of Python's operators."""
     if all(map(is_known, values)):
-        is_growing = operation in (operator.pow, operator.lshift) and isinstance(values[1], int)
-        if is_growing and abs(values[1]) > MOST_BITS:
+        first, last = values[0], values[-1]
+        is_growing = operation in (operator.pow, operator.lshift)
+        if is_growing and isinstance(last, int) and abs(last) > MOST_BITS:
             raise Unsupported("computes a large integer")
-        if isinstance(values[0], int) and abs(values[0]) > LARGEST_KNOWN:
+        if isinstance(first, int) and abs(first) > LARGEST_KNOWN:
             raise Unsupported("computes with a large integer")
         if operation in (operator.mul, operator.mod) and any(
             isinstance(value, (str, bytes)) for value in values
@@ -154,11 +163,11 @@ def apply(tracer: Tracer, operation: Callable[..., Any], *values: Any) -> Any:
     return _on_numbers(tracer, operation, values)
 
 
-def _on_sequences(operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+def _on_sequences(operation: Operator, values: tuple[Value, ...]) -> Value:
     is_joining = operation is operator.add and type(values[0]) is type(values[1])
     is_repeating = operation is operator.mul and not any(isinstance(v, Number) for v in values)
     if is_repeating:
-        check_count(math.prod(abs(v) if isinstance(v, int) else len(v) for v in values))
+        check_count(math.prod(abs(v) if isinstance(v, int) else known(len, v) for v in values))
     if is_joining or is_repeating or all(map(is_known, values)):
         result = known(operation, *values)
         check_nesting(result)
@@ -166,24 +175,25 @@ def _on_sequences(operation: Callable[..., Any], values: tuple[Any, ...]) -> Any
     raise Unsupported(f"compares or calculates with {described(values[0])}")
 
 
-def _on_arrays(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -> Value:
     ufunc = UFUNCS.get(operation)
     if ufunc is None:
         raise Unsupported(f"applies `{operation.__name__}` to an array")
     if ufunc is np.matmul:
-        return product(tracer, *(array_of(tracer, value) for value in values))
+        first, second = (array_of(tracer, value) for value in values)
+        return product(tracer, first, second)
     if ufunc is np.power and isinstance(values[0], Array) and not isinstance(values[1], Array):
-        exponent = values[1]
-        if not is_known(exponent) or not is_scalar(exponent) or values[0].dtype != FLOAT64:
+        base, exponent = values
+        if not (is_known(exponent) and is_scalar(exponent)) or values[0].dtype != FLOAT64:
             raise Unsupported("raises an array to a power that is not constant")
         if exponent in POWERS:
-            return call_ufunc(tracer, POWERS[exponent], values[0])
+            return call_ufunc(tracer, POWERS[exponent], base)
         if exponent == 0:
             raise Unsupported("raises an array to the power of zero")
     return call_ufunc(tracer, ufunc, *values)
 
 
-def _on_numbers(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+def _on_numbers(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -> Value:
     types = [type_of(value) for value in values]
     result = type(known(operation, *(SAMPLES[kind] for kind in types)))
     ufunc = UFUNCS.get(operation)
@@ -196,28 +206,29 @@ def _on_numbers(tracer: Tracer, operation: Callable[..., Any], values: tuple[Any
     return native(tracer, ufunc, values, result)
 
 
-def native(tracer: Tracer, ufunc: np.ufunc, values: Any, result: type) -> Any:
-    """Carry out, by an operation of the tape, what a ufunc does to single numbers."""
+def native(tracer: Tracer, ufunc: np.ufunc, values: tuple[Value, ...], result: type) -> Number:
+    """Compute a ufunc of single numbers by one of the tape's own instructions."""
     if ufunc in SWAPPED:
         ufunc, values = SWAPPED[ufunc], values[::-1]
-    operation = OPERATIONS.get(ufunc)
-    if operation is None or (result in BOOLEANS) != (operation in TO_BOOLEANS):
+    opcode = OPCODES.get(ufunc)
+    if opcode is None or (result in BOOLEANS) != (opcode in TO_BOOLEANS):
         raise Unsupported(f"computes `{ufunc.__name__}` of {' and '.join(map(described, values))}")
-    if result in INTEGERS and operation not in ON_INTEGERS:
+    if result in INTEGERS and opcode not in ON_INTEGERS:
         raise Unsupported(f"computes `{ufunc.__name__}` of integers")
-    register = tracer.compute(operation, *((tracer.register(value), 0) for value in values))
+    register = tracer.compute(opcode, *(scalar(tracer.register(value)) for value in values))
     if result in INTEGERS:
-        register = tracer.compute(op.INTEGER, (register, 0))
+        register = tracer.compute(Opcode.INTEGER, scalar(register))
     return Number(register, result)
 
 
-def _power(tracer: Tracer, values: Any, types: list[type], result: type) -> Any:
+def _power(tracer: Tracer, values: tuple[Value, ...], types: list[type], result: type) -> Value:
     base, exponent = values
     if result in INTEGERS:
-        if isinstance(exponent, Number) or not 1 <= exponent <= 64 or types[0] in BOOLEANS:
+        n = int(exponent) if isinstance(exponent, (int, np.integer)) else 0
+        if not 1 <= n <= MOST_FACTORS or types[0] in BOOLEANS:
             raise Unsupported("raises an integer to a power")
         power = base
-        for _ in range(exponent - 1):
+        for _ in range(n - 1):
             power = apply(tracer, operator.mul, power, base)
         return power
     if result not in (float, np.float64):
@@ -225,13 +236,13 @@ def _power(tracer: Tracer, values: Any, types: list[type], result: type) -> Any:
     if types[0] in INTEGERS and types[1] in INTEGERS:
         raise Unsupported("raises an integer to a power")
     if np.int64 in types and np.float64 not in types:  # NumPy makes arrays of both
-        raise Unsupported("computes a power of a number of Python's and one of NumPy's")
-    operands = ((tracer.register(value), 0) for value in values)
-    return Number(tracer.compute(op.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
+        raise Unsupported("computes a power of a Python number and a NumPy number")
+    operands = (scalar(tracer.register(value)) for value in values)
+    return Number(tracer.compute(Opcode.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
 
 
-def as_array(tracer: Tracer, value: Any) -> Any:
-    """Lists and tuples as arrays, as NumPy sees them; everything else as it is."""
+def as_array(tracer: Tracer, value: Value) -> Value:
+    """Convert lists and tuples to arrays, as NumPy does; returns anything else as it is."""
     if not isinstance(value, (list, tuple)):
         return value
     elements = [as_array(tracer, each) for each in value]
@@ -249,8 +260,8 @@ def as_array(tracer: Tracer, value: Any) -> Any:
     return Array(np.array(parts, np.int64), dtype)
 
 
-def registers_of(tracer: Tracer, value: Any) -> np.ndarray:
-    """The registers of a number or of an array's numbers."""
+def registers_of(tracer: Tracer, value: Value) -> np.ndarray:
+    """The registers of a number, or of the elements of an array, list or tuple."""
     if isinstance(value, (list, tuple)):
         value = as_array(tracer, value)
     if isinstance(value, Array):
@@ -259,16 +270,16 @@ def registers_of(tracer: Tracer, value: Any) -> np.ndarray:
     return np.array(tracer.register(value))
 
 
-def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
-    """Call a NumPy function that works element by element, on numbers and arrays."""
+def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
+    """Call a ufunc on numbers and arrays."""
     values = [as_array(tracer, value) for value in arguments]
     if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
-        raise Unsupported(f"calls `np.{ufunc.__name__}` in a way that is not known")
+        raise Unsupported(f"calls `np.{ufunc.__name__}` with arguments that are not supported")
     shapes = [value.registers.shape if isinstance(value, Array) else () for value in values]
     try:
         n = math.prod(np.broadcast_shapes(*shapes))
     except ValueError:
-        raise Unsupported("calculates with arrays of shapes that do not fit") from None
+        raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
     check_count(n)
     if all(is_known(value) or is_constant(value) for value in values):
         for value in values:
@@ -287,29 +298,29 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Any) -> Any:
     if sample.dtype not in SCALARS or any(np.dtype(dtype) not in SCALARS for dtype in used):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     registers = [registers_of(tracer, value) for value in values]
-    operation = OPERATIONS.get(ufunc)
+    opcode = OPCODES.get(ufunc)
     is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if operation in TO_BOOLEANS or (operation is not None and is_float and n <= op.MANY):
-        results = tracer.elementwise(operation, *registers)
+    if opcode in TO_BOOLEANS or (opcode is not None and is_float and n <= MANY):
+        results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
         results = loop(tracer, ufunc, arrays, registers, ufunc in EXACT)
-    elif operation in ON_INTEGERS and sample.dtype == np.int64:
-        results = tracer.elementwise(op.INTEGER, tracer.elementwise(operation, *registers))
+    elif opcode in ON_INTEGERS and sample.dtype == np.int64:
+        results = tracer.elementwise(Opcode.INTEGER, tracer.elementwise(opcode, *registers))
     else:
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
 
 
-def is_constant(value: Any) -> bool:
-    """Whether a value is an array of numbers that are known."""
+def is_constant(value: Value) -> TypeGuard[Array]:
+    """Whether a value is an array with elements that are known."""
     if not isinstance(value, Array):
         return False
     return not value.registers.size or value.registers.min() >= CONSTANTS
 
 
 def known_array(tracer: Tracer, array: Array) -> np.ndarray:
-    """The numbers of an array that must be known.
+    """The elements of an array, which must be known.
 
     Raises
     ------
@@ -324,45 +335,45 @@ def known_array(tracer: Tracer, array: Array) -> np.ndarray:
     return numbers
 
 
-def constant(tracer: Tracer, value: Any) -> Any:
-    """What NumPy returned, as a value."""
+def constant(tracer: Tracer, value: object) -> Value:
+    """A result of NumPy's as a traced value."""
     return tracer.array(value) if isinstance(value, np.ndarray) else value
 
 
-def _asked_of(kind: type) -> Any:
+def _asked_of(kind: type) -> DTypeLike:
     return kind if kind in (int, float) else np.dtype(kind)
 
 
-def wrapped(tracer: Tracer, registers: np.ndarray, dtype: Any, is_array: bool) -> Any:
-    """Results as an array or, if they have no dimensions, as NumPy's kind of number."""
+def wrapped(tracer: Tracer, registers: np.ndarray, dtype: DTypeLike, is_array: bool) -> Value:
+    """Results as an array or, without dimensions, as a NumPy scalar."""
     if is_array or registers.ndim:
         return Array(registers, dtype)
     return tracer.number(registers.item(), SCALARS[np.dtype(dtype)])
 
 
-def truth(tracer: Tracer, value: Any) -> bool:
-    """Whether a value counts as true; decides on a way, if that is not known."""
+def truth(tracer: Tracer, value: Value) -> bool:
+    """Whether a value counts as true. If that is not known, the tape branches."""
     if isinstance(value, Array):
         if value.registers.size != 1:
-            raise Unsupported("asks whether an array is true")
+            raise Unsupported("tests whether an array is true")
         return tracer.decide(truth_register(tracer, value.registers.item()))
     if isinstance(value, Number):
         return tracer.decide(value.register)
     if isinstance(value, (list, tuple)):
         return len(value) > 0
     if not is_known(value):
-        raise Unsupported(f"asks whether {described(value)} is true")
+        raise Unsupported(f"tests whether {described(value)} is true")
     return bool(known(bool, value))
 
 
 def truth_register(tracer: Tracer, register: int) -> int:
-    """A register whose number can be decided on."""
-    return tracer.compute(op.MOVE, (register, 0)) if register >= CONSTANTS else register
+    """A register that a tape can branch on: constants are moved to a register first."""
+    return tracer.compute(Opcode.MOVE, scalar(register)) if register >= CONSTANTS else register
 
 
-def compare(tracer: Tracer, symbol: str, a: Any, b: Any) -> Any:
-    """Carry out a comparison."""
-    operations = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
+def compare(tracer: Tracer, symbol: str, a: Value, b: Value) -> Value:
+    """Apply a comparison operator, such as "<="."""
+    operations: dict[str, Operator] = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
     operations |= {">": operator.gt, ">=": operator.ge, "!=": operator.ne}
     for value in (a, b):
         if not (is_known(value) or is_scalar(value) or isinstance(value, Array)):
@@ -374,8 +385,8 @@ def compare(tracer: Tracer, symbol: str, a: Any, b: Any) -> Any:
     return apply(tracer, operations[symbol], a, b)
 
 
-def array_of(tracer: Tracer, value: Any) -> Array:
-    """A value as an array, be it one, a list or a number."""
+def array_of(tracer: Tracer, value: Value) -> Array:
+    """Convert an array, list, tuple or number to an array."""
     array = as_array(tracer, value)
     if isinstance(array, Array):
         if array.dtype == np.float32:

@@ -1,78 +1,61 @@
 """Write tapes: lists of instructions for the kernel `nengo_jit.engines.cpu.python.tape_vm`.
 
-Registers are numbered from zero, constants from `CONSTANTS`. Addresses are known when a tape is
-`finished <Writer.finish>`.
+`Writer.finish` gives registers, constants and arrays their addresses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
 from nengo_jit.engines.cpu.python.objects import header_of
-from nengo_jit.engines.cpu.python.tape_vm import WIDTH
+from nengo_jit.engines.cpu.python.tracing.instruction import (
+    CONSTANTS,
+    Instruction,
+    LoopCall,
+    Memory,
+    Operand,
+    Registers,
+    Sources,
+)
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported
-from nengo_jit.engines.cpu.python.tracing.verify import CONSTANTS, verify
+from nengo_jit.engines.cpu.python.tracing.verify import verify
 from nengo_jit.ir.memory import address
 
 MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
-N_PROOFS = 20  # how often each path is compared with Python before it is believed
-INTERVAL = 1000  # one of how many calls is compared after that, of a tape and of each path
-
-
-@dataclass(frozen=True)
-class Memory:
-    """An array outside of the registers.
-
-    Attributes
-    ----------
-    address : int
-        Where it is; it must be contiguous, see `Writer.rely_on`.
-    size : int
-        How many numbers it has.
-    array : numpy.ndarray or None
-        The array itself.
-    """
-
-    address: int
-    size: int
-    array: Any = field(default=None, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, array: np.ndarray) -> Memory:
-        """The memory of an array."""
-        return cls(address(array), array.size, array)
+N_PROOFS = 20  # how often each path is compared with Python before its results are used
+INTERVAL = 1000  # after that, one of this many calls is compared, of a tape and of each path
 
 
 class Tape:
-    """Instructions in memory.
+    """A tape in memory.
 
     Parameters
     ----------
     code : (n, WIDTH) numpy.ndarray of int64
         The head and the instructions.
     has_moved : (1,) numpy.ndarray of int64
-        Is set if an array is not what it was.
+        Set to 1 when the tape finds that an array has been moved or reshaped.
     compared : dict of (int, list of tuple of numpy.ndarray)
-        For each `COMMIT`, by its place in the code, the arrays that are compared with Python, and
+        For each `COMMIT`, by its index in the code, the arrays that are compared with Python, and
         their shadows.
     written : list of numpy.ndarray
-        What it writes to.
+        The arrays that it stores to.
     kept : object
-        What the instructions refer to, and what keeps other memory where it is.
+        Owners of all memory that the instructions refer to.
 
     Attributes
     ----------
     address : int
-        Of the beginning.
+        Address of the head.
     written : list of numpy.ndarray
-        What it writes to.
+        The arrays that it stores to.
     """
 
     def __init__(
@@ -81,33 +64,33 @@ class Tape:
         has_moved: np.ndarray,
         compared: dict[int, list[tuple[np.ndarray, np.ndarray]]],
         written: list[np.ndarray],
-        kept: Any,
+        kept: object,
     ):
         self.address = address(code)
         self.code = code
         self._has_moved = has_moved.data
         self.written = written
         self._compared = compared
-        self._kept = has_moved, kept  # which must live as long as this does
+        self._kept = has_moved, kept
 
     @property
     def has_moved(self) -> bool:
-        """bool: whether an array has been found to be in another place or of another shape."""
+        """bool: whether the tape has found that an array has been moved or reshaped."""
         return bool(self._has_moved[0])
 
     @contextmanager
     def all_compared(self) -> Iterator[None]:
         """Context in which all calls are compared with Python."""
         head = self.code[0]
-        interval = head[op.INTERVAL]
-        head[[op.N_LEFT, op.INTERVAL]] = 0, 1
+        interval = head[Head.INTERVAL]
+        head[[Head.N_LEFT, Head.INTERVAL]] = 0, 1
         try:
             yield
         finally:
-            head[[op.N_LEFT, op.INTERVAL]] = interval - 1, interval
+            head[[Head.N_LEFT, Head.INTERVAL]] = interval - 1, interval
 
-    def difference(self, path: int) -> tuple[Any, Any]:
-        """What the tape has computed along a path, and what Python has.
+    def difference(self, path: int) -> tuple[object, object]:
+        """The results of the tape and of Python along a path, where they differ.
 
         Parameters
         ----------
@@ -117,25 +100,25 @@ class Tape:
         Returns
         -------
         tuple
-            The first numbers that differ.
+            The first two numbers that differ.
         """
-        for array, shadow in self._compared[self._place(path)]:
+        for array, shadow in self._compared[self._index(path)]:
             numbers = array.reshape(-1)
             differ = [bits.reshape(-1, array.itemsize) for bits in map(_bits, (numbers, shadow))]
             places = np.flatnonzero((differ[0] != differ[1]).any(axis=1))
             if places.size:
                 return shadow[places[0]].item(), numbers[places[0]].item()
-        return "one value", "another one"  # which is gone
+        return "one value", "another one"  # overwritten since the comparison
 
     def trust(self, path: int) -> str:
-        """What a difference says about values that the simulation has used, in a sentence."""
-        commit = self.code[self._place(path)]
-        if commit[op.N_EQUAL] < self.code[0, op.N_PROOFS]:
-            return "No value had been taken from it where it goes this way."
-        interval = self.code[0, op.INTERVAL]
-        return f"Up to {interval - 1} values before may have been wrong, too."
+        """A sentence on which earlier results a difference along a path calls in question."""
+        commit = self.code[self._index(path)]
+        if commit[Field.N_EQUAL] < self.code[0, Head.N_PROOFS]:
+            return "None of its results on this path had been used."
+        interval = self.code[0, Head.INTERVAL]
+        return f"Up to {interval - 1} earlier results may be wrong, too."
 
-    def _place(self, path: int) -> int:
+    def _index(self, path: int) -> int:
         return int(path - self.address) // (8 * WIDTH)
 
 
@@ -156,15 +139,15 @@ class Writer:
         self.n_registers = 0
         self._most = 0
         self._constants: list[float] = []
-        self._numbers: dict[bytes, int] = {}
+        self._numbers: dict[bytes, int] = {}  # of constants
         self._headers: list[tuple[int, int]] = []
-        self._held: list[Any] = []
-        self._instructions: list[list[Any]] = []
+        self._held: list[object] = []
+        self._instructions: list[Instruction] = []
 
     def __len__(self) -> int:
         return len(self._instructions)
 
-    def constants(self, values: Any) -> int:
+    def constants(self, values: ArrayLike) -> int:
         """The first of the registers that hold constants.
 
         Raises
@@ -182,11 +165,11 @@ class Writer:
         return self._numbers[key]
 
     def constant(self, register: int) -> float:
-        """What a register from `constants` holds."""
+        """The value of a register from `constants`."""
         return self._constants[register - CONSTANTS]
 
     def allocate(self, n: int) -> int:
-        """The first of n registers that are not in use.
+        """Allocate n registers; returns the first.
 
         Raises
         ------
@@ -200,54 +183,43 @@ class Writer:
         self._most = max(self._most, self.n_registers)
         return first
 
-    def rely_on(self, array: np.ndarray, held: list[Any]) -> None:
-        """Note that an array is used where it lies.
+    def rely_on(self, array: np.ndarray, held: list[object]) -> None:
+        """Note that the tape uses an array in place.
 
         Parameters
         ----------
         array : numpy.ndarray
-            Which one; the tape ends at once if its memory or its shape have been replaced.
+            The tape ends at once if the array's memory, shape or type has been replaced.
         held : list
-            What keeps the memory of other arrays, that it is a view of, where it is.
+            Keeps the memory of the array's bases where it is, see `nengo_jit.ir.memory.hold`.
         """
         if not any(array is each for each in self._held):
             self._headers += header_of(array)
             self._held += [array, *held]
 
-    def write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
-        """Write an instruction.
+    def write(self, instruction: Instruction) -> None:
+        """Append an instruction."""
+        self._instructions.append(instruction)
 
-        Parameters
-        ----------
-        operation : int
-            Which one, see `nengo_jit.engines.cpu.python.tape_vm`.
-        n : int
-            Number of elements.
-        result : int or Memory
-            The first register of the result.
-        *operands
-            Pairs of registers and distances, objects in memory, or plain integers. For a loop of
-            NumPy: addresses of the loop and its data, sizes, steps (bytes), and for each input
-            the first register, the distance to the next, and how many there are. For gathering:
-            the registers. For `COMMIT`: all memory that is compared with Python.
-        """
-        self._instructions.append([operation, n, result, *operands])
+    def is_written(self, index: int, instruction: Instruction) -> bool:
+        """Whether an instruction equals the one at an index."""
+        return self._instructions[index : index + 1] == [instruction]
 
-    def is_written(self, place: int, operation: int, n: int, result: Any, *operands: Any) -> bool:
-        """Whether an instruction stands at a place; parameters are those of `write`."""
-        return self._instructions[place : place + 1] == [[operation, n, result, *operands]]
+    def target(self, index: int) -> int:
+        """The target of the branch at an index."""
+        target = self._instructions[index].operands[1]
+        assert isinstance(target, int)
+        return target
 
-    def target(self, instruction: int) -> int:
-        """Where a branch that has been written leads to."""
-        return int(self._instructions[instruction][1])
+    def remove(self, index: int) -> None:
+        """Remove all instructions from an index on."""
+        del self._instructions[index:]
 
-    def remove(self, place: int) -> None:
-        """Take back all instructions from a place on."""
-        del self._instructions[place:]
-
-    def set_target(self, instruction: int) -> None:
-        """Let a branch that has been written lead to the instruction that comes next."""
-        self._instructions[instruction][1] = len(self)
+    def set_target(self, index: int) -> None:
+        """Let the branch at an index lead to the instruction that comes next."""
+        branch = self._instructions[index]
+        operands = branch.operands[0], len(self)
+        self._instructions[index] = replace(branch, operands=operands)
 
     def finish(self) -> Tape:
         """Put the tape into memory.
@@ -255,58 +227,117 @@ class Writer:
         Raises
         ------
         Malformed
-            If it is not well formed.
+            If it breaks a rule, see `verify`.
         """
         verify(self._instructions, self._most, len(self._constants))
-        registers = np.zeros(max(self._most, 1))
-        constants = np.array(self._constants or [0.0])
-        starts = address(registers), address(constants)
-        kept: list[np.ndarray] = []
-
-        def place(register: int) -> int:
-            if register >= CONSTANTS:
-                return starts[1] + 8 * (register - CONSTANTS)
-            return starts[0] + 8 * register
-
-        def words(*values: Any) -> int:
-            kept.append(np.array(values, np.int64))
-            return address(kept[-1])
-
-        has_moved = np.zeros(1, np.int64)
+        assembler = _Assembler(self._most, self._constants)
         code = np.zeros((1 + len(self), WIDTH), np.int64)
-        places, values = zip(*self._headers) if self._headers else ((), ())
-        code[0, :4] = len(places), words(*places), words(*values), address(has_moved)
-        code[0, [op.N_LEFT, op.N_PROOFS, op.INTERVAL]] = INTERVAL - 1, N_PROOFS, INTERVAL
-        shadows: dict[int, np.ndarray] = {}  # by the identity of the array
-        compared, written = {}, []
-        for i, (operation, n, result, *operands) in enumerate(self._instructions, 1):
-            line = code[i]
-            line[0], line[1] = operation, n
-            line[2] = result.address if isinstance(result, Memory) else place(result)
-            if operation == op.LOOP:
-                (function, data), sizes, steps, *inputs = operands
-                arguments = words(*(place(first) for first, _, _ in inputs), line[2])
-                line[3:8] = function, arguments, words(*sizes), words(*steps), data
-            elif operation == op.GATHER:
-                line[3] = words(*map(place, operands[0]))
-            elif operation == op.COMMIT:
-                arrays = [each.array for each in operands]
-                pairs = [
-                    (array, shadows.setdefault(id(array), np.empty(array.size, array.dtype)))
-                    for array in arrays
-                ]
-                compared[i] = pairs
-                spans = [(address(array), address(shadow), array.nbytes) for array, shadow in pairs]
-                line[op.COUNTDOWN] = 0 if N_PROOFS else INTERVAL - 1
-                line[[op.N_SPANS, op.SPANS]] = len(spans), words(*chain(*spans))
-            else:
-                line[3:9:2] = line[2]  # operands that are not used must exist, too
-                for k, operand in enumerate(operands):
-                    if isinstance(operand, tuple):
-                        line[3 + 2 * k : 5 + 2 * k] = place(operand[0]), operand[1]
-                    else:
-                        line[3 + 2 * k] = getattr(operand, "address", operand)
-            if isinstance(result, Memory):
-                written.append(result.array)
-                line[op.SHADOW] = address(shadows[id(result.array)])
-        return Tape(code, has_moved, compared, written, (registers, constants, kept, self._held))
+        for i, instruction in enumerate(self._instructions, 1):
+            code[i] = assembler.encode(i, instruction)
+        has_moved = np.zeros(1, np.int64)
+        guarded, values = zip(*self._headers) if self._headers else ((), ())
+        head = code[0]
+        head[Head.N_GUARDS] = len(guarded)
+        head[Head.GUARDED], head[Head.VALUES] = assembler.words(guarded), assembler.words(values)
+        head[Head.HAS_MOVED] = address(has_moved)
+        head[Head.N_PROOFS] = N_PROOFS
+        head[Head.N_LEFT], head[Head.INTERVAL] = INTERVAL - 1, INTERVAL
+        kept = assembler.kept, self._held
+        return Tape(code, has_moved, assembler.compared, assembler.written, kept)
+
+
+class _Assembler:
+    """Gives the operands of instructions their addresses.
+
+    Parameters
+    ----------
+    n_registers : int
+        How many registers there are.
+    constants : list of float
+        Values of the constants.
+
+    Attributes
+    ----------
+    kept : list of numpy.ndarray
+        What the instructions refer to.
+    compared, written
+        See `Tape`.
+    """
+
+    def __init__(self, n_registers: int, constants: list[float]):
+        self.kept = [np.zeros(max(n_registers, 1)), np.array(constants or [0.0])]
+        self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+        self.written: list[np.ndarray] = []
+        self._registers, self._constants = map(address, self.kept)
+        self._shadows: dict[int, np.ndarray] = {}  # by the identity of the array
+
+    def words(self, values: tuple[int, ...]) -> int:
+        """Address of a list of integers."""
+        self.kept.append(np.array(values, np.int64))
+        return address(self.kept[-1])
+
+    def encode(self, index: int, instruction: Instruction) -> list[int]:
+        """The fields of an instruction, which has an index in the code."""
+        line = [0] * WIDTH
+        result = instruction.result
+        line[Field.OPCODE], line[Field.N] = instruction.opcode, instruction.n
+        line[Field.RESULT] = self._address(result)
+        ENCODERS.get(instruction.opcode, _Assembler._operands)(self, index, instruction, line)
+        if isinstance(result, Memory):
+            assert result.array is not None
+            self.written.append(result.array)
+            line[Field.SHADOW] = address(self._shadow(result.array))
+        return line
+
+    def _address(self, operand: Operand) -> int:
+        """Address of a register or of memory; other integers are encoded as they are."""
+        if isinstance(operand, Memory):
+            return operand.address
+        register = operand.first if isinstance(operand, Registers) else operand
+        assert isinstance(register, int)
+        if register >= CONSTANTS:
+            return self._constants + 8 * (register - CONSTANTS)
+        return self._registers + 8 * register
+
+    def _shadow(self, array: np.ndarray) -> np.ndarray:
+        return self._shadows.setdefault(id(array), np.empty(array.size, array.dtype))
+
+    def _operands(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        places = (Field.A, Field.A_STRIDE), (Field.B, Field.B_STRIDE), (Field.C, Field.C_STRIDE)
+        for place, _ in places:  # operands that are not used must have an address, too
+            line[place] = line[Field.RESULT]
+        for (place, stride), operand in zip(places, instruction.operands):
+            line[place] = operand if isinstance(operand, int) else self._address(operand)
+            if isinstance(operand, Registers):
+                line[stride] = operand.stride
+
+    def _loop(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        (call,) = instruction.operands
+        assert isinstance(call, LoopCall)
+        inputs = [self._address(each.first) for each in call.inputs]
+        line[Field.LOOP], line[Field.DATA] = call.function, call.data
+        line[Field.ARGUMENTS] = self.words((*inputs, line[Field.RESULT]))
+        line[Field.SIZES], line[Field.STEPS] = self.words(call.sizes), self.words(call.steps)
+
+    def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        (sources,) = instruction.operands
+        assert isinstance(sources, Sources)
+        line[Field.SOURCES] = self.words(tuple(map(self._address, sources.registers)))
+
+    def _commit(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        pairs = []
+        for memory in instruction.operands:
+            assert isinstance(memory, Memory) and memory.array is not None
+            pairs.append((memory.array, self._shadow(memory.array)))
+        self.compared[index] = pairs
+        spans = [(address(array), address(shadow), array.nbytes) for array, shadow in pairs]
+        line[Field.COUNTDOWN] = 0 if N_PROOFS else INTERVAL - 1
+        line[Field.N_SPANS], line[Field.SPANS] = len(spans), self.words((*chain(*spans),))
+
+
+# How operands are encoded; `_Assembler._operands` does all others.
+ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
+    Opcode.LOOP: _Assembler._loop,
+    Opcode.GATHER: _Assembler._gather,
+    Opcode.COMMIT: _Assembler._commit,
+}

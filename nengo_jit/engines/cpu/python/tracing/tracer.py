@@ -1,56 +1,66 @@
-"""Trace a Python function: find out what it computes, without calling it, and write it on a tape.
+"""Trace a Python function: write what it computes on a tape, without calling it.
 
-The function's bytecode is carried out (`bytecode`) on values of which some are known only when
-the function runs (`values`). Where it goes on depends on such a value, the function is traced
-once for each way. A way on which it does what only Python can do ends with a call of the function
-in Python: until then, a tape has changed nothing.
+The function's bytecode is executed (`bytecode`) on values of which some are known only when the
+function runs (`values`). Where a branch depends on such a value, the function is traced once for
+each path. A path on which the function does what only Python can do ends with a call of the
+function in Python; a tape has not stored anything by then.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.objects import ARRAY, KINDS
+from nengo_jit.engines.cpu.python.tape_vm import LARGEST, LARGEST_INTEGER, MANY
 from nengo_jit.engines.cpu.python.tracing.guards import Guards
-from nengo_jit.engines.cpu.python.tracing.tape import CONSTANTS, Memory, Tape, Writer
+from nengo_jit.engines.cpu.python.tracing.instruction import (
+    CONSTANTS,
+    LOADS,
+    STORES,
+    Instruction,
+    LoopCall,
+    Memory,
+    Operand,
+    Registers,
+    Sources,
+    scalar,
+)
+from nengo_jit.engines.cpu.python.tracing.tape import Tape, Writer
 from nengo_jit.engines.cpu.python.tracing.values import (
     MOST_NUMBERS,
     Array,
     LiveArray,
     Number,
     Unsupported,
+    Value,
     check_count,
+    described,
     laid_out_as_of,
     reason_of,
 )
 from nengo_jit.ir.memory import hold
 
-MOST_WAYS = 64
-MOST_BRANCHES = 64  # along one way
+MOST_PATHS = 64
+MOST_BRANCHES = 64  # along one path
 MOST_INSTRUCTIONS = 20000
-MOST_BYTES = 1 << 20  # of an array that is compared with Python though the tape only reads it
-LOADS = {"float64": op.LOAD, "float32": op.LOAD_SHORT, "int64": op.LOAD_INTEGERS}
-LOADS["bool"] = op.LOAD_BOOLEANS
-STORES = {"float64": op.STORE, "float32": op.STORE_SHORT, "int64": op.STORE_INTEGERS}
-STORES["bool"] = op.STORE_BOOLEANS
+MOST_BYTES = 1 << 20  # of an array that the tape only reads, but that is compared with Python
 
 
 class Traced:
-    """What became of a function.
+    """A function that has been traced.
 
     Attributes
     ----------
     tape : Tape
-        What it computes.
+        The tape.
     reasons : list of str
-        Why it is called in Python all the same, for some values that it may meet.
+        Why some paths end with a call of the function in Python.
     watched : Guards
-        What it reads that may be rebound.
+        What the function reads that may be rebound.
     """
 
     def __init__(self, tape: Tape, reasons: list[str], watched: Guards):
@@ -60,28 +70,28 @@ class Traced:
 
     @property
     def is_right(self) -> bool:
-        """bool: whether nothing has been found to have changed since the function was traced."""
+        """bool: whether all that the tape depends on is as it was during tracing."""
         return not (self.tape.has_moved or self.watched.have_changed())
 
 
 class Tracer:
-    """Carries out a function on values of which some are not known yet.
+    """Traces one function along all of its paths.
 
     Parameters
     ----------
     run : callable
-        ``run(tracer)`` carries it out along the way that `decide` chooses.
+        ``run(tracer)`` executes the function along the path that `decide` chooses.
     own : sequence of numpy.ndarray
-        Arrays that are known to stay as they are.
+        Arrays that cannot move, and need no check in the tape.
 
     Attributes
     ----------
     writer : Writer
-        What the function computes.
+        Writes the tape.
     watched : Guards
-        What it reads that may be rebound.
+        What the function reads that may be rebound.
     n_steps : int
-        Instructions of the function that have been carried out, along all ways.
+        Instructions of bytecode that have been executed, along all paths.
     """
 
     def __init__(self, run: Callable[[Tracer], None], own: Sequence[np.ndarray] = ()):
@@ -89,16 +99,16 @@ class Tracer:
         self._own = {id(array): array for array in own}
         self.writer = Writer()
         self.watched = Guards()
-        self._ways: list[tuple[bool, int]] = []  # decisions, and the instructions that take them
+        self._decisions: list[tuple[bool, int]] = []  # with the index of the `BRANCH`
         self.n_steps = 0
-        self._n_taken = 0  # decisions, along this way
-        self._place = 0  # on the tape, on the way to the last decision
-        self._start = 0  # of what follows the last decision
+        self._n_taken = 0  # decisions, along this path
+        self._index = 0  # of the next instruction, before the last decision
+        self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
         self._shared: list[np.ndarray] = []
 
     def trace(self) -> Traced:
-        """Trace the function along all ways.
+        """Trace the function along all paths.
 
         Raises
         ------
@@ -106,142 +116,148 @@ class Tracer:
             If all of them end in Python.
         """
         reasons: list[str] = []
-        n_ways = n_returned = 0
+        n_paths = n_returned = 0
         while True:
-            n_ways += 1
+            n_paths += 1
             try:
-                self._trace_way(n_ways)
+                self._trace_path(n_paths)
                 n_returned += 1
-            except Exception as problem:  # of whatever kind: Python will see what comes of it
+            except Exception as problem:  # of any kind: Python makes the call instead
                 self.writer.remove(self._start)
-                self.writer.write(op.REDO, 0, 0)
+                self.writer.write(Instruction(Opcode.REDO))
                 reasons.append(reason_of(problem))
-            while self._ways and not self._ways[-1][0]:
-                self._ways.pop()
-            if not self._ways:
+            while self._decisions and not self._decisions[-1][0]:
+                self._decisions.pop()
+            if not self._decisions:
                 break
-            _, instruction = self._ways[-1]
-            self._ways[-1] = (False, instruction)
-            self.writer.set_target(instruction)
+            _, branch = self._decisions[-1]
+            self._decisions[-1] = (False, branch)
+            self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
         return Traced(self.writer.finish(), list(dict.fromkeys(reasons)), self.watched)
 
-    def _trace_way(self, n_ways: int) -> None:
+    def _trace_path(self, n_paths: int) -> None:
         self._start = len(self.writer)
-        self._n_taken = self._place = 0
-        if n_ways > MOST_WAYS:
+        self._n_taken = self._index = 0
+        if n_paths > MOST_PATHS:
             raise Unsupported("has too many branches")
         self._live = {}
         self._shared = []
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
-        self._write(op.RETURN, 0, 0)
+        self._write(Instruction(Opcode.RETURN))
 
-    def _write(self, operation: int, n: int, result: Any, *operands: Any) -> None:
-        if self._n_taken < len(self._ways):  # on the way to the last decision
-            self._expect(operation, n, result, *operands)
-            self._place += 1
+    def _write(self, instruction: Instruction) -> None:
+        if self._n_taken < len(self._decisions):  # the path up to the last decision is on the tape
+            self._expect(instruction)
+            self._index += 1
         elif len(self.writer) > MOST_INSTRUCTIONS:
             raise Unsupported("computes too much")
         else:
-            self.writer.write(operation, n, result, *operands)
+            self.writer.write(instruction)
 
-    def _expect(self, operation: int, n: int, result: Any, *operands: Any) -> None:
-        """See that an instruction has been written when the function went this way before."""
-        if not self.writer.is_written(self._place, operation, n, result, *operands):
+    def _expect(self, instruction: Instruction) -> None:
+        """Check that the function does what it did along the same path before."""
+        if not self.writer.is_written(self._index, instruction):
             raise Unsupported("changed while it was compiled")
 
     def decide(self, register: int) -> bool:
-        """Which way to go on: as if a number were not zero, or as if it were."""
-        if self._n_taken == len(self._ways):
+        """Branch on a register; returns whether this path goes on as if it were not zero."""
+        if self._n_taken == len(self._decisions):
             if self._n_taken >= MOST_BRANCHES:
                 raise Unsupported("has too many branches")
-            self._place = len(self.writer)
-            self._ways.append((True, self._place))
-            self.writer.write(op.BRANCH, 0, 0, (register, 0))
+            self._index = len(self.writer)
+            self._decisions.append((True, self._index))
+            self.writer.write(Instruction(Opcode.BRANCH, operands=(scalar(register), 0)))
             self._start = len(self.writer)
-        is_true, place = self._ways[self._n_taken]
-        target = self.writer.target(place)
-        self._expect(op.BRANCH, target, 0, (register, 0))
-        self._place = place + 1 if is_true else target
+        is_true, branch = self._decisions[self._n_taken]
+        target = self.writer.target(branch)
+        self._expect(Instruction(Opcode.BRANCH, operands=(scalar(register), target)))
+        self._index = branch + 1 if is_true else target
         self._n_taken += 1
         return is_true
 
-    def compute(self, operation: int, *operands: Any, n: int = 1) -> int:
+    def compute(self, opcode: Opcode, *operands: Operand, n: int = 1) -> int:
         """Write an instruction; returns the first register of the result."""
         result = self.writer.allocate(n)
-        self._write(operation, n, result, *operands)
+        self._write(Instruction(opcode, n, result, operands))
         return result
 
-    def accumulate(self, result: int, *loop: Any) -> None:
-        """Let a loop of NumPy's write to a register that it also reads."""
-        self._write(op.LOOP, 1, result, *loop)
+    def accumulate(self, result: int, call: LoopCall) -> None:
+        """Let a ufunc's inner loop write to a register that it also reads."""
+        self._write(Instruction(Opcode.LOOP, 1, result, (call,)))
 
-    def elementwise(self, operation: int, *arrays: np.ndarray) -> np.ndarray:
-        """Compute on registers, element by element with broadcasting; returns the results'."""
+    def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
+        """Write an elementwise instruction, with broadcasting; returns the results' registers."""
         check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
         results = laid_out_as_of(*arrays)
         arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
-        arrange = self.regular if n <= op.MANY else self.side_by_side
-        first = self.compute(operation, *(arrange(array) for array in arrays), n=n)
+        arrange = self.strided if n <= MANY else self.contiguous
+        first = self.compute(opcode, *(arrange(array) for array in arrays), n=n)
         results[...] = np.arange(first, first + n).reshape(results.shape)
         return results
 
-    def regular(self, registers: np.ndarray) -> tuple[int, int]:
-        """Have the numbers in registers of equal distances; returns the first and the distance."""
+    def strided(self, registers: np.ndarray) -> Registers:
+        """Registers with a stride that hold the same values; gathers them if necessary."""
         flat = registers.ravel()
         if flat.size == 0:
-            return 0, 0
+            return Registers(0, 0)
         if flat.size == 1:
-            return int(flat[0]), 1
+            return Registers(int(flat[0]), 1)
         steps, are_constants = np.diff(flat), flat >= CONSTANTS
         if (steps == steps[0]).all() and (are_constants == are_constants[0]).all():
-            return int(flat[0]), int(steps[0])
+            return Registers(int(flat[0]), int(steps[0]))
         if are_constants.all():
-            return self.writer.constants([self.writer.constant(each) for each in flat]), 1
-        return self.compute(op.GATHER, flat.tolist(), n=flat.size), 1
+            values = [self.writer.constant(each) for each in flat]
+            return Registers(self.writer.constants(values), 1)
+        sources = Sources(tuple(flat.tolist()))
+        return Registers(self.compute(Opcode.GATHER, sources, n=flat.size), 1)
 
-    def side_by_side(self, registers: np.ndarray) -> tuple[int, int]:
-        """Have the numbers in registers side by side; returns the first, and one."""
-        first, step = self.regular(registers)
-        if step == 1 or registers.size <= 1:
-            return first, 1
-        if step == 0 and first >= CONSTANTS:
-            value = self.writer.constant(first)
-            return self.writer.constants(np.full(registers.size, value)), 1
-        return self.compute(op.MOVE, (first, step), n=registers.size), 1
+    def contiguous(self, registers: np.ndarray) -> Registers:
+        """Contiguous registers that hold the same values; copies them if necessary."""
+        first, stride = self.strided(registers)
+        if stride == 1 or registers.size <= 1:
+            return Registers(first, 1)
+        if stride == 0 and first >= CONSTANTS:
+            values = np.full(registers.size, self.writer.constant(first))
+            return Registers(self.writer.constants(values), 1)
+        moved = self.compute(Opcode.MOVE, Registers(first, stride), n=registers.size)
+        return Registers(moved, 1)
 
-    def constant(self, value: Any) -> int:
-        """A register that holds a number that is known.
+    def constant(self, value: Value) -> int:
+        """The register of a number that is known.
 
         Raises
         ------
         Unsupported
-            If the number is infinite, or cannot be held.
+            If the number is infinite or too large, or the value is no number.
         """
-        is_exact = isinstance(value, (float, np.floating)) or abs(value) <= op.LARGEST_INTEGER
-        if not (is_exact and abs(value) <= op.LARGEST):
+        number = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(number, (float, int)):
+            raise Unsupported(f"calculates with {described(value)}")
+        largest = LARGEST if isinstance(number, float) else LARGEST_INTEGER
+        if not abs(number) <= largest:
             raise Unsupported("calculates with an infinite number, or a large integer")
-        return self.writer.constants(float(value))
+        return self.writer.constants(float(number))
 
-    def register(self, value: Any) -> int:
-        """The register of a number; one is taken if the number is known."""
+    def register(self, value: Value) -> int:
+        """The register of a number."""
         return value.register if isinstance(value, Number) else self.constant(value)
 
-    def number(self, register: Any, kind: type) -> Any:
-        """The number in a register: itself, if it is known."""
+    def number(self, register: int, kind: type) -> Value:
+        """The number in a register: a Python object if it is known."""
         if register >= CONSTANTS:
             return kind(self.writer.constant(register))
-        return Number(int(register), kind)
+        return Number(register, kind)
 
     def array(self, values: np.ndarray) -> Array:
         """An array of numbers that are known."""
         dtype = values.dtype
-        if dtype.name not in LOADS or not (np.abs(values) <= op.LARGEST).all():
+        if dtype.name not in LOADS or not (np.abs(values) <= LARGEST).all():
             raise Unsupported(f"has an array of {dtype}, or of numbers that are not finite")
-        if dtype == np.int64 and not (np.abs(values) <= op.LARGEST_INTEGER).all():
+        if dtype == np.int64 and not (np.abs(values) <= LARGEST_INTEGER).all():
             raise Unsupported("has an array of large integers")
         first = self.writer.constants(values)
         registers = np.empty_like(values, np.int64)
@@ -254,7 +270,7 @@ class Tracer:
         Raises
         ------
         Unsupported
-            If it is of a kind that tapes cannot read, or overlaps with another one.
+            If tapes cannot read it, or it overlaps with another array.
         """
         if id(array) in self._live:
             return self._live[id(array)]
@@ -281,32 +297,34 @@ class Tracer:
         return self._live[id(array)]
 
     def share(self, array: Array) -> None:
-        """Note that a part of an array has been copied which is a view in NumPy."""
+        """Note that part of an array, which is a view in NumPy, is a copy on the tape."""
         if isinstance(array, LiveArray) and not array.is_loaded:
             array.writeable = False
         else:
             self._shared.append(array.registers)
 
     def is_shared(self, array: Array) -> bool:
-        """Whether a change of an array would have to be seen in a copy; see `share`."""
+        """Whether an assignment to an array would have to change a copy; see `share`."""
         return any(np.may_share_memory(array.registers, each) for each in self._shared)
 
     def _commit(self) -> None:
-        """Write the arrays that have changed, after everything that could be out of order."""
+        """Write the path's end: `COMMIT`, then the stores to all arrays that have changed."""
         changed = [
             (live.memory, live.registers) for live in self._live.values() if live.has_changed
         ]
-        sources = []
+        sources: list[Registers] = []
         for array, registers in changed:
             if array.dtype == np.float32:
-                registers = self.elementwise(op.SHORT, registers)
-            sources.append(self.regular(registers))
-        self._write(op.COMMIT, 0, 0, *map(Memory.of, self._compared()))
+                registers = self.elementwise(Opcode.SHORT, registers)
+            sources.append(self.strided(registers))
+        compared = tuple(map(Memory.of, self._compared()))
+        self._write(Instruction(Opcode.COMMIT, operands=compared))
         for (array, _), source in zip(changed, sources):
-            self._write(STORES[array.dtype.name], array.size, Memory.of(array), source)
+            opcode = STORES[array.dtype.name]
+            self._write(Instruction(opcode, array.size, Memory.of(array), (source,)))
 
     def _compared(self) -> list[np.ndarray]:
-        """The arrays that Python might change, as far as they are known."""
+        """The arrays to compare with Python: those that the function might write to."""
         compared = [live.memory for live in self._live.values() if live.is_loaded]
         others = [live.memory for live in self._live.values() if not live.is_loaded]
         for array in (*others, *self._own.values()):

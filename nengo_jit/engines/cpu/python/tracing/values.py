@@ -1,8 +1,7 @@
-"""What a Python function's values are while it is traced.
+"""The values of a Python function while it is traced.
 
-Values that are known are themselves: numbers, strings, functions, modules. Lists and tuples are
-lists and tuples of values. What is known only when the function runs is a `Number` in a register,
-or an `Array` of registers.
+A number that is known only when the function runs is a `Number` in a register, or an element of an
+`Array` of registers.
 """
 
 from __future__ import annotations
@@ -11,15 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType, MethodType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from nengo.params import FrozenObject
+from numpy.typing import DTypeLike
 
-MOST_NUMBERS = 10_000  # of an array; with more, it is not calling Python that takes long
+Value: TypeAlias = object
+"""A value during tracing.
 
-# The types that a number in a register can have in Python, with a number of that type.
-SAMPLES: dict[type, Any] = {
+A value that is known is the object itself: a number, a string, a function, a module. Lists and
+tuples have values as elements. Everything else is an `Unknown`.
+"""
+Scalar: TypeAlias = float | np.generic
+"""A single number, or a boolean, that is known."""
+
+MOST_NUMBERS = 10_000  # of an array; with more, the call of Python takes a small part of the time
+
+# The types that a number in a register can have in Python, with an example of each
+SAMPLES: dict[type, Scalar] = {
     float: 1.0,
     int: 1,
     bool: True,
@@ -28,36 +37,36 @@ SAMPLES: dict[type, Any] = {
     np.bool_: np.bool_(True),
 }
 SCALARS = {np.dtype(kind): kind for kind in (np.float64, np.int64, np.bool_)}
-OF_USERS = (FrozenObject, MethodType, partial)  # objects that may be called or have attributes
+OF_USERS = (FrozenObject, MethodType, partial)  # objects with methods or functions of users
 INTEGERS = (int, np.int64)
 BOOLEANS = (bool, np.bool_)
 
 
 class Unsupported(Exception):  # noqa: N818  it is no error
-    """What a function does that only Python can do, in words that go on from "the function"."""
+    """The function does what only Python can do. The message continues "the function ..."."""
 
 
 def reason_of(problem: Exception) -> str:
-    """Why a function stays in Python, in words that go on from "the function"."""
+    """Why a function stays in Python; continues "the function ..."."""
     if isinstance(problem, Unsupported):
         return str(problem)
     return f"cannot be compiled ({type(problem).__name__}: {problem})"
 
 
 def check_count(n: float) -> None:
-    """See that an array, or a list, does not become too large.
+    """Check the number of elements of an array or list.
 
     Raises
     ------
     Unsupported
-        If it does.
+        If there are too many.
     """
     if not n <= MOST_NUMBERS:
         raise Unsupported("makes a large array or list")
 
 
 class Unknown:
-    """What is known only when the function runs."""
+    """A value that is known only when the function runs, or that has no object yet."""
 
 
 @dataclass(eq=False)
@@ -65,10 +74,10 @@ class LocalFunction(Unknown):
     """A function that the traced function defines."""
 
     code: CodeType
-    namespace: dict[str, Any]
-    defaults: Any = ()
-    keyword_defaults: Any = field(default_factory=dict)
-    closure: Any = ()
+    namespace: dict[str, object]
+    defaults: tuple[Value, ...] = ()
+    keyword_defaults: dict[str, Value] = field(default_factory=dict)
+    closure: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Number(Unknown):
     register : int
         Which one.
     type : type
-        What the number is in Python, one of `SAMPLES`.
+        Its type in Python, one of `SAMPLES`.
     """
 
     register: int
@@ -90,17 +99,17 @@ class Number(Unknown):
 class Array(Unknown):
     """An array of registers.
 
-    Arrays of registers have the layout in memory that the array has in NumPy, on which it depends
-    what is a view, and in which order NumPy computes. Views are views: of the arrays of the
-    registers' numbers. Selecting, reshaping and joining arrays, and writing to them, is therefore
-    done by NumPy while tracing, and costs nothing when the function runs.
+    ``registers`` has the layout in memory that the array has in NumPy. Layout decides what is a
+    view, and in which order NumPy computes. A view in NumPy is a view of ``registers`` here.
+    Therefore NumPy itself selects, reshapes, joins and assigns during tracing, on the numbers of
+    registers, and none of that costs anything when the function runs.
 
     Parameters
     ----------
     registers : numpy.ndarray of int
-        In the array's shape; writing to it changes the array.
+        In the array's shape. To assign to it is to assign to the array.
     dtype : numpy.dtype
-        What the numbers are in Python.
+        The array's type in Python.
     writeable : bool
         Whether the function may write to it.
 
@@ -110,7 +119,7 @@ class Array(Unknown):
         If it is large.
     """
 
-    def __init__(self, registers: np.ndarray, dtype: Any, writeable: bool = True):
+    def __init__(self, registers: np.ndarray, dtype: DTypeLike, writeable: bool = True):
         check_count(registers.size)
         self._registers = registers
         self.dtype = np.dtype(dtype)
@@ -118,16 +127,16 @@ class Array(Unknown):
 
     @property
     def registers(self) -> np.ndarray:
-        """numpy.ndarray of int: in the array's shape; writing to it changes the array."""
+        """numpy.ndarray of int: in the array's shape."""
         return self._registers
 
-    def of(self, registers: Any) -> Array:
-        """A part of this array."""
+    def of(self, registers: np.ndarray) -> Array:
+        """A part of this array, with the same type."""
         return Array(registers, self.dtype, self.writeable)
 
     @property
     def sample(self) -> np.ndarray:
-        """numpy.ndarray: an array of this type and number of dimensions."""
+        """numpy.ndarray: an array with this type and number of dimensions."""
         return np.ones((1,) * self.registers.ndim, self.dtype)
 
     def __len__(self) -> int:
@@ -135,14 +144,14 @@ class Array(Unknown):
 
 
 class LiveArray(Array):
-    """An array that exists outside of the function, and is read and written where it is.
+    """An array that exists outside of the function, which reads and writes it in place.
 
     Parameters
     ----------
     memory : numpy.ndarray
         The array.
     load : callable
-        Called without arguments when the numbers are first needed; returns their registers.
+        Loads the elements when they are first needed; returns their registers.
     """
 
     def __init__(self, memory: np.ndarray, load: Callable[[], np.ndarray]):
@@ -153,7 +162,7 @@ class LiveArray(Array):
 
     @property
     def registers(self) -> np.ndarray:
-        """numpy.ndarray of int: in the array's shape; writing to it changes the array."""
+        """numpy.ndarray of int: in the array's shape."""
         if self.before is None:
             self._registers = self._load()
             self.before = self._registers.copy()
@@ -161,22 +170,22 @@ class LiveArray(Array):
 
     @property
     def is_loaded(self) -> bool:
-        """bool: whether the numbers are in registers."""
+        """bool: whether the elements are in registers."""
         return self.before is not None
 
     @property
     def has_changed(self) -> bool:
-        """bool: whether the function has written to it."""
+        """bool: whether the function has assigned to it."""
         return self.before is not None and not np.array_equal(self._registers, self.before)
 
 
-def type_of(value: Any) -> type:
-    """The type of a value that is a single number.
+def type_of(value: Value) -> type:
+    """The type of a single number.
 
     Raises
     ------
     Unsupported
-        If it is not one of `SAMPLES`.
+        If the type is not one of `SAMPLES`.
     """
     kind = value.type if isinstance(value, Number) else type(value)
     if kind not in SAMPLES:
@@ -184,15 +193,15 @@ def type_of(value: Any) -> type:
     return kind
 
 
-def is_scalar(value: Any) -> bool:
+def is_scalar(value: Value) -> bool:
     """Whether a value is a single number."""
     return isinstance(value, Number) or type(value) in SAMPLES
 
 
-def is_known(value: Any) -> bool:
-    """Whether nothing about a value, and what is done to it, depends on when the function runs.
+def is_known(value: Value) -> bool:
+    """Whether operations on a value can be carried out during tracing.
 
-    Objects of users' classes never are: what they do is written in methods of their own.
+    They cannot on objects of users' classes, whose methods have to be traced.
     """
     if isinstance(value, (list, tuple)):
         return all(map(is_known, value))
@@ -201,8 +210,8 @@ def is_known(value: Any) -> bool:
     return not isinstance(value, (Unknown, *OF_USERS))
 
 
-def described(value: Any) -> str:
-    """What a value is, in words."""
+def described(value: Value) -> str:
+    """What a value is, with an article."""
     if isinstance(value, Array):
         return f"an array of {value.dtype}"
     name = (value.type if isinstance(value, Number) else type(value)).__name__
@@ -210,7 +219,7 @@ def described(value: Any) -> str:
 
 
 def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
-    """An array for what NumPy computes of arrays element by element, in the layout it chooses."""
-    flags: Any = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
+    """An empty array in the layout that NumPy chooses for the result of an elementwise function."""
+    flags: list[Any] = [*(["readonly"] for _ in arrays), ["writeonly", "allocate"]]
     with np.nditer((*arrays, None), ["zerosize_ok"], flags, order="K") as iterator:
         return iterator.operands[-1]

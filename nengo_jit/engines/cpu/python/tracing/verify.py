@@ -1,50 +1,66 @@
-"""See that a tape is well formed, before it is put into memory.
+"""Verify a tape before it is put into memory.
 
-The kernel that performs tapes trusts them: a jump to nowhere, or a register beyond the last one,
-would be read as whatever lies there. The rules are checked on the instructions as they were
-written, along every path. Tapes only jump forward, so that one pass from the first instruction to
-the last one sees all paths; and ways never meet, so that each path has a `COMMIT` of its own.
+The kernel that executes tapes trusts them: a wrong jump target, or a register that does not exist,
+would make it read unrelated memory. The rules are checked along every path. Tapes only jump
+forward, so one pass over the instructions visits all paths. Paths that have parted never join, so
+each has a `COMMIT` of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tape_vm import MANY
+from nengo_jit.engines.cpu.python.tracing.instruction import (
+    CONSTANTS,
+    LOADS,
+    STORES,
+    Instruction,
+    LoopCall,
+    Memory,
+    Operand,
+    Registers,
+    Sources,
+    Span,
+)
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported
 
-CONSTANTS = 1 << 40  # the number of the first constant; registers are numbered from zero
-LOADS = (op.LOAD, op.LOAD_SHORT, op.LOAD_INTEGERS, op.LOAD_BOOLEANS)
-STORES = (op.STORE, op.STORE_SHORT, op.STORE_INTEGERS, op.STORE_BOOLEANS)
-OF_ONE = {op.MOVE, op.NEGATIVE, op.ABSOLUTE, op.SQRT, op.FLOOR, op.CEIL, op.TRUNC, op.RINT}
-OF_ONE |= {op.INTEGER, op.NOT, op.SHORT}
-N_OPERANDS = dict.fromkeys(range(op.MOVE, op.SHORT + 1), 2)
-N_OPERANDS |= dict.fromkeys(OF_ONE, 1)
-N_OPERANDS[op.SELECT] = 3
-SIDE_BY_SIDE = set(range(op.LESS, op.SELECT + 1))  # operands, where there are more than `MANY`
-
-Span = tuple[int, int, int]  # the first register, the distance to the next, and how many
+ELEMENTWISE = [each for each in Opcode if each >= Opcode.MOVE]
+OF_ONE = {
+    Opcode.MOVE,
+    Opcode.NEGATIVE,
+    Opcode.ABSOLUTE,
+    Opcode.SQRT,
+    Opcode.FLOOR,
+    Opcode.CEIL,
+    Opcode.TRUNC,
+    Opcode.RINT,
+    Opcode.INTEGER,
+    Opcode.NOT,
+    Opcode.SHORT,
+}
+N_OPERANDS = dict.fromkeys(ELEMENTWISE, 2) | dict.fromkeys(OF_ONE, 1) | {Opcode.SELECT: 3}
 
 
 class Malformed(Unsupported):
-    """A tape breaks a rule; in words that go on from "the function"."""
+    """A tape breaks a rule. The message continues "the function ..."."""
 
     def __init__(self, problem: str):
         super().__init__(f"has a malformed tape, which {problem}")
 
 
-def verify(instructions: Sequence[Sequence[Any]], n_registers: int, n_constants: int) -> None:
+def verify(instructions: Sequence[Instruction], n_registers: int, n_constants: int) -> None:
     """Check a tape.
 
     Parameters
     ----------
-    instructions : sequence
-        As `nengo_jit.engines.cpu.python.tracing.tape.Writer.write` takes them.
+    instructions : sequence of Instruction
+        The tape.
     n_registers, n_constants : int
-        How many there are.
+        How many registers and constants it has.
 
     Raises
     ------
@@ -52,107 +68,205 @@ def verify(instructions: Sequence[Sequence[Any]], n_registers: int, n_constants:
         If a branch does not lead forward to an instruction, an instruction cannot be reached or
         can be reached in two ways, a path has no end, a register is read before it is written,
         an operand does not exist, or memory is written that is not compared with Python, or
-        before it is known that the tape gets to its end.
+        before the path is complete.
     """
-    waiting: dict[int, np.ndarray] = {}  # which registers have been written where branches arrive
-    written: np.ndarray | None = np.zeros(n_registers, bool)
-    compared: Sequence[Any] | None = None  # memory that may be written, if the path is complete
-    for place, instruction in enumerate(instructions):
-        operation, n, result = instruction[:3]
-        arriving = waiting.pop(place, None)
-        if written is not None and arriving is not None:
-            raise Malformed("has an instruction that can be reached in two ways")
-        written = arriving if written is None else written
-        if written is None:
-            raise Malformed("has an instruction that cannot be reached")
-        is_last = operation == op.RETURN or operation in STORES
-        if is_last and compared is None:
-            raise Malformed("writes to memory, or ends, before its path is complete")
-        if compared is not None and not is_last:
-            raise Malformed("goes on after its path is complete")
-        if operation in STORES and compared is not None and result not in compared:
-            raise Malformed("writes to memory that is not compared with Python")
-        for span in _reads(instruction):
-            _check_read(span, written, n_constants)
-        if operation in (op.RETURN, op.REDO):
-            written = compared = None
-        elif operation == op.COMMIT:
-            compared = instruction[3:]
-        elif operation == op.BRANCH:
-            if not place < n < len(instructions):
-                raise Malformed("jumps to nowhere")
-            if n in waiting:
-                raise Malformed("has an instruction that can be reached in two ways")
-            waiting[n] = written.copy()
-        elif operation not in STORES:
-            if not (isinstance(result, int) and 0 <= result <= n_registers - n and n >= 0):
-                raise Malformed("writes to a register that does not exist")
-            written[result : result + n] = True
-    if written is not None:
+    verifier = _Verifier(n_registers, n_constants, len(instructions))
+    for index, instruction in enumerate(instructions):
+        verifier.visit(index, instruction)
+    if verifier.written is not None:
         raise Malformed("has no end")
 
 
-def _check_read(span: Span, written: np.ndarray, n_constants: int) -> None:
-    first, step, count = span
-    if count <= 0:
-        return
-    low, high = sorted((first, first + step * (count - 1)))
-    if low >= CONSTANTS and high < CONSTANTS + n_constants:
-        return
-    if not 0 <= low <= high < len(written):
-        raise Malformed("reads a register that does not exist")
-    if not written[low : high + 1 : abs(step) or 1].all():
-        raise Malformed("reads a register before it is written")
+class _Verifier:
+    """The state of one pass over a tape."""
+
+    def __init__(self, n_registers: int, n_constants: int, n_instructions: int):
+        self.written: np.ndarray | None = np.zeros(n_registers, bool)  # None after a path's end
+        self._n_constants = n_constants
+        self._n_instructions = n_instructions
+        self._waiting: dict[int, np.ndarray] = {}  # `written`, by the target of a branch
+        self._compared: tuple[Operand, ...] | None = None  # memory, once the path is complete
+
+    def visit(self, index: int, instruction: Instruction) -> None:
+        """Check one instruction; they come in order."""
+        arriving = self._waiting.pop(index, None)
+        if self.written is not None and arriving is not None:
+            raise Malformed("has an instruction that can be reached in two ways")
+        written = arriving if self.written is None else self.written
+        if written is None:
+            raise Malformed("has an instruction that cannot be reached")
+        self.written = written
+        opcode = instruction.opcode
+        if opcode in AFTER_COMMIT and self._compared is None:
+            raise Malformed("writes to memory, or ends, before its path is complete")
+        if opcode not in AFTER_COMMIT and self._compared is not None:
+            raise Malformed("goes on after its path is complete")
+        _expect(opcode in READS)
+        for span in READS[opcode](instruction):
+            self._check_read(span, written)
+        EFFECTS.get(opcode, _Verifier._write)(self, index, instruction, written)
+
+    def _check_read(self, span: Span, written: np.ndarray) -> None:
+        first, step, count = span
+        if count <= 0:
+            return
+        low, high = sorted((first, first + step * (count - 1)))
+        if low >= CONSTANTS and high < CONSTANTS + self._n_constants:
+            return
+        if not 0 <= low <= high < len(written):
+            raise Malformed("reads a register that does not exist")
+        if not written[low : high + 1 : abs(step) or 1].all():
+            raise Malformed("reads a register before it is written")
+
+    # The effect of an instruction on the state
+
+    def _end(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        self.written = self._compared = None
+
+    def _commit(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        self._compared = instruction.operands
+
+    def _branch(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        target = instruction.operands[1]
+        if not (isinstance(target, int) and index < target < self._n_instructions):
+            raise Malformed("jumps to nowhere")
+        if target in self._waiting:
+            raise Malformed("has an instruction that can be reached in two ways")
+        self._waiting[target] = written.copy()
+
+    def _store(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        assert self._compared is not None
+        if instruction.result not in self._compared:
+            raise Malformed("writes to memory that is not compared with Python")
+
+    def _write(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        result, n = instruction.result, instruction.n
+        if not (isinstance(result, int) and n >= 0 and 0 <= result <= len(written) - n):
+            raise Malformed("writes to a register that does not exist")
+        written[result : result + n] = True
 
 
-def _reads(instruction: Sequence[Any]) -> Iterator[Span]:
-    """The registers that an instruction reads."""
-    operation, n, result, *operands = instruction
-    if operation in (op.RETURN, op.REDO, op.COMMIT):
-        return
-    if operation == op.BRANCH:
-        yield operands[0][0], 0, 1
-    elif operation in LOADS:
-        _expect(operands[0].size == n)
-    elif operation in STORES:
-        _expect(result.size == n)
-        yield _span(operands[0], n)
-    elif operation in (op.FUNCTION, op.FUNCTION_OF_TWO):
-        _expect(n == 1 and len(operands) == (2 if operation == op.FUNCTION else 3))
-        yield from (_span(operand, 1) for operand in operands[:-1])
-    elif operation == op.LOOP:
-        _, sizes, steps, *inputs = operands
-        if len(sizes) == 1:  # element by element
-            _expect(all(8 * each[1] == step for each, step in zip(inputs, steps)))
-            _expect(all(each[2] == sizes[0] or not each[1] for each in inputs))
-            _expect(n == (sizes[0] if steps[-1] else 1))
-        yield from inputs
-    elif operation == op.GATHER:
-        _expect(len(operands[0]) == n)
-        yield from ((register, 0, 1) for register in operands[0])
-    elif operation == op.LOOKUP:
-        table, key, n_rows = operands
-        if isinstance(table, tuple):
-            _expect(table[1] == 1 and n_rows > 0)
-            yield _span(table, n * n_rows)
-        else:
-            _expect(table.size == n * n_rows)
-        yield _span(key, 1)
-    elif operation == op.ROLL:
-        _expect(n > 0 and operands[0][1] == 1)
-        yield _span(operands[0], n)
-        yield _span(operands[1], 1)
+# Which registers an instruction reads. Each function also checks the operands.
+
+
+def _nothing(instruction: Instruction) -> Iterator[Span]:
+    return iter(())
+
+
+def _branch_reads(instruction: Instruction) -> Iterator[Span]:
+    condition, _ = _operands(instruction, 2)
+    yield _span(condition, 1)
+
+
+def _load_reads(instruction: Instruction) -> Iterator[Span]:
+    (memory,) = _operands(instruction, 1)
+    _expect(isinstance(memory, Memory) and memory.size == instruction.n)
+    return _nothing(instruction)
+
+
+def _store_reads(instruction: Instruction) -> Iterator[Span]:
+    (source,), memory = _operands(instruction, 1), instruction.result
+    _expect(isinstance(memory, Memory) and memory.size == instruction.n)
+    yield _span(source, instruction.n)
+
+
+def _function_reads(instruction: Instruction) -> Iterator[Span]:
+    n_arguments = 1 if instruction.opcode == Opcode.FUNCTION else 2
+    *arguments, function = _operands(instruction, n_arguments + 1)
+    _expect(instruction.n == 1 and isinstance(function, int))
+    yield from (_span(argument, 1) for argument in arguments)
+
+
+def _loop_reads(instruction: Instruction) -> Iterator[Span]:
+    (call,) = _operands(instruction, 1)
+    if not isinstance(call, LoopCall):
+        raise Malformed(UNFIT)
+    if len(call.sizes) == 1:  # element by element
+        (size,) = call.sizes
+        _expect(all(8 * each.stride == step for each, step in zip(call.inputs, call.steps)))
+        _expect(all(each.size == size or not each.stride for each in call.inputs))
+        _expect(instruction.n == (size if call.steps[-1] else 1))
+    yield from call.inputs
+
+
+def _gather_reads(instruction: Instruction) -> Iterator[Span]:
+    (sources,) = _operands(instruction, 1)
+    if not isinstance(sources, Sources):
+        raise Malformed(UNFIT)
+    _expect(len(sources.registers) == instruction.n)
+    yield from (Span(register, 0, 1) for register in sources.registers)
+
+
+def _lookup_reads(instruction: Instruction) -> Iterator[Span]:
+    table, key, n_rows = _operands(instruction, 3)
+    if not isinstance(n_rows, int):
+        raise Malformed(UNFIT)
+    size = instruction.n * n_rows
+    if isinstance(table, Memory):
+        _expect(table.size == size)
     else:
-        _expect(len(operands) == N_OPERANDS.get(operation))
-        if n > op.MANY and operation in SIDE_BY_SIDE:
-            _expect(all(operand[1] == 1 for operand in operands))
-        yield from (_span(operand, n) for operand in operands)
+        span = _span(table, size)
+        _expect(span.stride == 1 and n_rows > 0)
+        yield span
+    yield _span(key, 1)
 
 
-def _span(operand: Any, n: int) -> Span:
-    return operand[0], operand[1], n
+def _roll_reads(instruction: Instruction) -> Iterator[Span]:
+    values, shift = _operands(instruction, 2)
+    span = _span(values, instruction.n)
+    _expect(span.stride == 1 and instruction.n > 0)
+    yield span
+    yield _span(shift, 1)
+
+
+def _elementwise_reads(instruction: Instruction) -> Iterator[Span]:
+    opcode, n = instruction.opcode, instruction.n
+    spans = [_span(operand, n) for operand in _operands(instruction, N_OPERANDS[opcode])]
+    if n > MANY and Opcode.LESS <= opcode <= Opcode.SELECT:  # vectorised loops
+        _expect(all(span.stride == 1 for span in spans))
+    yield from spans
+
+
+UNFIT = "has an instruction with operands that do not fit"
+
+
+def _operands(instruction: Instruction, n: int) -> tuple[Operand, ...]:
+    _expect(len(instruction.operands) == n)
+    return instruction.operands
+
+
+def _span(operand: Operand, n: int) -> Span:
+    if not isinstance(operand, Registers):
+        raise Malformed(UNFIT)
+    return Span(*operand, n)
 
 
 def _expect(is_so: bool) -> None:
     if not is_so:
-        raise Malformed("has an instruction with operands that do not fit")
+        raise Malformed(UNFIT)
+
+
+AFTER_COMMIT = {Opcode.RETURN, *STORES.values()}
+READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
+    Opcode.RETURN: _nothing,
+    Opcode.REDO: _nothing,
+    Opcode.COMMIT: _nothing,
+    Opcode.BRANCH: _branch_reads,
+    Opcode.FUNCTION: _function_reads,
+    Opcode.FUNCTION_OF_TWO: _function_reads,
+    Opcode.LOOP: _loop_reads,
+    Opcode.GATHER: _gather_reads,
+    Opcode.LOOKUP: _lookup_reads,
+    Opcode.ROLL: _roll_reads,
+    **dict.fromkeys(LOADS.values(), _load_reads),
+    **dict.fromkeys(STORES.values(), _store_reads),
+    **dict.fromkeys(ELEMENTWISE, _elementwise_reads),
+}
+# All other instructions write to registers.
+EFFECTS: dict[Opcode, Callable[[_Verifier, int, Instruction, np.ndarray], None]] = {
+    Opcode.RETURN: _Verifier._end,
+    Opcode.REDO: _Verifier._end,
+    Opcode.COMMIT: _Verifier._commit,
+    Opcode.BRANCH: _Verifier._branch,
+    **dict.fromkeys(STORES.values(), _Verifier._store),
+}

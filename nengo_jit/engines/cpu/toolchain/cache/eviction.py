@@ -1,4 +1,4 @@
-"""Keep a folder of cache entries small: what is of no use goes first, then the oldest use."""
+"""Evict cache entries: first those of packages that are gone, then the least recently used."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import re
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
-from typing import Any
 
 from nengo_jit.engines.cpu.toolchain.cache import trust
-from nengo_jit.engines.cpu.toolchain.cache.entry import DESCRIBED, UnsafeError, maker_of
+from nengo_jit.engines.cpu.toolchain.cache.entry import DESCRIBED, Maker, UnsafeError, maker_of
 
-ENTRY = re.compile(r".+-[0-9a-f]{32}(\.unfinished)?")  # names of files that are ours
+ENTRY = re.compile(r".+-[0-9a-f]{32}(\.unfinished)?")  # names of our files
 PACKAGES = ("nengo-jit", "numba", "llvmlite")
 
 
-def maker() -> dict[str, Any]:
-    """What makes entries in this process: versions of packages, and where they are installed."""
+def maker() -> Maker:
+    """Maker of entries in this process: versions of packages, and where they are installed."""
     found: dict[str, Distribution] = {}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
@@ -27,13 +26,13 @@ def maker() -> dict[str, Any]:
     return {"site": site, "versions": {name: each.version for name, each in found.items()}}
 
 
-def is_installed(made_by: dict[str, Any]) -> bool:
-    """Whether what made an entry is still there, to the best of our knowledge.
+def is_installed(made_by: Maker) -> bool:
+    """Whether the packages that made an entry are still installed, as far as we know.
 
     Parameters
     ----------
-    made_by : dict of (str, Any)
-        What `maker` returned in that process.
+    made_by : dict of (str, object)
+        From `maker`, in that process.
     """
     versions = _versions(str(made_by.get("site", "")))
     made = made_by.get("versions")
@@ -44,21 +43,21 @@ def is_installed(made_by: dict[str, Any]) -> bool:
 
 @cache
 def _versions(site: str) -> dict[str, str]:
-    """The versions of packages in a folder of installed packages."""
+    """Versions of the packages that are installed in a folder."""
     return {each.name: each.version for each in distributions(path=[site])} if site else {}
 
 
 def make_room(folder: Path, n_bytes: int, limit: int) -> bool:
-    """Remove entries until there is room for another one; returns whether there is, then.
+    """Remove entries until there is room for another one; returns whether there is.
 
     Parameters
     ----------
     folder : Path
-        Where the entries are. Files that are not entries are left alone.
+        Folder of the entries. Other files are left alone.
     n_bytes : int
-        How large the new one is.
+        Size of the new entry.
     limit : int
-        How large all of them may be (bytes).
+        Maximum size of all entries (bytes).
     """
     found = []
     for each in os.scandir(folder):
@@ -68,7 +67,7 @@ def make_room(folder: Path, n_bytes: int, limit: int) -> bool:
                 found.append((status.st_mtime_ns, status.st_size, each.path))
     excess = sum(size for _, size, _ in found) + n_bytes - limit
     if excess > 0:
-        ordered = sorted((_is_of_use(path), used, size, path) for used, size, path in found)
+        ordered = sorted((_is_current(path), used, size, path) for used, size, path in found)
         for _, _, size, path in ordered:
             if excess > 0:
                 with contextlib.suppress(OSError):
@@ -77,8 +76,8 @@ def make_room(folder: Path, n_bytes: int, limit: int) -> bool:
     return excess <= 0
 
 
-def _is_of_use(path: str) -> bool:
-    """Whether an entry can still be asked for."""
+def _is_current(path: str) -> bool:
+    """Whether the packages that made an entry are still installed."""
     try:
         with open(os.open(path, trust.SAFELY), "rb") as file:
             return is_installed(maker_of(file.read(DESCRIBED)))

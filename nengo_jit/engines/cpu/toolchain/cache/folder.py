@@ -8,12 +8,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nengo_jit.engines.cpu.toolchain.cache import trust
-from nengo_jit.engines.cpu.toolchain.cache.entry import pack, unpack
+from nengo_jit.engines.cpu.toolchain.cache.entry import Maker, pack, unpack
 
-UNFINISHED = ".unfinished"  # ending of the name of a file that is being written
+UNFINISHED = ".unfinished"  # suffix of a file that is being written
 FOR_THE_USER = 0o700
 
 
@@ -24,7 +23,7 @@ class Folder:
     Attributes
     ----------
     path : Path
-        Where it is. It need not exist.
+        Its path. It need not exist.
     """
 
     path: Path
@@ -37,30 +36,30 @@ class Folder:
         UnsafeError
             If others can.
         OSError
-            If it cannot be looked at, `FileNotFoundError` if it does not exist.
+            If it cannot be accessed; `FileNotFoundError` if it does not exist.
         """
         trust.check_folder(self.path)
 
     def read(self, name: str) -> bytes:
-        """The content of an entry.
+        """Read the content of an entry.
 
         Parameters
         ----------
         name : str
-            What it is filed under.
+            Name of the entry.
 
         Raises
         ------
         UnsafeError
             If the folder or the file fails a check.
         OSError
-            If it cannot be read, `FileNotFoundError` if there is none.
+            If it cannot be read; `FileNotFoundError` if there is none.
         """
         self.check()
         return unpack(name, trust.read(self.path / name))
 
-    def write(self, name: str, content: bytes, maker: dict[str, Any]) -> None:
-        """Write an entry, at once and for good, in place of whatever has its name.
+    def write(self, name: str, content: bytes, maker: Maker) -> None:
+        """Write an entry, atomically and durably; replaces anything of the same name.
 
         Parameters
         ----------
@@ -72,7 +71,7 @@ class Folder:
         UnsafeError
             If others can write to the folder.
         OSError
-            If the entry cannot be written. Nothing of it is left then.
+            If the entry cannot be written. Then no part of it is left.
         """
         self.make()
         path = self.path / name
@@ -81,11 +80,11 @@ class Folder:
         data = pack(name, content, maker)
         try:
             _write_without_a_name(path, data)
-        except (OSError, AttributeError):  # not every system and file system can
+        except (OSError, AttributeError):  # not supported by this system or file system
             _write(path, data)
 
     def make(self) -> None:
-        """Make the folder if need be, for the user only.
+        """Make the folder if it does not exist, accessible to the user only.
 
         Raises
         ------
@@ -99,29 +98,29 @@ class Folder:
                 each.mkdir(FOR_THE_USER, exist_ok=True)
         self.check()
         if not os.access(self.path, os.W_OK):
-            raise PermissionError(f"{self.path} is for reading only")
+            raise PermissionError(f"{self.path} is read-only")
 
     def touch(self, name: str) -> None:
-        """Note that an entry has been used."""
+        """Mark an entry as used, for eviction."""
         with contextlib.suppress(OSError):
             os.utime(self.path / name)
 
 
 def _write_without_a_name(path: Path, data: bytes) -> None:
-    """Write a file that gets its name when it is complete, so that nothing is left of a part."""
+    """Write a file that gets its name once it is complete, so that no part of it is ever left."""
     with _opened(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600)) as file:
         _write_all(file, data)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         with _opened(folder):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            with contextlib.suppress(FileExistsError):  # another process was quicker
+            with contextlib.suppress(FileExistsError):  # another process was faster
                 source = f"/proc/self/fd/{file}"
                 os.link(source, path.name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file under another name first, which is always the same."""
+    """Write a file under a temporary name, always the same, and rename it."""
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
         with contextlib.suppress(FileNotFoundError):

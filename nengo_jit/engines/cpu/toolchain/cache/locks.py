@@ -1,7 +1,7 @@
-"""Locks between processes: who compiles a kernel, and how many processes compile.
+"""Locks between processes: which one compiles a kernel, and how many may compile.
 
-The system gives a lock back when the process that has it ends, however it ends. Where there are no
-such locks (Windows, some network file systems), processes may compile the same kernel twice.
+The system releases a lock when its process ends, however it ends. Without such locks (on Windows
+and some network file systems), two processes may compile the same kernel.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:
-    fcntl = None  # type: ignore[assignment]  # a module where it exists; its users ask
+    fcntl = None  # type: ignore[assignment]  # callers check for None
 
 FOLDER = "locks"  # in the folder of the entries
-KERNELS = "kernels"  # file in which each kernel has a byte to lock
-PLACE = "worker-{}"  # file that each process that compiles has locked
+KERNELS = "kernels"  # file with a byte to lock for each kernel
+SLOT = "worker-{}"  # file that a process locks while it compiles
 BYTES = 2**31
 
 
-def take_place(folder: Path, n_places: int) -> int | None:
-    """Take one of the places that processes may compile on.
+def acquire_slot(folder: Path, n_slots: int) -> int | None:
+    """Acquire one of the slots that limit how many processes compile at the same time.
 
     Parameters
     ----------
     folder : Path
-        Where the entries are.
-    n_places : int
-        How many processes may compile at the same time.
+        Folder of the entries.
+    n_slots : int
+        Number of slots.
 
     Returns
     -------
     int or None
-        A file descriptor: the place is taken until all of its copies are closed, in whichever
-        process. None if there is no place.
+        A file descriptor: the slot is held until all copies of it are closed, in any process. None
+        if no slot is free.
     """
-    for i in range(n_places):
-        file = os.open(_made(folder) / PLACE.format(i), os.O_RDWR | os.O_CREAT, 0o600)
+    for i in range(n_slots):
+        file = os.open(_made(folder) / SLOT.format(i), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return file
         except BlockingIOError:
             os.close(file)
-        except OSError:  # this file system knows no locks
+        except OSError:  # this file system has no locks
             return file
     return None
 
@@ -58,38 +58,38 @@ class KernelLocks:
     Parameters
     ----------
     folder : Path
-        Where the entries are.
+        Folder of the entries.
     """
 
     def __init__(self, folder: Path):
         self._file = os.open(_made(folder) / KERNELS, os.O_RDWR | os.O_CREAT, 0o600)
 
     @contextlib.contextmanager
-    def trying(self, name: str) -> Iterator[bool]:
-        """Context in which a kernel is locked; yields False if another process has it.
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Context in which a kernel is locked; yields False if another process holds the lock.
 
         Parameters
         ----------
         name : str
-            The name of the kernel's entry.
+            Name of the kernel's entry.
         """
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        place = int.from_bytes(digest, "little") % BYTES
+        offset = int.from_bytes(digest, "little") % BYTES
         is_locked = False
         try:
             if fcntl is not None:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
                 is_locked = True
         except (BlockingIOError, PermissionError):
             yield False
             return
-        except OSError:  # this file system knows no locks
+        except OSError:  # this file system has no locks
             pass
         try:
             yield True
         finally:
             if is_locked:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
 
 
 def _made(folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Whose files may be run: those that nobody but trusted users can have written.
+"""Which files may be executed: those that only trusted users can have written.
 
-Trusted are the user, root, and whoever owns the installed package, whose code runs anyhow.
+Trusted are the user, root, and the owner of the installed package, whose code runs anyway.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import nengo_jit.engines.cpu
 from nengo_jit.engines.cpu.toolchain.cache.entry import UnsafeError
 
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-SAFELY = (  # neither through a link nor waiting for a pipe
+SAFELY = (  # flags to open a file: do not follow a link, do not wait for a pipe
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
@@ -29,14 +29,14 @@ def check_folder(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        Where it is; may be a link to it.
+        Its path; may be a link.
 
     Raises
     ------
     UnsafeError
         If others can, or it is not a folder.
     OSError
-        If it cannot be looked at, `FileNotFoundError` if it does not exist.
+        If it cannot be accessed; `FileNotFoundError` if it does not exist.
     """
     found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
@@ -45,19 +45,19 @@ def check_folder(path: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    """The content of a file that only trusted users can have written.
+    """Read a file that only trusted users can have written.
 
     Parameters
     ----------
     path : Path
-        Where it is.
+        Its path.
 
     Raises
     ------
     UnsafeError
         If others can have written it, or it is not a file.
     OSError
-        If it cannot be read, `FileNotFoundError` if it does not exist.
+        If it cannot be read; `FileNotFoundError` if it does not exist.
     """
     try:
         file = os.open(path, SAFELY)
@@ -85,9 +85,9 @@ def _owner_of_the_package() -> int:
 
 
 def _check(found: os.stat_result) -> None:
-    if os.name != "posix":  # owners and modes mean something there only
+    if os.name != "posix":  # owners and modes have no such meaning elsewhere
         return
     if found.st_uid not in (os.geteuid(), 0, _owner_of_the_package()):
-        raise UnsafeError(f"it belongs to another user (number {found.st_uid})")
+        raise UnsafeError(f"it belongs to another user (uid {found.st_uid})")
     if found.st_mode & WRITABLE_BY_OTHERS:
         raise UnsafeError("others can write to it")

@@ -1,1 +1,1 @@
-"""What the primitives of kernels are in LLVM's language, for Numba."""
+"""Definitions of the primitives in LLVM IR, for Numba."""

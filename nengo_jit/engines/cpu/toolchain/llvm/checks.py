@@ -1,36 +1,47 @@
 """Bounds checks in compiled kernels, for Numba: see `nengo_jit.regions`.
 
-All that reads or writes memory at an address asks `checked` first. Memory may be that of an array
-that `REGIONS` knows, or what a kernel has for itself on the stack (`primitives.scratch`). The
-latter has a header in front, so that whoever looks for it there finds it.
+Each access to memory at an address calls `check` first. The memory may be that of an array that
+`REGIONS` knows, or scratch memory on the kernel's stack (`primitives.scratch`). Scratch memory has
+a header in front of it, by which it is found.
 """
 
-# Intrinsics take one argument less when they are called than when they are defined.
+# Calls of intrinsics leave out the first parameter of the definition.
 # mypy: disable-error-code="call-arg, no-untyped-def"
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import NoReturn
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from nengo_jit.engines.cpu.language.primitives import foreign_int64s
+from nengo_jit.engines.cpu.toolchain.llvm.interface import (
+    Builder,
+    Definition,
+    Signature,
+    Target,
+    Type,
+    Typing,
+    Value,
+    Values,
+)
 from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import define
 from nengo_jit.regions import ADDRESS, CHECKED, LENGTH, N_BYTES, READERS, SYMBOL, TABLE
 
-HEADER = 64  # bytes before scratch memory, which is aligned to as many
-MARK = 0x5C2A7C4E5C2A7C4E  # combined with the address by "exclusive or"
-MARK_AT, SIZE_AT = 16, 8  # how far in front of the memory these stand (bytes)
-REACH = 1 << 16  # bytes of the stack within which scratch memory is looked for
+HEADER = 64  # bytes in front of scratch memory, and its alignment
+MARK = 0x5C2A7C4E5C2A7C4E  # in the header, combined with the address by exclusive or
+MARK_AT, SIZE_AT = 16, 8  # distance of mark and size from the memory behind them (bytes)
+REACH = 1 << 16  # bytes of the stack that are searched for scratch memory
 
 
 @intrinsic
-def _shared(typingctx: Any) -> Any:
-    """Address of what kernels and `REGIONS` share."""
+def _shared(typingctx: Typing) -> Definition:
+    """Address of the memory that kernels and `REGIONS` share."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         integer = ir.IntType(64)
         symbol = builder.module.globals.get(SYMBOL) or ir.GlobalVariable(
             builder.module, integer, SYMBOL
@@ -41,10 +52,10 @@ def _shared(typingctx: Any) -> Any:
 
 
 @intrinsic
-def _stack(typingctx: Any) -> Any:
-    """The lowest address of the stack that is in use."""
+def _stack(typingctx: Typing) -> Definition:
+    """Address of the top of the stack, its lowest address in use."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         pointer = ir.IntType(8).as_pointer()
         function = builder.module.declare_intrinsic(
             "llvm.stacksave.p0", (), ir.FunctionType(pointer, [])
@@ -55,47 +66,48 @@ def _stack(typingctx: Any) -> Any:
 
 
 @intrinsic
-def _add_atomically(typingctx: Any, address: Any, value: Any) -> Any:
-    """Add to the integer at an address, without a check."""
+def _add_atomically(typingctx: Typing, address: Type, value: Type) -> Definition:
+    """Add to the integer at an address, without a bounds check."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
         return builder.atomic_rmw("add", pointer, args[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), codegen
 
 
-def mark_scratch(builder: Any, base: Any, n_bytes: int) -> Any:
-    """Write the header of scratch memory; returns the address of what comes after it."""
+def mark_scratch(builder: Builder, base: Value, n_bytes: int) -> Value:
+    """Generate code that writes the header of scratch memory; returns the address behind it."""
     integer = ir.IntType(64)
     address = builder.add(builder.ptrtoint(base, integer), integer(HEADER))
     for value, before in ((builder.xor(address, integer(MARK)), MARK_AT), (n_bytes, SIZE_AT)):
-        place = builder.inttoptr(builder.sub(address, integer(before)), integer.as_pointer())
-        builder.store(integer(value) if isinstance(value, int) else value, place)
+        pointer = builder.inttoptr(builder.sub(address, integer(before)), integer.as_pointer())
+        builder.store(integer(value) if isinstance(value, int) else value, pointer)
     return address
 
 
-def end_of_scratch(address: Any) -> Any:
-    """Where the scratch memory ends that an address lies in; zero if there is none.
-
-    For use in kernels, as all below.
-    """
-    raise NotImplementedError
+def _only_in_kernels() -> NoReturn:
+    raise NotImplementedError("This function can be called from compiled kernels only")
 
 
-def end_of(address: Any) -> Any:
-    """Where the memory ends that an address lies in; zero if it is not known."""
-    raise NotImplementedError
+def end_of_scratch(address: int) -> int:
+    """End of the scratch memory that contains an address; zero if none does."""
+    return _only_in_kernels()
 
 
-def look_up(address: Any, n: Any, itemsize: Any) -> Any:
-    """The address, if there are as many elements of a size (bytes); an error if not."""
-    raise NotImplementedError
+def end_of(address: int) -> int:
+    """End of the known memory that contains an address; zero if none does."""
+    return _only_in_kernels()
 
 
-def count_from(address: Any, itemsize: Any) -> Any:
-    """How many elements of a size (bytes) there are from an address on; an error if none is."""
-    raise NotImplementedError
+def look_up(address: int, n: int, itemsize: int) -> int:
+    """Return the address if ``n`` elements of ``itemsize`` bytes are known there, else fail."""
+    return _only_in_kernels()
+
+
+def count_from(address: int, itemsize: int) -> int:
+    """Count the elements of ``itemsize`` bytes from an address on; fails if there are none."""
+    return _only_in_kernels()
 
 
 def _end_of_scratch(address):
@@ -115,7 +127,10 @@ def _end_of(address):
     table = foreign_int64s(shared, LENGTH)[TABLE]
     n = foreign_int64s(table, 1)[0]
     starts, ends = foreign_int64s(table + 8, n), foreign_int64s(table + 8 * (1 + n), n)
-    first, last = 0, n  # how many arrays start at the address or before
+    first, last = (
+        0,
+        n,
+    )  # binary search for the number of arrays that start at the address or before it
     while first < last:
         middle = (first + last) // 2
         if starts[middle] <= address:
@@ -140,38 +155,44 @@ def _count_from(address, itemsize):
 
 
 def known_table(table, n_columns):
-    """The address of a table of rows, if all of it is known; an error if not."""
+    """Return the address of a table of rows if all of it is known, else fail."""
     n = foreign_int64s(look_up(table, 1, 8), 1)[0]
     return look_up(table, 1 + n * n_columns, 8)
 
 
 if CHECKED:
-    unchecked: dict[str, Any] = {"boundscheck": False, "error_model": "numpy"}
-    define(end_of_scratch, **unchecked)(_end_of_scratch)
-    define(end_of, **unchecked)(_end_of)
-    define(look_up, **unchecked)(_look_up)
-    define(count_from, **unchecked)(_count_from)
+    for function, implementation in (
+        (end_of_scratch, _end_of_scratch),
+        (end_of, _end_of),
+        (look_up, _look_up),
+        (count_from, _count_from),
+    ):
+        define(function, boundscheck=False, error_model="numpy")(implementation)
 
 
-def check(context: Any, builder: Any, address: Any, n: Any, itemsize: Any) -> Any:
-    """Code that checks that there are as many elements of a size (bytes); gives the address.
+def check(
+    context: Target, builder: Builder, address: Value, n: Value | int, itemsize: int
+) -> Value:
+    """Generate a bounds check of ``n`` elements of ``itemsize`` bytes; returns the address.
 
-    Where bounds are not checked, there is no code.
+    Without bounds checks, no code is generated.
     """
     if not CHECKED:
         return address
     return _call(context, builder, lambda a, n, size: look_up(a, n, size), address, n, itemsize)
 
 
-def size_from(context: Any, builder: Any, address: Any, itemsize: Any) -> Any:
-    """Code that counts the elements from an address on, where bounds are checked, else one."""
+def size_from(context: Target, builder: Builder, address: Value, itemsize: int) -> Value:
+    """Generate code that counts the elements from an address on; one, without bounds checks."""
     if not CHECKED:
         return ir.IntType(64)(1)
     return _call(context, builder, lambda a, size: count_from(a, size), address, itemsize)
 
 
-def _call(context: Any, builder: Any, function: Any, *arguments: Any) -> Any:
-    """Code that calls a function of integers that returns one."""
+def _call(
+    context: Target, builder: Builder, function: Callable[..., int], *arguments: Value | int
+) -> Value:
+    """Generate a call of a function of integers."""
     integer = ir.IntType(64)
     values = [integer(each) if isinstance(each, int) else each for each in arguments]
     signature = types.int64(*[types.int64] * len(values))

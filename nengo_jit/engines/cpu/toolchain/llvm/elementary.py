@@ -1,8 +1,8 @@
-"""The vocabulary of neuron formulas in Numba: code that LLVM turns into vector instructions.
+"""The functions of neuron formulas in Numba, as code that LLVM can vectorise.
 
 Importing this module makes the functions of `nengo_jit.scalar` work in compiled code, for
-float64 and float32, and `define_formula` does the same for formulas. Nothing here branches or calls
-a library, so a loop over a contiguous array that applies a formula is vectorised.
+float64 and float32; `define_formula` does the same for a formula. Nothing here branches or calls
+a library, so that LLVM vectorises a loop that applies a formula to a contiguous array.
 
 Argument reduction and series are the textbook ones (Muller, "Elementary Functions"): a number is
 split into a power of two and a remainder near zero, for which a Taylor series is summed.
@@ -18,14 +18,14 @@ function       error (units in the last       exact for
 ``tanh``       2.7, 2.4                       zeros with their sign, infinities, NaN
 =============  =============================  ==================================================
 
-These are the largest errors found in millions of numbers. Arguments and results may be denormal
-if the processor computes with such numbers. All other functions are exact.
+These are the largest errors found in millions of numbers. Arguments and results may be subnormal
+unless the processor flushes them to zero. All other functions are exact.
 
 Each function is compiled with flags of its own and inlined by LLVM, not by Numba: rounding by
 adding and subtracting a large number would not survive a caller's ``fastmath``.
 """
 
-# Numba reads the functions below from their bytecode; most have no types in Python's sense.
+# Numba infers the types of most functions below.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -43,6 +43,18 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.toolchain.llvm.interface import (
+    Builder,
+    Codegen,
+    Definition,
+    IRType,
+    Signature,
+    Target,
+    Type,
+    Typing,
+    Value,
+    Values,
+)
 from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import ONLY_FOR_KERNELS
 
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
@@ -50,11 +62,11 @@ OPTIONS |= ONLY_FOR_KERNELS
 LN2 = Decimal(2).ln()
 
 
-def with_precision(function: Callable[..., Any], number: type) -> Callable[..., Any]:
-    """A copy of ``function`` in which the floating-point literals are of type ``number``.
+def with_precision(function: Callable[..., object], number: type) -> FunctionType:
+    """Copy ``function``, with floating-point literals of type ``number``.
 
-    In Numba a literal ``1.0`` is of double precision and makes its surroundings so. Integer
-    literals stay integers.
+    In Numba a literal ``1.0`` is of double precision, and so is each expression that contains it.
+    Integer literals stay integers.
 
     Parameters
     ----------
@@ -74,14 +86,14 @@ def with_precision(function: Callable[..., Any], number: type) -> Callable[..., 
     )
 
 
-def _precision(*arguments: Any) -> type:
-    """Single if all floating-point arguments are, double otherwise."""
+def _precision(*arguments: Type) -> type:
+    """Type of a formula's numbers: single precision if all floating-point arguments are."""
     numbers = [argument for argument in arguments if isinstance(argument, types.Float)]
     is_single = numbers and all(number.bitwidth == 32 for number in numbers)
     return np.float32 if is_single else np.float64
 
 
-def define_formula(step: Callable[..., Any], contract: bool) -> None:
+def define_formula(step: Callable[..., object], contract: bool) -> None:
     """Make a formula's ``step`` known to Numba, see `primitives.compilable`."""
 
     def compiled_step(*arguments):
@@ -92,15 +104,15 @@ def define_formula(step: Callable[..., Any], contract: bool) -> None:
     overload(step, strict=False, jit_options=options)(compiled_step)
 
 
-# Instructions that Python has no words for
+# Instructions that have no equivalent in Python
 
 
 @intrinsic
-def _select(typingctx: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
-    """One of two values, without a branch."""
+def _select(typingctx: Typing, condition: Type, if_true: Type, if_false: Type) -> Definition:
+    """Select one of two values, without a branch."""
     result = typingctx.unify_types(if_true, if_false)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         values = [
             context.cast(builder, value, given, result)
             for value, given in zip(args[1:], signature.args[1:])
@@ -110,39 +122,45 @@ def _select(typingctx: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
     return result(types.boolean, if_true, if_false), codegen
 
 
-def _declare(builder: Any, name: str, number: Any, n_arguments: int) -> Any:
-    """A function that LLVM knows by name, of numbers of one type, to be called."""
+def _declare(builder: Builder, name: str, number: IRType, n_arguments: int) -> Value:
+    """Declare an intrinsic function of LLVM, of numbers of one type."""
     function_type = ir.FunctionType(number, [number] * n_arguments)
     return builder.module.declare_intrinsic(name, [number], function_type)
 
 
-def _instruction(name: str, n_arguments: int) -> Any:
-    """A function that LLVM knows by name, for use in compiled code."""
+def _instruction(name: str, n_arguments: int) -> Callable[..., Value]:
+    """Make an intrinsic function of LLVM callable from compiled code."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         return builder.call(_declare(builder, name, args[0].type, n_arguments), args)
 
     if n_arguments == 1:
-        return intrinsic(lambda typingctx, x: (x(x), codegen))
-    return intrinsic(lambda typingctx, x, y: (x(x, x), codegen))
+        return _unary(codegen)
+    binary: Callable[..., Value] = intrinsic(lambda typingctx, x, y: (x(x, x), codegen))
+    return binary
+
+
+def _unary(codegen: Codegen) -> Callable[..., Value]:
+    """Make code for a function of one number callable from compiled code."""
+    unary: Callable[..., Value] = intrinsic(lambda typingctx, x: (x(x), codegen))
+    return unary
 
 
 _floor = _instruction("llvm.floor", 1)
 _with_sign_of = _instruction("llvm.copysign", 2)
 
 
-def _polynomial(coefficients: Sequence[float]) -> Any:
-    """``coefficients[0] + coefficients[1] x + ...``, as a tree (Estrin's scheme).
+def _polynomial(coefficients: Sequence[float]) -> Callable[..., Value]:
+    """Make a function for ``coefficients[0] + coefficients[1] x + ...`` by Estrin's scheme.
 
-    Neighbours are joined in pairs, then pairs of pairs, with x, x², x⁴ ... A chain of
-    multiplications (Horner's scheme) would be a little shorter, but the processor would wait for
-    each of them.
+    Terms are joined in pairs, then pairs of pairs, with x, x², x⁴ ... Horner's scheme has fewer
+    multiplications, but each depends on the one before, so that their latencies add up.
     """
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         power = args[0]
         multiply_add = _declare(builder, "llvm.fmuladd", power.type, 3)
-        terms: list[Any] = [ir.Constant(power.type, c) for c in coefficients]
+        terms: list[Value] = [ir.Constant(power.type, c) for c in coefficients]
         while len(terms) > 1:
             pairs = [
                 builder.call(multiply_add, [power, upper, lower])
@@ -152,11 +170,11 @@ def _polynomial(coefficients: Sequence[float]) -> Any:
             power = builder.fmul(power, power)
         return terms[0]
 
-    return intrinsic(lambda typingctx, x: (x(x), codegen))
+    return _unary(codegen)
 
 
 def _bit_operations(number: type) -> SimpleNamespace:
-    """Rounding and exponents, by what they do to the bits of a number of IEEE 754.
+    """Make functions that round, and that take or set exponents, by the bits of IEEE 754.
 
     The last bits of ``integer + 1.5 * 2**fraction`` are those of the integer, for integers of
     either sign that are much smaller than ``2**fraction``.
@@ -170,20 +188,20 @@ def _bit_operations(number: type) -> SimpleNamespace:
         return int(np.asarray(value, dtype=number).view(f"i{layout.bits // 8}"))
 
     @intrinsic
-    def nearest_integer(typingctx: Any, x: Any) -> Any:
-        """``x`` rounded to an integer, as a floating-point number."""
+    def nearest_integer(typingctx: Typing, x: Type) -> Definition:
+        """Round ``x`` to an integer, as a floating-point number."""
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
             constant = ir.Constant(args[0].type, shifter)
             return builder.fsub(builder.fadd(args[0], constant), constant)
 
         return x(x), codegen
 
     @intrinsic
-    def power_of_two(typingctx: Any, n: Any) -> Any:
+    def power_of_two(typingctx: Typing, n: Type) -> Definition:
         """Two to the power of an integer; 0 for the exponent below that of normal numbers."""
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
             shifted = builder.fadd(args[0], ir.Constant(args[0].type, shifter + bias))
             exponent = builder.shl(
                 builder.bitcast(shifted, integer), ir.Constant(integer, fraction)
@@ -192,16 +210,16 @@ def _bit_operations(number: type) -> SimpleNamespace:
 
         return n(n), codegen
 
-    def raised(builder: Any, x: Any) -> Any:
-        """The bits of ``x``, moved so that the exponent changes at the root of 1/2, not at 1."""
+    def raised(builder: Builder, x: Value) -> Value:
+        """Bits of ``x``, shifted so that the exponent changes at the root of 1/2, not at 1."""
         offset = ir.Constant(integer, bits_of(1.0) - bits_of(0.5**0.5))
         return builder.add(builder.bitcast(x, integer), offset)
 
     @intrinsic
-    def exponent(typingctx: Any, x: Any) -> Any:
+    def exponent(typingctx: Typing, x: Type) -> Definition:
         """The integer k that puts ``x / 2**k`` between the square roots of 1/2 and 2."""
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
             biased = builder.lshr(raised(builder, args[0]), ir.Constant(integer, fraction))
             shifted = builder.or_(biased, ir.Constant(integer, bits_of(2.0**fraction)))
             return builder.fsub(
@@ -212,10 +230,10 @@ def _bit_operations(number: type) -> SimpleNamespace:
         return x(x), codegen
 
     @intrinsic
-    def quadruple_scale(typingctx: Any, x: Any) -> Any:
-        """``4 / 2**k`` for the k that is the `exponent` of ``x``; ``1 / 2**k`` may be denormal."""
+    def quadruple_scale(typingctx: Typing, x: Type) -> Definition:
+        """``4 / 2**k`` for the k that is the `exponent` of ``x``; ``1 / 2**k`` may be subnormal."""
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
             exponent_bits = ir.Constant(integer, bits_of(np.inf))
             present = builder.and_(raised(builder, args[0]), exponent_bits)
             total = ir.Constant(integer, bits_of(1.0) + bits_of(4.0))
@@ -231,12 +249,12 @@ def _bit_operations(number: type) -> SimpleNamespace:
     )
 
 
-# The functions themselves, made for one precision at a time
+# The functions, made for one precision at a time
 
 
 @cache
-def _functions(number: type) -> dict[str, Callable[..., Any]]:
-    """Python definitions of exp, expm1, log1p and tanh for float64 or float32."""
+def _functions(number: type) -> dict[str, FunctionType]:
+    """Make Python definitions of exp, expm1, log1p and tanh for float64 or float32."""
     bits = _bit_operations(number)
     nearest_integer, power_of_two = bits.nearest_integer, bits.power_of_two
     exponent, quadruple_scale = bits.exponent, bits.quadruple_scale
@@ -262,7 +280,7 @@ def _functions(number: type) -> dict[str, Callable[..., Any]]:
 
     @njit(**OPTIONS)
     def split(x):
-        """The integer n and expm1(r), where x = n ln 2 + r and r is as near zero as can be."""
+        """The integer n and expm1(r), where x = n ln 2 + r and r is as near zero as possible."""
         n = nearest_integer(x * log2_e)
         r = (x - n * ln2_high) - n * ln2_low
         return n, r + (r * r) * exp_tail(r)

@@ -1,9 +1,9 @@
-"""What kernels are written with, for Numba: see `nengo_jit.engines.cpu.language.primitives`.
+"""Primitives in LLVM IR, for Numba; declared in `nengo_jit.engines.cpu.language.primitives`.
 
-Each is a few instructions in LLVM's language, or a function of the C library or of Python's.
+Each is a few instructions, or a call of a function of the C library or of Python's C interface.
 """
 
-# What kernels call has no types in Python's sense.
+# Numba infers the types of the functions that it compiles.
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Callable
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -23,11 +23,25 @@ from numba.extending import overload
 from numba.np.arrayobj import load_item, make_array
 
 from nengo_jit.engines.cpu.language import primitives
+from nengo_jit.engines.cpu.toolchain.llvm.interface import (
+    Builder,
+    Definition,
+    IRType,
+    Signature,
+    Target,
+    Type,
+    Typing,
+    Value,
+    Values,
+)
 from nengo_jit.engines.cpu.toolchain.target import has
 from nengo_jit.engines.cpu.toolchain.translation import KernelCompiler
 from nengo_jit.regions import CHECKED
 
-# Nothing but kernels calls these, so Numba need not make what Python and C would call.
+Implementation = TypeVar("Implementation", bound=Callable[..., object])
+Define = TypeVar("Define", bound=Callable[..., Definition])
+
+# Only kernels call these functions: they need no wrappers for calls from Python or C.
 ONLY_FOR_KERNELS = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
@@ -35,21 +49,23 @@ ONLY_FOR_KERNELS = {
 }
 
 
-def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """Decorator: the implementation of a function that is only declared in Python.
+def define(
+    function: Callable[..., object], **options: object
+) -> Callable[[Implementation], Implementation]:
+    """Decorator that makes a Python function the implementation of a primitive.
 
-    Inlining is left to LLVM: wherever Numba inlines something it infers all types anew, which
-    takes far longer.
+    LLVM inlines it. If Numba did, it would infer all types anew at each call, which takes far
+    longer.
 
     Parameters
     ----------
     function : callable
-        What is declared.
+        The primitive.
     **options
         For the compiler, see `numba.njit`.
     """
 
-    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+    def register(implementation: Implementation) -> Implementation:
         jit_options: Any = {"boundscheck": CHECKED, **ONLY_FOR_KERNELS, **options}
         declare = overload(function, strict=False, jit_options=jit_options)
         declare(lambda *arguments: implementation)
@@ -58,22 +74,23 @@ def define(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     return register
 
 
-def instruction(function: Callable[..., Any], prefer_literal: bool = False) -> Any:
-    """Decorator: what takes the place of calls of a function that is only declared in Python.
+def instruction(
+    function: Callable[..., object], prefer_literal: bool = False
+) -> Callable[[Define], Define]:
+    """Decorator that makes a function the `Definition` of a primitive.
 
-    This is quicker to compile than a function that is inlined: Numba need not look at one, and
-    LLVM gets no call.
+    The code that it generates takes the place of each call. This compiles faster than an inlined
+    function: Numba has no function to compile, and LLVM gets no call.
 
     Parameters
     ----------
     function : callable
-        What is declared.
+        The primitive.
     prefer_literal : bool
-        Whether the definition gets types of literals for arguments that are.
+        Whether the definition gets literal types for arguments that are literals.
     """
 
-    def register(definition: Callable[..., Any]) -> Callable[..., Any]:
-        """The definition is one as for `numba.extending.intrinsic`."""
+    def register(definition: Define) -> Define:
         template = make_intrinsic_template(
             function, definition, function.__name__, prefer_literal=prefer_literal
         )
@@ -85,21 +102,21 @@ def instruction(function: Callable[..., Any], prefer_literal: bool = False) -> A
 
 
 @instruction(primitives.tuple_of, prefer_literal=True)
-def _tuple_of(typingctx: Any, array: Any, size: Any) -> Any:
+def _tuple_of(typingctx: Typing, array: types.Array, size: types.IntegerLiteral) -> Definition:
     result = types.UniTuple(array.dtype, size.literal_value)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         data = make_array(array)(context, builder, args[0]).data
-        places = [builder.gep(data, [ir.IntType(64)(i)]) for i in range(result.count)]
-        values = [load_item(context, builder, array, place) for place in places]
+        pointers = [builder.gep(data, [ir.IntType(64)(i)]) for i in range(result.count)]
+        values = [load_item(context, builder, array, pointer) for pointer in pointers]
         return context.make_tuple(builder, result, values)
 
     return result(array, size), codegen
 
 
 @instruction(primitives.call)
-def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _call(typingctx: Typing, kernel: Type, table: Type) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         pointer = ir.IntType(8).as_pointer()
         kernel_type = ir.FunctionType(ir.IntType(64), [pointer, ir.IntType(64)])
         function = builder.inttoptr(args[0], kernel_type.as_pointer())
@@ -108,14 +125,14 @@ def _call(typingctx: Any, kernel: Any, table: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-def _at_address(result: Any, parameters: list[Any]) -> Any:
-    """A function that calls the C function at an address: ``function(address, *parameters)``."""
-    c_types = {types.float64: ir.DoubleType(), types.int64: ir.IntType(64)}
+def _at_address(result: Type, parameters: list[Type]) -> Definition:
+    """Define a call of the C function at an address: ``function(address, *parameters)``."""
+    c_types: dict[Type, IRType] = {types.float64: ir.DoubleType(), types.int64: ir.IntType(64)}
     c_type = ir.FunctionType(
         c_types.get(result, ir.VoidType()), [c_types[each] for each in parameters]
     )
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         function = builder.inttoptr(args[0], c_type.as_pointer())
         value = builder.call(function, args[1:])
         return context.get_dummy_value() if result is types.none else value
@@ -124,41 +141,41 @@ def _at_address(result: Any, parameters: list[Any]) -> Any:
 
 
 @instruction(primitives.call_function)
-def _call_function(typingctx: Any, function: Any, x: Any) -> Any:
+def _call_function(typingctx: Typing, function: Type, x: Type) -> Definition:
     return _at_address(types.float64, [types.float64])
 
 
 @instruction(primitives.call_function_of_two)
-def _call_function_of_two(typingctx: Any, function: Any, x: Any, y: Any) -> Any:
+def _call_function_of_two(typingctx: Typing, function: Type, x: Type, y: Type) -> Definition:
     return _at_address(types.float64, [types.float64] * 2)
 
 
 @instruction(primitives.call_loop)
 def _call_loop(
-    typingctx: Any, function: Any, arguments: Any, sizes: Any, steps: Any, data: Any
-) -> Any:
+    typingctx: Typing, function: Type, arguments: Type, sizes: Type, steps: Type, data: Type
+) -> Definition:
     return _at_address(types.none, [types.int64] * 4)
 
 
 @instruction(primitives.ctz)
-def _ctz(typingctx: Any, bits: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _ctz(typingctx: Typing, bits: Type) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), codegen
 
 
 @instruction(primitives.popcount)
-def _popcount(typingctx: Any, bits: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _popcount(typingctx: Typing, bits: Type) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         return builder.ctpop(args[0])
 
     return types.int64(types.int64), codegen
 
 
 @instruction(primitives.can_compress)
-def _can_compress(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _can_compress(typingctx: Typing) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         return ir.Constant(ir.IntType(1), has("compressing bytes"))
 
     return types.boolean(), codegen
@@ -168,8 +185,8 @@ IS_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 
 
 @instruction(primitives.spin_hint)
-def _spin_hint(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _spin_hint(typingctx: Typing) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         if IS_X86:
             nothing = ir.FunctionType(ir.VoidType(), [])
             builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), nothing), [])
@@ -178,61 +195,61 @@ def _spin_hint(typingctx: Any) -> Any:
     return types.none(), codegen
 
 
-def _barrier(builder: Any) -> None:
-    """Keep LLVM from moving what reads or writes memory from one side of this to the other."""
+def _barrier(builder: Builder) -> None:
+    """Generate a compiler barrier: LLVM moves no access to memory across it."""
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
 
 
-def _call_for_mxcsr(builder: Any, name: str, place: Any) -> None:
-    """Load or store the register that says how x86 processors compute, from or to a place."""
+def _call_for_mxcsr(builder: Builder, name: str, pointer: Value) -> None:
+    """Generate code that loads x86's floating-point control register from memory, or stores it."""
     function_type = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
     function = builder.module.declare_intrinsic(f"llvm.x86.sse.{name}", (), function_type)
     _barrier(builder)
-    builder.call(function, [builder.bitcast(place, function_type.args[0])])
+    builder.call(function, [builder.bitcast(pointer, function_type.args[0])])
     _barrier(builder)
 
 
 @instruction(primitives.fp_control)
-def _fp_control(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _fp_control(typingctx: Typing) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         if not IS_X86:
             return ir.Constant(ir.IntType(64), 0)
-        place = alloca_once(builder, ir.IntType(32))
-        _call_for_mxcsr(builder, "stmxcsr", place)
-        return builder.zext(builder.load(place), ir.IntType(64))
+        pointer = alloca_once(builder, ir.IntType(32))
+        _call_for_mxcsr(builder, "stmxcsr", pointer)
+        return builder.zext(builder.load(pointer), ir.IntType(64))
 
     return types.int64(), codegen
 
 
 @instruction(primitives.set_fp_control)
-def _set_fp_control(typingctx: Any, bits: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _set_fp_control(typingctx: Typing, bits: Type) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         if IS_X86:
-            place = alloca_once(builder, ir.IntType(32))
-            builder.store(builder.trunc(args[0], ir.IntType(32)), place)
-            _call_for_mxcsr(builder, "ldmxcsr", place)
+            pointer = alloca_once(builder, ir.IntType(32))
+            builder.store(builder.trunc(args[0], ir.IntType(32)), pointer)
+            _call_for_mxcsr(builder, "ldmxcsr", pointer)
         return context.get_dummy_value()
 
     return types.none(types.int64), codegen
 
 
-WIDEST = '"prefer-vector-width"="512"'  # attribute of functions, in LLVM's language
+WIDEST = '"prefer-vector-width"="512"'  # attribute of functions in LLVM IR
 
 
 @instruction(primitives.use_widest_vectors)
-def _use_widest_vectors(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        # llvmlite's own `add` refuses attributes that it does not know.
+def _use_widest_vectors(typingctx: Typing) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
+        # llvmlite's own `add` rejects attributes that it does not know.
         set.add(builder.function.attributes, WIDEST)
         return context.get_dummy_value()
 
     return types.none(), codegen
 
 
-def _define_without_vectors(function: Callable[..., Any], is_needed: Callable[[], bool]) -> None:
-    """Define a function that keeps the loop that calls it from becoming vector instructions."""
+def _define_without_vectors(function: Callable[..., object], is_needed: Callable[[], bool]) -> None:
+    """Define a primitive that keeps LLVM from vectorising the loop that calls it."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         if is_needed():
             nothing = ir.FunctionType(ir.VoidType(), [])
             builder.asm(nothing, "", "", [], side_effect=True)
@@ -242,45 +259,49 @@ def _define_without_vectors(function: Callable[..., Any], is_needed: Callable[[]
 
 
 _define_without_vectors(primitives.no_vectorize, lambda: True)
-# processors that compress bytes gather fast, too
+# Processors that compress bytes gather fast, too.
 _define_without_vectors(primitives.gather_if_fast, lambda: not has("compressing bytes"))
 
 
 def define_external(
-    function: Callable[..., Any], name: str, result: Any, *parameters: Any, is_builtin: bool = True
+    function: Callable[..., object],
+    name: str,
+    result: Type,
+    *parameters: Type,
+    is_builtin: bool = True,
 ) -> None:
-    """Define a function as one of the C library or of Python's.
+    """Define a primitive as a function of the C library or of Python's C interface.
 
     Parameters
     ----------
     function : callable
-        What is declared.
+        The primitive.
     name : str
-        Of the C function.
+        Name of the C function.
     result : numba.types.Type
-        What it returns.
+        Type of its result.
     *parameters : numba.types.Type
-        What it is given.
+        Types of its parameters.
     is_builtin : bool
-        Whether LLVM may put something else in its place.
+        Whether LLVM may replace it by code that it knows to be equivalent.
     """
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         c_type = ir.VoidType() if result is types.none else context.get_value_type(result)
         c_types = [context.get_value_type(each) for each in parameters]
         declared = get_or_insert_function(builder.module, ir.FunctionType(c_type, c_types), name)
         value = builder.call(declared, args)
         if not is_builtin:
-            # llvmlite's own `add` refuses attributes that it does not know.
+            # llvmlite's own `add` rejects attributes that it does not know.
             set.add(value.attributes, "nobuiltin")
         return context.get_dummy_value() if result is types.none else value
 
-    def definition(typingctx: Any, *arguments: Any) -> Any:
+    def definition(typingctx: Typing, *arguments: Type) -> Definition:
         return result(*parameters), codegen
 
     declared_as = signature(function)
     first = Parameter("typingctx", Parameter.POSITIONAL_OR_KEYWORD)
-    # Functions have the attribute if it is set (PEP 362), of which type checkers do not know.
+    # `inspect.signature` honours the attribute (PEP 362); type checkers do not know it.
     definition.__signature__ = declared_as.replace(  # type: ignore[attr-defined]
         parameters=[first, *declared_as.parameters.values()]
     )
@@ -297,10 +318,10 @@ define_external(
     primitives.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
 )
 _new_tuple = types.ExternalFunction("PyTuple_New", types.int64(types.int64))
-_give_to_tuple = types.ExternalFunction(
+_set_tuple_item = types.ExternalFunction(
     "PyTuple_SetItem", types.int32(types.int64, types.int64, types.int64)
 )
-_keep_object = types.ExternalFunction("Py_IncRef", types.void(types.int64))
+_incref = types.ExternalFunction("Py_IncRef", types.void(types.int64))
 _call_object_of_tuple = types.ExternalFunction(
     "PyObject_CallObject", types.int64(types.int64, types.int64)
 )
@@ -312,14 +333,13 @@ _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.
 
 @define(primitives.nanoseconds)
 def _nanoseconds():
-    place = primitives.scratch(16)
-    _clock_gettime(MONOTONIC, place)
-    parts = primitives.int64s(place, 2)
+    address = primitives.scratch(16)
+    _clock_gettime(MONOTONIC, address)
+    parts = primitives.int64s(address, 2)
     return parts[0] * 1_000_000_000 + parts[1]
 
 
-# Linux has the system call futex(2) for threads that sleep until a number changes. Elsewhere they
-# look at it from time to time.
+# On Linux, threads sleep until a number changes by the system call futex(2). Elsewhere they poll.
 FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if IS_LINUX else None
 WAIT, WAKE = 128, 129  # operations, for threads of one process
 NAP = 50  # microseconds
@@ -341,8 +361,8 @@ def _call_object_of_one(function, argument):
     arguments = _new_tuple(1)
     if arguments == 0:
         return 0
-    _keep_object(argument)
-    _give_to_tuple(arguments, 0, argument)
+    _incref(argument)
+    _set_tuple_item(arguments, 0, argument)
     result = _call_object_of_tuple(function, arguments)
     primitives.decref(arguments)
     return result

@@ -1,29 +1,40 @@
-"""Lanes, the vector registers that kernels name, for Numba: see `primitives.load_lanes`."""
+"""Primitives for lanes, vector registers that kernels name, for Numba."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 from numba import types
+from numba.core.datamodel import DataModelManager
 from numba.extending import models, register_model
 
 from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.llvm.checks import check
+from nengo_jit.engines.cpu.toolchain.llvm.interface import (
+    Builder,
+    CPointer,
+    Definition,
+    Float,
+    Signature,
+    Target,
+    Type,
+    Typing,
+    Value,
+    Values,
+)
 from nengo_jit.engines.cpu.toolchain.llvm.intrinsics import instruction
 from nengo_jit.engines.cpu.toolchain.target import has
 
 
 class Lanes(types.Type):
-    """As many numbers as the processor's widest vectors hold, in a register.
+    """Numba's type of a vector register: as many numbers as the widest one holds.
 
     Parameters
     ----------
     dtype : numba.types.Float
-        Type of each of them.
+        Type of the numbers.
     """
 
-    def __init__(self, dtype: Any):
+    def __init__(self, dtype: Float):
         n_bytes = 64 if has("vectors of 512 bits") else 32
         self.dtype, self.size = dtype, n_bytes * 8 // dtype.bitwidth
         self.suffix = f"v{self.size}f{dtype.bitwidth}"  # of LLVM's intrinsics
@@ -32,36 +43,36 @@ class Lanes(types.Type):
 
 @register_model(Lanes)
 class LanesModel(models.PrimitiveModel):
-    """How `Lanes` are represented: as a vector in LLVM's sense."""
+    """Data model of `Lanes`: a vector of LLVM."""
 
-    def __init__(self, manager: Any, lanes: Any):
+    def __init__(self, manager: DataModelManager, lanes: Lanes):
         number = manager.lookup(lanes.dtype).get_value_type()
         super().__init__(manager, lanes, ir.VectorType(number, lanes.size))
 
 
-def _spread(builder: Any, value: Any, size: int) -> Any:
-    """A vector all of whose elements are the same."""
+def _broadcast(builder: Builder, value: Value, size: int) -> Value:
+    """Generate a vector whose elements are all the same."""
     one = builder.insert_element(
         ir.Constant(ir.VectorType(value.type, size), ir.Undefined), value, ir.IntType(32)(0)
     )
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), size), None))
 
 
-def _first_lanes(builder: Any, n: Any, size: int) -> Any:
-    """Which of as many lanes are the first n."""
-    places = ir.Constant(ir.VectorType(n.type, size), list(range(size)))
-    return builder.icmp_signed("<", places, _spread(builder, n, size))
+def _first_lanes(builder: Builder, n: Value, size: int) -> Value:
+    """Generate a mask of ``size`` lanes of which the first n are set."""
+    indices = ir.Constant(ir.VectorType(n.type, size), list(range(size)))
+    return builder.icmp_signed("<", indices, _broadcast(builder, n, size))
 
 
-def _clamped(builder: Any, n: Any, most: int) -> Any:
-    """A number of elements, at least none."""
+def _clamped(builder: Builder, n: Value, most: int) -> Value:
+    """Generate code that clamps a number of elements to between none and ``most``."""
     for limit, comparison in ((n.type(most), "<"), (n.type(0), ">")):
         n = builder.select(builder.icmp_signed(comparison, n, limit), n, limit)
     return n
 
 
-def _access_lanes(context: Any, builder: Any, lanes: Any, args: Any) -> Any:
-    """Load lanes, or store them if that is what the last argument is."""
+def _access_lanes(context: Target, builder: Builder, lanes: Lanes, args: Values) -> Value:
+    """Generate a masked load, or a masked store of the lanes that are the last argument."""
     address, n, *values = args
     vector = context.get_value_type(lanes)
     touched = _clamped(builder, n, lanes.size)
@@ -81,24 +92,24 @@ def _access_lanes(context: Any, builder: Any, lanes: Any, args: Any) -> Any:
 
 
 @instruction(primitives.n_lanes)
-def _n_lanes(typingctx: Any, memory: Any) -> Any:
+def _n_lanes(typingctx: Typing, memory: CPointer) -> Definition:
     size = Lanes(memory.dtype).size
     return types.int64(memory), lambda context, builder, signature, args: ir.IntType(64)(size)
 
 
 @instruction(primitives.load_lanes)
-def _load_lanes(typingctx: Any, memory: Any, address: Any, n: Any) -> Any:
+def _load_lanes(typingctx: Typing, memory: CPointer, address: Type, n: Type) -> Definition:
     lanes = Lanes(memory.dtype)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         return _access_lanes(context, builder, lanes, args[1:])
 
     return lanes(memory, types.int64, types.int64), codegen
 
 
 @instruction(primitives.store_lanes)
-def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _store_lanes(typingctx: Typing, address: Type, n: Type, lanes: Lanes) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         _access_lanes(context, builder, lanes, args)
         return context.get_dummy_value()
 
@@ -106,14 +117,14 @@ def _store_lanes(typingctx: Any, address: Any, n: Any, lanes: Any) -> Any:
 
 
 @instruction(primitives.add_product)
-def _add_product(typingctx: Any, lanes: Any, factor: Any, others: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _add_product(typingctx: Typing, lanes: Lanes, factor: Type, others: Type) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         vector = context.get_value_type(lanes)
         function = builder.module.declare_intrinsic(
             f"llvm.fmuladd.{lanes.suffix}", (), ir.FunctionType(vector, [vector] * 3)
         )
         if signature.args[1] is not lanes:
-            args = [args[0], _spread(builder, args[1], lanes.size), args[2]]
+            args = [args[0], _broadcast(builder, args[1], lanes.size), args[2]]
         return builder.call(function, [args[1], args[2], args[0]])
 
     return lanes(lanes, lanes if factor is lanes else lanes.dtype, lanes), codegen

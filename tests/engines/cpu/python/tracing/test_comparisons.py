@@ -15,8 +15,8 @@ from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.language.kernel import routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, call, float64s, int64s
 from nengo_jit.engines.cpu.python import call as field
-from nengo_jit.engines.cpu.python import callbacks
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python import callbacks, tape_vm
+from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Opcode
 from nengo_jit.engines.cpu.python.tracing import tracer
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.regions import CHECKED
@@ -49,7 +49,7 @@ class Engine:
                 before_call(self)
             return call()
 
-        self.callback.tell(field.CALLED, counting)
+        self.callback.put(field.CALLED, counting)
 
     def run(self, n_steps):
         self.engine.run(n_steps)
@@ -191,7 +191,7 @@ def test_the_warning_names_the_function_the_step_and_both_values(wrong_tapes, ca
     message = record.getMessage()
     assert "<Node 'twice'>" in message
     assert STAYS + "gave 2.002 when compiled and 0.004 in Python, in step 2." in message
-    assert message.endswith("No value had been taken from it where it goes this way.")
+    assert message.endswith("None of its results on this path had been used.")
     ((_, remark),) = plan.in_python
     assert remark == "gave 2.002 when compiled and 0.004 in Python, in step 2"
     assert "it gave 2.002 when compiled" in str(plan)
@@ -279,19 +279,19 @@ def perform_and_write(memory, tape):
 
     The end of the tape's head has the address of: that of `perform`, that of the array, a count.
     """
-    row = int64s(int64s(tape, op.WIDTH)[op.WIDTH - 1], 3)
+    row = int64s(int64s(tape, WIDTH)[WIDTH - 1], 3)
     done = call(row[0], tape)
     row[2] += 1
     float64s(row[1], 1)[0] += row[2] % 2
     return done
 
 
-def test_other_threads_may_write_what_a_tape_reads_before_python_has_the_lock():
+def test_other_threads_may_write_what_a_tape_reads_before_python_has_the_gil():
     gains = np.ones(2)
     engine = Engine(lambda t: gains[0] * t)
-    perform = address_of(op.perform, FLOAT64)
+    perform = address_of(tape_vm.perform, FLOAT64)
     row = np.array([perform, address(gains), 0])
-    engine.callback.traced.tape.code[0, op.WIDTH - 1] = address(row)
+    engine.callback.traced.tape.code[0, WIDTH - 1] = address(row)
     engine.callback.words[field.PERFORM] = address_of(perform_and_write, FLOAT64)
     engine.run(20)
     assert not engine.callback.wrong
@@ -385,5 +385,5 @@ def test_a_path_is_the_same_for_tapes_that_are_long():
     engine = Engine(function)
     engine.run(2000)
     assert not engine.callback.wrong
-    commits = engine.callback.traced.tape.code[:, 0] == op.COMMIT
-    assert 1 < commits.sum() <= 8 < tracer.MOST_WAYS
+    commits = engine.callback.traced.tape.code[:, Field.OPCODE] == Opcode.COMMIT
+    assert 1 < commits.sum() <= 8 < tracer.MOST_PATHS

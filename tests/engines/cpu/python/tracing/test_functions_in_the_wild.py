@@ -283,7 +283,7 @@ case("calls `convolve`", 3, 3)(lambda t, x: np.convolve(x, [1, 2, 1], "same"))
 case("calls `interp`")(lambda t: np.interp(t, [0, 1], [0, 2]))
 
 
-@case("is a Counter, an object with a state")
+@case("is a Counter, an object with state")
 class Counter:
     """Counts its calls."""
 
@@ -294,7 +294,7 @@ class Counter:
         return self.n
 
 
-@case("calls `Plant.step`, a method of an object with a state")
+@case("calls `Plant.step`, a method of an object with state")
 class Plant:
     """Has a state that a method advances."""
 
@@ -306,7 +306,7 @@ class Plant:
         return self.x
 
 
-@case("reads the variable `rng` around it, a RandomState")
+@case("reads the closure variable `rng`, a RandomState")
 class Noise:
     """Made anew for each run, so that both runs draw the same."""
 
@@ -316,7 +316,7 @@ class Noise:
         return lambda t: rng.randn()
 
 
-@case("calls `Random.seed`, a method of an object with a state")
+@case("calls `Random.seed`, a method of an object with state")
 class OfPython:
     """Seeded in its first call."""
 
@@ -325,7 +325,7 @@ class OfPython:
         return lambda t: random.seed(int(t * 1000)) or random.random()
 
 
-@case("assigns to `n`, a variable around it")
+@case("assigns to the closure variable `n`")
 class WithNonlocal:
     """A counter in a closure."""
 
@@ -341,7 +341,7 @@ class WithNonlocal:
         return count
 
 
-@case("reads the variable `memory` around it, a list", 1, 1)
+@case("reads the closure variable `memory`, a list", 1, 1)
 class Delay:
     """A delay line in a list."""
 

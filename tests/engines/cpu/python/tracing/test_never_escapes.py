@@ -10,6 +10,7 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines.cpu.python.tracing import Unsupported, calls_are_observed, trace, tracer
+from nengo_jit.engines.cpu.python.tracing.bytecode import operations
 
 X = np.array([[0.5, -1.0], [2.0, 3.0], [0.25, 0.0]])
 HUGE = 10**400
@@ -89,7 +90,7 @@ def test_any_error_is_a_reason(run_function, monkeypatch, error):
     def fail(*_):
         raise error("of ours")
 
-    monkeypatch.setattr("nengo_jit.engines.cpu.python.tracing.bytecode.compare", fail)
+    monkeypatch.setattr(operations, "compare", fail)
     remark = run_function(lambda t, x: t if x[0] > t else x[1], X)
     assert remark == f"cannot be compiled ({error.__name__}: {error('of ours')})"
     monkeypatch.undo()
@@ -101,7 +102,7 @@ def test_an_interrupt_is_not_swallowed(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nengo_jit.engines.cpu.python.tracing.bytecode.compare", interrupt)
+    monkeypatch.setattr(operations, "compare", interrupt)
     with pytest.raises(KeyboardInterrupt):
         trace(lambda: 1 if np.pi > 2 else 3)
 
@@ -247,8 +248,8 @@ def test_large_arrays_are_not_kept(run_function):
 
 
 @pytest.mark.parametrize("function", [lambda: max(x for x in X[:0]), lambda: min(iter(()))])
-def test_the_largest_of_nothing_is_left_to_python(function):
-    with pytest.raises(Unsupported, match="of nothing"):
+def test_the_largest_element_of_an_empty_iterable_is_left_to_python(function):
+    with pytest.raises(Unsupported, match="on an empty iterable"):
         trace(function, ())
 
 

@@ -151,7 +151,7 @@ def run(make, **options):
         pytest.param(process(Decay()), "", id="Decay"),
         pytest.param(
             process(Random(seed=1)),
-            "reads the variable `rng` around it, a RandomState",
+            "reads the closure variable `rng`, a RandomState",
             id="Random",
         ),
     ],

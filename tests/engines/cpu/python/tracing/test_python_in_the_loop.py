@@ -152,7 +152,7 @@ def test_a_variable_that_is_rebound_between_runs():
         gain = [1.0]
         with pytest.raises(SimulationError):
             sim.run_steps(2)
-        assert remarks(sim.plan) == ["reads the variable `gain` around it, a list"]
+        assert remarks(sim.plan) == ["reads the closure variable `gain`, a list"]
 
 
 def test_a_function_whose_code_is_replaced():
@@ -178,7 +178,7 @@ def test_variables_that_change_in_every_step_do_not_cost_more_and_more(monkeypat
         for count in np.arange(40.0):
             sim.run_steps(20)
         assert sim.data[probe][150::20, 0].tolist() == list(range(40))
-        assert remarks(sim.plan) == ["reads what is rebound again and again"]
+        assert remarks(sim.plan) == ["reads names that are rebound again and again"]
 
 
 @pytest.mark.parametrize("when", [0.001, 0.05, 0.5])
@@ -353,7 +353,7 @@ def test_short_runs_are_not_traced():
 
 def test_it_can_be_switched_off():
     plan, _ = check(lambda: (nengo.Node(lambda t: t),), compile_python=False, n_compiled=0)
-    assert remarks(plan) == ["is not compiled since `compile_python` is off"]
+    assert remarks(plan) == ["is not compiled because `compile_python` is off"]
 
 
 def test_a_report(capsys):

@@ -26,7 +26,7 @@ def test_ways_that_take_too_long_are_left_to_python(run_function, n_rounds):
 
 
 @pytest.mark.parametrize("most", range(1, 60))
-@pytest.mark.parametrize("limit", ["MOST_INSTRUCTIONS", "MOST_WAYS", "MOST_BRANCHES"])
+@pytest.mark.parametrize("limit", ["MOST_INSTRUCTIONS", "MOST_PATHS", "MOST_BRANCHES"])
 def test_wherever_tracing_ends_values_are_right(run_function, monkeypatch, limit, most):
     state = np.zeros(2)
     other = np.zeros(2)
@@ -56,7 +56,7 @@ def test_wherever_steps_run_out_values_are_right(run_function, monkeypatch, most
             total += each if each > 0 else t
         return total
 
-    monkeypatch.setattr("nengo_jit.engines.cpu.python.tracing.bytecode.MOST_STEPS", most)
+    monkeypatch.setattr("nengo_jit.engines.cpu.python.tracing.bytecode.frame.MOST_STEPS", most)
     run_function(function, SIGNS)
 
 

@@ -13,7 +13,7 @@ from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.python import callbacks
-from nengo_jit.engines.cpu.python import tape_vm as op
+from nengo_jit.engines.cpu.python.instructions import Field, Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
 from nengo_jit.engines.reference import ReferenceBackend
 
@@ -57,131 +57,136 @@ def constantly(function):
 
 
 FUNCTIONS = {
-    op.BRANCH: constantly(lambda t, x: 1.5 * x[0] if x[0] > 0 else x[1]),
-    op.FUNCTION: constantly(lambda t, x: math.sin(x[0])),
-    op.FUNCTION_OF_TWO: constantly(lambda t, x: math.atan2(x[0], x[1])),
-    op.LOOP: constantly(lambda t, x: np.sin(x)),
-    op.LOAD: constantly(lambda t, x: x),
-    op.LOAD_SHORT: short_table,
-    op.LOAD_INTEGERS: counter,
-    op.LOAD_BOOLEANS: switch,
-    op.STORE: constantly(lambda t, x: x[::-1]),
-    op.STORE_SHORT: short_table,
-    op.STORE_INTEGERS: counter,
-    op.STORE_BOOLEANS: switch,
-    op.GATHER: constantly(lambda t, x: x[[2, 0, 1]] * x),
-    op.LOOKUP: constantly(lambda t, x: TABLE[round(2 + 2 * x[0])] + 0 * x),
-    op.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
-    op.MOVE: constantly(lambda t, x: np.maximum(np.full(20, x[1]), x[0])[:3]),
-    op.ADD: constantly(lambda t, x: x + x[0]),
-    op.SUBTRACT: constantly(lambda t, x: x - t),
-    op.MULTIPLY: constantly(lambda t, x: x * x[::-1]),
-    op.DIVIDE: constantly(lambda t, x: x[0] / x[1]),
-    op.REMAINDER: constantly(lambda t, x: x[0] % x[1]),
-    op.FLOOR_DIVIDE: constantly(lambda t, x: 9 * x[0] // x[1]),
-    op.NEGATIVE: constantly(lambda t, x: -x),
-    op.ABSOLUTE: constantly(lambda t, x: abs(x[0]) + x[0] / 2),
-    op.SQRT: constantly(lambda t, x: math.sqrt(2 + x[0])),
-    op.FLOOR: constantly(lambda t, x: math.floor(9 * x[0])),
-    op.CEIL: constantly(lambda t, x: math.ceil(9 * x[0])),
-    op.TRUNC: constantly(lambda t, x: math.trunc(9 * x[0])),
-    op.RINT: constantly(lambda t, x: round(9 * x[0])),
-    op.INTEGER: constantly(lambda t, x: int(9 * x[0])),
-    op.LESS: constantly(lambda t, x: x < 0),
-    op.LESS_EQUAL: constantly(lambda t, x: x <= 0),
-    op.EQUAL: constantly(lambda t, x: x == np.abs(x)),
-    op.NOT_EQUAL: constantly(lambda t, x: x != np.abs(x)),
-    op.AND: constantly(lambda t, x: (x > 0) & (x < 5)),
-    op.OR: constantly(lambda t, x: (x > 0) | (x < -5)),
-    op.NOT: constantly(lambda t, x: ~(x > 0)),
-    op.SELECT: constantly(lambda t, x: np.where(x > 0, x, t)),
-    op.SHORT: short_table,
+    Opcode.BRANCH: constantly(lambda t, x: 1.5 * x[0] if x[0] > 0 else x[1]),
+    Opcode.FUNCTION: constantly(lambda t, x: math.sin(x[0])),
+    Opcode.FUNCTION_OF_TWO: constantly(lambda t, x: math.atan2(x[0], x[1])),
+    Opcode.LOOP: constantly(lambda t, x: np.sin(x)),
+    Opcode.LOAD: constantly(lambda t, x: x),
+    Opcode.LOAD_SHORT: short_table,
+    Opcode.LOAD_INTEGERS: counter,
+    Opcode.LOAD_BOOLEANS: switch,
+    Opcode.STORE: constantly(lambda t, x: x[::-1]),
+    Opcode.STORE_SHORT: short_table,
+    Opcode.STORE_INTEGERS: counter,
+    Opcode.STORE_BOOLEANS: switch,
+    Opcode.GATHER: constantly(lambda t, x: x[[2, 0, 1]] * x),
+    Opcode.LOOKUP: constantly(lambda t, x: TABLE[round(2 + 2 * x[0])] + 0 * x),
+    Opcode.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
+    Opcode.MOVE: constantly(lambda t, x: np.maximum(np.full(20, x[1]), x[0])[:3]),
+    Opcode.ADD: constantly(lambda t, x: x + x[0]),
+    Opcode.SUBTRACT: constantly(lambda t, x: x - t),
+    Opcode.MULTIPLY: constantly(lambda t, x: x * x[::-1]),
+    Opcode.DIVIDE: constantly(lambda t, x: x[0] / x[1]),
+    Opcode.REMAINDER: constantly(lambda t, x: x[0] % x[1]),
+    Opcode.FLOOR_DIVIDE: constantly(lambda t, x: 9 * x[0] // x[1]),
+    Opcode.NEGATIVE: constantly(lambda t, x: -x),
+    Opcode.ABSOLUTE: constantly(lambda t, x: abs(x[0]) + x[0] / 2),
+    Opcode.SQRT: constantly(lambda t, x: math.sqrt(2 + x[0])),
+    Opcode.FLOOR: constantly(lambda t, x: math.floor(9 * x[0])),
+    Opcode.CEIL: constantly(lambda t, x: math.ceil(9 * x[0])),
+    Opcode.TRUNC: constantly(lambda t, x: math.trunc(9 * x[0])),
+    Opcode.RINT: constantly(lambda t, x: round(9 * x[0])),
+    Opcode.INTEGER: constantly(lambda t, x: int(9 * x[0])),
+    Opcode.LESS: constantly(lambda t, x: x < 0),
+    Opcode.LESS_EQUAL: constantly(lambda t, x: x <= 0),
+    Opcode.EQUAL: constantly(lambda t, x: x == np.abs(x)),
+    Opcode.NOT_EQUAL: constantly(lambda t, x: x != np.abs(x)),
+    Opcode.AND: constantly(lambda t, x: (x > 0) & (x < 5)),
+    Opcode.OR: constantly(lambda t, x: (x > 0) | (x < -5)),
+    Opcode.NOT: constantly(lambda t, x: ~(x > 0)),
+    Opcode.SELECT: constantly(lambda t, x: np.where(x > 0, x, t)),
+    Opcode.SHORT: short_table,
 }
-LASTS = {op.RETURN, op.REDO, op.COMMIT}  # compute nothing
+ELEMENTWISE = [each for each in Opcode if each >= Opcode.MOVE]
+LASTS = {Opcode.RETURN, Opcode.REDO, Opcode.COMMIT}  # compute nothing
 OTHERS = {  # another operation that can take the place of one
-    **dict.fromkeys(range(op.MOVE, op.SHORT + 1), op.NEGATIVE),
-    op.NEGATIVE: op.MOVE,
-    op.ABSOLUTE: op.FLOOR,
-    op.LOAD: op.LOAD_BOOLEANS,
-    op.LOAD_INTEGERS: op.LOAD,
-    op.STORE: op.STORE_BOOLEANS,
-    op.STORE_SHORT: op.STORE_BOOLEANS,
-    op.STORE_INTEGERS: op.STORE_SHORT,
+    **dict.fromkeys(ELEMENTWISE, Opcode.NEGATIVE),
+    Opcode.NEGATIVE: Opcode.MOVE,
+    Opcode.ABSOLUTE: Opcode.FLOOR,
+    Opcode.LOAD: Opcode.LOAD_BOOLEANS,
+    Opcode.LOAD_INTEGERS: Opcode.LOAD,
+    Opcode.STORE: Opcode.STORE_BOOLEANS,
+    Opcode.STORE_SHORT: Opcode.STORE_BOOLEANS,
+    Opcode.STORE_INTEGERS: Opcode.STORE_SHORT,
 }
-STORES = range(op.STORE, op.STORE_BOOLEANS + 1)
+STORES = [each for each in Opcode if Opcode.STORE <= each <= Opcode.STORE_BOOLEANS]
 FOR_RESULTS = np.zeros(64)
 NUMBERS = np.full(64, 1.123)
 OTHER_MEMORY = {
-    op.LOAD_SHORT: np.full(64, 0.125, np.float32),
-    op.LOAD_INTEGERS: np.full(64, 5),
-    op.LOAD_BOOLEANS: np.full(64, 7, np.uint8),
-    op.GATHER: np.full(64, address(NUMBERS)),
+    Opcode.LOAD_SHORT: np.full(64, 0.125, np.float32),
+    Opcode.LOAD_INTEGERS: np.full(64, 5),
+    Opcode.LOAD_BOOLEANS: np.full(64, 7, np.uint8),
+    Opcode.GATHER: np.full(64, address(NUMBERS)),
 }
 
 
 def other_operation(line):
-    line[0] = OTHERS[line[0]]
+    line[Field.OPCODE] = OTHERS[line[Field.OPCODE]]
 
 
 def other_operand(line):
-    if line[0] == op.LOOP:
-        ctypes.c_int64.from_address(int(line[4])).value = address(NUMBERS)
+    if line[Field.OPCODE] == Opcode.LOOP:
+        ctypes.c_int64.from_address(int(line[Field.ARGUMENTS])).value = address(NUMBERS)
     else:
-        memory = OTHER_MEMORY.get(line[0], NUMBERS)
-        line[3] = address(memory) + memory.nbytes // 2  # operands may go either way
+        memory = OTHER_MEMORY.get(line[Field.OPCODE], NUMBERS)
+        line[Field.A] = address(memory) + memory.nbytes // 2  # operands may go either way
 
 
 def lost_result(line):
-    line[2] = address(FOR_RESULTS)
-    if line[0] in STORES:
-        line[op.SHADOW] = line[2]
-    elif line[0] == op.LOOP:
-        ctypes.c_int64.from_address(int(line[4]) + 8).value = int(line[2])
+    line[Field.RESULT] = address(FOR_RESULTS)
+    if line[Field.OPCODE] in STORES:
+        line[Field.SHADOW] = line[Field.RESULT]
+    elif line[Field.OPCODE] == Opcode.LOOP:
+        ctypes.c_int64.from_address(int(line[Field.ARGUMENTS]) + 8).value = int(line[Field.RESULT])
 
 
 def fewer_elements(line):
-    line[1] -= 1
+    line[Field.N] -= 1
 
 
 def other_target(line):
-    line[1] = 4  # which follows the branch, wherever that leads to
+    line[Field.TARGET] = 4  # which follows the branch, wherever that leads to
 
 
 def other_function(line):
     place, function = {
-        op.FUNCTION: (5, c_function("cos")),
-        op.FUNCTION_OF_TWO: (7, c_function("hypot")),
-        op.LOOP: (3, loop_of(np.cos, "d->d")[0]),
-    }[line[0]]
+        Opcode.FUNCTION: (Field.FUNCTION, c_function("cos")),
+        Opcode.FUNCTION_OF_TWO: (Field.FUNCTION_OF_TWO, c_function("hypot")),
+        Opcode.LOOP: (Field.LOOP, loop_of(np.cos, "d->d")[0]),
+    }[line[Field.OPCODE]]
     line[place] = function
 
 
 def cases():
     for operation in FUNCTIONS:
-        if operation == op.BRANCH:
+        if operation == Opcode.BRANCH:
             yield from ((operation, change) for change in (other_operand, other_target))
             continue
         yield operation, other_operand
         yield operation, lost_result
         if operation in OTHERS:
             yield operation, other_operation
-        if operation in (op.FUNCTION, op.FUNCTION_OF_TWO, op.LOOP):
+        if operation in (Opcode.FUNCTION, Opcode.FUNCTION_OF_TWO, Opcode.LOOP):
             yield operation, other_function
-        elif operation in (op.LOAD, op.STORE, op.GATHER, op.ADD, op.SELECT):
+        elif operation in (Opcode.LOAD, Opcode.STORE, Opcode.GATHER, Opcode.ADD, Opcode.SELECT):
             yield operation, fewer_elements
 
 
-NAMES = {value: name for name, value in reversed(vars(op).items()) if name.isupper()}
-HAVE_STATE = {op.LOAD_INTEGERS, op.LOAD_BOOLEANS, op.STORE_INTEGERS, op.STORE_BOOLEANS}
-HAVE_STATE |= {op.LOAD_SHORT, op.STORE_SHORT, op.SHORT}
+HAVE_STATE = {
+    Opcode.LOAD_INTEGERS,
+    Opcode.LOAD_BOOLEANS,
+    Opcode.STORE_INTEGERS,
+    Opcode.STORE_BOOLEANS,
+}
+HAVE_STATE |= {Opcode.LOAD_SHORT, Opcode.STORE_SHORT, Opcode.SHORT}
 named = pytest.mark.parametrize(
     "operation, change",
-    [pytest.param(*case, id=f"{NAMES[case[0]]}-{case[1].__name__}") for case in cases()],
+    [pytest.param(*case, id=f"{case[0].name}-{case[1].__name__}") for case in cases()],
 )
 
 
 def test_every_instruction_has_a_case():
-    assert set(FUNCTIONS) == set(range(op.SHORT + 1)) - LASTS
+    assert set(FUNCTIONS) == set(Opcode) - LASTS
 
 
 class Pair:
@@ -212,7 +217,12 @@ class Pair:
 
     def change(self, operation, change):
         code = self.callback.traced.tape.code
-        change(max((line for line in code[1:] if line[0] == operation), key=lambda line: line[1]))
+        change(
+            max(
+                (line for line in code[1:] if line[Field.OPCODE] == operation),
+                key=lambda line: line[Field.N],
+            )
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +236,7 @@ def test_no_wrong_value_is_used_if_a_tape_is_wrong_from_the_beginning(operation,
     pair.change(operation, change)
     assert all(pair.step() for _ in range(100))
     assert pair.callback.wrong
-    assert "No value had been taken from it" in caplog.text
+    assert "None of its results on this path had been used." in caplog.text
     ((_, remark),) = pair.engines[0][0].explain().in_python
     assert remark == pair.callback.wrong
 
@@ -240,6 +250,6 @@ def test_a_tape_that_becomes_wrong_is_found_out_within_a_thousand_calls(operatio
     are_equal = [pair.step() for _ in range(INTERVAL) if not pair.callback.wrong]
     assert pair.callback.wrong
     assert operation in HAVE_STATE or not all(are_equal)
-    assert "Up to 999 values before may have been wrong, too." in caplog.text
+    assert "Up to 999 earlier results may be wrong, too." in caplog.text
     if operation not in HAVE_STATE:
         assert all(pair.step() for _ in range(100))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from nengo_jit.engines.cpu.toolchain.cache import locks
-from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, take_place
+from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks, acquire_slot
 
 pytestmark = pytest.mark.skipif(locks.fcntl is None, reason="this system knows no such locks")
 
@@ -15,7 +15,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from nengo_jit.engines.cpu.toolchain.cache.locks import KernelLocks
-with KernelLocks(Path(sys.argv[1])).trying("kernel") as is_ours:
+with KernelLocks(Path(sys.argv[1])).try_lock("kernel") as is_ours:
     print(is_ours, flush=True)
     sys.stdin.read()
 """
@@ -40,10 +40,10 @@ def test_a_kernel_is_locked_while_a_process_has_it(tmp_path, kill):
     ours = KernelLocks(tmp_path)
     process, has_it = hold(tmp_path)
     assert has_it
-    with ours.trying("kernel") as is_ours, ours.trying("another") as is_free:
+    with ours.try_lock("kernel") as is_ours, ours.try_lock("another") as is_free:
         assert not is_ours and is_free
     end(process, kill)
-    with ours.trying("kernel") as is_ours:
+    with ours.try_lock("kernel") as is_ours:
         assert is_ours
         other, has_it = hold(tmp_path)
         assert not has_it
@@ -52,7 +52,7 @@ def test_a_kernel_is_locked_while_a_process_has_it(tmp_path, kill):
 
 def test_a_lock_is_given_back_after_an_error(tmp_path):
     ours = KernelLocks(tmp_path)
-    with pytest.raises(ZeroDivisionError), ours.trying("kernel"):
+    with pytest.raises(ZeroDivisionError), ours.try_lock("kernel"):
         raise ZeroDivisionError
     process, has_it = hold(tmp_path)
     assert has_it
@@ -60,28 +60,28 @@ def test_a_lock_is_given_back_after_an_error(tmp_path):
 
 
 def test_places_are_taken_once(tmp_path):
-    places = [take_place(tmp_path, 2) for _ in range(3)]
-    assert None not in places[:2] and places[2] is None
-    os.close(places[0])
-    again = take_place(tmp_path, 2)
+    slots = [acquire_slot(tmp_path, 2) for _ in range(3)]
+    assert None not in slots[:2] and slots[2] is None
+    os.close(slots[0])
+    again = acquire_slot(tmp_path, 2)
     assert again is not None
-    for place in (places[1], again):
-        os.close(place)
+    for slot in (slots[1], again):
+        os.close(slot)
 
 
 def test_a_place_lasts_as_long_as_the_process_that_got_it(tmp_path):
-    place = take_place(tmp_path, 1)
+    slot = acquire_slot(tmp_path, 1)
     command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(place,)
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(slot,)
     )
-    os.close(place)
+    os.close(slot)
     process.stdout.readline()
-    assert take_place(tmp_path, 1) is None
+    assert acquire_slot(tmp_path, 1) is None
     end(process, kill=True)
-    place = take_place(tmp_path, 1)
-    assert place is not None
-    os.close(place)
+    slot = acquire_slot(tmp_path, 1)
+    assert slot is not None
+    os.close(slot)
 
 
 def test_without_locks_everybody_goes_on(tmp_path, monkeypatch):
@@ -95,8 +95,8 @@ def test_without_locks_everybody_goes_on(tmp_path, monkeypatch):
 
     for fcntl in (Without(), None):
         monkeypatch.setattr(locks, "fcntl", fcntl)
-        place = take_place(tmp_path, 1)
-        assert place is not None
-        os.close(place)
-        with KernelLocks(tmp_path).trying("kernel") as is_ours:
+        slot = acquire_slot(tmp_path, 1)
+        assert slot is not None
+        os.close(slot)
+        with KernelLocks(tmp_path).try_lock("kernel") as is_ours:
             assert is_ours

@@ -18,11 +18,12 @@ from nengo_jit.builder.signal import aligned_block
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernels import operator, sparse
 from nengo_jit.engines.cpu.kernels.rates import rates_by
-from nengo_jit.engines.cpu.language.kernel import Address, Row, kernel, start, table_of
+from nengo_jit.engines.cpu.language.kernel import Row, kernel, start, table_of
 from nengo_jit.engines.cpu.language.primitives import (
     ENTRY,
     FLOAT64,
     OUT_OF_BOUNDS,
+    Address,
     Memory,
     atomic_load,
     list_bits,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nengo_jit.engines.cpu.toolchain.cache.places import own_folder, shared_folder, size_limit
+from nengo_jit.engines.cpu.toolchain.cache.locations import own_folder, shared_folder, size_limit
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,110 @@
+"""The layout of tapes in memory: opcodes, the fields of an instruction, and the head.
+
+The writer of tapes (`nengo_jit.engines.cpu.python.tracing.tape`) and the kernels that execute and
+compare them (`tape_vm`, `compare`) share these names. The module imports nothing else, because the
+processes that compile kernels import it.
+"""
+
+from enum import IntEnum, auto
+
+
+class Opcode(IntEnum):
+    """What an instruction does with its operands a, b and c.
+
+    The order matters: kernels dispatch on ranges of opcodes.
+    """
+
+    RETURN = 0
+    REDO = auto()  # call the function in Python
+    BRANCH = auto()  # jump to a target if a is zero
+    COMMIT = auto()  # the path is complete: only stores follow
+    FUNCTION = auto()  # a C function of a
+    FUNCTION_OF_TWO = auto()  # a C function of a and b
+    LOOP = auto()  # the inner loop of a NumPy ufunc
+    LOAD = auto()  # from memory: float64
+    LOAD_SHORT = auto()  # float32
+    LOAD_INTEGERS = auto()  # int64
+    LOAD_BOOLEANS = auto()
+    STORE = auto()  # to memory: float64
+    STORE_SHORT = auto()  # float32
+    STORE_INTEGERS = auto()  # int64
+    STORE_BOOLEANS = auto()
+    GATHER = auto()  # n registers from anywhere
+    LOOKUP = auto()  # row b of a table a
+    ROLL = auto()  # a, shifted cyclically by b elements
+    MOVE = auto()  # from here on, one element at a time
+    ADD = auto()
+    SUBTRACT = auto()
+    MULTIPLY = auto()
+    DIVIDE = auto()
+    REMAINDER = auto()
+    FLOOR_DIVIDE = auto()
+    NEGATIVE = auto()
+    ABSOLUTE = auto()
+    SQRT = auto()
+    FLOOR = auto()
+    CEIL = auto()
+    TRUNC = auto()
+    RINT = auto()
+    INTEGER = auto()  # a as an integer, which has no negative zero
+    LESS = auto()  # from here to SELECT, there are vectorised loops
+    LESS_EQUAL = auto()
+    EQUAL = auto()
+    NOT_EQUAL = auto()
+    AND = auto()
+    OR = auto()
+    NOT = auto()
+    SELECT = auto()  # a if c else b
+    SHORT = auto()  # a, which must be finite in single precision
+
+
+class Field(IntEnum):
+    """The 64-bit integers of an instruction: addresses, strides (elements) and counts."""
+
+    OPCODE = 0
+    N = 1  # elements of the result
+    RESULT = 2  # address
+    A = 3  # address
+    A_STRIDE = 4
+    B = 5
+    B_STRIDE = 6
+    C = 7
+    C_STRIDE = 8
+
+    # BRANCH
+    TARGET = B  # index of an instruction
+    # FUNCTION and FUNCTION_OF_TWO
+    FUNCTION = B  # address of the C function
+    FUNCTION_OF_TWO = C
+    # LOOP: what a ufunc's inner loop takes, all addresses
+    LOOP = A
+    ARGUMENTS = A_STRIDE
+    SIZES = B
+    STEPS = B_STRIDE
+    DATA = C
+    # STORE and the like
+    SHADOW = B  # address to write to in place of the result while the path is compared
+    # GATHER
+    SOURCES = A  # address of a list of addresses
+    # LOOKUP
+    N_ROWS = C
+    # COMMIT
+    COUNTDOWN = N  # how often the path may be taken before it is compared
+    N_EQUAL = A  # how often it has been compared
+    N_SPANS = B  # how many spans of memory are compared
+    SPANS = C  # address of a list: for each span its address, its shadow's, and the size (bytes)
+
+
+class Head(IntEnum):
+    """What precedes the instructions, in as many integers as one of them has."""
+
+    N_GUARDS = 0  # how many integers must have the values that they had during tracing
+    GUARDED = 1  # address of a list of their addresses
+    VALUES = 2  # address of a list of those values
+    HAS_MOVED = 3  # address of an integer that is set to 1 if a value differs
+    N_LEFT = 4  # how many calls may pass before one is compared
+    N_PROOFS = 5  # how often a path is compared before its results are used
+    INTERVAL = 6  # one of this many calls is compared after that
+
+
+WIDTH = len(Field)

@@ -1,0 +1,143 @@
+"""Instructions as the tracer writes them, before registers have addresses.
+
+Registers are numbered from zero, constants from `CONSTANTS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.ir.memory import address
+
+CONSTANTS = 1 << 40  # the number of the first constant
+
+# Opcodes by the type of the numbers in memory
+LOADS = {
+    "float64": Opcode.LOAD,
+    "float32": Opcode.LOAD_SHORT,
+    "int64": Opcode.LOAD_INTEGERS,
+    "bool": Opcode.LOAD_BOOLEANS,
+}
+STORES = {
+    "float64": Opcode.STORE,
+    "float32": Opcode.STORE_SHORT,
+    "int64": Opcode.STORE_INTEGERS,
+    "bool": Opcode.STORE_BOOLEANS,
+}
+
+
+class Registers(NamedTuple):
+    """As many registers as the instruction has elements; one register if the stride is zero."""
+
+    first: int
+    stride: int
+
+
+class Span(NamedTuple):
+    """A number of registers."""
+
+    first: int
+    stride: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An array outside of the registers.
+
+    Attributes
+    ----------
+    address : int
+        Of the first element; the array must be contiguous, see `Writer.rely_on`.
+    size : int
+        Number of elements.
+    array : numpy.ndarray or None
+        The array itself.
+    """
+
+    address: int
+    size: int
+    array: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Memory:
+        """The memory of an array."""
+        return cls(address(array), array.size, array)
+
+
+@dataclass(frozen=True)
+class LoopCall:
+    """A call of the inner loop of a NumPy ufunc.
+
+    Attributes
+    ----------
+    function, data : int
+        Addresses of the loop and of its data.
+    sizes : tuple of int
+        The loop's dimensions, such as the number of elements.
+    steps : tuple of int
+        Strides (bytes) of inputs and result.
+    inputs : tuple of Span
+        The registers that it reads.
+    """
+
+    function: int
+    data: int
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+    inputs: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Registers in any order, for `Opcode.GATHER`."""
+
+    registers: tuple[int, ...]
+
+
+Operand: TypeAlias = Registers | Memory | LoopCall | Sources | int
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction.
+
+    Attributes
+    ----------
+    opcode : Opcode
+        What it does.
+    n : int
+        Number of elements of the result.
+    result : int or Memory
+        Where the result goes; an integer is the first register.
+    operands : tuple
+        ============================ =========================================================
+        Opcode                       Operands
+        ============================ =========================================================
+        BRANCH                       Registers, and the index of the target
+        COMMIT                       the Memory that is compared with Python
+        FUNCTION, FUNCTION_OF_TWO    Registers for each argument, the function's address
+        LOOP                         a LoopCall
+        LOAD...                      Memory
+        STORE...                     Registers
+        GATHER                       Sources
+        LOOKUP                       Registers or Memory of the table, Registers of the index,
+                                     number of rows
+        ROLL                         Registers, Registers of the shift
+        others                       Registers for each operand
+        ============================ =========================================================
+    """
+
+    opcode: Opcode
+    n: int = 0
+    result: int | Memory = 0
+    operands: tuple[Operand, ...] = ()
+
+
+def scalar(register: int) -> Registers:
+    """One register as an operand."""
+    return Registers(register, 0)

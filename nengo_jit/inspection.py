@@ -1,0 +1,111 @@
+"""The properties of a simulator: its clock, its plan, and the memory of its signals."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+
+import numpy as np
+from nengo.builder import Model
+from nengo.exceptions import ReadonlyError, ValidationError
+
+from nengo_jit.engines import Backend
+from nengo_jit.engines.live import LiveSignals
+from nengo_jit.internals import Internals
+from nengo_jit.ir.base import Operator
+from nengo_jit.planner import Plan, dependency_graph
+
+
+class Inspectable(Internals):
+    """The properties by which users look into a simulator."""
+
+    model: Model
+    _backend: Backend
+    _signals: LiveSignals | None
+
+    @cached_property
+    def dg(self) -> dict[Operator, list[Operator]]:
+        """Dict of (Operator, list of Operator): the operators that depend on each operator."""
+        return dependency_graph(self.model.operators)
+
+    @property
+    def dt(self) -> float:
+        """float: length of a step (seconds); cannot be changed."""
+        return self.model.dt
+
+    @dt.setter
+    def dt(self, value: float) -> None:
+        raise ReadonlyError(attr="dt", obj=self)
+
+    @property
+    def engine(self) -> str:
+        """str: name of the engine."""
+        return self._backend.name
+
+    @property
+    def n_steps(self) -> int:
+        """int: number of completed steps."""
+        return self._engine.n_steps
+
+    @property
+    def plan(self) -> Plan:
+        """Plan: the operators in groups, and what runs them; print it to read it."""
+        return self._turn.hold(self._engine.explain)
+
+    @property
+    def signals(self) -> LiveSignals | None:
+        """LiveSignals or None: live memory of each signal, writeable; None once closed."""
+        self._engine.look_again()
+        return self._signals
+
+    @signals.setter
+    def signals(self, value: LiveSignals | None) -> None:
+        if value is not None and value is not self._signals:
+            message = "The engine owns the memory. Write to it with sim.signals[signal] = value"
+            raise ReadonlyError(attr="signals", obj=self, msg=message)
+        self._signals = value
+
+    @property
+    def step_order(self) -> list[Operator]:
+        """List of Operator: the operators in the order in which a step runs them."""
+        return self._step_order
+
+    @property
+    def time(self) -> float:
+        """float: simulated time (seconds)."""
+        return self._time
+
+    def trange(self, dt: float | None = None, sample_every: float | None = None) -> np.ndarray:
+        """Return the times at which probes took samples; the first one is ``dt``.
+
+        Parameters
+        ----------
+        dt : float, optional
+            Deprecated name of ``sample_every``.
+        sample_every : float, optional
+            The probe's sampling period (seconds); every step where not given.
+
+        Returns
+        -------
+        (n_samples,) numpy.ndarray
+            Times (seconds).
+
+        Raises
+        ------
+        ValidationError
+            If both are given.
+        """
+        if dt is not None:
+            if sample_every is not None:
+                raise ValidationError(
+                    "Cannot specify both `dt` and `sample_every`. Use `sample_every` only.",
+                    attr="dt",
+                    obj=self,
+                )
+            warnings.warn(
+                "`dt` is deprecated. Use `sample_every` instead.", DeprecationWarning, stacklevel=2
+            )
+            sample_every = dt
+        period = 1 if sample_every is None else sample_every / self.dt
+        steps = np.arange(1, self.n_steps + 1)
+        return self.dt * steps[steps % period < 1]
