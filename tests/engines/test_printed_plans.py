@@ -68,7 +68,7 @@ probe <Probe of 'decoded_output' of <Ensemble 'oscillator'>> every 1 steps
 """
 
 LEARNING_ON_CPU = """\
-Plan: 34 operators in 22 groups, 0 probes, dt = 0.001 s, kernels take about 218 ns a step
+Plan: 34 operators in 22 groups, 0 probes, dt = 0.001 s, kernels take about 215 ns a step
 level  members  elements threads      ns  kind: what runs
     0        1         1       1     0.3  TimeUpdate: advance_time
        TimeUpdate{}
@@ -94,13 +94,13 @@ level  members  elements threads      ns  kind: what runs
        <Ensemble 'post'> encoding
     5        2         2       1     0.3  Reset: fill; 1 fused into DotInc as its bias
        <Connection from <Ensemble 'pre'> to <Ensemble 'post'> computing 'zeros_like'>.apply_weights
-    5        1        30       1     9.0  Copy inc: copy_inc, outer_inc
+    5        1        30       1       0  Copy inc: copy_inc; fused into DotInc as its update
        weights += delta of <Connection from <Ensemble 'pre'> to <Ensemble 'post'> computing 'zeros_…
     5        1         1       1     0.3  SimProcess Lowpass update: filter_first_order
        Lowpass(tau=0.005)
     6        1        30       1      60  SimNeurons LIF: lif, list_spikes
        <Neurons of <Ensemble 'post'>>
-    6        2         2       1      30  DotInc: dot_rows_events, dot_events
+    6        2         2       1      36  DotInc: dot_learned_rows_events, dot_events
        <Connection from <Ensemble 'pre'> to <Ensemble 'post'> computing 'zeros_like'>.apply_weights
     6        1        30       1     9.0  SimProcess Lowpass set: filter_first_order
        Lowpass(tau=0.005)

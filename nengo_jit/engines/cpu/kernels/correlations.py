@@ -16,6 +16,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     Address,
     Memory,
     add_product,
+    add_products,
     helper,
     int32s,
     int64s,
@@ -161,13 +162,13 @@ def multiply_channels(
     for r in range(header[0]):
         s, t = x + offsets[2 * r], w + offsets[2 * r + 1]
         for _ in range(header[1]):
-            a0 = add_product(a0, load_lanes(memory, s, n), load_lanes(memory, t, n))
+            a0 = add_products(a0, load_lanes(memory, s, n), load_lanes(memory, t, n))
             s1, t1 = s + block, t + block
-            a1 = add_product(a1, load_lanes(memory, s1, n1), load_lanes(memory, t1, n1))
+            a1 = add_products(a1, load_lanes(memory, s1, n1), load_lanes(memory, t1, n1))
             s2, t2 = s1 + block, t1 + block
-            a2 = add_product(a2, load_lanes(memory, s2, n2), load_lanes(memory, t2, n2))
+            a2 = add_products(a2, load_lanes(memory, s2, n2), load_lanes(memory, t2, n2))
             s3, t3 = s2 + block, t2 + block
-            a3 = add_product(a3, load_lanes(memory, s3, n3), load_lanes(memory, t3, n3))
+            a3 = add_products(a3, load_lanes(memory, s3, n3), load_lanes(memory, t3, n3))
             s += header[2]
             t += header[3]
     store_lanes(y, n, a0)

@@ -11,6 +11,7 @@ from nengo_jit.engines.cpu.kernels.operator import element
 from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    REASSOCIATE,
     Address,
     Memory,
     helper,
@@ -89,6 +90,15 @@ def dot_columns(
     multiply_columns(memory, columns, begin, x, y, n, m, distance)
 
 
+@helper(forceinline=True, fastmath=REASSOCIATE)
+def dot_of(x, y):
+    """``x.dot(y)``, added up in any order."""
+    total = x[0] * y[0]
+    for i in range(1, x.size):
+        total += x[i] * y[i]
+    return total
+
+
 @kernel(reassociate=True)
 def dot_rows(
     memory: Memory,
@@ -102,11 +112,7 @@ def dot_rows(
     """``y += A.dot(x)`` for a matrix with many columns, m, stored row by row."""
     factors, sums = vector(memory, x, m), vector(memory, y, n)
     for i in range(n):
-        row = vector(memory, matrix + i * distance, m)
-        total = row[0] * factors[0]
-        for j in range(1, m):
-            total += row[j] * factors[j]
-        sums[i] += total
+        sums[i] += dot_of(vector(memory, matrix + i * distance, m), factors)
 
 
 @kernel(reassociate=True)

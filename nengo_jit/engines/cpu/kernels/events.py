@@ -11,6 +11,7 @@ from nengo_jit.engines.cpu.kernels.dense import add_four_columns
 from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
+    REASSOCIATE,
     Address,
     Memory,
     add_product,
@@ -99,7 +100,7 @@ def dot_events(
         add_columns(memory, columns, heights, sums, distance, spikes)
 
 
-@helper(forceinline=True)
+@helper(forceinline=True, fastmath=REASSOCIATE)
 def add_rows_of_events(memory, a, x, y, distance, spikes):
     """``y += A.dot(x)`` for a matrix stored row by row: four rows at a time, spike by spike."""
     m, last, zero = x.size, y.size - 1, x[0] - x[0]
@@ -121,7 +122,21 @@ def add_rows_of_events(memory, a, x, y, distance, spikes):
         y[i], y[i1], y[i2], y[i3] = total0, total1, total2, total3
 
 
-@kernel(reassociate=True, cost=0.1)
+@helper(forceinline=True, fastmath=REASSOCIATE)
+def add_rows_by_events(memory, a, x, y, distance, spikes):
+    """``y += A.dot(x)`` for a matrix that is stored by row; where many spike, all of it is read."""
+    if spikes.size * WIDE <= x.size:
+        add_rows_of_events(memory, a, x, y, distance, spikes)
+    else:
+        for i in range(y.size):
+            row = vector(memory, a + i * distance, x.size)
+            total = x[0] - x[0]
+            for j in range(x.size):
+                total += row[j] * x[j]
+            y[i] += total
+
+
+@kernel(cost=0.1)
 def dot_rows_events(
     memory: Memory,
     matrix: RowsOf,
@@ -136,14 +151,5 @@ def dot_rows_events(
 
     For the events see `dot_events`. If many neurons spike, whole rows are read.
     """
-    heights, sums = vector(memory, x, m), vector(memory, y, n)
     spikes = int64s(events + 8, int64s(events, 1)[0])
-    if spikes.size * WIDE <= m:
-        add_rows_of_events(memory, matrix, heights, sums, distance, spikes)
-    else:
-        for i in range(n):
-            row = vector(memory, matrix + i * distance, m)
-            total = heights[0] - heights[0]
-            for j in range(m):
-                total += row[j] * heights[j]
-            sums[i] += total
+    add_rows_by_events(memory, matrix, vector(memory, x, m), vector(memory, y, n), distance, spikes)

@@ -1,9 +1,10 @@
 """Kernels for learning rules.
 
-All rules but RLS change the weights by ``outer(gain, pre) - loss * weights``. Each rule has a
-kernel for its two factors, gain and loss, one number for each row of the weights; the kernels that
-apply them are common to all rules. In the columns of kernels, n is the number of columns of the
-weights and m that of rows, so that threads divide columns; distances are bytes from row to row.
+All rules change the weights by ``outer(gain, pre) - loss * weights``, where RLS has another vector
+in place of pre. Each rule has a kernel for its two factors, gain and loss, one number for each row
+of the weights; the kernels that apply them are common to all rules. In the columns of kernels, n is
+the number of columns of the weights and m that of rows, so that threads divide columns; distances
+are bytes from row to row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nengo_jit.engines.cpu.language.primitives import Address, Memory, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import Copy
 from nengo_jit.ir.signal import Signal
@@ -89,7 +90,7 @@ def voja_factors(
 # Kernels that apply gain and loss
 
 
-@kernel(stage=1, contract=False)
+@kernel(stage=2, contract=False)
 def outer(
     memory: Memory,
     pre: In,
@@ -125,7 +126,7 @@ def outer_inc(
             row[j] += height * activities[j]
 
 
-@kernel(stage=1, contract=False)
+@kernel(stage=2, contract=False)
 def outer_with_loss(
     memory: Memory,
     pre: In,
@@ -232,19 +233,28 @@ class Change:
 
 def change_by(rule: Rule, lowering: Lowering) -> Change:
     """Return the change of weights by a rule; its memory is the same in every call."""
-    pre = lowering.array(rule.pre_decoded if isinstance(rule, SimVoja) else rule.pre_filtered)
     delta, lost = lowering.array(rule.delta), RULES[type(rule)]
+    names = {"gain": len(delta), "loss": len(delta), "kept": delta.shape[1]}
+    if lost is None:
+        del names["loss"]
+    own = {name: lowering.arena.numbers_of(rule, name, n) for name, n in names.items()}
 
-    def numbers(name: str, n: int) -> Address:
-        return start(lowering.arena.numbers_of(rule, name, n))
+    def forget(_: np.random.RandomState) -> None:
+        for each in own.values():
+            each.fill(0)
 
+    lowering.at_reset[rule] = forget
+    if isinstance(rule, SimRLS):  # applies its product, see `lower_sim_rls`
+        pre = own["kept"]
+    else:
+        pre = lowering.array(rule.pre_decoded if isinstance(rule, SimVoja) else rule.pre_filtered)
     return Change(
         pre=pre,
         delta=delta,
-        gain=numbers("gain", len(delta)),
-        loss=None if lost is None else numbers("loss", len(delta)),
+        gain=start(own["gain"]),
+        loss=None if lost is None else start(own["loss"]),
         weights=None if lost is None else getattr(rule, lost),
-        kept=numbers("kept", pre.size),
+        kept=start(own["kept"]),
     )
 
 
@@ -328,22 +338,31 @@ def lower_rule(operator: Rule, lowering: Lowering) -> Lowered:
     is computed when user code reads it.
     """
     change = change_by(operator, lowering)
-    factors = FACTORS[type(operator)](operator, change, lowering)
+    rows = [FACTORS[type(operator)](operator, change, lowering)]
+    if operator in lowering.fusion.fused_into:
+        rows.append(copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size))
+    return [*rows, lower_delta(operator, change, lowering)]
+
+
+def lower_delta(operator: Rule, change: Change, lowering: Lowering) -> Row:
+    """Return the row that computes delta, in each step or when user code reads it."""
     if operator not in lowering.fusion.fused_into:
-        return [factors, change.set_delta(lowering, start(change.pre))]
+        return change.set_delta(lowering, start(change.pre))
     lowering.delayed.add(operator.delta.base)
     if change.weights is not None:  # delta is computed from them
         lowering.delayed.add(change.weights.base)
-    keep = copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size)
     set_delta = change.set_delta(lowering, change.kept)
-    return [factors, keep, set_delta.for_kernel(set_delta.kernel.variant(when="after"))]
+    return set_delta.for_kernel(set_delta.kernel.variant(when="after"))
 
 
 @lowers_with(Part.DELTA)
 def lower_weights(operator: Copy, rule: Rule, lowering: Lowering) -> Lowered:
-    """Add a rule's change to weights; in the first step of a run, add the delta in memory."""
+    """Add a rule's change to weights; in the first step of a run, add the delta in memory.
+
+    In later steps the product with the weights may do it, see `lower_learned_product`.
+    """
     change, weights = change_by(rule, lowering), lowering.array(operator.dst)
-    return [
-        first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size),
-        change.inc_weights(weights),
-    ]
+    first = first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size)
+    if operator in lowering.fusion.fused_into:
+        return [first]
+    return [first, change.inc_weights(weights)]

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import nengo
 import numpy as np
 from nengo import Network
 from nengo.base import Process
 
-from nengo_jit.engines.cpu.kernels import events, neurons, operator, probe, processes, rates, spikes
+from nengo_jit.engines.cpu.kernels import (
+    events,
+    learned_products,
+    neurons,
+    operator,
+    probe,
+    processes,
+    rates,
+    spikes,
+)
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
@@ -58,6 +68,7 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
+    used += _learned_products(network)
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:
@@ -82,6 +93,22 @@ def needed_to_build(network: Network) -> Needed:
 def _formulas(network: Network) -> list[Formula]:
     types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
     return [each for each in map(formula_of, types.values()) if each is not None]
+
+
+def _learned_products(network: Network) -> list[Routine]:
+    """Return the kernels of products with matrices that a rule changes."""
+    found: list[Routine] = []
+    for connection in network.all_connections:
+        rules = connection.learning_rule_type
+        pre = getattr(connection.pre_obj, "ensemble", connection.pre_obj)
+        if isinstance(rules, (nengo.PES, nengo.BCM, nengo.Oja)) and isinstance(pre, nengo.Ensemble):
+            formula = formula_of(pre.neuron_type)
+            is_spiking = formula is not None and formula.spiking
+            of_spikes = learned_products.dot_learned_rows_events
+            found.append(of_spikes if is_spiking else learned_products.dot_learned_rows)
+        elif isinstance(rules, nengo.Voja):
+            found.append(learned_products.dot_learned_rows)
+    return found
 
 
 def _processes(network: Network) -> list[Process]:

@@ -80,6 +80,8 @@ class Signature:
 
 # Functions that kernels call, with options for the compiler.
 HELPERS: dict[Callable[..., object], dict[str, Any]] = {}
+# ``fastmath`` of helpers that add up sums in any order, whatever kernel calls them.
+REASSOCIATE = {"contract", "nsz", "reassoc"}
 # Formulas: helpers that are compiled for the precision of their arguments, and whether a product
 # and a sum may be contracted in them.
 FORMULAS: dict[Callable[..., object], bool] = {}
@@ -382,8 +384,18 @@ def store_lanes(address: int, n: int, lanes: Lanes) -> None:
     _only_in_kernels()
 
 
-def add_product(lanes: Lanes, factor: float | Lanes, others: Lanes) -> Lanes:
+def add_product(lanes: Lanes, factor: float, others: Lanes) -> Lanes:
     """``lanes + factor * others``, each number of it rounded once or twice."""
+    return _only_in_kernels()
+
+
+def add_products(lanes: Lanes, others: Lanes, more: Lanes) -> Lanes:
+    """``lanes + others * more``, number by number, rounded as in `add_product`."""
+    return _only_in_kernels()
+
+
+def sum_lanes(lanes: Lanes) -> float:
+    """The sum of all numbers of a register: its halves are added until one number is left."""
     return _only_in_kernels()
 
 

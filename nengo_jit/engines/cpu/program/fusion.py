@@ -22,22 +22,24 @@ from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
+from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.signal import Signal
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
-from nengo_jit.planner.plan import Plan
+from nengo_jit.planner.plan import Plan, ProbePlan
 
 Product: TypeAlias = DotInc  # of which `SparseDotInc` is a subclass
-Rule: TypeAlias = SimPES | SimBCM | SimOja | SimVoja
+Rule: TypeAlias = SimPES | SimBCM | SimOja | SimVoja | SimRLS
 
 # Rules whose delta can be added to weights directly, and the operand of those with weight decay
 RULES: dict[type, str | None] = {
     SimPES: None,
+    SimRLS: None,
     SimBCM: None,
     SimOja: "weights",
     SimVoja: "scaled_encoders",
@@ -51,6 +53,7 @@ class Part(Enum):
     BIAS = "bias"  # initial value of the sum that a product or a convolution is added to
     CURRENTS = "currents"  # product that computes the currents of neurons
     DELTA = "delta"  # change of weights by a learning rule, which still computes its factors
+    UPDATE = "update"  # operator that adds a delta to weights, which still does the first step's
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Fusion:
     ----------
     fused_into : mapping of (Operator, Fused)
         Operators that others carry out. Such an operator has no kernels of its own, unless it is
-        a learning rule.
+        a learning rule, or adds a delta to weights.
     duplicate_of : mapping of (Operator, Operator)
         Products that copy the result of another, equal product.
     strategies : mapping of (Operator, Strategy)
@@ -103,7 +106,7 @@ class Fusion:
     def is_absorbed(self, operator: Operator) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""
         fused = self.fused_into.get(operator)
-        return fused is not None and fused.part is not Part.DELTA
+        return fused is not None and fused.part not in (Part.DELTA, Part.UPDATE)
 
     def graph(self, graph: Graph) -> Graph:
         """Dependency graph of the operators that have kernels.
@@ -121,6 +124,10 @@ class Fusion:
         new = {op: [runs.get(each, each) for each in after] for op, after in graph.items()}
         for operator, other in self.duplicate_of.items():
             new[other].append(operator)
+        for rule, fused in self.fused_into.items():
+            update = self.fused_into.get(fused.into)
+            if update is not None and update.part is Part.UPDATE:  # needs the factors of the rule
+                new[update.into].append(rule)
         return new
 
 
@@ -173,11 +180,21 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             and product not in plan.invariant
         ):
             fused[product] = Fused(each, Part.CURRENTS)
+    level = {op: group.level for group in plan.groups for op in group.members}
     for rule in plan.operators:
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
             if inc is not None and inc in native:
                 fused[rule] = Fused(inc, Part.DELTA)
+                product = _product_after(inc, rule, facts)
+                if (
+                    product is not None
+                    and strategies.get(product) in (Strategy.ROWS, Strategy.ROWS_OF_EVENTS)
+                    and product.X not in searched
+                    and product not in plan.deferred
+                    and level[product] < level[rule]
+                ):
+                    fused[inc] = Fused(product, Part.UPDATE)
     return Fusion(
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
@@ -260,6 +277,22 @@ def _applier_of(rule: Rule, facts: Facts) -> Copy | None:
         and weights.shape == delta.shape
         else None
     )
+
+
+def _product_after(inc: Copy, rule: Rule, facts: Facts) -> Product | None:
+    """Return the only product with weights that a rule changes, if nothing else reads them.
+
+    The rule reads them only when user code reads the delta, and probes at the end of a step.
+    """
+    readers = [
+        each
+        for each in facts.uses.readers_of(inc.dst)
+        if each is not rule and not isinstance(each, (SimProbe, ProbePlan))
+    ]
+    if len(readers) != 1 or type(readers[0]) is not DotInc:
+        return None
+    (product,) = readers
+    return product if product.A is inc.dst and product.X.base is not inc.dst.base else None
 
 
 def _equal_products(

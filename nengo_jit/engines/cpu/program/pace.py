@@ -4,6 +4,10 @@ On a busy machine, a thread that the others wait for may not get a core for many
 each step. So threads are used only as long as they pay: until the leader waits for too long in a
 step, or steps take longer, over a slice of time, than on one thread. They are tried again after a
 pause, which doubles with each failure. Results do not depend on it.
+
+The first steps take longer than later ones, since their memory is in no cache yet. So a trial of
+threads is short, and after one that succeeds one thread is measured again. The time between
+measurements doubles while threads pay.
 """
 
 from __future__ import annotations
@@ -15,10 +19,10 @@ from time import perf_counter
 
 BRIEF = 5e-4  # duration of a run below which it keeps the GIL (seconds)
 LONG_ENOUGH = 2e-5  # duration of a step on one thread above which threads may pay (seconds)
-GAIN = 0.97  # maximum duration of a step on threads, relative to one thread
+GAIN = 0.95  # maximum duration of a step on threads, relative to one thread
 SLICE = 0.01  # seconds between decisions
-SAMPLE = 0.002  # seconds on one thread to measure the duration of a step there
-REFRESH = 1.0  # seconds until that is measured again
+SAMPLE = 0.002  # seconds to measure the duration of a step, on one thread or in a trial of threads
+FIRST_REFRESH, REFRESH = 0.01, 1.0  # seconds until one thread is measured again
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0  # seconds until threads are tried again
 PATIENCE = 2e-4  # seconds that the leader may wait for other threads in a step
 NEWEST = 0.3  # weight of the newest measurement if it is worse than the average
@@ -57,7 +61,8 @@ class Pace:
         self._is_measured = False
         self._measure_at = -inf
         self._share_at = -inf
-        self._pause = FIRST_PAUSE
+        self._pause, self._refresh = FIRST_PAUSE, FIRST_REFRESH
+        self._do_pay = False  # whether steps were shorter when several threads were used last
         self._was_shared = False  # whether the latest steps used several threads
         self._n_steps, self._seconds = 0, 0.0  # of slices that have not been judged yet
 
@@ -88,7 +93,11 @@ class Pace:
             return Slice(self._steps_in(min(SLICE, self._share_at - now), n_steps), False)
         if now >= self._measure_at:
             return Slice(self._steps_in(SAMPLE, n_steps), False)
-        return Slice(self._steps_in(SLICE, n_steps), True)
+        return Slice(self._steps_in(self._enough(True), n_steps), True)
+
+    def _enough(self, is_shared: bool) -> float:
+        """Return how many seconds of steps a decision needs."""
+        return SLICE if is_shared and self._do_pay else SAMPLE
 
     def _steps_in(self, seconds: float, most: int) -> int:
         return min(most, max(1, round(seconds / self._alone)))
@@ -113,7 +122,7 @@ class Pace:
         self._seconds += seconds
         if did.is_shared and n_done < did.n_steps:
             self.give_up()
-        elif self._seconds >= 0.5 * (SLICE if did.is_shared else SAMPLE):
+        elif self._seconds >= 0.5 * self._enough(did.is_shared):
             self._judge(did.is_shared, self._seconds / self._n_steps)
 
     def _judge(self, is_shared: bool, step: float) -> None:
@@ -123,13 +132,16 @@ class Pace:
             is_better = step < self._alone or not self._is_measured
             self._alone += (1.0 if is_better else NEWEST) * (step - self._alone)
             self._is_measured = True
-            self._measure_at = self.clock() + REFRESH
+            if self._do_pay:
+                self._refresh = min(2 * self._refresh, REFRESH)
+            self._measure_at = self.clock() + self._refresh
         elif step > GAIN * self._alone:
             self.give_up()
         else:
-            self._pause = FIRST_PAUSE
+            self._pause, self._do_pay = FIRST_PAUSE, True
 
     def give_up(self) -> None:
         """Use one thread for a while: threads do not pay, or are not available."""
         self._share_at = self.clock() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._refresh, self._do_pay = FIRST_REFRESH, False

@@ -43,6 +43,10 @@ class Uses:
         readers = self._readers[signal.base]
         return readers[0] if len(readers) == 1 and not signal.is_view else None
 
+    def readers_of(self, signal: Signal) -> list[Operator | ProbePlan]:
+        """All operators and probes that read a signal, or another part of its block."""
+        return self._readers[signal.base]
+
     def is_only_writer(self, operator: Operator, signal: Signal) -> bool:
         """Whether no other operator writes to a signal, or to a part of it."""
         return self._writers[signal.base] == [operator]

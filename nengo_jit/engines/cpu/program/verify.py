@@ -8,7 +8,7 @@ from typing import Any
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Fusion, Part, Product, Rule
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.operator import Copy, DotInc
 from nengo_jit.planner.plan import Plan
 from nengo_jit.planner.verify import PlanError
 
@@ -48,6 +48,10 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             raise PlanError(f"{operator} is fused into {runs}, which does not run")
         if (operator in plan.deferred) is not (fused.into in plan.deferred):
             raise PlanError(f"{operator} runs in other steps than {fused.into}")
+        if fused.part is Part.UPDATE:
+            rule = fusion.parts.get((operator, Part.DELTA))
+            if rule is None or level[fused.into] >= level[rule]:
+                raise PlanError(f"{fused.into} would get the factors of another step")
         CHECKS[fused.part](operator, fused.into, plan, facts)
     for operator, other in fusion.duplicate_of.items():
         if other in fusion.duplicate_of or fusion.is_absorbed(other):
@@ -94,8 +98,18 @@ def _verify_delta(rule: Rule, inc: Copy, plan: Plan, facts: Facts) -> None:
         raise PlanError(f"user code may read what {rule} learns")
 
 
+def _verify_update(inc: Copy, product: Product, plan: Plan, facts: Facts) -> None:
+    """Check that no other product reads weights before a product changes them."""
+    others = set(facts.uses.readers_of(inc.dst)) - {product}
+    if any(type(each) is DotInc for each in others):
+        raise PlanError(f"others than {product} use the weights that {inc} changes")
+    if facts.is_exposed(inc.dst):
+        raise PlanError(f"user code may read what {inc} changes")
+
+
 CHECKS: dict[Part, Callable[[Any, Any, Plan, Facts], None]] = {
     Part.BIAS: _verify_bias,
     Part.CURRENTS: _verify_currents,
     Part.DELTA: _verify_delta,
+    Part.UPDATE: _verify_update,
 }

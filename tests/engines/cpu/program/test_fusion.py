@@ -176,9 +176,9 @@ def test_a_rule_that_loses_weights_changes_those_alone():
         assert (rule in fusion.fused_into) is is_fused
 
 
-def test_rls_computes_its_delta():
-    rule = SimRLS(signal(N), signal(M), signal(M, N), signal(N, N))
-    assert fusion_of(*learned(rule)).fused_into == {}
+def test_the_delta_of_rls_is_applied_too():
+    rule, inc = learned(SimRLS(signal(N), signal(M), signal(M, N), signal(N, N)))
+    assert fusion_of(rule, inc).fused_into == {rule: Fused(inc, Part.DELTA)}
 
 
 def test_a_delta_that_others_touch_is_written():
@@ -208,6 +208,53 @@ def test_a_delta_is_applied_only_as_a_whole(add):
 def test_weights_that_something_else_changes_get_a_delta():
     rule, inc = learned(pes())
     assert fusion_of(rule, inc, Reset(inc.dst)).fused_into == {}
+
+
+def learned_product():
+    """A product with learned weights, and what makes its rule come after it."""
+    rule, inc = learned(pes())
+    product = DotInc(inc.dst, signal(N), signal(M))
+    return rule, inc, product, Copy(product.Y, rule.error, inc=True)
+
+
+def test_weights_are_changed_when_they_are_used():
+    rule, inc, product, back = learned_product()
+    fusion = fusion_of(rule, inc, product, back, Reset(product.Y))
+    assert fusion.fused_into == {
+        rule: Fused(inc, Part.DELTA),
+        inc: Fused(product, Part.UPDATE),
+    }
+    assert not fusion.is_absorbed(inc)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        lambda inc, product: DotInc(inc.dst, signal(N), signal(M)),  # another product
+        lambda inc, product: Copy(inc.dst, signal(M, N)),
+        lambda inc, product: Copy(inc.dst[:1], signal(1, N)),
+    ],
+)
+def test_weights_that_others_read_are_changed_before(more):
+    rule, inc, product, back = learned_product()
+    fusion = fusion_of(rule, inc, product, back, more(inc, product))
+    assert fusion.fused_into == {rule: Fused(inc, Part.DELTA)}
+
+
+def test_probed_weights_are_changed_when_they_are_used():
+    rule, inc, product, back = learned_product()
+    fusion = fusion_of(rule, inc, product, back, probed=[inc.dst])
+    assert fusion.fused_into[inc] == Fused(product, Part.UPDATE)
+
+
+def test_exposed_weights_are_changed_before_they_are_used():
+    rule, inc, product, back = learned_product()
+    assert fusion_of(rule, inc, product, back, exposed=[inc.dst]).fused_into == {}
+
+
+def test_a_rule_whose_factors_would_come_too_early_keeps_its_update():
+    rule, inc, product, _ = learned_product()
+    assert fusion_of(rule, inc, product).fused_into == {rule: Fused(inc, Part.DELTA)}
 
 
 def test_what_does_not_meet_its_contract_is_not_fused(circuit):

@@ -53,6 +53,21 @@ def test_threads_that_are_slower_are_given_up():
     assert machine.run(pace_on(machine), 100_000) < 1.01 * 100_000 * machine.alone
 
 
+@pytest.mark.parametrize("shared", [0.97e-4, 1.08e-4, 1.3e-4])
+def test_slow_first_steps_on_one_thread_do_not_make_threads_pay(shared):
+    machine = Machine(alone=1.5e-4, shared=shared)
+    pace = pace_on(machine)
+    machine.run(pace, 30)
+    machine.alone = 1e-4
+    assert machine.run(pace, 10_000) < 1.015 * 10_000 * machine.alone
+
+
+@pytest.mark.parametrize("shared", [1.1e-4, 1.5e-4, 3e-4])
+def test_trials_of_threads_that_are_slower_cost_little(shared):
+    machine = Machine(alone=1e-4, shared=shared)
+    assert machine.run(pace_on(machine), 10_000) < 1.025 * 10_000 * machine.alone
+
+
 def test_threads_are_used_again_when_the_machine_is_free_again():
     machine = Machine(alone=1e-4, shared=6e-5, stall=0.02)
     pace = pace_on(machine)

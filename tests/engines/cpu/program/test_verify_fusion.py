@@ -130,3 +130,21 @@ def test_a_delta_is_touched_by_a_rule_and_what_applies_it_alone():
             verify(Model(), [rule, inc, other], change)
     with pytest.raises(PlanError, match="learns"):
         verify(Model(), [rule, inc], change, exposed=[inc.dst])
+
+
+def test_weights_are_changed_when_they_are_used_by_the_factors_of_the_step_before():
+    rule = pes()
+    inc = Copy(rule.delta, signal(*rule.delta.shape), inc=True)
+    n_post, n_pre = rule.delta.shape
+    product = DotInc(inc.dst, signal(n_pre), signal(n_post))
+    back = Copy(product.Y, rule.error, inc=True)
+    other = DotInc(inc.dst, signal(n_pre), signal(n_post))
+    change = fusing((rule, inc, Part.DELTA), (inc, product, Part.UPDATE))
+    verify(Model(), [rule, inc, product, back], change)
+    with pytest.raises(PlanError, match="factors of another step"):
+        verify(Model(), [rule, inc, product], change)
+    with pytest.raises(PlanError, match="factors of another step"):
+        alone = {inc: Fused(product, Part.UPDATE)}
+        verify(Model(), [rule, inc, product, back], lambda each: replace(each, fused_into=alone))
+    with pytest.raises(PlanError, match="use the weights"):
+        verify(Model(), [rule, inc, product, back, other], change)

@@ -116,15 +116,44 @@ def _store_lanes(typingctx: Typing, address: Type, n: Type, lanes: Lanes) -> Def
     return types.none(types.int64, types.int64, lanes), codegen
 
 
+def _multiply_add(context: Target, builder: Builder, lanes: Lanes, values: Values) -> Value:
+    """Return ``values[0] * values[1] + values[2]``."""
+    vector = context.get_value_type(lanes)
+    function = builder.module.declare_intrinsic(
+        f"llvm.fmuladd.{lanes.suffix}", (), ir.FunctionType(vector, [vector] * 3)
+    )
+    return builder.call(function, values)
+
+
 @instruction(primitives.add_product)
 def _add_product(typingctx: Typing, lanes: Lanes, factor: Type, others: Type) -> Definition:
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
-        vector = context.get_value_type(lanes)
-        function = builder.module.declare_intrinsic(
-            f"llvm.fmuladd.{lanes.suffix}", (), ir.FunctionType(vector, [vector] * 3)
-        )
-        if signature.args[1] is not lanes:
-            args = [args[0], _broadcast(builder, args[1], lanes.size), args[2]]
-        return builder.call(function, [args[1], args[2], args[0]])
+        factors = _broadcast(builder, args[1], lanes.size)
+        return _multiply_add(context, builder, lanes, [factors, args[2], args[0]])
 
-    return lanes(lanes, lanes if factor is lanes else lanes.dtype, lanes), codegen
+    return lanes(lanes, lanes.dtype, lanes), codegen
+
+
+@instruction(primitives.add_products)
+def _add_products(typingctx: Typing, lanes: Lanes, others: Lanes, more: Lanes) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
+        return _multiply_add(context, builder, lanes, [args[1], args[2], args[0]])
+
+    return lanes(lanes, lanes, lanes), codegen
+
+
+@instruction(primitives.sum_lanes)
+def _sum_lanes(typingctx: Typing, lanes: Lanes) -> Definition:
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
+        (numbers,), size = args, lanes.size
+        while size > 1:  # add the upper half to the lower one
+            size //= 2
+            halves = [
+                ir.Constant(ir.VectorType(ir.IntType(32), size), list(range(first, first + size)))
+                for first in (0, size)
+            ]
+            lower, upper = (builder.shuffle_vector(numbers, numbers, each) for each in halves)
+            numbers = builder.fadd(lower, upper)
+        return builder.extract_element(numbers, ir.IntType(32)(0))
+
+    return lanes.dtype(lanes), codegen
