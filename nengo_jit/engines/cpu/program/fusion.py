@@ -34,6 +34,7 @@ from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
 from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
@@ -50,12 +51,13 @@ RULES: dict[type, str | None] = {
     SimOja: "weights",
     SimVoja: "scaled_encoders",
 }
+CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
 class Part(Enum):
     """Role of an operator for the one that it is fused into."""
 
-    BIAS = "bias"  # initial value of the sum that a product is added to
+    BIAS = "bias"  # initial value of the sum that a product or a convolution is added to
     CURRENTS = "currents"  # product that computes the currents of neurons
     TERM = "term"  # another summand of currents, of which there may be several
     DELTA = "delta"  # change of weights by a learning rule, which still computes its factors
@@ -198,6 +200,11 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         if setter is not None and setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
+    for operator in plan.operators:
+        if type(operator) in CONVOLUTIONS and operator in native:
+            setter = bias_of(operator, facts)
+            if type(setter) is Reset and setter in native:
+                fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
     for each in neurons:
         if formula_of(each.neurons) is not LIF:
@@ -213,7 +220,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             fused[product] = Fused(each, Part.CURRENTS)
             continue
         setter, terms = terms_of(each, product, level, plan, facts)
-        if setter is not None and {setter, *terms} <= set(native):
+        if setter is not None and all(each in native for each in (setter, *terms)):
             fused[setter] = Fused(product, Part.BIAS)
             fused[product] = Fused(each, Part.CURRENTS)
             fused.update((term, Fused(each, Part.TERM)) for term in terms)
