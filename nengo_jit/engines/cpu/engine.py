@@ -105,7 +105,7 @@ class CpuEngine(Engine):
             plan = self._unexposed
             if exposure:
                 plan = passes.expose(plan, exposure.private, exposure.public)
-            lowering = Lowering(plan, self.signals, exposure)
+            lowering = Lowering(plan, self.signals, exposure, self.threads)
             lowering.lower_all()
             in_python = [op for op in plan.operators if lowering.calls_python(op)]
             if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):

@@ -13,14 +13,14 @@ from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
 from nengo_jit.engines.cpu.kernels.held import hold
 from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
-from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
+from nengo_jit.engines.cpu.kernels.spikes import search
 from nengo_jit.engines.cpu.language.kernel import offset, start
 from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Pool
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.program.populations import BLOCK, Population
+from nengo_jit.engines.cpu.program.populations import Population
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
@@ -47,14 +47,9 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     if not contiguous(x):
         return _lower_product(operator, lowering, lowering.populations.lists_of)
     # User code may change the output of the neurons, so list spikes just before they are used.
-    flags = start(lowering.arena.buffer(x.size + BLOCK, np.uint8))
-    lists = lowering.populations.lists_for(x.size)
+    searched, lists = search(x, lowering)
     rows = _lower_product(operator, lowering, lambda _: lists)
-    return [
-        flag_spikes.row(output=start(x), flags=flags, n=x.size),
-        *listing(flags, lists),
-        *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows),
-    ]
+    return [*searched, *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows)]
 
 
 def _lower_product(
@@ -164,14 +159,14 @@ def operands_of(operator: DotInc, lowering: Lowering) -> Operands:
     matrix = as_matrix(lowering.array(operator.A), y.size, x.size)
     return {
         "columns": lowering.columns(operator.A, matrix),
-        "begin": _beginning(operator, y, lowering),
+        "begin": beginning(operator, y, lowering),
         "x": start(x),
         "m": x.size,
         "distance": y.nbytes,
     }
 
 
-def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
+def beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
     """Return the address of the initial value of the sum y: a constant, or y itself."""
     setter = lowering.part_of(operator, Part.BIAS)
     if setter is None:

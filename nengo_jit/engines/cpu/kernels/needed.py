@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import nengo
 import numpy as np
-from nengo import Network
+from nengo import Network, Sparse
 from nengo.base import Process
 
 from nengo_jit.engines.cpu.kernels import (
@@ -22,6 +22,7 @@ from nengo_jit.engines.cpu.kernels import (
     probe,
     processes,
     rates,
+    sparse,
     spikes,
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
@@ -73,6 +74,10 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
     if any(map(_encodes_much, network.all_ensembles)):
         used.append(held.notice)
     used += _learned_products(network)
+    if any(isinstance(each.transform, Sparse) for each in network.all_connections):
+        used.append(
+            sparse.sparse_dot_events if spikes.list_spikes in used else sparse.sparse_dot_rows
+        )
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:

@@ -155,9 +155,13 @@ class Lowering:
         The engine's memory.
     exposure : Exposure
         Memory that user code may read and change.
+    n_threads : int
+        How many threads may run the program; results do not depend on it.
 
     Attributes
     ----------
+    n_threads : int
+        How many threads may run the program.
     dt : float
         Length of a step (seconds).
     dtype : numpy.dtype
@@ -191,8 +195,9 @@ class Lowering:
         Functions of users that draw random numbers for kernels of lowered operators.
     """
 
-    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
+    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure, n_threads: int = 1):
         self.facts = Facts(plan, signals, exposure)
+        self.n_threads = n_threads
         self.dtype, self.dt = self.facts.dtype, plan.dt
         self._groups = plan.groups
         self._native = {op for op in plan.operators if _is_native(op, self.facts)}

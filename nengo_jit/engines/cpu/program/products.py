@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,14 @@ WIDE = 8  # number of columns above which a matrix is multiplied row by row
 
 Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS NONZEROS COLUMNS ROWS STRIDED")
 """Ways to compute a product; NONE if it is empty."""
+
+# Arrays of which SciPy's matrices consist, by format
+FORMATS = {
+    "csr": ("data", "indices", "indptr"),
+    "csc": ("data", "indices", "indptr"),
+    "coo": ("data", "row", "col"),
+}
+MOST = 2**31 - 1  # elements of a matrix, and of a vector, that 32-bit integers can count
 
 
 def strategy_of(
@@ -67,6 +76,22 @@ def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:
     """Whether to compare the m elements of x in each step, to save the product with n rows."""
     is_dense = strategy is Strategy.ROWS or strategy is Strategy.COLUMNS
     return is_dense and m >= WIDE and n >= WIDE and n * m >= LEAST_HELD
+
+
+def sparse_strategy_of(
+    a: Any, x: np.ndarray, y: np.ndarray, is_fixed: bool, has_spikes: bool
+) -> Strategy:
+    """Choose how ``y += a.dot(x)`` is computed for a sparse matrix; see `strategy_of`.
+
+    It is one of NONE, EVENTS, ROWS, and STRIDED, which is in the order in which it is stored.
+    """
+    if a.nnz == 0:
+        return Strategy.NONE
+    if not _is_dense(y) or max(a.nnz, *x.strides, x.size) > MOST:
+        return Strategy.STRIDED
+    if has_spikes and is_fixed and 0 not in x.strides:
+        return Strategy.EVENTS
+    return Strategy.ROWS if is_fixed or a.format == "csr" else Strategy.STRIDED
 
 
 def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:

@@ -270,6 +270,7 @@ LETTERS = {
     Role.COUNT: "n",
     Role.FACTOR: "m",
     Role.OWN: "p",
+    Role.WHOLE: "h",
     Role.OTHER: "=",
 }
 # What the columns of each kernel mean; "a" goes on with n elements.
@@ -277,8 +278,8 @@ EXPECTED = {
     "advance_time": "====",
     "bcm_factors": "==pm=",
     "complete_step": "====",
-    "convolve": "w====nm",
-    "convolve_transposed": "w====nm",
+    "correlate_filters": "aw=====nm",
+    "correlate_pixels": "aw=====nm",
     "copy": "awn",
     "copy_bytes": "===",
     "copy_inc": "awn",
@@ -323,7 +324,8 @@ EXPECTED = {
     "scale": "aw=n",
     "scale_inc": "=awn",
     "serve": "=",
-    "sparse_dot_rows": "r===wnmd",
+    "sparse_dot_events": "a=hnm============",
+    "sparse_dot_rows": "ar===wnmd",
     "sparse_dot_triplets": "======",
     "triangle": "=p====m=",
     "voja_factors": "=ppm===",
@@ -344,8 +346,9 @@ def test_what_the_columns_of_each_kernel_mean():
     for each, _ in all_kernels():
         if isinstance(each, Kernel):
             kinds = letters(each)
-            written = [i for i, kind in enumerate(kinds) if kind in "wp"]
+            written = [i for i, kind in enumerate(kinds) if kind in "wph"]
             assert each.columns.target == (written[0] if written else None)
             assert each.columns.is_divisible == ("w" in kinds)
+            assert each.columns.is_whole == ("h" in kinds)
             assert each.columns.count == (kinds.index("n") if "n" in kinds else None)
             assert each.columns.factor == (kinds.index("m") if "m" in kinds else None)

@@ -12,6 +12,7 @@ from nengo_jit.engines.cpu.program.products import Strategy
 from nengo_jit.ir.learning_rules import SimOja, SimRLS
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.ir.transforms import ConvInc
 
 
 @pytest.fixture
@@ -298,3 +299,21 @@ def test_products_are_kept_only_where_nobody_can_tell(shape):
     assert not is_held(shape, setter=Reset, is_read=False)  # computed when somebody looks
     constant = Signal(np.ones(shape[1]), readonly=True)
     assert not is_held(shape, setter=Reset, x=constant)  # computed once in a run
+
+
+def test_a_reset_is_what_the_sums_of_a_convolution_begin_with(circuit):
+    conv = nengo.Convolution(2, (N, 1), kernel_size=(3,), strides=(1,))
+    y, other = signal(conv.size_out), signal(conv.size_out)
+    kernel = Signal(np.ones(conv.kernel_shape), readonly=True)
+    reset, copy = Reset(y), Copy(Signal(np.ones(conv.size_out), readonly=True), other)
+    first, second = (ConvInc(kernel, circuit.J, each, conv) for each in (y, other))
+    fusion = circuit.fuse(reset, copy, first, second)
+    assert fusion.fused_into[reset] == Fused(first, Part.BIAS)
+    assert copy not in fusion.fused_into
+
+
+def test_a_reset_that_is_exposed_is_not_fused_into_a_convolution(circuit):
+    conv = nengo.Convolution(2, (N, 1), kernel_size=(3,), strides=(1,))
+    y, kernel = signal(conv.size_out), Signal(np.ones(conv.kernel_shape), readonly=True)
+    circuit.exposed, reset = [y], Reset(y)
+    assert reset not in circuit.fuse(reset, ConvInc(kernel, circuit.J, y, conv)).fused_into

@@ -82,6 +82,21 @@ def test_what_is_read_is_not_changed_before_its_turn(circuit):
     refuses("cannot be delayed", circuit, change, update)
 
 
+def test_a_term_waits_for_neurons_that_alone_read_the_sum(circuit):
+    term = Copy(signal(6), circuit.J, inc=True)
+    change = fusing((term, circuit.neurons, Part.TERM))
+    reader = circuit.filter(circuit.J[:4], signal(4), "update")
+    refuses("read what", circuit, change, term, reader)
+
+
+def test_a_term_is_not_changed_before_its_turn(circuit):
+    early = signal(6)
+    term = Copy(early, circuit.J, inc=True)
+    update = circuit.filter(signal(6), early, "update")
+    change = fusing((term, circuit.neurons, Part.TERM))
+    refuses("cannot wait", circuit, change, term, update)
+
+
 @pytest.mark.parametrize("name", ["x", "J"])
 def test_nobody_can_look_at_what_waits(circuit, name):
     change = fusing(
