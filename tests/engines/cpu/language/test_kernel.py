@@ -300,7 +300,7 @@ EXPECTED = {
     "flag_spikes": "wbn",
     "gather": "=====",
     "lead": "========",
-    "lif": "aa====wwaab=n",
+    "lif": "aa=====wwaab=n",
     "list_spikes": "=mp",
     "multiply_inc": "aawn",
     "multiply_strided": "===========",
