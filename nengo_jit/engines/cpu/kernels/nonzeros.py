@@ -48,7 +48,7 @@ def dot_nonzeros(
         are_finite &= factors[j] - factors[j] == 0
     top = matrix + (ends - first_end) // distance * down
     for i in range(n):
-        total = factors[0] - factors[0]
+        total = sums.dtype.type(0)
         if are_finite:
             for k in range(np.uint64(stops[i]), np.uint64(stops[i + 1])):
                 total += numbers[k] * factors[np.uint64(places[k])]

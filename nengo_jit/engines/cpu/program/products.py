@@ -84,12 +84,13 @@ def sparse_strategy_of(
     """Choose how ``y += a.dot(x)`` is computed for a sparse matrix; see `strategy_of`.
 
     It is one of NONE, EVENTS, ROWS, and STRIDED, which is in the order in which it is stored.
+    Events leave out zeros of x, which an element that is not finite must be multiplied by.
     """
     if a.nnz == 0:
         return Strategy.NONE
     if not _is_dense(y) or max(a.nnz, *x.strides, x.size) > MOST:
         return Strategy.STRIDED
-    if has_spikes and is_fixed and 0 not in x.strides:
+    if has_spikes and is_fixed and 0 not in x.strides and np.isfinite(a.data).all():
         return Strategy.EVENTS
     return Strategy.ROWS if is_fixed or a.format == "csr" else Strategy.STRIDED
 

@@ -80,12 +80,15 @@ def test_dot_inc_of_almost_nothing_but_zeros(check, maker, seed, bits, n, m, sha
 
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_zeros_times_what_is_not_finite(maker, odd, bits):
+@pytest.mark.parametrize("places", [[2, 81], [0], [2]])
+def test_zeros_times_what_is_not_finite(maker, places, odd, bits):
+    """A column has no zeros at all in some places: infinities stay infinite there."""
     make = maker(0, bits)
     matrix = np.zeros((90, 100), nengo.rc.float_dtype)
     matrix[np.arange(40), np.arange(40) * 2] = 1.5
+    matrix[:, places[0]] = 0.5
     x, y = make.array(100), make.array(90)
-    x[[2, 81]] = odd
+    x[places] = odd
     with np.errstate(invalid="ignore"):
         expected = y + matrix.dot(x)
     given, result = Signal(np.zeros_like(x)), Signal(y)

@@ -167,3 +167,24 @@ def test_output_that_somebody_may_change(run_both):
         engine.hand_out(circuit.spikes)[...] = 3
         engine.run(10)
     assert np.allclose(cpu.signals[circuit.total], reference.signals[circuit.total], 1e-10)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+@pytest.mark.parametrize("late", [False, True])
+def test_zeros_times_elements_that_are_not_finite(run_both, form, odd, late):
+    """Neurons that do not spike count, too; here none does."""
+    circuit = Spiking(0, 64, 6, 40, 0.5, form)
+    data = circuit.matrix.initial_value.data
+    data.setflags(write=True)
+    if not late:
+        data[3] = odd
+    for engine in run_both(circuit.model, 0):
+        engine.signals[circuit.J][...] = 0
+        engine.run(2)
+        if late:
+            data = engine.hand_out(circuit.matrix).data
+            data.setflags(write=True)
+            data[3] = odd
+            engine.run(2)
+        assert np.isnan(engine.signals[circuit.total]).sum() == 1
