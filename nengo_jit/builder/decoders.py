@@ -1,9 +1,10 @@
 """Solve for the decoders of a model's connections, which share systems of equations.
 
-Threads compute several systems at a time, before their connections are built. This draws no random
-numbers and calls no code of the user's: functions are evaluated natively or not at all. When such a
-connection is built, its function is evaluated again, and the decoders count only if the values are
-the same. Memory is kept only for connections that are still to be built.
+Threads compute several systems at a time, before their connections are built. This changes no
+generator and calls no code of the user's: functions are evaluated natively or not at all. When such
+a connection is built, its function is evaluated again, and the decoders count only if the values
+are the same and, for solvers that draw random numbers, the state of the connection's generator is.
+Memory is kept only for connections that are still to be built.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ except ImportError:
 
 EPS = float(np.finfo(np.float64).eps)
 ROUNDING = 4 * EPS  # norm of the error of a Gram matrix and its eigenvectors, relative to its own
+CLEAR = 1e-13  # difference of eigenvalues from the limit, relative to the largest
 TOLERANCE = 5e-10  # estimated relative error of a solution
 MOST_CONDITIONED = 1e7  # of a Gram matrix with a unit diagonal, in the 1-norm, by an estimate
 BLOCK = 64  # columns that LAPACK works on together
@@ -26,7 +27,9 @@ BLOCK = 64  # columns that LAPACK works on together
 def can_solve(activities: np.ndarray) -> bool:
     """Whether the functions here may be used for a (n_points, n_neurons) matrix of rates."""
     m, n = activities.shape
-    return lapack is not None and m >= n >= 3 and activities.dtype == np.float64
+    if lapack is None or not m >= n >= 3 or activities.dtype != np.float64:
+        return False
+    return bool(np.isfinite(activities.max()))  # NumPy or SciPy raises an error otherwise
 
 
 class Truncated:
@@ -67,8 +70,8 @@ class Truncated:
         )[0]
         self._vectors = vectors
         dropped = values[first - 1] if first else -np.inf
-        error = ROUNDING * self._largest
-        self._is_clear = values[first] - least > error and least - dropped > error
+        clear = CLEAR * self._largest
+        self._is_clear = values[first] - least > clear and least - dropped > clear
         self._gaps = self._values - dropped
 
     def solve(self, right: np.ndarray) -> np.ndarray | None:
@@ -130,7 +133,7 @@ def solve_well_conditioned(
     product /= norms[:, np.newaxis]
     # LAPACK reads by columns: to it, this is the triangle on and above the diagonal
     factor, failed = lapack.dpotrf(product.T, clean=False, overwrite_a=True)
-    if failed or lapack.dpocon(factor, len(norms))[0] * MOST_CONDITIONED < 1:
+    if failed or not lapack.dpocon(factor, len(norms))[0] * MOST_CONDITIONED >= 1:
         return None
     right = dot_transposed(matrix, targets, threads) / norms[:, np.newaxis]
     solution: np.ndarray = lapack.dpotrs(factor, right)[0]

@@ -103,8 +103,8 @@ def key_of(ensemble: Any, chosen: object, eval_points: object, solver: Solver) -
     Key or None
         None if nengo's solver has to be called. That is the case if the connection has evaluation
         points of its own, if the dimensions are neither a slice nor a list, if the solver or the
-        neuron type is not exactly one of nengo's, or if the regularisation is so weak that rounding
-        errors matter.
+        neuron type is not exactly one of those of nengo's that are known here, or if the
+        regularisation is so weak that rounding errors matter.
     """
     if type(ensemble) is not Ensemble or eval_points is not None or not _is_known(solver):
         return None
