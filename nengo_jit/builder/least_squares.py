@@ -11,11 +11,6 @@ import numpy as np
 
 from nengo_jit.builder.linalg import dot_transposed, gram, lapack
 
-try:
-    from scipy.linalg import eigh_tridiagonal
-except ImportError:
-    eigh_tridiagonal = None
-
 EPS = float(np.finfo(np.float64).eps)
 ROUNDING = 4 * EPS  # norm of the error of a Gram matrix and its eigenvectors, relative to its own
 CLEAR = 1e-13  # difference of eigenvalues from the limit, relative to the largest
@@ -27,7 +22,7 @@ BLOCK = 64  # columns that LAPACK works on together
 def can_solve(activities: np.ndarray) -> bool:
     """Whether the functions here may be used for a (n_points, n_neurons) matrix of rates."""
     m, n = activities.shape
-    if lapack is None or not m >= n >= 3 or activities.dtype != np.float64:
+    if lapack() is None or not m >= n >= 3 or activities.dtype != np.float64:
         return False
     return bool(np.isfinite(activities.max()))  # NumPy or SciPy raises an error otherwise
 
@@ -53,10 +48,13 @@ class Truncated:
     """
 
     def __init__(self, matrix: np.ndarray, rcond: float):
-        n = len(matrix)
-        size = int(lapack.dsytrd_lwork(n, lower=1)[0])
-        reflectors, diagonal, beside, scales, _ = lapack.dsytrd(matrix, lower=1, lwork=size)
-        values, _ = lapack.dsterf(diagonal, beside)
+        from scipy.linalg import eigh_tridiagonal
+
+        n, library = len(matrix), lapack()
+        assert library is not None
+        size = int(library.dsytrd_lwork(n, lower=1)[0])
+        reflectors, diagonal, beside, scales, _ = library.dsytrd(matrix, lower=1, lwork=size)
+        values, _ = library.dsterf(diagonal, beside)
         self._largest, least = values[-1], rcond**2 * values[-1]
         first = int(np.searchsorted(values, least, side="right"))
         self.singular_values = np.sqrt(np.maximum(values[::-1], 0))
@@ -65,7 +63,7 @@ class Truncated:
             diagonal, beside, select="i", select_range=(first, n - 1), lapack_driver="stemr"
         )
         # the product of reflectors leaves the first element as it is
-        vectors[1:] = lapack.dormqr(
+        vectors[1:] = library.dormqr(
             *("L", "N", reflectors[1:, :-1], scales, vectors[1:]), lwork=BLOCK * self.rank
         )[0]
         self._vectors = vectors
@@ -125,16 +123,17 @@ def solve_well_conditioned(
     (n, size) numpy.ndarray or None
         None if the Gram matrix is ill-conditioned, even with the columns of the matrix scaled.
     """
-    product = gram(matrix, threads)
+    product, library = gram(matrix, threads), lapack()
+    assert library is not None
     norms = np.sqrt(product.diagonal())
     if not norms.all():
         return None
     product /= norms
     product /= norms[:, np.newaxis]
     # LAPACK reads by columns: to it, this is the triangle on and above the diagonal
-    factor, failed = lapack.dpotrf(product.T, clean=False, overwrite_a=True)
-    if failed or not lapack.dpocon(factor, len(norms))[0] * MOST_CONDITIONED >= 1:
+    factor, failed = library.dpotrf(product.T, clean=False, overwrite_a=True)
+    if failed or not library.dpocon(factor, len(norms))[0] * MOST_CONDITIONED >= 1:
         return None
     right = dot_transposed(matrix, targets, threads) / norms[:, np.newaxis]
-    solution: np.ndarray = lapack.dpotrs(factor, right)[0]
+    solution: np.ndarray = library.dpotrs(factor, right)[0]
     return solution / norms[:, np.newaxis]

@@ -130,5 +130,5 @@ def test_which_matrices_can_be_solved(monkeypatch):
     assert not can_solve(matrix.astype(np.float32))
     assert not can_solve(np.full((5, 4), np.nan))
     assert not can_solve(np.full((5, 4), np.inf))
-    monkeypatch.setattr(least_squares, "lapack", None)
+    monkeypatch.setattr(least_squares, "lapack", lambda: None)
     assert not can_solve(matrix)
