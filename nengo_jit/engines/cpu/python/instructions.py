@@ -101,7 +101,7 @@ class Head(IntEnum):
     N_GUARDS = 0  # how many integers must have the values that they had during tracing
     GUARDED = 1  # address of a list of their addresses
     VALUES = 2  # address of a list of those values
-    HAS_MOVED = 3  # address of an integer that is set to 1 if a value differs
+    HAS_CHANGED = 3  # address of an integer that is set to 1 if a value differs
     N_LEFT = 4  # how many calls may pass before one is compared
     N_PROOFS = 5  # how often a path is compared before its results are used
     INTERVAL = 6  # one of this many calls is compared after that

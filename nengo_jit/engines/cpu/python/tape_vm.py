@@ -249,7 +249,7 @@ def is_right(head):
     guarded, values = int64s(head[Head.GUARDED], n), int64s(head[Head.VALUES], n)
     for i in range(n):
         if foreign_int64(guarded[i]) != values[i]:
-            int64s(head[Head.HAS_MOVED], 1)[0] = 1
+            int64s(head[Head.HAS_CHANGED], 1)[0] = 1
             return False
     return True
 

@@ -71,7 +71,7 @@ class Traced:
     @property
     def is_right(self) -> bool:
         """bool: whether all that the tape depends on is as it was during tracing."""
-        return not (self.tape.has_moved or self.watched.have_changed())
+        return not (self.tape.has_changed or self.watched.have_changed())
 
 
 class Tracer:
@@ -135,7 +135,8 @@ class Tracer:
             self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
-        return Traced(self.writer.finish(), list(dict.fromkeys(reasons)), self.watched)
+        tape = self.writer.finish(self.watched.words())
+        return Traced(tape, list(dict.fromkeys(reasons)), self.watched)
 
     def _trace_path(self, n_paths: int) -> None:
         self._start = len(self.writer)
