@@ -21,6 +21,9 @@ class Opcode(IntEnum):
     FUNCTION = auto()  # a C function of a
     FUNCTION_OF_TWO = auto()  # a C function of a and b
     LOOP = auto()  # the inner loop of a NumPy ufunc
+    LOOP_SHORT = auto()  # one that computes with packed float32
+    PACK = auto()  # registers to float32, side by side
+    UNPACK = auto()  # packed float32 to registers
     LOAD = auto()  # from memory: float64
     LOAD_SHORT = auto()  # float32
     LOAD_INTEGERS = auto()  # int64
@@ -55,7 +58,7 @@ class Opcode(IntEnum):
     OR = auto()
     NOT = auto()
     SELECT = auto()  # a if c else b
-    SHORT = auto()  # a, which must be finite in single precision
+    SHORT = auto()  # a, rounded to single precision
 
 
 class Field(IntEnum):

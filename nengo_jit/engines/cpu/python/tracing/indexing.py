@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.casting import cast
 from nengo_jit.engines.cpu.python.tracing.instruction import Memory, scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     as_array,
@@ -49,13 +49,7 @@ def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
 
 def element(tracer: Tracer, array: Array, register: object) -> Value:
     """The element of an array that is in a register."""
-    return wrapped(tracer, np.asarray(register), _readable(array), False)
-
-
-def _readable(array: Array) -> np.dtype:
-    if array.dtype == np.float32:
-        raise Unsupported("calculates in single precision")
-    return array.dtype
+    return wrapped(tracer, np.asarray(register), array.dtype, False)
 
 
 def index_of(tracer: Tracer, key: Value) -> Any:
@@ -98,7 +92,8 @@ def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
         if not value.registers.ndim:
             raise Unsupported("selects from an array without dimensions")
         registers = value.registers
-        _readable(value)
+        if len(registers) and not np.asarray(registers[0]).flags.c_contiguous:
+            raise Unsupported("selects a row that is not contiguous by an index that it computes")
     elif isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
         kinds = {type_of(each) for each in value}
         if len(kinds) > 1:
@@ -161,18 +156,3 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
     if registers.ndim > selected and (is_list or not selected):
         raise Unsupported("assigns an array, or nested lists, to a selection with fewer dimensions")
     known(target.registers.__setitem__, index, registers)
-
-
-def cast(
-    tracer: Tracer, registers: np.ndarray, source_type: DTypeLike, target_type: DTypeLike
-) -> np.ndarray:
-    """Cast numbers as NumPy does in assignments."""
-    source, target = np.dtype(source_type), np.dtype(target_type)
-    if source == np.float32 and target != source:
-        raise Unsupported("calculates in single precision")
-    if target == source or target.kind == "f" or (target.kind == "i" and source.kind == "b"):
-        return registers
-    if target.kind == "i":
-        return tracer.elementwise(Opcode.INTEGER, tracer.elementwise(Opcode.TRUNC, registers))
-    zero = np.array(tracer.constant(0.0))
-    return tracer.elementwise(Opcode.NOT_EQUAL, registers, zero)

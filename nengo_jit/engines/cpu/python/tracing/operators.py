@@ -17,6 +17,7 @@ from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.casting import FLOAT32, cast, rounded
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
@@ -98,6 +99,11 @@ ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
 # Ufuncs with results that IEEE 754 defines, whatever the layout in memory
 EXACT = set(OPCODES) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
 EXACT |= {np.copysign, np.greater, np.greater_equal}
+# Of these, those with results that are never rounded. All others, rounded first to double and then
+# to single precision, are what they are when they are rounded once.
+UNROUNDED = {np.negative, np.positive, np.absolute, np.fabs, np.copysign}
+UNROUNDED |= {np.floor, np.ceil, np.trunc, np.rint}
+BY_VALUE = np.lib.NumpyVersion(np.__version__) < "2.0.0"  # types of results depend on values
 SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
 TO_BOOLEANS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
 TO_BOOLEANS |= {Opcode.AND, Opcode.OR, Opcode.NOT}
@@ -182,10 +188,12 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
     if ufunc is np.matmul:
         first, second = (array_of(tracer, value) for value in values)
         return product(tracer, first, second)
-    if ufunc is np.power and isinstance(values[0], Array) and not isinstance(values[1], Array):
-        base, exponent = values
-        if not (is_known(exponent) and is_scalar(exponent)) or values[0].dtype != FLOAT64:
+    base, exponent = values[0], values[-1]
+    if ufunc is np.power and isinstance(base, Array) and not isinstance(exponent, Array):
+        if not (is_known(exponent) and is_scalar(exponent)) or base.dtype.kind != "f":
             raise Unsupported("raises an array to a power that is not constant")
+        if base.dtype == FLOAT32 and type(exponent) not in (int, float):
+            raise Unsupported("raises an array of float32 to a power that is no Python number")
         if exponent in POWERS:
             return call_ufunc(tracer, POWERS[exponent], base)
         if exponent == 0:
@@ -201,6 +209,8 @@ def _on_numbers(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) 
         raise Unsupported(f"applies `{operation.__name__}` to {described(values[0])}")
     if operation is operator.pow:
         return _power(tracer, values, types, result)
+    if np.float32 in types:
+        return call_ufunc(tracer, ufunc, *values)
     if result in BOOLEANS and ufunc in ON_BOOLEANS:
         ufunc = ON_BOOLEANS[ufunc]
     return native(tracer, ufunc, values, result)
@@ -231,7 +241,7 @@ def _power(tracer: Tracer, values: tuple[Value, ...], types: list[type], result:
         for _ in range(n - 1):
             power = apply(tracer, operator.mul, power, base)
         return power
-    if result not in (float, np.float64):
+    if result not in (float, np.float64) or np.float32 in types:
         raise Unsupported(f"computes a power of {described(base)}")
     if types[0] in INTEGERS and types[1] in INTEGERS:
         raise Unsupported("raises an integer to a power")
@@ -291,6 +301,8 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     sample = known(ufunc, *samples)
     asked = [v.dtype if isinstance(v, Array) else _asked_of(type_of(v)) for v in values]
     used = known(ufunc.resolve_dtypes, (*asked, None))
+    if BY_VALUE and FLOAT32 in asked and len(set(asked)) > 1:
+        raise Unsupported("calculates with numbers of several types in single precision")
     if ufunc in ON_BOOLEANS and sample.dtype == bool:
         ufunc = ON_BOOLEANS[ufunc]
     if ufunc in SWAPPED:
@@ -298,17 +310,25 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     if sample.dtype not in SCALARS or any(np.dtype(dtype) not in SCALARS for dtype in used):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     registers = [registers_of(tracer, value) for value in values]
+    if FLOAT32 in used:
+        types = [v.dtype if isinstance(v, Array) else type_of(v) for v in values]
+        registers = [cast(tracer, *each, FLOAT32) for each in zip(registers, types)]
     opcode = OPCODES.get(ufunc)
-    is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if opcode in TO_BOOLEANS or (opcode is not None and is_float and n <= MANY):
+    is_short = all(np.dtype(dtype) == FLOAT32 for dtype in used)
+    is_exact = ufunc in EXACT and not (is_short and ufunc is np.floor_divide)
+    is_float = is_short or all(np.dtype(dtype) == FLOAT64 for dtype in used)
+    if opcode in TO_BOOLEANS or (opcode is not None and is_float and is_exact and n <= MANY):
         results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
-        results = loop(tracer, ufunc, arrays, registers, ufunc in EXACT)
+        kind = FLOAT32 if is_short and not is_exact else FLOAT64
+        results = loop(tracer, ufunc, arrays, registers, is_exact, kind)
     elif opcode in ON_INTEGERS and sample.dtype == np.int64:
         results = tracer.elementwise(Opcode.INTEGER, tracer.elementwise(opcode, *registers))
     else:
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
+    if is_short and is_exact and ufunc not in UNROUNDED:
+        results = rounded(tracer, results)
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
 
 
@@ -389,7 +409,5 @@ def array_of(tracer: Tracer, value: Value) -> Array:
     """Convert an array, list, tuple or number to an array."""
     array = as_array(tracer, value)
     if isinstance(array, Array):
-        if array.dtype == np.float32:
-            raise Unsupported("calculates in single precision")
         return array
     return Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))

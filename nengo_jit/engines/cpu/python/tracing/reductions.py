@@ -56,7 +56,7 @@ def _mean(tracer: Tracer, value: Value) -> Value:
 @method("dot")
 def _dot(tracer: Tracer, a: Value, b: Value) -> Value:
     if is_scalar(a) and is_scalar(b):
-        return call_ufunc(tracer, np.multiply, a, b)
+        return call_ufunc(tracer, np.multiply, array_of(tracer, a), array_of(tracer, b))
     if any(1 in array_of(tracer, each).registers.shape for each in (a, b)):
         raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
     if is_scalar(a) or is_scalar(b):  # BLAS chooses the sign of results that underflow

@@ -345,6 +345,7 @@ class _Assembler:
 # How operands are encoded; `_Assembler._operands` does all others.
 ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,
+    Opcode.LOOP_SHORT: _Assembler._loop,
     Opcode.GATHER: _Assembler._gather,
     Opcode.COMMIT: _Assembler._commit,
 }

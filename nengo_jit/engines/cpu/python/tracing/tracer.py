@@ -186,9 +186,9 @@ class Tracer:
         self._write(Instruction(opcode, n, result, operands))
         return result
 
-    def accumulate(self, result: int, call: LoopCall) -> None:
+    def accumulate(self, opcode: Opcode, result: int, call: LoopCall) -> None:
         """Let a ufunc's inner loop write to a register that it also reads."""
-        self._write(Instruction(Opcode.LOOP, 1, result, (call,)))
+        self._write(Instruction(opcode, 1, result, (call,)))
 
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
         """Write an elementwise instruction, with broadcasting; returns the results' registers."""
@@ -256,7 +256,7 @@ class Tracer:
     def array(self, values: np.ndarray) -> Array:
         """An array of numbers that are known."""
         dtype = values.dtype
-        if dtype.name not in LOADS or not (np.abs(values) <= LARGEST).all():
+        if dtype.name not in LOADS or not np.isfinite(values).all():
             raise Unsupported(f"has an array of {dtype}, or of numbers that are not finite")
         if dtype == np.int64 and not (np.abs(values) <= LARGEST_INTEGER).all():
             raise Unsupported("has an array of large integers")
@@ -315,8 +315,6 @@ class Tracer:
         ]
         sources: list[Registers] = []
         for array, registers in changed:
-            if array.dtype == np.float32:
-                registers = self.elementwise(Opcode.SHORT, registers)
             sources.append(self.strided(registers))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))

@@ -33,10 +33,11 @@ SAMPLES: dict[type, Scalar] = {
     int: 1,
     bool: True,
     np.float64: np.float64(1),
+    np.float32: np.float32(1),
     np.int64: np.int64(1),
     np.bool_: np.bool_(True),
 }
-SCALARS = {np.dtype(kind): kind for kind in (np.float64, np.int64, np.bool_)}
+SCALARS = {np.dtype(kind): kind for kind in (np.float64, np.float32, np.int64, np.bool_)}
 OF_USERS = (FrozenObject, MethodType, partial)  # objects with methods or functions of users
 INTEGERS = (int, np.int64)
 BOOLEANS = (bool, np.bool_)

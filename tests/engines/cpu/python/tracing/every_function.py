@@ -43,6 +43,7 @@ OPERANDS = {
             "K[0]",
             "B[1]",
         ),
+        *("F[1]", "H[2, 1]", "np.float32(0.1)", "np.float32(t)", "x.astype(np.float32)[2]"),
     ],
     "vector": [
         *(
@@ -67,6 +68,8 @@ OPERANDS = {
             "[x[0], t, 1]",
             "(t, 2.0)",
         ),
+        *("F", "F[::-1]", "F[1:]", "F[::2]", "F[:0]", "F[:1]", "H[1]", "H[:, 2]", "F * 1e-30"),
+        *("x.astype(np.float32)", "v.astype(np.float32)[::-1]", "np.repeat(F, 6)", "F * x"),
         *("G", "G[::-1]", "G[1:]", "K", "K[::2]", "B", "S", "np.arange(4)", "np.zeros(0)", "[]"),
         *(
             "np.array([t])",
@@ -86,6 +89,7 @@ OPERANDS = {
         ),
     ],
     "matrix": [
+        *("H", "H.T", "H[:, ::2]", "H[1:]", "m.astype(np.float32)", "m.T.astype(np.float32)"),
         *(
             "m",
             "m.T",
@@ -113,7 +117,16 @@ OPERANDS = {
     ],
     "index": ["0", "1", "2", "-1", "3"],
     "constant": ["0", "1", "2", "-1", "0.5", "2.5", "-0.0", "7", "3", "1e3"],
-    "type": ["float", "int", "bool", "np.float64", "np.ndarray", "(int, float)", "type(t)"],
+    "type": [
+        "float",
+        "int",
+        "bool",
+        "np.float64",
+        "np.float32",
+        "np.ndarray",
+        "(int, float)",
+        "type(t)",
+    ],
     "list": ["[x[0], t, 1]", "[]", "[t]", "list(x)", "v.tolist()", "[x[1] > 0, 2]", "list(G)"],
     "shape": [
         "4",
@@ -249,12 +262,28 @@ IN_PLACE = [
         "w -= w[::-1]",
         "S **= 2",
     ),
+    *(
+        "F[:] = {any}",
+        "F[{index}] = {number}",
+        "F[...] += {any}",
+        "H[...] *= {any}",
+        "F[...] /= {any}",
+        "F[...] **= 2",
+    ),
+    *(
+        "H[...] = m",
+        "H.T[1:] -= {vector}",
+        "m[...] += H",
+        "F[...] *= {number}",
+        "F[F > {number}] = {number}",
+    ),
     *("K += 1", "m @= m", "v //= {number}", "v %= {number}", "S /= {any}", "m.T[...] = {any}"),
 ]
 
 HEAD = """
 def make():
     S, K, B = np.array([0.5, -1.0, 2.0, 0.25]), np.arange(4), np.array([True, False, False, True])
+    F, H = np.array([0.3, -1.7, 2.5e7, -0.0], np.float32), np.array(SINGLE)
 
     def helper(a):
         return a
@@ -281,12 +310,13 @@ TAIL = """
                 numbers = numbers + each_of(part)
         else:
             numbers = each_of(result)
-        numbers = numbers + [len(numbers)] + each_of(v) + each_of(m)[:6] + l[:3]
+        numbers = numbers + [len(numbers)] + each_of(F) + each_of(H)[4:7]
+        numbers = numbers + each_of(v) + each_of(m)[:6] + l[:3]
         return (numbers + [0.0] * SIZE_OUT)[:SIZE_OUT]
 
     return function
 """
-SIZE_OUT = 40
+SIZE_OUT = 50
 
 
 def name_of(function: Any) -> str | None:
@@ -366,6 +396,7 @@ class Call(Case):
         self.inputs = inputs_of(seed, n, special, rng.choice([0.0, 0.2, 0.5]))
         numbers = np.random.RandomState(seed % 2**32)
         arrays = {"G": numbers.randn(4), "Q": numbers.randn(4, 4)}
+        arrays["SINGLE"] = numbers.randn(4, 4).astype(np.float32)
         self.names = {"np": np, "math": math, "SIZE_OUT": SIZE_OUT, **arrays}
 
 

@@ -34,6 +34,14 @@ NUMBERS = {
         *("next(it, {n})", "sum(it)", "len(list(it))", "sum({n} for q in {l})", "any({v} > 0)"),
         *("any(q > {n} for q in it)", "(PAIR is PAIR)", "(NESTED[0] is NESTED[1])", "S[{i}]"),
         *("M[int(abs({n})) % 4][{i}]", "isinstance({n}, float)", "callable(helper)"),
+        *(
+            "np.float32({n})",
+            "F[{i}]",
+            "({v}).astype(np.float32)[{i}]",
+            "np.sum({f})",
+            "np.max({f})",
+        ),
+        *("np.dot({f}, {f})", "np.mean({f})", "np.linalg.norm({f})", "math.sin(({f})[{i}])"),
         *("np.take({v}, {i})", "(l0 is l1)", "np.dot({v}, 0)[{i}]", "np.where({n}, {n}, {n})"),
     ],
 }
@@ -55,6 +63,35 @@ VECTORS = {
         *("np.array([p + q for p, q in zip({v}, {v})])", "np.array(list(reversed({v})))"),
         *("M[int(abs({n})) % 4]", "({m})[int(abs({n})) % 4]", "np.atleast_1d({v})"),
         *("({v}).astype(int)", "({v}) % ({v})", "np.repeat({w}, 4)[:4]", "np.zeros_like({v})"),
+    ],
+}
+SINGLES = {
+    0: ["F", "f0", "F[::-1]", "f0[1:]"],
+    1: [
+        *("({v}).astype(np.float32)", "-({f})", "({f}) + ({f})", "({f}) * ({f})", "({f}) / ({n})"),
+        *("({f}) - ({c})", "({f}) * F[{i}]", "({f}) ** 2", "np.sqrt(np.abs({f}))", "np.exp({f})"),
+        *(
+            "np.tanh({f})",
+            "np.sin({f})",
+            "np.log(np.abs({f}) + 1)",
+            "np.expm1({f})",
+            "np.square({f})",
+        ),
+        *("np.clip({f}, -1, {c})", "np.maximum({f}, {c})", "np.where(({f}) > {n}, {f}, {f})"),
+        *(
+            "({f}) % ({f})",
+            "({f}) // {c}",
+            "np.floor({f})",
+            "np.abs({f}) ** {c}",
+            "(({f}) > {c}) * F",
+        ),
+        *("(M @ ({v})).astype(np.float32)", "M.astype(np.float32) @ F", "np.arctan2({f}, {f})"),
+        *(
+            "({f}).clip(0, {c})",
+            "np.reciprocal({f})",
+            "np.power(np.abs({f}), {f})",
+            "np.repeat(F, 5)",
+        ),
     ],
 }
 MATRICES = {
@@ -100,8 +137,16 @@ ITERATORS = {
         *("yielded({v})", "(q for q in it)", "iter({v})"),
     ],
 }
-KINDS = {"n": NUMBERS, "v": VECTORS, "m": MATRICES, "w": VIEWS, "l": LISTS, "it": ITERATORS}
-NAMES = {"n": ["n0", "n1", "n2"], "v": ["v0", "v1"], "m": ["m0", "m1"], "w": ["w0"]}
+KINDS = {
+    "n": NUMBERS,
+    "f": SINGLES,
+    "v": VECTORS,
+    "m": MATRICES,
+    "w": VIEWS,
+    "l": LISTS,
+    "it": ITERATORS,
+}
+NAMES = {"n": ["n0", "n1", "n2"], "f": ["f0"], "v": ["v0", "v1"], "m": ["m0", "m1"], "w": ["w0"]}
 NAMES |= {"l": ["l0", "l1"], "it": ["it"]}
 SIMPLE = [
     *("{v}[{i}] = {n}", "{v}[:2] = ({v})[2:]", "{v}[1:] = ({v})[:-1]", "{v}[{v} > {n}] = {n}"),
@@ -111,12 +156,22 @@ SIMPLE = [
     *("{m}.reshape(2, 8)[1, {i}] = {n}", "{w}[:1] = {n}", "{w}[-1] = {n}", "{w} *= {n}"),
     *("{l}.append({n})", "{l}.extend(({l})[:3])", "{l}.insert(0, {n})", "{l}.reverse()"),
     *("{n} += {n}", "{n} *= {n}", "{n} -= {n}", "{v}.fill({n})", "S[{i}] = {n}", "S[:] = {v}"),
+    *(
+        "F[:] = {v}",
+        "F[:] *= {f}",
+        "F[:] += {n}",
+        "F[{i}] = {n}",
+        "f0 += {f}",
+        "f0 -= {v}",
+        "f0[1:] *= {n}",
+    ),
     *("S[1:] += {n}", "x[{i}] = {n}", "{m}[int(abs({n})) % 4][{i}] = {n}"),
 ]
 
 HEAD = """
 def make():
     S = np.array([0.5, -1.0, 2.0, 0.25])
+    F = np.array([0.3, -1.7, 2.5, 1e-3], np.float32)
     M = np.array(MATRIX)
     W = np.array(WIDE)
 
@@ -144,6 +199,7 @@ def make():
         v0, v1 = x * 2, np.array([t, 1.0, -1.0, x[0]])
         m0, m1 = np.outer(x, v1), M * t
         w0 = v0[1:]
+        f0 = F * 0.7
         l0, l1 = [t, x[2]], []
         it = iter(list(l0))
 """

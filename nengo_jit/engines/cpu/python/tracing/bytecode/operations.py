@@ -56,8 +56,8 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
 
 
 def _same_kind(array: Array, value: Value) -> Array:
-    """Check that an in-place operator leaves an array's type and shape as they are."""
-    if isinstance(value, Array) and value.dtype == array.dtype:
+    """Check that NumPy casts the result of an in-place operator to the array's type and shape."""
+    if isinstance(value, Array) and np.can_cast(value.dtype, array.dtype, "same_kind"):
         if value.registers.shape == array.registers.shape:
             return value
         raise Unsupported("changes an array in place by numbers of another shape")
