@@ -149,7 +149,7 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
 
 
 def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
-    """The product of a vector or matrix and a vector.
+    """The product of a vector or matrix and a vector, or of two matrices.
 
     Raises
     ------
@@ -158,28 +158,34 @@ def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
     """
     shapes = first.registers.shape, second.registers.shape
     n_dimensions = len(shapes[0]), len(shapes[1])
-    if n_dimensions not in ((1, 1), (2, 1)) or shapes[0][-1] != shapes[1][0]:
+    is_of_matrices = n_dimensions == (2, 2) and min(*shapes[0], *shapes[1]) > 1
+    is_fit = is_of_matrices or n_dimensions in ((1, 1), (2, 1))
+    if not is_fit or shapes[0][-1] != shapes[1][0]:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
-    dtype, size = first.dtype, first.registers.size
+    if is_of_matrices and np.intersect1d(first.registers, second.registers).size:
+        raise Unsupported("multiplies a matrix by itself")  # BLAS may use symmetry
+    p = shapes[1][1] if is_of_matrices else 1
+    dtype, size = first.dtype, first.registers.size * p
     if dtype.kind != "f" or second.dtype != dtype or not 0 < size <= LARGEST_PRODUCT:
         raise Unsupported("multiplies large arrays, or arrays of integers, or of several types")
     if not (is_contiguous(first) and is_contiguous(second)):
         raise Unsupported("multiplies arrays that are not contiguous")
     m, n = (1, *shapes[0])[-2:]
-    is_by_rows = first.registers.flags.c_contiguous
-    is_short, item = dtype != FLOAT64, dtype.itemsize
-    strides = (item * n, item) if is_by_rows else (item, item * m)
+    of_first = (n, 1) if first.registers.flags.c_contiguous else (1, m)
+    of_second = (p, 1) if second.registers.flags.c_contiguous else (1, n)
+    is_short = dtype != FLOAT64
     arrange = partial(packed, tracer) if is_short else tracer.contiguous
     inputs = tuple(
         Span(*arrange(each.registers.ravel(order="K")), each.registers.size)
         for each in (first, second)
     )
-    sizes = (1, m, n, 1)
-    steps = (0, 0, 0, *strides, item, item, item, item)
+    sizes = (1, m, n, p)
+    steps = (0, 0, 0, *(dtype.itemsize * each for each in (*of_first, *of_second, p, 1)))
     call = LoopCall(*loop_of(np.matmul, "ff->f" if is_short else "dd->d"), sizes, steps, inputs)
-    result = tracer.compute(Opcode.LOOP_SHORT if is_short else Opcode.LOOP, call, n=m)
+    result = tracer.compute(Opcode.LOOP_SHORT if is_short else Opcode.LOOP, call, n=m * p)
     if is_short:
-        result = tracer.compute(Opcode.UNPACK, Registers(result, 1), n=m)
+        result = tracer.compute(Opcode.UNPACK, Registers(result, 1), n=m * p)
     if n_dimensions == (1, 1):
         return Number(result, dtype.type)
-    return Array(np.arange(result, result + m), dtype)
+    registers = np.arange(result, result + m * p)
+    return Array(registers.reshape(m, p) if is_of_matrices else registers, dtype)

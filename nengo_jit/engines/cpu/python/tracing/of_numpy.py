@@ -237,6 +237,7 @@ def _where(tracer: Tracer, condition: Value, a: Value, b: Value) -> Value:
     return Array(chosen, dtype)
 
 
+@method("clip")
 @stands_for(np.clip)
 def _clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
     if low is None or high is None:
@@ -247,6 +248,15 @@ def _clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
 # NumPy 2 renamed `core` to `_core`. NumPy 1.26 has a `_core`, too, without `umath`.
 _core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core")
 CLIP: np.ufunc = _core.umath.clip
+
+
+@method("round")
+@stands_for(np.round)
+def _round(tracer: Tracer, value: Value, decimals: Value = 0) -> Value:
+    array = array_of(tracer, value)
+    if type(decimals) is not int or decimals != 0 or array.dtype.kind != "f":
+        raise Unsupported("calls `np.round` for decimals, or on numbers that are not real")
+    return call_ufunc(tracer, np.rint, array)
 
 
 @stands_for(np.outer)

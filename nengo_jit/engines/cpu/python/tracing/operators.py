@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,6 +21,19 @@ from nengo_jit.engines.cpu.python.tracing.casting import FLOAT32, cast, rounded
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.ufuncs import (
+    BY_VALUE,
+    EXACT,
+    ON_BOOLEANS,
+    ON_INTEGERS,
+    OPCODES,
+    POWERS,
+    SWAPPED,
+    TO_BOOLEANS,
+    UFUNCS,
+    UNROUNDED,
+    Operator,
+)
 from nengo_jit.engines.cpu.python.tracing.values import (
     BOOLEANS,
     INTEGERS,
@@ -29,6 +42,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     SCALARS,
     Array,
     Number,
+    Selection,
     Unsupported,
     Value,
     check_count,
@@ -38,79 +52,12 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     type_of,
 )
 
-Operator: TypeAlias = Callable[..., Value]
 Result = TypeVar("Result")
 
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
 MOST_FACTORS = 64  # of an integer power
-
-# Python's operators, and the ufuncs that implement them on arrays
-UFUNCS: dict[Operator, np.ufunc] = {
-    operator.add: np.add,
-    operator.sub: np.subtract,
-    operator.mul: np.multiply,
-    operator.truediv: np.true_divide,
-    operator.floordiv: np.floor_divide,
-    operator.mod: np.remainder,
-    operator.pow: np.power,
-    operator.matmul: np.matmul,
-    operator.and_: np.bitwise_and,
-    operator.or_: np.bitwise_or,
-    operator.xor: np.bitwise_xor,
-    operator.lt: np.less,
-    operator.le: np.less_equal,
-    operator.gt: np.greater,
-    operator.ge: np.greater_equal,
-    operator.eq: np.equal,
-    operator.ne: np.not_equal,
-    operator.neg: np.negative,
-    operator.pos: np.positive,
-    operator.invert: np.invert,
-}
-# Ufuncs that a tape's own instructions compute, exactly as NumPy does
-OPCODES: dict[np.ufunc, Opcode] = {
-    np.add: Opcode.ADD,
-    np.subtract: Opcode.SUBTRACT,
-    np.multiply: Opcode.MULTIPLY,
-    np.true_divide: Opcode.DIVIDE,
-    np.floor_divide: Opcode.FLOOR_DIVIDE,
-    np.remainder: Opcode.REMAINDER,
-    np.negative: Opcode.NEGATIVE,
-    np.positive: Opcode.MOVE,
-    np.absolute: Opcode.ABSOLUTE,
-    np.fabs: Opcode.ABSOLUTE,
-    np.sqrt: Opcode.SQRT,
-    np.less: Opcode.LESS,
-    np.less_equal: Opcode.LESS_EQUAL,
-    np.equal: Opcode.EQUAL,
-    np.not_equal: Opcode.NOT_EQUAL,
-    np.logical_and: Opcode.AND,
-    np.logical_or: Opcode.OR,
-    np.logical_not: Opcode.NOT,
-}
-ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
-    np.bitwise_and: np.logical_and,
-    np.bitwise_or: np.logical_or,
-    np.bitwise_xor: np.not_equal,
-    np.invert: np.logical_not,
-}
-# Ufuncs with results that IEEE 754 defines, whatever the layout in memory
-EXACT = set(OPCODES) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
-EXACT |= {np.copysign, np.greater, np.greater_equal}
-# Of these, those with results that are never rounded. All others, rounded first to double and then
-# to single precision, are what they are when they are rounded once.
-UNROUNDED = {np.negative, np.positive, np.absolute, np.fabs, np.copysign}
-UNROUNDED |= {np.floor, np.ceil, np.trunc, np.rint}
-BY_VALUE = np.lib.NumpyVersion(np.__version__) < "2.0.0"  # types of results depend on values
-SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
-TO_BOOLEANS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
-TO_BOOLEANS |= {Opcode.AND, Opcode.OR, Opcode.NOT}
-ON_INTEGERS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
-ON_INTEGERS |= {Opcode.MOVE, Opcode.FLOOR_DIVIDE, Opcode.REMAINDER}
-# The ufuncs that NumPy takes in place of a power with one of these exponents
-POWERS: dict[object, np.ufunc] = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 
 def known(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
@@ -162,7 +109,7 @@ def apply(tracer: Tracer, operation: Operator, *values: Value) -> Value:
         if any(isinstance(value, (list, tuple)) for value in values):
             return _on_sequences(operation, values)
         return known(operation, *values)
-    if any(isinstance(value, Array) for value in values):
+    if any(isinstance(value, (Array, Selection)) for value in values):
         return _on_arrays(tracer, operation, values)
     if any(isinstance(value, (list, tuple)) for value in values):
         return _on_sequences(operation, values)
@@ -282,6 +229,8 @@ def registers_of(tracer: Tracer, value: Value) -> np.ndarray:
 
 def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     """Call a ufunc on numbers and arrays."""
+    if any(isinstance(each, Selection) for each in arguments):
+        return _on_selections(tracer, ufunc, arguments)
     values = [as_array(tracer, value) for value in arguments]
     if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
         raise Unsupported(f"calls `np.{ufunc.__name__}` with arguments that are not supported")
@@ -330,6 +279,22 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     if is_short and is_exact and ufunc not in UNROUNDED:
         results = rounded(tracer, results)
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
+
+
+def _on_selections(tracer: Tracer, ufunc: np.ufunc, arguments: tuple[Value, ...]) -> Selection:
+    """Call a ufunc on numbers and on elements where a condition holds: here, on all elements."""
+    if ufunc not in EXACT:
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on elements that a condition selects")
+    conditions = [each.condition for each in arguments if isinstance(each, Selection)]
+    for each in arguments:
+        if not (isinstance(each, Selection) or is_scalar(each)):
+            raise Unsupported("calculates with a selection by a condition and an array")
+    if not all(np.array_equal(each, conditions[0]) for each in conditions):
+        raise Unsupported("calculates with selections by different conditions")
+    whole = [each.array if isinstance(each, Selection) else each for each in arguments]
+    result = call_ufunc(tracer, ufunc, *whole)
+    assert isinstance(result, Array)
+    return Selection(result, conditions[0])
 
 
 def is_constant(value: Value) -> TypeGuard[Array]:

@@ -106,6 +106,7 @@ class Tracer:
         self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
         self._shared: list[np.ndarray] = []
+        self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
 
     def trace(self) -> Traced:
         """Trace the function along all paths.
@@ -145,6 +146,7 @@ class Tracer:
             raise Unsupported("has too many branches")
         self._live = {}
         self._shared = []
+        self._compared_registers = {}
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
@@ -191,13 +193,23 @@ class Tracer:
         self._write(Instruction(opcode, 1, result, (call,)))
 
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
-        """Write an elementwise instruction, with broadcasting; returns the results' registers."""
+        """Write an elementwise instruction, with broadcasting; returns the results' registers.
+
+        The same comparison of the same registers has the same results.
+        """
+        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL
+        parts = [(each.shape, each.strides, each.tobytes()) for each in arrays if is_comparison]
+        key = (opcode, *parts)
+        if is_comparison and key in self._compared_registers:
+            return self._compared_registers[key].copy(order="K")
         check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
         results = laid_out_as_of(*arrays)
         arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
         arrange = self.strided if n <= MANY else self.contiguous
         first = self.compute(opcode, *(arrange(array) for array in arrays), n=n)
         results[...] = np.arange(first, first + n).reshape(results.shape)
+        if is_comparison:
+            self._compared_registers[key] = results.copy(order="K")
         return results
 
     def strided(self, registers: np.ndarray) -> Registers:

@@ -175,9 +175,16 @@ CALLS: dict[Any, list[str]] = {
     np.full: ["f({shape}, {number})"],
     np.where: ["f({any}, {any}, {any})", "f({array} > {number}, {array}, {any})"],
     np.clip: ["f({any}, {number}, {number})", "f({any}, {any}, {any})"],
+    np.round: ["f({any})", "f({any}, {index})"],
+    np.count_nonzero: ["f({any})", "f({array})"],
     np.append: ["f({any}, {any})"],
     np.outer: ["f({vector}, {vector})", "f({any}, {any})"],
-    np.dot: ["f({vector}, {vector})", "f({matrix}, {vector})", "f({any}, {any})"],
+    np.dot: [
+        "f({matrix}, {matrix})",
+        "f({vector}, {vector})",
+        "f({matrix}, {vector})",
+        "f({any}, {any})",
+    ],
     np.diag: ["f({array})", "f({array}, {index})"],
     np.linalg.norm: REDUCED,
     np.delete: ["f({vector}, {index})", "f({matrix}, {index}, {index})"],
@@ -223,6 +230,8 @@ SYMBOLS = {
 UNARY = {operator.neg: "-", operator.pos: "+", operator.invert: "~", operator.not_: "not "}
 OF_METHODS = {
     "astype": ["{array}.astype({type})"],
+    "clip": ["({array}).clip({number}, {number})", "({any}).clip({constant}, {any})"],
+    "round": ["({any}).round()", "({array}).round({index})"],
     "dot": ["({vector}).dot({any})", "({matrix}).dot({vector})"],
     "fill": ["fill({array}, {number})"],
     "item": ["({any}).item()", "x[:1].item()", "np.array([{number}]).item()"],
@@ -239,6 +248,12 @@ OF_LISTS = {
     "reverse": "l.reverse()",
 }
 IN_PLACE = [
+    *("v[v > {number}] += {number}", "v[w > {number}] *= v[w > {number}]", "w[v > t] = v[v > t]"),
+    *("m[m > {number}] -= m[m > {number}] * {number}", "m[m > 0] = m.T[m > 0]", "K[v > 0] += 1"),
+    *("F[v > {number}] += {number}", "F[F > 0] = v[F > 0]", "v[(v > 0) & (x < t)] /= {number}"),
+    *("v[int({number})] = {number}", "m[int({number})] = {any}", "F[np.argmax(x)] = {number}"),
+    *("v[np.array([int({number})])] = {any}", "m[(x[:1] > 0) * 2 - 1] = {any}", "H[K[:1]] = {any}"),
+    *("m[K[1:2] * int({number})] += v", "m.T[int({number})] = {vector}", "v[:1] = v[K[2:3]]"),
     *(
         "v[{index}] = {number}",
         "v[:2] = {any}",
@@ -351,7 +366,12 @@ def entries() -> list[tuple[str, list[str]]]:
             (f".{name}", [f"({{array}}).{name}", f"({{array}}).{name} == ({{any}}).{name}"])
         )
     for symbol in SYMBOLS.values():
-        templates = ["({any}) %s ({any})", "({array}) %s ({array})", "({number}) %s ({number})"]
+        templates = [
+            "({matrix}) %s ({matrix})",
+            "({any}) %s ({any})",
+            "({array}) %s ({array})",
+            "({number}) %s ({number})",
+        ]
         found.append((symbol, [each.replace("%s", symbol) for each in templates]))
     found += [(symbol, [f"{symbol}({{any}})"]) for symbol in UNARY.values()]
     found += [(f"list.{name}", [OF_LISTS[name]]) for name in LIST_METHODS]
