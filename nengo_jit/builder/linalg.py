@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial, reduce
+from functools import cache, partial, reduce
+from types import ModuleType
 
 import numpy as np
 
 from nengo_jit.parallel import for_each, parallel_map
-
-try:
-    from scipy.linalg import lapack
-except ImportError:
-    lapack = None
 
 PANEL = 250  # rows of a Gram matrix that are computed together
 LARGE = 400  # neurons: larger Gram matrices are computed in panels
@@ -28,6 +24,16 @@ PATIENCE = 3  # exchanges without progress before single exchanges
 MOST_EXCHANGES = 50
 
 Solve = Callable[[np.ndarray], np.ndarray]
+
+
+@cache
+def lapack() -> ModuleType | None:
+    """LAPACK, if SciPy is installed; it takes 8 MiB, so it is imported when it is needed."""
+    try:
+        from scipy.linalg import lapack as found
+    except ImportError:
+        return None
+    return found
 
 
 def gram(matrix: np.ndarray, threads: int) -> np.ndarray:
@@ -125,15 +131,16 @@ def solver_of(matrix: np.ndarray) -> Solve:
     numpy.linalg.LinAlgError
         If the matrix is not positive definite.
     """
-    if lapack is None:
+    library = lapack()
+    if library is None:
         symmetric = np.tril(matrix)
         symmetric += np.tril(matrix, -1).T
         return partial(np.linalg.solve, symmetric)
     # LAPACK reads by columns: to it, this is the triangle on and above the diagonal
-    factor, failed = lapack.dpotrf(matrix.T, clean=False, overwrite_a=True)
+    factor, failed = library.dpotrf(matrix.T, clean=False, overwrite_a=True)
     if failed:
         raise np.linalg.LinAlgError("The matrix is not positive definite")
-    return lambda right: lapack.dpotrs(factor, right)[0]
+    return lambda right: library.dpotrs(factor, right)[0]
 
 
 def solve_nonnegative(solve: Solve, right: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -164,7 +171,8 @@ def solve_nonnegative(solve: Solve, right: np.ndarray) -> tuple[np.ndarray, np.n
     large-scale strictly monotone linear complementarity problems", 1994), with products in the
     space of the inverse, so that errors grow with the condition number of M, not with its square.
     """
-    n = len(right)
+    n, library = len(right), lapack()
+    assert library is not None
     unbounded = x = solve(right)
     least = -NEGLIGIBLE * np.abs(x).max()
     is_held, slope, error = np.zeros(n, bool), np.zeros(n), np.zeros(n)
@@ -187,10 +195,10 @@ def solve_nonnegative(solve: Solve, right: np.ndarray) -> tuple[np.ndarray, np.n
         units = np.zeros((n, held.size), order="F")
         units[held, np.arange(held.size)] = 1
         columns = solve(units)
-        triangle = lapack.dgeqrf(columns)[0][: held.size]
-        half_solved, _ = lapack.dtrtrs(triangle, -unbounded[held], trans=1)
+        triangle = library.dgeqrf(columns)[0][: held.size]
+        half_solved, _ = library.dtrtrs(triangle, -unbounded[held], trans=1)
         slope = np.zeros(n)
-        slope[held], _ = lapack.dtrtrs(triangle, half_solved)
+        slope[held], _ = library.dtrtrs(triangle, half_solved)
         error = columns @ slope[held]
         x = unbounded + solve(error)
         x[held] = 0

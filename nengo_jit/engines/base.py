@@ -297,6 +297,11 @@ class Engine(ABC):
         return
 
     @property
+    def kept(self) -> dict[Operator, list[np.ndarray]]:
+        """Dict of (Operator, list of numpy.ndarray): memory that steps depend on by rounding."""
+        return {}
+
+    @property
     def python_steps(self) -> dict[Operator, Step]:
         """Dict of (Operator, callable): the functions that the engine calls in Python."""
         return {}

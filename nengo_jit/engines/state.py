@@ -14,6 +14,8 @@ nengo's.
 - ``generators``: states of generators, in NumPy's form; the key is ``"3"`` for the process of the
   fourth operator, and ``"3/rng"`` for the attribute ``rng`` of the neurons of the fourth operator.
 - ``rng``: state of the generator that operators get from the simulator.
+- ``kept``: results that the engine computes from those of the step before; the key is ``"3"`` for
+  the fourth operator. Other engines, and states without it, differ by rounding errors.
 - ``hidden``: operators whose steps may depend on more than a state can hold, see
   `nengo_jit.engines.hidden`. Their objects are left as they are.
 """
@@ -65,6 +67,10 @@ class Stateful(Protocol):
     drawn_from: np.random.RandomState
 
     @property
+    def kept(self) -> dict[Operator, list[np.ndarray]]:
+        """Dict of (Operator, list of numpy.ndarray): see `Engine.kept`."""
+
+    @property
     def n_steps(self) -> int:
         """int: number of completed steps since the last reset."""
 
@@ -85,6 +91,7 @@ def take_state(engine: Stateful, identity: Identity) -> State:
         "signals": [_numbers(engine.signals[each]).copy() for each in _writable(engine, identity)],
         "generators": generators,
         "rng": _state_of(engine.drawn_from),
+        "kept": {key: [each.copy() for each in arrays] for key, arrays in _kept(engine)},
         "hidden": hidden,
     }
 
@@ -115,6 +122,11 @@ def give_state(engine: Stateful, identity: Identity, state: State) -> None:
     for key, generator in _generators(engine):
         if key in state["generators"]:
             _set_state(generator, state["generators"][key])
+    for key, arrays in _kept(engine):
+        saved = state.get("kept", {}).get(key, [])
+        if [each.shape for each in saved] == [each.shape for each in arrays]:
+            for array, numbers in zip(arrays, saved):
+                array[...] = numbers
     _set_state(engine.drawn_from, state["rng"])
     engine.recording.clock.n_steps = state["n_steps"]
 
@@ -139,6 +151,14 @@ def _generators(engine: Stateful) -> Iterator[tuple[str, object]]:
         if isinstance(operator, SimNeurons):
             for name, generator in operator.state_extra.items():
                 yield f"{number}/{name}", generator
+
+
+def _kept(engine: Stateful) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """What an engine keeps for operators, by their keys in a state."""
+    kept = engine.kept
+    for number, operator in enumerate(engine.plan.operators):
+        if operator in kept:
+            yield str(number), kept[operator]
 
 
 def _state_of(generator: object) -> Mapping[str, object] | None:

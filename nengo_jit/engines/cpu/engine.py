@@ -105,7 +105,7 @@ class CpuEngine(Engine):
             plan = self._unexposed
             if exposure:
                 plan = passes.expose(plan, exposure.private, exposure.public)
-            lowering = Lowering(plan, self.signals, exposure)
+            lowering = Lowering(plan, self.signals, exposure, self.threads)
             lowering.lower_all()
             in_python = [op for op in plan.operators if lowering.calls_python(op)]
             if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
@@ -185,6 +185,7 @@ class CpuEngine(Engine):
 
     def rewind(self) -> None:
         self._programs.has_begun = False
+        self._lowering.forget()
         if self._lowering.assumptions.outdated():
             self._request_programs()
         if self.is_running:
@@ -209,6 +210,10 @@ class CpuEngine(Engine):
                     draw_seed(operator.process, rng)
         self.generators.update(self._lowering.streams)
         self._tracing.reset()
+
+    @property
+    def kept(self) -> dict[Operator, list[np.ndarray]]:
+        return self._lowering.kept_arrays
 
     @property
     def python_steps(self) -> dict[Operator, Step]:
@@ -308,6 +313,8 @@ class CpuEngine(Engine):
             self._runner, self._is_finished = get_ident(), not self._lowering.borrowed
             if self._unsettled_since is None:
                 self._unsettled_since = self._clock.ticks
+        if not self._programs.has_begun:
+            self._lowering.forget(only_changed=self.is_asked)
         self._recorders.begin(n_steps, is_within)
         try:
             if not self._is_finished and not is_within:
@@ -326,6 +333,8 @@ class CpuEngine(Engine):
                 if exposure.has_grown or not (self.is_asked and exposure.allows_delay):
                     self.settle()
                     self._has_settled.set()
+        if failed is not None or is_within:
+            self._lowering.forget()  # the records of a step that failed or still goes on
         if failed is not None:
             self._raise_error(failed)
         return n_done

@@ -191,7 +191,14 @@ def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
     kernels.compile_all()
     for dtype in ("float64", "float32"):
         names = {k.function.__name__ for k, each in asked if each == dtype}
-        assert {"lif", "copy", "outer", "convolve", "filter_first_order", "record"} <= names
+        assert {
+            "lif",
+            "copy",
+            "outer",
+            "correlate_filters",
+            "filter_first_order",
+            "record",
+        } <= names
         assert {"run", "wait_for_all", "run_functions", "perform_at_points"} <= names
     for found in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
         module = importlib.import_module(found.name)

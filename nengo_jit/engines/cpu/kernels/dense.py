@@ -8,16 +8,33 @@ from __future__ import annotations
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.operator import element
-from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, RowsOf
+from nengo_jit.engines.cpu.language.columns import (
+    Count,
+    Distance,
+    Factor,
+    In,
+    InOut,
+    Out,
+    RowsOf,
+)
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
     REASSOCIATE,
     Address,
     Memory,
     helper,
+    int64s,
     use_widest_vectors,
     vector,
 )
+
+# Words of the record of a product that is kept, see `held.py`
+WORDS = 8
+STATE = 3  # number of words that change
+TO_DO, ON_PATH, STEPS, MOST_STEPS, DECAY, VELOCITY, RESULTS, FIRST = range(WORDS)
+# Values of TO_DO: nothing is known; compute ``A x``; compute ``A x`` and ``A v``; advance ``A x``
+# along the path; keep ``A x``, since x is the same.
+FORGOTTEN, COMPUTE, BOTH, ADVANCE, KEEP = range(5)
 
 
 @helper(forceinline=True)
@@ -71,6 +88,29 @@ def multiply_columns(memory, a, b, x, y, n, m, distance):
         j += 1
 
 
+@helper(forceinline=True)
+def multiply_columns_held(memory, a, b, x, y, n, m, distance, record):
+    """As `multiply_columns`; if the product is kept in y, do what its record says."""
+    to_do = FORGOTTEN if record == 0 else int64s(record, WORDS)[TO_DO]
+    if to_do == KEEP:
+        return
+    if to_do < ADVANCE:
+        multiply_columns(memory, a, b, x, y, n, m, distance)
+    if to_do < BOTH:
+        return
+    words, total = int64s(record, WORDS), vector(memory, y, n)
+    place, decay = words[RESULTS] + (y - words[FIRST]), vector(memory, words[DECAY], 1)[0]
+    velocity = vector(memory, place, n)
+    if to_do == BOTH:
+        begin, rest = vector(memory, b, n), decay / decay - decay
+        for i in range(n):
+            velocity[i] = begin[i] * rest
+        multiply_columns(memory, a, place, words[VELOCITY], place, n, m, distance)
+    else:
+        for i in range(n):
+            total[i] = decay * total[i] + velocity[i]
+
+
 @kernel()
 def dot_columns(
     memory: Memory,
@@ -81,13 +121,15 @@ def dot_columns(
     n: Count,
     m: Factor,
     distance: int,
+    record: Address,
 ) -> None:
     """``y = begin + A.dot(x)`` for a matrix with few columns, m; in place if ``begin == y``.
 
-    The matrix is stored column by column; columns lie ``distance`` bytes apart.
+    The matrix is stored column by column; columns lie ``distance`` bytes apart. A product that is
+    kept, in y itself, has a record, see `held.py`; for others it is zero.
     """
     use_widest_vectors()
-    multiply_columns(memory, columns, begin, x, y, n, m, distance)
+    multiply_columns_held(memory, columns, begin, x, y, n, m, distance, record)
 
 
 @helper(forceinline=True, fastmath=REASSOCIATE)
@@ -113,6 +155,53 @@ def dot_rows(
     factors, sums = vector(memory, x, m), vector(memory, y, n)
     for i in range(n):
         sums[i] += dot_of(vector(memory, matrix + i * distance, m), factors)
+
+
+@helper(forceinline=True)
+def dot(row, factors):
+    """Return the dot product of two vectors that are not empty."""
+    total = row[0] * factors[0]
+    for j in range(1, row.size):
+        total += row[j] * factors[j]
+    return total
+
+
+@kernel(reassociate=True)
+def dot_rows_held(
+    memory: Memory,
+    matrix: RowsOf,
+    x: Address,
+    products: InOut,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: Distance,
+    record: Address,
+) -> None:
+    """As `dot_rows`; compute the products, which are kept, as their record says, see `held.py`.
+
+    Rows whose path is not finite are computed in each step: infinities do not follow a path.
+    """
+    words, factors = int64s(record, WORDS), vector(memory, x, m)
+    kept, sums, to_do = vector(memory, products, n), vector(memory, y, n), words[TO_DO]
+    if to_do < BOTH:
+        for i in range(n):
+            kept[i] = dot(vector(memory, matrix + i * distance, m), factors)
+    elif to_do != KEEP:
+        velocity = vector(memory, words[RESULTS] + (products - words[FIRST]), n)
+        changes, decay = vector(memory, words[VELOCITY], m), vector(memory, words[DECAY], 1)[0]
+        are_finite = True
+        for i in range(n if to_do == ADVANCE else 0):
+            kept[i] = decay * kept[i] + velocity[i]
+            are_finite &= velocity[i] - velocity[i] == 0
+        for i in range(n if to_do == BOTH or not are_finite else 0):
+            row = vector(memory, matrix + i * distance, m)
+            if to_do == BOTH:
+                velocity[i] = dot(row, changes)
+            if to_do == BOTH or velocity[i] - velocity[i] != 0:
+                kept[i] = dot(row, factors)
+    for i in range(n):
+        sums[i] += kept[i]
 
 
 @kernel(reassociate=True)

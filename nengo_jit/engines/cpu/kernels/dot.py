@@ -8,17 +8,19 @@ from typing import TypedDict
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_strided
+from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_held, dot_strided
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
+from nengo_jit.engines.cpu.kernels.held import hold
+from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
-from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
+from nengo_jit.engines.cpu.kernels.spikes import search
 from nengo_jit.engines.cpu.language.kernel import offset, start
 from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Pool
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.program.populations import BLOCK, Population
+from nengo_jit.engines.cpu.program.populations import Population
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
@@ -45,14 +47,9 @@ def lower_dot_inc(operator: DotInc, lowering: Lowering) -> Lowered:
     if not contiguous(x):
         return _lower_product(operator, lowering, lowering.populations.lists_of)
     # User code may change the output of the neurons, so list spikes just before they are used.
-    flags = start(lowering.arena.buffer(x.size + BLOCK, np.uint8))
-    lists = lowering.populations.lists_for(x.size)
+    searched, lists = search(x, lowering)
     rows = _lower_product(operator, lowering, lambda _: lists)
-    return [
-        flag_spikes.row(output=start(x), flags=flags, n=x.size),
-        *listing(flags, lists),
-        *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows),
-    ]
+    return [*searched, *(row.for_kernel(row.kernel.variant(stage=3)) for row in rows)]
 
 
 def _lower_product(
@@ -106,8 +103,26 @@ def _lower_product(
             )
             for first, count, listed in lists_of(operator.X)
         ]
+    if strategy is Strategy.NONZEROS:
+        return [multiply_nonzeros(operator.A, a, x, y, lowering)]
     if strategy is Strategy.COLUMNS:
-        return [dot_columns.row(**operands_of(operator, lowering), y=start(y), n=n)]
+        before, record = held_columns(operator, lowering)
+        operands = operands_of(operator, lowering)
+        return [*before, dot_columns.row(**operands, record=record, y=start(y), n=n)]
+    if strategy is Strategy.ROWS and operator in lowering.fusion.held:
+        products = lowering.arena.buffer(n, lowering.dtype)
+        held = hold(operator, products, lowering)
+        row = dot_rows_held.row(
+            matrix=start(a),
+            x=start(x),
+            products=start(products),
+            y=start(y),
+            n=n,
+            m=m,
+            distance=a.strides[0],
+            record=held.record,
+        )
+        return [held.notice, row]
     if strategy is Strategy.ROWS:
         row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
         return [row]
@@ -129,20 +144,29 @@ def _lower_product(
     return [row]
 
 
+def held_columns(operator: DotInc, lowering: Lowering) -> tuple[Lowered, Address]:
+    """Return what comes before a product by columns that is kept in its sum, and its record."""
+    if operator not in lowering.fusion.held:
+        return [], Address(0)
+    lowering.delayed.add(operator.Y.base)
+    held = hold(operator, lowering.array(operator.Y).reshape(-1), lowering)
+    return [held.notice], held.record
+
+
 def operands_of(operator: DotInc, lowering: Lowering) -> Operands:
     """Return the operands of a product with a matrix that is stored column by column."""
     y, x = lowering.array(operator.Y).reshape(-1), lowering.array(operator.X).reshape(-1)
     matrix = as_matrix(lowering.array(operator.A), y.size, x.size)
     return {
         "columns": lowering.columns(operator.A, matrix),
-        "begin": _beginning(operator, y, lowering),
+        "begin": beginning(operator, y, lowering),
         "x": start(x),
         "m": x.size,
         "distance": y.nbytes,
     }
 
 
-def _beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
+def beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
     """Return the address of the initial value of the sum y: a constant, or y itself."""
     setter = lowering.part_of(operator, Part.BIAS)
     if setter is None:

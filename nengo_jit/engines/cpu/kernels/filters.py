@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 
-from nengo_jit.engines.cpu.kernels.operator import pieces
+from nengo_jit.engines.cpu.kernels.operator import copy, pieces
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
@@ -26,6 +26,8 @@ LINEAR_STEPS: tuple[type, ...] = (
     LinearFilter.General,
 )
 
+LARGE = 1024  # outputs from which on a second program, for the first step, pays
+
 SYNAPSES = (LinearFilter, Lowpass, Alpha)  # equal ones have equal steps
 
 
@@ -33,13 +35,22 @@ SYNAPSES = (LinearFilter, Lowpass, Alpha)  # equal ones have equal steps
 def filter_first_order(
     memory: Memory, u: In, y: Out, state: InOut, parameters: Address, n: Count
 ) -> None:
-    """``state = a * state + b * u; y = state``."""
+    """``state = a * state + b * u; y = state``; y may be its own state."""
     given, output = vector(memory, u, n), vector(memory, y, n)
     kept, p = vector(memory, state, n), vector(memory, parameters, 2)
     a, b = p[0], p[1]
-    for i in range(n):
-        kept[i] = a * kept[i] + b * given[i]
-        output[i] = kept[i]
+    if state == y:
+        for i in range(n):
+            output[i] = a * output[i] + b * given[i]
+    else:
+        for i in range(n):
+            kept[i] = a * kept[i] + b * given[i]
+            output[i] = kept[i]
+
+
+first_filter = filter_first_order.variant(when="first")
+later_filter = filter_first_order.variant(when="later")
+copy_after = copy.variant(when="after")
 
 
 @kernel()
@@ -159,12 +170,13 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         return [scale.row(u=start(a), y=start(b), d=d, n=a.size) for a, b in pieces(u, y)]
     if isinstance(step, LinearFilter.OneX):
         parameters = lowering.arena.parameters([step.a, step.b])
-        return [
+        rows = [
             filter_first_order.row(
                 u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size
             )
             for a, b, x in pieces(u, y, state[0, ...])
         ]
+        return _in_place(operator, y, state, rows, lowering)
     order, parameters = matrices_of(step, lowering)
     work = lowering.arena.buffer(state.size, lowering.dtype).reshape(state.shape)
     return [
@@ -182,10 +194,48 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
     ]
 
 
+def _in_place(
+    operator: SimProcess, y: np.ndarray, state: np.ndarray, rows: Lowered, lowering: Lowering
+) -> Lowered:
+    """Rows of filters whose output is their state, too, which is written when somebody looks."""
+    output, kept = operator.output, operator.state["X"]
+    uses = lowering.facts.uses
+    if (
+        y.size < LARGE
+        or operator.mode == "inc"
+        or len(rows) != 1
+        or lowering.facts.is_exposed(output, kept)
+        or not all(uses.is_only_writer(operator, each) for each in (output, kept))
+    ):
+        return rows
+    lowering.delayed.update((output.base, kept.base))
+    (row,) = rows
+    in_place = later_filter.row(
+        u=Address(row["u"]),
+        y=start(y),
+        state=start(y),
+        parameters=Address(row["parameters"]),
+        n=y.size,
+    )
+    return [
+        row.for_kernel(first_filter),
+        in_place,
+        copy_after.row(src=start(y), dst=start(state), n=y.size),
+    ]
+
+
 @lru_cache(maxsize=256)
 def _linear_step(synapse: LinearFilter, dt: float, order: int) -> LinearFilter.Step | None:
     """Return a step of a filter, for its matrices; cached, since nengo computes them slowly."""
     return step_of(synapse, (2,), dt, np.zeros((order, 2)))
+
+
+def decay_of(operator: SimProcess, lowering: Lowering) -> float | None:
+    """Return the factor by which a lowpass filter decays in a step; None for other processes."""
+    if type(operator.process) not in SYNAPSES or "X" not in operator.state:
+        return None
+    step = _linear_step(operator.process, lowering.dt, len(lowering.array(operator.state["X"])))
+    return float(step.a) if isinstance(step, LinearFilter.OneX) else None
 
 
 def step_of(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.dense import multiply_columns
+from nengo_jit.engines.cpu.kernels.dense import multiply_columns_held
 from nengo_jit.engines.cpu.kernels.spikes import list_flags
 from nengo_jit.engines.cpu.language.columns import BytesOf, Count, In, InOut, Out
 from nengo_jit.engines.cpu.language.kernel import kernel
@@ -34,6 +34,7 @@ from nengo_jit.scalar import expm1, log1p, where
 
 VECTOR = 64  # bytes: the widest vectors
 TOGETHER = 1024  # neurons that are advanced together, with lists of some of them
+COPIED, SCALED, MULTIPLIED = 0, 1, 2  # kinds of terms: numbers, times a factor, times factors
 FINE = 0.1  # of the membrane time constant: longest step for which short series are enough
 NEAR = 0.05  # largest argument of `log_near_one`; steps that are fine stay below it
 
@@ -83,6 +84,27 @@ def follows(row, first, n, itemsize):
     )
 
 
+@helper(forceinline=True)
+def add_terms(memory, terms, currents, n):
+    """Add terms to some of the currents of a row of `lif`."""
+    head = int64s(terms, 2)
+    total, distance = vector(memory, currents, n), currents - head[0]
+    for k in range(head[1]):
+        term = int64s(terms + 16 + 24 * k, 3)
+        numbers = vector(memory, term[2] + distance, n)
+        if term[0] == COPIED:
+            for i in range(n):
+                total[i] += numbers[i]
+        elif term[0] == SCALED:
+            factor = vector(memory, term[1], 1)[0]
+            for i in range(n):
+                total[i] += factor * numbers[i]
+        else:
+            factors = vector(memory, term[1] + distance, n)
+            for i in range(n):
+                total[i] += factors[i] * numbers[i]
+
+
 def advance(memory, rows):
     """Advance the neurons of all rows; join rows with few neurons."""
     use_widest_vectors()
@@ -103,7 +125,7 @@ def advance(memory, rows):
             row = rows[r]
             begin, size = done * p.itemsize, min(row.n - done, TOGETHER)
             if row.m > 0:
-                multiply_columns(
+                multiply_columns_held(
                     memory,
                     row.columns + begin,
                     row.begin + begin,
@@ -112,7 +134,10 @@ def advance(memory, rows):
                     size,
                     row.m,
                     row.distance,
+                    row.record,
                 )
+            if row.terms != 0:
+                add_terms(memory, row.terms, row.currents + begin, size)
             n += size
             done += size
             if done == row.n:
@@ -197,6 +222,8 @@ def lif(
     x: Address,
     m: int,
     distance: int,
+    record: Address,
+    terms: Address,
     currents: Out,
     output: Out,
     voltages: InOut,
@@ -208,5 +235,7 @@ def lif(
     """Advance LIF neurons, and flag those that spike.
 
     The first columns are those of `dot_columns`, which computes the currents; if m is zero, the
-    currents are already in memory.
+    currents are already in memory. If there are terms, whose address is not zero then, they are
+    added: where the currents of all neurons of the row begin, the number of terms, and for each
+    term its kind (`COPIED`, `SCALED` or `MULTIPLIED`) and the addresses of factors and numbers.
     """

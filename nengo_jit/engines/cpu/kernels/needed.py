@@ -10,23 +10,26 @@ from collections.abc import Iterable
 
 import nengo
 import numpy as np
-from nengo import Network
+from nengo import Network, Sparse
 from nengo.base import Process
 
 from nengo_jit.engines.cpu.kernels import (
     events,
+    held,
     learned_products,
     neurons,
     operator,
     probe,
     processes,
     rates,
+    sparse,
     spikes,
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.program.copying import copy_bytes
+from nengo_jit.engines.cpu.program.products import Strategy, is_worth_holding
 from nengo_jit.engines.cpu.program.team import lead, run
 from nengo_jit.engines.cpu.python import call as python
 from nengo_jit.neurons import Formula, formula_of
@@ -68,7 +71,13 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
         used.append(lif if formula is LIF else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
+    if any(map(_encodes_much, network.all_ensembles)):
+        used.append(held.notice)
     used += _learned_products(network)
+    if any(isinstance(each.transform, Sparse) for each in network.all_connections):
+        used.append(
+            sparse.sparse_dot_events if spikes.list_spikes in used else sparse.sparse_dot_rows
+        )
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:
@@ -93,6 +102,11 @@ def needed_to_build(network: Network) -> Needed:
 def _formulas(network: Network) -> list[Formula]:
     types = {type(each.neuron_type): each.neuron_type for each in network.all_ensembles}
     return [each for each in map(formula_of, types.values()) if each is not None]
+
+
+def _encodes_much(ensemble: nengo.Ensemble) -> bool:
+    """Whether the product of an ensemble's encoders is worth keeping."""
+    return is_worth_holding(Strategy.COLUMNS, ensemble.n_neurons, ensemble.dimensions)
 
 
 def _learned_products(network: Network) -> list[Routine]:

@@ -18,18 +18,18 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
+from nengo_jit.engines.cpu.kernels.dot import Operands, held_columns, operands_of
 from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
-from nengo_jit.engines.cpu.kernels.lif import lif
+from nengo_jit.engines.cpu.kernels.lif import COPIED, MULTIPLIED, SCALED, lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import (
     BorrowedGenerator,
     Stream,
+    fill_poisson,
     fill_uniform,
     is_legacy,
-    next_poisson,
 )
 from nengo_jit.engines.cpu.language.primitives import (
     Address,
@@ -47,6 +47,8 @@ from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
 from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import Copy
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
@@ -93,12 +95,12 @@ def draw_uniform(generator, drawn, currents, p):
 def draw_counts(generator, drawn, currents, p):
     """Draw what `nengo_jit.neurons.poisson_spiking.counts` draws; p is dt and its parameters."""
     for i in range(drawn.size):
-        rate = abs(currents[i]) if p[1] > 0 else currents[i]
-        drawn[i] = next_poisson(generator, np.float64(rate * p[0]))
+        drawn[i] = (abs(currents[i]) if p[1] > 0 else currents[i]) * p[0]
+    fill_poisson(generator, drawn)
 
 
 # For a formula's ``random``: what draws the same in kernels, and the time per number (nanoseconds)
-DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 15.0)}
+DRAWS = {uniform: (draw_uniform, 4.0), counts: (draw_counts, 5.0)}
 
 
 @cache
@@ -218,8 +220,11 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     flags = lowering.populations.flags[operator.output]
     if formula is LIF:
         voltages, refractory_times = states
+        before, operands, record = _currents(operator, lowering)
         row = lif.row(
-            **_currents(operator, lowering),
+            **operands,
+            record=record,
+            terms=_terms(operator, lowering),
             currents=current,
             output=output,
             voltages=voltages,
@@ -229,6 +234,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
         )
     else:
+        before = []
         drawing: dict[str, Address] = {}
         if draws_in_python(formula):
             drawing = numbers_from_python(operator, formula, lowering)
@@ -243,7 +249,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
             n=n,
             **drawing,
         )
-    lowered = [row]
+    lowered = [*before, row]
     if operator.output in lowering.fusion.listed:
         if formula is not LIF:
             lowered.append(flag_spikes.row(output=output, flags=flags, n=n))
@@ -251,10 +257,47 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     return lowered
 
 
-def _currents(operator: SimNeurons, lowering: Lowering) -> Operands:
-    """Return the operands of the product that is fused into neurons; if none is, m is zero."""
+def _currents(operator: SimNeurons, lowering: Lowering) -> tuple[Lowered, Operands, Address]:
+    """Return the product that is fused into neurons: rows before it, its operands, its record.
+
+    If no product is fused, m is zero.
+    """
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        return operands_of(product, lowering)
-    J = lowering.address(operator.J)
-    return {"columns": J, "begin": J, "x": Address(0), "m": 0, "distance": 0}
+        before, record = held_columns(product, lowering)
+        return before, operands_of(product, lowering), record
+    J, nothing = lowering.address(operator.J), Address(0)
+    return [], {"columns": J, "begin": J, "x": nothing, "m": 0, "distance": 0}, nothing
+
+
+def _terms(operator: SimNeurons, lowering: Lowering) -> Address:
+    """Return the address of the terms that are added to the product, see `lif`; 0 if none are."""
+    terms = lowering.fusion.terms.get(operator, ())
+    if not terms:
+        return Address(0)
+    table = [lowering.address(operator.J), len(terms)]
+    for term in terms:
+        if type(term) is Copy:
+            table += [COPIED, 0, lowering.address(term.src)]
+            continue
+        (a, factors), (_, numbers) = sorted(
+            ((signal, lowering.array(signal)) for signal in (term.A, term.X)),
+            key=lambda each: each[1].size,
+        )
+        if factors.size > 1 and _is_uniform(a, factors, lowering):
+            factors = factors[:1]
+        kind = SCALED if factors.size == 1 else MULTIPLIED
+        table += [kind, start(factors), start(numbers)]
+    return lowering.arena.constant(table, np.int64)
+
+
+def _is_uniform(signal: Signal, values: np.ndarray, lowering: Lowering) -> bool:
+    """Whether a signal is a constant whose numbers are all equal."""
+
+    def is_uniform() -> bool:
+        return bool((values == values[0]).all())
+
+    if not lowering.facts.is_fixed(signal) or not is_uniform():
+        return False
+    lowering.assumptions.assume(signal, is_uniform)
+    return True

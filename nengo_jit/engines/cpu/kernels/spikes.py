@@ -10,12 +10,12 @@ into a list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from nengo_jit.engines.cpu.language.columns import BytesOf, Count, Factor, Out, Own
-from nengo_jit.engines.cpu.language.kernel import kernel, offset
+from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
     Address,
     Memory,
@@ -30,7 +30,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.program.lowering import Lowered
+from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.engines.cpu.program.populations import BLOCK, Population
 
 AT_ONCE = 8  # flags that are listed between checks for more
@@ -88,3 +88,14 @@ def listing(flags: Address, lists: Iterable[Population]) -> Lowered:
         list_spikes.row(flags=offset(flags, first), size=size, events=listed)
         for first, size, listed in lists
     ]
+
+
+def search(output: np.ndarray, lowering: Lowering) -> tuple[Lowered, Sequence[Population]]:
+    """Rows that look for spikes when they are used, and where they list them.
+
+    For an output that somebody may have changed. What reads the lists has a stage of 3.
+    """
+    flags = start(lowering.arena.buffer(output.size + BLOCK, np.uint8))
+    lists = lowering.populations.lists_for(output.size)
+    flagging = flag_spikes.row(output=start(output), flags=flags, n=output.size)
+    return [flagging, *listing(flags, lists)], lists

@@ -16,7 +16,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import Address, Memory
 
-Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN OTHER")
+Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN WHOLE OTHER")
 
 # Types of columns. A plain `Address` or ``int`` is the same for all elements of a row.
 
@@ -38,8 +38,12 @@ Factor = Annotated[int, Role.FACTOR]
 """Work per element."""
 Own = Annotated[Address, Role.OWN]
 """Address of memory that no other row writes to, whose size is not n."""
+Whole = Annotated[Address, Role.WHOLE]
+"""Address of n elements that one thread writes: the row cannot be split."""
 
 ELEMENTWISE = (Role.IN, Role.OUT, Role.IN_OUT)
+OF_ELEMENTS = {*ELEMENTWISE, Role.BYTES, Role.ROWS, Role.WHOLE}
+WRITTEN = (Role.OUT, Role.OWN, Role.WHOLE)
 
 
 class Columns:
@@ -58,9 +62,11 @@ class Columns:
         Meaning of each column.
     count, factor, target : int or None
         Index of the `Count`, of the `Factor`, and of the column with the address that a row writes
-        to: the first `Out` or `Own`. None if there is no such column.
+        to: the first `Out`, `Own` or `Whole`. None if there is no such column.
     is_divisible : bool
         Whether a row can be split between its elements.
+    is_whole : bool
+        Whether a row cannot be split, though other rows may write to the same n elements.
     has_status : bool
         Whether the function returns a status.
 
@@ -91,11 +97,11 @@ class Columns:
         self._distance = self._only(Role.DISTANCE)
         if (self._distance is None) is (Role.ROWS in self.roles):
             self._refuse("RowsOf and Distance need each other")
-        has_elements = not {*ELEMENTWISE, Role.BYTES, Role.ROWS}.isdisjoint(self.roles)
-        if self.count is None and has_elements:
+        if self.count is None and not OF_ELEMENTS.isdisjoint(self.roles):
             self._refuse("it has a column for n elements, but no Count")
-        written = [i for i, role in enumerate(self.roles) if role in (Role.OUT, Role.OWN)]
+        written = [i for i, role in enumerate(self.roles) if role in WRITTEN]
         self.target = written[0] if written else None
+        self.is_whole = Role.WHOLE in self.roles
         self.is_divisible = Role.OUT in self.roles
 
     def _refuse(self, reason: str) -> NoReturn:

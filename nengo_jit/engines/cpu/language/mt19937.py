@@ -9,7 +9,9 @@ PTRS).
 
 For equal bits, each operation is rounded as in C (no ``fastmath``), and ``log`` and ``exp`` are
 those of the C library, one number at a time: vector libraries, which Numba uses where it finds
-them, round differently.
+them, round differently. Where
+a vectorised ``exp`` is only compared with something, the C library is asked in the rare case that
+rounding could matter.
 
 Numbers are drawn in bulk, which is faster, but never more than are used.
 """
@@ -34,6 +36,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     libm_exp,
     libm_log,
 )
+from nengo_jit.scalar import exp
 
 N_WORDS, MIDDLE = 624, 397  # of MT19937
 UPPER, LOWER = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
@@ -43,12 +46,16 @@ TEMPER = np.uint32(0x9D2C5680), np.uint32(0xEFC60000)
 POSITION, HAS_NORMAL = 0, 1  # offsets of the parts of a generator, in units of 8 bytes
 NORMAL, WORDS, RADII = 2, 3, 3 + N_WORDS // 2
 MOST_PAIRS = 128  # of normal deviates made at a time
+# Poisson deviates are made in blocks of as many, with scratch memory that begins where radii do.
+BLOCK = 128
+DEVIATES, LIMITS, PLACES = RADII, RADII + BLOCK, RADII + 2 * BLOCK
 
 # Helpers inherit the caller's fastmath unless they say otherwise.
 compiled = helper(error_model="numpy", fastmath=False)
 
 LARGEST_MEAN = np.iinfo(np.int64).max - 10.0 * math.sqrt(np.iinfo(np.int64).max)
 MULTIPLIED_BELOW = 10.0  # means of Poisson deviates made by multiplication
+EXP_ERROR = 2.0**-49  # more than the relative errors of both exponentials
 LOG_2_PI = 1.8378770664093453
 # Stirling's series for the logarithm of the gamma function, from the lowest power up
 STIRLING = (
@@ -74,7 +81,7 @@ class Stream:
         The memory, without a generator until `load` is called.
     """
 
-    size = RADII + MOST_PAIRS
+    size = PLACES + BLOCK
 
     def __init__(self, buffer: np.ndarray):
         self.buffer = buffer
@@ -297,10 +304,8 @@ def _log_gamma(x):
 @compiled
 def _poisson_by_rejection(generator, mean):
     """Hörmann's algorithm PTRS, with the names of its variables there."""
-    log_mean = libm_log(mean)
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
-    log_inverse_alpha = libm_log(1.1239 + 1.1328 / (b - 3.4))
     v_r = 0.9277 - 3.6224 / (b - 2.0)
     while True:
         u = next_uniform(generator) - 0.5
@@ -311,17 +316,15 @@ def _poisson_by_rejection(generator, mean):
             return k
         if k < 0 or (u_s < 0.013 and v > u_s):
             continue
-        probability = -mean + k * log_mean - _log_gamma(k + 1.0)
+        log_inverse_alpha = libm_log(1.1239 + 1.1328 / (b - 3.4))
+        probability = -mean + k * libm_log(mean) - _log_gamma(k + 1.0)
         if libm_log(v) + log_inverse_alpha - libm_log(a / (u_s * u_s) + b) <= probability:
             return k
 
 
 @compiled
-def next_poisson(generator, mean):
-    """Draw a Poisson deviate with a given mean, as ``poisson`` does.
-
-    The result is NaN where NumPy would raise an error: for a negative, very large or NaN mean.
-    """
+def _poisson(generator, mean):
+    """Draw a number with a given mean; see `fill_poisson`."""
     if not (mean >= 0.0 and mean <= LARGEST_MEAN):
         return np.nan
     if mean >= MULTIPLIED_BELOW:
@@ -333,3 +336,52 @@ def next_poisson(generator, mean):
         product *= next_uniform(generator)
         n_events += 1
     return float(n_events)
+
+
+@compiled
+def _multiply(generator, numbers):
+    """As `fill_poisson`, for at most `BLOCK` means that are all below `MULTIPLIED_BELOW`."""
+    deviates = float64s(generator + 8 * DEVIATES, BLOCK)
+    limits = float64s(generator + 8 * LIMITS, BLOCK)
+    places = int64s(generator + 8 * PLACES, BLOCK)
+    n = 0
+    for i in range(numbers.size):  # a mean of zero needs no deviates
+        mean = numbers[i]
+        limits[n], places[n] = mean, i
+        n += mean != 0.0
+    for k in range(n):
+        limits[k] = exp(-limits[k])
+    used = n_drawn = 0
+    for k in range(n):
+        low, high = limits[k] * (1.0 - EXP_ERROR), limits[k] * (1.0 + EXP_ERROR)
+        product, n_events = 1.0, 0.0
+        while True:
+            if used == n_drawn:  # each number that is left needs one deviate at least
+                used, n_drawn = 0, n - k
+                fill_uniform(generator, deviates[:n_drawn])
+            product *= deviates[used]
+            used += 1
+            if product < low:
+                break
+            if product <= high and product <= libm_exp(-numbers[places[k]]):
+                break
+            n_events += 1.0
+        numbers[places[k]] = n_events
+
+
+@compiled
+def fill_poisson(generator, numbers):
+    """Replace means by numbers that are drawn with these means, as ``poisson`` does.
+
+    Where the mean is negative, NaN or very large, NumPy would raise an error; the result is NaN.
+    """
+    for first in range(0, numbers.size, BLOCK):
+        part = numbers[first : first + BLOCK]
+        n_small = 0
+        for i in range(part.size):
+            n_small += (part[i] >= 0.0) & (part[i] < MULTIPLIED_BELOW)
+        if n_small == part.size:
+            _multiply(generator, part)
+        else:
+            for i in range(part.size):
+                part[i] = _poisson(generator, part[i])

@@ -110,9 +110,7 @@ def assemble(
             for row in lowering.rows[operator] or ():
                 if operator in when:
                     row = row.for_kernel(row.kernel.variant(when=when[operator]))
-                has_target = row.kernel.columns.target is not None
-                span = None if has_target else _span(operator, lowering.facts)
-                task = Task(operator, row, span, number)
+                task = Task(operator, row, _span(operator, row, lowering.facts), number)
                 levels[group.level, row.kernel.stage].append(task)
                 names[row.kernel.name] = None
                 if row.kernel.when in IN_EACH_STEP:
@@ -134,8 +132,13 @@ def _worth_folding(found: frozenset[Operator], lowering: Lowering) -> frozenset[
     return found if saved > WORTH_FOLDING * whole else frozenset()
 
 
-def _span(operator: Operator, facts: Facts) -> tuple[int, int]:
-    """Range of addresses that an operator may write to together with others on its level."""
+def _span(operator: Operator, row: Row, facts: Facts) -> tuple[int, int] | None:
+    """Range of addresses that a row may write to, as others on its level may; None if divisible."""
+    columns = row.kernel.columns
+    if columns.is_whole:
+        return row.target, row.target + row.size * facts.dtype.itemsize
+    if columns.target is not None:
+        return None
     written = operator.incs or operator.sets or operator.updates
     regions = [(facts.address(each.base), region_of(each)) for each in written]
     lows = [base + region.start for base, region in regions]

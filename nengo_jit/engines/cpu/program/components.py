@@ -64,8 +64,8 @@ class Task:
     entry : Row or PythonCall
         The row, or the callback.
     span : tuple of int or None
-        For rows without a `Row.target`: the first address that the row may write to, and the
-        address after the last.
+        For rows without a `Row.target`, and rows that cannot be divided: the first address that the
+        row may write to, and the address after the last.
     group : int
         Number of the operator's group; -1 if there is no operator.
     code : Kernel or PythonCall

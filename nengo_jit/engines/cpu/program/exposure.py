@@ -51,6 +51,9 @@ class Exposure:
     watched : set of Signal
         Bases of constants that have been handed out. It is enough to check before each run that
         they have not changed, and that they are read-only if user code runs within a step.
+    changed : set of Signal
+        Bases of sparse matrices that a user has changed between runs, in a model without user code
+        in its steps: they are read in place from then on.
     has_grown : bool
         Whether memory is exposed that the programs do not allow for.
     must_rescan : bool
@@ -64,6 +67,7 @@ class Exposure:
         self.public: set[Signal] = set()
         self.private: dict[Operator, tuple[Signal, ...]] = {}
         self.watched: set[Signal] = set()
+        self.changed: set[Signal] = set()
         self.has_grown = False
         self.must_rescan = False
         self._n_scans = 0
@@ -168,7 +172,11 @@ class Exposure:
         for base in self.watched - self.public if self.watched else ():
             is_open = self._runs_python and self._numbers(base).flags.writeable
             if is_open or not all(holds() for holds in self._assumptions.constants.get(base, ())):
-                self.add(base)
+                if base.sparse and not self._runs_python and base not in self.changed:
+                    self.changed.add(base)
+                    self.has_grown = True
+                else:
+                    self.add(base)
 
     def _rescan(self) -> None:
         """Scan user code once more."""

@@ -58,4 +58,5 @@ class Facts:
 
     def is_fixed(self, signal: Signal) -> bool:
         """Whether a signal is a constant that cannot be changed within a run."""
-        return signal.base.readonly and not self.is_exposed(signal)
+        is_changed = signal.base in self._exposure.changed
+        return signal.base.readonly and not is_changed and not self.is_exposed(signal)

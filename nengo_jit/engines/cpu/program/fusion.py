@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -20,13 +21,21 @@ from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
+from nengo_jit.engines.cpu.program.products import (
+    Strategy,
+    as_matrix,
+    is_worth_holding,
+    sparse_strategy_of,
+    strategy_of,
+)
+from nengo_jit.engines.cpu.program.sums import bias_of, is_whole, product_of, terms_of
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
 from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
@@ -43,13 +52,15 @@ RULES: dict[type, str | None] = {
     SimOja: "weights",
     SimVoja: "scaled_encoders",
 }
+CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
 class Part(Enum):
     """Role of an operator for the one that it is fused into."""
 
-    BIAS = "bias"  # initial value of the sum that a product is added to
+    BIAS = "bias"  # initial value of the sum that a product or a convolution is added to
     CURRENTS = "currents"  # product that computes the currents of neurons
+    TERM = "term"  # another summand of currents, of which there may be several
     DELTA = "delta"  # change of weights by a learning rule, which still computes its factors
     UPDATE = "update"  # operator that adds a delta to weights, which still does the first step's
 
@@ -83,6 +94,8 @@ class Fusion:
         Products that copy the result of another, equal product.
     strategies : mapping of (Operator, Strategy)
         How each product is computed.
+    held : frozenset of Operator
+        Products with constant matrices that are kept for as long as the vector is the same.
     listed : frozenset of Signal
         Outputs of spiking neurons whose kernels list the neurons that spiked.
     searched : frozenset of Signal
@@ -93,13 +106,34 @@ class Fusion:
     fused_into: Mapping[Operator, Fused]
     duplicate_of: Mapping[Operator, Product]
     strategies: Mapping[Product, Strategy]
+    held: frozenset[Product]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
     @property
     def parts(self) -> dict[tuple[Operator, Part], Operator]:
-        """Dict of ((Operator, Part), Operator): the operator that is fused into one, by part."""
-        return {(each.into, each.part): op for op, each in self.fused_into.items()}
+        """Dict of ((Operator, Part), Operator): what is fused into an operator as which part.
+
+        Of terms there may be several, see `terms`.
+        """
+        return {
+            (each.into, each.part): op
+            for op, each in self.fused_into.items()
+            if each.part is not Part.TERM
+        }
+
+    @cached_property
+    def terms(self) -> dict[Operator, list[Operator]]:
+        """Dict of (Operator, list of Operator): for neurons, what else is added to currents."""
+        found: dict[Operator, list[Operator]] = defaultdict(list)
+        for operator, each in self.fused_into.items():
+            if each.part is Part.TERM:
+                found[each.into].append(operator)
+        return found
+
+    def output_of(self, x: Signal) -> Signal:
+        """The output of spiking neurons that a signal is, or is a view of."""
+        return _output_of(x, self.listed | self.searched)
 
     def is_absorbed(self, operator: Operator) -> bool:
         """Whether an operator has no kernels of its own, since another one carries it out."""
@@ -117,9 +151,11 @@ class Fusion:
         runs = {
             operator: fused.into
             for operator, fused in self.fused_into.items()
-            if fused.part is Part.CURRENTS
+            if fused.part in (Part.CURRENTS, Part.TERM)
         }
         new = {op: [runs.get(each, each) for each in after] for op, after in graph.items()}
+        for operator, neurons in runs.items():  # what changes operands waits for the neurons
+            new[neurons] += [each for each in new[operator] if each is not neurons]
         for operator, other in self.duplicate_of.items():
             new[other].append(operator)
         for rule, fused in self.fused_into.items():
@@ -148,32 +184,50 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
     """
     neurons = [op for op in plan.operators if type(op) is SimNeurons and op in native]
     weighted = {op.X for op in plan.operators if type(op) is DotInc}
+    sparse = [op for op in plan.operators if type(op) is SparseDotInc and op in native]
+    weighted.update(signal for op in sparse for signal in (op.X, op.X.base))
     spiking = {op.output for op in neurons if _is_event_source(op, weighted, facts)}
     searched = {output for output in spiking if facts.is_exposed(output)}
     strategies = {}
-    for operator in _products(plan, native, facts):
+    for operator in _products(plan, native):
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
-        strategies[operator] = strategy_of(a, x, y, is_fixed, has_spikes=operator.X in spiking)
+        if isinstance(a, np.ndarray):
+            strategies[operator] = strategy_of(a, x, y, is_fixed, operator.X in spiking)
+        else:
+            has_spikes = _output_of(operator.X, spiking) in spiking
+            strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)
     fused: dict[Operator, Fused] = {}
     with_bias: dict[Product, Copy | Reset] = {}
     for operator, strategy in strategies.items():
-        setter = (
-            _bias_of(operator, facts) if strategy in (Strategy.EVENTS, Strategy.COLUMNS) else None
-        )
+        setter = bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
         if setter is not None and setter in native:
             with_bias[operator] = setter
             fused[setter] = Fused(operator, Part.BIAS)
-    for each in neurons:
-        product = _currents_of(each, facts) if formula_of(each.neurons) is LIF else None
-        if (
-            product is not None
-            and product in with_bias
-            and strategies[product] is Strategy.COLUMNS
-            and product not in plan.invariant
-        ):
-            fused[product] = Fused(each, Part.CURRENTS)
+    for operator in plan.operators:
+        if type(operator) in CONVOLUTIONS and operator in native:
+            setter = bias_of(operator, facts)
+            if type(setter) is Reset and setter in native:
+                fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
+    for each in neurons:
+        if formula_of(each.neurons) is not LIF:
+            continue
+        product = product_of(each, facts)
+        if (
+            product is None
+            or strategies.get(product) is not Strategy.COLUMNS
+            or product in plan.invariant
+        ):
+            continue
+        if product in with_bias:
+            fused[product] = Fused(each, Part.CURRENTS)
+            continue
+        setter, terms = terms_of(each, product, level, plan, facts)
+        if setter is not None and all(each in native for each in (setter, *terms)):
+            fused[setter] = Fused(product, Part.BIAS)
+            fused[product] = Fused(each, Part.CURRENTS)
+            fused.update((term, Fused(each, Part.TERM)) for term in terms)
     for rule in plan.operators:
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
@@ -192,20 +246,51 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
         strategies=strategies,
+        held=frozenset(_held_products(plan, strategies, with_bias, facts)),
         listed=frozenset(spiking - searched),
         searched=frozenset(searched),
     )
 
 
-def _products(plan: Plan, native: Collection[Operator], facts: Facts) -> Iterator[Product]:
-    """Products of dense matrices, group by group; without SciPy, sparse matrices are dense, too."""
+def _products(plan: Plan, native: Collection[Operator]) -> Iterator[Product]:
+    """Products, group by group."""
     for group in plan.groups:
         for operator in group.members:
-            kind = type(operator)
-            if kind is SparseDotInc and not isinstance(facts.array(operator.A), np.ndarray):
-                continue
-            if (kind is DotInc or kind is SparseDotInc) and operator in native:
+            if type(operator) in (DotInc, SparseDotInc) and operator in native:
                 yield operator
+
+
+def _output_of(x: Signal, spiking: Collection[Signal]) -> Signal:
+    return x if x in spiking else x.base
+
+
+def _takes_bias(product: Product, strategy: Strategy, facts: Facts) -> bool:
+    """Whether what computes a product may begin with a bias."""
+    is_sparse = not isinstance(facts.array(product.A), np.ndarray)
+    return strategy in (Strategy.EVENTS, Strategy.ROWS if is_sparse else Strategy.COLUMNS)
+
+
+def _held_products(
+    plan: Plan,
+    strategies: Mapping[Product, Strategy],
+    with_bias: Container[Product],
+    facts: Facts,
+) -> Iterator[Product]:
+    """Yield the products that are kept for as long as the vector is the same.
+
+    A product by columns is kept in place, so it must be the whole sum.
+    """
+    elsewhere = plan.invariant | plan.deferred
+    for operator, strategy in strategies.items():
+        if (
+            is_worth_holding(strategy, operator.Y.size, operator.X.size)
+            and isinstance(facts.array(operator.A), np.ndarray)
+            and facts.is_fixed(operator.A)
+            and not facts.is_exposed(operator.X, operator.Y)
+            and (strategy is Strategy.ROWS or operator in with_bias)
+            and operator not in elsewhere
+        ):
+            yield operator
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
@@ -219,45 +304,11 @@ def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) 
     )
 
 
-def _bias_of(product: Product, facts: Facts) -> Copy | Reset | None:
-    """The operator that sets the sum to a constant before only the product is added, if any."""
-    setter = facts.uses.other_writer(product, product.Y)
-    if setter is None or type(setter) not in (Copy, Reset) or facts.is_exposed(product.Y):
-        return None
-    if type(setter) is Copy and (
-        setter.inc or not _is_whole(setter) or not facts.is_fixed(setter.src)
-    ):
-        return None
-    y, dst = facts.array(product.Y), facts.array(setter.dst)
-    is_same = setter.dst is product.Y or facts.address(setter.dst) == facts.address(product.Y)
-    return setter if is_same and dst.size == y.size and contiguous(dst) else None
-
-
-def _is_whole(operator: Copy) -> bool:
-    return operator.src_slice is None and operator.dst_slice is None
-
-
-def _currents_of(neurons: SimNeurons, facts: Facts) -> Product | None:
-    """The only product that is added to currents, if it may be delayed until the neurons run.
-
-    That is, its operands are not updated before, and nothing else reads the currents.
-    """
-    uses, J = facts.uses, neurons.J
-    products = [each for each in uses.writers_of(J) if type(each) is DotInc]
-    if len(products) != 1 or uses.only_reader_of(J) is not neurons:
-        return None
-    (product,) = products
-    if facts.is_exposed(*product.reads, *product.incs) or any(map(uses.is_updated, product.reads)):
-        return None
-    is_same = product.Y is J or facts.address(product.Y) == facts.address(J)
-    return product if is_same and product.Y.size == J.size else None
-
-
 def _applier_of(rule: Rule, facts: Facts) -> Copy | None:
     """The operator that adds a rule's delta to weights that nothing else changes, if any."""
     uses, delta = facts.uses, rule.delta
     inc = uses.only_reader_of(delta)
-    if type(inc) is not Copy or not inc.inc or not _is_whole(inc) or inc.src is not delta:
+    if type(inc) is not Copy or not inc.inc or not is_whole(inc) or inc.src is not delta:
         return None
     weights, decaying = inc.dst, RULES[type(rule)]
     is_alone = uses.is_only_writer(rule, delta) and uses.is_only_writer(inc, weights)
@@ -303,6 +354,7 @@ def _equal_products(
         setter = with_bias.get(operator)
         if (
             strategy is not Strategy.EVENTS
+            or type(operator) is not DotInc
             or not isinstance(setter, Reset)
             or operator in plan.deferred
         ):

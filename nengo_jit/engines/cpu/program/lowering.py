@@ -7,7 +7,7 @@ depends on the operator and on the result of `fusion.py` alone, not on the order
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from nengo_jit.engines.cpu.program.populations import Populations
 from nengo_jit.engines.cpu.program.verify import verify_fusion
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.operator import DotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
@@ -124,6 +125,25 @@ class Draw:
     name: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a kernel keeps from step to step.
+
+    Attributes
+    ----------
+    record : numpy.ndarray
+        Where the kernel notes what it knows. It computes anew if the first number is zero.
+    arrays : list of numpy.ndarray
+        All that it keeps, if what it would compute anew had other rounding errors.
+    is_valid : callable, optional
+        Tells whether the constants that it depends on are the same as at first, by a sample.
+    """
+
+    record: np.ndarray
+    arrays: list[np.ndarray] = field(default_factory=list)
+    is_valid: Callable[[], bool] | None = None
+
+
 class Lowering:
     """Context of lowering functions.
 
@@ -135,9 +155,13 @@ class Lowering:
         The engine's memory.
     exposure : Exposure
         Memory that user code may read and change.
+    n_threads : int
+        How many threads may run the program; results do not depend on it.
 
     Attributes
     ----------
+    n_threads : int
+        How many threads may run the program.
     dt : float
         Length of a step (seconds).
     dtype : numpy.dtype
@@ -163,14 +187,17 @@ class Lowering:
         Tables that are filled at each reset.
     delayed : set of Signal
         Bases that do not have, in each step, the values that they would have in Python.
+    kept : dict of (Operator, Kept)
+        What kernels keep from step to step.
     borrowed : list of BorrowedGenerator
         Generators that kernels draw from during a run.
     draws : dict of (Operator, Draw)
         Functions of users that draw random numbers for kernels of lowered operators.
     """
 
-    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
+    def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure, n_threads: int = 1):
         self.facts = Facts(plan, signals, exposure)
+        self.n_threads = n_threads
         self.dtype, self.dt = self.facts.dtype, plan.dt
         self._groups = plan.groups
         self._native = {op for op in plan.operators if _is_native(op, self.facts)}
@@ -185,6 +212,7 @@ class Lowering:
         self.streams: dict[Operator, Stream] = {}
         self.tables: dict[Operator, Resumable] = {}
         self.delayed: set[Signal] = set()
+        self.kept: dict[Operator, Kept] = {}
         self.borrowed: list[BorrowedGenerator] = []
         self.draws: dict[Operator, Draw] = {}
 
@@ -234,6 +262,28 @@ class Lowering:
         for operator, table in self.tables.items():
             if operator in other.tables:
                 table.continue_from(other.tables[operator])
+
+    def hold(self, operator: DotInc, kept: Kept) -> None:
+        """Note that a kernel keeps the result of a product with a constant from step to step."""
+        self.kept[operator] = kept
+        self.delayed.add(operator.A.base)
+
+    @property
+    def kept_arrays(self) -> dict[Operator, list[np.ndarray]]:
+        """Dict of (Operator, list of numpy.ndarray): memory that belongs to a state."""
+        return {operator: each.arrays for operator, each in self.kept.items() if each.arrays}
+
+    def forget(self, only_changed: bool = False) -> None:
+        """Make kernels compute again what they keep.
+
+        Parameters
+        ----------
+        only_changed : bool
+            Whether to spare what depends on constants that are known to be the same.
+        """
+        for kept in self.kept.values():
+            if not (only_changed and kept.is_valid is not None and kept.is_valid()):
+                kept.record[0] = 0
 
     def array(self, signal: Signal) -> np.ndarray:
         """Live array of a signal."""

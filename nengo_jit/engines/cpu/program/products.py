@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
 from nengo_jit.engines.cpu.program.contracts import contiguous
 
+LEAST_SEARCHED = 8192  # elements of a matrix whose zeros are counted
+SCARCE = 16  # elements per nonzero element above which only nonzero elements are multiplied
+SAMPLES, STRIDE = 1024, 7919  # elements that are looked at before all are; the stride is prime
+LEAST_HELD = 8192  # elements of a matrix whose products are kept
 WIDE = 8  # number of columns above which a matrix is multiplied row by row
 
-Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS COLUMNS ROWS STRIDED")
+Strategy = Enum("Strategy", "NONE ELEMENTWISE EVENTS ROWS_OF_EVENTS NONZEROS COLUMNS ROWS STRIDED")
 """Ways to compute a product; NONE if it is empty."""
+
+# Arrays of which SciPy's matrices consist, by format
+FORMATS = {
+    "csr": ("data", "indices", "indptr"),
+    "csc": ("data", "indices", "indptr"),
+    "coo": ("data", "row", "col"),
+}
+MOST = 2**31 - 1  # elements of a matrix, and of a vector, that 32-bit integers can count
 
 
 def strategy_of(
@@ -42,9 +55,43 @@ def strategy_of(
         return Strategy.EVENTS
     if has_spikes and is_by_row:
         return Strategy.ROWS_OF_EVENTS
+    if is_fixed and is_almost_all_zeros(a):
+        return Strategy.NONZEROS
     if is_fixed and (m < WIDE or m < n // 4):
         return Strategy.COLUMNS
     return Strategy.ROWS if is_by_row or m == 1 else Strategy.STRIDED
+
+
+def is_almost_all_zeros(matrix: np.ndarray) -> bool:
+    """Whether it is faster to multiply only the nonzero elements of a matrix."""
+    if matrix.size < LEAST_SEARCHED or matrix.ndim != 2:
+        return False
+    some = matrix.flat[np.arange(SAMPLES) * STRIDE % matrix.size]
+    if np.count_nonzero(some) * SCARCE > 2 * SAMPLES:
+        return False
+    return bool(np.count_nonzero(matrix) * SCARCE <= matrix.size)
+
+
+def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:
+    """Whether to compare the m elements of x in each step, to save the product with n rows."""
+    is_dense = strategy is Strategy.ROWS or strategy is Strategy.COLUMNS
+    return is_dense and m >= WIDE and n >= WIDE and n * m >= LEAST_HELD
+
+
+def sparse_strategy_of(
+    a: Any, x: np.ndarray, y: np.ndarray, is_fixed: bool, has_spikes: bool
+) -> Strategy:
+    """Choose how ``y += a.dot(x)`` is computed for a sparse matrix; see `strategy_of`.
+
+    It is one of NONE, EVENTS, ROWS, and STRIDED, which is in the order in which it is stored.
+    """
+    if a.nnz == 0:
+        return Strategy.NONE
+    if not _is_dense(y) or max(a.nnz, *x.strides, x.size) > MOST:
+        return Strategy.STRIDED
+    if has_spikes and is_fixed and 0 not in x.strides:
+        return Strategy.EVENTS
+    return Strategy.ROWS if is_fixed or a.format == "csr" else Strategy.STRIDED
 
 
 def as_matrix(a: np.ndarray, n: int, m: int) -> np.ndarray:

@@ -37,8 +37,8 @@ class Batch:
     rows : list of Row
         Rows of the kernel.
     spans : list of tuple of int
-        For rows without a `Row.target`: the first address that each may write to, and the address
-        after the last. Such rows are not split.
+        For rows without a `Row.target`, and rows that cannot be split: the first address that each
+        may write to, and the address after the last.
     groups : set of int
         Numbers of the groups that it belongs to.
     """
@@ -223,7 +223,8 @@ def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
             cut = align(start + int(size * share_of_piece), ALIGNMENT)
             i = bisect_right(spans, (cut, END)) - 1
             if i >= 0 and spans[i][0] < cut < spans[i][1]:
-                cut = spans[i][1]
+                low, high = spans[i]
+                cut = low if cut - low < high - cut else high
             cuts.append(max([cut, *cuts[-1:]]))
         done += work
     return cuts + [END] * (n_threads - 1 - len(cuts))

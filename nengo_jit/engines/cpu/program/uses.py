@@ -64,6 +64,13 @@ class Uses:
         """Whether several populations draw from a generator, so that their order matters."""
         return self._generators[id(generator)] > 1
 
+    def updaters_of(self, signal: Signal) -> list[Operator]:
+        """All operators that change a signal, or a part of it, once it has been read."""
+        if not self.is_updated(signal):
+            return []
+        writers = self._writers[signal.base]
+        return [op for op in writers if any(each.base is signal.base for each in op.updates)]
+
     def is_updated(self, signal: Signal) -> bool:
         """Whether an operator updates a signal, or a part of it."""
         return signal.base in self._updated

@@ -30,7 +30,8 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
     PlanError
         If it is wrong: a bug in the pass.
     """
-    if len(fusion.parts) != len(fusion.fused_into):
+    terms = {term for some in fusion.terms.values() for term in some}
+    if len(fusion.parts) + len(terms) != len(fusion.fused_into):
         raise PlanError("two operators are fused into one as the same part of it")
     level = {op: group.level for group in plan.groups for op in group.members}
     for operator, fused in fusion.fused_into.items():
@@ -53,6 +54,10 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             if rule is None or level[fused.into] >= level[rule]:
                 raise PlanError(f"{fused.into} would get the factors of another step")
         CHECKS[fused.part](operator, fused.into, plan, facts)
+        if fused.part is Part.BIAS:
+            others = set(facts.uses.writers_of(fused.into.Y)) - {operator, fused.into}
+            if not others <= set(fusion.terms.get(runs, ())):
+                raise PlanError(f"others than {operator} and {fused.into} write to the same sum")
     for operator, other in fusion.duplicate_of.items():
         if other in fusion.duplicate_of or fusion.is_absorbed(other):
             raise PlanError(f"{operator} copies the result of {other}, which is not computed")
@@ -61,6 +66,11 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         if operator.X is not other.X or not {operator, other}.isdisjoint(plan.deferred):
             raise PlanError(f"{operator} copies the result of {other}, which may be another one")
         _verify_hidden(operator, other, facts)
+    for operator in fusion.held:
+        if not facts.is_fixed(operator.A) or facts.is_exposed(operator.X, operator.Y):
+            raise PlanError(f"{operator} is kept, though what it is made of may change unnoticed")
+        if operator in plan.invariant or operator in plan.deferred:
+            raise PlanError(f"{operator} is kept, though it is not computed in each step")
 
 
 def _verify_hidden(operator: Operator, other: Operator, facts: Facts) -> None:
@@ -70,9 +80,7 @@ def _verify_hidden(operator: Operator, other: Operator, facts: Facts) -> None:
 
 
 def _verify_bias(setter: Operator, product: Product, plan: Plan, facts: Facts) -> None:
-    """Check that a sum has no other terms than its bias and a product."""
-    if set(facts.uses.writers_of(product.Y)) != {setter, product}:
-        raise PlanError(f"others than {setter} and {product} write to the same sum")
+    """Check that user code cannot see a sum before a product has been added to its bias."""
     _verify_hidden(setter, product, facts)
 
 
@@ -85,6 +93,19 @@ def _verify_currents(product: Product, neurons: Operator, plan: Plan, facts: Fac
     if facts.is_exposed(*product.reads):
         raise PlanError(f"user code may change what {product} reads")
     _verify_hidden(product, product, facts)
+
+
+def _verify_term(term: Operator, neurons: Operator, plan: Plan, facts: Facts) -> None:
+    """Check that a term may wait for the neurons whose currents it is added to."""
+    if facts.uses.only_reader_of(term.incs[0]) is not neurons:
+        raise PlanError(f"others than {neurons} read what {term} adds to")
+    level = {op: group.level for group in plan.groups for op in group.members}
+    updaters = [each for read in term.reads for each in facts.uses.updaters_of(read)]
+    if term in plan.invariant or any(level[each] <= level[neurons] for each in updaters):
+        raise PlanError(f"{term} cannot wait for {neurons}")
+    if facts.is_exposed(*term.reads):
+        raise PlanError(f"code of users may change what {term} reads")
+    _verify_hidden(term, term, facts)
 
 
 def _verify_delta(rule: Rule, inc: Copy, plan: Plan, facts: Facts) -> None:
@@ -110,6 +131,7 @@ def _verify_update(inc: Copy, product: Product, plan: Plan, facts: Facts) -> Non
 CHECKS: dict[Part, Callable[[Any, Any, Plan, Facts], None]] = {
     Part.BIAS: _verify_bias,
     Part.CURRENTS: _verify_currents,
+    Part.TERM: _verify_term,
     Part.DELTA: _verify_delta,
     Part.UPDATE: _verify_update,
 }

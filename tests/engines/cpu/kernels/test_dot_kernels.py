@@ -1,12 +1,19 @@
+from unittest import mock
+
 import nengo
 import numpy as np
 import pytest
+from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sharing import sharing
 
+import nengo_jit
+from nengo_jit.builder import Model
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, Reset
 from nengo_jit.builder.signal import Signal
+from nengo_jit.engines.cpu.program import products
 
 by_example = settings(max_examples=100, deadline=None, derandomize=True)
 seeds, precisions = st.integers(0, 10**6), st.sampled_from([32, 64])
@@ -49,6 +56,85 @@ def test_dot_inc(check, maker, seed, bits, n, m, readonly, column):
 def test_dot_inc_of_vectors_and_scalars(check, maker, a, x, y, bits, readonly):
     make = maker(len(a), bits)
     check([DotInc(make.signal(*a, readonly=readonly), make.signal(*x), make.signal(*y))])
+
+
+@by_example
+@given(
+    seed=seeds,
+    bits=precisions,
+    n=st.integers(1, 40),
+    m=st.integers(1, 40),
+    share=st.sampled_from([0.0, 0.02, 0.06]),
+    column=st.booleans(),
+)
+def test_dot_inc_of_almost_nothing_but_zeros(check, maker, seed, bits, n, m, share, column):
+    make = maker(seed, bits)
+    x, y = ((m, 1), (n, 1)) if column else ((m,), (n,))
+    numbers = np.where(make.rng.uniform(size=(n, m)) < share, make.array(n, m), 0)
+    matrix = Signal(numbers.astype(nengo.rc.float_dtype), readonly=True)
+    some = matrix[:: 1 + seed % 3, :: -1 if seed % 2 else 1]
+    with mock.patch.object(products, "LEAST_SEARCHED", 1):
+        check([DotInc(matrix, make.view(*x), make.view(*y))])
+        check([DotInc(some, make.signal(some.shape[1]), make.signal(some.shape[0]))])
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_zeros_times_what_is_not_finite(maker, odd, bits):
+    make = maker(0, bits)
+    matrix = np.zeros((90, 100), nengo.rc.float_dtype)
+    matrix[np.arange(40), np.arange(40) * 2] = 1.5
+    x, y = make.array(100), make.array(90)
+    x[[2, 81]] = odd
+    with np.errstate(invalid="ignore"):
+        expected = y + matrix.dot(x)
+    given, result = Signal(np.zeros_like(x)), Signal(y)
+    model = Model()
+    model.add_op(DotInc(Signal(matrix, readonly=True), given, result))
+    for threads in (1, 3):
+        with sharing():
+            engine = compiled(model, threads=threads)
+            engine.reset(0)
+            engine.signals[given][...] = x
+            engine.run(1)
+        np.testing.assert_allclose(engine.signals[result], expected, rtol=1e-6)
+
+
+def test_users_fill_zeros(kernels_of):
+    matrix = np.zeros((100, 100))
+    matrix[0, 0] = 1.0
+    with nengo.Network() as net:
+        out = nengo.Node(size_in=100)
+        conn = nengo.Connection(nengo.Node(np.ones(100)), out, transform=matrix, synapse=None)
+        noise = nengo.Node(nengo.processes.WhiteNoise(seed=0), size_out=100)
+        other = nengo.Connection(noise, out, transform=matrix, synapse=None)
+        probe = nengo.Probe(out)
+
+    def run(**options):
+        with nengo_jit.Simulator(net, **options) as sim:
+            arrays = [sim.signals[sim.model.sig[each]["weights"]] for each in (conn, other)]
+            sim.run_steps(5)
+            for array in arrays:
+                array.setflags(write=True)
+                array[3] = 0.25
+            sim.run_steps(5)
+            arrays[1][0, 0] = 0
+            sim.run_steps(5)
+            return sim.data[probe]
+
+    np.testing.assert_allclose(run(threads=1), run(engine="reference"), rtol=1e-12)
+
+
+def test_only_matrices_of_zeros_are_searched(kernels_of):
+    rng = np.random.RandomState(0)
+    for share, is_used in ((0.03, True), (0.2, False), (1.0, False)):
+        weights = np.where(rng.uniform(size=(100, 100)) < share, 1.0, 0.0)
+        model = Model()
+        model.add_op(
+            DotInc(Signal(weights, readonly=True), Signal(np.ones(100)), Signal(np.ones(100)))
+        )
+        compiled(model)
+        assert bool(kernels_of("dot_nonzeros")) is is_used
 
 
 @by_example

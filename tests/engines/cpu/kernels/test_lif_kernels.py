@@ -7,6 +7,7 @@ from compiling import compiled
 from nengo.dists import Choice, Uniform
 
 from nengo_jit.builder import Model
+from nengo_jit.builder.operator import ElementwiseInc
 from nengo_jit.engines.cpu.kernels.lif import FINE, NEAR, TOGETHER, expm1_near_zero, log_near_one
 
 
@@ -111,3 +112,49 @@ def test_what_is_updated_is_read_before_it_is(run_both):
         stim = nengo.Node(lambda t: np.sin(40 * t))
         nengo.Connection(stim, ensemble.neurons, transform=np.full((40, 1), 2.0), synapse=0.005)
     compare(run_both, net)
+
+
+def with_terms(n):
+    """Neurons whose currents have terms of all kinds besides what they represent."""
+    rng = np.random.RandomState(1)
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(lambda t: np.sin(30 * t + np.arange(n)))
+        pre = nengo.Ensemble(n, 1, gain=rng.uniform(1, 2, n), bias=rng.uniform(0, 2, n))
+        post = nengo.Ensemble(n, 1, gain=np.full(n, 1.5), bias=rng.uniform(0, 2, n))
+        nengo.Connection(stim, pre.neurons, synapse=None)
+        nengo.Connection(pre.neurons, pre.neurons, transform=-1e-3, synapse=0.02)
+        nengo.Connection(pre.neurons, post.neurons, transform=rng.uniform(-2, 2, n) * 1e-3)
+        nengo.Connection(post.neurons, post.neurons, transform=2e-3, synapse=0.02)
+    return net
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("n", [600, 2 * TOGETHER + 100])
+def test_terms_are_added_where_they_are_used(run_both, kernels_of, n, threads):
+    compare(run_both, with_terms(n), threads=threads)
+    assert len(kernels_of("multiply_inc")) <= 1  # what is updated before the neurons' turn
+    assert not kernels_of("dot_columns")
+
+
+def test_terms_do_not_depend_on_threads(run_both):
+    model = build(net := with_terms(2 * TOGETHER + 100))
+    runs = [run_both(model, 60, threads)[0] for threads in (1, 2, 3)]
+    for ensemble in net.ensembles:
+        voltage = model.sig[ensemble.neurons]["voltage"]
+        first, *others = (cpu.signals[voltage].tobytes() for cpu in runs)
+        assert others == [first, first]
+
+
+def test_gains_that_a_user_changes_count_from_the_next_step(run_both):
+    model = build(net := with_terms(600))
+    gain = next(op.A for op in model.operators if type(op) is ElementwiseInc and op.A.size == 600)
+    cpu, reference = run_both(model, 20)
+    for change in (2.0, np.linspace(0, 1, 600)):
+        array = cpu.hand_out(gain)  # which both engines have
+        array.setflags(write=True)
+        array *= change
+        for engine in (cpu, reference):
+            engine.run(20)
+        for ensemble in net.ensembles:
+            voltage = model.sig[ensemble.neurons]["voltage"]
+            assert np.allclose(cpu.signals[voltage], reference.signals[voltage], 1e-9)

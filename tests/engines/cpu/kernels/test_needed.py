@@ -6,7 +6,7 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines.cpu import backend, engine
-from nengo_jit.engines.cpu.kernels import operator, probe, rates
+from nengo_jit.engines.cpu.kernels import held, operator, probe, rates
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.kernels.needed import likely, needed
 from nengo_jit.engines.cpu.kernels.neurons import kernel_of
@@ -70,6 +70,13 @@ def test_likely_are_those_of_what_there_is():
     assert (lif, FLOAT64) not in kernels
     expected = [kernel_of(formula_of(nengo.Tanh())), python.run_functions, python.call_python]
     assert {(kernel, FLOAT64) for kernel in expected} <= set(kernels)
+
+
+def test_products_that_are_kept_are_likely_where_much_is_encoded():
+    with nengo.Network() as net:
+        nengo.Ensemble(1000, 16)
+    assert (held.notice, FLOAT64) in likely(net, FLOAT64)
+    assert (held.notice, FLOAT64) not in likely(network(), FLOAT64)
 
 
 def test_networks_without_anything_and_unknown_neurons_are_no_obstacle():

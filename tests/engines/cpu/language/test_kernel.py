@@ -270,6 +270,7 @@ LETTERS = {
     Role.COUNT: "n",
     Role.FACTOR: "m",
     Role.OWN: "p",
+    Role.WHOLE: "h",
     Role.OTHER: "=",
 }
 # What the columns of each kernel mean; "a" goes on with n elements.
@@ -277,18 +278,20 @@ EXPECTED = {
     "advance_time": "====",
     "bcm_factors": "==pm=",
     "complete_step": "====",
-    "convolve": "w====nm",
-    "convolve_transposed": "w====nm",
+    "correlate_filters": "aw=====nm",
+    "correlate_pixels": "aw=====nm",
     "copy": "awn",
     "copy_bytes": "===",
     "copy_inc": "awn",
     "copy_strided": "=========",
-    "dot_columns": "aa=wnm=",
+    "dot_columns": "aa=wnm==",
     "dot_events": "aa=wnm==",
     "dot_learned_rows": "r=w=aanmd=",
     "dot_learned_rows_events": "r=w=aanmd==",
+    "dot_nonzeros": "r====wnmd====",
     "dot_rows": "r=wnmd",
     "dot_rows_events": "r=wnm=d",
+    "dot_rows_held": "r=awnmd=",
     "dot_strided": "==========",
     "fill": "w=n",
     "filter_any_order": "awa=nma=",
@@ -297,11 +300,12 @@ EXPECTED = {
     "flag_spikes": "wbn",
     "gather": "=====",
     "lead": "========",
-    "lif": "aa===wwaab=n",
+    "lif": "aa=====wwaab=n",
     "list_spikes": "=mp",
     "multiply_inc": "aawn",
     "multiply_strided": "===========",
     "noise": "pm====",
+    "notice": "=p=m",
     "oja_factors": "=ppm=",
     "outer": "a=wnm=",
     "outer_inc": "a=wnm=",
@@ -320,7 +324,8 @@ EXPECTED = {
     "scale": "aw=n",
     "scale_inc": "=awn",
     "serve": "=",
-    "sparse_dot_rows": "r===wnmd",
+    "sparse_dot_events": "a=hnm============",
+    "sparse_dot_rows": "ar===wnmd",
     "sparse_dot_triplets": "======",
     "triangle": "=p====m=",
     "voja_factors": "=ppm===",
@@ -341,8 +346,9 @@ def test_what_the_columns_of_each_kernel_mean():
     for each, _ in all_kernels():
         if isinstance(each, Kernel):
             kinds = letters(each)
-            written = [i for i, kind in enumerate(kinds) if kind in "wp"]
+            written = [i for i, kind in enumerate(kinds) if kind in "wph"]
             assert each.columns.target == (written[0] if written else None)
             assert each.columns.is_divisible == ("w" in kinds)
+            assert each.columns.is_whole == ("h" in kinds)
             assert each.columns.count == (kinds.index("n") if "n" in kinds else None)
             assert each.columns.factor == (kinds.index("m") if "m" in kinds else None)

@@ -14,9 +14,9 @@ from nengo_jit.engines.cpu.language.mt19937 import (
     BorrowedGenerator,
     Stream,
     fill_normal,
+    fill_poisson,
     fill_uniform,
     is_legacy,
-    next_poisson,
     next_uniform,
 )
 from nengo_jit.engines.cpu.toolchain.compiler import define_helpers
@@ -44,15 +44,24 @@ def normal(generator, output):
 
 
 @njit
-def poisson(generator, means, output):
+def poisson(generator, means):
+    numbers = means.copy()
+    fill_poisson(generator, numbers)
+    return numbers
+
+
+@njit
+def poisson_of_means(generator, output):
     for i in range(output.size):
-        output[i] = next_poisson(generator, means[i])
+        output[i] = 0.03 * (i % 7)
+    fill_poisson(generator, output)
 
 
 FILLING = {
     uniform: lambda rng, n: rng.random_sample(n),
     single_uniform: lambda rng, n: rng.random_sample(n),
     normal: lambda rng, n: rng.standard_normal(n),
+    poisson_of_means: lambda rng, n: rng.poisson(0.03 * (np.arange(n) % 7)),
 }
 
 
@@ -118,10 +127,32 @@ def test_poisson_numbers_of_all_means(seed):
     means = np.random.RandomState(seed ^ 1).choice(
         [0.0, 1e-9, 0.02, 0.5, 3.0, 9.99, 10.0, 11.0, 25.0, 300.0, 1e6, 1e12], N_DRAWS
     )
-    output = np.empty(N_DRAWS)
-    poisson(stream.address, means, output)
-    np.testing.assert_array_equal(output, rng.poisson(means))
+    np.testing.assert_array_equal(poisson(stream.address, means), rng.poisson(means))
     assert_same_state(stream, rng)
+
+
+@every_seed
+@pytest.mark.parametrize("largest", [0.05, 1.0, 9.9, 10.1, 1000.0])
+def test_poisson_numbers_of_blocks(seed, largest):
+    rng, others = np.random.RandomState(seed), np.random.RandomState(seed ^ 1)
+    stream = stream_of(rng)
+    for n in (0, 1, 127, 128, 129, 5000):
+        means = np.where(others.rand(n) < 0.3, 0.0, others.uniform(0, largest, n))
+        np.testing.assert_array_equal(poisson(stream.address, means), rng.poisson(means))
+        assert_same_state(stream, rng)
+
+
+def test_poisson_numbers_whose_limits_are_as_large_as_the_deviates():
+    for seed in range(300):
+        deviate = np.random.RandomState(seed).random_sample()
+        means = [-np.log(deviate)]
+        for toward in (0.0, 100.0):
+            means += [np.nextafter(means[0], toward), np.nextafter(means[-1], toward)]
+        for mean in means:
+            rng = np.random.RandomState(seed)
+            stream = stream_of(rng)
+            assert poisson(stream.address, np.array([mean])) == rng.poisson(mean)
+            assert_same_state(stream, rng)
 
 
 @pytest.mark.parametrize("mean", [-1e-9, np.nan, np.inf, 1e19])
@@ -129,9 +160,8 @@ def test_impossible_means_give_nan_and_draw_nothing(mean):
     rng = np.random.RandomState(0)
     with pytest.raises(ValueError, match="lam"):
         rng.poisson(mean)
-    stream, output = stream_of(rng), np.zeros(1)
-    poisson(stream.address, np.array([mean]), output)
-    assert np.isnan(output)
+    stream = stream_of(rng)
+    assert np.isnan(poisson(stream.address, np.array([mean])))
     assert_same_state(stream, rng)
 
 

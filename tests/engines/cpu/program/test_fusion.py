@@ -12,6 +12,7 @@ from nengo_jit.engines.cpu.program.products import Strategy
 from nengo_jit.ir.learning_rules import SimOja, SimRLS
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.ir.transforms import ConvInc
 
 
 @pytest.fixture
@@ -263,3 +264,56 @@ def test_what_does_not_meet_its_contract_is_not_fused(circuit):
     assert not fusion.is_absorbed(circuit.encoding)
     assert fusion.listed == frozenset()
     assert fusion.duplicate_of == {}
+
+
+def is_held(shape, *exposed, setter=None, x=None, readonly=True, is_read=True):
+    """Whether a product is kept, given what sets its sum before."""
+    circuit = Circuit()
+    matrix = Signal(np.ones(shape), readonly=readonly)
+    given, y = x or signal(shape[1]), signal(shape[0])
+    product = DotInc(matrix, given, y)
+    operators = [product, *([setter(y)] if setter else [])]
+    if x is None:
+        operators.append(circuit.filter(signal(shape[1]), given, "set"))
+    if is_read:
+        operators.append(circuit.filter(y, signal(shape[0]), "update"))
+    circuit.exposed = [{"A": matrix, "X": given, "Y": y}[name] for name in exposed]
+    return product in circuit.fuse(*operators).held
+
+
+BY_ROW, BY_COLUMN = (90, 200), (1000, 20)
+
+
+def test_products_are_kept():
+    assert is_held(BY_ROW)
+    assert is_held(BY_ROW, setter=Reset)
+    assert is_held(BY_COLUMN, setter=Reset)
+    assert not is_held(BY_COLUMN)  # which is added to something else
+
+
+@pytest.mark.parametrize("shape", [BY_ROW, BY_COLUMN])
+def test_products_are_kept_only_where_nobody_can_tell(shape):
+    for name in "AXY":
+        assert not is_held(shape, name, setter=Reset)
+    assert not is_held(shape, setter=Reset, readonly=False)
+    assert not is_held(shape, setter=Reset, is_read=False)  # computed when somebody looks
+    constant = Signal(np.ones(shape[1]), readonly=True)
+    assert not is_held(shape, setter=Reset, x=constant)  # computed once in a run
+
+
+def test_a_reset_is_what_the_sums_of_a_convolution_begin_with(circuit):
+    conv = nengo.Convolution(2, (N, 1), kernel_size=(3,), strides=(1,))
+    y, other = signal(conv.size_out), signal(conv.size_out)
+    kernel = Signal(np.ones(conv.kernel_shape), readonly=True)
+    reset, copy = Reset(y), Copy(Signal(np.ones(conv.size_out), readonly=True), other)
+    first, second = (ConvInc(kernel, circuit.J, each, conv) for each in (y, other))
+    fusion = circuit.fuse(reset, copy, first, second)
+    assert fusion.fused_into[reset] == Fused(first, Part.BIAS)
+    assert copy not in fusion.fused_into
+
+
+def test_a_reset_that_is_exposed_is_not_fused_into_a_convolution(circuit):
+    conv = nengo.Convolution(2, (N, 1), kernel_size=(3,), strides=(1,))
+    y, kernel = signal(conv.size_out), Signal(np.ones(conv.kernel_shape), readonly=True)
+    circuit.exposed, reset = [y], Reset(y)
+    assert reset not in circuit.fuse(reset, ConvInc(kernel, circuit.J, y, conv)).fused_into

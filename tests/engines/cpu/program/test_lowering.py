@@ -120,6 +120,8 @@ def test_the_order_of_lowering_does_not_matter(net, seed, exposed):
         nengo.Connection(net.ensembles[0], noisy, synapse=nengo.Alpha(0.1), transform=[[1, 1]])
         nengo.Connection(nengo.Node(nengo.processes.WhiteSignal(1.0, 5)), noisy)
         nengo.Connection(noisy, net.ensembles[0][0], function=np.square)
+        wide = nengo.Ensemble(600, 1).neurons
+        nengo.Connection(wide, wide, transform=1e-3)
     model = Model()
     model.build(net)
     bases = [model.sig[ens.neurons]["out"] for ens in net.ensembles[:2]] if exposed else []

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix, strategy_of
+from nengo_jit.engines.cpu.program.products import (
+    Strategy,
+    as_matrix,
+    is_worth_holding,
+    strategy_of,
+)
 
 WIDE_MATRIX, FLAT_MATRIX = np.ones((3, 20)), np.ones((40, 9))
 
@@ -53,3 +58,24 @@ def test_a_vector_stands_for_a_matrix_of_one_row():
     assert as_matrix(vector, 1, 3).tolist() == [[0, 1, 2]]
     assert as_matrix(WIDE_MATRIX, 3, 20) is WIDE_MATRIX
     assert chosen(vector, np.zeros(3), np.zeros(1), is_fixed=False) is Strategy.ROWS
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (1000, 20), (10, 3000)])
+def test_matrices_that_are_almost_all_zeros(shape):
+    matrix = np.zeros(shape)
+    for share, is_scarce in ((0.0, True), (0.05, True), (0.07, False), (1.0, False)):
+        matrix.flat[: int(share * matrix.size)] = -1.5
+        assert (chosen(matrix) is Strategy.NONZEROS) is is_scarce
+        assert chosen(matrix, is_fixed=False) is Strategy.ROWS
+        assert chosen(matrix, has_spikes=True) is Strategy.EVENTS
+    assert chosen(np.eye(1000)[:, :900]) is Strategy.NONZEROS
+    assert chosen(np.zeros((10, 20))) is Strategy.ROWS
+
+
+def test_what_is_worth_holding():
+    assert is_worth_holding(Strategy.ROWS, 100, 1000)
+    assert is_worth_holding(Strategy.COLUMNS, 1000, 64)
+    assert not is_worth_holding(Strategy.COLUMNS, 100_000, 1)
+    assert not is_worth_holding(Strategy.ROWS, 1, 100_000)
+    assert not is_worth_holding(Strategy.ROWS, 50, 50)
+    assert not is_worth_holding(Strategy.EVENTS, 1000, 1000)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.language.columns import Count, In, Out, Own
+from nengo_jit.engines.cpu.language.columns import Count, In, Out, Own, Whole
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program.components import Phase, Task
@@ -29,6 +29,11 @@ def divisible(memory: Memory, read: In, written: Out, n: Count) -> None:
 
 @kernel(cost=20000.0)
 def private(memory: Memory, number: int, written: Own) -> None:
+    pass
+
+
+@kernel(cost=1000.0)
+def whole(memory: Memory, number: int, written: Whole, n: Count) -> None:
     pass
 
 
@@ -256,3 +261,21 @@ def test_components_keep_the_order_of_one_thread():
     for program in share([phase], 2, TEAM, ITEMSIZE):
         codes = [work.code for work in program if work.code is not wait_for_all]
         assert codes == sorted(codes, key=[private, divisible].index)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 4])
+def test_rows_that_cannot_be_divided_go_to_one_thread_with_what_lies_there(n_threads):
+    spans = [(first, first + 100 * ITEMSIZE) for first in (0, 800, 1600, 2400)]
+    undivided = rows_of(whole, *((1, low, 100) for low, _ in spans))
+    divided = rows_of(divisible, (0, 0, 400))
+    level = tasks(Batch(whole, undivided, spans), Batch(divisible, divided))
+    programs = share([Phase([level])], n_threads, TEAM, ITEMSIZE)
+    assert len(programs) == n_threads
+    found = []
+    for program in programs:
+        rows = [row for work in program if work.code is not wait_for_all for row in work.rows]
+        mine = [row for row in rows if row.kernel is whole]
+        theirs = sum(row.size for row in rows if row.kernel is divisible)
+        assert theirs == 100 * len(mine)
+        found += mine
+    assert [row.values for row in found] == [row.values for row in undivided]

@@ -82,6 +82,21 @@ def test_what_is_read_is_not_changed_before_its_turn(circuit):
     refuses("cannot be delayed", circuit, change, update)
 
 
+def test_a_term_waits_for_neurons_that_alone_read_the_sum(circuit):
+    term = Copy(signal(6), circuit.J, inc=True)
+    change = fusing((term, circuit.neurons, Part.TERM))
+    reader = circuit.filter(circuit.J[:4], signal(4), "update")
+    refuses("read what", circuit, change, term, reader)
+
+
+def test_a_term_is_not_changed_before_its_turn(circuit):
+    early = signal(6)
+    term = Copy(early, circuit.J, inc=True)
+    update = circuit.filter(signal(6), early, "update")
+    change = fusing((term, circuit.neurons, Part.TERM))
+    refuses("cannot wait", circuit, change, term, update)
+
+
 @pytest.mark.parametrize("name", ["x", "J"])
 def test_nobody_can_look_at_what_waits(circuit, name):
     change = fusing(
@@ -130,6 +145,28 @@ def test_a_delta_is_touched_by_a_rule_and_what_applies_it_alone():
             verify(Model(), [rule, inc, other], change)
     with pytest.raises(PlanError, match="learns"):
         verify(Model(), [rule, inc], change, exposed=[inc.dst])
+
+
+def keeping(*operators):
+    return lambda fusion: replace(fusion, held=frozenset(operators))
+
+
+def test_constant_products_may_be_kept(circuit):
+    verify(circuit.model, circuit.operators, keeping(circuit.encoding))
+
+
+def test_what_is_kept_cannot_change_unnoticed(circuit):
+    refuses("unnoticed", circuit, keeping(circuit.encoding), exposed=[circuit.x])
+
+
+def test_learnt_products_are_not_kept(circuit):
+    circuit.encoders.readonly = False
+    refuses("unnoticed", circuit, keeping(circuit.encoding))
+
+
+def test_what_is_kept_is_computed_in_each_step(circuit):
+    del circuit.read[1]
+    refuses("in each step", circuit, keeping(*circuit.decodings))
 
 
 def test_weights_are_changed_when_they_are_used_by_the_factors_of_the_step_before():
