@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print how planning time grows with operators, and step time with ensembles and with neurons.
+"""Print how planning time grows with operators, and step time with ensembles, neurons and nodes.
 
     growth.py                                    # the fastest engine, sizes that take a minute
     growth.py --engine reference --only ensembles
@@ -8,6 +8,7 @@
 If a column of times per operator or per neuron stays the same from row to row, growth is linear.
 Operators are those of a synthetic model; ensembles and neurons are those of ``many_ensembles`` and
 ``lorenz`` in ``models.py``, with few evaluation points, so that building does not take longest.
+Nodes are pairs of a closure, which is compiled, and of an object that stays in Python.
 """
 
 import argparse
@@ -29,6 +30,8 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 OPERATORS = (1_000, 3_000, 10_000, 30_000, 100_000)
 ENSEMBLES = (50, 100, 200, 400)
 NEURONS = (1_000, 10_000, 100_000)
+KINDS = ("operators", "ensembles", "neurons", "closures")
+CLOSURES = (20, 50, 100, 200, 500, 1_000)
 N_EVAL_POINTS = 250
 
 
@@ -59,6 +62,31 @@ def synthetic_model(n_operators, n_neurons=20):
     return model
 
 
+class Smoothed:
+    """A function with a state, so that Python calls it."""
+
+    def __init__(self):
+        self.last = [0.0] * 5
+
+    def __call__(self, t, x):
+        self.last = [*self.last[1:], float(x[0])]
+        return sum(self.last) / 5
+
+
+def closures(n):
+    """As many closures, which are compiled, as objects with a state, which are not."""
+
+    def make(frequency, height):
+        return lambda t: height * np.sin(t * frequency)
+
+    with nengo.Network(seed=0) as net:
+        for i in range(n):
+            source = nengo.Node(make(i + 1.0, 0.5 + i))
+            smoothed = nengo.Node(Smoothed(), size_in=1)
+            nengo.Connection(source, smoothed, synapse=None)
+    return net
+
+
 def planning_time(n_operators):
     """Number of operators of a synthetic model and seconds that planning it takes."""
     model = synthetic_model(n_operators)
@@ -69,7 +97,7 @@ def planning_time(n_operators):
 
 
 def step_time(network, engine, seconds=1.0):
-    """Number of neurons of a network and seconds that a step takes.
+    """Number of neurons, or else nodes, of a network, and seconds that a step takes.
 
     Parameters
     ----------
@@ -83,14 +111,14 @@ def step_time(network, engine, seconds=1.0):
     for ensemble in network.all_ensembles:
         ensemble.n_eval_points = N_EVAL_POINTS
     with nengo_jit.Simulator(network, progress_bar=False, engine=engine) as sim:
-        sim.run_steps(20, progress_bar=False)
+        sim.run_steps(200 if network.all_nodes else 20, progress_bar=False)
         n_steps = 1
         while True:
             start = time.perf_counter()
             sim.run_steps(n_steps, progress_bar=False)
             took = time.perf_counter() - start
             if took > seconds / 2:
-                return network.n_neurons, took / n_steps
+                return network.n_neurons or len(network.all_nodes), took / n_steps
             n_steps = max(2 * n_steps, int(n_steps * seconds / max(took, 1e-9)))
 
 
@@ -107,25 +135,27 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--engine", choices=list(ENGINES), help="default: the fastest there is")
-    parser.add_argument("--only", nargs="+", choices=["operators", "ensembles", "neurons"])
+    parser.add_argument("--only", nargs="+", choices=KINDS)
     parser.add_argument("--operators", type=int, nargs="+", default=OPERATORS)
     parser.add_argument("--ensembles", type=int, nargs="+", default=ENSEMBLES)
     parser.add_argument("--neurons", type=int, nargs="+", default=NEURONS, help="up to 1,000,000")
+    parser.add_argument("--closures", type=int, nargs="+", default=CLOSURES)
     args = parser.parse_args()
-    chosen = args.only or ["operators", "ensembles", "neurons"]
+    chosen = args.only or KINDS
     nengo.rc.set("decoder_cache", "enabled", "False")
     warnings.filterwarnings("ignore", category=UserWarning)
     if "operators" in chosen:
         print("Planning")
         print_table("asked for", ((n, *planning_time(n)) for n in args.operators), "operator")
-    for name, model, sizes in (
-        ("ensembles", many_ensembles, args.ensembles),
-        ("neurons", lorenz, args.neurons),
+    for name, model, sizes, unit in (
+        ("ensembles", many_ensembles, args.ensembles, "neuron"),
+        ("neurons", lorenz, args.neurons, "neuron"),
+        ("closures", closures, args.closures, "node"),
     ):
         if name in chosen:
             print(f"A step of {model.__name__}")
             rows = ((n, *step_time(model(n), args.engine)) for n in sizes)
-            print_table(name, rows, "neuron")
+            print_table(name, rows, unit)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
-from nengo_jit.builder.interop import use_our_build_functions
+from nengo_jit.builder.interop import use_our_build_functions, use_our_operators
 from nengo_jit.engines import Backend, Engine, backend_class
 from nengo_jit.engines.rates import OnEngine
 from nengo_jit.ir.evaluator import IN_PYTHON
@@ -73,6 +73,7 @@ def build_engine(
                     backend.evaluator() if backend.options.compile_python else IN_PYTHON,
                 )
             model.build(network, progress=tracker.next_stage("Building", "Build"))
+        use_our_operators(model.operators)
         plan = backend.plan(model)
         probes = plan.probes
         if not record:

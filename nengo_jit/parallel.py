@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -74,7 +74,9 @@ def _quota_of(group: Path) -> list[float]:
 
 @cache
 def _linear_algebra() -> ThreadpoolController:
-    """Return the linear algebra libraries that NumPy and SciPy have loaded."""
+    """Return the linear algebra libraries of NumPy and SciPy; SciPy loads its own when imported."""
+    with suppress(ImportError):
+        import scipy.linalg.lapack  # noqa: F401
     return ThreadpoolController().select(user_api="blas")
 
 

@@ -32,6 +32,8 @@ def rounding(conn, dtype):
     """
     if key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, conn.solver) is None:
         return 0.0
+    if not hasattr(conn.solver, "reg"):  # the system's condition is estimated when it is solved
+        return PROMISED + np.finfo(dtype).eps
     n = conn.pre_obj.n_neurons
     condition = n / conn.solver.reg**2 + 1
     error = 2 * n * np.finfo(np.float64).eps * condition

@@ -1,6 +1,8 @@
 """Threads: results in order, errors where they belong, and linear algebra on one thread."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -49,6 +51,23 @@ def test_one_thread_in_blas():
         assert not again
     with one_thread_in_blas() as afterwards:
         assert afterwards == limited
+
+
+LIMITS_SCIPY = """
+import threadpoolctl
+import nengo_jit
+from nengo_jit.parallel import one_thread_in_blas
+
+with one_thread_in_blas() as limited:
+    import scipy.linalg.lapack
+
+    libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").info()
+    assert not limited or {each["num_threads"] for each in libraries} == {1}, libraries
+"""
+
+
+def test_a_linear_algebra_library_that_scipy_loads_later_has_one_thread_too():
+    subprocess.run([sys.executable, "-c", LIMITS_SCIPY], check=True)
 
 
 def test_there_is_a_core():

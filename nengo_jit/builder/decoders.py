@@ -1,9 +1,10 @@
 """Solve for the decoders of a model's connections, which share systems of equations.
 
-Threads compute several systems at a time, before their connections are built. This draws no random
-numbers and calls no code of the user's: functions are evaluated natively or not at all. When such a
-connection is built, its function is evaluated again, and the decoders count only if the values are
-the same. Memory is kept only for connections that are still to be built.
+Threads compute several systems at a time, before their connections are built. This changes no
+generator and calls no code of the user's: functions are evaluated natively or not at all. When such
+a connection is built, its function is evaluated again, and the decoders count only if the values
+are the same and, for solvers that draw random numbers, the state of the connection's generator is.
+Memory is kept only for connections that are still to be built.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import numpy as np
 from nengo import Connection, Ensemble, Network
 
 from nengo_jit.builder.sharing import (  # noqa: F401  (re-exported)
+    NOISY,
     NON_NEGATIVE,
+    SEQUENTIAL,
     WELL_CONDITIONED,
     Key,
     Uses,
     connections_in_order,
+    decodes_value,
     dimensions_of,
     key_of,
 )
@@ -32,6 +36,7 @@ from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
 
 BUDGET = 8 << 20  # bytes that are kept for connections that are still to be built
+IN_WORK = 512 << 20  # bytes of systems that threads solve at the same time
 BATCH = 1 << 17  # rates: a thread takes systems of at least that many together
 
 Ahead = list[tuple[Connection, np.ndarray]]
@@ -71,9 +76,19 @@ class Decoders:
         self._uses: dict[Key, Uses] = {}
         self._systems: dict[Key, System] = {}
         self._latest: System | None = None
+        self._seeds: Mapping[object, int] = {}
 
-    def expect(self, network: Network) -> None:
-        """Count the uses of each system by the connections of a network, before it is built."""
+    def expect(self, network: Network, seeds: Mapping[object, int]) -> None:
+        """Count the uses of each system by the connections of a network, before it is built.
+
+        Parameters
+        ----------
+        network : nengo.Network
+            The network.
+        seeds : mapping of (object, int)
+            The seeds of the connections.
+        """
+        self._seeds = seeds
         for key, dimensions in connections_in_order(network):
             uses = self._uses.setdefault(key, Uses())
             if isinstance(dimensions, Connection):
@@ -98,6 +113,7 @@ class Decoders:
         conn: Connection,
         params: Mapping[object, Any],
         targets: Callable[[], np.ndarray],
+        rng: np.random.RandomState,
     ) -> Solved | None:
         """Solve for the decoders of a connection.
 
@@ -111,7 +127,9 @@ class Decoders:
             The built parameters of each object, such as the connection's ensemble.
         targets : callable
             Returns the values of the connection's function at the evaluation points. Called only
-            if the connection has a function.
+            if they may be other than the represented value, or if the solver draws random numbers.
+        rng : numpy.random.RandomState
+            Source of randomness for the solver.
 
         Returns
         -------
@@ -128,15 +146,15 @@ class Decoders:
         self._latest = system
         if system.is_silent:
             return None
-        if conn.function is None:
+        if decodes_value(key, conn):
             decoders, info = system.decode_value(dimensions_of(conn.pre_slice))
             return decoders, dict(info)
-        return system.decode_function(conn, targets())
+        return system.decode_function(conn, targets(), rng)
 
     def used(self, key: Key, conn: Connection) -> None:
         """Count down the uses of a system, and free what no connection needs any more."""
         uses = self._uses.get(key, Uses())
-        if conn.function is None:
+        if decodes_value(key, conn):
             dimensions = dimensions_of(conn.pre_slice)
             uses.values[dimensions] -= 1
             if uses.values[dimensions] <= 0:
@@ -164,7 +182,7 @@ class Decoders:
                 for dimensions in uses.values:
                     system.decode_value(dimensions)
                 for conn, targets in ahead:
-                    system.decode_ahead(conn, targets)
+                    system.decode_ahead(conn, targets, self._seeds.get(conn))
             if len(uses.functions) == len(ahead):
                 system.forget_matrices()
             return system
@@ -186,20 +204,27 @@ class Decoders:
             if built is None or other == key or other in self._systems:
                 continue
             size = 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
-            if size > room:
+            is_large = size > room
+            if is_large and (other.solver_type not in SEQUENTIAL or size * self.threads > IN_WORK):
                 return
             ahead = self._functions_ahead(other, params)
-            room -= sum(targets.nbytes for _, targets in ahead)
             if len(ahead) < len(uses.functions):
+                if is_large:
+                    return
                 room -= size
+            room -= sum(targets.nbytes for _, targets in ahead)
             yield other, ahead
 
     def _functions_ahead(self, key: Key, params: Mapping[object, Any]) -> Ahead:
         """Return the connections whose functions run natively, with the functions' values."""
         uses, ahead = self._uses.get(key, Uses()), []
+        targets: np.ndarray | None
         for conn in uses.functions:
             points = params[key.ensemble].eval_points
-            targets = targets_ahead(conn, points, self.evaluator)
+            if conn.function is None:
+                targets = points[:, conn.pre_slice].astype(points.dtype)
+            else:
+                targets = targets_ahead(conn, points, self.evaluator)
             if targets is not None:
                 ahead.append((conn, targets))
         return ahead

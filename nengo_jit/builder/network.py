@@ -48,7 +48,7 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
         model.toplevel = network
         seed_network(network, seeds=model.seeds, seeded=model.seeded)
         if isinstance(model, Model):
-            model.decoders.expect(network)
+            model.decoders.expect(network, model.seeds)
         if progress is not None:
             _report(model, network, progress)
 

@@ -14,19 +14,37 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection, Ensemble, Network
-from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz, Solver
+from nengo.solvers import (
+    Lstsq,
+    LstsqL2,
+    LstsqL2nz,
+    LstsqMultNoise,
+    LstsqNoise,
+    NnlsL2,
+    NnlsL2nz,
+    Solver,
+)
 from nengo.utils.least_squares_solvers import Cholesky
 
 from nengo_jit.neurons.rates import known_rates
 
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to this ratio, rounding errors stay far below 1e-9
+LEAST_RCOND = 1e-3  # of `Lstsq`: below it, rounding errors of the Gram matrix matter
 NON_NEGATIVE = (NnlsL2, NnlsL2nz)
+NOISY = (LstsqNoise, LstsqMultNoise)  # they draw other random numbers for each connection
+SEQUENTIAL = (Lstsq, *NOISY)  # threads solve several systems at a time faster than each by itself
 
-_KNOWN = {each: each.__call__ for each in (LstsqL2, LstsqL2nz, Cholesky, *NON_NEGATIVE)}
+_KNOWN = {
+    each: each.__call__ for each in (Lstsq, LstsqL2, LstsqL2nz, Cholesky, *NON_NEGATIVE, *NOISY)
+}
 
 
 class Key(NamedTuple):
-    """The key of a system of equations: the settings of connections that can share it."""
+    """The key of a system of equations: the settings of connections that can share it.
+
+    ``reg`` is the solver's parameter of that name, its ``rcond``, or its ``noise``. Connections of
+    `NOISY` solvers share only the activities.
+    """
 
     ensemble: Ensemble
     solver_type: type
@@ -43,7 +61,7 @@ class Uses:
     values : Counter
         Number of connections that decode the represented value, by `dimensions_of` their slice.
     functions : list of nengo.Connection
-        Connections that decode functions of the value.
+        Connections that decode functions of the value, or whose solver draws random numbers.
     """
 
     values: Counter[Hashable] = field(default_factory=Counter)
@@ -85,8 +103,8 @@ def key_of(ensemble: Any, chosen: object, eval_points: object, solver: Solver) -
     Key or None
         None if nengo's solver has to be called. That is the case if the connection has evaluation
         points of its own, if the dimensions are neither a slice nor a list, if the solver or the
-        neuron type is not exactly one of nengo's, or if the regularisation is so weak that rounding
-        errors matter.
+        neuron type is not exactly one of those of nengo's that are known here, or if the
+        regularisation is so weak that rounding errors matter.
     """
     if type(ensemble) is not Ensemble or eval_points is not None or not _is_known(solver):
         return None
@@ -94,6 +112,13 @@ def key_of(ensemble: Any, chosen: object, eval_points: object, solver: Solver) -
         return None
     if known_rates(ensemble.neuron_type) is None:
         return None
+    if type(solver) is Lstsq:
+        in_range = LEAST_RCOND <= solver.rcond < 1
+        return Key(ensemble, Lstsq, solver.rcond, None) if in_range else None
+    if type(solver) in NOISY:
+        if not _is_known(solver.solver) or not solver.noise > 0:
+            return None
+        return Key(ensemble, type(solver), solver.noise, solver.solver.transpose)
     reg = solver.reg
     if reg**2 * WELL_CONDITIONED < ensemble.n_neurons:
         return None
@@ -109,21 +134,26 @@ def _is_known(solver: Solver) -> bool:
     return _KNOWN.get(type(solver)) is type(solver).__call__
 
 
+def decodes_value(key: Key, conn: Connection) -> bool:
+    """Whether a connection has the decoders of all that decode the same dimensions of the value."""
+    return conn.function is None and key.solver_type not in NOISY
+
+
 def connections_in_order(network: Network) -> Iterator[tuple[Key, Hashable]]:
     """Yield the keys of a network's decoded connections, in the order in which they are built.
 
     Each key comes with the dimensions that the connection decodes, as `dimensions_of` returns them,
-    or with the connection itself if it decodes a function.
+    or with the connection itself if it decodes a function or its solver draws random numbers.
     """
     for subnetwork in network.networks:
         yield from connections_in_order(subnetwork)
     for conn in network.connections:
         key = key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, conn.solver)
         if key is not None:
-            yield key, dimensions_of(conn.pre_slice) if conn.function is None else conn
+            yield key, dimensions_of(conn.pre_slice) if decodes_value(key, conn) else conn
     for probe in network.probes:
         if probe.attr == "decoded_output":
             chosen = slice(None) if probe.slice is None else probe.slice
             key = key_of(probe.obj, chosen, None, probe.solver)
-            if key is not None:
+            if key is not None and key.solver_type not in NOISY:  # its connection is not made yet
                 yield key, dimensions_of(chosen)

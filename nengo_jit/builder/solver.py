@@ -184,7 +184,7 @@ def build_decoders(
         return _project_to_neurons(model, conn, values, rng) if in_neuron_space else values
 
     if key is not None and not _uses_cache(model, conn):
-        decoders, solver_info = _solve_shared(model, key, conn, targets)
+        decoders, solver_info = _solve_shared(model, key, conn, targets, rng)
     else:
         decoders, solver_info = _solve_alone(model, key, conn, eval_points, targets(), rng)
     if key is not None:
@@ -197,10 +197,14 @@ def _uses_cache(model: Model, conn: Connection) -> bool:
 
 
 def _solve_shared(
-    model: Model, key: Key, conn: Connection, targets: Callable[[], np.ndarray]
+    model: Model,
+    key: Key,
+    conn: Connection,
+    targets: Callable[[], np.ndarray],
+    rng: np.random.RandomState,
 ) -> Solved:
     """Solve with a system that other connections share."""
-    solved = model.decoders.solve(key, conn, model.params, targets)
+    solved = model.decoders.solve(key, conn, model.params, targets, rng)
     if solved is None:
         raise _silent(conn)
     return solved
@@ -221,8 +225,10 @@ def _solve_alone(
     if _uses_cache(model, conn):
         if key is not None:
 
-            def solve(conn: Connection, *args: object, **kwargs: object) -> Solved:
-                return _solve_shared(model, key, conn, lambda: targets)
+            def solve(
+                conn: Connection, *args: object, rng: np.random.RandomState, **kwargs: object
+            ) -> Solved:
+                return _solve_shared(model, key, conn, lambda: targets, rng)
 
         solve = model.decoder_cache.wrap_solver(solve)
     return solve(conn, built.gain, built.bias, x, targets, rng=rng)

@@ -8,21 +8,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Connection
 from nengo.builder.ensemble import BuiltEnsemble
-from nengo.solvers import LstsqL2nz, NnlsL2nz
+from nengo.solvers import Lstsq, LstsqL2nz, LstsqMultNoise, NnlsL2nz
+from nengo.utils.least_squares_solvers import Cholesky
 
+from nengo_jit.builder.least_squares import Truncated, can_solve, solve_well_conditioned
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
-from nengo_jit.builder.sharing import NON_NEGATIVE, Key, selection_of
+from nengo_jit.builder.sharing import NOISY, NON_NEGATIVE, Key, selection_of
 from nengo_jit.neurons.rates import RateBackend, rates, tells_rates
 from nengo_jit.parallel import for_each, one_thread_in_blas
 
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
 
 Solved = tuple[np.ndarray, dict[str, object]]
+
+
+class Ahead(NamedTuple):
+    """Decoders that were computed before their connection is built.
+
+    Attributes
+    ----------
+    targets : (n_eval_points, size) numpy.ndarray
+        The values that they decode.
+    solved : tuple
+        Decoders and the solver's info.
+    before, after : tuple or None
+        States of the connection's generator, if the solver draws from it.
+    """
+
+    targets: np.ndarray
+    solved: Solved
+    before: Any
+    after: Any
+
+
+def _is_same_state(one: Any, other: Any) -> bool:
+    """Whether two generators are of the same type and in the same state."""
+    return one[0] == other[0] and np.array_equal(one[1], other[1]) and one[2:] == other[2:]
 
 
 class System:
@@ -53,9 +79,10 @@ class System:
         self._method = method
         self._threads = threads
         self._solve: Solve | None = None
+        self._truncated: Truncated | None = None
         self._is_transposed = False
         self._values: dict[Hashable, Solved] = {}
-        self._functions: dict[int, tuple[np.ndarray, Solved]] = {}
+        self._functions: dict[int, Ahead] = {}
         self.activities: np.ndarray | None = self._compute()
         self._largest = self.activities.max()
         self.is_silent = not self._largest > 0 and not self.activities.any()
@@ -65,7 +92,7 @@ class System:
         """int: memory of the activities and the factorised matrix, in bytes."""
         m, n = len(self._built.eval_points), len(self._built.gain)
         size = 0 if self.activities is None else m * n
-        if self._solve is not None:
+        if self._solve is not None or self._truncated is not None:
             size += m**2 if self._is_transposed else n**2
         return 8 * size
 
@@ -96,24 +123,49 @@ class System:
             self._values[dimensions] = self.decode(points.astype(points.dtype))
         return self._values[dimensions]
 
-    def decode_ahead(self, conn: Connection, targets: np.ndarray) -> None:
-        """Compute the decoders of a function before its connection is built."""
-        self._functions[id(conn)] = targets, self.decode(targets)
+    def decode_ahead(self, conn: Connection, targets: np.ndarray, seed: int | None) -> None:
+        """Compute the decoders of a function before its connection is built.
 
-    def decode_function(self, conn: Connection, targets: np.ndarray) -> Solved:
+        Parameters
+        ----------
+        conn : nengo.Connection
+            The connection.
+        targets : (n_eval_points, size) numpy.ndarray
+            Values of its function.
+        seed : int or None
+            The seed of the connection. If it is unknown, solvers that draw random numbers wait.
+        """
+        if self._key.solver_type not in NOISY:
+            self._functions[id(conn)] = Ahead(targets, self.decode(targets), None, None)
+        elif seed is not None:
+            rng = np.random.RandomState(seed)
+            before = rng.get_state()
+            self._functions[id(conn)] = Ahead(
+                targets, self.decode(targets, rng), before, rng.get_state()
+            )
+
+    def decode_function(
+        self, conn: Connection, targets: np.ndarray, rng: np.random.RandomState
+    ) -> Solved:
         """Return decoders of a connection's function, given its values, and the solver's info."""
         ahead = self._functions.pop(id(conn), None)
-        if ahead is not None and np.array_equal(ahead[0], targets):
-            return ahead[1]
-        return self.decode(targets)
+        if ahead is not None and np.array_equal(ahead.targets, targets):
+            if ahead.before is None:
+                return ahead.solved
+            if _is_same_state(ahead.before, rng.get_state()):
+                rng.set_state(ahead.after)
+                return ahead.solved
+        return self.decode(targets, rng)
 
-    def decode(self, targets: np.ndarray) -> Solved:
+    def decode(self, targets: np.ndarray, rng: np.random.RandomState | None = None) -> Solved:
         """Solve for the decoders of targets.
 
         Parameters
         ----------
         targets : (n_eval_points, size) numpy.ndarray
             Values to decode, one row for each of the ensemble's evaluation points.
+        rng : numpy.random.RandomState, optional
+            Source of randomness, for solvers that need it.
 
         Returns
         -------
@@ -124,14 +176,62 @@ class System:
         with one_thread_in_blas():
             if self.activities is None:
                 self.activities = self._compute()
-            if self._solve is None:
-                self._solve = solver_of(self._make_matrix(self.activities))
-            if self._key.solver_type in NON_NEGATIVE:
-                solved = self._non_negative(self.activities, self._solve, targets)
-            else:
-                solved = self._least_squares(self.activities, self._solve, targets)
-        decoders, info = solved
+            decoders, info = self._decode(self.activities, targets, rng)
         return decoders, {**info, "time": time.time() - start}
+
+    def _decode(
+        self, activities: np.ndarray, targets: np.ndarray, rng: np.random.RandomState | None
+    ) -> Solved:
+        kind = self._key.solver_type
+        if kind in NOISY:
+            assert rng is not None
+            return self._noisy(activities, targets, rng)
+        if kind is Lstsq:
+            return self._truncate(activities, targets)
+        if self._solve is None:
+            self._solve = solver_of(self._make_matrix(activities))
+        if kind in NON_NEGATIVE:
+            return self._non_negative(activities, self._solve, targets)
+        return self._least_squares(activities, self._solve, targets)
+
+    def _noisy(
+        self, activities: np.ndarray, targets: np.ndarray, rng: np.random.RandomState
+    ) -> Solved:
+        """Add noise to the activities, as nengo does, and solve without regularisation."""
+        scale = self._key.reg
+        if self._key.solver_type is LstsqMultNoise:
+            noisy = rng.normal(scale=scale, size=activities.shape)
+            noisy *= activities
+        else:
+            noisy = rng.normal(scale=scale * np.abs(activities).max(), size=activities.shape)
+        noisy += activities
+        decoders = None
+        if can_solve(noisy) and not self._key.transpose:
+            decoders = solve_well_conditioned(noisy, targets, self._threads)
+        if decoders is None:
+            solved: Solved = Cholesky(self._key.transpose)(noisy, targets, 0, rng=rng)
+            return solved
+        return decoders, {"rmses": self._rmses(noisy, decoders, targets)}
+
+    def _truncate(self, activities: np.ndarray, targets: np.ndarray) -> Solved:
+        """Solve by the largest singular values."""
+        decoders = None
+        if can_solve(activities):
+            if self._truncated is None:
+                self._truncated = Truncated(gram(activities, self._threads), self._key.reg)
+            right = dot_transposed(activities, targets, self._threads)
+            decoders = self._truncated.solve(right)
+        if decoders is None or self._truncated is None:
+            solved: Solved = Lstsq(rcond=self._key.reg)(activities, targets)
+            return solved
+        rmses = self._rmses(activities, decoders, targets)
+        (m, n), rank = activities.shape, self._truncated.rank
+        return decoders, {
+            "rmses": rmses,
+            "residuals": rmses * np.sqrt(m) if rank == n < m else np.array([]),
+            "rank": rank,
+            "singular_values": self._truncated.singular_values.copy(),
+        }
 
     def _least_squares(self, activities: np.ndarray, solve: Solve, targets: np.ndarray) -> Solved:
         threads = self._threads
@@ -183,4 +283,4 @@ class System:
 
     def forget_matrices(self) -> None:
         """Free the activities and the factorised matrix; keep the solutions."""
-        self.activities = self._solve = None
+        self.activities = self._solve = self._truncated = None

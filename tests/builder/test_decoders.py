@@ -1,7 +1,9 @@
 """Decoders that connections share: nengo's results, whatever is shared and however many threads."""
 
 import gc
+import math
 import os
+import re
 import signal
 import threading
 from functools import partial
@@ -12,7 +14,15 @@ import pytest
 from comparing import assert_same_decoders
 from nengo.cache import DecoderCache
 from nengo.exceptions import BuildError
-from nengo.solvers import LstsqL2, LstsqL2nz, NnlsL2, NnlsL2nz
+from nengo.solvers import (
+    Lstsq,
+    LstsqL2,
+    LstsqL2nz,
+    LstsqMultNoise,
+    LstsqNoise,
+    NnlsL2,
+    NnlsL2nz,
+)
 from nengo.utils.least_squares_solvers import SVD, Cholesky
 
 import nengo_jit
@@ -132,6 +142,98 @@ def test_non_negative_decoders_are_those_of_nengo(solver, is_found, monkeypatch)
         scale = max(1, np.abs(other.solver_info["residuals"]).max())
         difference = mine.solver_info["residuals"] - other.solver_info["residuals"]
         assert np.abs(difference).max() <= 1e-9 * scale
+
+
+NOISE = [LstsqNoise(), LstsqMultNoise(), LstsqMultNoise(noise=0.5)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("solver", NOISE, ids=str)
+def test_noise_leaves_generators_in_nengos_state(solver, threads):
+    """What is drawn after the noise is nengo's, too: here a transform."""
+    with nengo.Network(seed=0) as net:
+        for _ in range(2):
+            ens = nengo.Ensemble(20, 2)
+            for function in (None, square, lambda x: [x[0] ** 3, math.sin(x[1])]):
+                drawn = nengo.dists.Uniform(1, 2)
+                post = nengo.Node(size_in=3)
+                nengo.Connection(ens, post, function=function, solver=solver, transform=drawn)
+        nengo.Probe(ens, solver=solver)
+    model = Model()
+    model.decoders = Decoders(threads)
+    assert_close(net, built_weights(net, model), nengos_weights(net))
+
+
+def assert_same_error(net):
+    with pytest.raises(Exception) as nengos:
+        nengos_weights(net)
+    with pytest.raises(type(nengos.value), match=re.escape(str(nengos.value)[:20])):
+        built_weights(net)
+
+
+def test_errors_of_solvers_without_regularisation_are_nengos():
+    with nengo.Network(seed=0) as net:  # a silent neuron
+        ens = nengo.Ensemble(10, 1, intercepts=np.linspace(-1, 0.9, 10), encoders=np.ones((10, 1)))
+        ens.eval_points = np.linspace(-1, 0.5, 50)[:, np.newaxis]
+        nengo.Connection(ens, ens, solver=LstsqMultNoise())
+    assert_same_error(net)
+    with nengo.Network(seed=0) as net:  # fewer points than neurons
+        ens = nengo.Ensemble(10, 1, n_eval_points=5)
+        nengo.Connection(ens, ens, solver=LstsqNoise())
+    assert_same_error(net)
+
+
+@pytest.mark.parametrize("solver", [Lstsq(), *NOISE], ids=str)
+def test_where_rounding_may_matter_nengos_solver_is_called(solver, monkeypatch):
+    monkeypatch.setattr("nengo_jit.builder.least_squares.TOLERANCE", 0)
+    monkeypatch.setattr("nengo_jit.builder.least_squares.MOST_CONDITIONED", 0)
+    net = make_network(solver=solver)
+    for mine, other in zip(built_weights(net), nengos_weights(net)):
+        np.testing.assert_array_equal(mine.weights, other.weights)
+        info, nengos = mine.solver_info, other.solver_info
+        for name in nengos.keys() - {"time"}:
+            np.testing.assert_array_equal(info[name], nengos[name])
+
+
+@pytest.mark.parametrize("rcond", [1e-3, 0.01, 0.2])
+def test_info_of_truncated_solutions_is_nengos(rcond):
+    net = make_network(solver=Lstsq(rcond=rcond))
+    for mine, other in zip(built_weights(net), nengos_weights(net)):
+        info, nengos = mine.solver_info, other.solver_info
+        assert info.keys() == nengos.keys()
+        assert info["rank"] == nengos["rank"]
+        largest = nengos["singular_values"][0]
+        for name in ("singular_values", "residuals"):
+            np.testing.assert_allclose(info[name], nengos[name], rtol=1e-9, atol=1e-8 * largest)
+
+
+@pytest.mark.parametrize("solver", [Lstsq(), *NOISE], ids=str)
+def test_large_systems_that_do_not_use_threads_are_solved_ahead(solver, monkeypatch):
+    """All when the first one is needed, with the same results."""
+    solved = []
+
+    class Noting(systems.System):
+        def decode(self, *arguments):
+            solved.append(len(model.params))
+            return super().decode(*arguments)
+
+    monkeypatch.setattr(decoders, "System", Noting)
+    results = []
+    for budget, in_work in ((0, 0), (0, 1 << 30)):
+        monkeypatch.setattr(decoders, "BUDGET", budget)
+        monkeypatch.setattr(decoders, "IN_WORK", in_work)
+        solved.clear()
+        with nengo.Network(seed=0) as net:
+            for _ in range(4):
+                ens = nengo.Ensemble(20, 2, n_eval_points=100)
+                nengo.Connection(ens, nengo.Node(size_in=2), solver=solver)
+        model = Model()
+        model.decoders = Decoders(2)
+        results.append([built.weights for built in built_weights(net, model)])
+        assert (len(set(solved)) == 1) == (in_work > 0)
+        assert len(solved) == 4
+    for one, other in zip(*results):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_results_do_not_depend_on_the_number_of_threads():

@@ -1,6 +1,7 @@
 """What was written for nengo's builder, at work in ours: build functions, operators, models."""
 
 import importlib
+import re
 
 import nengo
 import numpy as np
@@ -11,7 +12,12 @@ from nengo.solvers import LstsqL2
 
 import nengo_jit
 import nengo_jit.builder
-from nengo_jit.builder.interop import third_party_build_function, use_our_build_functions
+from nengo_jit.builder.interop import (
+    OURS,
+    third_party_build_function,
+    use_our_build_functions,
+    use_our_operators,
+)
 
 N_STEPS = 30
 NENGOS_MODULES = [
@@ -556,8 +562,106 @@ def test_a_model_that_nengo_built_has_the_same_data():
         model = nengo.builder.Model()
         model.build(net)
         simulators.append(run(make_simulator(model=model, seed=3)))
-    assert {type(op).__module__.split(".")[0] for op in simulators[0].step_order} == {"nengo"}
     assert_same_data(*simulators, net.all_probes)
+
+
+def built_by_nengo():
+    model = nengo.builder.Model()
+    model.build(make_network())
+    return model
+
+
+def test_operators_of_a_model_that_nengo_built_become_ours_and_stay_the_same_objects():
+    model = built_by_nengo()
+    before, types = list(model.operators), [type(op) for op in model.operators]
+    with our_simulator(model=model) as sim:
+        assert [id(op) for op in sim.model.operators] == [id(op) for op in before]
+        assert {id(op) for op in sim.step_order} == {id(op) for op in before}
+        for operator, nengos in zip(before, types):
+            assert type(operator) is OURS[nengos]
+            assert isinstance(operator, nengos)
+            for signal in operator.all_signals:
+                assert sim.signals[signal].shape == signal.shape
+
+
+def attributes_of(operator):
+    public = (name for name in dir(operator) if not name.startswith("_"))
+    values = {name: getattr(operator, name) for name in public}
+    return {name: value for name, value in values.items() if not callable(value) or name == "fn"}
+
+
+def test_operators_that_become_ours_keep_all_attributes():
+    model = built_by_nengo()
+    before = [attributes_of(op) for op in model.operators]
+    use_our_operators(model.operators)
+    for operator, attributes in zip(model.operators, before):
+        now = attributes_of(operator)
+        for name, value in attributes.items():
+            if isinstance(value, (list, dict)):
+                assert now[name] == value
+            else:
+                assert now[name] is value or now[name] == value
+
+
+def test_the_models_own_operators_do_not_change_when_they_are_taken_over_again():
+    model = built_by_nengo()
+    use_our_operators(model.operators)
+    before = [(type(op), dict(vars(op))) for op in model.operators]
+    use_our_operators(model.operators)
+    assert [(type(op), dict(vars(op))) for op in model.operators] == before
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+def test_nengo_can_run_a_model_that_we_have_run(optimize):
+    expected = run(nengo.Simulator(model=built_by_nengo(), network=None, seed=3, optimize=optimize))
+    model = built_by_nengo()
+    run(our_simulator(model=model, seed=4))
+    actual = run(nengo.Simulator(model=model, network=None, seed=3, optimize=optimize))
+    for probe, other in zip(actual.model.probes, expected.model.probes, strict=True):
+        np.testing.assert_allclose(actual.data[probe], expected.data[other], rtol=1e-9, atol=1e-12)
+
+
+def nengos_classes():
+    """All classes of operators that nengo defines."""
+    return {
+        each
+        for module in NENGOS_MODULES
+        for each in vars(module).values()
+        if isinstance(each, type)
+        and issubclass(each, nengo.builder.Operator)
+        and each is not nengo.builder.Operator
+    }
+
+
+def test_every_class_of_nengos_becomes_ours_except_one_that_only_its_optimizer_uses():
+    assert nengos_classes() - set(OURS) == {nengo.builder.operator.BsrDotInc}
+
+
+def test_operators_with_other_steps_do_not_become_ours(monkeypatch):
+    class Special(Reset):
+        """A class of the user's, which may mean anything."""
+
+    def signal():
+        return nengo.builder.Signal(shape=(2,), name="target")
+
+    special, replaced, patched = Special(signal()), Reset(signal()), Copy(signal(), signal())
+    replaced.make_step = lambda signals, dt, rng: lambda: signals[replaced.dst].fill(7)
+
+    def make_step(self, signals, dt, rng):
+        return lambda: signals[self.dst].fill(8)
+
+    monkeypatch.setattr(Copy, "make_step", make_step)
+    with our_simulator(model=our_model_with(special, replaced, patched)) as sim:
+        sim.run_steps(1)
+        assert [type(op) for op in sim.model.operators[1:]] == [Special, Reset, Copy]
+        assert [sim.signals[op.dst][0] for op in sim.model.operators[1:]] == [0, 7, 8]
+
+
+def test_operators_of_nengos_are_lowered():
+    with nengo_jit.Simulator(None, model=built_by_nengo(), progress_bar=False) as sim:
+        groups = re.findall(r"^ +\d.* (\w+)[ \w]*: (.*)$", str(sim.plan), re.MULTILINE)
+    assert len(groups) > 20
+    assert [kind for kind, what_runs in groups if "Python" in what_runs] == ["SimPyFunc"]
 
 
 def test_a_model_that_nengo_built_keeps_its_dt_and_parameters():

@@ -39,6 +39,12 @@ def test_only_solvers_and_neuron_types_of_nengos_are_shared(monkeypatch):
     assert key(ens, solver=LstsqL2(solver=SVD())) is None
     assert key(ens, solver=LstsqL2(reg=0)) is None
     assert key(ens, solver=LstsqL2(reg=1e-3)) is None
+    assert key(ens, solver=nengo.solvers.Lstsq()) is not None
+    assert key(ens, solver=nengo.solvers.Lstsq(rcond=1e-4)) is None
+    assert key(ens, solver=nengo.solvers.Lstsq(rcond=1)) is None
+    assert key(ens, solver=nengo.solvers.LstsqNoise()) is not None
+    assert key(ens, solver=nengo.solvers.LstsqNoise(noise=0)) is None
+    assert key(ens, solver=nengo.solvers.LstsqMultNoise(solver=SVD())) is None
     monkeypatch.setattr(LstsqL2, "__call__", lambda *args, **kwargs: None)
     assert key(ens) is None
     assert key(ens, solver=LstsqL2nz()) is not None

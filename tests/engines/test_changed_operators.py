@@ -13,7 +13,16 @@ import nengo_jit
 SIMULATORS = {
     "reference": lambda net: nengo_jit.Simulator(net, engine="reference", progress_bar=False),
     "cpu": lambda net: nengo_jit.Simulator(net, engine="cpu", progress_bar=False),
+    "cpu, built by nengo": lambda net: nengo_jit.Simulator(
+        None, model=built_by_nengo(net), engine="cpu", progress_bar=False, seed=net.seed + 1
+    ),
 }
+
+
+def built_by_nengo(net):
+    model = nengo.builder.Model()
+    model.build(net)
+    return model
 
 
 def nengos_simulator(net):

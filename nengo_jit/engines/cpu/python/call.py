@@ -88,8 +88,10 @@ AFTER_CALL = 9  # object that is called after each call of Python; zero for none
 KINDS = 10  # address of `objects.KINDS`
 PATH = 11  # address of the `COMMIT` of the path that is being compared; zero for none
 DIFFERS = 12  # object that is called if the results of Python and of the tape differ
-ERROR = 13  # type, value and traceback of an error that Python raised: three fields
-LENGTH = 16
+WAS_CALLED = 13  # address of an integer that is set to 1 when Python has been called; zero for none
+CHECK = 14  # object that is called before a tape if that integer is not zero; it may clear `TAPE`
+ERROR = 15  # type, value and traceback of an error that Python raised: three fields
+LENGTH = 18
 
 
 @helper()
@@ -202,7 +204,8 @@ def conclude(address, value, state):
 def call_python(memory: Memory, address: Address) -> int:
     """Carry out the task at an address by calling Python.
 
-    During a comparison, `AFTER_CALL` is not called: a function with a tape rebinds nothing.
+    During a comparison, `AFTER_CALL` is not called, and `WAS_CALLED` not set: a function with a
+    tape rebinds nothing.
     """
     task = int64s(address, LENGTH)
     uint8s(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # check bounds before the GIL is held
@@ -214,6 +217,8 @@ def call_python(memory: Memory, address: Address) -> int:
             stored = call_object_of_one(task[STORE], value)
             decref(value)
             value = stored
+    if task[WAS_CALLED] != 0 and task[PATH] == 0:
+        int64s(task[WAS_CALLED], 1)[0] = 1
     if value != 0 and task[AFTER_CALL] != 0 and task[PATH] == 0:
         decref(value)
         value = call_object(task[AFTER_CALL])
@@ -238,6 +243,10 @@ def compare_with_python(address):
 def carry_out(address):
     """Carry out the task at an address; returns a status."""
     task = int64s(address, LENGTH)
+    if task[TAPE] != 0 and task[WAS_CALLED] != 0 and int64s(task[WAS_CALLED], 1)[0] != 0:
+        status = call_briefly(address, CHECK)
+        if status != 0:
+            return status
     done = IN_PYTHON if task[TAPE] == 0 else call(task[PERFORM], task[TAPE])
     if done == IN_PYTHON:
         return call(task[CALL], address)

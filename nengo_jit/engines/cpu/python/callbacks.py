@@ -13,6 +13,8 @@ from math import inf
 from time import perf_counter
 from weakref import ref
 
+import numpy as np
+
 from nengo_jit.engines.cpu.language.kernel import start, table_of
 from nengo_jit.engines.cpu.language.primitives import PRECISIONS
 from nengo_jit.engines.cpu.program.contracts import contiguous
@@ -179,6 +181,8 @@ class Tracing:
         self._is_on: bool | None = True  # None if some tapes may be in use and some not
         self._traced: list[Callback] = []
         self._watched = Guards()
+        self._names = Guards()  # those of `_watched` that tapes do not check by themselves
+        self._was_called = np.zeros(1, np.int64)  # 1 if Python was called since they were checked
         self._is_watched = True  # whether `_watched` has the guards of all tapes
         self._short_runs = ShortRuns()
 
@@ -233,7 +237,7 @@ class Tracing:
     def _trace_anew(self) -> None:
         """Trace again the functions whose guards have changed."""
         traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
-        is_over = any(callback.is_doubted or each.tape.has_moved for callback, each in traced)
+        is_over = any(callback.is_doubted or each.tape.has_changed for callback, each in traced)
         if not self._is_watched or is_over or self._watched.have_changed():
             self._is_watched = False
             for callback, each in traced:
@@ -250,13 +254,14 @@ class Tracing:
             self._is_on = on
 
     def _hook_calls(self, on: bool) -> None:
-        """Have `_after_call` called after calls of Python, if tapes have guards."""
-        is_needed = on and bool(self._watched)
+        """Have `_check` called before tapes that run after a call of Python."""
         for callback in self._callbacks:
-            if is_needed:
-                callback.put(task.AFTER_CALL, self._after_call)
+            if on and self._traced:
+                callback.words[task.WAS_CALLED] = start(self._was_called)
+                callback.put(task.CHECK, self._check)
             else:
-                callback.clear(task.AFTER_CALL)
+                callback.words[task.WAS_CALLED] = 0
+                callback.clear(task.CHECK)
 
     def _watch(self) -> None:
         """Collect the guards of all tapes, before any of them is used."""
@@ -266,17 +271,22 @@ class Tracing:
             assert callback.traced is not None
             watched.update(callback.traced.watched)
         self._traced, self._watched, self._is_on = traced, watched, None
+        self._names = watched.without_words()
         self._is_watched = True
 
-    def _after_call(self) -> None:
-        """Check guards after a call of Python, which may also have started a debugger."""
+    def _check(self) -> None:
+        """Check names after calls of Python, which may also have started a debugger.
+
+        Tapes check all other guards by themselves.
+        """
         is_observed = calls_are_observed()
-        if is_observed or self._watched.have_changed():
+        if is_observed or self._names.have_changed():
             self._is_on = None  # until the next run
             for callback in self._traced:
                 traced = callback.traced
                 if is_observed or (traced is not None and traced.watched.have_changed()):
                     callback.switch(False)
+        self._was_called[0] = 0
 
     def _log(self) -> None:
         for callback in self._callbacks:

@@ -21,6 +21,9 @@ class Opcode(IntEnum):
     FUNCTION = auto()  # a C function of a
     FUNCTION_OF_TWO = auto()  # a C function of a and b
     LOOP = auto()  # the inner loop of a NumPy ufunc
+    LOOP_SHORT = auto()  # one that computes with packed float32
+    PACK = auto()  # registers to float32, side by side
+    UNPACK = auto()  # packed float32 to registers
     LOAD = auto()  # from memory: float64
     LOAD_SHORT = auto()  # float32
     LOAD_INTEGERS = auto()  # int64
@@ -55,7 +58,7 @@ class Opcode(IntEnum):
     OR = auto()
     NOT = auto()
     SELECT = auto()  # a if c else b
-    SHORT = auto()  # a, which must be finite in single precision
+    SHORT = auto()  # a, rounded to single precision
 
 
 class Field(IntEnum):
@@ -101,7 +104,7 @@ class Head(IntEnum):
     N_GUARDS = 0  # how many integers must have the values that they had during tracing
     GUARDED = 1  # address of a list of their addresses
     VALUES = 2  # address of a list of those values
-    HAS_MOVED = 3  # address of an integer that is set to 1 if a value differs
+    HAS_CHANGED = 3  # address of an integer that is set to 1 if a value differs
     N_LEFT = 4  # how many calls may pass before one is compared
     N_PROOFS = 5  # how often a path is compared before its results are used
     INTERVAL = 6  # one of this many calls is compared after that

@@ -122,7 +122,7 @@ def compute(opcode, a, b, c):
     if opcode == Opcode.SELECT:
         return a if c != 0.0 else b
     if opcode == Opcode.SHORT:
-        return a if abs(np.float32(a)) <= LARGEST_SHORT else np.inf
+        return np.float64(np.float32(a))
     return np.inf
 
 
@@ -154,6 +154,9 @@ def compute_many(opcode, result, a, b, c):
         for i in range(result.size):
             chosen, other = a[i], b[i]
             result[i] = chosen if c[i] != 0.0 else other
+    elif opcode == Opcode.SHORT:
+        for i in range(result.size):
+            result[i] = np.float64(np.float32(a[i]))
     else:
         return False
     return True
@@ -205,8 +208,13 @@ def store(opcode, n, address, source, stride):
                 numbers[i] = float64s(source + 8 * i * stride, 1)[0]
     elif opcode == Opcode.STORE_SHORT:
         shorts = float32s(address, n)
-        for i in range(n):
-            shorts[i] = np.float32(float64s(source + 8 * i * stride, 1)[0])
+        if stride == 1:
+            values = float64s(source, n)
+            for i in range(n):
+                shorts[i] = np.float32(values[i])
+        else:
+            for i in range(n):
+                shorts[i] = np.float32(float64s(source + 8 * i * stride, 1)[0])
     elif opcode == Opcode.STORE_INTEGERS:
         wholes = int64s(address, n)
         for i in range(n):
@@ -249,7 +257,7 @@ def is_right(head):
     guarded, values = int64s(head[Head.GUARDED], n), int64s(head[Head.VALUES], n)
     for i in range(n):
         if foreign_int64(guarded[i]) != values[i]:
-            int64s(head[Head.HAS_MOVED], 1)[0] = 1
+            int64s(head[Head.HAS_CHANGED], 1)[0] = 1
             return False
     return True
 
@@ -286,12 +294,28 @@ def perform(memory: Memory, tape: Address) -> int:
         if Opcode.STORE <= opcode <= Opcode.STORE_BOOLEANS:
             store(opcode, n, word[Field.RESULT], a, word[Field.A_STRIDE])
             continue
+        if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
+            call_loop(
+                word[Field.LOOP],
+                word[Field.ARGUMENTS],
+                word[Field.SIZES],
+                word[Field.STEPS],
+                word[Field.DATA],
+            )
+            if opcode == Opcode.LOOP and not are_finite(float64s(word[Field.RESULT], n)):
+                return IN_PYTHON
+            continue
+        if opcode == Opcode.PACK:
+            store(Opcode.STORE_SHORT, n, word[Field.RESULT], a, word[Field.A_STRIDE])
+            continue
         result = float64s(word[Field.RESULT], n)
         if (
             n > MANY
             and opcode >= Opcode.LESS
             and compute_many(opcode, result, float64s(a, n), float64s(b, n), float64s(c, n))
         ):
+            if opcode == Opcode.SHORT and not are_finite(result):
+                return IN_PYTHON
             continue
         if opcode >= Opcode.MOVE:
             for i in range(n):
@@ -310,14 +334,8 @@ def perform(memory: Memory, tape: Address) -> int:
         elif opcode == Opcode.FUNCTION_OF_TWO:
             function = word[Field.FUNCTION_OF_TWO]
             result[0] = call_function_of_two(function, float64s(a, 1)[0], float64s(b, 1)[0])
-        elif opcode == Opcode.LOOP:
-            call_loop(
-                word[Field.LOOP],
-                word[Field.ARGUMENTS],
-                word[Field.SIZES],
-                word[Field.STEPS],
-                word[Field.DATA],
-            )
+        elif opcode == Opcode.UNPACK:
+            load(Opcode.LOAD_SHORT, result, a)
         elif opcode <= Opcode.LOAD_BOOLEANS:
             load(opcode, result, a)
         elif not select(opcode, result, a, b, c):

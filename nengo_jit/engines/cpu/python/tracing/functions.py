@@ -46,7 +46,7 @@ PURE: set[object] = {
     *SIZES,
     *(f for f in vars(math).values() if isinstance(f, BuiltinFunctionType)),
     *(abs, bool, divmod, float, int, len, max, min, range, round, sum, str, complex),
-    *(np.float64, np.int64, np.bool_, slice),
+    *(np.float64, np.float32, np.int64, np.bool_, slice),
 }
 PURE -= {math.factorial, math.comb, math.perm, math.prod}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
-from nengo_jit.engines.cpu.python.tracing.instruction import Memory, scalar
+from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.instruction import Memory, Operand, scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     as_array,
     check_nesting,
@@ -24,6 +25,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     LiveArray,
     Number,
+    Selection,
     Unsupported,
     Value,
     described,
@@ -38,6 +40,11 @@ def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     if isinstance(key, Number):
         return _look_up(tracer, value, key)
     if isinstance(value, Array):
+        if is_condition(key) and key.registers.shape == value.registers.shape:
+            return Selection(value.of(value.registers.copy()), key.registers.copy())
+        if is_single_index(key):
+            row = _row_at(tracer, value, key.registers.item())
+            return Array(row[None], value.dtype)  # a copy, unlike a row by a number
         registers = known(value.registers.__getitem__, index_of(tracer, key))
         if isinstance(registers, np.ndarray):
             return value.of(registers)
@@ -47,15 +54,21 @@ def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     raise Unsupported(f"selects from {described(value)}")
 
 
+def is_condition(key: Value) -> TypeGuard[Array]:
+    """Whether a key is an array of booleans that are not known."""
+    return isinstance(key, Array) and key.dtype == np.bool_ and not is_constant(key)
+
+
+def is_single_index(key: Value) -> TypeGuard[Array]:
+    """Whether a key is an array of one integer that is not known."""
+    if not isinstance(key, Array) or is_constant(key):
+        return False
+    return key.dtype == np.int64 and key.registers.shape == (1,)
+
+
 def element(tracer: Tracer, array: Array, register: object) -> Value:
     """The element of an array that is in a register."""
-    return wrapped(tracer, np.asarray(register), _readable(array), False)
-
-
-def _readable(array: Array) -> np.dtype:
-    if array.dtype == np.float32:
-        raise Unsupported("calculates in single precision")
-    return array.dtype
+    return wrapped(tracer, np.asarray(register), array.dtype, False)
 
 
 def index_of(tracer: Tracer, key: Value) -> Any:
@@ -87,19 +100,9 @@ def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
     """Select by an index that is known only when the function runs."""
     if key.type not in INTEGERS:
         raise Unsupported(f"selects by {described(key)}")
-    if isinstance(value, LiveArray) and not value.is_loaded and _is_table(value.memory):
-        rows, shape = len(value.memory), value.memory.shape[1:]
-        n = int(np.prod(shape))
-        row = tracer.compute(
-            Opcode.LOOKUP, Memory.of(value.memory), scalar(key.register), rows, n=n
-        )
-        return _row(tracer, value, np.arange(row, row + n).reshape(shape))
     if isinstance(value, Array):
-        if not value.registers.ndim:
-            raise Unsupported("selects from an array without dimensions")
-        registers = value.registers
-        _readable(value)
-    elif isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
+        return _row(tracer, value, _row_at(tracer, value, key.register))
+    if isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
         kinds = {type_of(each) for each in value}
         if len(kinds) > 1:
             raise Unsupported("selects from numbers of different types")
@@ -107,13 +110,26 @@ def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
         first = tracer.contiguous(registers)
         register = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), len(value))
         return Number(register, kinds.pop())
+    raise Unsupported(f"selects from {described(value)} by an index that it computes")
+
+
+def _row_at(tracer: Tracer, array: Array, index: int) -> np.ndarray:
+    """The registers of a copy of the row of an array at an index in a register."""
+    table: Operand
+    if isinstance(array, LiveArray) and not array.is_loaded and _is_table(array.memory):
+        shape, table = array.memory.shape, Memory.of(array.memory)
     else:
-        raise Unsupported(f"selects from {described(value)} by an index that it computes")
-    rows, shape = len(registers), registers.shape[1:]
-    n = int(np.prod(shape))
-    first = tracer.contiguous(registers)
-    result = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), rows, n=n)
-    return _row(tracer, value, np.arange(result, result + n).reshape(shape))
+        registers = array.registers
+        if not registers.ndim:
+            raise Unsupported("selects from an array without dimensions")
+        if len(registers) and not np.asarray(registers[0]).flags.c_contiguous:
+            raise Unsupported("selects a row that is not contiguous by an index that it computes")
+        shape, table = registers.shape, tracer.contiguous(registers)
+    if not shape[0]:
+        raise Unsupported("selects from an empty array")
+    n = math.prod(shape[1:])
+    first = tracer.compute(Opcode.LOOKUP, table, scalar(index), shape[0], n=n)
+    return np.arange(first, first + n).reshape(shape[1:])
 
 
 def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Value:
@@ -144,16 +160,22 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
         raise Unsupported("assigns to an array that is read-only")
     if tracer.is_shared(target):
         raise Unsupported("assigns to an array of which it has selected a row")
+    if isinstance(value, Selection):
+        _set_selection(tracer, target, key, value)
+        return
     is_list = isinstance(value, (list, tuple))
     value = as_array(tracer, value)
     registers = registers_of(tracer, value)
     dtype = value.dtype if isinstance(value, Array) else type_of(value)
-    if isinstance(key, Array) and key.dtype == np.bool_ and not is_constant(key):
+    if is_condition(key):
         if registers.size != 1 or key.registers.shape != target.registers.shape:
             raise Unsupported("assigns an array where a condition holds")
         registers = cast(tracer, registers, dtype, target.dtype)
         chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
         target.registers[...] = chosen
+        return
+    if isinstance(key, Number) or is_single_index(key):
+        _set_row(tracer, target, key, cast(tracer, registers, dtype, target.dtype))
         return
     index = index_of(tracer, key)
     registers = cast(tracer, registers, dtype, target.dtype)
@@ -163,16 +185,34 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
     known(target.registers.__setitem__, index, registers)
 
 
-def cast(
-    tracer: Tracer, registers: np.ndarray, source_type: DTypeLike, target_type: DTypeLike
-) -> np.ndarray:
-    """Cast numbers as NumPy does in assignments."""
-    source, target = np.dtype(source_type), np.dtype(target_type)
-    if source == np.float32 and target != source:
-        raise Unsupported("calculates in single precision")
-    if target == source or target.kind == "f" or (target.kind == "i" and source.kind == "b"):
-        return registers
-    if target.kind == "i":
-        return tracer.elementwise(Opcode.INTEGER, tracer.elementwise(Opcode.TRUNC, registers))
-    zero = np.array(tracer.constant(0.0))
-    return tracer.elementwise(Opcode.NOT_EQUAL, registers, zero)
+def _set_selection(tracer: Tracer, target: Array, key: Value, value: Selection) -> None:
+    """Assign to the elements where a condition holds, from elements where the same one holds."""
+    if not is_condition(key) or not np.array_equal(key.registers, value.condition):
+        raise Unsupported("assigns elements that another condition selects")
+    if target.registers.shape != value.condition.shape:
+        raise Unsupported("assigns to an array by a condition of another shape")
+    registers = cast(tracer, value.array.registers, value.array.dtype, target.dtype)
+    chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
+    target.registers[...] = chosen
+
+
+def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:
+    """Assign to a row by an index that is known only when the function runs."""
+    n, row = len(target.registers), target.registers.shape[1:]
+    if not n:
+        raise Unsupported("assigns to an element of an empty array")
+    if isinstance(key, Number):
+        if key.type not in INTEGERS or (registers.ndim and not row):
+            raise Unsupported(f"assigns to an element selected by {described(key)}")
+        index = key.register
+    else:
+        index = key.registers.item()
+        registers = known(np.broadcast_to, registers, (1, *row))[0]
+    registers = known(np.broadcast_to, registers, row)
+    rows = tracer.array(np.arange(n)).registers
+    chosen = tracer.compute(Opcode.LOOKUP, tracer.contiguous(rows), scalar(index), n)
+    condition = tracer.elementwise(Opcode.EQUAL, rows, np.array(chosen))
+    condition = condition.reshape(n, *(1 for _ in row))
+    target.registers[...] = tracer.elementwise(
+        Opcode.SELECT, registers, target.registers, condition
+    )

@@ -121,7 +121,8 @@ class Instruction:
         BRANCH                       Registers, and the index of the target
         COMMIT                       the Memory that is compared with Python
         FUNCTION, FUNCTION_OF_TWO    Registers for each argument, the function's address
-        LOOP                         a LoopCall
+        LOOP, LOOP_SHORT             a LoopCall
+        PACK, UNPACK                 Registers; packed numbers have as many as unpacked ones
         LOAD...                      Memory
         STORE...                     Registers
         GATHER                       Sources

@@ -7,6 +7,7 @@ Loops that reduce add numbers in the order of memory.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import loop_of
-from nengo_jit.engines.cpu.python.tracing.instruction import LoopCall, Span, scalar
+from nengo_jit.engines.cpu.python.tracing.instruction import LoopCall, Registers, Span, scalar
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
@@ -38,6 +39,7 @@ def loop(
     arrays: list[Array | None],
     registers: list[np.ndarray],
     is_exact: bool,
+    dtype: np.dtype = FLOAT64,
 ) -> np.ndarray:
     """Call the inner loop of a ufunc once, for all elements.
 
@@ -54,6 +56,8 @@ def loop(
     is_exact : bool
         Whether IEEE 754 defines the results, whatever the layout. Other loops need the layout that
         the numbers have in NumPy.
+    dtype : numpy.dtype
+        The type that the loop computes with: float64, or float32, in which all numbers must be.
 
     Returns
     -------
@@ -81,22 +85,33 @@ def loop(
         flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
         first, step = tracer.strided(flat)
         if not is_exact and n > 1 and not is_repeated:
-            is_cast = array is not None and array.dtype != FLOAT64
+            is_cast = array is not None and array.dtype != dtype
             expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
             if expected == 1:
                 first, step = tracer.contiguous(flat)
-            elif step != expected:
+            elif step != expected or dtype != FLOAT64:
                 raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+        if dtype != FLOAT64:
+            first, step = packed(tracer, flat)
         step = 0 if is_repeated else step
         inputs.append(Span(first, step, n))
-        steps.append(8 * step)
-    code = loop_of(ufunc, "d" * ufunc.nin + "->d")
-    call = LoopCall(*code, (n,), (*steps, 8), tuple(inputs))
+        steps.append(dtype.itemsize * step)
+    letter = dtype.char
+    code = loop_of(ufunc, letter * ufunc.nin + "->" + letter)
+    call = LoopCall(*code, (n,), (*steps, dtype.itemsize), tuple(inputs))
     tracer.writer.allocate(1)  # NumPy treats a result right after an operand as overlapping
-    first = tracer.compute(Opcode.LOOP, call, n=n)
+    first = tracer.compute(Opcode.LOOP if dtype == FLOAT64 else Opcode.LOOP_SHORT, call, n=n)
+    if dtype != FLOAT64:
+        first = tracer.compute(Opcode.UNPACK, Registers(first, 1), n=n)
     results = laid_out_as_of(*registers)
     results[...] = np.arange(first, first + n).reshape(shape, order=order)
     return results
+
+
+def packed(tracer: Tracer, registers: np.ndarray) -> Registers:
+    """Put numbers of type float32 side by side, as they are in NumPy's memory."""
+    source = tracer.strided(registers)
+    return Registers(tracer.compute(Opcode.PACK, source, n=registers.size), 1)
 
 
 def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None) -> Number:
@@ -108,7 +123,7 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
         If NumPy might compute in another order.
     """
     registers = array.registers
-    if registers.ndim != 1 or array.dtype != FLOAT64 or not registers.size:
+    if registers.ndim != 1 or array.dtype.kind != "f" or not registers.size:
         raise Unsupported(f"reduces {described(array)} of shape {registers.shape}")
     if initial is None and registers.size > 1:
         if not registers.flags.c_contiguous:
@@ -117,17 +132,24 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
         registers = np.arange(first, first + registers.size)
     start = tracer.constant(initial) if initial is not None else int(registers[0])
     rest = registers if initial is not None else registers[1:]
-    result = tracer.compute(Opcode.MOVE, scalar(start))
+    is_short = array.dtype != FLOAT64
+    if is_short and not array.registers.flags.c_contiguous:
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
+    result = tracer.compute(Opcode.PACK if is_short else Opcode.MOVE, scalar(start))
     if rest.size:
-        first, step = tracer.strided(rest)
-        code = loop_of(ufunc, "dd->d")
+        first, step = packed(tracer, rest) if is_short else tracer.strided(rest)
+        code = loop_of(ufunc, "ff->f" if is_short else "dd->d")
         inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
-        tracer.accumulate(result, LoopCall(*code, (rest.size,), (0, 8 * step, 0), inputs))
-    return Number(result, np.float64)
+        steps = (0, array.dtype.itemsize * step, 0)
+        opcode = Opcode.LOOP_SHORT if is_short else Opcode.LOOP
+        tracer.accumulate(opcode, result, LoopCall(*code, (rest.size,), steps, inputs))
+    if is_short:
+        result = tracer.compute(Opcode.UNPACK, scalar(result))
+    return Number(result, array.dtype.type)
 
 
 def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
-    """The product of a vector or matrix and a vector.
+    """The product of a vector or matrix and a vector, or of two matrices.
 
     Raises
     ------
@@ -136,23 +158,34 @@ def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
     """
     shapes = first.registers.shape, second.registers.shape
     n_dimensions = len(shapes[0]), len(shapes[1])
-    if n_dimensions not in ((1, 1), (2, 1)) or shapes[0][-1] != shapes[1][0]:
+    is_of_matrices = n_dimensions == (2, 2) and min(*shapes[0], *shapes[1]) > 1
+    is_fit = is_of_matrices or n_dimensions in ((1, 1), (2, 1))
+    if not is_fit or shapes[0][-1] != shapes[1][0]:
         raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
-    if {first.dtype, second.dtype} != {FLOAT64} or not 0 < first.registers.size <= LARGEST_PRODUCT:
-        raise Unsupported("multiplies large arrays, or arrays that are not float64")
+    if is_of_matrices and np.intersect1d(first.registers, second.registers).size:
+        raise Unsupported("multiplies a matrix by itself")  # BLAS may use symmetry
+    p = shapes[1][1] if is_of_matrices else 1
+    dtype, size = first.dtype, first.registers.size * p
+    if dtype.kind != "f" or second.dtype != dtype or not 0 < size <= LARGEST_PRODUCT:
+        raise Unsupported("multiplies large arrays, or arrays of integers, or of several types")
     if not (is_contiguous(first) and is_contiguous(second)):
         raise Unsupported("multiplies arrays that are not contiguous")
     m, n = (1, *shapes[0])[-2:]
-    is_by_rows = first.registers.flags.c_contiguous
-    strides = (8 * n, 8) if is_by_rows else (8, 8 * m)
+    of_first = (n, 1) if first.registers.flags.c_contiguous else (1, m)
+    of_second = (p, 1) if second.registers.flags.c_contiguous else (1, n)
+    is_short = dtype != FLOAT64
+    arrange = partial(packed, tracer) if is_short else tracer.contiguous
     inputs = tuple(
-        Span(*tracer.contiguous(each.registers.ravel(order="K")), each.registers.size)
+        Span(*arrange(each.registers.ravel(order="K")), each.registers.size)
         for each in (first, second)
     )
-    sizes = (1, m, n, 1)
-    steps = (0, 0, 0, *strides, 8, 8, 8, 8)
-    call = LoopCall(*loop_of(np.matmul, "dd->d"), sizes, steps, inputs)
-    result = tracer.compute(Opcode.LOOP, call, n=m)
+    sizes = (1, m, n, p)
+    steps = (0, 0, 0, *(dtype.itemsize * each for each in (*of_first, *of_second, p, 1)))
+    call = LoopCall(*loop_of(np.matmul, "ff->f" if is_short else "dd->d"), sizes, steps, inputs)
+    result = tracer.compute(Opcode.LOOP_SHORT if is_short else Opcode.LOOP, call, n=m * p)
+    if is_short:
+        result = tracer.compute(Opcode.UNPACK, Registers(result, 1), n=m * p)
     if n_dimensions == (1, 1):
-        return Number(result, np.float64)
-    return Array(np.arange(result, result + m), FLOAT64)
+        return Number(result, dtype.type)
+    registers = np.arange(result, result + m * p)
+    return Array(registers.reshape(m, p) if is_of_matrices else registers, dtype)

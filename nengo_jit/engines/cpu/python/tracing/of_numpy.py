@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.casting import cast
 from nengo_jit.engines.cpu.python.tracing.functions import (
     FUNCTIONS,
     METHODS,
@@ -17,7 +18,7 @@ from nengo_jit.engines.cpu.python.tracing.functions import (
     method,
     stands_for,
 )
-from nengo_jit.engines.cpu.python.tracing.indexing import cast, element, set_item
+from nengo_jit.engines.cpu.python.tracing.indexing import element, set_item
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     array_of,
@@ -31,6 +32,7 @@ from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
     SAMPLES,
+    SCALARS,
     Array,
     Number,
     Unsupported,
@@ -190,7 +192,7 @@ def dtype_of(kind: Any) -> np.dtype:
 @method("astype")
 def _astype(tracer: Tracer, array: Array, dtype: Value) -> Array:
     target = dtype_of(dtype)
-    if target != array.dtype and target.name not in ("float64", "int64", "bool"):
+    if target != array.dtype and target not in SCALARS:
         raise Unsupported(f"makes an array of {target}")
     return Array(cast(tracer, array.registers, array.dtype, target).copy(order="K"), target)
 
@@ -221,14 +223,21 @@ def _where(tracer: Tracer, condition: Value, a: Value, b: Value) -> Value:
     values = [as_array(tracer, each) for each in (a, b)]
     samples = [v.sample if isinstance(v, Array) else SAMPLES[type_of(v)] for v in values]
     dtype = np.asarray(known(np.where, True, *samples)).dtype
-    registers = [registers_of(tracer, each) for each in (a, b, condition)]
+    types = [each.dtype if isinstance(each, Array) else type_of(each) for each in values]
+    registers = [
+        cast(tracer, registers_of(tracer, each), kind, dtype)
+        if dtype == np.float32
+        else registers_of(tracer, each)
+        for each, kind in zip(values, types)
+    ]
     try:
-        chosen = tracer.elementwise(Opcode.SELECT, *registers)
+        chosen = tracer.elementwise(Opcode.SELECT, *registers, registers_of(tracer, condition))
     except ValueError:
         raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
     return Array(chosen, dtype)
 
 
+@method("clip")
 @stands_for(np.clip)
 def _clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
     if low is None or high is None:
@@ -239,6 +248,15 @@ def _clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
 # NumPy 2 renamed `core` to `_core`. NumPy 1.26 has a `_core`, too, without `umath`.
 _core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core")
 CLIP: np.ufunc = _core.umath.clip
+
+
+@method("round")
+@stands_for(np.round)
+def _round(tracer: Tracer, value: Value, decimals: Value = 0) -> Value:
+    array = array_of(tracer, value)
+    if type(decimals) is not int or decimals != 0 or array.dtype.kind != "f":
+        raise Unsupported("calls `np.round` for decimals, or on numbers that are not real")
+    return call_ufunc(tracer, np.rint, array)
 
 
 @stands_for(np.outer)

@@ -11,6 +11,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.casting import cast
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, Implementation, stands_for
 from nengo_jit.engines.cpu.python.tracing.indexing import set_item
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
@@ -99,6 +100,13 @@ def _float(tracer: Tracer, value: Value = 0.0) -> Value:
 @stands_for(np.float64)
 def _float64(tracer: Tracer, value: Value) -> Value:
     return Number(_number(value).register, np.float64)
+
+
+@stands_for(np.float32)
+def _float32(tracer: Tracer, value: Value) -> Value:
+    number = _number(value)
+    registers = cast(tracer, np.array(number.register), number.type, np.float32)
+    return Number(registers.item(), np.float32)
 
 
 @stands_for(bool)

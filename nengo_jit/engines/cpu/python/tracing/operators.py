@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,9 +17,23 @@ from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
+from nengo_jit.engines.cpu.python.tracing.casting import FLOAT32, cast, rounded
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.ufuncs import (
+    BY_VALUE,
+    EXACT,
+    ON_BOOLEANS,
+    ON_INTEGERS,
+    OPCODES,
+    POWERS,
+    SWAPPED,
+    TO_BOOLEANS,
+    UFUNCS,
+    UNROUNDED,
+    Operator,
+)
 from nengo_jit.engines.cpu.python.tracing.values import (
     BOOLEANS,
     INTEGERS,
@@ -28,6 +42,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     SCALARS,
     Array,
     Number,
+    Selection,
     Unsupported,
     Value,
     check_count,
@@ -37,74 +52,12 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     type_of,
 )
 
-Operator: TypeAlias = Callable[..., Value]
 Result = TypeVar("Result")
 
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
 MOST_FACTORS = 64  # of an integer power
-
-# Python's operators, and the ufuncs that implement them on arrays
-UFUNCS: dict[Operator, np.ufunc] = {
-    operator.add: np.add,
-    operator.sub: np.subtract,
-    operator.mul: np.multiply,
-    operator.truediv: np.true_divide,
-    operator.floordiv: np.floor_divide,
-    operator.mod: np.remainder,
-    operator.pow: np.power,
-    operator.matmul: np.matmul,
-    operator.and_: np.bitwise_and,
-    operator.or_: np.bitwise_or,
-    operator.xor: np.bitwise_xor,
-    operator.lt: np.less,
-    operator.le: np.less_equal,
-    operator.gt: np.greater,
-    operator.ge: np.greater_equal,
-    operator.eq: np.equal,
-    operator.ne: np.not_equal,
-    operator.neg: np.negative,
-    operator.pos: np.positive,
-    operator.invert: np.invert,
-}
-# Ufuncs that a tape's own instructions compute, exactly as NumPy does
-OPCODES: dict[np.ufunc, Opcode] = {
-    np.add: Opcode.ADD,
-    np.subtract: Opcode.SUBTRACT,
-    np.multiply: Opcode.MULTIPLY,
-    np.true_divide: Opcode.DIVIDE,
-    np.floor_divide: Opcode.FLOOR_DIVIDE,
-    np.remainder: Opcode.REMAINDER,
-    np.negative: Opcode.NEGATIVE,
-    np.positive: Opcode.MOVE,
-    np.absolute: Opcode.ABSOLUTE,
-    np.fabs: Opcode.ABSOLUTE,
-    np.sqrt: Opcode.SQRT,
-    np.less: Opcode.LESS,
-    np.less_equal: Opcode.LESS_EQUAL,
-    np.equal: Opcode.EQUAL,
-    np.not_equal: Opcode.NOT_EQUAL,
-    np.logical_and: Opcode.AND,
-    np.logical_or: Opcode.OR,
-    np.logical_not: Opcode.NOT,
-}
-ON_BOOLEANS: dict[np.ufunc, np.ufunc] = {
-    np.bitwise_and: np.logical_and,
-    np.bitwise_or: np.logical_or,
-    np.bitwise_xor: np.not_equal,
-    np.invert: np.logical_not,
-}
-# Ufuncs with results that IEEE 754 defines, whatever the layout in memory
-EXACT = set(OPCODES) | {np.square, np.reciprocal, np.floor, np.ceil, np.trunc, np.rint}
-EXACT |= {np.copysign, np.greater, np.greater_equal}
-SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
-TO_BOOLEANS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
-TO_BOOLEANS |= {Opcode.AND, Opcode.OR, Opcode.NOT}
-ON_INTEGERS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
-ON_INTEGERS |= {Opcode.MOVE, Opcode.FLOOR_DIVIDE, Opcode.REMAINDER}
-# The ufuncs that NumPy takes in place of a power with one of these exponents
-POWERS: dict[object, np.ufunc] = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 
 def known(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
@@ -156,7 +109,7 @@ def apply(tracer: Tracer, operation: Operator, *values: Value) -> Value:
         if any(isinstance(value, (list, tuple)) for value in values):
             return _on_sequences(operation, values)
         return known(operation, *values)
-    if any(isinstance(value, Array) for value in values):
+    if any(isinstance(value, (Array, Selection)) for value in values):
         return _on_arrays(tracer, operation, values)
     if any(isinstance(value, (list, tuple)) for value in values):
         return _on_sequences(operation, values)
@@ -182,10 +135,12 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
     if ufunc is np.matmul:
         first, second = (array_of(tracer, value) for value in values)
         return product(tracer, first, second)
-    if ufunc is np.power and isinstance(values[0], Array) and not isinstance(values[1], Array):
-        base, exponent = values
-        if not (is_known(exponent) and is_scalar(exponent)) or values[0].dtype != FLOAT64:
+    base, exponent = values[0], values[-1]
+    if ufunc is np.power and isinstance(base, Array) and not isinstance(exponent, Array):
+        if not (is_known(exponent) and is_scalar(exponent)) or base.dtype.kind != "f":
             raise Unsupported("raises an array to a power that is not constant")
+        if base.dtype == FLOAT32 and type(exponent) not in (int, float):
+            raise Unsupported("raises an array of float32 to a power that is no Python number")
         if exponent in POWERS:
             return call_ufunc(tracer, POWERS[exponent], base)
         if exponent == 0:
@@ -201,6 +156,8 @@ def _on_numbers(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) 
         raise Unsupported(f"applies `{operation.__name__}` to {described(values[0])}")
     if operation is operator.pow:
         return _power(tracer, values, types, result)
+    if np.float32 in types:
+        return call_ufunc(tracer, ufunc, *values)
     if result in BOOLEANS and ufunc in ON_BOOLEANS:
         ufunc = ON_BOOLEANS[ufunc]
     return native(tracer, ufunc, values, result)
@@ -231,7 +188,7 @@ def _power(tracer: Tracer, values: tuple[Value, ...], types: list[type], result:
         for _ in range(n - 1):
             power = apply(tracer, operator.mul, power, base)
         return power
-    if result not in (float, np.float64):
+    if result not in (float, np.float64) or np.float32 in types:
         raise Unsupported(f"computes a power of {described(base)}")
     if types[0] in INTEGERS and types[1] in INTEGERS:
         raise Unsupported("raises an integer to a power")
@@ -272,6 +229,8 @@ def registers_of(tracer: Tracer, value: Value) -> np.ndarray:
 
 def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     """Call a ufunc on numbers and arrays."""
+    if any(isinstance(each, Selection) for each in arguments):
+        return _on_selections(tracer, ufunc, arguments)
     values = [as_array(tracer, value) for value in arguments]
     if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
         raise Unsupported(f"calls `np.{ufunc.__name__}` with arguments that are not supported")
@@ -291,6 +250,8 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     sample = known(ufunc, *samples)
     asked = [v.dtype if isinstance(v, Array) else _asked_of(type_of(v)) for v in values]
     used = known(ufunc.resolve_dtypes, (*asked, None))
+    if BY_VALUE and FLOAT32 in asked and len(set(asked)) > 1:
+        raise Unsupported("calculates with numbers of several types in single precision")
     if ufunc in ON_BOOLEANS and sample.dtype == bool:
         ufunc = ON_BOOLEANS[ufunc]
     if ufunc in SWAPPED:
@@ -298,18 +259,42 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     if sample.dtype not in SCALARS or any(np.dtype(dtype) not in SCALARS for dtype in used):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
     registers = [registers_of(tracer, value) for value in values]
+    if FLOAT32 in used:
+        types = [v.dtype if isinstance(v, Array) else type_of(v) for v in values]
+        registers = [cast(tracer, *each, FLOAT32) for each in zip(registers, types)]
     opcode = OPCODES.get(ufunc)
-    is_float = all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if opcode in TO_BOOLEANS or (opcode is not None and is_float and n <= MANY):
+    is_short = all(np.dtype(dtype) == FLOAT32 for dtype in used)
+    is_exact = ufunc in EXACT and not (is_short and ufunc is np.floor_divide)
+    is_float = is_short or all(np.dtype(dtype) == FLOAT64 for dtype in used)
+    if opcode in TO_BOOLEANS or (opcode is not None and is_float and is_exact and n <= MANY):
         results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
-        results = loop(tracer, ufunc, arrays, registers, ufunc in EXACT)
+        kind = FLOAT32 if is_short and not is_exact else FLOAT64
+        results = loop(tracer, ufunc, arrays, registers, is_exact, kind)
     elif opcode in ON_INTEGERS and sample.dtype == np.int64:
         results = tracer.elementwise(Opcode.INTEGER, tracer.elementwise(opcode, *registers))
     else:
         raise Unsupported(f"calls `np.{ufunc.__name__}` on numbers of {used[0]}")
+    if is_short and is_exact and ufunc not in UNROUNDED:
+        results = rounded(tracer, results)
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
+
+
+def _on_selections(tracer: Tracer, ufunc: np.ufunc, arguments: tuple[Value, ...]) -> Selection:
+    """Call a ufunc on numbers and on elements where a condition holds: here, on all elements."""
+    if ufunc not in EXACT:
+        raise Unsupported(f"calls `np.{ufunc.__name__}` on elements that a condition selects")
+    conditions = [each.condition for each in arguments if isinstance(each, Selection)]
+    for each in arguments:
+        if not (isinstance(each, Selection) or is_scalar(each)):
+            raise Unsupported("calculates with a selection by a condition and an array")
+    if not all(np.array_equal(each, conditions[0]) for each in conditions):
+        raise Unsupported("calculates with selections by different conditions")
+    whole = [each.array if isinstance(each, Selection) else each for each in arguments]
+    result = call_ufunc(tracer, ufunc, *whole)
+    assert isinstance(result, Array)
+    return Selection(result, conditions[0])
 
 
 def is_constant(value: Value) -> TypeGuard[Array]:
@@ -389,7 +374,5 @@ def array_of(tracer: Tracer, value: Value) -> Array:
     """Convert an array, list, tuple or number to an array."""
     array = as_array(tracer, value)
     if isinstance(array, Array):
-        if array.dtype == np.float32:
-            raise Unsupported("calculates in single precision")
         return array
     return Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))

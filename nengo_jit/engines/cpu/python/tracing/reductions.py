@@ -18,7 +18,13 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     known_array,
 )
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
-from nengo_jit.engines.cpu.python.tracing.values import Unsupported, Value, is_scalar
+from nengo_jit.engines.cpu.python.tracing.values import (
+    Array,
+    Number,
+    Unsupported,
+    Value,
+    is_scalar,
+)
 
 
 @method("sum")
@@ -56,7 +62,7 @@ def _mean(tracer: Tracer, value: Value) -> Value:
 @method("dot")
 def _dot(tracer: Tracer, a: Value, b: Value) -> Value:
     if is_scalar(a) and is_scalar(b):
-        return call_ufunc(tracer, np.multiply, a, b)
+        return call_ufunc(tracer, np.multiply, array_of(tracer, a), array_of(tracer, b))
     if any(1 in array_of(tracer, each).registers.shape for each in (a, b)):
         raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
     if is_scalar(a) or is_scalar(b):  # BLAS chooses the sign of results that underflow
@@ -97,6 +103,16 @@ def _index_of_extreme(tracer: Tracer, value: Value, of_smallest: bool) -> Value:
         best = tracer.compute(Opcode.SELECT, scalar(register), scalar(best), is_better)
         index = tracer.compute(Opcode.SELECT, scalar(tracer.constant(i)), scalar(index), is_better)
     return tracer.number(index, np.int64)
+
+
+@stands_for(np.count_nonzero)
+def _count_nonzero(tracer: Tracer, value: Value) -> Value:
+    array = array_of(tracer, value)
+    if is_constant(array):
+        return int(np.count_nonzero(known_array(tracer, array)))
+    zero = np.array(tracer.constant(0.0))
+    flags = tracer.elementwise(Opcode.NOT_EQUAL, array.registers.ravel(), zero)
+    return Number(reduce(tracer, np.add, Array(flags, np.float64), 0.0).register, int)
 
 
 @stands_for(np.any)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
 from nengo_jit.engines.cpu.python.objects import header_of
+from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
     Instruction,
@@ -40,8 +41,8 @@ class Tape:
     ----------
     code : (n, WIDTH) numpy.ndarray of int64
         The head and the instructions.
-    has_moved : (1,) numpy.ndarray of int64
-        Set to 1 when the tape finds that an array has been moved or reshaped.
+    has_changed : (1,) numpy.ndarray of int64
+        Set to 1 when the tape finds that a guarded integer has changed.
     compared : dict of (int, list of tuple of numpy.ndarray)
         For each `COMMIT`, by its index in the code, the arrays that are compared with Python, and
         their shadows.
@@ -61,22 +62,22 @@ class Tape:
     def __init__(
         self,
         code: np.ndarray,
-        has_moved: np.ndarray,
+        has_changed: np.ndarray,
         compared: dict[int, list[tuple[np.ndarray, np.ndarray]]],
         written: list[np.ndarray],
         kept: object,
     ):
         self.address = address(code)
         self.code = code
-        self._has_moved = has_moved.data
+        self._has_changed = has_changed.data
         self.written = written
         self._compared = compared
-        self._kept = has_moved, kept
+        self._kept = has_changed, kept
 
     @property
-    def has_moved(self) -> bool:
-        """bool: whether the tape has found that an array has been moved or reshaped."""
-        return bool(self._has_moved[0])
+    def has_changed(self) -> bool:
+        """bool: whether the tape has found that an array, a variable or the like was replaced."""
+        return bool(self._has_changed[0])
 
     @contextmanager
     def all_compared(self) -> Iterator[None]:
@@ -221,8 +222,13 @@ class Writer:
         operands = branch.operands[0], len(self)
         self._instructions[index] = replace(branch, operands=operands)
 
-    def finish(self) -> Tape:
+    def finish(self, words: Words) -> Tape:
         """Put the tape into memory.
+
+        Parameters
+        ----------
+        words : list of tuple of int
+            Addresses of further integers that the tape relies on, and their values, see `Guards`.
 
         Raises
         ------
@@ -234,16 +240,17 @@ class Writer:
         code = np.zeros((1 + len(self), WIDTH), np.int64)
         for i, instruction in enumerate(self._instructions, 1):
             code[i] = assembler.encode(i, instruction)
-        has_moved = np.zeros(1, np.int64)
-        guarded, values = zip(*self._headers) if self._headers else ((), ())
+        has_changed = np.zeros(1, np.int64)
+        guards = [*self._headers, *words]
+        guarded, values = zip(*guards) if guards else ((), ())
         head = code[0]
         head[Head.N_GUARDS] = len(guarded)
         head[Head.GUARDED], head[Head.VALUES] = assembler.words(guarded), assembler.words(values)
-        head[Head.HAS_MOVED] = address(has_moved)
+        head[Head.HAS_CHANGED] = address(has_changed)
         head[Head.N_PROOFS] = N_PROOFS
         head[Head.N_LEFT], head[Head.INTERVAL] = INTERVAL - 1, INTERVAL
         kept = assembler.kept, self._held
-        return Tape(code, has_moved, assembler.compared, assembler.written, kept)
+        return Tape(code, has_changed, assembler.compared, assembler.written, kept)
 
 
 class _Assembler:
@@ -338,6 +345,7 @@ class _Assembler:
 # How operands are encoded; `_Assembler._operands` does all others.
 ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,
+    Opcode.LOOP_SHORT: _Assembler._loop,
     Opcode.GATHER: _Assembler._gather,
     Opcode.COMMIT: _Assembler._commit,
 }

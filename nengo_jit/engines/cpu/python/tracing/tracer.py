@@ -71,7 +71,7 @@ class Traced:
     @property
     def is_right(self) -> bool:
         """bool: whether all that the tape depends on is as it was during tracing."""
-        return not (self.tape.has_moved or self.watched.have_changed())
+        return not (self.tape.has_changed or self.watched.have_changed())
 
 
 class Tracer:
@@ -106,6 +106,7 @@ class Tracer:
         self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
         self._shared: list[np.ndarray] = []
+        self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
 
     def trace(self) -> Traced:
         """Trace the function along all paths.
@@ -135,7 +136,8 @@ class Tracer:
             self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
-        return Traced(self.writer.finish(), list(dict.fromkeys(reasons)), self.watched)
+        tape = self.writer.finish(self.watched.words())
+        return Traced(tape, list(dict.fromkeys(reasons)), self.watched)
 
     def _trace_path(self, n_paths: int) -> None:
         self._start = len(self.writer)
@@ -144,6 +146,7 @@ class Tracer:
             raise Unsupported("has too many branches")
         self._live = {}
         self._shared = []
+        self._compared_registers = {}
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
@@ -185,18 +188,28 @@ class Tracer:
         self._write(Instruction(opcode, n, result, operands))
         return result
 
-    def accumulate(self, result: int, call: LoopCall) -> None:
+    def accumulate(self, opcode: Opcode, result: int, call: LoopCall) -> None:
         """Let a ufunc's inner loop write to a register that it also reads."""
-        self._write(Instruction(Opcode.LOOP, 1, result, (call,)))
+        self._write(Instruction(opcode, 1, result, (call,)))
 
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
-        """Write an elementwise instruction, with broadcasting; returns the results' registers."""
+        """Write an elementwise instruction, with broadcasting; returns the results' registers.
+
+        The same comparison of the same registers has the same results.
+        """
+        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL
+        parts = [(each.shape, each.strides, each.tobytes()) for each in arrays if is_comparison]
+        key = (opcode, *parts)
+        if is_comparison and key in self._compared_registers:
+            return self._compared_registers[key].copy(order="K")
         check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
         results = laid_out_as_of(*arrays)
         arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
         arrange = self.strided if n <= MANY else self.contiguous
         first = self.compute(opcode, *(arrange(array) for array in arrays), n=n)
         results[...] = np.arange(first, first + n).reshape(results.shape)
+        if is_comparison:
+            self._compared_registers[key] = results.copy(order="K")
         return results
 
     def strided(self, registers: np.ndarray) -> Registers:
@@ -255,7 +268,7 @@ class Tracer:
     def array(self, values: np.ndarray) -> Array:
         """An array of numbers that are known."""
         dtype = values.dtype
-        if dtype.name not in LOADS or not (np.abs(values) <= LARGEST).all():
+        if dtype.name not in LOADS or not np.isfinite(values).all():
             raise Unsupported(f"has an array of {dtype}, or of numbers that are not finite")
         if dtype == np.int64 and not (np.abs(values) <= LARGEST_INTEGER).all():
             raise Unsupported("has an array of large integers")
@@ -314,8 +327,6 @@ class Tracer:
         ]
         sources: list[Registers] = []
         for array, registers in changed:
-            if array.dtype == np.float32:
-                registers = self.elementwise(Opcode.SHORT, registers)
             sources.append(self.strided(registers))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))

@@ -33,10 +33,11 @@ SAMPLES: dict[type, Scalar] = {
     int: 1,
     bool: True,
     np.float64: np.float64(1),
+    np.float32: np.float32(1),
     np.int64: np.int64(1),
     np.bool_: np.bool_(True),
 }
-SCALARS = {np.dtype(kind): kind for kind in (np.float64, np.int64, np.bool_)}
+SCALARS = {np.dtype(kind): kind for kind in (np.float64, np.float32, np.int64, np.bool_)}
 OF_USERS = (FrozenObject, MethodType, partial)  # objects with methods or functions of users
 INTEGERS = (int, np.int64)
 BOOLEANS = (bool, np.bool_)
@@ -143,6 +144,22 @@ class Array(Unknown):
         return len(self.registers)
 
 
+@dataclass(eq=False)
+class Selection(Unknown):
+    """The elements of an array where a condition holds that the function computes.
+
+    Attributes
+    ----------
+    array : Array
+        All elements.
+    condition : numpy.ndarray of int
+        The registers of the condition, in the array's shape.
+    """
+
+    array: Array
+    condition: np.ndarray
+
+
 class LiveArray(Array):
     """An array that exists outside of the function, which reads and writes it in place.
 
@@ -214,6 +231,8 @@ def described(value: Value) -> str:
     """What a value is, with an article."""
     if isinstance(value, Array):
         return f"an array of {value.dtype}"
+    if isinstance(value, Selection):
+        return "elements that a condition selects"
     name = (value.type if isinstance(value, Number) else type(value)).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 

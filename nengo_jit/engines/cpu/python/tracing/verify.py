@@ -183,10 +183,22 @@ def _loop_reads(instruction: Instruction) -> Iterator[Span]:
         raise Malformed(UNFIT)
     if len(call.sizes) == 1:  # element by element
         (size,) = call.sizes
-        _expect(all(8 * each.stride == step for each, step in zip(call.inputs, call.steps)))
+        item = 4 if instruction.opcode == Opcode.LOOP_SHORT else 8  # bytes
+        _expect(all(item * each.stride == step for each, step in zip(call.inputs, call.steps)))
         _expect(all(each.size == size or not each.stride for each in call.inputs))
         _expect(instruction.n == (size if call.steps[-1] else 1))
     yield from call.inputs
+
+
+def _pack_reads(instruction: Instruction) -> Iterator[Span]:
+    (source,) = _operands(instruction, 1)
+    yield _span(source, instruction.n)
+
+
+def _unpack_reads(instruction: Instruction) -> Iterator[Span]:
+    for span in _pack_reads(instruction):
+        _expect(span.stride == 1 or instruction.n == 1)
+        yield span
 
 
 def _gather_reads(instruction: Instruction) -> Iterator[Span]:
@@ -222,7 +234,7 @@ def _roll_reads(instruction: Instruction) -> Iterator[Span]:
 def _elementwise_reads(instruction: Instruction) -> Iterator[Span]:
     opcode, n = instruction.opcode, instruction.n
     spans = [_span(operand, n) for operand in _operands(instruction, N_OPERANDS[opcode])]
-    if n > MANY and Opcode.LESS <= opcode <= Opcode.SELECT:  # vectorised loops
+    if n > MANY and opcode >= Opcode.LESS:  # vectorised loops
         _expect(all(span.stride == 1 for span in spans))
     yield from spans
 
@@ -255,6 +267,9 @@ READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
     Opcode.FUNCTION: _function_reads,
     Opcode.FUNCTION_OF_TWO: _function_reads,
     Opcode.LOOP: _loop_reads,
+    Opcode.LOOP_SHORT: _loop_reads,
+    Opcode.PACK: _pack_reads,
+    Opcode.UNPACK: _unpack_reads,
     Opcode.GATHER: _gather_reads,
     Opcode.LOOKUP: _lookup_reads,
     Opcode.ROLL: _roll_reads,

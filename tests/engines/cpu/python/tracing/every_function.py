@@ -43,6 +43,7 @@ OPERANDS = {
             "K[0]",
             "B[1]",
         ),
+        *("F[1]", "H[2, 1]", "np.float32(0.1)", "np.float32(t)", "x.astype(np.float32)[2]"),
     ],
     "vector": [
         *(
@@ -67,6 +68,8 @@ OPERANDS = {
             "[x[0], t, 1]",
             "(t, 2.0)",
         ),
+        *("F", "F[::-1]", "F[1:]", "F[::2]", "F[:0]", "F[:1]", "H[1]", "H[:, 2]", "F * 1e-30"),
+        *("x.astype(np.float32)", "v.astype(np.float32)[::-1]", "np.repeat(F, 6)", "F * x"),
         *("G", "G[::-1]", "G[1:]", "K", "K[::2]", "B", "S", "np.arange(4)", "np.zeros(0)", "[]"),
         *(
             "np.array([t])",
@@ -86,6 +89,7 @@ OPERANDS = {
         ),
     ],
     "matrix": [
+        *("H", "H.T", "H[:, ::2]", "H[1:]", "m.astype(np.float32)", "m.T.astype(np.float32)"),
         *(
             "m",
             "m.T",
@@ -113,7 +117,16 @@ OPERANDS = {
     ],
     "index": ["0", "1", "2", "-1", "3"],
     "constant": ["0", "1", "2", "-1", "0.5", "2.5", "-0.0", "7", "3", "1e3"],
-    "type": ["float", "int", "bool", "np.float64", "np.ndarray", "(int, float)", "type(t)"],
+    "type": [
+        "float",
+        "int",
+        "bool",
+        "np.float64",
+        "np.float32",
+        "np.ndarray",
+        "(int, float)",
+        "type(t)",
+    ],
     "list": ["[x[0], t, 1]", "[]", "[t]", "list(x)", "v.tolist()", "[x[1] > 0, 2]", "list(G)"],
     "shape": [
         "4",
@@ -162,9 +175,16 @@ CALLS: dict[Any, list[str]] = {
     np.full: ["f({shape}, {number})"],
     np.where: ["f({any}, {any}, {any})", "f({array} > {number}, {array}, {any})"],
     np.clip: ["f({any}, {number}, {number})", "f({any}, {any}, {any})"],
+    np.round: ["f({any})", "f({any}, {index})"],
+    np.count_nonzero: ["f({any})", "f({array})"],
     np.append: ["f({any}, {any})"],
     np.outer: ["f({vector}, {vector})", "f({any}, {any})"],
-    np.dot: ["f({vector}, {vector})", "f({matrix}, {vector})", "f({any}, {any})"],
+    np.dot: [
+        "f({matrix}, {matrix})",
+        "f({vector}, {vector})",
+        "f({matrix}, {vector})",
+        "f({any}, {any})",
+    ],
     np.diag: ["f({array})", "f({array}, {index})"],
     np.linalg.norm: REDUCED,
     np.delete: ["f({vector}, {index})", "f({matrix}, {index}, {index})"],
@@ -210,6 +230,8 @@ SYMBOLS = {
 UNARY = {operator.neg: "-", operator.pos: "+", operator.invert: "~", operator.not_: "not "}
 OF_METHODS = {
     "astype": ["{array}.astype({type})"],
+    "clip": ["({array}).clip({number}, {number})", "({any}).clip({constant}, {any})"],
+    "round": ["({any}).round()", "({array}).round({index})"],
     "dot": ["({vector}).dot({any})", "({matrix}).dot({vector})"],
     "fill": ["fill({array}, {number})"],
     "item": ["({any}).item()", "x[:1].item()", "np.array([{number}]).item()"],
@@ -226,6 +248,12 @@ OF_LISTS = {
     "reverse": "l.reverse()",
 }
 IN_PLACE = [
+    *("v[v > {number}] += {number}", "v[w > {number}] *= v[w > {number}]", "w[v > t] = v[v > t]"),
+    *("m[m > {number}] -= m[m > {number}] * {number}", "m[m > 0] = m.T[m > 0]", "K[v > 0] += 1"),
+    *("F[v > {number}] += {number}", "F[F > 0] = v[F > 0]", "v[(v > 0) & (x < t)] /= {number}"),
+    *("v[int({number})] = {number}", "m[int({number})] = {any}", "F[np.argmax(x)] = {number}"),
+    *("v[np.array([int({number})])] = {any}", "m[(x[:1] > 0) * 2 - 1] = {any}", "H[K[:1]] = {any}"),
+    *("m[K[1:2] * int({number})] += v", "m.T[int({number})] = {vector}", "v[:1] = v[K[2:3]]"),
     *(
         "v[{index}] = {number}",
         "v[:2] = {any}",
@@ -249,12 +277,28 @@ IN_PLACE = [
         "w -= w[::-1]",
         "S **= 2",
     ),
+    *(
+        "F[:] = {any}",
+        "F[{index}] = {number}",
+        "F[...] += {any}",
+        "H[...] *= {any}",
+        "F[...] /= {any}",
+        "F[...] **= 2",
+    ),
+    *(
+        "H[...] = m",
+        "H.T[1:] -= {vector}",
+        "m[...] += H",
+        "F[...] *= {number}",
+        "F[F > {number}] = {number}",
+    ),
     *("K += 1", "m @= m", "v //= {number}", "v %= {number}", "S /= {any}", "m.T[...] = {any}"),
 ]
 
 HEAD = """
 def make():
     S, K, B = np.array([0.5, -1.0, 2.0, 0.25]), np.arange(4), np.array([True, False, False, True])
+    F, H = np.array([0.3, -1.7, 2.5e7, -0.0], np.float32), np.array(SINGLE)
 
     def helper(a):
         return a
@@ -281,12 +325,13 @@ TAIL = """
                 numbers = numbers + each_of(part)
         else:
             numbers = each_of(result)
-        numbers = numbers + [len(numbers)] + each_of(v) + each_of(m)[:6] + l[:3]
+        numbers = numbers + [len(numbers)] + each_of(F) + each_of(H)[4:7]
+        numbers = numbers + each_of(v) + each_of(m)[:6] + l[:3]
         return (numbers + [0.0] * SIZE_OUT)[:SIZE_OUT]
 
     return function
 """
-SIZE_OUT = 40
+SIZE_OUT = 50
 
 
 def name_of(function: Any) -> str | None:
@@ -321,7 +366,12 @@ def entries() -> list[tuple[str, list[str]]]:
             (f".{name}", [f"({{array}}).{name}", f"({{array}}).{name} == ({{any}}).{name}"])
         )
     for symbol in SYMBOLS.values():
-        templates = ["({any}) %s ({any})", "({array}) %s ({array})", "({number}) %s ({number})"]
+        templates = [
+            "({matrix}) %s ({matrix})",
+            "({any}) %s ({any})",
+            "({array}) %s ({array})",
+            "({number}) %s ({number})",
+        ]
         found.append((symbol, [each.replace("%s", symbol) for each in templates]))
     found += [(symbol, [f"{symbol}({{any}})"]) for symbol in UNARY.values()]
     found += [(f"list.{name}", [OF_LISTS[name]]) for name in LIST_METHODS]
@@ -366,6 +416,7 @@ class Call(Case):
         self.inputs = inputs_of(seed, n, special, rng.choice([0.0, 0.2, 0.5]))
         numbers = np.random.RandomState(seed % 2**32)
         arrays = {"G": numbers.randn(4), "Q": numbers.randn(4, 4)}
+        arrays["SINGLE"] = numbers.randn(4, 4).astype(np.float32)
         self.names = {"np": np, "math": math, "SIZE_OUT": SIZE_OUT, **arrays}
 
 

@@ -34,6 +34,14 @@ NUMBERS = {
         *("next(it, {n})", "sum(it)", "len(list(it))", "sum({n} for q in {l})", "any({v} > 0)"),
         *("any(q > {n} for q in it)", "(PAIR is PAIR)", "(NESTED[0] is NESTED[1])", "S[{i}]"),
         *("M[int(abs({n})) % 4][{i}]", "isinstance({n}, float)", "callable(helper)"),
+        *(
+            "np.float32({n})",
+            "F[{i}]",
+            "({v}).astype(np.float32)[{i}]",
+            "np.sum({f})",
+            "np.max({f})",
+        ),
+        *("np.dot({f}, {f})", "np.mean({f})", "np.linalg.norm({f})", "math.sin(({f})[{i}])"),
         *("np.take({v}, {i})", "(l0 is l1)", "np.dot({v}, 0)[{i}]", "np.where({n}, {n}, {n})"),
     ],
 }
@@ -44,6 +52,7 @@ VECTORS = {
         *("np.sin({v})", "np.exp({v})", "np.abs({v}) ** 1.7", "({v}) ** 2", "np.sqrt({v})"),
         *("np.log(np.abs({v}) + 0.1)", "np.power(np.abs({v}), {c})", "np.tanh({v})", "({v})[::-1]"),
         *("({m})[{i}]", "({m})[:, {i}]", "({m}).T[{i}]", "np.diag({m})", "({m}) @ ({v})"),
+        *("({m})[np.array([int({n}) % 4])].ravel()", "({v}).clip({c}, {n})", "np.round({v})"),
         *("np.dot({m}, {v})", "({m}).T @ ({v})", "W[:, ::2] @ ({v})", "np.roll({v}, {i})"),
         *("np.roll({v}, int({n}))", "({v})[[2, 0, 1, 3]]", "np.array([{n}, {n}, {n}, {n}])"),
         *("np.concatenate([({v})[:2], ({v})[2:]])", "({v}).copy()", "np.asarray({v})"),
@@ -57,10 +66,40 @@ VECTORS = {
         *("({v}).astype(int)", "({v}) % ({v})", "np.repeat({w}, 4)[:4]", "np.zeros_like({v})"),
     ],
 }
+SINGLES = {
+    0: ["F", "f0", "F[::-1]", "f0[1:]"],
+    1: [
+        *("({v}).astype(np.float32)", "-({f})", "({f}) + ({f})", "({f}) * ({f})", "({f}) / ({n})"),
+        *("({f}) - ({c})", "({f}) * F[{i}]", "({f}) ** 2", "np.sqrt(np.abs({f}))", "np.exp({f})"),
+        *(
+            "np.tanh({f})",
+            "np.sin({f})",
+            "np.log(np.abs({f}) + 1)",
+            "np.expm1({f})",
+            "np.square({f})",
+        ),
+        *("np.clip({f}, -1, {c})", "np.maximum({f}, {c})", "np.where(({f}) > {n}, {f}, {f})"),
+        *(
+            "({f}) % ({f})",
+            "({f}) // {c}",
+            "np.floor({f})",
+            "np.abs({f}) ** {c}",
+            "(({f}) > {c}) * F",
+        ),
+        *("(M @ ({v})).astype(np.float32)", "M.astype(np.float32) @ F", "np.arctan2({f}, {f})"),
+        *(
+            "({f}).clip(0, {c})",
+            "np.reciprocal({f})",
+            "np.power(np.abs({f}), {f})",
+            "np.repeat(F, 5)",
+        ),
+    ],
+}
 MATRICES = {
     0: ["m0", "m1", "M", "M.T", "m0.T", "W[:, ::2]", "W[:, 4:]"],
     1: [
         *("({m}).T", "({m}) + ({m})", "({m}).T * ({m})", "({m}) * ({n})", "({m}) - ({v})"),
+        *("({m}) @ ({m})", "np.dot({m}, {m})", "(({m}) * {n}) @ W[:, ::2]", "M @ M.T"),
         *("np.outer({v}, {v})", "np.diag({v})", "({m}).copy()", "np.array({m})", "-({m})"),
         *("np.zeros((4, 4))", "np.vstack([{v}, {v}, {v}, {v}])", "np.exp({m})", "({m})[::-1]"),
         *("np.abs({m}) ** 0.3", "({m})[:, ::-1]", "np.zeros_like({m})", "np.copy({m})"),
@@ -100,10 +139,22 @@ ITERATORS = {
         *("yielded({v})", "(q for q in it)", "iter({v})"),
     ],
 }
-KINDS = {"n": NUMBERS, "v": VECTORS, "m": MATRICES, "w": VIEWS, "l": LISTS, "it": ITERATORS}
-NAMES = {"n": ["n0", "n1", "n2"], "v": ["v0", "v1"], "m": ["m0", "m1"], "w": ["w0"]}
+KINDS = {
+    "n": NUMBERS,
+    "f": SINGLES,
+    "v": VECTORS,
+    "m": MATRICES,
+    "w": VIEWS,
+    "l": LISTS,
+    "it": ITERATORS,
+}
+NAMES = {"n": ["n0", "n1", "n2"], "f": ["f0"], "v": ["v0", "v1"], "m": ["m0", "m1"], "w": ["w0"]}
 NAMES |= {"l": ["l0", "l1"], "it": ["it"]}
 SIMPLE = [
+    *("{v}[{v} > {n}] += {n}", "{v}[v0 > {c}] = v1[v0 > {c}]", "{m}[m0 > {n}] *= {n}"),
+    *("{v}[v1 < t] -= v0[v1 < t] * {n}", "S[v0 > 0] += {n}", "{v}[int({n}) % 4] = {n}"),
+    *("{m}[int({n}) % 4] = {v}", "{m}[np.array([int({n}) % 4])] = {v}", "M[int({n}) % 4] += {n}"),
+    *("M[M > {c}] -= {n}", "{v}[np.argmax({v})] = {n}", "{v}[int({n})] += {n}"),
     *("{v}[{i}] = {n}", "{v}[:2] = ({v})[2:]", "{v}[1:] = ({v})[:-1]", "{v}[{v} > {n}] = {n}"),
     *("{v} += {n}", "{v} *= {v}", "{v}[::2] -= {n}", "{v}[...] = {v}", "{v} **= 2"),
     *("{m}[{i}] = {v}", "{m}[:, {i}] = {n}", "{m} += ({m}).T", "{m}[{i}, {i}] = {n}", "{m} *= {n}"),
@@ -111,12 +162,22 @@ SIMPLE = [
     *("{m}.reshape(2, 8)[1, {i}] = {n}", "{w}[:1] = {n}", "{w}[-1] = {n}", "{w} *= {n}"),
     *("{l}.append({n})", "{l}.extend(({l})[:3])", "{l}.insert(0, {n})", "{l}.reverse()"),
     *("{n} += {n}", "{n} *= {n}", "{n} -= {n}", "{v}.fill({n})", "S[{i}] = {n}", "S[:] = {v}"),
+    *(
+        "F[:] = {v}",
+        "F[:] *= {f}",
+        "F[:] += {n}",
+        "F[{i}] = {n}",
+        "f0 += {f}",
+        "f0 -= {v}",
+        "f0[1:] *= {n}",
+    ),
     *("S[1:] += {n}", "x[{i}] = {n}", "{m}[int(abs({n})) % 4][{i}] = {n}"),
 ]
 
 HEAD = """
 def make():
     S = np.array([0.5, -1.0, 2.0, 0.25])
+    F = np.array([0.3, -1.7, 2.5, 1e-3], np.float32)
     M = np.array(MATRIX)
     W = np.array(WIDE)
 
@@ -144,6 +205,7 @@ def make():
         v0, v1 = x * 2, np.array([t, 1.0, -1.0, x[0]])
         m0, m1 = np.outer(x, v1), M * t
         w0 = v0[1:]
+        f0 = F * 0.7
         l0, l1 = [t, x[2]], []
         it = iter(list(l0))
 """

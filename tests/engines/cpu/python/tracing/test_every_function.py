@@ -10,7 +10,7 @@ import pytest
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, METHODS, PURE
 from nengo_jit.engines.cpu.python.tracing.interpreter import LIST_METHODS
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES
-from nengo_jit.engines.cpu.python.tracing.operators import UFUNCS
+from nengo_jit.engines.cpu.python.tracing.ufuncs import UFUNCS
 
 FOLDER = Path(__file__).parent
 N_CALLS = 2  # of each entry

@@ -1,5 +1,6 @@
 """Functions that lie in wait: whatever they do, a simulation gives what Python would give."""
 
+import math
 import pickle
 import threading
 
@@ -327,16 +328,80 @@ def test_underflow_is_left_to_python_if_it_is_an_error():
     check(make, n_compiled=1)
 
 
-def test_single_precision():
+def single_precision_neurons():
+    class Leaky(nengo.neurons.NeuronType):
+        spiking = True
+        state = {"voltage": nengo.dists.Choice([0]), "rest": nengo.dists.Choice([0])}
+
+        def rates(self, x, gain, bias):
+            return np.maximum(self.current(x, gain, bias), 0)
+
+        def step(self, dt, J, output, voltage, rest):
+            voltage -= (J - voltage) * np.expm1(-dt / 0.02)
+            rest[...] = np.tanh(rest + 0.1 * voltage) * (voltage > 0.3) - np.square(J) / 7
+            spiked = np.clip(voltage, 0, 1.5) > 1
+            output[:] = spiked * (1 / dt)
+            voltage[spiked] = 0
+
+    stimulus = nengo.Node(lambda t: np.sin(6 * t))
+    shape = {"gain": np.linspace(0.5, 3, 50), "bias": np.linspace(-1, 1, 50)}
+    ensemble = nengo.Ensemble(50, 1, neuron_type=Leaky(), **shape)
+    nengo.Connection(stimulus, ensemble)
+    ensemble.neurons.seed = 0
+    return stimulus, nengo.Node(lambda t: 1.0)
+
+
+SINGLE = [
+    lambda t, x: 2 * x,
+    lambda t, x: [x[0] * t, x[1] / 3],
+    lambda t, x: x * 0.1 + t,
+    lambda t, x: np.tanh(x) + np.exp(-x) * np.square(x),
+    lambda t, x: [math.sin(x[0]), float(x[1]) ** 3],
+    lambda t, x: [np.dot(x, x), np.sum(x) + np.mean(x)],
+    lambda t, x: [np.linalg.norm(x), np.max(x) - x.min()],
+    lambda t, x: np.outer(x, x).astype(np.float32) @ x,
+    lambda t, x: np.where(x > 0.1, x, 0.1),
+    lambda t, x: [x[0] > 0.3, x[1] == 0.1],
+    lambda t, x: x.astype(float) * 0.1,
+    lambda t, x: (np.repeat(x, 50) * 0.1 + t)[[0, 99]],
+    lambda t, x: [x[np.argmax(x)], x[0] // 0.3],
+    lambda t, x: x**2 + np.maximum(x, 0.2) ** 1.5,
+    lambda t, x: np.float32(t) * x * np.float64(0.1),
+]
+
+
+@pytest.mark.parametrize("index", range(len(SINGLE)))
+def test_single_precision(index):
     def make():
         stimulus = nengo.Node(lambda t: [np.sin(3 * t), 0.1])
-        double = nengo.Node(lambda t, x: 2 * x, size_in=2)
-        nengo.Connection(stimulus, double, synapse=None)
-        return stimulus, double
+        node = nengo.Node(SINGLE[index], size_in=2)
+        nengo.Connection(stimulus, node, synapse=None)
+        return stimulus, node
 
     nengo.rc.set("precision", "bits", "32")
-    plan, _ = check(make, n_compiled=1)
-    assert "float32" in remarks(plan)[0]
+    plan, _ = check(make, n_compiled=2)
+    assert not remarks(plan)
+
+
+def test_neurons_in_single_precision():
+    nengo.rc.set("precision", "bits", "32")
+    plan, _ = check(single_precision_neurons, n_compiled=3)
+    assert not remarks(plan)
+
+
+def test_numbers_that_single_precision_cannot_represent():
+    def make():
+        grown = np.array([1e30], np.float32)
+
+        def grow(t):
+            grown[...] = grown * 1.3
+            return 1.0 / grown[0]
+
+        return nengo.Node(grow), nengo.Node(lambda t: np.array([t]) * 1e39)
+
+    nengo.rc.set("precision", "bits", "32")
+    with pytest.warns(RuntimeWarning):
+        check(make, n_compiled=2)
 
 
 def test_short_runs_are_not_traced():

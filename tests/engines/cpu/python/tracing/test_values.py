@@ -301,6 +301,12 @@ def row_of_what_is_written(t, x):
 
 
 @case
+def row_that_is_a_column(t, x):
+    column = (WIDE * x[0]).T[int(t * 1000) % 3]
+    return [np.dot(column, column), np.tanh(column)[1]]
+
+
+@case
 def copies_are_new(t, x):
     same, other = np.asarray(x), np.array(x)
     same[0] = 5.0

@@ -61,6 +61,9 @@ FUNCTIONS = {
     Opcode.FUNCTION: constantly(lambda t, x: math.sin(x[0])),
     Opcode.FUNCTION_OF_TWO: constantly(lambda t, x: math.atan2(x[0], x[1])),
     Opcode.LOOP: constantly(lambda t, x: np.sin(x)),
+    Opcode.LOOP_SHORT: constantly(lambda t, x: np.sin(x.astype(np.float32))),
+    Opcode.PACK: constantly(lambda t, x: np.sin(x.astype(np.float32))),
+    Opcode.UNPACK: constantly(lambda t, x: np.sin(x.astype(np.float32))),
     Opcode.LOAD: constantly(lambda t, x: x),
     Opcode.LOAD_SHORT: short_table,
     Opcode.LOAD_INTEGERS: counter,
@@ -109,11 +112,13 @@ OTHERS = {  # another operation that can take the place of one
     Opcode.STORE_SHORT: Opcode.STORE_BOOLEANS,
     Opcode.STORE_INTEGERS: Opcode.STORE_SHORT,
 }
+LOOPS = Opcode.LOOP, Opcode.LOOP_SHORT
 STORES = [each for each in Opcode if Opcode.STORE <= each <= Opcode.STORE_BOOLEANS]
 FOR_RESULTS = np.zeros(64)
 NUMBERS = np.full(64, 1.123)
 OTHER_MEMORY = {
     Opcode.LOAD_SHORT: np.full(64, 0.125, np.float32),
+    Opcode.UNPACK: np.full(64, 0.125, np.float32),
     Opcode.LOAD_INTEGERS: np.full(64, 5),
     Opcode.LOAD_BOOLEANS: np.full(64, 7, np.uint8),
     Opcode.GATHER: np.full(64, address(NUMBERS)),
@@ -125,7 +130,7 @@ def other_operation(line):
 
 
 def other_operand(line):
-    if line[Field.OPCODE] == Opcode.LOOP:
+    if line[Field.OPCODE] in LOOPS:
         ctypes.c_int64.from_address(int(line[Field.ARGUMENTS])).value = address(NUMBERS)
     else:
         memory = OTHER_MEMORY.get(line[Field.OPCODE], NUMBERS)
@@ -136,7 +141,7 @@ def lost_result(line):
     line[Field.RESULT] = address(FOR_RESULTS)
     if line[Field.OPCODE] in STORES:
         line[Field.SHADOW] = line[Field.RESULT]
-    elif line[Field.OPCODE] == Opcode.LOOP:
+    elif line[Field.OPCODE] in LOOPS:
         ctypes.c_int64.from_address(int(line[Field.ARGUMENTS]) + 8).value = int(line[Field.RESULT])
 
 
@@ -153,6 +158,7 @@ def other_function(line):
         Opcode.FUNCTION: (Field.FUNCTION, c_function("cos")),
         Opcode.FUNCTION_OF_TWO: (Field.FUNCTION_OF_TWO, c_function("hypot")),
         Opcode.LOOP: (Field.LOOP, loop_of(np.cos, "d->d")[0]),
+        Opcode.LOOP_SHORT: (Field.LOOP, loop_of(np.cos, "f->f")[0]),
     }[line[Field.OPCODE]]
     line[place] = function
 
@@ -166,7 +172,7 @@ def cases():
         yield operation, lost_result
         if operation in OTHERS:
             yield operation, other_operation
-        if operation in (Opcode.FUNCTION, Opcode.FUNCTION_OF_TWO, Opcode.LOOP):
+        if operation in (Opcode.FUNCTION, Opcode.FUNCTION_OF_TWO, *LOOPS):
             yield operation, other_function
         elif operation in (Opcode.LOAD, Opcode.STORE, Opcode.GATHER, Opcode.ADD, Opcode.SELECT):
             yield operation, fewer_elements

@@ -9,10 +9,13 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 import numpy as np
 
 from nengo_jit.engines.cpu.python.tracing.bytecode.frame import Frame, Handler, argument, handles
+from nengo_jit.engines.cpu.python.tracing.casting import cast
 from nengo_jit.engines.cpu.python.tracing.indexing import get_item, set_item
-from nengo_jit.engines.cpu.python.tracing.operators import Operator, apply, compare, truth
+from nengo_jit.engines.cpu.python.tracing.operators import apply, compare, truth
+from nengo_jit.engines.cpu.python.tracing.ufuncs import Operator
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
+    Selection,
     Unsupported,
     Value,
     described,
@@ -49,6 +52,12 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
     if is_in_place and isinstance(a, list):
         raise Unsupported(f"changes a list by `{symbol}`")
     value = apply(frame.tracer, BINARY[symbol.rstrip("=")], a, b)
+    if is_in_place and isinstance(a, Selection):
+        assert isinstance(value, Selection)
+        whole, kind = _same_kind(a.array, value.array), a.array.dtype
+        registers = cast(frame.tracer, whole.registers, whole.dtype, kind)
+        a.array = Array(registers, kind)
+        value = a
     if is_in_place and isinstance(a, Array):
         set_item(frame.tracer, a, ..., _same_kind(a, value))
         value = a
@@ -56,8 +65,8 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
 
 
 def _same_kind(array: Array, value: Value) -> Array:
-    """Check that an in-place operator leaves an array's type and shape as they are."""
-    if isinstance(value, Array) and value.dtype == array.dtype:
+    """Check that NumPy casts the result of an in-place operator to the array's type and shape."""
+    if isinstance(value, Array) and np.can_cast(value.dtype, array.dtype, "same_kind"):
         if value.registers.shape == array.registers.shape:
             return value
         raise Unsupported("changes an array in place by numbers of another shape")
