@@ -157,15 +157,6 @@ def dot_rows(
         sums[i] += dot_of(vector(memory, matrix + i * distance, m), factors)
 
 
-@helper(forceinline=True)
-def dot(row, factors):
-    """Return the dot product of two vectors that are not empty."""
-    total = row[0] * factors[0]
-    for j in range(1, row.size):
-        total += row[j] * factors[j]
-    return total
-
-
 @kernel(reassociate=True)
 def dot_rows_held(
     memory: Memory,
@@ -186,7 +177,7 @@ def dot_rows_held(
     kept, sums, to_do = vector(memory, products, n), vector(memory, y, n), words[TO_DO]
     if to_do < BOTH:
         for i in range(n):
-            kept[i] = dot(vector(memory, matrix + i * distance, m), factors)
+            kept[i] = dot_of(vector(memory, matrix + i * distance, m), factors)
     elif to_do != KEEP:
         velocity = vector(memory, words[RESULTS] + (products - words[FIRST]), n)
         changes, decay = vector(memory, words[VELOCITY], m), vector(memory, words[DECAY], 1)[0]
@@ -197,9 +188,9 @@ def dot_rows_held(
         for i in range(n if to_do == BOTH or not are_finite else 0):
             row = vector(memory, matrix + i * distance, m)
             if to_do == BOTH:
-                velocity[i] = dot(row, changes)
+                velocity[i] = dot_of(row, changes)
             if to_do == BOTH or velocity[i] - velocity[i] != 0:
-                kept[i] = dot(row, factors)
+                kept[i] = dot_of(row, factors)
     for i in range(n):
         sums[i] += kept[i]
 
