@@ -4,8 +4,8 @@
     build_stages.py                          # all models of models.py
     build_stages.py many_ensembles noisy_mix --repeats 5
 
-For each model: seconds in each stage on one thread, their sum, and the seconds that it takes with
-all cores. Each row is the quickest of the repeats, in one process with the kernels loaded and
+For each model: CPU seconds in each stage on one thread, their sum, and the wall-clock seconds that
+it takes with all cores. Each row is the quickest of the repeats, in one process with the kernels loaded and
 nengo's decoder cache off. The stages:
 
     sampling   evaluation points, encoders, gains and biases of ensembles
@@ -27,7 +27,7 @@ import nengo
 from models import MODELS
 
 import nengo_jit
-from nengo_jit.builder import Model, decoders, ensemble, network, solver
+from nengo_jit.builder import Model, ensemble, network, solver, systems
 from nengo_jit.engines import backend
 
 STAGES = ("sampling", "rates", "solving", "objects", "planning", "engine")
@@ -37,7 +37,7 @@ FUNCTIONS = (
     ("sampling", ensemble, "gen_eval_points"),
     ("sampling", ensemble, "get_encoders"),
     ("sampling", ensemble, "get_gain_bias"),
-    ("rates", decoders, "rates"),
+    ("rates", systems, "rates"),
     ("rates", solver, "rates"),
     ("rates", ensemble, "gain_bias"),
     ("solving", solver, "build_decoders"),
@@ -47,15 +47,15 @@ FUNCTIONS = (
 
 
 class Stopwatch:
-    """Seconds by stage; a stage within another one stops the outer one's clock."""
+    """CPU seconds by stage; a stage within another one stops the outer one's clock."""
 
     def __init__(self):
         self.seconds = Counter()
         self._stages = ["engine"]
-        self._since = time.perf_counter()
+        self._since = time.process_time()
 
     def _enter(self, stage):
-        now = time.perf_counter()
+        now = time.process_time()
         self.seconds[self._stages[-1]] += now - self._since
         self._since = now
         self._stages.append(stage)
@@ -105,7 +105,7 @@ def make_ready(network, **options):
 
 
 def measure(model, repeats):
-    """Seconds by stage on one thread, and seconds with all cores, each of the quickest repeat."""
+    """CPU seconds by stage on one thread, and seconds with all cores, each of the quickest repeat."""
     make_ready(model())  # loads kernels
     rows = []
     for _ in range(repeats):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import nengo
@@ -63,7 +60,7 @@ def build_engine(
     """
     use_our_build_functions(model, Builder())
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
-    with tracker, collector_paused():
+    with tracker:
         if network is not None:
             backend.prepare(network, model.time.dtype)
             if isinstance(model, Model):
@@ -94,18 +91,3 @@ def with_precision(backend: Backend, model: reference.Model) -> Backend:
         stacklevel=3,
     )
     return backend_class("reference")(backend.options)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Context in which Python's cyclic garbage collector is off.
-
-    A build makes many objects and keeps them all; the collector would scan them again and again.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -14,6 +14,7 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.building import build_engine, new_model, with_precision
+from nengo_jit.collector import collector_paused
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
@@ -100,6 +101,7 @@ class Simulator(Inspectable, Lasting):
 
     closed = True  # until the constructor has succeeded
 
+    @collector_paused()
     def __init__(
         self,
         network: nengo.Network | None,

@@ -18,6 +18,7 @@ PIPELINE = [
     "regions",
     "settings",
     "options",
+    "collector",
     "neurons",
     "ir",
     "builder",

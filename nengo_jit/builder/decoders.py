@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from nengo import Connection, Ensemble, Network
 
+from nengo_jit.builder import cholesky
 from nengo_jit.builder.sharing import (  # noqa: F401  (re-exported)
+    BY_CHOLESKY,
     NOISY,
     NON_NEGATIVE,
     SEQUENTIAL,
@@ -77,6 +79,7 @@ class Decoders:
         self._systems: dict[Key, System] = {}
         self._latest: System | None = None
         self._seeds: Mapping[object, int] = {}
+        self._needs_scipy = not cholesky.is_available()
 
     def expect(self, network: Network, seeds: Mapping[object, int]) -> None:
         """Count the uses of each system by the connections of a network, before it is built.
@@ -91,6 +94,7 @@ class Decoders:
         self._seeds = seeds
         for key, dimensions in connections_in_order(network):
             uses = self._uses.setdefault(key, Uses())
+            self._needs_scipy |= key.solver_type not in BY_CHOLESKY
             if isinstance(dimensions, Connection):
                 uses.functions.append(dimensions)
             else:
@@ -141,7 +145,8 @@ class Decoders:
         if latest is not None and latest is not system:  # rarely needed again soon
             latest.activities = None
         if system is None:
-            with one_thread_in_blas() as limited:
+            self._needs_scipy |= key.solver_type not in BY_CHOLESKY
+            with one_thread_in_blas(self._needs_scipy) as limited:
                 system = self._prepare(key, params, self.threads if limited else 1)
         self._latest = system
         if system.is_silent:

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
+from nengo_jit.builder import cholesky
 from nengo_jit.parallel import for_each, parallel_map
 
 PANEL = 250  # rows of a Gram matrix that are computed together
@@ -131,6 +132,9 @@ def solver_of(matrix: np.ndarray) -> Solve:
     numpy.linalg.LinAlgError
         If the matrix is not positive definite.
     """
+    if cholesky.is_available() and matrix.dtype == np.float64 and matrix.flags.c_contiguous:
+        cholesky.factorise(matrix)
+        return partial(cholesky.solve, matrix)
     library = lapack()
     if library is None:
         symmetric = np.tril(matrix)

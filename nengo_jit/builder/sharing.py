@@ -30,6 +30,7 @@ from nengo_jit.neurons.rates import known_rates
 
 WELL_CONDITIONED = 1e6  # neurons / reg²: up to this ratio, rounding errors stay far below 1e-9
 LEAST_RCOND = 1e-3  # of `Lstsq`: below it, rounding errors of the Gram matrix matter
+BY_CHOLESKY = (LstsqL2, LstsqL2nz)  # they need no other function of LAPACK
 NON_NEGATIVE = (NnlsL2, NnlsL2nz)
 NOISY = (LstsqNoise, LstsqMultNoise)  # they draw other random numbers for each connection
 SEQUENTIAL = (Lstsq, *NOISY)  # threads solve several systems at a time faster than each by itself

@@ -16,9 +16,10 @@ from nengo.builder.ensemble import BuiltEnsemble
 from nengo.solvers import Lstsq, LstsqL2nz, LstsqMultNoise, NnlsL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
+from nengo_jit.builder import cholesky
 from nengo_jit.builder.least_squares import Truncated, can_solve, solve_well_conditioned
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
-from nengo_jit.builder.sharing import NOISY, NON_NEGATIVE, Key, selection_of
+from nengo_jit.builder.sharing import BY_CHOLESKY, NOISY, NON_NEGATIVE, Key, selection_of
 from nengo_jit.neurons.rates import RateBackend, rates, tells_rates
 from nengo_jit.parallel import for_each, one_thread_in_blas
 
@@ -81,6 +82,7 @@ class System:
         self._solve: Solve | None = None
         self._truncated: Truncated | None = None
         self._is_transposed = False
+        self._needs_scipy = key.solver_type not in BY_CHOLESKY or not cholesky.is_available()
         self._values: dict[Hashable, Solved] = {}
         self._functions: dict[int, Ahead] = {}
         self.activities: np.ndarray | None = self._compute()
@@ -173,7 +175,7 @@ class System:
         solver_info : dict
         """
         start = time.time()
-        with one_thread_in_blas():
+        with one_thread_in_blas(self._needs_scipy):
             if self.activities is None:
                 self.activities = self._compute()
             decoders, info = self._decode(self.activities, targets, rng)

@@ -8,8 +8,9 @@ name, nor on the module that defines it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import EnumType
+from functools import cache
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 import numpy as np
@@ -33,11 +34,13 @@ def fingerprint(function: Callable[..., object], *more: object) -> str:
     TypeError
         If the function refers to anything else.
     """
-    digest = hashlib.sha256()
-    for part in _parts((function, *more), {}):
-        digest.update(part.encode() if isinstance(part, str) else part)
-        digest.update(b"\0")
-    return digest.hexdigest()[:32]
+    parts = _parts((function, *more), {})
+    return hashlib.sha256(_joined(parts) + b"\0").hexdigest()[:32]
+
+
+def _joined(parts: Iterable[str | bytes]) -> bytes:
+    """Join parts, with a zero byte between them."""
+    return b"\0".join([part.encode() if isinstance(part, str) else part for part in parts])
 
 
 def referred(function: FunctionType) -> dict[str, object]:
@@ -84,11 +87,7 @@ def _parts(value: object, seen: dict[int, int]) -> Iterator[str | bytes]:
                 for constant in _constants(each, _names(value)):
                     yield from _parts(constant, seen)
     elif isinstance(value, CodeType):
-        yield value.co_code
-        names = value.co_names, value.co_varnames, value.co_freevars, value.co_cellvars
-        yield repr((value.co_argcount, value.co_kwonlyargcount, value.co_flags, *names))
-        for constant in value.co_consts:
-            yield from _parts(constant, seen)
+        yield _of_code(value)
     elif isinstance(value, tuple):
         yield str(len(value))
         for each in value:
@@ -101,10 +100,7 @@ def _parts(value: object, seen: dict[int, int]) -> Iterator[str | bytes]:
     elif isinstance(value, ModuleType):
         yield value.__name__
     elif isinstance(value, EnumType):
-        members: list[str] = [*value.__members__]
-        for member in members:
-            yield member
-            yield from _parts(value[member].value, seen)
+        yield _of_enum(value)
     elif isinstance(value, (type, BuiltinFunctionType)):
         yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, np.ufunc):
@@ -113,3 +109,24 @@ def _parts(value: object, seen: dict[int, int]) -> Iterator[str | bytes]:
         raise TypeError(
             f"{value!r} has no fingerprint: it is no constant, function, module or type"
         )
+
+
+@cache  # many kernels call the same functions
+def _of_code(code: CodeType) -> bytes:
+    """Return the parts of a code object, which refers to constants only."""
+    names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
+    parts = [code.co_code, repr((code.co_argcount, code.co_kwonlyargcount, code.co_flags, *names))]
+    for constant in code.co_consts:
+        parts += _parts(constant, {})
+    return _joined(parts)
+
+
+@cache
+def _of_enum(enumeration: EnumType) -> bytes:
+    """Return the parts of an enumeration: the names and values of its members."""
+    parts: list[str | bytes] = []
+    members: list[str] = [*enumeration.__members__]
+    for member in members:
+        parts.append(member)
+        parts += _parts(enumeration[member].value, {})
+    return _joined(parts)
