@@ -9,7 +9,7 @@ from dataclasses import replace
 import nengo
 import nengo.builder as reference
 from nengo.exceptions import ValidationError
-from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
+from nengo.utils.progress import NoProgressBar, Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
@@ -69,7 +69,9 @@ def build_engine(
                     OnEngine(backend),
                     backend.evaluator() if backend.options.compile_python else IN_PYTHON,
                 )
-            model.build(network, progress=tracker.next_stage("Building", "Build"))
+            progress = tracker.next_stage("Building", "Build")
+            is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
+            model.build(network, progress=progress if is_shown else None)
         use_our_operators(model.operators)
         plan = backend.plan(model)
         probes = plan.probes

@@ -131,8 +131,8 @@ class Regions:
         SimulationError
             If a kernel has. The message names the kernel and the address.
         """
-        name, address, n_bytes = self.shared[[KERNEL, ADDRESS, N_BYTES]].tolist()
-        if name:
+        if self.shared[KERNEL]:
+            name, address, n_bytes = self.shared[[KERNEL, ADDRESS, N_BYTES]].tolist()
             from nengo.exceptions import SimulationError  # slow; not for workers
 
             self.shared[[KERNEL, ADDRESS, N_BYTES]] = 0
@@ -144,7 +144,7 @@ class Regions:
 
 def pointer(array: np.ndarray) -> int:
     """Return the address of the first element of an array."""
-    return int(array.__array_interface__["data"][0])
+    return _address_at(id(array) + DATA).value or 0
 
 
 def _bounds(array: np.ndarray) -> tuple[int, int]:
@@ -157,4 +157,7 @@ def _bounds(array: np.ndarray) -> tuple[int, int]:
     return low, start + sum(step for step in steps if step > 0) + array.itemsize
 
 
+# NumPy's C API fixes where an array object has the address of its data: after the object's header.
+DATA = object.__basicsize__
+_address_at = ctypes.c_void_p.from_address
 REGIONS = Regions()

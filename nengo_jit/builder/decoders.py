@@ -205,9 +205,11 @@ class Decoders:
         yield key, self._functions_ahead(key, params)
         room = BUDGET - sum(system.nbytes for system in self._systems.values())
         for other, uses in self._uses.items():
-            built = params.get(other.ensemble)
-            if built is None or other == key or other in self._systems:
+            if other == key or other in self._systems:
                 continue
+            built = params.get(other.ensemble)
+            if built is None:  # nor are most of those that come later
+                return
             size = 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
             is_large = size > room
             if is_large and (other.solver_type not in SEQUENTIAL or size * self.threads > IN_WORK):

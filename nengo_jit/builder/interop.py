@@ -58,6 +58,8 @@ def third_party_build_function(nengo_class: type) -> Callable[..., Any] | None:
         None if there is none, or only nengo's own.
     """
     function = nengo.builder.Builder.builders.get(nengo_class)
+    if function is None:
+        return None
     is_nengos_function = (getattr(function, "__module__", None) or "").startswith("nengo.builder.")
     is_nengos_class = nengo_class.__module__.startswith("nengo.")
     return None if is_nengos_function and is_nengos_class else function

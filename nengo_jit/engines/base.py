@@ -172,7 +172,7 @@ class Engine(ABC):
 
     def rewind(self) -> None:
         """Give the signals their initial values."""
-        for signal in list(self.signals):
+        for signal in [each for each in self.signals if not each.is_view]:
             self.signals.reset(signal)
 
     def step_of(self, operator: Operator, rng: np.random.RandomState) -> Step:

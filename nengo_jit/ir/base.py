@@ -35,10 +35,13 @@ def operand(role: str, index: int = 0) -> property:
         Index of the operand in the list.
     """
 
-    def read(operator: Operator) -> Signal:
-        return getattr(operator, role)[index]
-
-    return property(read, doc=f"Signal: ``{role}[{index}]``.")
+    read: dict[str, Callable[[Operator], Signal]] = {  # without `getattr`, which is slower
+        "sets": lambda operator: operator.sets[index],
+        "incs": lambda operator: operator.incs[index],
+        "reads": lambda operator: operator.reads[index],
+        "updates": lambda operator: operator.updates[index],
+    }
+    return property(read[role], doc=f"Signal: ``{role}[{index}]``.")
 
 
 class Operator(reference.Operator):

@@ -22,6 +22,8 @@ MOST_SHARED = 4096  # elements: signals share initial values of zeros up to this
 
 def is_sparse(value: object) -> bool:
     """Whether ``value`` is a sparse matrix of nengo's or SciPy's."""
+    if isinstance(value, np.ndarray):  # the most common, and the others are slow to tell
+        return False
     return isinstance(value, SparseMatrix) or npext.is_spmatrix(value)
 
 

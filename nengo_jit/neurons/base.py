@@ -155,11 +155,10 @@ def is_unchanged(neurons: NeuronType, methods: tuple[str, ...] = RATES) -> bool:
     known = _formulas.get(type(neurons))
     if known is None:
         return False
-    own = vars(neurons)
     for names, name, definition in known[1]:
-        if name in methods and (names.get(name) is not definition or name in own):
+        if name in methods and names.get(name) is not definition:
             return False
-    return True
+    return vars(neurons).keys().isdisjoint(methods)
 
 
 def uniform(rng: np.random.RandomState, J: np.ndarray, dt: float, *parameters: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.language.kernel import Kernel
 from nengo_jit.engines.cpu.program.assembly import assemble, executions
 from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
-from nengo_jit.engines.cpu.program.lowering import Lowering, calls_python
+from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.engines.cpu.program.program import Program
 from nengo_jit.engines.cpu.program.programs import Programs
 from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
@@ -97,7 +97,8 @@ class CpuEngine(Engine):
     def _lower_all(self) -> Lowering:
         """Lower all operators, given what is exposed by now."""
         exposure = self._exposure
-        exposure.add_callers(filter(calls_python, self._unexposed.operators))
+        callers = self._unexposed.callers
+        exposure.add_callers(op for op in self._unexposed.operators if op in callers)
         while True:
             callers = exposure.private.keys()
             if not callers <= self._unexposed.callers:  # `calls_python` did not find all
@@ -193,8 +194,8 @@ class CpuEngine(Engine):
             self._is_finished = False
         elif self._exposure.has_grown:
             self._reassemble()
-        for signal in list(self.signals):
-            if not (self.is_running and signal.base in self._constant):
+        for signal in [each for each in self.signals if not each.is_view]:
+            if not (self.is_running and signal in self._constant):
                 self.signals.reset(signal)
 
     def begin(self, rng: np.random.RandomState) -> None:
