@@ -4,9 +4,9 @@
     build_stages.py                          # all models of models.py
     build_stages.py many_ensembles noisy_mix --repeats 5
 
-For each model: CPU seconds in each stage on one thread, their sum, and the wall-clock seconds that
-it takes with all cores. Each row is the quickest of the repeats, in one process with the kernels loaded and
-nengo's decoder cache off. The stages:
+For each model: CPU seconds in each stage on one thread, their sum, and wall-clock seconds with all
+cores. Each row is the quickest of the repeats, in one process with the kernels loaded and nengo's
+decoder cache off. The stages:
 
     sampling   evaluation points, encoders, gains and biases of ensembles
     rates      of neurons, at evaluation points
@@ -105,7 +105,7 @@ def make_ready(network, **options):
 
 
 def measure(model, repeats):
-    """CPU seconds by stage on one thread, and seconds with all cores, each of the quickest repeat."""
+    """CPU seconds by stage on one thread, and seconds with all cores, of the quickest repeats."""
     make_ready(model())  # loads kernels
     rows = []
     for _ in range(repeats):

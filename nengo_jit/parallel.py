@@ -73,19 +73,19 @@ def _quota_of(group: Path) -> list[float]:
 
 
 @cache
-def linear_algebra(scipy: bool = True) -> ThreadpoolController:
+def linear_algebra(with_scipy: bool = True) -> ThreadpoolController:
     """Return the linear algebra libraries that NumPy has loaded and, by default, SciPy, too.
 
     SciPy loads one of its own when it is imported, which takes 50 ms and 8 MiB.
     """
-    if scipy:
+    if with_scipy:
         with suppress(ImportError):
             import scipy.linalg.lapack  # noqa: F401
     return ThreadpoolController().select(user_api="blas")
 
 
 @contextmanager
-def one_thread_in_blas(scipy: bool = True) -> Iterator[bool]:
+def one_thread_in_blas(with_scipy: bool = True) -> Iterator[bool]:
     """Context in which linear algebra uses the calling thread only.
 
     Yields whether the limit is in effect. It is not for unknown libraries, or while another thread
@@ -93,14 +93,14 @@ def one_thread_in_blas(scipy: bool = True) -> Iterator[bool]:
 
     Parameters
     ----------
-    scipy : bool
+    with_scipy : bool
         Whether SciPy's linear algebra may be used, too: it is imported.
     """
     if not _limiting.acquire(blocking=False):
         yield False
         return
     try:
-        libraries = linear_algebra(scipy)
+        libraries = linear_algebra(with_scipy)
         with libraries.limit(limits=1):
             yield bool(libraries.lib_controllers)
     finally:

@@ -91,35 +91,38 @@ def _build_weighted(
     model: Model, conn: Connection, rng: np.random.RandomState
 ) -> tuple[Decoded, Signal | None]:
     """Build all but the learning rules; return the decoded value and the weights."""
+    pre, post, post_slice = conn.pre_obj, conn.post_obj, conn.post_slice  # slow to read
     sig = model.sig[conn]
-    sig["in"] = _end_signal(model, conn, conn.pre_obj, "pre", "out")
-    sig["out"] = _end_signal(model, conn, conn.post_obj, "post", "in")
+    sig["in"] = _end_signal(model, conn, pre, "pre", "out")
+    sig["out"] = _end_signal(model, conn, post, "post", "in")
 
-    decoded = _build_decoded(model, conn, sig["in"], rng)
-    post_slice = conn.post_slice
+    decoded = _build_decoded(model, conn, pre, sig["in"], rng)
     encoders = None
-    if decoded.decoders is not None and conn.solver.weights and isinstance(conn.post_obj, Ensemble):
+    decoders = decoded.decoders
+    solves_weights = decoders is not None and conn.solver.weights
+    if solves_weights and isinstance(post, Ensemble):
         # The weights lead to the neurons themselves, so they contain the sliced encoders.
-        sig["out"] = model.sig[conn.post_obj.neurons]["in"]
-        encoders = model.params[conn.post_obj].scaled_encoders.T[post_slice]
+        sig["out"] = model.sig[post.neurons]["in"]
+        encoders = model.params[post].scaled_encoders.T[post_slice]
         post_slice = None
 
     name, n_before = str(conn), len(model.operators)
-    if decoded.decoders is not None and conn.solver.weights and not conn.solver.compositional:
+    if decoders is not None and solves_weights and not conn.solver.compositional:
         # The solver solved for the product of decoders, transform and encoders.
-        transform = Dense(decoded.decoders.shape, init=decoded.decoders)
+        transform = Dense(decoders.shape, init=decoders)
         weighted, weights = model.build(transform, decoded.signal, rng=rng)
     else:
         weighted, weights = model.build(
-            conn.transform, decoded.signal, decoders=decoded.decoders, encoders=encoders, rng=rng
+            conn.transform, decoded.signal, decoders=decoders, encoders=encoders, rng=rng
         )
     _name_product(model.operators[n_before:], name)
     sig["weights"] = weights
-    if conn.synapse is not None:
-        weighted = model.build(conn.synapse, weighted, mode="update")
+    synapse = conn.synapse
+    if synapse is not None:
+        weighted = model.build(synapse, weighted, mode="update")
     sig["weighted"] = weighted
 
-    if isinstance(conn.post_obj, Neurons):
+    if isinstance(post, Neurons):
         _build_into_neurons(model, conn, weighted, sig["out"], post_slice)
     else:
         model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=name))
@@ -180,10 +183,9 @@ def slice_signal(model: Model, signal: Signal, sl: Any) -> Signal:
 
 
 def _build_decoded(
-    model: Model, conn: Connection, source: Signal, rng: np.random.RandomState
+    model: Model, conn: Connection, pre: NengoObject, source: Signal, rng: np.random.RandomState
 ) -> Decoded:
     """Apply the connection's slice and function, or solve for decoders that do."""
-    pre = conn.pre_obj
     if isinstance(pre, Ensemble) and not isinstance(pre.neuron_type, Direct):
         eval_points, decoders, solver_info = model.build(conn.solver, conn, rng)
         return Decoded(source, eval_points, decoders, solver_info)

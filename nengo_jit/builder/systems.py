@@ -103,8 +103,11 @@ class System:
         ensemble, built, method = self._key.ensemble, self._built, self._method
         points, encoders = built.eval_points, built.encoders.T / ensemble.radius
 
+        # numbers need no sums, and then a product by elements is faster
+        product = np.multiply if points.shape[1] == 1 else np.dot
+
         def at(points: np.ndarray) -> np.ndarray:
-            x = np.dot(points, encoders)
+            x = product(points, encoders)
             return rates(ensemble.neuron_type, x, built.gain, built.bias, method)
 
         step = -(-POINTS // len(built.gain))

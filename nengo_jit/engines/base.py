@@ -172,8 +172,7 @@ class Engine(ABC):
 
     def rewind(self) -> None:
         """Give the signals their initial values."""
-        for signal in [each for each in self.signals if not each.is_view]:
-            self.signals.reset(signal)
+        self.signals.reset_all()
 
     def step_of(self, operator: Operator, rng: np.random.RandomState) -> Step:
         """Make the step of an operator, and remember the generator that it draws from.
@@ -369,5 +368,6 @@ def memory_of(plan: Plan) -> tuple[SignalDict, list[Signal]]:
     signals.allocate(signal for operator in plan.operators for signal in operator.all_signals)
     n_known = len(signals)
     for operator in plan.operators:  # third-party operators may request buffers
-        operator.init_signals(signals)
+        if getattr(operator.init_signals, "__func__", None) is not Operator.init_signals:
+            operator.init_signals(signals)
     return signals, list(islice(signals, n_known, None))

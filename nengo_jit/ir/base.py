@@ -34,7 +34,6 @@ def operand(role: str, index: int = 0) -> property:
     index : int
         Index of the operand in the list.
     """
-
     read: dict[str, Callable[[Operator], Signal]] = {  # without `getattr`, which is slower
         "sets": lambda operator: operator.sets[index],
         "incs": lambda operator: operator.incs[index],

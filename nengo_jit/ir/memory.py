@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import mmap
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, ItemsView, Iterable, Iterator, Mapping
 from typing import Any
 
 import nengo.builder.signal as reference
@@ -131,6 +131,10 @@ class SignalDict(Mapping[reference.Signal, Any]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    def items(self) -> ItemsView[reference.Signal, Any]:
+        """Return all signals that have memory, with their arrays."""
+        return self._arrays.items()
+
     def __str__(self) -> str:
         return "".join(f"{signal!r} {array!r}\n" for signal, array in self.items())
 
@@ -223,6 +227,22 @@ class SignalDict(Mapping[reference.Signal, Any]):
         if not signal.readonly:
             value = signal.initial_value
             self[signal] = value.allocate() if isinstance(value, SparseMatrix) else value
+
+    def reset_all(self, spared: Container[reference.Signal] = ()) -> None:
+        """Write the initial values of all signals to memory, except those to spare.
+
+        Parameters
+        ----------
+        spared : container of Signal
+            Bases, not views.
+        """
+        for signal, memory in self._arrays.items():
+            if signal.is_view or signal.readonly or signal in spared:
+                continue
+            if signal.sparse:
+                self.reset(signal)
+            else:
+                memory[...] = signal.initial_value
 
     def save(self) -> None:
         """Save the contents of all writable memory, in place of what was saved before."""

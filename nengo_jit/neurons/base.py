@@ -82,7 +82,10 @@ Definition = tuple[
     Mapping[str, object], str, object
 ]  # the namespace of a class, a name, its value at registration
 
-_formulas: dict[type[NeuronType], tuple[Formula, tuple[Definition, ...]]] = {}
+# By the names of methods, what each class had under these names
+Definitions = dict[tuple[str, ...], tuple[Definition, ...]]
+
+_formulas: dict[type[NeuronType], tuple[Formula, Definitions]] = {}
 
 
 def register(formula: Formula) -> Formula:
@@ -92,7 +95,10 @@ def register(formula: Formula) -> Formula:
     methods is changed later, in the type or in a base class, the formula is not used for it.
     """
     classes = formula.neuron_type.__mro__
-    definitions = tuple((vars(cls), name, vars(cls).get(name)) for cls in classes for name in RATES)
+    definitions: Definitions = {
+        names: tuple((vars(cls), name, vars(cls).get(name)) for cls in classes for name in names)
+        for names in (STEP, RATES)
+    }
     _formulas[formula.neuron_type] = formula, definitions
     return formula
 
@@ -150,13 +156,13 @@ def is_unchanged(neurons: NeuronType, methods: tuple[str, ...] = RATES) -> bool:
     neurons : nengo.neurons.NeuronType
         An instance. False if its type has no formula.
     methods : tuple of str
-        Names of the methods to compare.
+        Names of the methods to compare: `STEP` or `RATES`.
     """
     known = _formulas.get(type(neurons))
     if known is None:
         return False
-    for names, name, definition in known[1]:
-        if name in methods and names.get(name) is not definition:
+    for names, name, definition in known[1][methods]:
+        if names.get(name) is not definition:
             return False
     return vars(neurons).keys().isdisjoint(methods)
 

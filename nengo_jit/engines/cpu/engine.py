@@ -97,8 +97,8 @@ class CpuEngine(Engine):
     def _lower_all(self) -> Lowering:
         """Lower all operators, given what is exposed by now."""
         exposure = self._exposure
-        callers = self._unexposed.callers
-        exposure.add_callers(op for op in self._unexposed.operators if op in callers)
+        known = self._unexposed.callers
+        exposure.add_callers(op for op in self._unexposed.operators if op in known)
         while True:
             callers = exposure.private.keys()
             if not callers <= self._unexposed.callers:  # `calls_python` did not find all
@@ -127,7 +127,7 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
-        graph = self._lowering.fusion.graph(self.plan.graph)
+        graph = partial(self._lowering.fusion.graph, self.plan.graph)
         self._programs = Programs(
             levels, graph, self.threads, dtype, self._status_words, self._assembly.undo
         )
@@ -194,9 +194,7 @@ class CpuEngine(Engine):
             self._is_finished = False
         elif self._exposure.has_grown:
             self._reassemble()
-        for signal in [each for each in self.signals if not each.is_view]:
-            if not (self.is_running and signal in self._constant):
-                self.signals.reset(signal)
+        self.signals.reset_all(self._constant if self.is_running else ())
 
     def begin(self, rng: np.random.RandomState) -> None:
         in_python = {callback.operator: callback for callback in self.callbacks}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -163,8 +163,9 @@ class Program:
     ----------
     levels : sequence of sequence of Task
         Tasks by level; those of one level are independent of each other.
-    graph : dict of (Operator, list of Operator)
-        Maps each operator to those that depend on it directly.
+    graph : callable
+        Returns a dict that maps each operator to those that depend on it directly. Called only for
+        several threads: in a large model, the dict takes a lot of memory.
     n_threads : int
         Maximum number of threads.
     dtype : numpy.dtype
@@ -183,13 +184,13 @@ class Program:
     def __init__(
         self,
         levels: Sequence[Sequence[Task]],
-        graph: Graph,
+        graph: Callable[[], Graph],
         n_threads: int,
         dtype: np.dtype,
         status: np.ndarray,
         undo: Sequence[Row],
     ):
-        self._levels, self._graph = levels, graph
+        self._levels, self._graph = levels if n_threads > 1 else (), graph
         self._n_threads = n_threads
         self._given = dtype, status, undo
         self._pace = Pace(1e-9 * sum(task.nanoseconds for level in levels for task in level))
@@ -203,7 +204,7 @@ class Program:
     def shared(self) -> Executable:
         """Executable: the program for several threads, made when it is first needed."""
         if self._shared is None:
-            levels = phases(self._levels, self._graph)
+            levels = phases(self._levels, self._graph())
             parts = share(levels, self._n_threads, TEAM.address, self._given[0].itemsize)
             self._shared = Executable(parts, *self._given) if len(parts) > 1 else self._sequential
             for number, part in enumerate(parts, start=1):

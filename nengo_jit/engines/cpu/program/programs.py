@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,8 +19,8 @@ class Programs:
     ----------
     levels : sequence of sequence of Task
         Tasks by level, of all programs.
-    graph : dict of (Operator, list of Operator)
-        Maps each operator to those that depend on it directly.
+    graph : callable
+        Returns a dict that maps each operator to those that depend on it directly.
     n_threads : int
         Maximum number of threads.
     dtype : numpy.dtype
@@ -42,7 +42,7 @@ class Programs:
     def __init__(
         self,
         levels: Sequence[Sequence[Task]],
-        graph: Graph,
+        graph: Callable[[], Graph],
         n_threads: int,
         dtype: np.dtype,
         status: np.ndarray,

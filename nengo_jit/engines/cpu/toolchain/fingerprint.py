@@ -115,7 +115,8 @@ def _parts(value: object, seen: dict[int, int]) -> Iterator[str | bytes]:
 def _of_code(code: CodeType) -> bytes:
     """Return the parts of a code object, which refers to constants only."""
     names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
-    parts = [code.co_code, repr((code.co_argcount, code.co_kwonlyargcount, code.co_flags, *names))]
+    head = repr((code.co_argcount, code.co_kwonlyargcount, code.co_flags, *names))
+    parts: list[str | bytes] = [code.co_code, head]
     for constant in code.co_consts:
         parts += _parts(constant, {})
     return _joined(parts)

@@ -51,7 +51,7 @@ class Contracts:
     """
 
     def __init__(self, signals: SignalDict, dtype: np.dtype):
-        self._arrays = dict(signals)
+        self._arrays = dict(signals.items())
         self._dtype = dtype
         self._others = {signal for signal in signals if not self._has_numbers(signal)}
         self._protected = {signal for signal, array in signals.items() if not _is_writable(array)}
