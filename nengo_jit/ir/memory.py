@@ -152,7 +152,7 @@ class SignalDict(Mapping[reference.Signal, Any]):
         signals : iterable of Signal
             Signals of any kind. The bases of views are allocated, too.
         """
-        signals = list(signals)
+        signals = list(dict.fromkeys(signals))
         self.allocate_runs([base] for base in dict.fromkeys(signal.base for signal in signals))
         for signal in signals:
             if signal not in self._arrays:

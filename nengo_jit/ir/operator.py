@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import nengo.builder.operator as reference
 import nengo.utils.numpy as npext
 import numpy as np
@@ -323,7 +325,7 @@ def needs_reshape(A: Signal, X: Signal, Y: Signal, tag: str | None = None) -> bo
         product = A.shape[:-1] + X.shape[1:]
     if product is None or product not in ((), Y.shape):
         raise BuildError(f"shape mismatch in {tag}: {A.shape} x {X.shape} -> {Y.shape}")
-    return Y.size == 1 and int(np.prod(product)) == 1
+    return Y.size == 1 and math.prod(product) == 1
 
 
 class SparseDotInc(DotInc, reference.SparseDotInc):

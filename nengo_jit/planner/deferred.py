@@ -47,7 +47,7 @@ def deferred(
     for operator in reversed(order):
         if (
             is_stateless(operator)
-            and all(each in found for each in graph[operator])
+            and found.issuperset(graph[operator])
             and not any(signal.base in bases for signal in (*operator.sets, *operator.incs))
             and not (exposed and touches(operator, exposed))
         ):

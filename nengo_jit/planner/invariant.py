@@ -42,7 +42,7 @@ def invariant(
     for operator in order:
         if (
             is_stateless(operator)
-            and all(each in found for each in before[operator])
+            and found.issuperset(before[operator])
             and not (exposed and touches(operator, exposed))
         ):
             found.add(operator)
@@ -62,7 +62,7 @@ def _is_invariant(
     operator: Operator, before: Sequence[Operator], graph: Graph, others: set[Operator]
 ) -> bool:
     """Whether an operator is invariant if the others are."""
-    if not all(each in others for each in before):
+    if not others.issuperset(before):
         return False
     written = (*operator.sets, *operator.incs)
     for dependent in graph[operator]:

@@ -7,7 +7,7 @@ is only an optimisation: results do not depend on the layout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
@@ -50,12 +50,9 @@ def _operands(operator: Operator) -> list[Signal]:
 
 def _elements(group: Group) -> int:
     """Return the number of elements of the members' writable vectors; matrices do not count."""
-    return sum(
-        signal.size
-        for member in group.members
-        for signal in _operands(member)
-        if signal.ndim < 2 and not signal.base.readonly
-    )
+    operands = chain.from_iterable(map(_operands, group.members))
+    vectors = [each for each in operands if each.ndim < 2 and not each.base.readonly]
+    return sum([each.size for each in vectors])
 
 
 def _unplaced(bases: Iterable[Signal], placed: set[Signal]) -> Iterable[Signal]:

@@ -26,7 +26,7 @@ def ancestors(graph: Graph, order: Sequence[Operator], goals: Container[Operator
     """
     found: set[Operator] = set()
     for operator in reversed(order):
-        if operator in goals or any(dependent in found for dependent in graph[operator]):
+        if operator in goals or not found.isdisjoint(graph[operator]):
             found.add(operator)
     return found
 
@@ -64,8 +64,10 @@ def levels(
             if operator in callers:
                 latest = level[operator] = max(level[operator], latest)
             top = max(top, level[operator])
+            least = level[operator] + 1
             for dependent in graph[operator]:
-                level[dependent] = max(level[dependent], level[operator] + 1)
+                if level[dependent] < least:
+                    level[dependent] = least
         return top + 1
 
     n_first = spread([operator for operator in order if operator in first])
@@ -75,5 +77,5 @@ def levels(
     spread(rest)
     for operator in reversed(rest):
         if graph[operator]:
-            level[operator] = min(level[dependent] for dependent in graph[operator]) - 1
+            level[operator] = min(map(level.__getitem__, graph[operator])) - 1
     return level

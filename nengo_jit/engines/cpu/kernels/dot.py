@@ -12,7 +12,7 @@ from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
 from nengo_jit.engines.cpu.kernels.held import hold
 from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
-from nengo_jit.engines.cpu.kernels.operator import copy, multiply
+from nengo_jit.engines.cpu.kernels.operator import copy, multiply, spread
 from nengo_jit.engines.cpu.kernels.spikes import search
 from nengo_jit.engines.cpu.language.kernel import offset, start
 from nengo_jit.engines.cpu.language.primitives import Address
@@ -173,5 +173,5 @@ def beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
         return start(y)
     if type(setter) is Reset:
         return lowering.arena.parameters(np.full(y.size, setter.value))
-    bias = np.broadcast_to(lowering.array(setter.src), lowering.array(setter.dst).shape)
+    bias = spread(lowering.array(setter.src), lowering.array(setter.dst).shape)
     return lowering.copied(setter.src, bias, Pool.BEGINNINGS)

@@ -186,13 +186,18 @@ def lower_copy(operator: Copy, lowering: Lowering) -> Lowered | None:
     if operator.src_slice is not None or operator.dst_slice is not None:
         return _gather(operator, src, dst, lowering)
     if contiguous(dst) and lowering.facts.is_fixed(operator.src) and not operator.inc:
-        src_start = lowering.copied(operator.src, np.broadcast_to(src, dst.shape))
+        src_start = lowering.copied(operator.src, spread(src, dst.shape))
         return [copy.row(src=src_start, dst=start(dst), n=dst.size)]
-    src = np.broadcast_to(src, dst.shape)
+    src = spread(src, dst.shape)
     if wide(src, dst):
         used = copy_inc if operator.inc else copy
         return [used.row(src=start(a), dst=start(b), n=a.size) for a, b in pieces(src, dst)]
     return copy_planes(src, dst, operator.inc)
+
+
+def spread(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return ``np.broadcast_to(array, shape)``, which is slow even where nothing is to be done."""
+    return array if array.shape == shape else np.broadcast_to(array, shape)
 
 
 def _gather(operator: Copy, src: np.ndarray, dst: np.ndarray, lowering: Lowering) -> Lowered | None:

@@ -111,16 +111,16 @@ class Fusion:
     searched: frozenset[Signal]
 
     @property
-    def parts(self) -> dict[tuple[Operator, Part], Operator]:
-        """Dict of ((Operator, Part), Operator): what is fused into an operator as which part.
+    def parts(self) -> dict[Operator, dict[Part, Operator]]:
+        """Dict of (Operator, dict of (Part, Operator)): what is fused into an operator, by part.
 
         Of terms there may be several, see `terms`.
         """
-        return {
-            (each.into, each.part): op
-            for op, each in self.fused_into.items()
-            if each.part is not Part.TERM
-        }
+        found: dict[Operator, dict[Part, Operator]] = {}
+        for operator, each in self.fused_into.items():
+            if each.part is not Part.TERM:
+                found.setdefault(each.into, {})[each.part] = operator
+        return found
 
     @cached_property
     def terms(self) -> dict[Operator, list[Operator]]:

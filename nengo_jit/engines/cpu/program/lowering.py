@@ -48,6 +48,7 @@ CONDITIONS: dict[type, Callable[[Any], bool]] = {}
 CALLERS: dict[type, Callable[[Any], bool]] = {}
 CHECKS: dict[type, Check] = {}
 WITH_PART: dict[Part, FusedLoweringFunction] = {}
+NOTHING: dict[Part, Operator] = {}
 
 
 def lowers(
@@ -244,15 +245,14 @@ class Lowering:
     def _lower(self, operator: Operator) -> Lowered | None:
         if self.fusion.is_absorbed(operator):
             return []
-        for part, function in WITH_PART.items():
-            other = self.part_of(operator, part)
-            if other is not None:
-                return function(operator, other, self)
+        for part, other in self._parts.get(operator, NOTHING).items():
+            if part in WITH_PART:
+                return WITH_PART[part](operator, other, self)
         return LOWERINGS[type(operator)](operator, self)
 
     def part_of(self, operator: Operator, part: Part) -> Any:
         """The operator that is fused into another one as a certain part; None if none is."""
-        return self._parts.get((operator, part))
+        return self._parts.get(operator, NOTHING).get(part)
 
     def continue_from(self, other: Lowering) -> None:
         """Take over the state of kernels that is not in signals."""

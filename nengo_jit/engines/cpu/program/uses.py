@@ -34,7 +34,8 @@ class Uses:
                 self._readers[signal.base].append(operator)
             for signal in (*operator.sets, *operator.incs, *operator.updates):
                 self._writers[signal.base].append(operator)
-            self._updated.update(signal.base for signal in operator.updates)
+            if operator.updates:
+                self._updated.update(signal.base for signal in operator.updates)
         for planned in plan.probes:
             self._readers[planned.signal.base].append(planned)
 

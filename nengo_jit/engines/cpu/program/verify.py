@@ -31,7 +31,8 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         If it is wrong: a bug in the pass.
     """
     terms = {term for some in fusion.terms.values() for term in some}
-    if len(fusion.parts) + len(terms) != len(fusion.fused_into):
+    parts = fusion.parts
+    if sum(map(len, parts.values())) + len(terms) != len(fusion.fused_into):
         raise PlanError("two operators are fused into one as the same part of it")
     level = {op: group.level for group in plan.groups for op in group.members}
     for operator, fused in fusion.fused_into.items():
@@ -50,7 +51,7 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         if (operator in plan.deferred) is not (fused.into in plan.deferred):
             raise PlanError(f"{operator} runs in other steps than {fused.into}")
         if fused.part is Part.UPDATE:
-            rule = fusion.parts.get((operator, Part.DELTA))
+            rule = parts.get(operator, {}).get(Part.DELTA)
             if rule is None or level[fused.into] >= level[rule]:
                 raise PlanError(f"{fused.into} would get the factors of another step")
         CHECKS[fused.part](operator, fused.into, plan, facts)
