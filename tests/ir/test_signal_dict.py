@@ -135,6 +135,18 @@ class TestSignalDict:
         signals.reset(base[1:3])
         assert signals[base].tolist() == [9, 1, 2, 9]
 
+    def test_reset_all_restores_what_can_be_written_except_what_is_spared(self):
+        base, spared = Signal(np.arange(6.0), name="base"), Signal(np.ones(2), name="spared")
+        constant = Signal(np.ones(3), name="constant", readonly=True)
+        memory = SignalDict([base, base[1:3], spared, spared[:1], constant])
+        memory[base], memory[spared] = 7.0, 7.0
+        memory.reset_all([spared])
+        np.testing.assert_array_equal(memory[base], np.arange(6.0))
+        np.testing.assert_array_equal(memory[base[1:3]], [1.0, 2.0])
+        np.testing.assert_array_equal(memory[spared], [7.0, 7.0])
+        memory.reset_all()
+        np.testing.assert_array_equal(memory[spared], [1.0, 1.0])
+
     def test_readonly_signals_refuse_to_be_written(self):
         signal = Signal(numbered((2, 2)), readonly=True)
         signals = SignalDict([signal])
