@@ -143,7 +143,9 @@ class Regions:
 
 
 def pointer(array: np.ndarray) -> int:
-    """Return the address of the first element of an array."""
+    """Return the address of the first element of an array; TypeError if it is none."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"only arrays have an address, not {array!r}")
     return _address_at(id(array) + DATA).value or 0
 
 

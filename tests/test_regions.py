@@ -127,3 +127,24 @@ def test_a_failure_is_raised_once(address, text):
     with pytest.raises(SimulationError, match=f"`copy` asked for {text}"):
         regions.raise_failure()
     regions.raise_failure()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(3),
+        np.zeros(3)[1:],
+        np.zeros((2, 3))[::-1].T,
+        np.array(2.0),
+        np.empty(0),
+        np.frombuffer(bytes(16), np.int64),
+    ],
+)
+def test_the_address_of_an_array_is_the_one_that_numpy_states(array):
+    assert pointer(array) == array.__array_interface__["data"][0]
+
+
+@pytest.mark.parametrize("value", [np.float64(1), 2.0, [3.0], None])
+def test_only_arrays_have_an_address(value):
+    with pytest.raises(TypeError, match="only arrays have an address"):
+        pointer(value)
