@@ -149,9 +149,13 @@ def connections_in_order(network: Network) -> Iterator[tuple[Key, Hashable]]:
     for subnetwork in network.networks:
         yield from connections_in_order(subnetwork)
     for conn in network.connections:
-        key = key_of(conn.pre_obj, conn.pre_slice, conn.eval_points, conn.solver)
+        pre = conn.pre_obj
+        if type(pre) is not Ensemble:
+            continue
+        chosen = conn.pre_slice
+        key = key_of(pre, chosen, conn.eval_points, conn.solver)
         if key is not None:
-            yield key, dimensions_of(conn.pre_slice) if decodes_value(key, conn) else conn
+            yield key, dimensions_of(chosen) if decodes_value(key, conn) else conn
     for probe in network.probes:
         if probe.attr == "decoded_output":
             chosen = slice(None) if probe.slice is None else probe.slice
