@@ -32,7 +32,7 @@ def test_bias_and_encoder_are_carried_out_by_neurons_and_equal_products_once(cir
     assert fusion.strategies[circuit.encoding] is Strategy.COLUMNS
     assert {fusion.strategies[each] for each in circuit.decodings} == {Strategy.EVENTS}
     assert (fusion.listed, fusion.searched) == ({circuit.spikes}, frozenset())
-    assert fusion.parts[circuit.encoding, Part.BIAS] is circuit.bias
+    assert fusion.parts[circuit.encoding][Part.BIAS] is circuit.bias
     absorbed = [each for each in circuit.operators if fusion.is_absorbed(each)]
     assert absorbed == [circuit.bias, circuit.encoding, *circuit.resets]
 
@@ -165,7 +165,7 @@ def test_a_delta_is_applied_by_what_adds_it():
     fusion = fusion_of(rule, inc)
     assert fusion.fused_into == {rule: Fused(inc, Part.DELTA)}
     assert not fusion.is_absorbed(rule)
-    assert fusion.parts == {(inc, Part.DELTA): rule}
+    assert fusion.parts == {inc: {Part.DELTA: rule}}
 
 
 def test_a_rule_that_loses_weights_changes_those_alone():
