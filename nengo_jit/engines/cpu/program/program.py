@@ -190,7 +190,7 @@ class Program:
         status: np.ndarray,
         undo: Sequence[Row],
     ):
-        self._levels, self._graph = levels if n_threads > 1 else (), graph
+        self._levels, self._graph = levels, graph
         self._n_threads = n_threads
         self._given = dtype, status, undo
         self._pace = Pace(1e-9 * sum(task.nanoseconds for level in levels for task in level))

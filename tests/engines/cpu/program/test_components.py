@@ -102,7 +102,7 @@ def test_ensembles_of_an_array_are_components():
     model = Model()
     model.build(net)
     plan = CpuBackend().plan(model)
-    engine = CpuEngine(plan, Options(threads=2))
+    engine = CpuEngine(plan, Options(threads=1))
     (phase,) = (
         phase
         for phase in phases(engine._programs.later._levels, plan.graph)
