@@ -300,8 +300,8 @@ class Lowering:
         return start(copy)
 
     def columns(self, signal: Signal, matrix: np.ndarray) -> Address:
-        """Address of a matrix of a constant signal, stored column by column."""
-        copy = self.arena.columns(matrix)
+        """Address of a matrix that is stored column by column, or of such a copy of a constant."""
+        copy = self.arena.columns(matrix) if self.facts.is_fixed(signal) else None
         if copy is None:
             return start(matrix)
         self.assumptions.assume(signal, partial(np.array_equal, copy, matrix.T))

@@ -51,10 +51,10 @@ def strategy_of(
     if not (_is_dense(x) and _is_dense(y)):
         return Strategy.STRIDED
     is_by_row = as_matrix(a, n, m).strides[1] == a.itemsize
-    if has_spikes and is_fixed:
-        return Strategy.EVENTS
-    if has_spikes and is_by_row:
+    if has_spikes and not is_fixed and is_by_row:
         return Strategy.ROWS_OF_EVENTS
+    if has_spikes and (is_fixed or a.T.flags.c_contiguous):
+        return Strategy.EVENTS
     if is_fixed and is_almost_all_zeros(a):
         return Strategy.NONZEROS
     if is_fixed and (m < WIDE or m < n // 4):

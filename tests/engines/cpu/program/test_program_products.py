@@ -24,6 +24,7 @@ def chosen(a, x=None, y=None, is_fixed=True, has_spikes=False):
     [
         (WIDE_MATRIX, True, True, Strategy.EVENTS),
         (WIDE_MATRIX, False, True, Strategy.ROWS_OF_EVENTS),
+        (WIDE_MATRIX.T, False, True, Strategy.EVENTS),
         (WIDE_MATRIX, True, False, Strategy.ROWS),
         (WIDE_MATRIX, False, False, Strategy.ROWS),
         (WIDE_MATRIX.T, True, False, Strategy.COLUMNS),
