@@ -89,6 +89,12 @@ def multiply_columns(memory, a, b, x, y, n, m, distance):
 
 
 @helper(forceinline=True)
+def is_kept(record: int) -> bool:
+    """Whether the result of a product in place, which may have a record, is still right."""
+    return record != 0 and int64s(record, WORDS)[TO_DO] == KEEP
+
+
+@helper(forceinline=True)
 def multiply_columns_held(memory, a, b, x, y, n, m, distance, record):
     """As `multiply_columns`; if the product is kept in y, do what its record says."""
     to_do = FORGOTTEN if record == 0 else int64s(record, WORDS)[TO_DO]

@@ -8,6 +8,7 @@ that operator and on the result of this pass alone.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Collection, Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Fusion:
     fused_into: Mapping[Operator, Fused]
     duplicate_of: Mapping[Operator, Product]
     strategies: Mapping[Product, Strategy]
-    held: frozenset[Product]
+    held: frozenset[Operator]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
@@ -198,7 +199,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             has_spikes = _output_of(operator.X, spiking) in spiking
             strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)
     fused: dict[Operator, Fused] = {}
-    with_bias: dict[Product, Copy | Reset] = {}
+    with_bias: dict[Operator, Copy | Reset] = {}  # sums of nothing else
     for operator, strategy in strategies.items():
         setter = bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
         if setter is not None and setter in native:
@@ -208,6 +209,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         if type(operator) in CONVOLUTIONS and operator in native:
             setter = bias_of(operator, facts)
             if type(setter) is Reset and setter in native:
+                with_bias[operator] = setter
                 fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
     for each in neurons:
@@ -246,7 +248,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
         strategies=strategies,
-        held=frozenset(_held_products(plan, strategies, with_bias, facts)),
+        held=frozenset(_held_products(plan, strategies, with_bias, spiking, facts)),
         listed=frozenset(spiking - searched),
         searched=frozenset(searched),
     )
@@ -273,24 +275,41 @@ def _takes_bias(product: Product, strategy: Strategy, facts: Facts) -> bool:
 def _held_products(
     plan: Plan,
     strategies: Mapping[Product, Strategy],
-    with_bias: Container[Product],
+    with_bias: Mapping[Operator, Copy | Reset],
+    spiking: Container[Signal],
     facts: Facts,
-) -> Iterator[Product]:
+) -> Iterator[Operator]:
     """Yield the products that are kept for as long as the vector is the same.
 
-    A product by columns is kept in place, so it must be the whole sum.
+    Only dense products by rows have a buffer. The others are kept in place, so they must be the
+    whole sum.
     """
     elsewhere = plan.invariant | plan.deferred
-    for operator, strategy in strategies.items():
+    for operator in (*strategies, *(each for each in with_bias if type(each) in CONVOLUTIONS)):
+        matrix, x = operator.reads
+        has_buffer = type(operator) is DotInc and strategies[operator] is Strategy.ROWS
         if (
-            is_worth_holding(strategy, operator.Y.size, operator.X.size)
-            and isinstance(facts.array(operator.A), np.ndarray)
-            and facts.is_fixed(operator.A)
-            and not facts.is_exposed(operator.X, operator.Y)
-            and (strategy is Strategy.ROWS or operator in with_bias)
+            is_worth_holding(_work_of(operator, strategies, facts), x.size)
+            and facts.is_fixed(matrix)
+            and not facts.is_exposed(x, *operator.incs)
+            and (has_buffer or operator in with_bias)
             and operator not in elsewhere
+            and x.base not in spiking
+            and contiguous(facts.array(x).reshape(-1))
         ):
             yield operator
+
+
+def _work_of(operator: Operator, strategies: Mapping[Product, Strategy], facts: Facts) -> int:
+    """Return how many multiplications a product makes, or zero if its kernel cannot keep it."""
+    if isinstance(operator, GeneralConvInc):
+        return operator.Y.size * math.prod(operator.W.shape[:-1])
+    if type(operator) is SparseDotInc:
+        is_by_row = strategies[operator] is Strategy.ROWS
+        is_sparse = not isinstance(facts.array(operator.A), np.ndarray)
+        return operator.A.size if is_by_row and is_sparse else 0
+    is_dense = strategies[operator] in (Strategy.ROWS, Strategy.COLUMNS)
+    return operator.Y.size * operator.X.size if is_dense else 0
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
@@ -342,7 +361,7 @@ def _product_after(inc: Copy, rule: Rule, facts: Facts) -> Product | None:
 def _equal_products(
     plan: Plan,
     strategies: Mapping[Product, Strategy],
-    with_bias: Mapping[Product, Copy | Reset],
+    with_bias: Mapping[Operator, Copy | Reset],
     facts: Facts,
 ) -> dict[Operator, Product]:
     """Map products of spikes to equal ones that come before them.

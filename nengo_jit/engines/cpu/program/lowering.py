@@ -26,7 +26,6 @@ from nengo_jit.engines.cpu.program.populations import Populations
 from nengo_jit.engines.cpu.program.verify import verify_fusion
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
-from nengo_jit.ir.operator import DotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
@@ -263,10 +262,10 @@ class Lowering:
             if operator in other.tables:
                 table.continue_from(other.tables[operator])
 
-    def hold(self, operator: DotInc, kept: Kept) -> None:
+    def hold(self, operator: Operator, kept: Kept) -> None:
         """Note that a kernel keeps the result of a product with a constant from step to step."""
         self.kept[operator] = kept
-        self.delayed.add(operator.A.base)
+        self.delayed.add(operator.reads[0].base)
 
     @property
     def kept_arrays(self) -> dict[Operator, list[np.ndarray]]:

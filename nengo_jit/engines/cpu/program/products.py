@@ -72,10 +72,9 @@ def is_almost_all_zeros(matrix: np.ndarray) -> bool:
     return bool(np.count_nonzero(matrix) * SCARCE <= matrix.size)
 
 
-def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:
-    """Whether to compare the m elements of x in each step, to save the product with n rows."""
-    is_dense = strategy is Strategy.ROWS or strategy is Strategy.COLUMNS
-    return is_dense and m >= WIDE and n >= WIDE and n * m >= LEAST_HELD
+def is_worth_holding(size: int, m: int) -> bool:
+    """Whether to compare the m elements of x in each step, to save so many multiplications."""
+    return m >= WIDE and size >= WIDE * m and size >= LEAST_HELD
 
 
 def sparse_strategy_of(
