@@ -27,6 +27,7 @@ from nengo_jit.engines.cpu.kernels.dense import (
     FIRST,
     FORGOTTEN,
     KEEP,
+    MISSES,
     MOST_STEPS,
     ON_PATH,
     RESULTS,
@@ -64,6 +65,8 @@ FARTHEST = 4  # operators between a filter and a product at most
 MOST_WRITERS = 50  # of a signal that are searched for filters
 # Steps along a path before the product is computed again. Each step adds a rounding error.
 STEPS_OF_DOUBLES, STEPS_OF_SINGLES = 1000, 60
+# Steps in which nothing can be kept after which x is compared in three steps out of so many only
+PATIENCE = 32
 
 
 @helper(forceinline=True)
@@ -104,12 +107,16 @@ def is_on_path(memory, x, last, velocity, decay):
 def notice(memory: Memory, x: Address, last: Own, record: Address, m: Factor) -> None:
     """Compare x with the x of the step before, ``last``, and write to the record what to do.
 
-    Then copy x to ``last``.
+    Then copy x to ``last``. If nothing could be kept for many steps, do so only now and then.
     """
     use_widest_vectors()
     words = int64s(record, WORDS)
+    words[MISSES] += 1
+    if words[MISSES] > PATIENCE and words[MISSES] % PATIENCE < PATIENCE - 3:
+        words[TO_DO] = FORGOTTEN
+        return
     if words[TO_DO] != FORGOTTEN and have_same_bits(memory, x, last, m):
-        words[TO_DO] = KEEP
+        words[TO_DO], words[MISSES] = KEEP, 0
         return
     now, kept = vector(memory, x, m), vector(memory, last, m)
     to_do = COMPUTE
@@ -134,6 +141,8 @@ def notice(memory: Memory, x: Address, last: Own, record: Address, m: Factor) ->
     for i in range(m):
         kept[i] = now[i]
     words[TO_DO] = to_do
+    if to_do != COMPUTE:
+        words[MISSES] = 0
 
 
 @dataclass(frozen=True)

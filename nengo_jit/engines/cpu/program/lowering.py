@@ -131,7 +131,7 @@ class Kept:
     Attributes
     ----------
     record : numpy.ndarray
-        Where the kernel notes what it knows. It computes anew if the first number is zero.
+        Where the kernel notes what it knows. It begins anew if the first two numbers are zero.
     arrays : list of numpy.ndarray
         All that it keeps, if what it would compute anew had other rounding errors.
     is_valid : callable, optional
@@ -282,7 +282,7 @@ class Lowering:
         """
         for kept in self.kept.values():
             if not (only_changed and kept.is_valid is not None and kept.is_valid()):
-                kept.record[0] = 0
+                kept.record[:2] = 0
 
     def array(self, signal: Signal) -> np.ndarray:
         """Live array of a signal."""

@@ -13,7 +13,7 @@ from sharing import sharing
 
 import nengo_jit
 from nengo_jit.engines.cpu.kernels import held
-from nengo_jit.engines.cpu.kernels.dense import ADVANCE, BOTH, COMPUTE, KEEP
+from nengo_jit.engines.cpu.kernels.dense import ADVANCE, BOTH, COMPUTE, FORGOTTEN, KEEP
 from nengo_jit.engines.cpu.program import products
 
 N, M = 60, 12  # by columns; and by rows where there are as many columns as rows
@@ -232,6 +232,20 @@ def test_what_changes_in_each_step_is_never_kept(done):
     net.nodes[0].output = nengo.processes.WhiteNoise(seed=0)
     net.nodes[0].size_out = M
     assert set(done(net, 20).ravel()) == {COMPUTE}
+    assert set(done(net, 200).ravel()) == {COMPUTE, FORGOTTEN}
+
+
+@pytest.mark.parametrize("synapse", [None, 0.01])
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
+def test_what_rests_after_many_changes_is_kept(done, neuron_type, shape, synapse):
+    net = network(0, "any", *shape, neuron_type, synapse, 1)
+    numbers = np.random.RandomState(0).uniform(-1, 1, (101, shape[1]))
+    net.nodes[0].output = PresentInput(np.concatenate([numbers, *[numbers[-1:]] * 60]), 0.001)
+    found = done(net, 160)
+    assert set(found[:100].ravel()) == {COMPUTE, FORGOTTEN}
+    if synapse is None or not isinstance(neuron_type, str):
+        assert set(found[135:].ravel()) <= {KEEP, ADVANCE}
+    check(net, 160)
 
 
 # Whoever changes something
