@@ -61,6 +61,7 @@ def _lower_product(
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
     strategy = lowering.fusion.strategies[operator]
     if strategy is Strategy.NONE:
+        lowering.assumptions.assume(operator.A, lambda: bool(np.isfinite(a).all()))
         return []
     if strategy is Strategy.ELEMENTWISE:
         if operator.reshape:  # both have one element

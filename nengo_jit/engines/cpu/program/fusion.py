@@ -8,9 +8,8 @@ that operator and on the result of this pass alone.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import defaultdict
-from collections.abc import Collection, Container, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -22,14 +21,14 @@ from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
+from nengo_jit.engines.cpu.program.keeping import held_products
 from nengo_jit.engines.cpu.program.products import (
     Strategy,
     as_matrix,
-    is_worth_holding,
     sparse_strategy_of,
     strategy_of,
 )
-from nengo_jit.engines.cpu.program.sums import bias_of, is_whole, product_of, terms_of
+from nengo_jit.engines.cpu.program.sums import adds_nothing, bias_of, is_whole, product_of, terms_of
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
@@ -230,6 +229,9 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             fused[setter] = Fused(product, Part.BIAS)
             fused[product] = Fused(each, Part.CURRENTS)
             fused.update((term, Fused(each, Part.TERM)) for term in terms)
+    for product in strategies:
+        if product not in fused and product not in with_bias and adds_nothing(product, facts):
+            strategies[product] = Strategy.NONE
     for rule in plan.operators:
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
@@ -248,7 +250,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
         strategies=strategies,
-        held=frozenset(_held_products(plan, strategies, with_bias, spiking, facts)),
+        held=frozenset(held_products(plan, strategies, with_bias, spiking, facts)),
         listed=frozenset(spiking - searched),
         searched=frozenset(searched),
     )
@@ -270,46 +272,6 @@ def _takes_bias(product: Product, strategy: Strategy, facts: Facts) -> bool:
     """Whether what computes a product may begin with a bias."""
     is_sparse = not isinstance(facts.array(product.A), np.ndarray)
     return strategy in (Strategy.EVENTS, Strategy.ROWS if is_sparse else Strategy.COLUMNS)
-
-
-def _held_products(
-    plan: Plan,
-    strategies: Mapping[Product, Strategy],
-    with_bias: Mapping[Operator, Copy | Reset],
-    spiking: Container[Signal],
-    facts: Facts,
-) -> Iterator[Operator]:
-    """Yield the products that are kept for as long as the vector is the same.
-
-    Only dense products by rows have a buffer. The others are kept in place, so they must be the
-    whole sum.
-    """
-    elsewhere = plan.invariant | plan.deferred
-    for operator in (*strategies, *(each for each in with_bias if type(each) in CONVOLUTIONS)):
-        matrix, x = operator.reads
-        has_buffer = type(operator) is DotInc and strategies[operator] is Strategy.ROWS
-        if (
-            is_worth_holding(_work_of(operator, strategies, facts), x.size)
-            and facts.is_fixed(matrix)
-            and not facts.is_exposed(x, *operator.incs)
-            and (has_buffer or operator in with_bias)
-            and operator not in elsewhere
-            and x.base not in spiking
-            and contiguous(facts.array(x).reshape(-1))
-        ):
-            yield operator
-
-
-def _work_of(operator: Operator, strategies: Mapping[Product, Strategy], facts: Facts) -> int:
-    """Return how many multiplications a product makes, or zero if its kernel cannot keep it."""
-    if isinstance(operator, GeneralConvInc):
-        return operator.Y.size * math.prod(operator.W.shape[:-1])
-    if type(operator) is SparseDotInc:
-        is_by_row = strategies[operator] is Strategy.ROWS
-        is_sparse = not isinstance(facts.array(operator.A), np.ndarray)
-        return operator.A.size if is_by_row and is_sparse else 0
-    is_dense = strategies[operator] in (Strategy.ROWS, Strategy.COLUMNS)
-    return operator.Y.size * operator.X.size if is_dense else 0
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
