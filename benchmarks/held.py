@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import nengo
 import numpy as np
+import scipy.sparse
 from nengo.processes import PresentInput, WhiteNoise
 
 
@@ -59,4 +60,28 @@ def selection(n=300, m=30_000):
     return net
 
 
-MODELS = {f.__name__: f for f in (held_layers, filtered_images, changing_input, selection)}
+def held_windows(side=28, shown=0.1):
+    """A convolution and a sparse matrix in front of images that are held for 100 steps."""
+    rng = np.random.RandomState(0)
+    with nengo.Network(seed=0) as net:
+        image = nengo.Node(PresentInput(rng.rand(50, side**2), shown))
+        windows = nengo.Convolution(32, (side, side, 1), strides=(2, 2))
+        layer = nengo.Ensemble(
+            windows.size_out,
+            1,
+            neuron_type=nengo.RectifiedLinear(),
+            gain=np.ones(windows.size_out),
+            bias=np.zeros(windows.size_out),
+        )
+        nengo.Connection(image, layer.neurons, transform=windows, synapse=None)
+        weights = scipy.sparse.random(500, windows.size_out, density=0.05, random_state=rng)
+        out = nengo.Node(size_in=500)
+        sparse = nengo.Sparse(weights.shape, init=weights)
+        nengo.Connection(layer.neurons, out, transform=sparse, synapse=None)
+        nengo.Probe(out, sample_every=0.01)
+    return net
+
+
+MODELS = {
+    f.__name__: f for f in (held_layers, filtered_images, changing_input, selection, held_windows)
+}

@@ -64,6 +64,7 @@ def build_engine(
         if network is not None:
             backend.prepare(network, model.time.dtype)
             if isinstance(model, Model):
+                model.reads_columns = backend.reads_columns
                 model.decoders = Decoders(
                     backend.options.threads,
                     OnEngine(backend),

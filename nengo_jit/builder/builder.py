@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import nengo.builder.builder as reference
-from nengo import Config, Network
+from nengo import Config, Connection, Network
 from nengo.cache import DecoderCache, NoDecoderCache
 from nengo.exceptions import BuildError
 from nengo.params import FrozenObject
@@ -15,6 +15,7 @@ from nengo.params import FrozenObject
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import third_party_build_function
 from nengo_jit.ir import model as ir
+from nengo_jit.ir.signal import Order
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 
 BuildFunction = TypeVar("BuildFunction", bound=Callable[..., object])
@@ -42,9 +43,14 @@ class Model(ir.Model, reference.Model):
         The configuration of the network that is being built.
     decoders : Decoders
         Solves for the decoders of connections.
+    order : str
+        Memory order of the large matrix of weights that is built next, see `Signal`.
     params : dict
         The built parameters of each object: a `BuiltEnsemble`, a `BuiltConnection`, an empty
         list for a probe, None for others.
+    reads_columns : callable or None
+        Tells of a connection whether the engine reads its weights column by column if they are
+        constant.
     seeded : dict of (object, bool)
         Whether the user chose the object's seed, on it or on a network around it.
     seeds : dict of (object, int)
@@ -67,6 +73,8 @@ class Model(ir.Model, reference.Model):
         self.builder = Builder() if builder is None else builder
         self.build_callback: Callable[[object], None] | None = None
         self.decoders = Decoders()
+        self.reads_columns: Callable[[Connection], bool] | None = None
+        self.order: Order = "C"
 
         self.toplevel: Network | None = None
         self.config: Config | None = None

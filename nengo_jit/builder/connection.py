@@ -22,7 +22,7 @@ from nengo_jit.builder.transforms import APPLY_WEIGHTS
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, ElementwiseInc, Reset
 from nengo_jit.ir.python import SimPyFunc
-from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.signal import Order, Signal
 
 
 class Decoded(NamedTuple):
@@ -106,6 +106,7 @@ def _build_weighted(
         encoders = model.params[post].scaled_encoders.T[post_slice]
         post_slice = None
 
+    model.order = _order_of(model, conn, decoded.signal)
     name, n_before = str(conn), len(model.operators)
     if decoders is not None and solves_weights and not conn.solver.compositional:
         # The solver solved for the product of decoders, transform and encoders.
@@ -115,6 +116,7 @@ def _build_weighted(
         weighted, weights = model.build(
             conn.transform, decoded.signal, decoders=decoders, encoders=encoders, rng=rng
         )
+    model.order = "C"
     _name_product(model.operators[n_before:], name)
     sig["weights"] = weights
     synapse = conn.synapse
@@ -127,6 +129,13 @@ def _build_weighted(
     else:
         model.add_op(Copy(weighted, sig["out"], dst_slice=post_slice, inc=True, tag=name))
     return decoded, weights
+
+
+def _order_of(model: Model, conn: Connection, factor: Signal) -> Order:
+    """Return the memory order in which the engine reads weights that are applied to a signal."""
+    tells = model.reads_columns if isinstance(model, Model) else None  # else it is nengo's class
+    is_output = factor is model.sig[conn]["in"]
+    return "F" if tells and is_output and conn.learning_rule is None and tells(conn) else "C"
 
 
 def _name_product(operators: Iterable[Operator], name: str) -> None:

@@ -20,7 +20,7 @@ from nengo.transforms import (
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.ir.base import Operator, Rng
 from nengo_jit.ir.operator import DotInc, ElementwiseInc, Reset, SparseDotInc
-from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.signal import Order, Signal
 from nengo_jit.ir.transforms import (  # noqa: F401  (re-exported)
     ConvInc,
     ConvTransposeInc,
@@ -31,6 +31,8 @@ from nengo_jit.ir.transforms import (  # noqa: F401  (re-exported)
 from nengo_jit.settings import settings
 
 Weighted = tuple[Signal, Signal | None]
+
+LEAST_BY_COLUMN = 1 << 18  # elements of a matrix that engines need not copy into another order
 
 APPLY_WEIGHTS = ".apply_weights"  # suffix of the tags of products
 
@@ -86,7 +88,9 @@ def build_dense(
         The product and the weights.
     """
     # A copy, since the sample may be the user's array.
-    weights = transform.sample(rng=rng).astype(settings().float_dtype)
+    sample, dtype = transform.sample(rng=rng), settings().float_dtype
+    order = _order_of(model, sample.size) if decoders is None and encoders is None else "C"
+    weights = sample.astype(dtype, order=order)
     return _build_matrix(model, transform, weights, sig_in, decoders, encoders)
 
 
@@ -202,11 +206,17 @@ def _apply_weights(
     """Make the signals of weights and product, and the operators that compute the product."""
     label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)
     tag = f"{label}{APPLY_WEIGHTS}"
-    weight_sig = Signal(weights, name=f"{label}.weights", readonly=True)
+    order = _order_of(model, weights.size) if operator is DotInc else "C"
+    weight_sig = Signal(weights, name=f"{label}.weights", readonly=True, order=order)
     weighted = Signal(shape=size_out, name=f"{label}.weighted")
     model.add_op(Reset(weighted, tag=tag))
     model.add_op(operator(weight_sig, sig_in, weighted, tag=tag, **options))
     return weighted, weight_sig
+
+
+def _order_of(model: Model, size: int) -> Order:
+    """Return the memory order of weights, given the number of their elements."""
+    return model.order if size >= LEAST_BY_COLUMN and isinstance(model, Model) else "C"
 
 
 @lru_cache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 import numpy as np
-from nengo import Network
+from nengo import Connection, Network
 from nengo.exceptions import ValidationError
 from nengo.utils.progress import Progress
 
@@ -98,6 +98,13 @@ class Backend(ABC):
             Type of the model's numbers.
         """
         return
+
+    def reads_columns(self, conn: Connection) -> bool:
+        """Whether the engine reads a connection's weights column by column if they are constant.
+
+        The builder then stores a large matrix in this order, so that the engine need not copy it.
+        """
+        return False
 
     def rates_by(self, formula: Formula) -> Callable[..., None] | None:
         """Function that computes the rates of a formula natively; None if there is none.

@@ -18,6 +18,7 @@ from nengo_jit.ir.signal import is_sparse
 from nengo_jit.regions import CHECKED, REGIONS, pointer
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register of today's CPUs
+LARGE = 1 << 18  # bytes
 
 # buffers that cannot be resized or closed while a memoryview of them exists
 EXPORTING = (bytes, bytearray, array.array, mmap.mmap)
@@ -80,13 +81,25 @@ def align(position: int, alignment: int) -> int:
 
 
 def aligned_block(size: int) -> np.ndarray:
-    """Allocate ``size`` bytes, uninitialised, that start on a cache line."""
-    raw = np.empty(size + ALIGNMENT, np.uint8)
+    """Allocate ``size`` bytes, all zero, that start on a cache line.
+
+    The operating system provides memory for a large block only as it is written to.
+    """
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
     start = -pointer(raw) % ALIGNMENT
     block = raw[start : start + size]
     if CHECKED:
         REGIONS.add(raw, block)
     return block
+
+
+def _assign(array: np.ndarray, value: np.ndarray) -> None:
+    """Write to an array, unless it is large and has these bits: it may not have memory yet."""
+    if array.nbytes >= LARGE and array.itemsize <= 8:
+        bits = f"u{array.itemsize}"
+        if np.array_equal(array.view(bits), value.view(bits)):
+            return
+    array[...] = value
 
 
 class SignalDict(Mapping[reference.Signal, Any]):
@@ -188,8 +201,8 @@ class SignalDict(Mapping[reference.Signal, Any]):
             if base.size == 0:
                 self._arrays[base] = np.empty(base.shape, base.dtype)
             else:
-                self._arrays[base] = np.ndarray(base.shape, base.dtype, block, start)
-            self._arrays[base][...] = base.initial_value
+                self._arrays[base] = np.ndarray(base.shape, base.dtype, block, start, base.strides)
+            _assign(self._arrays[base], base.initial_value)
 
     def _hold(self, value: np.ndarray) -> np.ndarray:
         """Return a read-only array that is aligned and pinned: the value itself, or a copy."""
@@ -226,7 +239,10 @@ class SignalDict(Mapping[reference.Signal, Any]):
         """Write the initial value of ``signal`` to its memory, unless it is read-only."""
         if not signal.readonly:
             value = signal.initial_value
-            self[signal] = value.allocate() if isinstance(value, SparseMatrix) else value
+            if signal.sparse:
+                self[signal] = value.allocate() if isinstance(value, SparseMatrix) else value
+            else:
+                _assign(self[signal], value)
 
     def reset_all(self, spared: Container[reference.Signal] = ()) -> None:
         """Write the initial values of all signals to memory, except those to spare.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import nengo.builder.signal as reference
 import nengo.utils.numpy as npext
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from nengo_jit.regions import pointer
 from nengo_jit.settings import settings
+
+Order: TypeAlias = Literal["C", "F"]
 
 MOST_SHARED = 4096  # elements: signals share initial values of zeros up to this size
 
@@ -65,6 +67,8 @@ class Signal(reference.Signal):
         Whether operators cannot write to the memory.
     offset : int
         Distance in bytes from the start of the base's memory to the start of this view.
+    order : str
+        Memory order of a signal that is no view: "C" for row by row, "F" for column by column.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class Signal(reference.Signal):
         base: reference.Signal | None = None,
         readonly: bool = False,
         offset: int = 0,
+        order: Order = "C",
     ):
         if self.assert_named_signals:
             assert name is not None, "a signal was made without a name"
@@ -100,14 +105,14 @@ class Signal(reference.Signal):
             self._initial_value: Any = zeros(sizes, settings().float_dtype)
             self._check_base()
             return
-        self._initial_value = self._freeze(initial_value)
+        self._initial_value = self._freeze(initial_value, order)
         if shape is not None and self.shape != npext.as_shape(shape):
             raise SignalError(
                 f"Signal '{self.name}': the initial value has shape {self.shape}, not {shape}"
             )
         self._check_base()
 
-    def _freeze(self, value: Any) -> Any:
+    def _freeze(self, value: Any, order: Order) -> Any:
         """Check ``value`` and return a read-only version of it."""
         self._sparse = is_sparse(value)
         if self._sparse:
@@ -119,7 +124,7 @@ class Signal(reference.Signal):
         else:
             array = np.asarray(value)
             if array.ndim > 0 and self._base is None:
-                array = np.ascontiguousarray(array)
+                array = np.asarray(array, order=order)
             numbers = value = array.view()
             value.setflags(write=False)
         if numbers.dtype.kind not in "biuf":
@@ -127,7 +132,7 @@ class Signal(reference.Signal):
                 f"Signal '{self.name}' has values of type '{numbers.dtype}'; "
                 "only real numbers, integers and booleans can be simulated"
             )
-        if np.isnan(numbers).any():
+        if numbers.dtype.kind == "f" and numbers.size and np.isnan(numbers.min()):
             raise SignalError(f"Signal '{self.name}' contains NaNs")
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
@@ -139,7 +140,7 @@ class _Description:
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, Signal):
-            place = self._numbers.get(value.base), value.offset, value.strides
+            place = self._numbers.get(value.base), value.offset, _strides_of(value)
             return *place, value.shape, str(value.dtype)
         if isinstance(value, np.ndarray):
             if value.dtype.kind != "f":
@@ -157,6 +158,14 @@ class _Description:
         return _name(value if hasattr(value, "__qualname__") else type(value))
 
 
+def _strides_of(signal: Signal) -> tuple[int, ...] | None:
+    """Return the strides of a signal; those of a block do not depend on its memory order."""
+    if signal.is_view or signal.sparse or signal.initial_value.flags.c_contiguous:
+        return signal.strides
+    sizes = (*signal.shape[1:], signal.itemsize)
+    return tuple(math.prod(sizes[axis:]) for axis in range(signal.ndim))
+
+
 def _name(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
 
@@ -172,9 +181,10 @@ def _alike(ours: np.ndarray, theirs: ArrayLike, tolerance: float) -> np.ndarray:
 
 def _measure(value: Any) -> tuple[float, float]:
     """Return weighted sums of the elements and of their absolute values."""
-    numbers = np.ravel(value if isinstance(value, np.ndarray) else value.data)
+    array = value if isinstance(value, np.ndarray) else value.data
+    numbers = array.reshape(-1) if array.flags.c_contiguous else array.flat  # no copy of it all
     total = size = 0.0
-    for start in range(0, numbers.size, BLOCK):
+    for start in range(0, array.size, BLOCK):
         block = numbers[start : start + BLOCK].astype(np.float64)
         weights = WEIGHTS[: block.size]
         total += float(weights @ block)

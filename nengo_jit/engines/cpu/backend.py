@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 import numpy as np
-from nengo import Network
+from nengo import Connection, Ensemble, Network
+from nengo.ensemble import Neurons
 from nengo.utils.progress import Progress
 
 from nengo_jit.engines.backend import Backend
@@ -19,7 +20,7 @@ from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
 from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
 from nengo_jit.ir.base import Operator
-from nengo_jit.neurons import Formula
+from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.planner import Pass, Plan
 from nengo_jit.planner.passes import find_deferred, find_invariant, group, lay_out
 
@@ -46,6 +47,11 @@ class CpuBackend(Backend):
     def prepare(self, network: Network, dtype: np.dtype) -> None:
         prefetch(needed_to_build(network), AWAITED)
         prefetch(likely(network, np.dtype(dtype)))
+
+    def reads_columns(self, conn: Connection) -> bool:
+        pre = conn.pre_obj.ensemble if isinstance(conn.pre_obj, Neurons) else conn.pre_obj
+        formula = formula_of(pre.neuron_type) if isinstance(pre, Ensemble) else None
+        return formula is not None and formula.spiking  # products of spikes add columns
 
     def rates_by(self, formula: Formula) -> Callable[..., None] | None:
         return kernels.rates.rates_by(formula)

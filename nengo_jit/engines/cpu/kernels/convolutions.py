@@ -9,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.correlations import correlate_filters, correlate_pixels
+from nengo_jit.engines.cpu.kernels.held import hold_in_place
 from nengo_jit.engines.cpu.kernels.operator import copy_planes, copy_strided
 from nengo_jit.engines.cpu.kernels.windows import (
     Correlation,
@@ -75,6 +76,7 @@ def _by_filters(operator: GeneralConvInc, correlation: Correlation, lowering: Lo
         *(int(skip), size),
     ]
     sums, after = _sums(operator, correlation.Y, lambda images: images, lowering)
+    noticed, record = _notice(operator, lowering)
     row = correlate_filters.row(
         **sums,
         x=image.start,
@@ -82,8 +84,9 @@ def _by_filters(operator: GeneralConvInc, correlation: Correlation, lowering: Lo
         geometry=lowering.arena.constant(geometry, np.int64),
         runs=lowering.arena.constant(runs, np.int64),
         m=max(W[..., 0].size // len(tables), 1),
+        record=record,
     )
-    return [*before, row, *after]
+    return [*before, *noticed, row, *after]
 
 
 def _by_pixels(operator: GeneralConvInc, correlation: Correlation, lowering: Lowering) -> Lowered:
@@ -92,7 +95,8 @@ def _by_pixels(operator: GeneralConvInc, correlation: Correlation, lowering: Low
     image, before = _whole(X), Lowered()
     if not correlation.can_be_read_by_pixels:
         image, before = _separated(correlation, lowering)
-    lowered, after = before, Lowered()
+    noticed, record = _notice(operator, lowering)
+    lowered, after = [*before, *noticed], Lowered()
     for i, rows in enumerate(down):
         for j, columns in enumerate(across):
             view = partial(_phase_of, down=(i, len(down)), across=(j, len(across)))
@@ -116,6 +120,7 @@ def _by_pixels(operator: GeneralConvInc, correlation: Correlation, lowering: Low
                 geometry=lowering.arena.constant(geometry, np.int64),
                 runs=lowering.arena.constant(table, np.int64),
                 m=max(len(rows.kernel) * len(columns.kernel) * W.shape[2], 1),
+                record=record,
             )
             lowered.append(row)
     return [*lowered, *after]
@@ -169,6 +174,12 @@ def _sums(
     else:
         begin = start(y if result is y else _buffer(y.shape, lowering))
     return {"begin": begin, "y": start(result), "first_y": start(result), "n": y.size}, after
+
+
+def _notice(operator: GeneralConvInc, lowering: Lowering) -> tuple[Lowered, Address]:
+    """Return what notices, while images are copied, whether sums can be kept, and their record."""
+    rows, record = hold_in_place(operator, lowering)
+    return [row.for_kernel(row.kernel.variant(stage=0)) for row in rows], record
 
 
 def _buffer(shape: tuple[int, ...], lowering: Lowering) -> np.ndarray:

@@ -10,6 +10,7 @@ or of the kernel, the other one is a vector; distances and offsets of numbers co
 
 from __future__ import annotations
 
+from nengo_jit.engines.cpu.kernels.dense import is_kept
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
@@ -197,6 +198,7 @@ def correlate_filters(
     runs: Address,
     n: Count,
     m: Factor,
+    record: Address,
 ) -> None:
     """``y = begin`` and what windows of ``x`` contribute, the filters of a pixel side by side.
 
@@ -210,7 +212,11 @@ def correlate_filters(
     second one, say, sees the same: then there are two phases, with windows and runs of their own.
     The tables of runs, for each phase of rows those of all phases of columns, are ``size`` integers
     long, which is the eleventh number of the geometry.
+
+    If the sums are kept, they have a record, see `held.py`.
     """
+    if is_kept(record):
+        return
     use_widest_vectors()
     g, itemsize, lanes = int64s(geometry, 11), vector(memory, y, 1).itemsize, n_lanes(memory)
     filters, per_group, width, is_channelwise = g[0], g[1], g[2], g[3]
@@ -311,6 +317,7 @@ def correlate_pixels(
     runs: Address,
     n: Count,
     m: Factor,
+    record: Address,
 ) -> None:
     """``y = begin`` and what windows of ``x`` contribute, the pixels of a filter side by side.
 
@@ -318,6 +325,8 @@ def correlate_pixels(
     is five integers: pixels of the output, and columns; filters in a group; the strides of the
     input from window to window, down, and from group to group (bytes).
     """
+    if is_kept(record):
+        return
     use_widest_vectors()
     g, itemsize, lanes = int64s(geometry, 5), vector(memory, y, 1).itemsize, n_lanes(memory)
     size, width, per_group, down, to_group = g[0], g[1], g[2], g[3], g[4]

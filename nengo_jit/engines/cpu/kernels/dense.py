@@ -29,9 +29,9 @@ from nengo_jit.engines.cpu.language.primitives import (
 )
 
 # Words of the record of a product that is kept, see `held.py`
-WORDS = 8
-STATE = 3  # number of words that change
-TO_DO, ON_PATH, STEPS, MOST_STEPS, DECAY, VELOCITY, RESULTS, FIRST = range(WORDS)
+WORDS = 9
+STATE = 4  # number of words that change
+TO_DO, MISSES, ON_PATH, STEPS, MOST_STEPS, DECAY, VELOCITY, RESULTS, FIRST = range(WORDS)
 # Values of TO_DO: nothing is known; compute ``A x``; compute ``A x`` and ``A v``; advance ``A x``
 # along the path; keep ``A x``, since x is the same.
 FORGOTTEN, COMPUTE, BOTH, ADVANCE, KEEP = range(5)
@@ -86,6 +86,12 @@ def multiply_columns(memory, a, b, x, y, n, m, distance):
         for i in range(n):
             total[i] += column[i] * factor
         j += 1
+
+
+@helper(forceinline=True)
+def is_kept(record: int) -> bool:
+    """Whether the result of a product in place, which may have a record, is still right."""
+    return record != 0 and int64s(record, WORDS)[TO_DO] == KEEP
 
 
 @helper(forceinline=True)

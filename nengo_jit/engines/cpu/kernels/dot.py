@@ -10,7 +10,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_held, dot_strided
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
-from nengo_jit.engines.cpu.kernels.held import hold
+from nengo_jit.engines.cpu.kernels.held import hold, hold_in_place
 from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply, spread
 from nengo_jit.engines.cpu.kernels.spikes import search
@@ -61,6 +61,7 @@ def _lower_product(
     a, x, y = (lowering.array(signal) for signal in (operator.A, operator.X, operator.Y))
     strategy = lowering.fusion.strategies[operator]
     if strategy is Strategy.NONE:
+        lowering.assumptions.assume(operator.A, lambda: bool(np.isfinite(a).all()))
         return []
     if strategy is Strategy.ELEMENTWISE:
         if operator.reshape:  # both have one element
@@ -106,7 +107,7 @@ def _lower_product(
     if strategy is Strategy.NONZEROS:
         return [multiply_nonzeros(operator.A, a, x, y, lowering)]
     if strategy is Strategy.COLUMNS:
-        before, record = held_columns(operator, lowering)
+        before, record = hold_in_place(operator, lowering, on_paths=True)
         operands = operands_of(operator, lowering)
         return [*before, dot_columns.row(**operands, record=record, y=start(y), n=n)]
     if strategy is Strategy.ROWS and operator in lowering.fusion.held:
@@ -142,15 +143,6 @@ def _lower_product(
         work=start(lowering.arena.buffer(m, lowering.dtype)),
     )
     return [row]
-
-
-def held_columns(operator: DotInc, lowering: Lowering) -> tuple[Lowered, Address]:
-    """Return what comes before a product by columns that is kept in its sum, and its record."""
-    if operator not in lowering.fusion.held:
-        return [], Address(0)
-    lowering.delayed.add(operator.Y.base)
-    held = hold(operator, lowering.array(operator.Y).reshape(-1), lowering)
-    return [held.notice], held.record
 
 
 def operands_of(operator: DotInc, lowering: Lowering) -> Operands:

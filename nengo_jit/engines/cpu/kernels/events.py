@@ -103,7 +103,7 @@ def dot_events(
 @helper(forceinline=True, fastmath=REASSOCIATE)
 def add_rows_of_events(memory, a, x, y, distance, spikes):
     """``y += A.dot(x)`` for a matrix stored row by row: four rows at a time, spike by spike."""
-    m, last, zero = x.size, y.size - 1, x[0] - x[0]
+    m, last, zero = x.size, y.size - 1, x.dtype.type(0)
     for i in range(0, y.size, 4):  # rows past the end repeat the last one
         i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
         row0, row1 = vector(memory, a + i * distance, m), vector(memory, a + i1 * distance, m)
@@ -130,7 +130,7 @@ def add_rows_by_events(memory, a, x, y, distance, spikes):
     else:
         for i in range(y.size):
             row = vector(memory, a + i * distance, x.size)
-            total = x[0] - x[0]
+            total = x.dtype.type(0)
             for j in range(x.size):
                 total += row[j] * x[j]
             y[i] += total

@@ -27,6 +27,7 @@ from nengo_jit.engines.cpu.kernels.dense import (
     FIRST,
     FORGOTTEN,
     KEEP,
+    MISSES,
     MOST_STEPS,
     ON_PATH,
     RESULTS,
@@ -50,17 +51,22 @@ from nengo_jit.engines.cpu.language.primitives import (
     use_widest_vectors,
     vector,
 )
-from nengo_jit.engines.cpu.program.lowering import Kept, Lowering
+from nengo_jit.engines.cpu.program.lowering import Kept, Lowered, Lowering
 from nengo_jit.engines.cpu.program.uses import Uses
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.transforms import GeneralConvInc
+
+Product = DotInc | GeneralConvInc  # `SparseDotInc` is a subclass
 
 BLOCK = 128  # numbers to compare before the loop may end
 FARTHEST = 4  # operators between a filter and a product at most
 MOST_WRITERS = 50  # of a signal that are searched for filters
 # Steps along a path before the product is computed again. Each step adds a rounding error.
 STEPS_OF_DOUBLES, STEPS_OF_SINGLES = 1000, 60
+# Steps in which nothing can be kept after which x is compared in three steps out of so many only
+PATIENCE = 32
 
 
 @helper(forceinline=True)
@@ -101,12 +107,16 @@ def is_on_path(memory, x, last, velocity, decay):
 def notice(memory: Memory, x: Address, last: Own, record: Address, m: Factor) -> None:
     """Compare x with the x of the step before, ``last``, and write to the record what to do.
 
-    Then copy x to ``last``.
+    Then copy x to ``last``. If nothing could be kept for many steps, do so only now and then.
     """
     use_widest_vectors()
     words = int64s(record, WORDS)
+    words[MISSES] += 1
+    if words[MISSES] > PATIENCE and words[MISSES] % PATIENCE < PATIENCE - 3:
+        words[TO_DO] = FORGOTTEN
+        return
     if words[TO_DO] != FORGOTTEN and have_same_bits(memory, x, last, m):
-        words[TO_DO] = KEEP
+        words[TO_DO], words[MISSES] = KEEP, 0
         return
     now, kept = vector(memory, x, m), vector(memory, last, m)
     to_do = COMPUTE
@@ -131,6 +141,8 @@ def notice(memory: Memory, x: Address, last: Own, record: Address, m: Factor) ->
     for i in range(m):
         kept[i] = now[i]
     words[TO_DO] = to_do
+    if to_do != COMPUTE:
+        words[MISSES] = 0
 
 
 @dataclass(frozen=True)
@@ -149,29 +161,33 @@ class Held:
     notice: Row
 
 
-def hold(operator: DotInc, results: np.ndarray, lowering: Lowering) -> Held:
+def hold(operator: Product, results: np.ndarray, lowering: Lowering, on_paths: bool = True) -> Held:
     """Make the record of a product that is to be kept.
 
     Parameters
     ----------
-    operator : DotInc
+    operator : DotInc or SparseDotInc or GeneralConvInc
         The product.
     results : numpy.ndarray
         Memory that keeps the results; nothing else writes to it.
     lowering : Lowering
         Provides memory.
+    on_paths : bool
+        Whether the product's kernel can advance the results along a path.
     """
     x, arena, dtype = lowering.array(operator.X).reshape(-1), lowering.arena, lowering.dtype
     words, last = arena.buffer(WORDS), arena.buffer(x.size, dtype)
     words[FIRST] = start(results)
     kept = Kept(words)
-    decay, matrix = _decay_before(operator.X, lowering), lowering.array(operator.A)
+    decay, matrix = None, lowering.array(operator.reads[0])
+    if on_paths:
+        decay = _decay_before(operator.X, lowering)
     test = 1 + np.random.RandomState(0).uniform(size=x.size).astype(dtype)
     with np.errstate(invalid="ignore"):
         image = np.array(np.nan) if decay is None else matrix.dot(test)
     if decay is not None and np.isfinite(image).all():  # and so is the matrix
         if start(results) == lowering.address(operator.Y):  # see `dot_rows_held` for others
-            lowering.assumptions.assume(operator.A, lambda: bool(np.isfinite(matrix.sum())))
+            lowering.assumptions.assume(operator.reads[0], lambda: bool(np.isfinite(matrix.sum())))
         velocity, path = arena.buffer(x.size, dtype), arena.buffer(results.size, dtype)
         words[DECAY] = arena.parameters([decay])
         words[VELOCITY], words[RESULTS] = start(velocity), start(path)
@@ -181,6 +197,20 @@ def hold(operator: DotInc, results: np.ndarray, lowering: Lowering) -> Held:
     lowering.hold(operator, kept)
     row = notice.row(x=start(x), last=start(last), record=start(words), m=x.size)
     return Held(start(words), row)
+
+
+def hold_in_place(
+    operator: Product, lowering: Lowering, on_paths: bool = False
+) -> tuple[Lowered, Address]:
+    """Return what comes before a product that may be kept in its sum, and its record; see `hold`.
+
+    The record is zero if the product is not kept.
+    """
+    if operator not in lowering.fusion.held:
+        return [], Address(0)
+    lowering.delayed.add(operator.Y.base)
+    held = hold(operator, lowering.array(operator.Y).reshape(-1), lowering, on_paths)
+    return [held.notice], held.record
 
 
 def _decay_before(signal: Signal, lowering: Lowering) -> float | None:

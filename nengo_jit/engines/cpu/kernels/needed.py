@@ -29,7 +29,7 @@ from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.program.copying import copy_bytes
-from nengo_jit.engines.cpu.program.products import Strategy, is_worth_holding
+from nengo_jit.engines.cpu.program.products import is_worth_holding
 from nengo_jit.engines.cpu.program.team import lead, run
 from nengo_jit.engines.cpu.python import call as python
 from nengo_jit.neurons import Formula, formula_of
@@ -106,7 +106,7 @@ def _formulas(network: Network) -> list[Formula]:
 
 def _encodes_much(ensemble: nengo.Ensemble) -> bool:
     """Whether the product of an ensemble's encoders is worth keeping."""
-    return is_worth_holding(Strategy.COLUMNS, ensemble.n_neurons, ensemble.dimensions)
+    return is_worth_holding(ensemble.n_neurons * ensemble.dimensions, ensemble.dimensions)
 
 
 def _learned_products(network: Network) -> list[Routine]:

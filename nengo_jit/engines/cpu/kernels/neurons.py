@@ -18,8 +18,9 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.kernels.dot import Operands, held_columns, operands_of
+from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
 from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
+from nengo_jit.engines.cpu.kernels.held import hold_in_place
 from nengo_jit.engines.cpu.kernels.lif import COPIED, MULTIPLIED, SCALED, lif
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
@@ -264,7 +265,7 @@ def _currents(operator: SimNeurons, lowering: Lowering) -> tuple[Lowered, Operan
     """
     product = lowering.part_of(operator, Part.CURRENTS)
     if product is not None:
-        before, record = held_columns(product, lowering)
+        before, record = hold_in_place(product, lowering, on_paths=True)
         return before, operands_of(product, lowering), record
     J, nothing = lowering.address(operator.J), Address(0)
     return [], {"columns": J, "begin": J, "x": nothing, "m": 0, "distance": 0}, nothing

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import nengo.utils.numpy as npext
 import numpy as np
 
+from nengo_jit.engines.cpu.kernels.dense import is_kept
 from nengo_jit.engines.cpu.kernels.dot import beginning, lower_dot_inc
+from nengo_jit.engines.cpu.kernels.held import hold_in_place
 from nengo_jit.engines.cpu.kernels.operator import places
 from nengo_jit.engines.cpu.kernels.spikes import search
 from nengo_jit.engines.cpu.language.columns import (
@@ -73,11 +75,15 @@ def sparse_dot_rows(
     n: Count,
     m: Factor,
     distance: Distance,
+    record: Address,
 ) -> None:
     """``y = begin + A.dot(x)`` for a matrix stored row by row; y may be its beginning.
 
-    The ends of rows lie at a distance, the columns are places in x. There are m data in a row.
+    The ends of rows lie at a distance, the columns are places in x. There are m data in a row. If y
+    is kept, it has a record, see `held.py`.
     """
+    if is_kept(record):
+        return
     beginnings, sums, stops = vector(memory, begin, n), vector(memory, y, n), int64s(ends, n + 1)
     numbers, sources = vector(memory, data, stops[n]), int32s(columns, stops[n])
     factors = vector_from(memory, x)
@@ -315,6 +321,7 @@ def _by_rows(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lo
 
     lowering.assumptions.assume(operator.A, are_the_same)
     lowering.arena.keep(rows, ends, columns)
+    before, record = hold_in_place(operator, lowering)
     row = sparse_dot_rows.row(
         begin=beginning(operator, y, lowering),
         ends=start(ends),
@@ -325,8 +332,9 @@ def _by_rows(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lo
         n=y.size,
         m=max(rows.nnz // y.size, 1),
         distance=8,
+        record=record,
     )
-    return [row]
+    return [*before, row]
 
 
 def _in_any_order(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:

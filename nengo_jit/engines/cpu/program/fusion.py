@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Container, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -21,14 +21,14 @@ from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
+from nengo_jit.engines.cpu.program.keeping import held_products
 from nengo_jit.engines.cpu.program.products import (
     Strategy,
     as_matrix,
-    is_worth_holding,
     sparse_strategy_of,
     strategy_of,
 )
-from nengo_jit.engines.cpu.program.sums import bias_of, is_whole, product_of, terms_of
+from nengo_jit.engines.cpu.program.sums import adds_nothing, bias_of, is_whole, product_of, terms_of
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
@@ -106,7 +106,7 @@ class Fusion:
     fused_into: Mapping[Operator, Fused]
     duplicate_of: Mapping[Operator, Product]
     strategies: Mapping[Product, Strategy]
-    held: frozenset[Product]
+    held: frozenset[Operator]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
 
@@ -198,7 +198,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             has_spikes = _output_of(operator.X, spiking) in spiking
             strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)
     fused: dict[Operator, Fused] = {}
-    with_bias: dict[Product, Copy | Reset] = {}
+    with_bias: dict[Operator, Copy | Reset] = {}  # sums of nothing else
     for operator, strategy in strategies.items():
         setter = bias_of(operator, facts) if _takes_bias(operator, strategy, facts) else None
         if setter is not None and setter in native:
@@ -208,6 +208,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         if type(operator) in CONVOLUTIONS and operator in native:
             setter = bias_of(operator, facts)
             if type(setter) is Reset and setter in native:
+                with_bias[operator] = setter
                 fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
     for each in neurons:
@@ -228,6 +229,9 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             fused[setter] = Fused(product, Part.BIAS)
             fused[product] = Fused(each, Part.CURRENTS)
             fused.update((term, Fused(each, Part.TERM)) for term in terms)
+    for product in strategies:
+        if product not in fused and product not in with_bias and adds_nothing(product, facts):
+            strategies[product] = Strategy.NONE
     for rule in plan.operators:
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
@@ -246,7 +250,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
         strategies=strategies,
-        held=frozenset(_held_products(plan, strategies, with_bias, facts)),
+        held=frozenset(held_products(plan, strategies, with_bias, spiking, facts)),
         listed=frozenset(spiking - searched),
         searched=frozenset(searched),
     )
@@ -268,29 +272,6 @@ def _takes_bias(product: Product, strategy: Strategy, facts: Facts) -> bool:
     """Whether what computes a product may begin with a bias."""
     is_sparse = not isinstance(facts.array(product.A), np.ndarray)
     return strategy in (Strategy.EVENTS, Strategy.ROWS if is_sparse else Strategy.COLUMNS)
-
-
-def _held_products(
-    plan: Plan,
-    strategies: Mapping[Product, Strategy],
-    with_bias: Container[Product],
-    facts: Facts,
-) -> Iterator[Product]:
-    """Yield the products that are kept for as long as the vector is the same.
-
-    A product by columns is kept in place, so it must be the whole sum.
-    """
-    elsewhere = plan.invariant | plan.deferred
-    for operator, strategy in strategies.items():
-        if (
-            is_worth_holding(strategy, operator.Y.size, operator.X.size)
-            and isinstance(facts.array(operator.A), np.ndarray)
-            and facts.is_fixed(operator.A)
-            and not facts.is_exposed(operator.X, operator.Y)
-            and (strategy is Strategy.ROWS or operator in with_bias)
-            and operator not in elsewhere
-        ):
-            yield operator
 
 
 def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) -> bool:
@@ -342,7 +323,7 @@ def _product_after(inc: Copy, rule: Rule, facts: Facts) -> Product | None:
 def _equal_products(
     plan: Plan,
     strategies: Mapping[Product, Strategy],
-    with_bias: Mapping[Product, Copy | Reset],
+    with_bias: Mapping[Operator, Copy | Reset],
     facts: Facts,
 ) -> dict[Operator, Product]:
     """Map products of spikes to equal ones that come before them.

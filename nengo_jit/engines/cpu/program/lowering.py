@@ -26,7 +26,6 @@ from nengo_jit.engines.cpu.program.populations import Populations
 from nengo_jit.engines.cpu.program.verify import verify_fusion
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
-from nengo_jit.ir.operator import DotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
@@ -133,7 +132,7 @@ class Kept:
     Attributes
     ----------
     record : numpy.ndarray
-        Where the kernel notes what it knows. It computes anew if the first number is zero.
+        Where the kernel notes what it knows. It begins anew if the first two numbers are zero.
     arrays : list of numpy.ndarray
         All that it keeps, if what it would compute anew had other rounding errors.
     is_valid : callable, optional
@@ -263,10 +262,10 @@ class Lowering:
             if operator in other.tables:
                 table.continue_from(other.tables[operator])
 
-    def hold(self, operator: DotInc, kept: Kept) -> None:
+    def hold(self, operator: Operator, kept: Kept) -> None:
         """Note that a kernel keeps the result of a product with a constant from step to step."""
         self.kept[operator] = kept
-        self.delayed.add(operator.A.base)
+        self.delayed.add(operator.reads[0].base)
 
     @property
     def kept_arrays(self) -> dict[Operator, list[np.ndarray]]:
@@ -283,7 +282,7 @@ class Lowering:
         """
         for kept in self.kept.values():
             if not (only_changed and kept.is_valid is not None and kept.is_valid()):
-                kept.record[0] = 0
+                kept.record[:2] = 0
 
     def array(self, signal: Signal) -> np.ndarray:
         """Live array of a signal."""
@@ -300,8 +299,8 @@ class Lowering:
         return start(copy)
 
     def columns(self, signal: Signal, matrix: np.ndarray) -> Address:
-        """Address of a matrix of a constant signal, stored column by column."""
-        copy = self.arena.columns(matrix)
+        """Address of a matrix that is stored column by column, or of such a copy of a constant."""
+        copy = self.arena.columns(matrix) if self.facts.is_fixed(signal) else None
         if copy is None:
             return start(matrix)
         self.assumptions.assume(signal, partial(np.array_equal, copy, matrix.T))

@@ -51,10 +51,10 @@ def strategy_of(
     if not (_is_dense(x) and _is_dense(y)):
         return Strategy.STRIDED
     is_by_row = as_matrix(a, n, m).strides[1] == a.itemsize
-    if has_spikes and is_fixed:
-        return Strategy.EVENTS
-    if has_spikes and is_by_row:
+    if has_spikes and not is_fixed and is_by_row:
         return Strategy.ROWS_OF_EVENTS
+    if has_spikes and (is_fixed or a.T.flags.c_contiguous):
+        return Strategy.EVENTS
     if is_fixed and is_almost_all_zeros(a):
         return Strategy.NONZEROS
     if is_fixed and (m < WIDE or m < n // 4):
@@ -72,10 +72,9 @@ def is_almost_all_zeros(matrix: np.ndarray) -> bool:
     return bool(np.count_nonzero(matrix) * SCARCE <= matrix.size)
 
 
-def is_worth_holding(strategy: Strategy, n: int, m: int) -> bool:
-    """Whether to compare the m elements of x in each step, to save the product with n rows."""
-    is_dense = strategy is Strategy.ROWS or strategy is Strategy.COLUMNS
-    return is_dense and m >= WIDE and n >= WIDE and n * m >= LEAST_HELD
+def is_worth_holding(size: int, m: int) -> bool:
+    """Whether to compare the m elements of x in each step, to save so many multiplications."""
+    return m >= WIDE and size >= WIDE * m and size >= LEAST_HELD
 
 
 def sparse_strategy_of(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.ir.base import Operator
@@ -37,6 +39,17 @@ def _is_same(signal: Signal, total: Signal, facts: Facts) -> bool:
     array = facts.array(signal)
     is_there = signal is total or facts.address(signal) == facts.address(total)
     return is_there and array.size == total.size and contiguous(array)
+
+
+def adds_nothing(product: DotInc, facts: Facts) -> bool:
+    """Whether a product is always zero, as that of the encoders of ensembles without input."""
+    writers, matrix = facts.uses.writers_of(product.X), facts.array(product.A)
+    if len(writers) != 1 or type(writers[0]) is not Reset or not isinstance(matrix, np.ndarray):
+        return False
+    if writers[0].dst is not product.X or np.any(writers[0].value):
+        return False
+    is_hidden = not facts.is_exposed(product.X, product.Y)
+    return is_hidden and facts.is_fixed(product.A) and bool(np.isfinite(matrix).all())
 
 
 def is_whole(operator: Copy) -> bool:

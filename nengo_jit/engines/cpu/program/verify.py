@@ -68,7 +68,7 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             raise PlanError(f"{operator} copies the result of {other}, which may be another one")
         _verify_hidden(operator, other, facts)
     for operator in fusion.held:
-        if not facts.is_fixed(operator.A) or facts.is_exposed(operator.X, operator.Y):
+        if not facts.is_fixed(operator.reads[0]) or facts.is_exposed(operator.X, operator.Y):
             raise PlanError(f"{operator} is kept, though what it is made of may change unnoticed")
         if operator in plan.invariant or operator in plan.deferred:
             raise PlanError(f"{operator} is kept, though it is not computed in each step")

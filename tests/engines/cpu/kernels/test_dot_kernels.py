@@ -184,3 +184,26 @@ def test_dot_inc_of_spikes(check, maker, n, share, readonly, bits):
             DotInc(make.signal(n, m, readonly=readonly), output, make.signal(n)),
         ]
     )
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("n_spikes", [1, 100])
+def test_infinitely_many_spikes_of_the_first_neuron(maker, n_spikes, readonly, bits):
+    make, m = maker(0, bits), 100
+    currents = np.where(np.arange(m) < n_spikes, 1200.0, 0.0)
+    currents[0] = np.inf
+    J, output, voltage, y = make.signal(m), make.signal(m), Signal(shape=m), make.signal(5)
+    neurons = SimNeurons(nengo.SpikingRectifiedLinear(), J, output, {"voltage": voltage})
+    model = Model()
+    model.add_op(Copy(Signal(currents.astype(J.dtype), readonly=True), J))
+    model.add_op(neurons)
+    weights = make.signal(5, m, readonly=readonly)
+    model.add_op(DotInc(weights, output, y))
+    engine = compiled(model)
+    engine.reset(0)
+    engine.run(1)
+    spikes = engine.signals[output]
+    assert np.isinf(spikes[0]) and np.count_nonzero(spikes) == n_spikes
+    expected = weights.initial_value.dot(spikes)
+    np.testing.assert_array_equal(engine.signals[y], expected)

@@ -5,6 +5,7 @@ from unittest import mock
 import nengo
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nengo.processes import PresentInput
@@ -12,7 +13,7 @@ from sharing import sharing
 
 import nengo_jit
 from nengo_jit.engines.cpu.kernels import held
-from nengo_jit.engines.cpu.kernels.dense import ADVANCE, BOTH, COMPUTE, KEEP
+from nengo_jit.engines.cpu.kernels.dense import ADVANCE, BOTH, COMPUTE, FORGOTTEN, KEEP
 from nengo_jit.engines.cpu.program import products
 
 N, M = 60, 12  # by columns; and by rows where there are as many columns as rows
@@ -29,12 +30,13 @@ def done(monkeypatch):
     records = []
     hold = held.hold
 
-    def noting(operator, results, lowering):
-        made = hold(operator, results, lowering)
+    def noting(operator, results, lowering, *options):
+        made = hold(operator, results, lowering, *options)
         records.append(lowering.kept[operator].record)
         return made
 
     monkeypatch.setattr("nengo_jit.engines.cpu.kernels.dot.hold", noting)
+    monkeypatch.setattr(held, "hold", noting)
 
     def run(net, n_steps):
         records.clear()
@@ -63,9 +65,25 @@ def sequence(rng, kind, n_images, m):
     return images
 
 
+def sparse(seed=0):
+    weights = scipy.sparse.random(20, 30, density=0.5, format="csr", random_state=seed)
+    return nengo.Sparse((20, 30), init=weights)
+
+
+TRANSFORMS = {
+    "sparse": sparse(),
+    "filters": nengo.Convolution(16, (6, 7, 2)),
+    "pixels": nengo.Convolution(1, (9, 8, 1), padding="same"),
+    "transposed": nengo.ConvolutionTranspose(2, (5, 4, 3), strides=(2, 2)),
+    "channels first": nengo.Convolution(4, (2, 6, 7), channels_last=False),
+}
+
+
 def network(seed, kind, n, m, neuron_type, synapse, shown, odd=None):
     rng = np.random.RandomState(seed)
     weights = rng.uniform(-1, 1, (n, m))
+    if isinstance(neuron_type, str):
+        weights, neuron_type = TRANSFORMS[neuron_type], None
     if odd is not None:
         weights[n // 2, m // 2] = odd
     with nengo.Network(seed=seed) as net:
@@ -152,9 +170,10 @@ CASES = [
     (nengo.RectifiedLinear(), (N, M)),  # by columns
     (nengo.LIF(), (N, M)),  # within the neurons
 ]
+OTHERS = [(name, (each.size_out, each.size_in)) for name, each in TRANSFORMS.items()]
 
 
-@pytest.mark.parametrize("neuron_type, shape", CASES)
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
 def test_a_held_image_is_multiplied_once(done, neuron_type, shape):
     found = done(network(0, "any", *shape, neuron_type, None, 5), 15)
     expected = [COMPUTE, *[KEEP] * 8, COMPUTE, *[KEEP] * 4, COMPUTE][: len(found)]
@@ -162,6 +181,16 @@ def test_a_held_image_is_multiplied_once(done, neuron_type, shape):
     # the second image is the first; and the first is shown for one step less or more
     assert abs(np.count_nonzero(found == COMPUTE) - expected.count(COMPUTE)) <= 1
     assert set(found.ravel()) == {COMPUTE, KEEP}
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("synapse, shown", [(None, 1), (None, 4), (0.01, 7)])
+@pytest.mark.parametrize("kind", ["any", "zeros", "late", "odd"])
+@pytest.mark.parametrize("name, shape", OTHERS)
+@pytest.mark.filterwarnings("ignore")
+def test_sequences_through_other_transforms(name, shape, kind, synapse, shown, bits):
+    nengo.rc.set("precision", "bits", str(bits))
+    check(network(0, kind, *shape, name, synapse, shown), by_numpy=kind != "odd")
 
 
 @pytest.mark.parametrize("neuron_type, shape", CASES[1:])
@@ -203,6 +232,20 @@ def test_what_changes_in_each_step_is_never_kept(done):
     net.nodes[0].output = nengo.processes.WhiteNoise(seed=0)
     net.nodes[0].size_out = M
     assert set(done(net, 20).ravel()) == {COMPUTE}
+    assert set(done(net, 200).ravel()) == {COMPUTE, FORGOTTEN}
+
+
+@pytest.mark.parametrize("synapse", [None, 0.01])
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
+def test_what_rests_after_many_changes_is_kept(done, neuron_type, shape, synapse):
+    net = network(0, "any", *shape, neuron_type, synapse, 1)
+    numbers = np.random.RandomState(0).uniform(-1, 1, (101, shape[1]))
+    net.nodes[0].output = PresentInput(np.concatenate([numbers, *[numbers[-1:]] * 60]), 0.001)
+    found = done(net, 160)
+    assert set(found[:100].ravel()) == {COMPUTE, FORGOTTEN}
+    if synapse is None or not isinstance(neuron_type, str):
+        assert set(found[135:].ravel()) <= {KEEP, ADVANCE}
+    check(net, 160)
 
 
 # Whoever changes something
@@ -222,7 +265,15 @@ def everything(sim):
 
 def signal_of(sim, net, name):
     if not net.ensembles:
-        return sim.model.sig[net.connections[0]]["weights"]
+        conn = net.connections[0]
+        found = {
+            "matrix": (conn, "weights"),
+            "operand": (conn, "in"),
+            "result": (conn, "weighted"),
+            "bias": (conn.post_obj, "in"),
+        }
+        obj, key = found[name]
+        return sim.model.sig[obj][key]
     ens = net.ensembles[0]
     found = {
         "matrix": (ens, "encoders"),
@@ -237,7 +288,7 @@ def signal_of(sim, net, name):
 @pytest.mark.parametrize("name", ["matrix", "operand", "result", "bias"])
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("synapse", [None, 0.01])
-@pytest.mark.parametrize("neuron_type, shape", [*CASES[1:], (nengo.LIF(), (20, 33))])
+@pytest.mark.parametrize("neuron_type, shape", [*CASES[1:], (nengo.LIF(), (20, 33)), *OTHERS])
 def test_users_change_signals_between_runs(neuron_type, shape, synapse, early, name):
     net = network(0, "any", *shape, neuron_type, synapse, 40)
 
@@ -247,6 +298,7 @@ def test_users_change_signals_between_runs(neuron_type, shape, synapse, early, n
             sim.run_steps(10)
             if array is None:
                 array = sim.signals[signal_of(sim, net, name)]
+            array = array.data if scipy.sparse.issparse(array) else array
             array.setflags(write=True)
             array[...] *= 0.5
             sim.run_steps(10)
@@ -260,17 +312,19 @@ def test_users_change_signals_between_runs(neuron_type, shape, synapse, early, n
 
 
 @pytest.mark.parametrize("synapse", [None, 0.01])
-def test_users_change_weights_in_a_step(synapse):
+@pytest.mark.parametrize("neuron_type, shape", [CASES[1], *OTHERS])
+def test_users_change_weights_in_a_step(neuron_type, shape, synapse):
     def run(make):
         box = []
 
         def act(t):
             if box and round(t * 1000) in (15, 16, 30):
                 array = box[0].signals[signal_of(box[0], net, "matrix")]
+                array = array.data if scipy.sparse.issparse(array) else array
                 array.setflags(write=True)
                 array[...] *= -1
 
-        net = network(0, "any", N, M, nengo.RectifiedLinear(), synapse, 25)
+        net = network(0, "any", *shape, neuron_type, synapse, 25)
         with net:
             nengo.Node(act, size_in=0, size_out=0)
         with make(net) as sim:
@@ -283,7 +337,7 @@ def test_users_change_weights_in_a_step(synapse):
 
 
 @pytest.mark.parametrize("synapse", [None, 0.01])
-@pytest.mark.parametrize("neuron_type, shape", CASES)
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
 def test_a_step_that_fails_is_made_again(neuron_type, shape, synapse):
     """The image changes in the very step that fails, and again between that and the next."""
 
@@ -313,7 +367,7 @@ def test_a_step_that_fails_is_made_again(neuron_type, shape, synapse):
 
 
 @pytest.mark.parametrize("synapse", [None, 0.01])
-@pytest.mark.parametrize("neuron_type, shape", CASES)
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
 def test_states_and_resets(neuron_type, shape, synapse):
     net = network(0, "any", *shape, neuron_type, synapse, 9)
     with cpu(net) as sim:
@@ -374,12 +428,12 @@ def check_call_within_a_step(call, shape, neuron_type, synapse):
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("neuron_type, shape", CASES)
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
 def test_a_reset_within_a_step(neuron_type, shape):
     check_call_within_a_step(lambda sim: sim.reset(), shape, neuron_type, None)
 
 
 @pytest.mark.parametrize("synapse", [None, 0.01])
-@pytest.mark.parametrize("neuron_type, shape", CASES)
+@pytest.mark.parametrize("neuron_type, shape", [*CASES, *OTHERS])
 def test_a_run_within_a_step(neuron_type, shape, synapse):
     check_call_within_a_step(lambda sim: sim.run_steps(7), shape, neuron_type, synapse)

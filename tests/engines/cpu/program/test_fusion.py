@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from circuits import Circuit, M, N, lowering_for, pes, signal
 
+import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.program.fusion import Fused, Part
@@ -317,3 +318,69 @@ def test_a_reset_that_is_exposed_is_not_fused_into_a_convolution(circuit):
     y, kernel = signal(conv.size_out), Signal(np.ones(conv.kernel_shape), readonly=True)
     circuit.exposed, reset = [y], Reset(y)
     assert reset not in circuit.fuse(reset, ConvInc(kernel, circuit.J, y, conv)).fused_into
+
+
+def undriven(neuron_type=None):
+    """Neurons that only their own output drives: their ensemble's input is zero."""
+    with nengo.Network(seed=0) as net:
+        net.pool = nengo.Ensemble(50, 2, neuron_type=neuron_type or nengo.Sigmoid())
+        net.other = nengo.Ensemble(50, 2, neuron_type=neuron_type or nengo.Sigmoid())
+        weights = np.random.RandomState(0).normal(scale=0.01, size=(50, 50))
+        for ens in (net.pool, net.other):
+            nengo.Connection(ens.neurons, ens.neurons, transform=weights)
+        nengo.Connection(nengo.Node([0.2]), net.other[1])
+        net.probe = nengo.Probe(net.pool.neurons)
+    return net
+
+
+def test_encoders_of_ensembles_without_input_are_not_multiplied(kernels_of):
+    net = undriven()
+    results = []
+    for engine in ("reference", "cpu"):
+        with nengo_jit.Simulator(net, engine=engine) as sim:
+            sim.run_steps(40)
+            results.append(sim.data[net.probe])
+    np.testing.assert_allclose(*results, rtol=1e-12)
+    plan = str(sim.plan)
+    assert plan.count("DotInc: no kernel") == 1
+    assert plan.count("DotInc: dot_columns") == 1
+
+
+@pytest.mark.parametrize("name", ["in", "encoders"])
+@pytest.mark.parametrize("is_within", [False, True])
+def test_users_change_input_and_encoders_of_ensembles_without_input(name, is_within):
+    def change():
+        (sim,) = box
+        array = sim.signals[sim.model.sig[net.pool][name]]
+        array.setflags(write=True)
+        array[...] = 0.5
+
+    def act(t):
+        if is_within and box and round(t * 1000) in (12, 20):
+            change()
+
+    net, results, box = undriven(), [], []
+    with net:
+        nengo.Node(act)
+    for engine in ("reference", "cpu"):
+        box.clear()
+        with nengo_jit.Simulator(net, engine=engine) as sim:
+            box.append(sim)
+            for _ in range(3):
+                sim.run_steps(10)
+                if not is_within:
+                    change()
+            results.append(sim.data[net.probe])
+    np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+def test_zero_times_infinite_encoders():
+    net = undriven()
+    with nengo_jit.Simulator(net) as sim:
+        sim.run_steps(5)
+        encoders = sim.signals[sim.model.sig[net.pool]["encoders"]]
+        encoders.setflags(write=True)
+        encoders[3, 0] = np.inf
+        sim.run_steps(5)
+        assert np.isfinite(sim.data[net.probe][:5]).all()
+        assert np.isnan(sim.data[net.probe][-1, 3])

@@ -24,6 +24,7 @@ def chosen(a, x=None, y=None, is_fixed=True, has_spikes=False):
     [
         (WIDE_MATRIX, True, True, Strategy.EVENTS),
         (WIDE_MATRIX, False, True, Strategy.ROWS_OF_EVENTS),
+        (WIDE_MATRIX.T, False, True, Strategy.EVENTS),
         (WIDE_MATRIX, True, False, Strategy.ROWS),
         (WIDE_MATRIX, False, False, Strategy.ROWS),
         (WIDE_MATRIX.T, True, False, Strategy.COLUMNS),
@@ -73,9 +74,8 @@ def test_matrices_that_are_almost_all_zeros(shape):
 
 
 def test_what_is_worth_holding():
-    assert is_worth_holding(Strategy.ROWS, 100, 1000)
-    assert is_worth_holding(Strategy.COLUMNS, 1000, 64)
-    assert not is_worth_holding(Strategy.COLUMNS, 100_000, 1)
-    assert not is_worth_holding(Strategy.ROWS, 1, 100_000)
-    assert not is_worth_holding(Strategy.ROWS, 50, 50)
-    assert not is_worth_holding(Strategy.EVENTS, 1000, 1000)
+    assert is_worth_holding(100 * 1000, 1000)
+    assert is_worth_holding(1000 * 64, 64)
+    assert not is_worth_holding(100_000, 1)
+    assert not is_worth_holding(100_000, 100_000)
+    assert not is_worth_holding(50 * 50, 50)
