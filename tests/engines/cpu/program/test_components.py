@@ -82,7 +82,7 @@ def test_components_of_a_phase_do_not_touch_each_other(ops):
     before = components.FEWEST
     components.FEWEST = 1.5
     try:
-        found = list(phases(levels_of(ops, graph), graph))
+        found = list(phases(levels_of(ops, graph), Links(graph)))
     finally:
         components.FEWEST = before
     done = [task.operator for phase in found for level in phase.levels for task in level]
@@ -105,7 +105,7 @@ def test_ensembles_of_an_array_are_components():
     engine = CpuEngine(plan, Options(threads=1))
     (phase,) = (
         phase
-        for phase in phases(engine._programs.later._levels, plan.graph)
+        for phase in phases(engine._programs.later._levels, Links(plan.graph))
         if any(task.code.function.__name__ == "lif" for level in phase.levels for task in level)
     )
     kinds = [{type(task.operator).__name__ for task in level} for level in phase.levels]
