@@ -22,6 +22,7 @@ from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.populations import Population
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
+from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
@@ -77,11 +78,12 @@ def _lower_product(
         operands = operands_of(operator, lowering)
         begins = chain([operands["begin"]], repeat(start(y)))
         size = operands["distance"]  # of a column, in bytes
+        neurons = lowering.fusion.without_output.get(operator.X)
         return [
             dot_events.row(
                 columns=offset(operands["columns"], first * size),
                 begin=begin,
-                x=start(x[first:]),
+                x=heights(neurons, count, lowering) if neurons else start(x[first:]),
                 y=start(y),
                 n=n,
                 m=count,
@@ -142,6 +144,12 @@ def _lower_product(
         work=start(lowering.arena.buffer(m, lowering.dtype)),
     )
     return [row]
+
+
+def heights(neurons: SimNeurons, n: int, lowering: Lowering) -> Address:
+    """Return the address of the heights of ``n`` neurons' spikes, whose output is not stored."""
+    height = lowering.dtype.type(neurons.neurons.amplitude) / lowering.dtype.type(lowering.dt)
+    return lowering.arena.parameters(np.full(n, height))
 
 
 def held_columns(operator: DotInc, lowering: Lowering) -> tuple[Lowered, Address]:
