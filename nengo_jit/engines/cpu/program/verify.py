@@ -32,7 +32,8 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         If it is wrong: a bug in the pass.
     """
     terms = {term for some in fusion.terms.values() for term in some}
-    if len(fusion.parts) + len(terms) != len(fusion.fused_into):
+    parts = fusion.parts
+    if len(parts) + len(terms) != len(fusion.fused_into):
         raise PlanError("two operators are fused into one as the same part of it")
     level = {op: group.level for group in plan.groups for op in group.members}
     for operator, fused in fusion.fused_into.items():
@@ -51,7 +52,7 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         if (operator in plan.deferred) is not (fused.into in plan.deferred):
             raise PlanError(f"{operator} runs in other steps than {fused.into}")
         if fused.part is Part.UPDATE:
-            rule = fusion.parts.get((operator, Part.DELTA))
+            rule = parts.get((operator, Part.DELTA))
             if rule is None or level[fused.into] >= level[rule]:
                 raise PlanError(f"{fused.into} would get the factors of another step")
         if fused.part is Part.TERM:
@@ -81,7 +82,7 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
         if level[operator] <= last:
             raise PlanError(f"{operator} does not store what Python may look at")
     for neurons in fusion.without_currents:
-        product = fusion.parts.get((neurons, Part.CURRENTS))
+        product = parts.get((neurons, Part.CURRENTS))
         if product is None or neurons in fusion.terms or product in fusion.held:
             raise PlanError(f"the currents of {neurons} cannot be computed after the step")
         if any(level[each] <= last for each in facts.uses.writers_of(product.X)):
