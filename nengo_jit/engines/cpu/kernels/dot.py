@@ -115,7 +115,7 @@ def _lower_product(
         products = lowering.arena.buffer(n, lowering.dtype)
         held = hold(operator, products, lowering)
         row = dot_rows_held.row(
-            matrix=start(a),
+            matrix=lowering.rows_of(operator.A, a),
             x=start(x),
             products=start(products),
             y=start(y),
@@ -126,7 +126,8 @@ def _lower_product(
         )
         return [held.notice, row]
     if strategy is Strategy.ROWS:
-        row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
+        matrix = lowering.rows_of(operator.A, a)
+        row = dot_rows.row(matrix=matrix, x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
         return [row]
     matrix, (down, right) = start(a), a.strides
     if right != a.itemsize and lowering.facts.is_fixed(operator.A):

@@ -21,6 +21,7 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, operators_before, region_of
 
 FEWEST = 8  # components of equal size in a phase
+SHARED = 5000.0  # nanoseconds from which on a product reads a matrix together with others
 
 
 class PythonCall(Protocol):
@@ -208,19 +209,34 @@ def phases(levels: Sequence[Sequence[Task]], links: Links) -> Iterator[Phase]:
     window: list[list[Task]] = []
     components = Components(links)
     for level in filter(None, levels):
-        if components.add(level):
+        is_whole = _shares_a_matrix(level)
+        if not is_whole and components.add(level):
             window.append(list(level))
             continue
         if window:
             yield _phase(window, links)
         window, components = [], Components(links)
-        if components.add(level):
+        if not is_whole and components.add(level):
             window.append(list(level))
         else:
             yield Phase([list(level)], links=links)
             components = Components(links)
     if window:
         yield _phase(window, links)
+
+
+def _shares_a_matrix(level: Sequence[Task]) -> bool:
+    """Whether several products read one matrix, so that they are best computed together."""
+    seen = set()
+    for task in level:
+        if task.nanoseconds > SHARED and isinstance(task.entry, Row):
+            index = task.entry.kernel.columns.matrix
+            if index is not None:
+                matrix = task.entry.values[index]
+                if matrix in seen:
+                    return True
+                seen.add(matrix)
+    return False
 
 
 def _phase(levels: list[list[Task]], links: Links) -> Phase:

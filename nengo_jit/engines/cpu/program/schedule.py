@@ -10,6 +10,7 @@ of threads. There is a barrier between two phases if a thread may read what anot
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -24,6 +25,7 @@ from nengo_jit.ir.memory import ALIGNMENT, align
 
 END = 1 << 62  # beyond any address
 WORTHWHILE = 8000.0  # nanoseconds of work above which a phase is divided
+PIECE = 1 << 18  # bytes of a matrix that stay in the cache while several vectors are multiplied
 BLOCK = 20_000.0  # nanoseconds of work whose memory fits in the second level of caches
 
 
@@ -64,7 +66,7 @@ class Batch:
         """The batch with consecutive rows joined where possible, see `Kernel.fuse`."""
         if not isinstance(self.code, Kernel):
             return self
-        return replace(self, rows=self.code.fuse(self.rows, itemsize))
+        return replace(self, rows=_by_matrix(self.code.fuse(self.rows, itemsize), itemsize))
 
     def between(self, low: int, high: int, itemsize: int) -> Batch:
         """The part of the batch that writes to addresses from ``low`` to below ``high``."""
@@ -139,7 +141,7 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Batch]]:
         return [[batch for block in part for batch in block.batches(itemsize)] for part in parts]
     (level,) = phase.levels
     whole = batches(level, itemsize)
-    if not all(each.can_be_shared for each in whole):
+    if n_threads == 1 or not all(each.can_be_shared for each in whole):
         return [whole]
     return _split(whole, n_threads, itemsize)
 
@@ -220,6 +222,26 @@ def _split(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[list[B
         part = [batch.between(low, high, itemsize) for batch in level]
         parts.append([batch for batch in part if batch.rows])
     return parts
+
+
+def _by_matrix(rows: list[Row], itemsize: int) -> list[Row]:
+    """Compute products with the same matrix piece by piece, so that each is read once."""
+    columns = rows[0].kernel.columns
+    if columns.matrix is None or columns.distance is None or not columns.is_divisible:
+        return rows
+    alike: dict[tuple[int, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        distance = row.values[columns.distance]
+        alike[row.values[columns.matrix], distance, row.size].append(row)
+    if len(alike) == len(rows) or len({row.target for row in rows}) < len(rows):
+        return rows  # sums must get their terms in the same order
+    ordered = []
+    for (_, distance, size), group in alike.items():
+        step = max(1, PIECE // max(distance, 1)) if len(group) > 1 else max(size, 1)
+        for first in range(0, size, step):
+            n = min(step, size - first)
+            ordered += [row.part(first, n, itemsize) for row in group]
+    return ordered
 
 
 def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:
