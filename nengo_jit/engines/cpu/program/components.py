@@ -155,6 +155,12 @@ class Components:
             parent[node], node = root, parent[node]
         return root
 
+    def copy(self) -> Components:
+        """The same sets, to which no levels can be added."""
+        copy = Components(self._links)
+        copy._parent = self._parent.copy()
+        return copy
+
     def add(self, level: Iterable[Task]) -> bool:
         """Add a level; returns whether there are many components, none of which is too large."""
         work, parent, links = self._work, self._parent, self._links
@@ -165,13 +171,14 @@ class Components:
             root = self.find(operator)
             work[root] += task.nanoseconds
             self._total += task.nanoseconds
-            for other in (*links.before.get(operator, ()), *links.targets.get(operator, ())):
-                if type(other) is tuple or other in parent:
-                    above = self.find(other)
-                    if above is not root:
-                        parent[root] = above
-                        work[above] += work.pop(root, 0.0)
-                        root = above
+            for others in (links.before.get(operator, ()), links.targets.get(operator, ())):
+                for other in others:
+                    if type(other) is tuple or other in parent:
+                        above = self.find(other)
+                        if above is not root:
+                            parent[root] = above
+                            work[above] += work.pop(root, 0.0)
+                            root = above
             self._most = max(self._most, work[root])
         return self._most * FEWEST <= self._total
 
@@ -209,12 +216,12 @@ def phases(levels: Sequence[Sequence[Task]], links: Links) -> Iterator[Phase]:
     window: list[list[Task]] = []
     components = Components(links)
     for level in filter(None, levels):
-        is_whole = _shares_a_matrix(level)
+        is_whole, before = _shares_a_matrix(level), components.copy()
         if not is_whole and components.add(level):
             window.append(list(level))
             continue
         if window:
-            yield _phase(window, links)
+            yield _phase(window, links, before)
         window, components = [], Components(links)
         if not is_whole and components.add(level):
             window.append(list(level))
@@ -222,7 +229,7 @@ def phases(levels: Sequence[Sequence[Task]], links: Links) -> Iterator[Phase]:
             yield Phase([list(level)], links=links)
             components = Components(links)
     if window:
-        yield _phase(window, links)
+        yield _phase(window, links, components)
 
 
 def _shares_a_matrix(level: Sequence[Task]) -> bool:
@@ -239,10 +246,7 @@ def _shares_a_matrix(level: Sequence[Task]) -> bool:
     return False
 
 
-def _phase(levels: list[list[Task]], links: Links) -> Phase:
-    components = Components(links)
-    for level in levels:
-        components.add(level)
+def _phase(levels: list[list[Task]], links: Links, components: Components) -> Phase:
     numbers: dict[Node, int] = {}
     component_of: dict[Operator | None, int] = {}
     for level in levels:
