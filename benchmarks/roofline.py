@@ -81,12 +81,29 @@ def activity_of(sim, n_steps=50):
     return n_spikes / n_steps / max(sum(output.size for output in outputs), 1)
 
 
+def bindings(dimensions, n=8):
+    """Pairs of vectors that are bound, in buffers that are gated: most of what Spaun does."""
+    with nengo.Network(seed=0) as net:
+        gate = nengo.Ensemble(100, 1)
+        for _ in range(n):
+            buffers = [nengo.networks.EnsembleArray(50, dimensions) for _ in range(2)]
+            bind = nengo.networks.CircularConvolution(112, dimensions)
+            for buffer, target in zip(buffers, (bind.input_a, bind.input_b)):
+                nengo.Connection(buffer.output, buffer.input, synapse=0.1)
+                nengo.Connection(buffer.output, target)
+                nengo.Connection(bind.output, buffer.input, transform=0.2)
+                for ensemble in buffer.ensembles:
+                    nengo.Connection(gate, ensemble.neurons, transform=-np.ones((50, 1)))
+    return net
+
+
 LARGE = {
     "ensemble_array": MODELS["ensemble_array"],
     "dense_recurrent": MODELS["dense_recurrent"],
     "many_ensembles, 1,600": lambda: many_ensembles(1600),
     "lorenz, 100,000": lambda: lorenz(100_000),
     "lorenz, 1,000,000": lambda: lorenz(1_000_000),
+    "bindings, 64": lambda: bindings(64),
 }
 
 

@@ -22,11 +22,17 @@ from nengo_jit.engines.cpu.language.primitives import (
     REASSOCIATE,
     Address,
     Memory,
+    add_product,
     helper,
     int64s,
+    load_lanes,
+    n_lanes,
+    store_lanes,
     use_widest_vectors,
     vector,
 )
+
+FEW = 256  # numbers of a column that are added in registers
 
 # Words of the record of a product that is kept, see `held.py`
 WORDS = 9
@@ -60,8 +66,20 @@ def add_four_columns(y, a0, x0, a1, x1, a2, x2, a3, x3):
 
 @helper(forceinline=True)
 def multiply_columns(memory, a, b, x, y, n, m, distance):
-    """``y = b + A.dot(x)`` for a matrix at ``a``, stored as for `dot_columns`."""
+    """``y = b + A.dot(x)`` for a matrix at ``a``, stored as for `dot_columns`.
+
+    Columns with few numbers are added in registers, without what comes before and after a loop.
+    """
     factors, total = vector(memory, x, m), vector(memory, y, n)
+    if n <= FEW:
+        for i in range(0, n, n_lanes(memory)):
+            begin, rest = i * factors.itemsize, n - i
+            lanes = load_lanes(memory, b + begin, rest)
+            for k in range(m):
+                column = load_lanes(memory, a + k * distance + begin, rest)
+                lanes = add_product(lanes, factors[k], column)
+            store_lanes(y + begin, rest, lanes)
+        return
     j = 0
     if b != y:
         begin, column, factor = vector(memory, b, n), vector(memory, a, n), factors[0]

@@ -22,6 +22,7 @@ from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.populations import Population
 from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
+from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
@@ -78,11 +79,12 @@ def _lower_product(
         operands = operands_of(operator, lowering)
         begins = chain([operands["begin"]], repeat(start(y)))
         size = operands["distance"]  # of a column, in bytes
+        neurons = lowering.fusion.without_output.get(operator.X)
         return [
             dot_events.row(
                 columns=offset(operands["columns"], first * size),
                 begin=begin,
-                x=start(x[first:]),
+                x=heights(neurons, count, lowering) if neurons else start(x[first:]),
                 y=start(y),
                 n=n,
                 m=count,
@@ -114,7 +116,7 @@ def _lower_product(
         products = lowering.arena.buffer(n, lowering.dtype)
         held = hold(operator, products, lowering)
         row = dot_rows_held.row(
-            matrix=start(a),
+            matrix=lowering.rows_of(operator.A, a),
             x=start(x),
             products=start(products),
             y=start(y),
@@ -125,7 +127,8 @@ def _lower_product(
         )
         return [held.notice, row]
     if strategy is Strategy.ROWS:
-        row = dot_rows.row(matrix=start(a), x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
+        matrix = lowering.rows_of(operator.A, a)
+        row = dot_rows.row(matrix=matrix, x=start(x), y=start(y), n=n, m=m, distance=a.strides[0])
         return [row]
     matrix, (down, right) = start(a), a.strides
     if right != a.itemsize and lowering.facts.is_fixed(operator.A):
@@ -143,6 +146,12 @@ def _lower_product(
         work=start(lowering.arena.buffer(m, lowering.dtype)),
     )
     return [row]
+
+
+def heights(neurons: SimNeurons, n: int, lowering: Lowering) -> Address:
+    """Return the address of the heights of ``n`` neurons' spikes, whose output is not stored."""
+    height = lowering.dtype.type(neurons.neurons.amplitude) / lowering.dtype.type(lowering.dt)
+    return lowering.arena.parameters(np.full(n, height))
 
 
 def operands_of(operator: DotInc, lowering: Lowering) -> Operands:

@@ -20,12 +20,17 @@ from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import (
     Address,
     Memory,
+    add_product,
+    add_products,
     compilable,
     gather_if_fast,
     helper,
     int64s,
+    load_lanes,
+    n_lanes,
     no_vectorize,
     scratch,
+    store_lanes,
     uint8s,
     use_widest_vectors,
     vector,
@@ -34,7 +39,8 @@ from nengo_jit.scalar import expm1, log1p, where
 
 VECTOR = 64  # bytes: the widest vectors
 TOGETHER = 1024  # neurons that are advanced together, with lists of some of them
-COPIED, SCALED, MULTIPLIED = 0, 1, 2  # kinds of terms: numbers, times a factor, times factors
+SCALED, MULTIPLIED = 0, 1  # kinds of terms: numbers times a factor, and times factors
+CURRENTS, OUTPUT = 1, 2  # bits of `hidden`: what is not stored
 FINE = 0.1  # of the membrane time constant: longest step for which short series are enough
 NEAR = 0.05  # largest argument of `log_near_one`; steps that are fine stay below it
 
@@ -81,28 +87,28 @@ def follows(row, first, n, itemsize):
         and row.refractory_times == first.refractory_times + n * itemsize
         and row.flags == first.flags + n
         and row.parameters == first.parameters
+        and row.hidden == first.hidden
     )
 
 
 @helper(forceinline=True)
 def add_terms(memory, terms, currents, n):
     """Add terms to some of the currents of a row of `lif`."""
-    head = int64s(terms, 2)
-    total, distance = vector(memory, currents, n), currents - head[0]
+    head, itemsize = int64s(terms, 2), vector(memory, currents, 1).itemsize
+    distance = currents - head[0]
     for k in range(head[1]):
         term = int64s(terms + 16 + 24 * k, 3)
-        numbers = vector(memory, term[2] + distance, n)
-        if term[0] == COPIED:
-            for i in range(n):
-                total[i] += numbers[i]
-        elif term[0] == SCALED:
-            factor = vector(memory, term[1], 1)[0]
-            for i in range(n):
-                total[i] += factor * numbers[i]
-        else:
-            factors = vector(memory, term[1] + distance, n)
-            for i in range(n):
-                total[i] += factors[i] * numbers[i]
+        factor = vector(memory, term[1], 1)[0]
+        for i in range(0, n, n_lanes(memory)):
+            begin, rest = i * itemsize, n - i
+            total = load_lanes(memory, currents + begin, rest)
+            numbers = load_lanes(memory, term[2] + distance + begin, rest)
+            if term[0] == SCALED:
+                total = add_product(total, factor, numbers)
+            else:
+                factors = load_lanes(memory, term[1] + distance + begin, rest)
+                total = add_products(total, factors, numbers)
+            store_lanes(currents + begin, rest, total)
 
 
 def advance(memory, rows):
@@ -113,31 +119,34 @@ def advance(memory, rows):
     times = vector(memory, scratch(8192), TOGETHER)
     voltages = vector(memory, scratch(8192), TOGETHER)
     currents = vector(memory, scratch(8192), TOGETHER)
+    unseen = scratch(8192)  # currents that are not stored
     r, done = 0, 0  # the current row, and how many of its neurons are done
     while r < rows.size:
         first, before, n = rows[r], done, 0
         p = vector(memory, first.parameters, 5)
+        begin = before * p.itemsize
+        sums = unseen if first.hidden & CURRENTS else first.currents + begin
         while n == 0 or (
             r < rows.size
             and n + rows[r].n <= TOGETHER
             and follows(rows[r], first, before + n, p.itemsize)
         ):
             row = rows[r]
-            begin, size = done * p.itemsize, min(row.n - done, TOGETHER)
+            ahead, size = done * p.itemsize, min(row.n - done, TOGETHER)
             if row.m > 0:
                 multiply_columns_held(
                     memory,
-                    row.columns + begin,
-                    row.begin + begin,
+                    row.columns + ahead,
+                    row.begin + ahead,
                     row.x,
-                    row.currents + begin,
+                    sums + n * p.itemsize,
                     size,
                     row.m,
                     row.distance,
                     row.record,
                 )
             if row.terms != 0:
-                add_terms(memory, row.terms, row.currents + begin, size)
+                add_terms(memory, row.terms, row.currents + ahead, size)
             n += size
             done += size
             if done == row.n:
@@ -147,8 +156,8 @@ def advance(memory, rows):
         zero, one, height = dt - dt, dt / dt, p[4] / dt
         factor, rate = expm1(-dt / tau_rc), -one / tau_rc
         is_fine, near = dt <= FINE * tau_rc, p.dtype.type(NEAR)
-        begin, flags = before * p.itemsize, first.flags + before
-        current = vector(memory, first.currents + begin, n)
+        flags, shows = first.flags + before, first.hidden & OUTPUT == 0
+        current = vector(memory, sums, n)
         output = vector(memory, first.output + begin, n)
         voltage = vector(memory, first.voltages + begin, n)
         refractory_time = vector(memory, first.refractory_times + begin, n)
@@ -163,8 +172,9 @@ def advance(memory, rows):
             is_partial[i] = partial
             refractory_time[i] = refractory
             spikes[i] = v > one
-        for i in range(n):
-            output[i] = zero
+        if shows:
+            for i in range(n):
+                output[i] = zero
 
         count = list_flags(partial_flags, n, list_of_some)
         for k in range(count):
@@ -210,8 +220,12 @@ def advance(memory, rows):
         for k in range(count):
             no_vectorize()
             i = np.uint64(listed[k])
-            voltage[i], output[i] = zero, height
+            voltage[i] = zero
             refractory_time[i] = times[k]
+        if shows:
+            for k in range(count):
+                no_vectorize()
+                output[np.uint64(listed[k])] = height
 
 
 @kernel(loop=advance, cost=1.8)
@@ -224,6 +238,7 @@ def lif(
     distance: int,
     record: Address,
     terms: Address,
+    hidden: int,
     currents: Out,
     output: Out,
     voltages: InOut,
@@ -237,5 +252,15 @@ def lif(
     The first columns are those of `dot_columns`, which computes the currents; if m is zero, the
     currents are already in memory. If there are terms, whose address is not zero then, they are
     added: where the currents of all neurons of the row begin, the number of terms, and for each
-    term its kind (`COPIED`, `SCALED` or `MULTIPLIED`) and the addresses of factors and numbers.
+    term its kind (`SCALED` or `MULTIPLIED`) and the addresses of factors and numbers. ``hidden``
+    says what is not stored: bits of `CURRENTS`, which are then a product alone, and `OUTPUT`.
     """
+
+
+@kernel(when="after")
+def show_spikes(memory: Memory, flags: BytesOf, output: Out, parameters: Address, n: Count) -> None:
+    """Write the output that `lif` has not stored, from the flags."""
+    p, are_set, heights = vector(memory, parameters, 5), uint8s(flags, n), vector(memory, output, n)
+    height, zero = p[4] / p[0], p[0] - p[0]
+    for i in range(n):
+        heights[i] = height if are_set[i] != 0 else zero

@@ -18,10 +18,11 @@ import numpy as np
 from nengo.neurons import RatesToSpikesNeuronType
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.kernels.dense import dot_columns
 from nengo_jit.engines.cpu.kernels.dot import Operands, operands_of
 from nengo_jit.engines.cpu.kernels.drawn_numbers import numbers_from_python
 from nengo_jit.engines.cpu.kernels.held import hold_in_place
-from nengo_jit.engines.cpu.kernels.lif import COPIED, MULTIPLIED, SCALED, lif
+from nengo_jit.engines.cpu.kernels.lif import CURRENTS, MULTIPLIED, OUTPUT, SCALED, lif, show_spikes
 from nengo_jit.engines.cpu.kernels.spikes import flag_spikes, listing
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Kernel, start
@@ -54,6 +55,8 @@ from nengo_jit.neurons import Formula, formula_of
 from nengo_jit.neurons.base import uniform
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.neurons.poisson_spiking import counts
+
+columns_after = dot_columns.variant(when="after")
 
 # nanoseconds per neuron, and per elementary function of its formula
 NEURON_COST, FUNCTION_COST = 0.3, 2.0
@@ -222,10 +225,20 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     if formula is LIF:
         voltages, refractory_times = states
         before, operands, record = _currents(operator, lowering)
+        hidden = 0
+        if operator in lowering.fusion.without_currents:
+            hidden |= CURRENTS
+            lowering.delayed.add(operator.J.base)
+            before.append(columns_after.row(**operands, record=record, y=current, n=n))
+        if operator.output in lowering.fusion.without_output:
+            hidden |= OUTPUT
+            lowering.delayed.add(operator.output.base)
+            before.append(show_spikes.row(flags=flags, output=output, parameters=address, n=n))
         row = lif.row(
             **operands,
             record=record,
             terms=_terms(operator, lowering),
+            hidden=hidden,
             currents=current,
             output=output,
             voltages=voltages,
@@ -279,7 +292,8 @@ def _terms(operator: SimNeurons, lowering: Lowering) -> Address:
     table = [lowering.address(operator.J), len(terms)]
     for term in terms:
         if type(term) is Copy:
-            table += [COPIED, 0, lowering.address(term.src)]
+            one = lowering.arena.parameters([1.0])
+            table += [SCALED, one, lowering.address(term.src)]
             continue
         (a, factors), (_, numbers) = sorted(
             ((signal, lowering.array(signal)) for signal in (term.A, term.X)),

@@ -63,6 +63,8 @@ class Columns:
     count, factor, target : int or None
         Index of the `Count`, of the `Factor`, and of the column with the address that a row writes
         to: the first `Out`, `Own` or `Whole`. None if there is no such column.
+    matrix, distance : int or None
+        Index of the `RowsOf` and of the `Distance`, if there are any.
     is_divisible : bool
         Whether a row can be split between its elements.
     is_whole : bool
@@ -94,8 +96,8 @@ class Columns:
         self.names = tuple(each.name for each in parameters)
         self.roles = tuple(self._role_of(name, hints) for name in self.names)
         self.count, self.factor = self._only(Role.COUNT), self._only(Role.FACTOR)
-        self._distance = self._only(Role.DISTANCE)
-        if (self._distance is None) is (Role.ROWS in self.roles):
+        self.matrix, self.distance = self._only(Role.ROWS), self._only(Role.DISTANCE)
+        if (self.distance is None) is not (self.matrix is None):
             self._refuse("RowsOf and Distance need each other")
         if self.count is None and not OF_ELEMENTS.isdisjoint(self.roles):
             self._refuse("it has a column for n elements, but no Count")
@@ -135,8 +137,8 @@ class Columns:
             Index of each such column and its step; the step is an array if there are several rows.
         """
         by_role = dict.fromkeys(ELEMENTWISE, itemsize) | {Role.BYTES: 1}
-        if self._distance is not None:
-            by_role[Role.ROWS] = values[self._distance]
+        if self.distance is not None:
+            by_role[Role.ROWS] = values[self.distance]
         return [(i, by_role[role]) for i, role in enumerate(self.roles) if role in by_role]
 
 

@@ -2,13 +2,15 @@
 
 Many models have similar parts, such as the ensembles of an array, whose operators depend only on
 each other for several levels. Such a part is a component. Consecutive levels with many components
-form a phase. Threads divide a phase by components, without barriers between its levels.
+form a phase. Threads divide a phase by components, without barriers between its levels, and each
+thread runs a few components at a time, so that what one level writes is in the cache when the next
+one reads it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -19,6 +21,7 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph, operators_before, region_of
 
 FEWEST = 8  # components of equal size in a phase
+SHARED = 5000.0  # nanoseconds from which on a product reads a matrix together with others
 
 
 class PythonCall(Protocol):
@@ -50,7 +53,8 @@ class PythonCall(Protocol):
 
 
 Code: TypeAlias = Kernel[...] | PythonCall
-Node: TypeAlias = "Operator | tuple[Signal, int]"  # the latter stands for a common target
+Target: TypeAlias = "tuple[Signal, int]"  # base and offset of memory that is incremented
+Node: TypeAlias = "Operator | Target"
 
 
 @dataclass(slots=True)
@@ -88,6 +92,97 @@ class Task:
             self.code = self.entry
 
 
+class Links:
+    """Pairs of operators that must not run in different threads of a phase.
+
+    Parameters
+    ----------
+    graph : dict of (Operator, list of Operator)
+        Maps each operator to those that depend on it directly.
+
+    Attributes
+    ----------
+    before : dict of (Operator, list of Operator)
+        Maps each operator to those that it depends on directly.
+    targets : dict of (Operator, list of tuple)
+        Memory that each operator increments, as others do: sums depend on the order of terms.
+    """
+
+    def __init__(self, graph: Graph):
+        self.before: Mapping[Operator, Sequence[Operator]] = operators_before(graph)
+        self.targets: dict[Operator, list[Target]] = defaultdict(list)
+        regions: dict[Signal, list[tuple[Signal, Operator]]] = defaultdict(list)
+        for operator in graph:
+            for signal in operator.incs:
+                regions[signal.base].append((signal, operator))
+        for base, writers in regions.items():
+            if len(writers) > 1:
+                self._add_targets(base, writers)
+
+    def _add_targets(self, base: Signal, writers: Sequence[tuple[Signal, Operator]]) -> None:
+        """Give operators a common target if they increment overlapping parts of a block."""
+        spans = [(*region_of(signal), operator) for signal, operator in writers]
+        stop = -1
+        for first, last, operator in sorted(spans, key=lambda each: each[:2]):
+            if first >= stop:
+                target = (base, first)
+            stop = max(stop, last)
+            self.targets[operator].append(target)
+
+
+class Components:
+    """Disjoint sets of the operators of some levels (union-find, Tarjan 1975).
+
+    Parameters
+    ----------
+    links : Links
+        The operators to be joined.
+    """
+
+    def __init__(self, links: Links):
+        self._links = links
+        self._parent: dict[Node, Node] = {}
+        self._work: dict[Node, float] = defaultdict(float)  # of representatives (nanoseconds)
+        self._most = self._total = 0.0
+
+    def find(self, node: Node) -> Node:
+        """Representative of the set of an operator or target, which is added if it is new."""
+        parent = self._parent
+        root = parent.setdefault(node, node)
+        while parent[root] is not root:
+            root = parent[root]
+        while parent[node] is not root:
+            parent[node], node = root, parent[node]
+        return root
+
+    def copy(self) -> Components:
+        """The same sets, to which no levels can be added."""
+        copy = Components(self._links)
+        copy._parent = self._parent.copy()
+        return copy
+
+    def add(self, level: Iterable[Task]) -> bool:
+        """Add a level; returns whether there are many components, none of which is too large."""
+        work, parent, links = self._work, self._parent, self._links
+        for task in level:
+            operator = task.operator
+            if operator is None or not isinstance(task.code, Kernel):
+                return False
+            root = self.find(operator)
+            work[root] += task.nanoseconds
+            self._total += task.nanoseconds
+            for others in (links.before.get(operator, ()), links.targets.get(operator, ())):
+                for other in others:
+                    if type(other) is tuple or other in parent:
+                        above = self.find(other)
+                        if above is not root:
+                            parent[root] = above
+                            work[above] += work.pop(root, 0.0)
+                            root = above
+            self._most = max(self._most, work[root])
+        return self._most * FEWEST <= self._total
+
+
 @dataclass(frozen=True)
 class Phase:
     """Consecutive levels.
@@ -99,130 +194,64 @@ class Phase:
     component_of : dict of (Operator, int)
         Number of each operator's component, in the order of their first tasks. Empty if there is
         one level, which is not divided into components.
+    links : Links
+        What the components were made by.
     """
 
     levels: list[list[Task]]
     component_of: dict[Operator | None, int] = field(default_factory=dict)
+    links: Links = field(default_factory=lambda: Links({}))
 
 
-class Links:
-    """Pairs of operators that must not run in different threads of a phase.
-
-    Parameters
-    ----------
-    graph : dict of (Operator, list of Operator)
-        Maps each operator to those that depend on it directly.
-    """
-
-    def __init__(self, graph: Graph):
-        self.before: dict[Operator | None, list[Node]] = defaultdict(list)
-        self.before.update(operators_before(graph))
-        self._add_common_targets(list(graph))
-
-    def _add_common_targets(self, operators: Sequence[Operator]) -> None:
-        """Link operators that increment the same memory: sums depend on the order of terms."""
-        regions = defaultdict(list)
-        for operator in operators:
-            for signal in operator.incs:
-                region = region_of(signal)
-                regions[signal.base].append((region.start, region.stop, operator))
-        for base, written in regions.items():
-            written.sort(key=lambda each: each[:2])
-            stop = -1
-            for first, last, operator in written:
-                if first >= stop:
-                    target = (base, first)
-                stop = max(stop, last)
-                self.before[operator].append(target)
-
-
-class DisjointSets:
-    """Disjoint sets that can be joined (union-find, Tarjan 1975)."""
-
-    def __init__(self) -> None:
-        self._parent: dict[Hashable, Hashable] = {}
-
-    def __contains__(self, element: Hashable) -> bool:
-        return element in self._parent
-
-    def find(self, element: Hashable) -> Hashable:
-        """Representative of the set of an element, which is added if it is new."""
-        parent = self._parent
-        root = parent.setdefault(element, element)
-        while parent[root] is not root:
-            root = parent[root]
-        while parent[element] is not root:
-            parent[element], element = root, parent[element]
-        return root
-
-    def join(self, element: Hashable, other: Hashable) -> None:
-        """Join the sets of two elements."""
-        self._parent[self.find(element)] = self.find(other)
-
-    def copy(self) -> DisjointSets:
-        """An independent copy."""
-        copy = DisjointSets()
-        copy._parent = dict(self._parent)
-        return copy
-
-
-def phases(levels: Sequence[Sequence[Task]], graph: Graph) -> Iterator[Phase]:
+def phases(levels: Sequence[Sequence[Task]], links: Links) -> Iterator[Phase]:
     """Join consecutive levels as long as they have many components of similar size.
 
     Parameters
     ----------
     levels : sequence of sequence of Task
         Levels in the order in which they run.
-    graph : dict of (Operator, list of Operator)
-        Maps each operator to those that depend on it directly.
+    links : Links
+        What must not be divided.
     """
-    links = Links(graph)
     window: list[list[Task]] = []
-    sets = DisjointSets()
-    for level in levels:
-        if not level:
+    components = Components(links)
+    for level in filter(None, levels):
+        is_whole, before = _shares_a_matrix(level), components.copy()
+        if not is_whole and components.add(level):
+            window.append(list(level))
             continue
-        joined = _join(sets.copy(), level, links)
-        if not _is_divided(joined, [*window, level]):
-            if window:
-                yield _phase(window, sets)
-            window = []
-            joined = _join(DisjointSets(), level, links)
-            if not _is_divided(joined, [level]):
-                yield Phase([list(level)])
-                joined = DisjointSets()
-                continue
-        window.append(list(level))
-        sets = joined
+        if window:
+            yield _phase(window, links, before)
+        window, components = [], Components(links)
+        if not is_whole and components.add(level):
+            window.append(list(level))
+        else:
+            yield Phase([list(level)], links=links)
+            components = Components(links)
     if window:
-        yield _phase(window, sets)
+        yield _phase(window, links, components)
 
 
-def _join(sets: DisjointSets, level: Sequence[Task], links: Links) -> DisjointSets:
+def _shares_a_matrix(level: Sequence[Task]) -> bool:
+    """Whether several products read one matrix, so that they are best computed together."""
+    seen = set()
     for task in level:
-        sets.find(task.operator)
-        for other in links.before[task.operator]:
-            if isinstance(other, tuple) or other in sets:
-                sets.join(task.operator, other)
-    return sets
+        if task.nanoseconds > SHARED and isinstance(task.entry, Row):
+            index = task.entry.kernel.columns.matrix
+            if index is not None:
+                matrix = task.entry.values[index]
+                if matrix in seen:
+                    return True
+                seen.add(matrix)
+    return False
 
 
-def _is_divided(sets: DisjointSets, levels: Sequence[Sequence[Task]]) -> bool:
-    """Whether levels have enough components, none of which is too large."""
-    if not all(isinstance(task.code, Kernel) and task.operator for p in levels for task in p):
-        return False
-    work: dict[Hashable, float] = defaultdict(float)
+def _phase(levels: list[list[Task]], links: Links, components: Components) -> Phase:
+    numbers: dict[Node, int] = {}
+    component_of: dict[Operator | None, int] = {}
     for level in levels:
         for task in level:
-            work[sets.find(task.operator)] += task.nanoseconds
-    return max(work.values()) * FEWEST <= sum(work.values())
-
-
-def _phase(levels: list[list[Task]], sets: DisjointSets) -> Phase:
-    numbers: dict[Hashable, int] = {}
-    component_of = {}
-    for level in levels:
-        for task in level:
-            root = sets.find(task.operator)
+            assert task.operator is not None
+            root = components.find(task.operator)
             component_of[task.operator] = numbers.setdefault(root, len(numbers))
-    return Phase(levels, component_of)
+    return Phase(levels, component_of, links)

@@ -29,6 +29,7 @@ from nengo_jit.engines.cpu.program.products import (
     strategy_of,
 )
 from nengo_jit.engines.cpu.program.sums import adds_nothing, bias_of, is_whole, product_of, terms_of
+from nengo_jit.engines.cpu.program.unstored import Unstored
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
@@ -101,6 +102,10 @@ class Fusion:
     searched : frozenset of Signal
         Outputs of spiking neurons that user code may change, so that products have to search them
         for spikes.
+    without_currents : frozenset of SimNeurons
+        Neurons whose currents are stored only when somebody looks.
+    without_output : mapping of (Signal, SimNeurons)
+        Outputs that are stored only when somebody looks, with their neurons.
     """
 
     fused_into: Mapping[Operator, Fused]
@@ -109,6 +114,8 @@ class Fusion:
     held: frozenset[Operator]
     listed: frozenset[Signal]
     searched: frozenset[Signal]
+    without_currents: frozenset[SimNeurons]
+    without_output: Mapping[Signal, SimNeurons]
 
     @property
     def parts(self) -> dict[Operator, dict[Part, Operator]]:
@@ -246,13 +253,23 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
                     and level[product] < level[rule]
                 ):
                     fused[inc] = Fused(product, Part.UPDATE)
+    held = frozenset(held_products(plan, strategies, with_bias, spiking, facts))
+    lif = [op for op in neurons if formula_of(op.neurons) is LIF]
+    unstored, listed = Unstored(lif, level, plan, facts), spiking - searched
+    alone = {
+        each.into: op
+        for op, each in fused.items()
+        if each.part is Part.CURRENTS and op in with_bias and op not in held
+    }
     return Fusion(
         fused_into=fused,
         duplicate_of=_equal_products(plan, strategies, with_bias, facts),
         strategies=strategies,
-        held=frozenset(held_products(plan, strategies, with_bias, spiking, facts)),
-        listed=frozenset(spiking - searched),
+        held=held,
+        listed=frozenset(listed),
         searched=frozenset(searched),
+        without_currents=frozenset(unstored.currents(alone)),
+        without_output={each.output: each for each in unstored.outputs(listed, strategies)},
     )
 
 

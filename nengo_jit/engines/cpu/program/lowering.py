@@ -6,7 +6,8 @@ depends on the operator and on the result of `fusion.py` alone, not on the order
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from nengo_jit.engines.cpu.language.mt19937 import BorrowedGenerator, Stream
 from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena, Pool
 from nengo_jit.engines.cpu.program.assumptions import Assumptions
-from nengo_jit.engines.cpu.program.contracts import CONTRACTS
+from nengo_jit.engines.cpu.program.contracts import CONTRACTS, contiguous
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Part, fuse
@@ -37,6 +38,7 @@ class Resumable(Protocol):
         """Take over the state of another object of the same type."""
 
 
+SHARED = 1 << 16  # bytes of equal constant matrices that products share
 Lowered = list[Row]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
 FusedLoweringFunction = Callable[[Any, Any, "Lowering"], Lowered]
@@ -215,6 +217,7 @@ class Lowering:
         self.kept: dict[Operator, Kept] = {}
         self.borrowed: list[BorrowedGenerator] = []
         self.draws: dict[Operator, Draw] = {}
+        self._matrices: dict[Hashable, tuple[Signal, np.ndarray]] = {}
 
     def calls_python(self, operator: Operator) -> bool:
         """Whether a lowered operator calls Python in a step."""
@@ -225,6 +228,7 @@ class Lowering:
         self.rows.clear()
         self._native.clear()
         self._parts.clear()
+        self._matrices.clear()
         self.arena.finish()
         self.populations.finish()
         del self.facts
@@ -297,6 +301,18 @@ class Lowering:
         copy = self.arena.copy(values, pool=pool)
         self.assumptions.assume(signal, partial(np.array_equal, copy, values))
         return start(copy)
+
+    def rows_of(self, signal: Signal, matrix: np.ndarray) -> Address:
+        """Address of a matrix that is read row by row; equal large constants share one."""
+        if matrix.nbytes < SHARED or not contiguous(matrix) or not self.facts.is_fixed(signal):
+            return start(matrix)
+        content = matrix.shape, hashlib.blake2b(matrix.tobytes()).digest()
+        first, other = self._matrices.setdefault(content, (signal, matrix))
+        if other is not matrix:
+            is_same = partial(np.array_equal, other, matrix)
+            self.assumptions.assume(signal, is_same)
+            self.assumptions.assume(first, is_same)
+        return start(other)
 
     def columns(self, signal: Signal, matrix: np.ndarray) -> Address:
         """Address of a matrix that is stored column by column, or of such a copy of a constant."""

@@ -17,7 +17,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     PAUSED,
     Address,
 )
-from nengo_jit.engines.cpu.program.components import Task, phases
+from nengo_jit.engines.cpu.program.components import Links, Phase, Task, phases
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.pace import Pace
 from nengo_jit.engines.cpu.program.schedule import Batch, sequential, share
@@ -34,6 +34,8 @@ from nengo_jit.engines.cpu.program.team import (
 )
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.planner.graph import Graph
+
+LARGE = 100_000.0  # nanoseconds of work in a step whose memory does not fit in caches
 
 # Indices in the tables of `run` and `lead`
 N_STEPS, PATIENCE = run.index_in_table("n_steps"), lead.index_in_table("patience")
@@ -174,6 +176,8 @@ class Program:
         Status of the engine, see `nengo_jit.engines.cpu.program.team.RUNNING`.
     undo : list of Row
         Rows of `copy_bytes`, which restore memory after a failed step.
+    is_repeated : bool
+        Whether the program runs for many steps, so that a good order of its rows pays.
 
     Attributes
     ----------
@@ -189,13 +193,24 @@ class Program:
         dtype: np.dtype,
         status: np.ndarray,
         undo: Sequence[Row],
+        is_repeated: bool = True,
     ):
         self._levels, self._graph = levels, graph
+        self._phases: Sequence[Phase] = ()
         self._n_threads = n_threads
         self._given = dtype, status, undo
-        self._pace = Pace(1e-9 * sum(task.nanoseconds for level in levels for task in level))
-        self._sequential = Executable([sequential(levels, dtype.itemsize)], *self._given)
-        self._shared = self._sequential if n_threads == 1 else None
+        nanoseconds = sum(task.nanoseconds for level in levels for task in level)
+        self._pace = Pace(1e-9 * nanoseconds)
+        if is_repeated and nanoseconds > LARGE:
+            self._phases = list(phases(levels, Links(graph())))
+            self._levels = ()
+            (alone,) = share(self._phases, 1, TEAM.address, dtype.itemsize)
+        else:
+            alone = sequential(levels, dtype.itemsize)
+        self._sequential = Executable([alone], *self._given)
+        self._shared: Executable | None = None
+        if n_threads == 1:
+            self._shared, self._levels, self._phases = self._sequential, (), ()
         self._latest = self._sequential
         self._threads: dict[int, list[int]] = defaultdict(list)  # by group
         self.n_done = 0
@@ -204,13 +219,13 @@ class Program:
     def shared(self) -> Executable:
         """Executable: the program for several threads, made when it is first needed."""
         if self._shared is None:
-            levels = phases(self._levels, self._graph())
-            parts = share(levels, self._n_threads, TEAM.address, self._given[0].itemsize)
+            found = self._phases or phases(self._levels, Links(self._graph()))
+            parts = share(found, self._n_threads, TEAM.address, self._given[0].itemsize)
             self._shared = Executable(parts, *self._given) if len(parts) > 1 else self._sequential
             for number, part in enumerate(parts, start=1):
                 for group in {group for batch in part for group in batch.groups}:
                     self._threads[group].append(number)
-        self._levels = ()
+        self._levels = self._phases = ()
         return self._shared
 
     def threads_of(self, group: int) -> tuple[int, ...]:

@@ -58,7 +58,7 @@ class Programs:
         self.has_begun = False
 
     def _make(self, levels: Sequence[Sequence[Task]], *when: str) -> Program:
-        return Program(_chosen(levels, *when), *self._given)
+        return Program(_chosen(levels, *when), *self._given, is_repeated="later" in when)
 
     @property
     def deferred(self) -> Program | None:

@@ -10,7 +10,8 @@ of threads. There is a barrier between two phases if a thread may read what anot
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -18,12 +19,14 @@ import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import Kernel, Row
 from nengo_jit.engines.cpu.language.primitives import Address
-from nengo_jit.engines.cpu.program.components import Code, Phase, Task
+from nengo_jit.engines.cpu.program.components import Code, Links, Phase, Task, phases
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.ir.memory import ALIGNMENT, align
 
 END = 1 << 62  # beyond any address
 WORTHWHILE = 8000.0  # nanoseconds of work above which a phase is divided
+PIECE = 1 << 18  # bytes of a matrix that stay in the cache while several vectors are multiplied
+BLOCK = 20_000.0  # nanoseconds of work whose memory fits in the second level of caches
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Batch:
         """The batch with consecutive rows joined where possible, see `Kernel.fuse`."""
         if not isinstance(self.code, Kernel):
             return self
-        return replace(self, rows=self.code.fuse(self.rows, itemsize))
+        return replace(self, rows=_by_matrix(self.code.fuse(self.rows, itemsize), itemsize))
 
     def between(self, low: int, high: int, itemsize: int) -> Batch:
         """The part of the batch that writes to addresses from ``low`` to below ``high``."""
@@ -134,34 +137,57 @@ def _parts(phase: Phase, n_threads: int, itemsize: int) -> list[list[Batch]]:
     if work <= WORTHWHILE:
         return [sequential(phase.levels, itemsize)]
     if phase.component_of:
-        return [
-            [
-                batch
-                for level, tasks in zip(phase.levels, part)
-                for batch in _in_order_of(level, batches(tasks, itemsize))
-            ]
-            for part in _divide(phase, n_threads)
-        ]
+        parts = _divide(phase, n_threads)
+        return [[batch for block in part for batch in block.batches(itemsize)] for part in parts]
     (level,) = phase.levels
     whole = batches(level, itemsize)
-    if not all(each.can_be_shared for each in whole):
+    if n_threads == 1 or not all(each.can_be_shared for each in whole):
         return [whole]
     return _split(whole, n_threads, itemsize)
 
 
-def _divide(phase: Phase, n_threads: int) -> list[list[list[Task]]]:
-    """Tasks of each thread's components, level by level, with about the same work for each."""
+def _divide(phase: Phase, n_threads: int) -> list[list[_Block]]:
+    """Blocks of components for each thread, with about the same work for each thread."""
     costs = [0.0] * (1 + max(phase.component_of.values()))
     for level in phase.levels:
         for task in level:
             costs[phase.component_of[task.operator]] += task.nanoseconds
     middles = np.cumsum(costs) - 0.5 * np.array(costs)
     thread_of = np.minimum(middles / sum(costs) * n_threads, n_threads - 1).astype(int).tolist()
-    parts: list[list[list[Task]]] = [[[] for _ in phase.levels] for _ in range(n_threads)]
+    ranks = [_ranks(level) for level in phase.levels]
+    parts: list[list[_Block]] = [[] for _ in range(n_threads)]
+    block_of: list[_Block] = []  # by component
+    for thread, cost in zip(thread_of, costs):
+        part = parts[thread]
+        if not part or part[-1].nanoseconds + cost > BLOCK:
+            part.append(_Block(phase.links, ranks))
+        part[-1].nanoseconds += cost
+        part[-1].n_components += 1
+        block_of.append(part[-1])
     for number, level in enumerate(phase.levels):
         for task in level:
-            parts[thread_of[phase.component_of[task.operator]]][number].append(task)
+            block_of[phase.component_of[task.operator]].levels[number].append(task)
     return parts
+
+
+class _Block:
+    """Components of a phase that a thread runs together, in the order of a single thread."""
+
+    def __init__(self, links: Links, ranks: Sequence[Mapping[Code, int]]):
+        self.links, self.ranks = links, ranks
+        self.levels: list[list[Task]] = [[] for _ in ranks]
+        self.nanoseconds, self.n_components = 0.0, 0
+
+    def batches(self, itemsize: int) -> list[Batch]:
+        """The batches, level by level; those of a large component in blocks of their own."""
+        if self.n_components == 1 and self.nanoseconds > 2 * BLOCK:
+            parts = (_parts(each, 1, itemsize) for each in phases(self.levels, self.links))
+            return [batch for (part,) in parts for batch in part]
+        return [
+            batch
+            for rank, level in zip(self.ranks, self.levels)
+            for batch in sorted(batches(level, itemsize), key=lambda each: rank[each.code])
+        ]
 
 
 def sequential(levels: Iterable[Iterable[Task]], itemsize: int) -> list[Batch]:
@@ -184,12 +210,9 @@ def batches(level: Iterable[Task], itemsize: int) -> list[Batch]:
     return [batch.fused(itemsize) for batch in found.values()]
 
 
-def _in_order_of(level: Iterable[Task], some: list[Batch]) -> list[Batch]:
-    """Sort batches of a level into the order of a single thread."""
-    rank: dict[Code, int] = {}
-    for task in level:
-        rank.setdefault(task.code, len(rank))
-    return sorted(some, key=lambda batch: rank[batch.code])
+def _ranks(level: Iterable[Task]) -> dict[Code, int]:
+    """Order in which a single thread runs the codes of a level."""
+    return {code: rank for rank, code in enumerate(dict.fromkeys(task.code for task in level))}
 
 
 def _split(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[list[Batch]]:
@@ -199,6 +222,26 @@ def _split(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[list[B
         part = [batch.between(low, high, itemsize) for batch in level]
         parts.append([batch for batch in part if batch.rows])
     return parts
+
+
+def _by_matrix(rows: list[Row], itemsize: int) -> list[Row]:
+    """Compute products with the same matrix piece by piece, so that each is read once."""
+    columns = rows[0].kernel.columns
+    if columns.matrix is None or columns.distance is None or not columns.is_divisible:
+        return rows
+    alike: dict[tuple[int, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        distance = row.values[columns.distance]
+        alike[row.values[columns.matrix], distance, row.size].append(row)
+    if len(alike) == len(rows) or len({row.target for row in rows}) < len(rows):
+        return rows  # sums must get their terms in the same order
+    ordered = []
+    for (_, distance, size), group in alike.items():
+        step = max(1, PIECE // max(distance, 1)) if len(group) > 1 else max(size, 1)
+        for first in range(0, size, step):
+            n = min(step, size - first)
+            ordered += [row.part(first, n, itemsize) for row in group]
+    return ordered
 
 
 def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:

@@ -14,7 +14,7 @@ from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
 
-FEWEST = 512  # neurons from which on the terms of their currents are added block by block
+FEWEST = 32  # neurons from which on the terms of their currents are added by their kernel
 
 
 def bias_of(product: DotInc, facts: Facts) -> Copy | Reset | None:

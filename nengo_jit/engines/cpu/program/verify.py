@@ -7,6 +7,7 @@ from typing import Any
 
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Fusion, Part, Product, Rule
+from nengo_jit.engines.cpu.program.products import Strategy
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, DotInc
 from nengo_jit.planner.plan import Plan
@@ -54,6 +55,10 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             rule = parts.get(operator, {}).get(Part.DELTA)
             if rule is None or level[fused.into] >= level[rule]:
                 raise PlanError(f"{fused.into} would get the factors of another step")
+        if fused.part is Part.TERM:
+            updaters = [each for read in first.reads for each in facts.uses.updaters_of(read)]
+            if first in plan.invariant or any(level[each] <= level[second] for each in updaters):
+                raise PlanError(f"{first} cannot wait for {second}")
         CHECKS[fused.part](operator, fused.into, plan, facts)
         if fused.part is Part.BIAS:
             others = set(facts.uses.writers_of(fused.into.Y)) - {operator, fused.into}
@@ -72,6 +77,23 @@ def verify_fusion(plan: Plan, facts: Facts, fusion: Fusion) -> None:
             raise PlanError(f"{operator} is kept, though what it is made of may change unnoticed")
         if operator in plan.invariant or operator in plan.deferred:
             raise PlanError(f"{operator} is kept, though it is not computed in each step")
+    last = max((level[each] for each in plan.callers), default=-1)
+    for operator in (*fusion.without_currents, *fusion.without_output.values()):
+        if level[operator] <= last:
+            raise PlanError(f"{operator} does not store what Python may look at")
+    for neurons in fusion.without_currents:
+        product = parts.get(neurons, {}).get(Part.CURRENTS)
+        if product is None or neurons in fusion.terms or product in fusion.held:
+            raise PlanError(f"the currents of {neurons} cannot be computed after the step")
+        if any(level[each] <= last for each in facts.uses.writers_of(product.X)):
+            raise PlanError(f"{product} would not be the same after the step")
+    for output, neurons in fusion.without_output.items():
+        readers = facts.uses.readers_of(output)
+        if facts.is_exposed(output) or any(
+            not isinstance(each, DotInc) or fusion.strategies.get(each) is not Strategy.EVENTS
+            for each in readers
+        ):
+            raise PlanError(f"somebody reads the output of {neurons}, which is not stored")
 
 
 def _verify_hidden(operator: Operator, other: Operator, facts: Facts) -> None:
@@ -100,10 +122,6 @@ def _verify_term(term: Operator, neurons: Operator, plan: Plan, facts: Facts) ->
     """Check that a term may wait for the neurons whose currents it is added to."""
     if facts.uses.only_reader_of(term.incs[0]) is not neurons:
         raise PlanError(f"others than {neurons} read what {term} adds to")
-    level = {op: group.level for group in plan.groups for op in group.members}
-    updaters = [each for read in term.reads for each in facts.uses.updaters_of(read)]
-    if term in plan.invariant or any(level[each] <= level[neurons] for each in updaters):
-        raise PlanError(f"{term} cannot wait for {neurons}")
     if facts.is_exposed(*term.reads):
         raise PlanError(f"code of users may change what {term} reads")
     _verify_hidden(term, term, facts)

@@ -14,7 +14,7 @@ from nengo_jit.engines.cpu.language.columns import Own
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program import components
-from nengo_jit.engines.cpu.program.components import DisjointSets, Task, phases
+from nengo_jit.engines.cpu.program.components import Links, Task, phases
 from nengo_jit.options import Options
 from nengo_jit.planner.graph import dependency_graph, region_of, topological_order
 from nengo_jit.planner.levels import levels
@@ -82,7 +82,7 @@ def test_components_of_a_phase_do_not_touch_each_other(ops):
     before = components.FEWEST
     components.FEWEST = 1.5
     try:
-        found = list(phases(levels_of(ops, graph), graph))
+        found = list(phases(levels_of(ops, graph), Links(graph)))
     finally:
         components.FEWEST = before
     done = [task.operator for phase in found for level in phase.levels for task in level]
@@ -102,26 +102,15 @@ def test_ensembles_of_an_array_are_components():
     model = Model()
     model.build(net)
     plan = CpuBackend().plan(model)
-    engine = CpuEngine(plan, Options(threads=1))
+    engine = CpuEngine(plan, Options(threads=2))
     (phase,) = (
         phase
-        for phase in phases(engine._programs.later._levels, plan.graph)
+        for phase in phases(engine._programs.later._levels, Links(plan.graph))
         if any(task.code.function.__name__ == "lif" for level in phase.levels for task in level)
     )
     kinds = [{type(task.operator).__name__ for task in level} for level in phase.levels]
     assert len(kinds) >= 3
     assert len(set(phase.component_of.values())) >= 20
-
-
-def test_what_is_linked_has_one_representative():
-    sets = DisjointSets()
-    for pair in ("ab", "cd", "bc"):
-        sets.join(*pair)
-    assert len({sets.find(name) for name in "abcd"}) == 1
-    copy = sets.copy()
-    copy.join("a", "e")
-    assert copy.find("e") == copy.find("d")
-    assert "e" not in sets
 
 
 @pytest.mark.parametrize("threads", [2, 3])

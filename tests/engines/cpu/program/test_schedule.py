@@ -13,10 +13,13 @@ from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.language.columns import Count, In, Out, Own, Whole
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import Address, Memory
-from nengo_jit.engines.cpu.program.components import Phase, Task
+from nengo_jit.engines.cpu.program import program as programs_of_a_step
+from nengo_jit.engines.cpu.program import schedule
+from nengo_jit.engines.cpu.program.components import Links, Phase, Task
 from nengo_jit.engines.cpu.program.schedule import Batch, batches, share
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, wait_for_all
 from nengo_jit.engines.cpu.python.callbacks import Callback
+from nengo_jit.planner.graph import operators_before
 
 ITEMSIZE = 8
 TEAM = 4096  # address of its memory
@@ -112,6 +115,12 @@ def test_threads_do_everything_once_in_the_same_order(rows, alone, scattered, n_
             assert not mine & other
 
 
+@pytest.fixture
+def one_block(monkeypatch):
+    """Each thread runs its components together."""
+    monkeypatch.setattr(schedule, "BLOCK", np.inf)
+
+
 def kinds(program):
     return ["wait" if work.code is wait_for_all else "work" for work in program]
 
@@ -143,7 +152,7 @@ def test_barriers_surround_shared_levels():
     assert roles == [[LEADS] * 3 + [LEADS | IS_LAST], [0] * 3 + [IS_LAST]]
 
 
-def test_threads_wait_once_for_a_phase_of_components():
+def test_threads_wait_once_for_a_phase_of_components(one_block):
     names = [f"component {i}" for i in range(10)]
     levels = [
         [
@@ -159,6 +168,72 @@ def test_threads_wait_once_for_a_phase_of_components():
         for level, work in enumerate(program[:3]):
             mine = levels[level][5 * number : 5 * number + 5]
             assert work.rows == [task.entry for task in mine]
+
+
+def test_a_thread_runs_a_few_components_at_a_time(monkeypatch):
+    names = [f"component {i}" for i in range(10)]
+    levels = [
+        [
+            Task(name, *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))  # 10 microseconds
+            for i, name in enumerate(names)
+        ]
+        for level in range(3)
+    ]
+    monkeypatch.setattr(schedule, "BLOCK", 70_000.0)  # two components of three levels
+    phase = Phase(levels, {name: i for i, name in enumerate(names)})
+    (program,) = share([phase], 1, TEAM, ITEMSIZE)
+    assert [batch.rows for batch in program] == [
+        [task.entry for task in level[i : i + 2]] for i in range(0, 10, 2) for level in levels
+    ]
+
+
+def test_a_large_component_has_blocks_of_its_own(monkeypatch):
+    """One operator, then ten that depend on it, with another one for each: a component."""
+    top = Task("top", *rows_of(divisible, (0, 0, 10)))
+    names = [f"{i}" for i in range(10)]
+    levels = [
+        [
+            Task(f"{level} {name}", *rows_of(divisible, (0, 100_000 * level + 640 * i, 10)))
+            for i, name in enumerate(names)
+        ]
+        for level in (1, 2)
+    ]
+    graph = {"top": [f"1 {name}" for name in names]}
+    graph |= {f"1 {name}": [f"2 {name}"] for name in names}
+    graph |= {f"2 {name}": [] for name in names}
+    monkeypatch.setattr(schedule, "BLOCK", 45_000.0)  # two components of two levels
+    every = [task.operator for level in [[top], *levels] for task in level]
+    links = Links({})
+    links.before = operators_before(graph)
+    phase = Phase([[top], *levels], dict.fromkeys(every, 0), links)
+    (program,) = share([phase], 1, TEAM, ITEMSIZE)
+    assert [batch.rows for batch in program] == [
+        [top.entry],
+        *([task.entry for task in level[i : i + 2]] for i in range(0, 10, 2) for level in levels),
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_blocks_change_no_results(threads, always_shared, monkeypatch):
+    """The same to the last bit, however few components run together."""
+    model = Model()
+    with nengo.Network(seed=1) as net:
+        a, b = (nengo.networks.EnsembleArray(40, 24) for _ in range(2))
+        nengo.Connection(nengo.Node([0.5] * 24), a.input)
+        nengo.Connection(a.output, b.input, synapse=0.002)
+        nengo.Connection(b.output, a.input, synapse=0.002)
+    model.build(net)
+    engines = [compiled(model, threads=1)]
+    monkeypatch.setattr(programs_of_a_step, "LARGE", 0.0)
+    monkeypatch.setattr(schedule, "BLOCK", 200.0)
+    engines.append(compiled(model, threads=threads))
+    for engine in engines:
+        engine.reset(0)
+        engine.run(100)
+    n_entries = [len(each._programs.later._sequential._codes[0]) for each in engines]
+    assert n_entries[1] > 2 * n_entries[0]
+    for signal, array in engines[0].signals.items():
+        assert (array == engines[1].signals[signal]).all(), signal
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +323,7 @@ def test_one_thread_calls_python_in_order(always_shared):
     assert calls == [0, -1, -2, 1, 2] * 20
 
 
-def test_components_keep_the_order_of_one_thread():
+def test_components_keep_the_order_of_one_thread(one_block):
     level = [
         *(
             Task(name, *rows_of(private, (i, 1000 * i)))
