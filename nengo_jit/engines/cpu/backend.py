@@ -13,7 +13,7 @@ from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.kernels.needed import likely, needed_to_build
-from nengo_jit.engines.cpu.language.primitives import PRECISIONS
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, PRECISIONS
 from nengo_jit.engines.cpu.program.lowering import calls_python
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
@@ -28,7 +28,7 @@ class CpuBackend(Backend):
     """The backend of the CPU engine; takes ``threads`` and ``compile_python``."""
 
     name: ClassVar[str] = "cpu"
-    precisions: ClassVar[Collection[np.dtype]] = PRECISIONS
+    precisions: ClassVar[Collection[np.dtype]] = (*PRECISIONS, FLOAT16)
 
     @property
     def passes(self) -> Sequence[Pass]:

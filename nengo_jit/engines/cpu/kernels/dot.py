@@ -10,22 +10,26 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_held, dot_strided
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
+from nengo_jit.engines.cpu.kernels.half import half_dot_columns, half_dot_rows
 from nengo_jit.engines.cpu.kernels.held import hold
 from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply
 from nengo_jit.engines.cpu.kernels.spikes import search
 from nengo_jit.engines.cpu.language.kernel import offset, start
-from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address
 from nengo_jit.engines.cpu.program.arena import Pool
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.populations import Population
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
+from nengo_jit.engines.cpu.program.products import WIDE, Strategy, as_matrix
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
 copy_product = copy.variant(stage=1)  # after the kernel that computes the product
+
+
+OF_EVENTS = Strategy.EVENTS, Strategy.ROWS_OF_EVENTS
 
 
 class Operands(TypedDict):
@@ -69,11 +73,14 @@ def _lower_product(
     x, y = x.reshape(-1), y.reshape(-1)
     a = as_matrix(a, y.size, x.size)
     n, m = a.shape
+    other = lowering.fusion.duplicate_of.get(operator)
+    if other is not None:
+        result = start(lowering.array(other.Y))
+        return [copy_product.row(src=result, dst=start(y), n=n)]
+    if lowering.dtype == FLOAT16:
+        events = lists_of(operator.X)[0][2] if strategy in OF_EVENTS else Address(0)
+        return _lower_in_half(operator, a, x, y, events, lowering)
     if strategy is Strategy.EVENTS:
-        other = lowering.fusion.duplicate_of.get(operator)
-        if other is not None:
-            result = start(lowering.array(other.Y))
-            return [copy_product.row(src=result, dst=start(y), n=n)]
         operands = operands_of(operator, lowering)
         begins = chain([operands["begin"]], repeat(start(y)))
         size = operands["distance"]  # of a column, in bytes
@@ -144,6 +151,37 @@ def _lower_product(
     return [row]
 
 
+def _lower_in_half(
+    operator: DotInc,
+    a: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    events: Address,
+    lowering: Lowering,
+) -> Lowered:
+    """Multiply in half precision: many rows of a constant side by side, others four at a time."""
+    n, m = a.shape
+    if lowering.facts.is_fixed(operator.A) and n >= WIDE and contiguous(x) and contiguous(y):
+        return [half_dot_columns.row(**operands_of(operator, lowering), events=events, y=start(y), n=n)]
+    parts = [slice(None)] if contiguous(y) else [slice(i, i + 1) for i in range(n)]
+    is_whole = len(parts) == 1
+    return [
+        half_dot_rows.row(
+            matrix=start(a[part]),
+            begin=beginning(operator, y, lowering) if is_whole else start(y[part]),
+            x=start(x),
+            y=start(y[part]),
+            n=y[part].size,
+            m=m,
+            distance=a.strides[0],
+            right=a.strides[1],
+            x_step=x.strides[0],
+            events=events,
+        )
+        for part in parts
+    ]
+
+
 def held_columns(operator: DotInc, lowering: Lowering) -> tuple[Lowered, Address]:
     """Return what comes before a product by columns that is kept in its sum, and its record."""
     if operator not in lowering.fusion.held:
@@ -172,6 +210,6 @@ def beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
     if setter is None:
         return start(y)
     if type(setter) is Reset:
-        return lowering.arena.parameters(np.full(y.size, setter.value))
+        return lowering.arena.numbers(np.full(y.size, setter.value))
     bias = np.broadcast_to(lowering.array(setter.src), lowering.array(setter.dst).shape)
     return lowering.copied(setter.src, bias, Pool.BEGINNINGS)

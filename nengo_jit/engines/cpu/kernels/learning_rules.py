@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernels.half import half_oja, half_voja
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
-from nengo_jit.engines.cpu.language.primitives import Address, Memory, vector
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address, Memory, scalars, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
@@ -38,7 +39,7 @@ first_inc = copy_inc.variant(when="first")
 def pes_factors(memory: Memory, error: In, gain: Out, n: Count, alpha: Address) -> None:
     """``gain = alpha * error``, without loss."""
     errors, gains = vector(memory, error, n), vector(memory, gain, n)
-    rate = vector(memory, alpha, 1)[0]
+    rate = scalars(memory, alpha, 1)[0]
     for i in range(n):
         gains[i] = rate * errors[i]
 
@@ -49,7 +50,7 @@ def bcm_factors(
 ) -> None:
     """``gain = alpha * post * (post - theta)``, without loss."""
     activities, thresholds = vector(memory, post, m), vector(memory, theta, m)
-    gains, rate = vector(memory, gain, m), vector(memory, alpha, 1)[0]
+    gains, rate = vector(memory, gain, m), scalars(memory, alpha, 1)[0]
     for i in range(m):
         gains[i] = rate * activities[i] * (activities[i] - thresholds[i])
 
@@ -318,6 +319,18 @@ def _scale(operator: SimVoja, lowering: Lowering) -> Address:
     return start(scale)
 
 
+class DeltaColumns(TypedDict):
+    """The columns that `half_oja` and `half_voja` share."""
+
+    delta: Address
+    weights: Address
+    post: Address
+    n: int
+    m: int
+    distance: int
+    weights_distance: int
+
+
 FACTORS: dict[type, Callable[[Any, Change, Lowering], Row]] = {
     SimPES: _pes,
     SimBCM: _bcm,
@@ -337,11 +350,39 @@ def lower_rule(operator: Rule, lowering: Lowering) -> Lowered:
     them directly: delta, which is as large as the weights, need not be written and read again. It
     is computed when user code reads it.
     """
+    if lowering.dtype == FLOAT16 and isinstance(operator, (SimOja, SimVoja)):
+        return [_delta_in_half(operator, lowering)]
     change = change_by(operator, lowering)
     rows = [FACTORS[type(operator)](operator, change, lowering)]
     if operator in lowering.fusion.fused_into:
         rows.append(copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size))
     return [*rows, lower_delta(operator, change, lowering)]
+
+
+def _delta_in_half(rule: SimOja | SimVoja, lowering: Lowering) -> Row:
+    """Return the row that computes a delta with a loss, in the order of nengo's operations."""
+    delta, weights = lowering.array(rule.delta), lowering.array(rule.weights)
+    alpha, (m, n) = rule.learning_rate * lowering.dt, delta.shape
+    shared: DeltaColumns = {
+        "delta": start(delta),
+        "weights": start(weights),
+        "post": lowering.address(rule.post_filtered),
+        "n": n,
+        "m": m,
+        "distance": delta.strides[0],
+        "weights_distance": weights.strides[0],
+    }
+    if isinstance(rule, SimOja):
+        pre = lowering.address(rule.pre_filtered)
+        parameters = lowering.arena.parameters([alpha, -rule.beta])
+        return half_oja.row(pre=pre, parameters=parameters, **shared)
+    return half_voja.row(
+        pre=lowering.address(rule.pre_decoded),
+        scale=_scale(rule, lowering),
+        learning=lowering.address(rule.learning_signal),
+        alpha=lowering.arena.parameters([alpha]),
+        **shared,
+    )
 
 
 def lower_delta(operator: Rule, change: Change, lowering: Lowering) -> Row:

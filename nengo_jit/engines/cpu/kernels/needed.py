@@ -27,7 +27,7 @@ from nengo_jit.engines.cpu.kernels import (
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
-from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.products import Strategy, is_worth_holding
 from nengo_jit.engines.cpu.program.team import lead, run
@@ -68,7 +68,7 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
     used: list[Routine | None] = [probe.complete_step, probe.advance_time, copy_bytes]
     for formula in _formulas(network):
         used += [python.run_functions] if neurons.draws_in_python(formula) else []
-        used.append(lif if formula is LIF else neurons.kernel_of(formula))
+        used.append(lif if formula is LIF and dtype != FLOAT16 else neurons.kernel_of(formula))
         used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
     used += map(processes.kernel_of, _processes(network))
     if any(map(_encodes_much, network.all_ensembles)):

@@ -18,12 +18,14 @@ from typing import TypeAlias
 import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import (
     Strategy,
     as_matrix,
+    in_half,
     is_worth_holding,
     sparse_strategy_of,
     strategy_of,
@@ -188,12 +190,13 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
     weighted.update(signal for op in sparse for signal in (op.X, op.X.base))
     spiking = {op.output for op in neurons if _is_event_source(op, weighted, facts)}
     searched = {output for output in spiking if facts.is_exposed(output)}
-    strategies = {}
+    strategies, is_half = {}, facts.dtype == FLOAT16
     for operator in _products(plan, native):
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
         if isinstance(a, np.ndarray):
-            strategies[operator] = strategy_of(a, x, y, is_fixed, operator.X in spiking)
+            strategy = strategy_of(a, x, y, is_fixed, operator.X in spiking)
+            strategies[operator] = in_half(strategy, x.size) if is_half else strategy
         else:
             has_spikes = _output_of(operator.X, spiking) in spiking
             strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)
@@ -211,7 +214,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
                 fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
     for each in neurons:
-        if formula_of(each.neurons) is not LIF:
+        if is_half or formula_of(each.neurons) is not LIF:
             continue
         product = product_of(each, facts)
         if (
@@ -229,6 +232,8 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             fused[product] = Fused(each, Part.CURRENTS)
             fused.update((term, Fused(each, Part.TERM)) for term in terms)
     for rule in plan.operators:
+        if is_half and RULES.get(type(rule)) is not None:
+            continue  # delta is rounded between its terms
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
             if inc is not None and inc in native:
@@ -237,6 +242,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
                 if (
                     product is not None
                     and strategies.get(product) in (Strategy.ROWS, Strategy.ROWS_OF_EVENTS)
+                    and not is_half
                     and product.X not in searched
                     and product not in plan.deferred
                     and level[product] < level[rule]
@@ -283,7 +289,8 @@ def _held_products(
     elsewhere = plan.invariant | plan.deferred
     for operator, strategy in strategies.items():
         if (
-            is_worth_holding(strategy, operator.Y.size, operator.X.size)
+            facts.dtype != FLOAT16
+            and is_worth_holding(strategy, operator.Y.size, operator.X.size)
             and isinstance(facts.array(operator.A), np.ndarray)
             and facts.is_fixed(operator.A)
             and not facts.is_exposed(operator.X, operator.Y)

@@ -8,6 +8,8 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
+from nengo_jit.engines.cpu.program.contracts.half import has_numpys_bits
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
@@ -48,11 +50,13 @@ class Contracts:
         The engine's memory.
     dtype : numpy.dtype
         The engine's precision.
+    dt : float
+        Length of a step (seconds).
     """
 
-    def __init__(self, signals: SignalDict, dtype: np.dtype):
+    def __init__(self, signals: SignalDict, dtype: np.dtype, dt: float = 0.001):
         self._arrays = dict(signals)
-        self._dtype = dtype
+        self._dtype, self._dt = dtype, dt
         self._others = {signal for signal in signals if not self._has_numbers(signal)}
         self._protected = {signal for signal, array in signals.items() if not _is_writable(array)}
 
@@ -71,7 +75,8 @@ class Contracts:
         if not self._others.isdisjoint(signals):
             return False
         try:
-            return kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
+            is_met = kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
+            return is_met and (self._dtype != FLOAT16 or has_numpys_bits(operator, self._dt))
         except Exception:  # an operand is missing, or a parameter has another type
             return False
 

@@ -32,7 +32,7 @@ COLUMN: tuple[Shape, ...] = ((), (1,))  # the shape of a vector, after its first
 @requires(TimeUpdate, exempt="step")
 def _time_update(operator: TimeUpdate, signals: Arrays) -> bool:
     step, time = signals[operator.step], signals[operator.time]
-    return step.shape == time.shape == () and step.dtype in (np.int64, np.int32)
+    return step.shape == time.shape == () and step.dtype in (np.int64, np.int32, np.int16)
 
 
 @requires(Reset)

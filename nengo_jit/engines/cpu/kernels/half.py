@@ -1,0 +1,252 @@
+"""Kernels for numbers of half precision, where NumPy rounds at other places than other kernels do.
+
+NumPy adds up products of half precision in single precision, from the first to the last, and rounds
+the sum once. The products are exact in single precision, and products with zeros change nothing: so
+spikes can be handled as events.
+"""
+
+# The primitives that kernels call have no Python types.
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numpy as np
+
+from nengo_jit.engines.cpu.language.columns import (
+    Count,
+    Distance,
+    Factor,
+    In,
+    InOut,
+    Out,
+    RowsOf,
+)
+from nengo_jit.engines.cpu.language.kernel import kernel
+from nengo_jit.engines.cpu.language.primitives import (
+    Address,
+    Memory,
+    float32s,
+    float64s,
+    helper,
+    int64s,
+    scalars,
+    scratch,
+    use_widest_vectors,
+    vector,
+)
+
+BLOCK = 64  # sums that are added up together
+ITEMSIZE = 2  # bytes of a number
+HIGHEST_ORDER = 16
+
+
+@helper(forceinline=True)
+def add_four_products(totals, a0, x0, a1, x1, a2, x2, a3, x3):
+    """Add four columns times numbers to sums of single precision, one after the other."""
+    x0, x1, x2, x3 = np.float32(x0), np.float32(x1), np.float32(x2), np.float32(x3)
+    for i in range(a0.size):
+        total = totals[i] + np.float32(a0[i]) * x0
+        total += np.float32(a1[i]) * x1
+        total += np.float32(a2[i]) * x2
+        totals[i] = total + np.float32(a3[i]) * x3
+
+
+@helper(forceinline=True)
+def place_of(events, k):
+    """The k-th index of a list of events; k itself if there is no list."""
+    return k if events == 0 else int64s(events + 8 * (1 + k), 1)[0]
+
+
+@kernel(exact=True, cost=0.1, cost_of_row=10.0)
+def half_dot_columns(
+    memory: Memory,
+    columns: In,
+    begin: In,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: int,
+    events: Address,
+) -> None:
+    """``y = begin + A.dot(x)`` for a matrix stored column by column; in place if ``begin == y``.
+
+    Columns lie ``distance`` bytes apart. If x are spikes, the events are a count, then the indices
+    of the nonzero elements of x; their address is zero for other vectors.
+    """
+    use_widest_vectors()
+    factors, beginning, sums = vector(memory, x, m), vector(memory, begin, n), vector(memory, y, n)
+    totals = float32s(scratch(4 * 64), BLOCK)
+    rounded = vector(memory, scratch(2 * 64), BLOCK)
+    count = m if events == 0 else int64s(events, 1)[0]
+    for first in range(0, n, BLOCK):
+        size, block = min(BLOCK, n - first), columns + ITEMSIZE * first
+        for i in range(size):
+            totals[i] = 0
+        k = 0
+        while k + 4 <= count:
+            j0, j1 = place_of(events, k), place_of(events, k + 1)
+            j2, j3 = place_of(events, k + 2), place_of(events, k + 3)
+            add_four_products(
+                totals,
+                vector(memory, block + j0 * distance, size),
+                factors[j0],
+                vector(memory, block + j1 * distance, size),
+                factors[j1],
+                vector(memory, block + j2 * distance, size),
+                factors[j2],
+                vector(memory, block + j3 * distance, size),
+                factors[j3],
+            )
+            k += 4
+        while k < count:
+            j = place_of(events, k)
+            column, factor = vector(memory, block + j * distance, size), np.float32(factors[j])
+            for i in range(size):
+                totals[i] += np.float32(column[i]) * factor
+            k += 1
+        for i in range(size):
+            rounded[i] = totals[i]
+            sums[first + i] = beginning[first + i] + rounded[i]
+
+
+@helper(forceinline=True)
+def single_at(memory, address):
+    """The number at an address, in single precision."""
+    return np.float32(vector(memory, address, 1)[0])
+
+
+@kernel(exact=True, cost=0.4, cost_of_row=10.0)
+def half_dot_rows(
+    memory: Memory,
+    matrix: RowsOf,
+    begin: In,
+    x: Address,
+    y: Out,
+    n: Count,
+    m: Factor,
+    distance: Distance,
+    right: int,
+    x_step: int,
+    events: Address,
+) -> None:
+    """``y = begin + A.dot(x)`` for few rows, or rows that are stored one by one, four at a time.
+
+    Elements of a row lie ``right`` bytes apart, those of x ``x_step`` bytes. For the events see
+    `half_dot_columns`.
+    """
+    beginning, sums = vector(memory, begin, n), vector(memory, y, n)
+    rounded, last = vector(memory, scratch(2 * 4), 4), n - 1
+    count = m if events == 0 else int64s(events, 1)[0]
+    for i in range(0, n, 4):  # rows past the end repeat the last one
+        i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
+        row0, row1 = matrix + i * distance, matrix + i1 * distance
+        row2, row3 = matrix + i2 * distance, matrix + i3 * distance
+        total0 = total1 = total2 = total3 = np.float32(0)
+        for k in range(count):
+            j = place_of(events, k)
+            at, factor = j * right, single_at(memory, x + j * x_step)
+            total0 += single_at(memory, row0 + at) * factor
+            total1 += single_at(memory, row1 + at) * factor
+            total2 += single_at(memory, row2 + at) * factor
+            total3 += single_at(memory, row3 + at) * factor
+        rounded[0], rounded[1], rounded[2], rounded[3] = total0, total1, total2, total3
+        y0, y1 = beginning[i] + rounded[0], beginning[i1] + rounded[1]
+        y2, y3 = beginning[i2] + rounded[2], beginning[i3] + rounded[3]
+        sums[i], sums[i1], sums[i2], sums[i3] = y0, y1, y2, y3
+
+
+@kernel(exact=True)
+def half_filter_of_one(
+    memory: Memory, u: In, y: Out, state: InOut, parameters: Address, n: Count
+) -> None:
+    """Lowpass filters of single numbers, for which nengo uses Python's: see `filter_first_order`."""
+    given, output, kept = vector(memory, u, n), vector(memory, y, n), vector(memory, state, n)
+    p = float64s(parameters, 2)
+    for i in range(n):
+        kept[i] = p[0] * np.float64(kept[i]) + p[1] * np.float64(given[i])
+        output[i] = kept[i]
+
+
+@kernel(exact=True, cost=3.0)
+def half_filter_any_order(
+    memory: Memory,
+    u: In,
+    y: Out,
+    state: InOut,
+    parameters: Address,
+    n: Count,
+    order: Factor,
+    distance: int,
+) -> None:
+    """Linear filters of any order, whose matrices have double precision: see `filter_any_order`. The order is at most `HIGHEST_ORDER`."""
+    given, output = vector(memory, u, n), vector(memory, y, n)
+    kept, new = vector(memory, state, (order - 1) * distance + n), float64s(scratch(8 * 16), order)
+    p = float64s(parameters, order * order + 2 * order + 1)
+    b, c, d = order * order, order * order + order, p[order * order + 2 * order]
+    for i in range(n):
+        before, after, input = 0.0, 0.0, np.float64(given[i])
+        for k in range(order):
+            before += p[c + k] * np.float64(kept[k * distance + i])
+            total = 0.0
+            for j in range(order):
+                total += p[k * order + j] * np.float64(kept[j * distance + i])
+            new[k] = total + p[b + k] * input
+        for k in range(order):
+            kept[k * distance + i] = new[k]
+            after += p[c + k] * np.float64(kept[k * distance + i])
+        output[i] = after if d == 0 else before + d * input
+
+
+@kernel(exact=True)
+def half_oja(
+    memory: Memory,
+    pre: In,
+    delta: Out,
+    weights: In,
+    post: Address,
+    parameters: Address,
+    n: Count,
+    m: Factor,
+    distance: int,
+    weights_distance: int,
+) -> None:
+    """``delta = -beta * weights * (alpha * post * post) + outer(alpha * post, pre)``.
+
+    The parameters are alpha and minus beta; all else is as in `learning_rules.py`.
+    """
+    activities, heights = vector(memory, pre, n), vector(memory, post, m)
+    p = scalars(memory, parameters, 2)
+    for i in range(m):
+        changes = vector(memory, delta + i * distance, n)
+        row, gain = vector(memory, weights + i * weights_distance, n), p[0] * heights[i]
+        forgetting = gain * heights[i]
+        for j in range(n):
+            changes[j] = p[1] * row[j] * forgetting + gain * activities[j]
+
+
+@kernel(exact=True)
+def half_voja(
+    memory: Memory,
+    pre: In,
+    delta: Out,
+    weights: In,
+    post: Address,
+    scale: Address,
+    learning: Address,
+    alpha: Address,
+    n: Count,
+    m: Factor,
+    distance: int,
+    weights_distance: int,
+) -> None:
+    """``delta = alpha * learning * (scale * outer(post, pre) - post * weights)``, see `half_oja`."""
+    activities, heights = vector(memory, pre, n), vector(memory, post, m)
+    scales = vector(memory, scale, m)
+    rate = scalars(memory, alpha, 1)[0] * vector(memory, learning, 1)[0]
+    for i in range(m):
+        changes = vector(memory, delta + i * distance, n)
+        row = vector(memory, weights + i * weights_distance, n)
+        for j in range(n):
+            target = scales[i] * (heights[i] * activities[j])
+            changes[j] = rate * (target - heights[i] * row[j])
