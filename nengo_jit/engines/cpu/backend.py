@@ -21,7 +21,13 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
 from nengo_jit.ir.base import Operator
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
-from nengo_jit.planner.passes import find_deferred, find_invariant, group, lay_out
+from nengo_jit.planner.passes import (
+    find_deferred,
+    find_invariant,
+    group,
+    keep_sums_in_order,
+    lay_out,
+)
 
 
 class CpuBackend(Backend):
@@ -35,6 +41,8 @@ class CpuBackend(Backend):
         return find_invariant, find_deferred, self._group, lay_out
 
     def _group(self, plan: Plan) -> Plan:
+        if plan.time.dtype == FLOAT16:  # another order would change bits that matter
+            plan = keep_sums_in_order(plan)
         return group(plan, filter(self.calls_python, plan.operators))
 
     def compile(self, plan: Plan, progress: Progress | None = None) -> CpuEngine:

@@ -97,7 +97,7 @@ def draw_uniform(generator, drawn, currents, p):
 def draw_counts(generator, drawn, currents, p):
     """Draw what `nengo_jit.neurons.poisson_spiking.counts` draws; p is dt and its parameters."""
     for i in range(drawn.size):
-        drawn[i] = (abs(currents[i]) if p[1] > 0 else currents[i]) * p[0]
+        drawn[i] = np.float64((abs(currents[i]) if p[1] > 0 else currents[i]) * p[0])
     fill_poisson(generator, drawn)
 
 
