@@ -18,7 +18,7 @@ from nengo_jit.engines.cpu.kernels.half import (
 from nengo_jit.engines.cpu.kernels.operator import copy, pieces
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, start
-from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address, Memory, helper, scalars, vector
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64, Address, Memory, helper, scalars, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
@@ -186,7 +186,8 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         return _in_place(operator, y, state, rows, lowering)
     order, parameters = matrices_of(step, lowering)
     if lowering.dtype == FLOAT16:
-        if order > HIGHEST_ORDER:
+        types = step.A.dtype, step.B.dtype, step.C.dtype, step.D.dtype
+        if order > HIGHEST_ORDER or types != (FLOAT64, FLOAT64, FLOAT16, FLOAT16):
             return None
         return [
             half_filter_any_order.row(

@@ -179,23 +179,31 @@ def half_filter_any_order(
     order: Factor,
     distance: int,
 ) -> None:
-    """Linear filters of any order, whose matrices have double precision: see `filter_any_order`. The order is at most `HIGHEST_ORDER`."""
+    """Linear filters of any order, at most `HIGHEST_ORDER`: see `filter_any_order`.
+
+    Here A and B have double precision, C and D half precision.
+    """
     given, output = vector(memory, u, n), vector(memory, y, n)
     kept, new = vector(memory, state, (order - 1) * distance + n), float64s(scratch(8 * 16), order)
-    p = float64s(parameters, order * order + 2 * order + 1)
+    p, rounded = float64s(parameters, order * order + 2 * order + 1), vector(memory, scratch(4), 2)
     b, c, d = order * order, order * order + order, p[order * order + 2 * order]
+    rounded[1] = d
     for i in range(n):
-        before, after, input = 0.0, 0.0, np.float64(given[i])
+        before, after = np.float32(0), np.float32(0)
         for k in range(order):
-            before += p[c + k] * np.float64(kept[k * distance + i])
+            before += np.float32(p[c + k]) * np.float32(kept[k * distance + i])
             total = 0.0
             for j in range(order):
                 total += p[k * order + j] * np.float64(kept[j * distance + i])
-            new[k] = total + p[b + k] * input
+            new[k] = total + p[b + k] * np.float64(given[i])
         for k in range(order):
             kept[k * distance + i] = new[k]
-            after += p[c + k] * np.float64(kept[k * distance + i])
-        output[i] = after if d == 0 else before + d * input
+            after += np.float32(p[c + k]) * np.float32(kept[k * distance + i])
+        if d == 0:
+            output[i] = after
+        else:
+            rounded[0] = before
+            output[i] = rounded[0] + rounded[1] * given[i]
 
 
 @kernel(exact=True)
