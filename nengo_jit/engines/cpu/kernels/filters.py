@@ -186,8 +186,7 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         return _in_place(operator, y, state, rows, lowering)
     order, parameters = matrices_of(step, lowering)
     if lowering.dtype == FLOAT16:
-        types = step.A.dtype, step.B.dtype, step.C.dtype, step.D.dtype
-        if order > HIGHEST_ORDER or types != (FLOAT64, FLOAT64, FLOAT16, FLOAT16):
+        if is_high_for_half(step):
             return None
         return [
             half_filter_any_order.row(
@@ -269,6 +268,12 @@ def step_of(
         return synapse.make_step(shape, shape, dt, None, {"X": state})
     except Exception:
         return None
+
+
+def is_high_for_half(step: LinearFilter.Step) -> bool:
+    """Whether kernels in half precision lack the order or the precisions of a filter."""
+    types = step.A.dtype, step.B.dtype, step.C.dtype, step.D.dtype
+    return len(step.A) > HIGHEST_ORDER or types != (FLOAT64, FLOAT64, FLOAT16, FLOAT16)
 
 
 def matrices_of(step: LinearFilter.Step, lowering: Lowering) -> tuple[int, Address]:

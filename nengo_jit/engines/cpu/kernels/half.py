@@ -19,6 +19,7 @@ from nengo_jit.engines.cpu.language.columns import (
     In,
     InOut,
     Out,
+    Own,
     RowsOf,
 )
 from nengo_jit.engines.cpu.language.kernel import kernel
@@ -168,6 +169,24 @@ def half_filter_of_one(
         output[i] = kept[i]
 
 
+@helper(forceinline=True)
+def advance_filter(u, state, i, distance, order, p, new):
+    """Advance a filter by an input of double precision, without D: returns ``C x'``.
+
+    It has single precision, as the sums in products of half precision.
+    """
+    shown, b = np.float32(0), order * order
+    for k in range(order):
+        total = 0.0
+        for j in range(order):
+            total += p[k * order + j] * np.float64(state[j * distance + i])
+        new[k] = total + p[b + k] * u
+    for k in range(order):
+        state[k * distance + i] = new[k]
+        shown += np.float32(p[b + order + k]) * np.float32(state[k * distance + i])
+    return shown
+
+
 @kernel(exact=True, cost=3.0)
 def half_filter_any_order(
     memory: Memory,
@@ -186,24 +205,26 @@ def half_filter_any_order(
     given, output = vector(memory, u, n), vector(memory, y, n)
     kept, new = vector(memory, state, (order - 1) * distance + n), float64s(scratch(8 * 16), order)
     p, rounded = float64s(parameters, order * order + 2 * order + 1), vector(memory, scratch(4), 2)
-    b, c, d = order * order, order * order + order, p[order * order + 2 * order]
+    c, d = order * order + order, p[order * order + 2 * order]
     rounded[1] = d
     for i in range(n):
-        before, after = np.float32(0), np.float32(0)
+        before = np.float32(0)
         for k in range(order):
             before += np.float32(p[c + k]) * np.float32(kept[k * distance + i])
-            total = 0.0
-            for j in range(order):
-                total += p[k * order + j] * np.float64(kept[j * distance + i])
-            new[k] = total + p[b + k] * np.float64(given[i])
-        for k in range(order):
-            kept[k * distance + i] = new[k]
-            after += np.float32(p[c + k]) * np.float32(kept[k * distance + i])
+        after = advance_filter(np.float64(given[i]), kept, i, distance, order, p, new)
         if d == 0:
             output[i] = after
         else:
             rounded[0] = before
             output[i] = rounded[0] + rounded[1] * given[i]
+
+
+@kernel(stage=1, exact=True)
+def half_inc_by_doubles(memory: Memory, numbers: Address, y: Own, size: Factor) -> None:
+    """``y += numbers``, which have double precision, after other kernels on the same level."""
+    given, sums = float64s(numbers, size), vector(memory, y, size)
+    for i in range(size):
+        sums[i] = np.float64(sums[i]) + given[i]
 
 
 @kernel(exact=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nengo.processes import Piecewise, PresentInput, WhiteNoise, WhiteSignal
+from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, WhiteSignal
 from nengo.synapses import LinearFilter
 
 from nengo_jit.ir.base import Operator
@@ -21,8 +21,13 @@ from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.processes import SimProcess, make_step_of
 from nengo_jit.neurons import formula_of
 
-PROCESSES = tuple(
-    kind.make_step for kind in (LinearFilter, WhiteNoise, WhiteSignal, PresentInput, Piecewise)
+# Processes whose output may be added to a signal. That of the others may have double precision.
+ADDED = LinearFilter.make_step, FilteredNoise.make_step, WhiteNoise.make_step
+PROCESSES = (
+    *ADDED,
+    WhiteSignal.make_step,
+    PresentInput.make_step,
+    Piecewise.make_step,
 )
 
 
@@ -52,8 +57,8 @@ def _neurons(operator: SimNeurons) -> bool:
 
 
 def _process(operator: SimProcess) -> bool:
-    """Numbers of double precision may replace the output, but not be added to it."""
-    return operator.mode != "inc" and make_step_of(operator.process) in PROCESSES
+    make_step = make_step_of(operator.process)
+    return make_step in (ADDED if operator.mode == "inc" else PROCESSES)
 
 
 def _rule(operator: SimPES | SimBCM) -> bool:
