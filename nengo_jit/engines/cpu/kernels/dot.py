@@ -78,8 +78,8 @@ def _lower_product(
         result = start(lowering.array(other.Y))
         return [copy_product.row(src=result, dst=start(y), n=n)]
     if lowering.dtype == FLOAT16:
-        events = lists_of(operator.X)[0][2] if strategy in OF_EVENTS else Address(0)
-        return _lower_in_half(operator, a, x, y, events, lowering)
+        listed = lists_of(operator.X) if strategy in OF_EVENTS else []
+        return _lower_in_half(operator, a, x, y, listed, lowering)
     if strategy is Strategy.EVENTS:
         operands = operands_of(operator, lowering)
         begins = chain([operands["begin"]], repeat(start(y)))
@@ -156,13 +156,16 @@ def _lower_in_half(
     a: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    events: Address,
+    listed: Sequence[Population],
     lowering: Lowering,
 ) -> Lowered:
     """Multiply in half precision: many rows of a constant side by side, others four at a time."""
     n, m = a.shape
+    table = [len(listed), *chain.from_iterable((first, events) for first, _, events in listed)]
+    lists = lowering.arena.constant(table, np.int64) if listed else Address(0)
     if lowering.facts.is_fixed(operator.A) and n >= WIDE and contiguous(x) and contiguous(y):
-        return [half_dot_columns.row(**operands_of(operator, lowering), events=events, y=start(y), n=n)]
+        operands = operands_of(operator, lowering)
+        return [half_dot_columns.row(**operands, lists=lists, y=start(y), n=n)]
     parts = [slice(None)] if contiguous(y) else [slice(i, i + 1) for i in range(n)]
     is_whole = len(parts) == 1
     return [
@@ -176,7 +179,7 @@ def _lower_in_half(
             distance=a.strides[0],
             right=a.strides[1],
             x_step=x.strides[0],
-            events=events,
+            lists=lists,
         )
         for part in parts
     ]

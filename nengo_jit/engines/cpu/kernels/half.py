@@ -36,9 +36,30 @@ from nengo_jit.engines.cpu.language.primitives import (
     vector,
 )
 
-BLOCK = 64  # sums that are added up together
+BLOCK = 1024  # sums that are added up together
 ITEMSIZE = 2  # bytes of a number
 HIGHEST_ORDER = 16
+
+
+@helper(forceinline=True)
+def n_lists_of(lists):
+    """The number of lists of spikes; one for a dense vector, whose lists have the address zero."""
+    return 1 if lists == 0 else int64s(lists, 1)[0]
+
+
+@helper(forceinline=True)
+def list_at(lists, i, m):
+    """First neuron, number of indices and address of a list of spikes; see `half_dot_columns`."""
+    if lists == 0:
+        return 0, m, 0
+    first, listed = int64s(lists + 8 * (1 + 2 * i), 2)
+    return first, int64s(listed, 1)[0], listed + 8
+
+
+@helper(forceinline=True)
+def place_of(first, listed, k):
+    """The k-th index of a list; k itself for a dense vector."""
+    return k if listed == 0 else first + int64s(listed + 8 * k, 1)[0]
 
 
 @helper(forceinline=True)
@@ -53,9 +74,30 @@ def add_four_products(totals, a0, x0, a1, x1, a2, x2, a3, x3):
 
 
 @helper(forceinline=True)
-def place_of(events, k):
-    """The k-th index of a list of events; k itself if there is no list."""
-    return k if events == 0 else int64s(events + 8 * (1 + k), 1)[0]
+def add_columns(memory, totals, block, x, size, distance, first, count, listed):
+    """Add columns times elements of x to sums: those of a list, or all; four at a time."""
+    k = 0
+    while k + 4 <= count:
+        j0, j1 = place_of(first, listed, k), place_of(first, listed, k + 1)
+        j2, j3 = place_of(first, listed, k + 2), place_of(first, listed, k + 3)
+        add_four_products(
+            totals,
+            vector(memory, block + j0 * distance, size),
+            x[j0],
+            vector(memory, block + j1 * distance, size),
+            x[j1],
+            vector(memory, block + j2 * distance, size),
+            x[j2],
+            vector(memory, block + j3 * distance, size),
+            x[j3],
+        )
+        k += 4
+    while k < count:
+        j = place_of(first, listed, k)
+        column, factor = vector(memory, block + j * distance, size), np.float32(x[j])
+        for i in range(size):
+            totals[i] += np.float32(column[i]) * factor
+        k += 1
 
 
 @kernel(exact=True, cost=0.1, cost_of_row=10.0)
@@ -68,47 +110,29 @@ def half_dot_columns(
     n: Count,
     m: Factor,
     distance: int,
-    events: Address,
+    lists: Address,
 ) -> None:
     """``y = begin + A.dot(x)`` for a matrix stored column by column; in place if ``begin == y``.
 
-    Columns lie ``distance`` bytes apart. If x are spikes, the events are a count, then the indices
-    of the nonzero elements of x; their address is zero for other vectors.
+    Columns lie ``distance`` bytes apart. If x are spikes, they are listed: the number of lists,
+    then for each the first neuron and the address of a count and that many indices from there on.
+    For other vectors the address of the lists is zero.
     """
     use_widest_vectors()
     factors, beginning, sums = vector(memory, x, m), vector(memory, begin, n), vector(memory, y, n)
-    totals = float32s(scratch(4 * 64), BLOCK)
-    rounded = vector(memory, scratch(2 * 64), BLOCK)
-    count = m if events == 0 else int64s(events, 1)[0]
-    for first in range(0, n, BLOCK):
-        size, block = min(BLOCK, n - first), columns + ITEMSIZE * first
+    totals = float32s(scratch(4 * 1024), BLOCK)
+    rounded = vector(memory, scratch(2 * 1024), BLOCK)
+    for top in range(0, n, BLOCK):
+        size = min(BLOCK, n - top)
         for i in range(size):
             totals[i] = 0
-        k = 0
-        while k + 4 <= count:
-            j0, j1 = place_of(events, k), place_of(events, k + 1)
-            j2, j3 = place_of(events, k + 2), place_of(events, k + 3)
-            add_four_products(
-                totals,
-                vector(memory, block + j0 * distance, size),
-                factors[j0],
-                vector(memory, block + j1 * distance, size),
-                factors[j1],
-                vector(memory, block + j2 * distance, size),
-                factors[j2],
-                vector(memory, block + j3 * distance, size),
-                factors[j3],
-            )
-            k += 4
-        while k < count:
-            j = place_of(events, k)
-            column, factor = vector(memory, block + j * distance, size), np.float32(factors[j])
-            for i in range(size):
-                totals[i] += np.float32(column[i]) * factor
-            k += 1
+        for number in range(n_lists_of(lists)):
+            first, count, listed = list_at(lists, number, m)
+            block = columns + ITEMSIZE * top
+            add_columns(memory, totals, block, factors, size, distance, first, count, listed)
         for i in range(size):
             rounded[i] = totals[i]
-            sums[first + i] = beginning[first + i] + rounded[i]
+            sums[top + i] = beginning[top + i] + rounded[i]
 
 
 @helper(forceinline=True)
@@ -129,28 +153,29 @@ def half_dot_rows(
     distance: Distance,
     right: int,
     x_step: int,
-    events: Address,
+    lists: Address,
 ) -> None:
     """``y = begin + A.dot(x)`` for few rows, or rows that are stored one by one, four at a time.
 
-    Elements of a row lie ``right`` bytes apart, those of x ``x_step`` bytes. For the events see
+    Elements of a row lie ``right`` bytes apart, those of x ``x_step`` bytes. For the lists see
     `half_dot_columns`.
     """
     beginning, sums = vector(memory, begin, n), vector(memory, y, n)
     rounded, last = vector(memory, scratch(2 * 4), 4), n - 1
-    count = m if events == 0 else int64s(events, 1)[0]
     for i in range(0, n, 4):  # rows past the end repeat the last one
         i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
         row0, row1 = matrix + i * distance, matrix + i1 * distance
         row2, row3 = matrix + i2 * distance, matrix + i3 * distance
         total0 = total1 = total2 = total3 = np.float32(0)
-        for k in range(count):
-            j = place_of(events, k)
-            at, factor = j * right, single_at(memory, x + j * x_step)
-            total0 += single_at(memory, row0 + at) * factor
-            total1 += single_at(memory, row1 + at) * factor
-            total2 += single_at(memory, row2 + at) * factor
-            total3 += single_at(memory, row3 + at) * factor
+        for number in range(n_lists_of(lists)):
+            first, count, listed = list_at(lists, number, m)
+            for k in range(count):
+                j = place_of(first, listed, k)
+                at, factor = j * right, single_at(memory, x + j * x_step)
+                total0 += single_at(memory, row0 + at) * factor
+                total1 += single_at(memory, row1 + at) * factor
+                total2 += single_at(memory, row2 + at) * factor
+                total3 += single_at(memory, row3 + at) * factor
         rounded[0], rounded[1], rounded[2], rounded[3] = total0, total1, total2, total3
         y0, y1 = beginning[i] + rounded[0], beginning[i1] + rounded[1]
         y2, y3 = beginning[i2] + rounded[2], beginning[i3] + rounded[3]

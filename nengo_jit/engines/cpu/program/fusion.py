@@ -25,7 +25,6 @@ from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import (
     Strategy,
     as_matrix,
-    in_half,
     is_worth_holding,
     sparse_strategy_of,
     strategy_of,
@@ -195,8 +194,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
         if isinstance(a, np.ndarray):
-            strategy = strategy_of(a, x, y, is_fixed, operator.X in spiking)
-            strategies[operator] = in_half(strategy, x.size) if is_half else strategy
+            strategies[operator] = strategy_of(a, x, y, is_fixed, operator.X in spiking)
         else:
             has_spikes = _output_of(operator.X, spiking) in spiking
             strategies[operator] = sparse_strategy_of(a, x, y, is_fixed, has_spikes)

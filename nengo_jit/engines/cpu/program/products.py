@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
 from nengo_jit.engines.cpu.program.contracts import contiguous
-from nengo_jit.engines.cpu.program.populations import POPULATION
 
 LEAST_SEARCHED = 8192  # elements of a matrix whose zeros are counted
 SCARCE = 16  # elements per nonzero element above which only nonzero elements are multiplied
@@ -33,6 +33,8 @@ def strategy_of(
 ) -> Strategy:
     """Choose how ``y += a.dot(x)`` is computed.
 
+    In half precision, zeros of a constant are multiplied like all other elements.
+
     Parameters
     ----------
     a : (n, m) numpy.ndarray
@@ -56,23 +58,11 @@ def strategy_of(
         return Strategy.EVENTS
     if has_spikes and is_by_row:
         return Strategy.ROWS_OF_EVENTS
-    if is_fixed and is_almost_all_zeros(a):
+    if is_fixed and a.dtype != FLOAT16 and is_almost_all_zeros(a):
         return Strategy.NONZEROS
     if is_fixed and (m < WIDE or m < n // 4):
         return Strategy.COLUMNS
     return Strategy.ROWS if is_by_row or m == 1 else Strategy.STRIDED
-
-
-def in_half(strategy: Strategy, m: int) -> Strategy:
-    """Replace a strategy in half precision, where a product has one sum of all terms.
-
-    Lists of events are only of use if there is a single one, and zeros are not left out otherwise.
-    """
-    if strategy is Strategy.NONZEROS or (strategy is Strategy.EVENTS and m > POPULATION):
-        return Strategy.COLUMNS
-    if strategy is Strategy.ROWS_OF_EVENTS and m > POPULATION:
-        return Strategy.ROWS
-    return strategy
 
 
 def is_almost_all_zeros(matrix: np.ndarray) -> bool:
