@@ -304,3 +304,44 @@ def half_voja(
         for j in range(n):
             target = scales[i] * (heights[i] * activities[j])
             changes[j] = rate * (target - heights[i] * row[j])
+
+
+@kernel(reassociate=True, contract=False)
+def half_rls(
+    memory: Memory,
+    pre: Address,
+    error: Address,
+    inverse: Own,
+    delta: Own,
+    product: Address,
+    n: Factor,
+    m: int,
+) -> None:
+    """Recursive least squares, where error and P (``inverse``) have double precision.
+
+    ``delta = -k * outer(error, P r)`` and ``P -= k * outer(P r, P r)``, where
+    ``k = 1 / (1 + r P r)``. ``product`` is scratch memory for 2 n numbers of double precision.
+    """
+    use_widest_vectors()
+    activities, both = vector(memory, pre, n), float64s(product, 2 * n)
+    r, products, errors = both[:n], both[n:], float64s(error, m)
+    for j in range(n):
+        r[j] = np.float64(activities[j])
+    total = 0.0
+    for i in range(n):
+        row, product_of_row = float64s(inverse + 8 * i * n, n), 0.0
+        for j in range(n):
+            product_of_row += row[j] * r[j]
+        products[i] = product_of_row
+        total += product_of_row * r[i]
+    k = 1.0 / (1.0 + total)
+    for i in range(m):
+        changes = vector(memory, delta + ITEMSIZE * i * n, n)
+        for j in range(n):
+            changes[j] = errors[i] * (-k * products[j])
+    for j in range(n):
+        r[j] = k * products[j]
+    for i in range(n):
+        row, height = float64s(inverse + 8 * i * n, n), products[i]
+        for j in range(n):
+            row[j] -= height * r[j]

@@ -53,6 +53,7 @@ RULES: dict[type, str | None] = {
     SimOja: "weights",
     SimVoja: "scaled_encoders",
 }
+OUTER_PRODUCTS = SimPES, SimBCM  # rules whose delta is one, in the precision of the model
 CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
@@ -230,7 +231,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
             fused[product] = Fused(each, Part.CURRENTS)
             fused.update((term, Fused(each, Part.TERM)) for term in terms)
     for rule in plan.operators:
-        if is_half and RULES.get(type(rule)) is not None:
+        if is_half and type(rule) not in OUTER_PRODUCTS:
             continue  # delta is rounded between its terms
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)

@@ -20,22 +20,21 @@ Arrays = dict[Signal, Any]
 Contract = Callable[[Any, Arrays], bool]
 
 CONTRACTS: dict[type, Contract] = {}
-EXEMPT: dict[type, str] = {}  # name of the operand that may have another precision
+EXEMPT: dict[type, Sequence[str]] = {}  # names of operands that may have another precision
 
 
-def requires(*operator_types: type, exempt: str | None = None) -> Callable[[Contract], Contract]:
+def requires(*operator_types: type, exempt: Sequence[str] = ()) -> Callable[[Contract], Contract]:
     """Decorator that registers a function as the contract of operators of exactly some types.
 
     The function takes an operator and the live arrays, and returns whether shapes and parameters
     are what kernels expect. It is called only if no signal that the operator writes to is read-only
-    or overlaps with its other operands, and all signals except the ``exempt`` one are dense and
+    or overlaps with its other operands, and all signals except the ``exempt`` ones are dense and
     have the engine's precision.
     """
 
     def register(contract: Contract) -> Contract:
         CONTRACTS.update(dict.fromkeys(operator_types, contract))
-        if exempt is not None:
-            EXEMPT.update(dict.fromkeys(operator_types, exempt))
+        EXEMPT.update(dict.fromkeys(operator_types, exempt))
         return contract
 
     return register
@@ -70,8 +69,8 @@ class Contracts:
         if not self._protected.isdisjoint(written) or not _are_apart(written, operator.reads):
             return False
         signals = [*written, *operator.reads]
-        if kind in EXEMPT:
-            signals.remove(getattr(operator, EXEMPT[kind]))
+        for name in EXEMPT.get(kind, ()):
+            signals.remove(getattr(operator, name))
         if not self._others.isdisjoint(signals):
             return False
         try:

@@ -14,7 +14,7 @@ from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, 
 from nengo.synapses import LinearFilter
 
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimVoja
+from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, TimeUpdate
 from nengo_jit.ir.probe import SimProbe
@@ -83,6 +83,7 @@ CHECKS: dict[type, Callable[[Any], bool]] = {
     SimProcess: _process,
     SimPES: _rule,
     SimBCM: _rule,
+    SimRLS: _always,
     SimOja: _oja,
     SimVoja: _voja,
 }

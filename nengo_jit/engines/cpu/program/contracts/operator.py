@@ -29,7 +29,7 @@ from nengo_jit.ir.selection import as_selection
 COLUMN: tuple[Shape, ...] = ((), (1,))  # the shape of a vector, after its first dimension
 
 
-@requires(TimeUpdate, exempt="step")
+@requires(TimeUpdate, exempt=["step"])
 def _time_update(operator: TimeUpdate, signals: Arrays) -> bool:
     step, time = signals[operator.step], signals[operator.time]
     return step.shape == time.shape == () and step.dtype in (np.int64, np.int32, np.int16)
@@ -92,7 +92,7 @@ def multiplies(a: Shape, x: Shape, y: Shape, reshape: bool) -> bool:
     return (product[0] if product else 1) == size if reshape else product in ((), y)
 
 
-@requires(SparseDotInc, exempt="A")
+@requires(SparseDotInc, exempt=["A"])
 def _sparse_dot_inc(operator: SparseDotInc, signals: Arrays) -> bool:
     matrix, x, y = signals[operator.A], signals[operator.X], signals[operator.Y]
     if matrix.dtype != x.dtype or matrix.ndim != 2 or x.ndim == 0:
