@@ -18,6 +18,7 @@ from nengo_jit.engines.cpu.program.lowering import calls_python
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
 from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
+from nengo_jit.engines.cpu.toolchain.target import has_half_precision
 from nengo_jit.ir.base import Operator
 from nengo_jit.neurons import Formula
 from nengo_jit.planner import Pass, Plan
@@ -34,7 +35,9 @@ class CpuBackend(Backend):
     """The backend of the CPU engine; takes ``threads`` and ``compile_python``."""
 
     name: ClassVar[str] = "cpu"
-    precisions: ClassVar[Collection[np.dtype]] = (*PRECISIONS, FLOAT16)
+    precisions: ClassVar[Collection[np.dtype]] = (
+        (*PRECISIONS, FLOAT16) if has_half_precision() else PRECISIONS
+    )
 
     @property
     def passes(self) -> Sequence[Pass]:

@@ -18,7 +18,15 @@ from nengo_jit.engines.cpu.kernels.half import (
 from nengo_jit.engines.cpu.kernels.operator import copy, pieces
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, start
-from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64, Address, Memory, helper, scalars, vector
+from nengo_jit.engines.cpu.language.primitives import (
+    FLOAT16,
+    FLOAT64,
+    Address,
+    Memory,
+    helper,
+    scalars,
+    vector,
+)
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
@@ -178,9 +186,7 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         is_one = y.size == 1 and lowering.dtype == FLOAT16
         used = half_filter_of_one if is_one else filter_first_order
         rows = [
-            used.row(
-                u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size
-            )
+            used.row(u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size)
             for a, b, x in pieces(u, y, state[0, ...])
         ]
         return _in_place(operator, y, state, rows, lowering)

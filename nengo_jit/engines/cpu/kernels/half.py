@@ -186,7 +186,7 @@ def half_dot_rows(
 def half_filter_of_one(
     memory: Memory, u: In, y: Out, state: InOut, parameters: Address, n: Count
 ) -> None:
-    """Lowpass filters of single numbers, for which nengo uses Python's: see `filter_first_order`."""
+    """Lowpass filters of one number, for which nengo uses Python's: see `filter_first_order`."""
     given, output, kept = vector(memory, u, n), vector(memory, y, n), vector(memory, state, n)
     p = float64s(parameters, 2)
     for i in range(n):
@@ -294,7 +294,7 @@ def half_voja(
     distance: int,
     weights_distance: int,
 ) -> None:
-    """``delta = alpha * learning * (scale * outer(post, pre) - post * weights)``, see `half_oja`."""
+    """``delta = alpha * learning * (scale * outer(post, pre) - post * weights)``."""
     activities, heights = vector(memory, pre, n), vector(memory, post, m)
     scales = vector(memory, scale, m)
     rate = scalars(memory, alpha, 1)[0] * vector(memory, learning, 1)[0]

@@ -1,8 +1,9 @@
 """The functions of neuron formulas in Numba, as code that LLVM can vectorise.
 
 Importing this module makes the functions of `nengo_jit.scalar` work in compiled code, for
-float64 and float32, and by tables for half precision (`half.py`); `define_formula` does the same for a formula. Nothing here branches or calls
-a library, so that LLVM vectorises a loop that applies a formula to a contiguous array.
+float64 and float32, and for half precision by tables (`half.py`); `define_formula` does the same
+for a formula. Nothing here branches or calls a library, so that LLVM vectorises a loop that applies
+a formula to a contiguous array.
 
 Argument reduction and series are the textbook ones (Muller, "Elementary Functions"): a number is
 split into a power of two and a remainder near zero, for which a Taylor series is summed.

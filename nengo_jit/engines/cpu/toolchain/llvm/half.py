@@ -171,7 +171,7 @@ def _define(
     emit: Callable[[Builder, Value, Value], Value],
     result: Type | None = None,
 ) -> None:
-    """Define operators of two numbers; the result is of their common type, or of one that is given."""
+    """Define operators of two numbers; the result has their common type, unless one is given."""
 
     def definition(typingctx: Typing, a: Type, b: Type) -> Definition | None:
         common = common_type(a, b)
@@ -210,9 +210,7 @@ _define((operator.eq,), _comparison("=="), types.boolean)
 _define((operator.ne,), _comparison("!="), types.boolean)
 
 
-def _define_unary(
-    function: Callable[..., object], emit: Callable[[Builder, Value], Value]
-) -> None:
+def _define_unary(function: Callable[..., object], emit: Callable[[Builder, Value], Value]) -> None:
     def definition(typingctx: Typing, x: Type) -> Definition | None:
         def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
             return emit(builder, args[0])
@@ -245,9 +243,7 @@ def looked_up(name: str) -> Callable[..., Value]:
             number, symbol, integer = ir.HalfType(), symbol_of(name), ir.IntType(64)
             table = builder.module.globals.get(symbol)
             if table is None:
-                table = ir.GlobalVariable(
-                    builder.module, ir.ArrayType(number, N_NUMBERS), symbol
-                )
+                table = ir.GlobalVariable(builder.module, ir.ArrayType(number, N_NUMBERS), symbol)
                 table.global_constant = True
             index = builder.zext(builder.bitcast(args[0], ir.IntType(16)), integer)
             return builder.load(builder.gep(table, [integer(0), index]))
