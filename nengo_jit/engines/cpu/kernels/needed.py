@@ -88,9 +88,16 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
 
 
 def _likely_only_in_half(network: Network) -> Iterator[Routine]:
-    if any(isinstance(each, Lowpass) for each in _processes(network)):
-        yield filters.filter_first_order
+    filtered = (*network.all_connections, *network.all_probes)
+    sizes = {
+        each.size_in if isinstance(each, nengo.Probe) else each.size_out
+        for each in filtered
+        if isinstance(each.synapse, Lowpass) and each.synapse.tau > 0
+    }
+    if 1 in sizes:
         yield half.half_filter_of_one
+    if max(sizes, default=0) > 1:
+        yield filters.filter_first_order
     if network.all_ensembles:
         yield half.half_dot_columns
         yield half.half_dot_rows
