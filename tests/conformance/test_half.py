@@ -28,7 +28,7 @@ NEURONS = [
     nengo.PoissonSpiking(nengo.LIFRate()),
     nengo.PoissonSpiking(nengo.Tanh(), amplitude=2),
 ]
-# Makes of what has arrays, whose precision is the one when they are made
+MADE_IN_DOUBLE = nengo.Alpha(0.01)  # synapses keep the precision that they are made in
 SYNAPSES = {
     "lowpass": lambda: nengo.Lowpass(0.005),
     "short": lambda: nengo.Lowpass(0),
@@ -37,7 +37,7 @@ SYNAPSES = {
     "gain": lambda: nengo.LinearFilter([0.5], [1]),
     "second order": lambda: nengo.LinearFilter([0.5, 0.1], [1, 0.2, 0.3]),
     "with D": lambda: nengo.LinearFilter([1, 0.2], [0.3, 1.0]),
-    "double": lambda alpha=nengo.Alpha(0.01): alpha,  # made in double precision
+    "double": lambda: MADE_IN_DOUBLE,
 }
 PROCESSES = {
     "normal": lambda: WhiteNoise(seed=1),
@@ -167,7 +167,11 @@ def test_python_and_sparse_transforms_and_convolutions():
         ens = nengo.Ensemble(30, 3)
         nengo.Connection(changed[:2], ens[:2])
         out = nengo.Node(size_in=5)
-        nengo.Connection(ens.neurons, out, transform=nengo.Sparse((5, 30), [[0, 1], [2, 2], [4, 29]], [1.5, 0.1, -2.0]))
+        nengo.Connection(
+            ens.neurons,
+            out,
+            transform=nengo.Sparse((5, 30), [[0, 1], [2, 2], [4, 29]], [1.5, 0.1, -2.0]),
+        )
         image = nengo.Node(size_in=18)
         nengo.Connection(
             ens.neurons[:25],

@@ -18,8 +18,8 @@ from nengo_jit.engines import (
     backend_for,
     known_engines,
 )
-from nengo_jit.engines.cpu.toolchain.target import has_half_precision
 from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.toolchain.target import has_half_precision
 from nengo_jit.engines.reference import ReferenceBackend
 from nengo_jit.options import Options
 

@@ -22,7 +22,21 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.scalar import clip, exp, expm1, floor, log1p, maximum, minimum, tanh, where
 
 N_RESULTS = 20
-ODD = [0.0, -0.0, np.inf, -np.inf, np.nan, 6e-8, -6e-8, 6e-5, 6.1e-5, 65504.0, -65504.0, 1.0, 2049.0]
+ODD = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    6e-8,
+    -6e-8,
+    6e-5,
+    6.1e-5,
+    65504.0,
+    -65504.0,
+    1.0,
+    2049.0,
+]
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -43,7 +57,9 @@ def formula(x, y, first, second):
 
 
 @kernel()
-def operations(memory: Memory, a: In, b: In, results: Address, parameters: Address, n: Count) -> None:
+def operations(
+    memory: Memory, a: In, b: In, results: Address, parameters: Address, n: Count
+) -> None:
     x, y, p = vector(memory, a, n), vector(memory, b, n), scalars(memory, parameters, 2)
     r = vector(memory, results, N_RESULTS * n)
     for i in range(n):
