@@ -188,7 +188,7 @@ def _define(
         instruction(function)(definition)
 
 
-def _arithmetic(name: str) -> Callable[[Builder, Value, Value], Value]:
+def _operation(name: str) -> Callable[[Builder, Value, Value], Value]:
     return lambda builder, a, b: getattr(builder, name)(a, b, flags=WITHOUT_EFFECT)
 
 
@@ -198,10 +198,10 @@ def _comparison(sign: str) -> Callable[[Builder, Value, Value], Value]:
     return lambda builder, a, b: getattr(builder, name)(sign, a, b)
 
 
-_define((operator.add, operator.iadd), _arithmetic("fadd"))
-_define((operator.sub, operator.isub), _arithmetic("fsub"))
-_define((operator.mul, operator.imul), _arithmetic("fmul"))
-_define((operator.truediv, operator.itruediv), _arithmetic("fdiv"))
+_define((operator.add, operator.iadd), _operation("fadd"))
+_define((operator.sub, operator.isub), _operation("fsub"))
+_define((operator.mul, operator.imul), _operation("fmul"))
+_define((operator.truediv, operator.itruediv), _operation("fdiv"))
 _define((operator.lt,), _comparison("<"), types.boolean)
 _define((operator.le,), _comparison("<="), types.boolean)
 _define((operator.gt,), _comparison(">"), types.boolean)
