@@ -180,7 +180,8 @@ def test_python_and_sparse_transforms_and_convolutions():
         )
         for each in (changed, ens, out, image):
             nengo.Probe(each)
-    assert_nengos(net, n_steps=60)
+    left = in_python(assert_nengos(net, n_steps=60))
+    assert sorted(left) == ["ConvInc", "SimPyFunc", "SimPyFunc"]
 
 
 def test_time_wraps_as_in_nengo():

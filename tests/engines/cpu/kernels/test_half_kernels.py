@@ -3,6 +3,7 @@
 import nengo
 import numpy as np
 import pytest
+import scipy.sparse
 from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from sharing import sharing
 from nengo_jit.builder import Model
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.builder.neurons import SimNeurons
-from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset
+from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc
 from nengo_jit.builder.processes import SimProcess
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.program.populations import POPULATION
@@ -80,7 +81,8 @@ def assert_same(make, operators, n_steps=3, in_python=0):
         for operator in operators:
             for signal in operator.all_signals:
                 expected, found = reference.signals[signal], engine.signals[signal]
-                np.testing.assert_array_equal(found, expected, err_msg=f"{operator} {signal}")
+                if not signal.sparse:
+                    np.testing.assert_array_equal(found, expected, err_msg=f"{operator} {signal}")
 
 
 @by_example
@@ -229,6 +231,24 @@ def test_rls(run_both, seed, n_post, n_pre):
     for signal, tolerance in ((delta, 1e-3), (inverse, 1e-9)):
         found, expected = cpu.signals[signal], reference.signals[signal]
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("has_spikes", [False, True])
+@pytest.mark.parametrize("view", [np.s_[:], np.s_[::-1], np.s_[5:90]])
+def test_sparse_dot_inc(layout, readonly, has_spikes, view):
+    """The data have double precision."""
+    make, rng = Odd(3, is_finite=True), np.random.RandomState(0)
+    J, output = make.signal(100), make.signal(100)
+    x = output[view]
+    matrix = scipy.sparse.random(30, x.size, 0.1, layout, random_state=rng)
+    weights, y = Signal(matrix, readonly=readonly), make.signal(30)
+    neurons = nengo.SpikingRectifiedLinear() if has_spikes else nengo.RectifiedLinear()
+    states = {name: make.signal(100) for name in neurons.state}
+    operators = [SimNeurons(neurons, J, output, states), Reset(y, 0.3)]
+    is_python = not readonly and layout != "csr"
+    assert_same(make, [*operators, SparseDotInc(weights, x, y)], in_python=int(is_python))
 
 
 @pytest.mark.parametrize("rate", [np.float64(0.1), np.float32(0.1), np.int64(1)])

@@ -16,7 +16,7 @@ from nengo.synapses import LinearFilter
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, TimeUpdate
+from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc, TimeUpdate
 from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.processes import SimProcess, make_step_of
 from nengo_jit.neurons import formula_of
@@ -78,7 +78,9 @@ def _always(operator: Operator) -> bool:
 
 
 CHECKS: dict[type, Callable[[Any], bool]] = {
-    **dict.fromkeys((Reset, Copy, ElementwiseInc, DotInc, TimeUpdate, SimProbe), _always),
+    **dict.fromkeys(
+        (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc, TimeUpdate, SimProbe), _always
+    ),
     SimNeurons: _neurons,
     SimProcess: _process,
     SimPES: _rule,

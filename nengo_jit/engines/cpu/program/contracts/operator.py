@@ -5,6 +5,7 @@ from __future__ import annotations
 import nengo.utils.numpy as npext
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64
 from nengo_jit.engines.cpu.program.contracts.contract import (
     Arrays,
     Shape,
@@ -95,7 +96,9 @@ def multiplies(a: Shape, x: Shape, y: Shape, reshape: bool) -> bool:
 @requires(SparseDotInc, exempt=["A"])
 def _sparse_dot_inc(operator: SparseDotInc, signals: Arrays) -> bool:
     matrix, x, y = signals[operator.A], signals[operator.X], signals[operator.Y]
-    if matrix.dtype != x.dtype or matrix.ndim != 2 or x.ndim == 0:
+    is_double = matrix.dtype == FLOAT64 and npext.is_spmatrix(matrix)  # in half precision
+    has_precision = is_double if x.dtype == FLOAT16 else matrix.dtype == x.dtype
+    if not has_precision or matrix.ndim != 2 or x.ndim == 0:
         return False
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return multiplies(matrix.shape, x.shape, y.shape, operator.reshape)
