@@ -202,3 +202,74 @@ def test_threads_do_not_matter(threads):
         nengo.Connection(arrays[0].output, arrays[1].input)
         nengo.Probe(arrays[1].output, synapse=0.01)
     assert_nengos(net, n_steps=100, threads=threads)
+
+
+@pytest.fixture
+def changing():
+    """A network whose signals the tests change."""
+    with nengo.Network(seed=1) as net:
+        net.stim = nengo.Node(WhiteSignal(0.3, 5, rms=0.5, seed=1))
+        net.ens = nengo.Ensemble(60, 1)
+        net.conn = nengo.Connection(net.stim, net.ens)
+        net.learned = nengo.Connection(net.ens, net.ens, learning_rule_type=nengo.Voja())
+        net.probe = nengo.Probe(net.ens, synapse=0.01)
+        net.weights = nengo.Probe(net.learned, "weights")
+    return net
+
+
+def run_with_changes(network, engine):
+    """Probe data of a run in pieces, between which users change signals."""
+    with nengo_jit.Simulator(network, engine=engine) as sim:
+        sig = sim.model.sig
+        sim.run_steps(20)
+        sim.signals[sig[network.ens.neurons]["voltage"]][:10] = 0.9
+        sim.run_steps(20)
+        bias = sim.signals[sig[network.ens.neurons]["bias"]]
+        bias.setflags(write=True)
+        bias[5:20] += np.float16(1.5)
+        sim.run_steps(20)
+        weights = sim.signals[sig[network.learned]["weights"]]
+        weights.setflags(write=True)
+        weights[0, :30] *= np.float16(-2)
+        sim.run_steps(20)
+        return [np.array(sim.data[probe]) for probe in network.all_probes]
+
+
+def test_changes_of_signals_are_seen_at_once(changing):
+    for ours, reference in zip(*(run_with_changes(changing, e) for e in ("cpu", "reference"))):
+        np.testing.assert_array_equal(ours, reference)
+
+
+def test_nodes_that_change_signals_are_seen_at_once(changing):
+    def run(engine):
+        box = []
+
+        def change(t):
+            if box and 0.01 < t < 0.03:
+                box[0][3] = np.float16(t)
+
+        with nengo.Network() as net:
+            net.add(changing)
+            nengo.Node(change)
+        with nengo_jit.Simulator(net, engine=engine) as sim:
+            box.append(sim.signals[sim.model.sig[changing.ens.neurons]["voltage"]])
+            sim.run_steps(60)
+            return [np.array(sim.data[probe]) for probe in changing.all_probes]
+
+    for ours, reference in zip(run("cpu"), run("reference")):
+        np.testing.assert_array_equal(ours, reference)
+
+
+@pytest.mark.parametrize("engines", [("cpu", "cpu"), ("reference", "cpu"), ("cpu", "reference")])
+def test_states_continue_on_any_engine(changing, engines):
+    whole = nengo_jit.Simulator(changing, engine="reference")
+    whole.run_steps(70)
+    with nengo_jit.Simulator(changing, engine=engines[0]) as first:
+        first.run_steps(30)
+        state = first.state()
+    with nengo_jit.Simulator(changing, engine=engines[1]) as second:
+        second.load_state(state)
+        second.run_steps(40)
+        for probe in changing.all_probes:
+            np.testing.assert_array_equal(second.data[probe][-40:], whole.data[probe][-40:])
+    whole.close()
