@@ -75,6 +75,7 @@ def _lower_product(
     n, m = a.shape
     other = lowering.fusion.duplicate_of.get(operator)
     if other is not None:
+        lowering.columns(operator.A, a)  # equal to the other's for as long as it does not change
         result = start(lowering.array(other.Y))
         return [copy_product.row(src=result, dst=start(y), n=n)]
     if lowering.dtype == FLOAT16:
@@ -163,15 +164,28 @@ def _lower_in_half(
     n, m = a.shape
     table = [len(listed), *chain.from_iterable((first, events) for first, _, events in listed)]
     lists = lowering.arena.constant(table, np.int64) if listed else Address(0)
-    if lowering.facts.is_fixed(operator.A) and n >= WIDE and contiguous(x) and contiguous(y):
+    if lowering.facts.is_fixed(operator.A) and contiguous(x) and contiguous(y):
         operands = operands_of(operator, lowering)
-        return [half_dot_columns.row(**operands, lists=lists, y=start(y), n=n)]
+        if n >= WIDE:
+            return [half_dot_columns.row(**operands, lists=lists, y=start(y), n=n)]
+        row = half_dot_rows.row(
+            matrix=operands["columns"],
+            begin=operands["begin"],
+            x=start(x),
+            y=start(y),
+            n=n,
+            m=m,
+            distance=y.itemsize,
+            right=operands["distance"],
+            x_step=x.itemsize,
+            lists=lists,
+        )
+        return [row]
     parts = [slice(None)] if contiguous(y) else [slice(i, i + 1) for i in range(n)]
-    is_whole = len(parts) == 1
     return [
         half_dot_rows.row(
             matrix=start(a[part]),
-            begin=beginning(operator, y, lowering) if is_whole else start(y[part]),
+            begin=start(y[part]),
             x=start(x),
             y=start(y[part]),
             n=y[part].size,
