@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
-from nengo_jit.engines.cpu.kernels.half import half_oja, half_voja
+from nengo_jit.engines.cpu.kernels.half_rules import delta_in_half
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
@@ -319,18 +319,6 @@ def _scale(operator: SimVoja, lowering: Lowering) -> Address:
     return start(scale)
 
 
-class DeltaColumns(TypedDict):
-    """The columns that `half_oja` and `half_voja` share."""
-
-    delta: Address
-    weights: Address
-    post: Address
-    n: int
-    m: int
-    distance: int
-    weights_distance: int
-
-
 FACTORS: dict[type, Callable[[Any, Change, Lowering], Row]] = {
     SimPES: _pes,
     SimBCM: _bcm,
@@ -351,38 +339,13 @@ def lower_rule(operator: Rule, lowering: Lowering) -> Lowered:
     is computed when user code reads it.
     """
     if lowering.dtype == FLOAT16 and isinstance(operator, (SimOja, SimVoja)):
-        return [_delta_in_half(operator, lowering)]
+        scale = _scale(operator, lowering) if isinstance(operator, SimVoja) else Address(0)
+        return [delta_in_half(operator, scale, lowering)]
     change = change_by(operator, lowering)
     rows = [FACTORS[type(operator)](operator, change, lowering)]
     if operator in lowering.fusion.fused_into:
         rows.append(copy.row(src=start(change.pre), dst=change.kept, n=change.pre.size))
     return [*rows, lower_delta(operator, change, lowering)]
-
-
-def _delta_in_half(rule: SimOja | SimVoja, lowering: Lowering) -> Row:
-    """Return the row that computes a delta with a loss, in the order of nengo's operations."""
-    delta, weights = lowering.array(rule.delta), lowering.array(rule.weights)
-    alpha, (m, n) = rule.learning_rate * lowering.dt, delta.shape
-    shared: DeltaColumns = {
-        "delta": start(delta),
-        "weights": start(weights),
-        "post": lowering.address(rule.post_filtered),
-        "n": n,
-        "m": m,
-        "distance": delta.strides[0],
-        "weights_distance": weights.strides[0],
-    }
-    if isinstance(rule, SimOja):
-        pre = lowering.address(rule.pre_filtered)
-        parameters = lowering.arena.parameters([alpha, -rule.beta])
-        return half_oja.row(pre=pre, parameters=parameters, **shared)
-    return half_voja.row(
-        pre=lowering.address(rule.pre_decoded),
-        scale=_scale(rule, lowering),
-        learning=lowering.address(rule.learning_signal),
-        alpha=lowering.arena.parameters([alpha]),
-        **shared,
-    )
 
 
 def lower_delta(operator: Rule, change: Change, lowering: Lowering) -> Row:

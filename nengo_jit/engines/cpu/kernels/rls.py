@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import dot_of
-from nengo_jit.engines.cpu.kernels.half import half_rls
+from nengo_jit.engines.cpu.kernels.half_rules import half_rls
 from nengo_jit.engines.cpu.kernels.learning_rules import change_by, lower_delta
 from nengo_jit.engines.cpu.language.columns import Count, Factor, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
