@@ -15,6 +15,7 @@ from nengo_jit.builder.connection import slice_signal
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.ir.signal import Signal
+from nengo_jit.settings import settings
 
 
 def get_pre_ens(conn: Connection) -> Ensemble:
@@ -76,9 +77,10 @@ def build_learning_rule(model: Model, rule: LearningRule) -> None:
     model.build(rule.learning_rule_type, rule)
 
 
-def _build_error(model: Model, rule: LearningRule) -> Signal:
+def _build_error(model: Model, rule: LearningRule, dtype: np.dtype | None = None) -> Signal:
     """Make the signal that connections to a supervised rule lead to."""
-    error = Signal(shape=rule.size_in, name=f"{rule}.error")
+    initial = np.zeros(rule.size_in, dtype or settings().float_dtype)
+    error = Signal(initial, name=f"{rule}.error")
     model.add_op(Reset(error, tag=f"{rule} error"))
     model.sig[rule]["in"] = model.sig[rule]["error"] = error
     return error
@@ -274,7 +276,10 @@ def build_rls(model: Model, rls: RLS, rule: LearningRule) -> None:
     sig = model.sig[rule]
     source = model.sig[conn.pre_obj]["out"]
     sig["pre_filtered"] = build_or_passthrough(model, rls.pre_synapse, source)
-    error = _build_error(model, rule)
+    dtype = settings().float_dtype
+    if dtype.itemsize < 4:  # half precision is too coarse: nengo uses double precision, always
+        dtype = np.dtype(np.float64)
+    error = _build_error(model, rule, dtype)
     n_neurons = sig["pre_filtered"].shape[0]
     initial = np.eye(n_neurons, dtype=error.dtype) * (rls.learning_rate * model.dt / n_neurons)
     sig["inv_gamma"] = Signal(initial, name=f"{rule}.inv_gamma")

@@ -161,7 +161,9 @@ def build_convolution(
     _check_not_decoded(transform, decoders)
     transposed = isinstance(transform, ConvolutionTranspose)
     operator = ConvTransposeInc if transposed else ConvInc
-    weights = transform.sample(rng=rng).astype(settings().float_dtype)
+    weights, dtype = transform.sample(rng=rng), settings().float_dtype
+    if dtype.itemsize >= 4:  # as nengo: half precision would change the image
+        weights = weights.astype(dtype)
     return _apply_weights(
         model, transform, weights, sig_in, transform.size_out, operator, conv=transform
     )

@@ -20,6 +20,7 @@ from nengo_jit.planner.levels import levels
 from nengo_jit.planner.looks import with_looks
 from nengo_jit.planner.merge import merge
 from nengo_jit.planner.plan import Plan, ProbePlan
+from nengo_jit.planner.sums import with_sums_in_order
 from nengo_jit.planner.verify import (
     verify_calls,
     verify_deferred,
@@ -105,6 +106,11 @@ def find_deferred(plan: Plan, exposed: Collection[Signal] = ()) -> Plan:
     found = deferred(plan.graph, before, plan.operators, recorded, exposed)
     verify_deferred(plan.graph, found, recorded)
     return replace(plan, deferred=found)
+
+
+def keep_sums_in_order(plan: Plan) -> Plan:
+    """Make operators that increment the same memory keep nengo's order, so that bits are equal."""
+    return replace(plan, graph=with_sums_in_order(plan.graph, plan.operators))
 
 
 def group(plan: Plan, callers: Iterable[Operator] = ()) -> Plan:

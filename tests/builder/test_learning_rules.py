@@ -458,6 +458,14 @@ class TestBuildRLS:
         inv_gamma = build(net).sig[net.conn.learning_rule]["inv_gamma"]
         assert close(inv_gamma.initial_value, np.eye(12) * 0.5 * DT / 12)
 
+    @pytest.mark.parametrize("bits, expected", [("16", "float64"), ("32", "float32")])
+    def test_half_precision_is_too_coarse_for_it(self, bits, expected):
+        nengo.rc.set("precision", "bits", bits)
+        net = network(decoded_connection(nengo.RLS()))
+        sig = build(net).sig[net.conn.learning_rule]
+        assert sig["error"].dtype == sig["inv_gamma"].dtype == expected
+        assert sig["delta"].dtype == sig["pre_filtered"].dtype == f"float{bits}"
+
     def test_it_can_begin_in_neurons_and_needs_no_filter(self):
         net = network(
             lambda pre, _, node: nengo.Connection(

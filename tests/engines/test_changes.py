@@ -682,3 +682,28 @@ def test_a_mapping_that_is_held_under_another_name(make, hold, n_before):
     found = data(make)
     for ours, theirs in zip(found, expected):
         assert np.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits", ["16", "64"])
+@pytest.mark.parametrize("changed", [0, 1])
+def test_one_of_two_equal_matrices(bits, changed):
+    """Of two connections that decode the same, the product is computed once, while they do."""
+    nengo.rc.set("precision", "bits", bits)
+    with nengo.Network(seed=0) as net:
+        ens = nengo.Ensemble(40, 1)
+        nodes = [nengo.Node(size_in=1) for _ in range(2)]
+        conns = [nengo.Connection(ens, node) for node in nodes]
+        probes = [nengo.Probe(node) for node in nodes]
+
+    def run(make):
+        with make(net) as sim:
+            sim.run_steps(20)
+            weights = sim.signals[sim.model.sig[conns[changed]]["weights"]]
+            weights.setflags(write=True)
+            weights[0, :20] = 0
+            sim.run_steps(20)
+            return [np.array(sim.data[probe], float) for probe in probes]
+
+    expected, actual = run(reference), run(cpu)
+    assert_same(expected, actual)
+    assert not np.array_equal(*actual)

@@ -177,7 +177,8 @@ class RandomOperators:
         shape = (self.n, self.m) if self.chance(0.9) else (self.m, self.n)
         kind = self.pick("csr", "csr", "csc", "coo")
         matrix = scipy.sparse.random(*shape, density=0.5, random_state=self.rng, format=kind)
-        matrix = matrix.astype(self.dtype if self.chance(0.9) else np.float32)
+        dtype = self.dtype if self.chance(0.9) else np.dtype(np.float32)
+        matrix = matrix.astype(dtype if dtype != np.float16 else np.float64)  # as nengo stores it
         if matrix.nnz and self.chance(0.3):
             which, value = self.rng.randint(4), self.pick(-1, 100)
             if kind == "coo":

@@ -8,6 +8,9 @@ from nengo_jit.engines.cpu.kernels import (
     dot,
     events,
     filters,
+    half,
+    half_rules,
+    half_sparse,
     held,
     learned_products,
     learning_rules,
@@ -35,10 +38,14 @@ from nengo_jit.neurons import formulas
 
 
 def all_kernels() -> list[tuple[Routine, np.dtype]]:
-    """Return every kernel, with each precision that it is compiled for."""
+    """Return every kernel, with each precision that it is compiled for.
+
+    Half precision is left out, and so are kernels that are for it alone, by their names.
+    """
     values = [value for name in __all__ for value in vars(globals()[name]).values()]
     values += [*vars(copying).values(), *vars(team).values(), *map(neurons.kernel_of, formulas())]
-    found = dict.fromkeys(value for value in values if isinstance(value, Routine))
+    routines = [value for value in values if isinstance(value, Routine)]
+    found = dict.fromkeys(each for each in routines if not each.name.startswith("half_"))
     computing_rates = filter(None, map(rates.kernel_of, formulas()))
     return [
         *((kernel, dtype) for dtype in PRECISIONS for kernel in found),
@@ -62,6 +69,9 @@ __all__ = [
     "dot",
     "events",
     "filters",
+    "half",
+    "half_rules",
+    "half_sparse",
     "held",
     "learned_products",
     "learning_rules",

@@ -170,7 +170,7 @@ def _sums(
     if result is not y:
         after = [row.for_kernel(copy_result) for row in copy_planes(result, y, inc=setter is None)]
     if setter is not None:
-        begin = lowering.arena.parameters(np.full(y.size, setter.value))
+        begin = lowering.arena.numbers(np.full(y.size, setter.value))
     else:
         begin = start(y if result is y else _buffer(y.shape, lowering))
     return {"begin": begin, "y": start(result), "first_y": start(result), "n": y.size}, after

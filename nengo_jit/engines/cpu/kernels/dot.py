@@ -10,23 +10,27 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import dot_columns, dot_rows, dot_rows_held, dot_strided
 from nengo_jit.engines.cpu.kernels.events import dot_events, dot_rows_events
+from nengo_jit.engines.cpu.kernels.half import half_dot_columns, half_dot_rows
 from nengo_jit.engines.cpu.kernels.held import hold, hold_in_place
 from nengo_jit.engines.cpu.kernels.nonzeros import multiply_nonzeros
 from nengo_jit.engines.cpu.kernels.operator import copy, multiply, spread
 from nengo_jit.engines.cpu.kernels.spikes import search
 from nengo_jit.engines.cpu.language.kernel import offset, start
-from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address
 from nengo_jit.engines.cpu.program.arena import Pool
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.engines.cpu.program.populations import Population
-from nengo_jit.engines.cpu.program.products import Strategy, as_matrix
+from nengo_jit.engines.cpu.program.products import WIDE, Strategy, as_matrix
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import DotInc, Reset
 from nengo_jit.ir.signal import Signal
 
 copy_product = copy.variant(stage=1)  # after the kernel that computes the product
+
+
+OF_EVENTS = Strategy.EVENTS, Strategy.ROWS_OF_EVENTS
 
 
 class Operands(TypedDict):
@@ -71,11 +75,15 @@ def _lower_product(
     x, y = x.reshape(-1), y.reshape(-1)
     a = as_matrix(a, y.size, x.size)
     n, m = a.shape
+    other = lowering.fusion.duplicate_of.get(operator)
+    if other is not None:
+        lowering.columns(operator.A, a)  # equal to the other's for as long as it does not change
+        result = start(lowering.array(other.Y))
+        return [copy_product.row(src=result, dst=start(y), n=n)]
+    if lowering.dtype == FLOAT16:
+        listed = lists_of(operator.X) if strategy in OF_EVENTS else []
+        return _lower_in_half(operator, a, x, y, listed, lowering)
     if strategy is Strategy.EVENTS:
-        other = lowering.fusion.duplicate_of.get(operator)
-        if other is not None:
-            result = start(lowering.array(other.Y))
-            return [copy_product.row(src=result, dst=start(y), n=n)]
         operands = operands_of(operator, lowering)
         begins = chain([operands["begin"]], repeat(start(y)))
         size = operands["distance"]  # of a column, in bytes
@@ -148,10 +156,57 @@ def _lower_product(
     return [row]
 
 
+def _lower_in_half(
+    operator: DotInc,
+    a: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    listed: Sequence[Population],
+    lowering: Lowering,
+) -> Lowered:
+    """Multiply in half precision: many rows of a constant side by side, others four at a time."""
+    n, m = a.shape
+    table = [len(listed), *chain.from_iterable((first, events) for first, _, events in listed)]
+    lists = lowering.arena.constant(table, np.int64) if listed else Address(0)
+    if lowering.facts.is_fixed(operator.A) and contiguous(x) and contiguous(y):
+        operands = operands_of(operator, lowering)
+        if n >= WIDE:
+            return [half_dot_columns.row(**operands, lists=lists, y=start(y), n=n)]
+        row = half_dot_rows.row(
+            matrix=operands["columns"],
+            begin=operands["begin"],
+            x=start(x),
+            y=start(y),
+            n=n,
+            m=m,
+            distance=y.itemsize,
+            right=operands["distance"],
+            x_step=x.itemsize,
+            lists=lists,
+        )
+        return [row]
+    parts = [slice(None)] if contiguous(y) else [slice(i, i + 1) for i in range(n)]
+    return [
+        half_dot_rows.row(
+            matrix=start(a[part]),
+            begin=start(y[part]),
+            x=start(x),
+            y=start(y[part]),
+            n=y[part].size,
+            m=m,
+            distance=a.strides[0],
+            right=a.strides[1],
+            x_step=x.strides[0],
+            lists=lists,
+        )
+        for part in parts
+    ]
+
+
 def heights(neurons: SimNeurons, n: int, lowering: Lowering) -> Address:
     """Return the address of the heights of ``n`` neurons' spikes, whose output is not stored."""
     height = lowering.dtype.type(neurons.neurons.amplitude) / lowering.dtype.type(lowering.dt)
-    return lowering.arena.parameters(np.full(n, height))
+    return lowering.arena.numbers(np.full(n, height))
 
 
 def operands_of(operator: DotInc, lowering: Lowering) -> Operands:
@@ -173,6 +228,6 @@ def beginning(operator: DotInc, y: np.ndarray, lowering: Lowering) -> Address:
     if setter is None:
         return start(y)
     if type(setter) is Reset:
-        return lowering.arena.parameters(np.full(y.size, setter.value))
+        return lowering.arena.numbers(np.full(y.size, setter.value))
     bias = spread(lowering.array(setter.src), lowering.array(setter.dst).shape)
     return lowering.copied(setter.src, bias, Pool.BEGINNINGS)

@@ -10,10 +10,23 @@ from functools import lru_cache
 import numpy as np
 from nengo.synapses import Alpha, LinearFilter, Lowpass
 
+from nengo_jit.engines.cpu.kernels.half import (
+    HIGHEST_ORDER,
+    half_filter_any_order,
+    half_filter_of_one,
+)
 from nengo_jit.engines.cpu.kernels.operator import copy, pieces
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, InOut, Out, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, start
-from nengo_jit.engines.cpu.language.primitives import Address, Memory, helper, vector
+from nengo_jit.engines.cpu.language.primitives import (
+    FLOAT16,
+    FLOAT64,
+    Address,
+    Memory,
+    helper,
+    scalars,
+    vector,
+)
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
@@ -37,7 +50,7 @@ def filter_first_order(
 ) -> None:
     """``state = a * state + b * u; y = state``; y may be its own state."""
     given, output = vector(memory, u, n), vector(memory, y, n)
-    kept, p = vector(memory, state, n), vector(memory, parameters, 2)
+    kept, p = vector(memory, state, n), scalars(memory, parameters, 2)
     a, b = p[0], p[1]
     if state == y:
         for i in range(n):
@@ -57,7 +70,7 @@ copy_after = copy.variant(when="after")
 def scale(memory: Memory, u: In, y: Out, d: Address, n: Count) -> None:
     """``y = d * u``."""
     given, output = vector(memory, u, n), vector(memory, y, n)
-    factor = vector(memory, d, 1)[0]
+    factor = scalars(memory, d, 1)[0]
     for i in range(n):
         output[i] = factor * given[i]
 
@@ -170,14 +183,29 @@ def lower_linear_filter(operator: SimProcess, y: np.ndarray, lowering: Lowering)
         return [scale.row(u=start(a), y=start(b), d=d, n=a.size) for a, b in pieces(u, y)]
     if isinstance(step, LinearFilter.OneX):
         parameters = lowering.arena.parameters([step.a, step.b])
+        is_one = y.size == 1 and lowering.dtype == FLOAT16
+        used = half_filter_of_one if is_one else filter_first_order
         rows = [
-            filter_first_order.row(
-                u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size
-            )
+            used.row(u=start(a), y=start(b), state=start(x), parameters=parameters, n=a.size)
             for a, b, x in pieces(u, y, state[0, ...])
         ]
         return _in_place(operator, y, state, rows, lowering)
     order, parameters = matrices_of(step, lowering)
+    if lowering.dtype == FLOAT16:
+        if is_high_for_half(step):
+            return None
+        return [
+            half_filter_any_order.row(
+                u=start(a),
+                y=start(b),
+                state=start(x),
+                parameters=parameters,
+                n=a.size,
+                order=order,
+                distance=y.size,
+            )
+            for a, b, x in pieces(u, y, state[0, ...])
+        ]
     work = lowering.arena.buffer(state.size, lowering.dtype).reshape(state.shape)
     return [
         filter_any_order.row(
@@ -246,6 +274,12 @@ def step_of(
         return synapse.make_step(shape, shape, dt, None, {"X": state})
     except Exception:
         return None
+
+
+def is_high_for_half(step: LinearFilter.Step) -> bool:
+    """Whether kernels in half precision lack the order or the precisions of a filter."""
+    types = step.A.dtype, step.B.dtype, step.C.dtype, step.D.dtype
+    return len(step.A) > HIGHEST_ORDER or types != (FLOAT64, FLOAT64, FLOAT16, FLOAT16)
 
 
 def matrices_of(step: LinearFilter.Step, lowering: Lowering) -> tuple[int, Address]:

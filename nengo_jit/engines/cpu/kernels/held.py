@@ -189,7 +189,7 @@ def hold(operator: Product, results: np.ndarray, lowering: Lowering, on_paths: b
         if start(results) == lowering.address(operator.Y):  # see `dot_rows_held` for others
             lowering.assumptions.assume(operator.reads[0], lambda: bool(np.isfinite(matrix.sum())))
         velocity, path = arena.buffer(x.size, dtype), arena.buffer(results.size, dtype)
-        words[DECAY] = arena.parameters([decay])
+        words[DECAY] = arena.numbers([decay])
         words[VELOCITY], words[RESULTS] = start(velocity), start(path)
         words[MOST_STEPS] = STEPS_OF_DOUBLES if dtype == FLOAT64 else STEPS_OF_SINGLES
         arrays = [words[:STATE], last, velocity, path, results]

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.kernels.half_rules import delta_in_half
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
 from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
 from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
-from nengo_jit.engines.cpu.language.primitives import Address, Memory, vector
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address, Memory, scalars, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.fusion import RULES, Part
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
@@ -38,7 +39,7 @@ first_inc = copy_inc.variant(when="first")
 def pes_factors(memory: Memory, error: In, gain: Out, n: Count, alpha: Address) -> None:
     """``gain = alpha * error``, without loss."""
     errors, gains = vector(memory, error, n), vector(memory, gain, n)
-    rate = vector(memory, alpha, 1)[0]
+    rate = scalars(memory, alpha, 1)[0]
     for i in range(n):
         gains[i] = rate * errors[i]
 
@@ -49,7 +50,7 @@ def bcm_factors(
 ) -> None:
     """``gain = alpha * post * (post - theta)``, without loss."""
     activities, thresholds = vector(memory, post, m), vector(memory, theta, m)
-    gains, rate = vector(memory, gain, m), vector(memory, alpha, 1)[0]
+    gains, rate = vector(memory, gain, m), scalars(memory, alpha, 1)[0]
     for i in range(m):
         gains[i] = rate * activities[i] * (activities[i] - thresholds[i])
 
@@ -337,6 +338,9 @@ def lower_rule(operator: Rule, lowering: Lowering) -> Lowered:
     them directly: delta, which is as large as the weights, need not be written and read again. It
     is computed when user code reads it.
     """
+    if lowering.dtype == FLOAT16 and isinstance(operator, (SimOja, SimVoja)):
+        scale = _scale(operator, lowering) if isinstance(operator, SimVoja) else Address(0)
+        return [delta_in_half(operator, scale, lowering)]
     change = change_by(operator, lowering)
     rows = [FACTORS[type(operator)](operator, change, lowering)]
     if operator in lowering.fusion.fused_into:

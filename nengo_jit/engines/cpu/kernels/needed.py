@@ -6,15 +6,18 @@ waits for the kernels of tapes: until they are compiled, Python is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import nengo
 import numpy as np
 from nengo import Network, Sparse
 from nengo.base import Process
+from nengo.synapses import Lowpass
 
 from nengo_jit.engines.cpu.kernels import (
     events,
+    filters,
+    half,
     held,
     learned_products,
     neurons,
@@ -27,7 +30,7 @@ from nengo_jit.engines.cpu.kernels import (
 )
 from nengo_jit.engines.cpu.kernels.lif import lif
 from nengo_jit.engines.cpu.language.kernel import Routine
-from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.products import is_worth_holding
 from nengo_jit.engines.cpu.program.team import lead, run
@@ -65,19 +68,16 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
     dtype : numpy.dtype
         Type of the model's numbers.
     """
+    is_half = dtype == FLOAT16
     used: list[Routine | None] = [probe.complete_step, probe.advance_time, copy_bytes]
     for formula in _formulas(network):
         used += [python.run_functions] if neurons.draws_in_python(formula) else []
-        used.append(lif if formula is LIF else neurons.kernel_of(formula))
-        used += [spikes.list_spikes, events.dot_events] if formula.spiking else []
-    used += map(processes.kernel_of, _processes(network))
-    if any(map(_encodes_much, network.all_ensembles)):
-        used.append(held.notice)
-    used += _learned_products(network)
-    if any(isinstance(each.transform, Sparse) for each in network.all_connections):
-        used.append(
-            sparse.sparse_dot_events if spikes.list_spikes in used else sparse.sparse_dot_rows
-        )
+        used.append(lif if formula is LIF and not is_half else neurons.kernel_of(formula))
+        used += [spikes.list_spikes] if formula.spiking else []
+    if is_half:
+        used += _likely_only_in_half(network)
+    else:
+        used += _likely_if_not_in_half(network, spikes.list_spikes in used)
     if network.all_ensembles:
         used += [operator.fill, operator.copy_inc]
     if network.all_probes:
@@ -85,6 +85,33 @@ def likely(network: Network, dtype: np.dtype) -> Needed:
     if any(callable(node.output) for node in network.all_nodes):
         used.append(python.run_functions)
     return needed(filter(None, used), dtype)
+
+
+def _likely_only_in_half(network: Network) -> Iterator[Routine]:
+    filtered = (*network.all_connections, *network.all_probes)
+    sizes = {
+        each.size_in if isinstance(each, nengo.Probe) else each.size_out
+        for each in filtered
+        if isinstance(each.synapse, Lowpass) and each.synapse.tau > 0
+    }
+    if 1 in sizes:
+        yield half.half_filter_of_one
+    if max(sizes, default=0) > 1:
+        yield filters.filter_first_order
+    if network.all_ensembles:
+        yield half.half_dot_columns
+        yield half.half_dot_rows
+
+
+def _likely_if_not_in_half(network: Network, has_spikes: bool) -> Iterator[Routine | None]:
+    if has_spikes:
+        yield events.dot_events
+    yield from map(processes.kernel_of, _processes(network))
+    if any(map(_encodes_much, network.all_ensembles)):
+        yield held.notice
+    yield from _learned_products(network)
+    if any(isinstance(each.transform, Sparse) for each in network.all_connections):
+        yield sparse.sparse_dot_events if has_spikes else sparse.sparse_dot_rows
 
 
 def needed_to_build(network: Network) -> Needed:

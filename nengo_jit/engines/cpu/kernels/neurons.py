@@ -34,12 +34,14 @@ from nengo_jit.engines.cpu.language.mt19937 import (
     is_legacy,
 )
 from nengo_jit.engines.cpu.language.primitives import (
+    FLOAT16,
     Address,
     Memory,
     compilable,
     float64s,
     helper,
     int64s,
+    scalars,
     tuple_of,
     use_widest_vectors,
     vector,
@@ -67,7 +69,7 @@ KERNEL = """
 def run_neurons(memory, current, output, parameters, n, {columns}):
     use_widest_vectors()
     currents, outputs = vector(memory, current, n), vector(memory, output, n)
-    p = tuple_of(vector(memory, parameters, {n_parameters}), {n_parameters})
+    p = tuple_of(scalars(memory, parameters, {n_parameters}), {n_parameters})
     {before}
     {loop}
 """
@@ -86,7 +88,7 @@ LOOP_OVER_NUMBERS = """
         for i in range(n):
             outputs[i], {new} = step(currents[i], {old} drawn_singly[i], *p)
 """
-WRITTEN_WITH = (float64s, int64s, tuple_of, use_widest_vectors, vector)
+WRITTEN_WITH = (float64s, int64s, scalars, tuple_of, use_widest_vectors, vector)
 
 
 @helper(forceinline=True)
@@ -99,7 +101,7 @@ def draw_uniform(generator, drawn, currents, p):
 def draw_counts(generator, drawn, currents, p):
     """Draw what `nengo_jit.neurons.poisson_spiking.counts` draws; p is dt and its parameters."""
     for i in range(drawn.size):
-        drawn[i] = (abs(currents[i]) if p[1] > 0 else currents[i]) * p[0]
+        drawn[i] = np.float64((abs(currents[i]) if p[1] > 0 else currents[i]) * p[0])
     fill_poisson(generator, drawn)
 
 
@@ -201,6 +203,8 @@ def _fits_kernel(operator: SimNeurons, facts: Facts) -> bool:
     formula = formula_of(operator.neurons)
     if formula is None or set(operator.state) != set(formula.states):
         return False
+    if facts.dtype == FLOAT16 and draws_in_python(formula):
+        return False
     if formula.random is None:
         return not operator.state_extra
     if formula.random is counts and _may_be_refused(operator, facts):
@@ -222,7 +226,8 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
     current, output = lowering.address(operator.J), lowering.address(operator.output)
     states = [lowering.address(operator.state[name]) for name in formula.states]
     flags = lowering.populations.flags[operator.output]
-    if formula is LIF:
+    is_lif = formula is LIF and lowering.dtype != FLOAT16
+    if is_lif:
         voltages, refractory_times = states
         before, operands, record = _currents(operator, lowering)
         hidden = 0
@@ -265,7 +270,7 @@ def lower_sim_neurons(operator: SimNeurons, lowering: Lowering) -> Lowered:
         )
     lowered = [*before, row]
     if operator.output in lowering.fusion.listed:
-        if formula is not LIF:
+        if not is_lif:
             lowered.append(flag_spikes.row(output=output, flags=flags, n=n))
         lowered += listing(flags, lowering.populations.lists_of(operator.output))
     return lowered

@@ -17,11 +17,26 @@ from nengo.dists import Distribution, Gaussian, Uniform
 from nengo.synapses import LinearFilter
 from nengo.utils.numpy import maxint
 
-from nengo_jit.engines.cpu.kernels.filters import LINEAR_STEPS, matrices_of, step_filter, step_of
+from nengo_jit.engines.cpu.kernels.filters import (
+    LINEAR_STEPS,
+    is_high_for_half,
+    matrices_of,
+    step_filter,
+    step_of,
+)
+from nengo_jit.engines.cpu.kernels.half import advance_filter
 from nengo_jit.engines.cpu.language.columns import Factor, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.mt19937 import Stream, compiled, fill_normal, fill_uniform
-from nengo_jit.engines.cpu.language.primitives import Address, Memory, float64s, vector
+from nengo_jit.engines.cpu.language.primitives import (
+    FLOAT16,
+    Address,
+    Memory,
+    float64s,
+    scalars,
+    scratch,
+    vector,
+)
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering
 from nengo_jit.ir.processes import SimProcess
 
@@ -90,6 +105,41 @@ def filtered_noise(
         order,
         size,
     )
+
+
+@kernel(exact=True, cost=7.0)
+def half_filtered_noise(
+    memory: Memory,
+    y: Own,
+    size: Factor,
+    kind: int,
+    parameters: Address,
+    generator: Address,
+    values: Address,
+    state: Address,
+    matrices: Address,
+    order: int,
+) -> None:
+    """As `filtered_noise`, for filters without D, rounded as NumPy does in half precision.
+
+    An order of zero stands for a lowpass filter, whose matrices are A and B.
+    """
+    numbers, output = float64s(values, size), vector(memory, y, size)
+    _draw(numbers, kind, float64s(parameters, 3), generator)
+    if order == 0:
+        kept, factor = vector(memory, state, size), scalars(memory, matrices, 1)[0]
+        a, b = float64s(matrices, 2)[0], float64s(matrices, 2)[1]
+        for i in range(size):
+            decayed = np.float64(factor * kept[i])
+            if size == 1:  # nengo uses Python's numbers
+                decayed = a * np.float64(kept[i])
+            kept[i] = decayed + b * numbers[i]
+            output[i] = kept[i]
+        return
+    kept, new = vector(memory, state, order * size), float64s(scratch(8 * 16), order)
+    p = float64s(matrices, order * order + 2 * order + 1)
+    for i in range(size):
+        output[i] = advance_filter(numbers[i], kept, i, size, order, p, new)
 
 
 class NoiseColumns(TypedDict):
@@ -165,6 +215,8 @@ def lower_filtered_noise(operator: SimProcess, y: np.ndarray, lowering: Lowering
     columns = _noise_columns(operator, y, lowering)
     if columns is None:
         return None
+    if lowering.dtype == FLOAT16:
+        return _lower_in_half(step, columns, state, lowering)
     order, matrices = matrices_of(step, lowering)
     row = filtered_noise.row(
         **columns,
@@ -173,4 +225,18 @@ def lower_filtered_noise(operator: SimProcess, y: np.ndarray, lowering: Lowering
         order=order,
         work=start(lowering.arena.buffer(y.size + state.size, lowering.dtype)),
     )
+    return [row]
+
+
+def _lower_in_half(
+    step: LinearFilter.Step, columns: NoiseColumns, state: np.ndarray, lowering: Lowering
+) -> Lowered | None:
+    """Lower filtered noise in half precision."""
+    if isinstance(step, LinearFilter.OneX):
+        order, matrices = 0, lowering.arena.parameters([step.a, step.b])
+    elif isinstance(step, LinearFilter.NoD) and not is_high_for_half(step):
+        order, matrices = matrices_of(step, lowering)
+    else:
+        return None
+    row = half_filtered_noise.row(**columns, state=start(state), matrices=matrices, order=order)
     return [row]

@@ -170,7 +170,7 @@ def places(array: np.ndarray) -> tuple[Address, np.ndarray]:
 @lowers(Reset)
 def lower_reset(operator: Reset, lowering: Lowering) -> Lowered:
     """Fill the destination with a constant."""
-    value = lowering.arena.parameters([operator.value])
+    value = lowering.arena.numbers([operator.value])
     dst = lowering.array(operator.dst)
     if wide(dst):
         return [fill.row(dst=start(part), value=value, n=part.size) for (part,) in pieces(dst)]

@@ -18,6 +18,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     float64s,
     fp_control,
     helper,
+    int16s,
     int32s,
     int64s,
     is_single,
@@ -41,10 +42,14 @@ def advance_time(
         step = int64s(counter, 1)
         step[0] += 1
         count = step[0]
-    else:
+    elif counter_size == 4:
         short_step = int32s(counter, 1)
         short_step[0] += 1
         count = short_step[0]
+    else:
+        shortest_step = int16s(counter, 1)
+        shortest_step[0] += 1
+        count = shortest_step[0]
     vector(memory, time, 1)[0] = count * float64s(dt, 1)[0]
 
 
@@ -68,8 +73,10 @@ def lower_sim_probe(operator: SimProbe, lowering: Lowering) -> Lowered:
 
 @helper()
 def number_at(address, size):
-    """The integer of 32 or 64 bits at an address."""
-    return int64s(address, 1)[0] if size == 8 else np.int64(int32s(address, 1)[0])
+    """The integer of 2, 4 or 8 bytes at an address."""
+    if size == 8:
+        return int64s(address, 1)[0]
+    return np.int64(int32s(address, 1)[0]) if size == 4 else np.int64(int16s(address, 1)[0])
 
 
 @kernel()

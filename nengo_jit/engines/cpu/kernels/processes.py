@@ -17,6 +17,7 @@ from nengo_jit.engines.cpu.kernels.filters import (
     lower_linear_filter,
     lower_triangle,
 )
+from nengo_jit.engines.cpu.kernels.half import half_inc_by_doubles
 from nengo_jit.engines.cpu.kernels.noise import (
     filtered_noise,
     lower_filtered_noise,
@@ -33,6 +34,7 @@ from nengo_jit.engines.cpu.kernels.tables import (
     white_signal,
 )
 from nengo_jit.engines.cpu.language.kernel import Kernel, start
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.processes import SimProcess, make_step_of
@@ -85,6 +87,8 @@ def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | Non
     lower = _lowering_of(operator.process)
     assert lower is not None
     output = lowering.array(operator.output)
+    if lowering.dtype == FLOAT16 and operator.mode == "inc" and lower is lower_white_noise:
+        return _inc_in_half(operator, output, lowering)
     if operator.mode != "inc" and contiguous(output):
         return lower(operator, output, lowering)
     y = lowering.arena.buffer(output.size, lowering.dtype).reshape(output.shape)
@@ -93,3 +97,15 @@ def lower_sim_process(operator: SimProcess, lowering: Lowering) -> Lowered | Non
         return None
     last = store_inc if operator.mode == "inc" else store
     return lowered + [last.row(src=start(a), dst=start(b), n=a.size) for a, b in pieces(y, output)]
+
+
+def _inc_in_half(operator: SimProcess, output: np.ndarray, lowering: Lowering) -> Lowered | None:
+    """Add white noise, whose numbers have double precision until they are added."""
+    if not contiguous(output):
+        return None
+    y = lowering.arena.buffer(output.size, lowering.dtype)
+    rows = lower_white_noise(operator, y, lowering)
+    if rows is None:
+        return None
+    numbers = Address(rows[0]["values"])
+    return [*rows, half_inc_by_doubles.row(numbers=numbers, y=start(output), size=output.size)]

@@ -24,10 +24,12 @@ from typing import Any
 import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import dot_of
+from nengo_jit.engines.cpu.kernels.half_rules import half_rls
 from nengo_jit.engines.cpu.kernels.learning_rules import change_by, lower_delta
 from nengo_jit.engines.cpu.language.columns import Count, Factor, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    FLOAT16,
     Address,
     Memory,
     add_product,
@@ -228,8 +230,19 @@ def lower_sim_rls(operator: SimRLS, lowering: Lowering) -> Lowered:
 
     Where others may read P in a step, it is updated at the end of each.
     """
-    change = change_by(operator, lowering)
     pre, error = lowering.array(operator.pre_filtered), lowering.array(operator.error)
+    if lowering.dtype == FLOAT16:
+        row = half_rls.row(
+            pre=start(pre),
+            error=start(error),
+            inverse=lowering.address(operator.inv_gamma),
+            delta=lowering.address(operator.delta),
+            product=start(lowering.arena.buffer(2 * pre.size, np.float64)),
+            n=pre.size,
+            m=error.size,
+        )
+        return [row]
+    change = change_by(operator, lowering)
     n, itemsize = pre.size, pre.itemsize
     heights = start(lowering.arena.buffer(n, lowering.dtype))
     n_bands, distance = n_bands_of(n), align(n * itemsize, ALIGNMENT)

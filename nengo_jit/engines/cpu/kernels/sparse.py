@@ -18,6 +18,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.dense import is_kept
 from nengo_jit.engines.cpu.kernels.dot import beginning, lower_dot_inc
+from nengo_jit.engines.cpu.kernels.half_sparse import lower_sparse_in_half
 from nengo_jit.engines.cpu.kernels.held import hold_in_place
 from nengo_jit.engines.cpu.kernels.operator import places
 from nengo_jit.engines.cpu.kernels.spikes import search
@@ -32,6 +33,7 @@ from nengo_jit.engines.cpu.language.columns import (
 )
 from nengo_jit.engines.cpu.language.kernel import kernel, offset, start
 from nengo_jit.engines.cpu.language.primitives import (
+    FLOAT16,
     Address,
     Memory,
     helper,
@@ -44,7 +46,7 @@ from nengo_jit.engines.cpu.language.primitives import (
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
-from nengo_jit.engines.cpu.program.products import FORMATS, Strategy
+from nengo_jit.engines.cpu.program.products import FORMATS, Strategy, sparse_strategy_of
 from nengo_jit.ir.memory import hold
 from nengo_jit.ir.operator import SparseDotInc
 
@@ -192,8 +194,17 @@ def _is_kept(operator: SparseDotInc, facts: Facts) -> bool:
     matrix: spmatrix = facts.array(operator.A)
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return True
+    if facts.dtype == FLOAT16 and _is_irregular(operator, matrix, facts):
+        return False
     is_known = matrix.format in FORMATS and not facts.is_exposed(operator.A)
     return is_known and hold(matrix.data) is not None
+
+
+def _is_irregular(operator: SparseDotInc, matrix: spmatrix, facts: Facts) -> bool:
+    """Whether a matrix cannot be multiplied row by row."""
+    x, y = facts.array(operator.X), facts.array(operator.Y)
+    is_fixed = facts.is_fixed(operator.A)
+    return sparse_strategy_of(matrix, x, y, is_fixed, has_spikes=False) is Strategy.STRIDED
 
 
 @lowers(SparseDotInc, check=_is_kept)
@@ -213,6 +224,8 @@ def lower_sparse_dot_inc(operator: SparseDotInc, lowering: Lowering) -> Lowered 
 
     lowering.arena.keep(*map(hold, arrays))
     lowering.assumptions.fragile.append((operator.A.base, are_the_same))
+    if lowering.dtype == FLOAT16:
+        return lower_sparse_in_half(operator, matrix, lowering)
     if strategy is Strategy.EVENTS:
         return _by_spikes(operator, matrix, lowering)
     if strategy is Strategy.ROWS:

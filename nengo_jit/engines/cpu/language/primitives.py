@@ -31,7 +31,9 @@ Address = NewType("Address", int)
 """An address in memory (bytes)."""
 
 FLOAT64 = np.dtype(np.float64)
-PRECISIONS = (FLOAT64, np.dtype(np.float32))
+FLOAT32 = np.dtype(np.float32)
+FLOAT16 = np.dtype(np.float16)
+PRECISIONS = (FLOAT64, FLOAT32)  # in which all kernels can be compiled
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 ENTRY_WITH_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 STOPPED = 1  # status of a program that cannot go on
@@ -130,6 +132,14 @@ def vector(memory: Memory, address: int, size: int) -> np.ndarray:
     return _only_in_kernels()
 
 
+def scalars(memory: Memory, address: int, size: int) -> np.ndarray:
+    """Array of parameters at an address: the kernel's numbers; Python's in half precision.
+
+    Python's numbers are of double precision until they meet one of the kernel's numbers.
+    """
+    return _only_in_kernels()
+
+
 def vector_from(memory: Memory, address: int) -> np.ndarray:
     """Array of the kernel's numbers from an address on, of unknown size: at least one.
 
@@ -145,6 +155,11 @@ def int64s(address: int, size: int) -> np.ndarray:
 
 def int32s(address: int, size: int) -> np.ndarray:
     """Array of 32-bit integers at an address."""
+    return _only_in_kernels()
+
+
+def int16s(address: int, size: int) -> np.ndarray:
+    """Array of 16-bit integers at an address."""
     return _only_in_kernels()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from nengo_jit.engines.cpu.language.kernel import start
-from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64, Address
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import ALIGNMENT, align, aligned_block
 
@@ -34,7 +34,7 @@ class Arena:
         self._kept: list[object] = []
         self._chunks = dict.fromkeys(Pool, np.empty(0, np.uint8))
         self._used = dict.fromkeys(Pool, 0)  # bytes of each chunk
-        self._parameters: dict[bytes, Address] = {}
+        self._numbers: dict[tuple[np.dtype, bytes], Address] = {}
         self._matrices: dict[tuple[tuple[int, ...], bytes], np.ndarray] = {}
         self._buffers: dict[tuple[Operator, str], np.ndarray] = {}
 
@@ -85,13 +85,17 @@ class Arena:
             self._matrices[content] = self.copy(matrix.T, pool=Pool.COLUMNS)
         return self._matrices[content]
 
-    def parameters(self, values: Iterable[float]) -> Address:
+    def numbers(self, values: Iterable[float], dtype: np.dtype | None = None) -> Address:
         """Address of a few numbers; the same for equal numbers."""
-        array = np.array(list(values), self._dtype)
-        key = array.tobytes()
-        if key not in self._parameters:
-            self._parameters[key] = self.constant(array)
-        return self._parameters[key]
+        array = np.array(list(values), dtype or self._dtype)
+        key = array.dtype, array.tobytes()
+        if key not in self._numbers:
+            self._numbers[key] = self.constant(array, array.dtype)
+        return self._numbers[key]
+
+    def parameters(self, values: Iterable[float]) -> Address:
+        """Address of a few parameters, which kernels read by `primitives.scalars`."""
+        return self.numbers(values, FLOAT64 if self._dtype == FLOAT16 else None)
 
     def buffer(self, size: int, dtype: DTypeLike = np.int64) -> np.ndarray:
         """Allocate zeros that kernels may write to, at ``start(buffer)``."""

@@ -40,7 +40,7 @@ class Facts:
         self.signals = signals
         self.dtype = np.dtype(plan.time.dtype)
         self.uses = Uses(plan)
-        self.contracts = Contracts(signals, self.dtype)
+        self.contracts = Contracts(signals, self.dtype, plan.dt)
         self._exposure = exposure
 
     def array(self, signal: Signal) -> np.ndarray:

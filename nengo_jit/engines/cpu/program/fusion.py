@@ -18,6 +18,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import start
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
 from nengo_jit.engines.cpu.program.arena import CHUNK
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
@@ -53,6 +54,7 @@ RULES: dict[type, str | None] = {
     SimOja: "weights",
     SimVoja: "scaled_encoders",
 }
+OUTER_PRODUCTS = SimPES, SimBCM  # rules whose delta is one, in the precision of the model
 CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
@@ -195,7 +197,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
     weighted.update(signal for op in sparse for signal in (op.X, op.X.base))
     spiking = {op.output for op in neurons if _is_event_source(op, weighted, facts)}
     searched = {output for output in spiking if facts.is_exposed(output)}
-    strategies = {}
+    strategies, is_half = {}, facts.dtype == FLOAT16
     for operator in _products(plan, native):
         a, x, y = (facts.array(signal) for signal in (operator.A, operator.X, operator.Y))
         is_fixed = facts.is_fixed(operator.A)
@@ -219,7 +221,7 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
                 fused[setter] = Fused(operator, Part.BIAS)
     level = {op: group.level for group in plan.groups for op in group.members}
     for each in neurons:
-        if formula_of(each.neurons) is not LIF:
+        if is_half or formula_of(each.neurons) is not LIF:
             continue
         product = product_of(each, facts)
         if (
@@ -240,6 +242,8 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
         if product not in fused and product not in with_bias and adds_nothing(product, facts):
             strategies[product] = Strategy.NONE
     for rule in plan.operators:
+        if is_half and type(rule) not in OUTER_PRODUCTS:
+            continue  # delta is rounded between its terms
         if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
             inc = _applier_of(rule, facts)
             if inc is not None and inc in native:
@@ -248,13 +252,14 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
                 if (
                     product is not None
                     and strategies.get(product) in (Strategy.ROWS, Strategy.ROWS_OF_EVENTS)
+                    and not is_half
                     and product.X not in searched
                     and product not in plan.deferred
                     and level[product] < level[rule]
                 ):
                     fused[inc] = Fused(product, Part.UPDATE)
     held = frozenset(held_products(plan, strategies, with_bias, spiking, facts))
-    lif = [op for op in neurons if formula_of(op.neurons) is LIF]
+    lif = [op for op in neurons if formula_of(op.neurons) is LIF and not is_half]
     unstored, listed = Unstored(lif, level, plan, facts), spiking - searched
     alone = {
         each.into: op

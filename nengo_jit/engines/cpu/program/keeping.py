@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Iterator, Mapping
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
 from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.products import Strategy, is_worth_holding
@@ -27,8 +28,10 @@ def held_products(
     """Yield the products that are kept for as long as the vector is the same.
 
     Only dense products by rows have a buffer. The others are kept in place, so they must be the
-    whole sum.
+    whole sum. None is kept in half precision.
     """
+    if facts.dtype == FLOAT16:
+        return
     elsewhere = plan.invariant | plan.deferred
     for operator in dict.fromkeys((*strategies, *with_bias)):
         matrix, x = operator.reads

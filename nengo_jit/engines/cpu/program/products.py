@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
 from nengo_jit.engines.cpu.program.contracts import contiguous
 
 LEAST_SEARCHED = 8192  # elements of a matrix whose zeros are counted
@@ -32,6 +33,8 @@ def strategy_of(
 ) -> Strategy:
     """Choose how ``y += a.dot(x)`` is computed.
 
+    In half precision, zeros of a constant are multiplied like all other elements.
+
     Parameters
     ----------
     a : (n, m) numpy.ndarray
@@ -55,7 +58,7 @@ def strategy_of(
         return Strategy.ROWS_OF_EVENTS
     if has_spikes and (is_fixed or a.T.flags.c_contiguous):
         return Strategy.EVENTS
-    if is_fixed and is_almost_all_zeros(a):
+    if is_fixed and a.dtype != FLOAT16 and is_almost_all_zeros(a):
         return Strategy.NONZEROS
     if is_fixed and (m < WIDE or m < n // 4):
         return Strategy.COLUMNS

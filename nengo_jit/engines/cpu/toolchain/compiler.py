@@ -23,15 +23,19 @@ import nengo_jit.engines.cpu.toolchain.llvm.accessors
 import nengo_jit.engines.cpu.toolchain.llvm.simd  # noqa: F401 (importing them defines primitives)
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.language import primitives
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT32, FLOAT64
 from nengo_jit.engines.cpu.toolchain.fingerprint import referred
-from nengo_jit.engines.cpu.toolchain.llvm import checks, elementary, intrinsics
+from nengo_jit.engines.cpu.toolchain.half_tables import FUNCTIONS, symbol_of
+from nengo_jit.engines.cpu.toolchain.llvm import checks, elementary, half, intrinsics
+from nengo_jit.engines.cpu.toolchain.loader import address_of_symbol
 from nengo_jit.engines.cpu.toolchain.target import target_machine
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY, noting, wrapper
-from nengo_jit.regions import CHECKED, REGIONS, SYMBOL, pointer
+from nengo_jit.regions import CHECKED, SYMBOL
 
-llvm.add_symbol(SYMBOL, pointer(REGIONS.shared))  # Numba loads the code that it compiles
+for _symbol in (SYMBOL, *map(symbol_of, FUNCTIONS)):  # Numba loads the code that it compiles
+    llvm.add_symbol(_symbol, address_of_symbol(_symbol))
 
-REALS = {np.dtype(np.float64): types.float64, np.dtype(np.float32): types.float32}
+REALS = {FLOAT64: types.float64, FLOAT32: types.float32, FLOAT16: half.half}
 
 # Arrays in kernels are views: there is never anything to free.
 RUNTIME = "define void @NRT_MemInfo_call_dtor(ptr %memory) { ret void }"

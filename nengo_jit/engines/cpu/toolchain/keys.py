@@ -24,6 +24,8 @@ from nengo_jit.engines.cpu.toolchain.target import description
 COMPILER = (
     "engines/cpu/toolchain/llvm/accessors",
     "engines/cpu/toolchain/llvm/checks",
+    "engines/cpu/toolchain/half_tables",
+    "engines/cpu/toolchain/llvm/half",
     "engines/cpu/toolchain/llvm/interface",
     "engines/cpu/toolchain/compiler",
     "engines/cpu/toolchain/loader",

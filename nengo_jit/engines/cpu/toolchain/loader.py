@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 
 from nengo_jit.engines.cpu.language.primitives import Address
+from nengo_jit.engines.cpu.toolchain import half_tables
 from nengo_jit.engines.cpu.toolchain.target import target_machine
 from nengo_jit.engines.cpu.toolchain.wrapper import ENTRY
 from nengo_jit.regions import REGIONS, SYMBOL, pointer
@@ -36,8 +37,8 @@ class Image:
     entry : int
         Offset of the function.
     imports : dict of (str, int)
-        Functions of the C library or of Python's C interface, and `nengo_jit.regions.SYMBOL`: the
-        offset at which the address of each is to be stored.
+        Functions of the C library or of Python's C interface, `nengo_jit.regions.SYMBOL`, and the
+        tables in `half_tables.py`: the offset at which the address of each is to be stored.
     moved : list of int
         Offsets at which the address of the code itself is to be added.
     """
@@ -83,7 +84,7 @@ def load_image(content: bytes) -> Address:
     memory[:] = bytes(image.code)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     for name, place in image.imports.items():
-        _pointer(start + place).value = _address_of(name)
+        _pointer(start + place).value = address_of_symbol(name)
     for place in image.moved:
         _pointer(start + place).value += start
     status = _c_library().mprotect(
@@ -108,10 +109,12 @@ def load_object(content: bytes) -> Address:
     return Address(int(engine.get_function_address(ENTRY)))
 
 
-def _address_of(name: str) -> int:
+def address_of_symbol(name: str) -> int:
     """Address of a symbol that an image imports."""
     if name == SYMBOL:
         return pointer(REGIONS.shared)
+    if name.startswith(half_tables.PREFIX):
+        return pointer(half_tables.table_of(name))
     return in_c_library(name)
 
 

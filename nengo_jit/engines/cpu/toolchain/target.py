@@ -34,10 +34,17 @@ define <64 x i8> @probe(<64 x i8> %x, <64 x i1> %m) "min-legal-vector-width"="51
   ret <64 x i8> %y
 }
 """,
+    "converting to half precision": """
+define half @probe(float %x) {
+  %y = fptrunc float %x to half
+  ret half %y
+}
+""",
 }
 SIGNS = {
     "vectors of 512 bits": "zmm",
     "compressing bytes": "vpcompressb",
+    "converting to half precision": "vcvt",
 }  # in the assembly of a probe
 
 
@@ -53,6 +60,14 @@ def description() -> str:
     return "\n".join([*chosen, _processor(), "checked" if CHECKED else ""])
 
 
+def has_half_precision() -> bool:
+    """Whether the target converts numbers of half precision by instructions."""
+    if platform.machine() not in ("x86_64", "AMD64", "i686"):
+        return True  # 64-bit ARM does
+    return has("converting to half precision") if settings() else "f16c" in _processor().split()
+
+
+@cache
 def _processor() -> str:
     """Name and features of this machine's processor."""
     try:

@@ -16,7 +16,7 @@ from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.program import products
 
 by_example = settings(max_examples=100, deadline=None, derandomize=True)
-seeds, precisions = st.integers(0, 10**6), st.sampled_from([32, 64])
+seeds, precisions = st.integers(0, 10**6), st.sampled_from([16, 32, 64])
 
 
 @by_example
@@ -51,7 +51,7 @@ def test_dot_inc(check, maker, seed, bits, n, m, readonly, column):
         ((4, 1), (1,), (4,)),
     ],
 )
-@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("bits", [16, 32, 64])
 @pytest.mark.parametrize("readonly", [False, True])
 def test_dot_inc_of_vectors_and_scalars(check, maker, a, x, y, bits, readonly):
     make = maker(len(a), bits)
@@ -167,7 +167,7 @@ def test_dot_inc_after_what_sets_the_sum(check, maker, seed, bits, n, m, setter,
     check(operators)
 
 
-@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("bits", [16, 32, 64])
 @pytest.mark.parametrize("readonly", [False, True])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 1.0])  # of neurons that spike
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 9, 40])

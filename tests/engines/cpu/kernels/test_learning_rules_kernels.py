@@ -15,7 +15,7 @@ from nengo_jit.engines.reference import ReferenceBackend
 by_example = settings(max_examples=40, deadline=None, derandomize=True)
 cases = given(
     seed=st.integers(0, 10**6),
-    bits=st.sampled_from([32, 64]),
+    bits=st.sampled_from([16, 32, 64]),
     n_post=st.integers(1, 30),
     n_pre=st.integers(1, 40),
 )
@@ -78,7 +78,7 @@ def test_voja(check, maker, seed, bits, n_post, n_pre):
         make.signal(n_pre),
         encoders,
         delta,
-        make.rng.uniform(0.5, 2, n_pre),
+        make.rng.uniform(0.5, 2, n_pre).astype(delta.dtype),
         make.signal(1),
         10.0,
     )

@@ -49,7 +49,7 @@ def loaded(monkeypatch):
     return asked
 
 
-@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("bits", [16, 32, 64])
 def test_nothing_is_likely_that_is_not_needed(loaded, bits):
     nengo.rc.set("precision", "bits", str(bits))
     net = network(node=lambda t: np.sin(t), function=lambda x: x**2)

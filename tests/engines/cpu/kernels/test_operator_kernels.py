@@ -10,7 +10,7 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Reset
 
 by_example = settings(max_examples=100, deadline=None, derandomize=True)
-seeds, precisions = st.integers(0, 10**6), st.sampled_from([32, 64])
+seeds, precisions = st.integers(0, 10**6), st.sampled_from([16, 32, 64])
 shapes = array_shapes(min_dims=0, max_dims=3, max_side=12)
 
 

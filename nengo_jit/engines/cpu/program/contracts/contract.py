@@ -8,6 +8,8 @@ from typing import Any
 import nengo.utils.numpy as npext
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16
+from nengo_jit.engines.cpu.program.contracts.half import has_numpys_bits
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
@@ -18,22 +20,21 @@ Arrays = dict[Signal, Any]
 Contract = Callable[[Any, Arrays], bool]
 
 CONTRACTS: dict[type, Contract] = {}
-EXEMPT: dict[type, str] = {}  # name of the operand that may have another precision
+EXEMPT: dict[type, Sequence[str]] = {}  # names of operands that may have another precision
 
 
-def requires(*operator_types: type, exempt: str | None = None) -> Callable[[Contract], Contract]:
+def requires(*operator_types: type, exempt: Sequence[str] = ()) -> Callable[[Contract], Contract]:
     """Decorator that registers a function as the contract of operators of exactly some types.
 
     The function takes an operator and the live arrays, and returns whether shapes and parameters
     are what kernels expect. It is called only if no signal that the operator writes to is read-only
-    or overlaps with its other operands, and all signals except the ``exempt`` one are dense and
+    or overlaps with its other operands, and all signals except the ``exempt`` ones are dense and
     have the engine's precision.
     """
 
     def register(contract: Contract) -> Contract:
         CONTRACTS.update(dict.fromkeys(operator_types, contract))
-        if exempt is not None:
-            EXEMPT.update(dict.fromkeys(operator_types, exempt))
+        EXEMPT.update(dict.fromkeys(operator_types, exempt))
         return contract
 
     return register
@@ -48,11 +49,13 @@ class Contracts:
         The engine's memory.
     dtype : numpy.dtype
         The engine's precision.
+    dt : float
+        Length of a step (seconds).
     """
 
-    def __init__(self, signals: SignalDict, dtype: np.dtype):
+    def __init__(self, signals: SignalDict, dtype: np.dtype, dt: float = 0.001):
         self._arrays = dict(signals.items())
-        self._dtype = dtype
+        self._dtype, self._dt = dtype, dt
         self._others = {signal for signal in signals if not self._has_numbers(signal)}
         self._protected = {signal for signal, array in signals.items() if not _is_writable(array)}
 
@@ -66,12 +69,13 @@ class Contracts:
         if not self._protected.isdisjoint(written) or not _are_apart(written, operator.reads):
             return False
         signals = [*written, *operator.reads]
-        if kind in EXEMPT:
-            signals.remove(getattr(operator, EXEMPT[kind]))
+        for name in EXEMPT.get(kind, ()):
+            signals.remove(getattr(operator, name))
         if not self._others.isdisjoint(signals):
             return False
         try:
-            return kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
+            is_met = kind not in CONTRACTS or CONTRACTS[kind](operator, self._arrays)
+            return is_met and (self._dtype != FLOAT16 or has_numpys_bits(operator, self._dt))
         except Exception:  # an operand is missing, or a parameter has another type
             return False
 

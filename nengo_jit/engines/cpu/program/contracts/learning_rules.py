@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64
 from nengo_jit.engines.cpu.program.contracts.contract import (
     Arrays,
     are_numbers,
@@ -13,14 +14,24 @@ from nengo_jit.engines.cpu.program.contracts.contract import (
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 
 
-@requires(SimPES, SimRLS)
-def _supervised(operator: SimPES | SimRLS, signals: Arrays) -> bool:
+@requires(SimPES)
+def _pes(operator: SimPES, signals: Arrays) -> bool:
     pre, error = signals[operator.pre_filtered], signals[operator.error]
-    if not _has_factors(signals[operator.delta], error, pre):
-        return False
-    if isinstance(operator, SimPES):
-        return are_numbers(operator.learning_rate)
-    return _has_factors(signals[operator.inv_gamma], pre, pre)
+    is_number = are_numbers(operator.learning_rate)
+    return _has_factors(signals[operator.delta], error, pre) and is_number
+
+
+@requires(SimRLS, exempt=["error", "inv_gamma"])
+def _rls(operator: SimRLS, signals: Arrays) -> bool:
+    """In half precision, error and P have double precision, as in nengo."""
+    pre, error = signals[operator.pre_filtered], signals[operator.error]
+    delta, inverse = signals[operator.delta], signals[operator.inv_gamma]
+    precision = FLOAT64 if delta.dtype == FLOAT16 else delta.dtype
+    return (
+        _has_factors(delta, error, pre)
+        and _has_factors(inverse, pre, pre)
+        and error.dtype == inverse.dtype == precision
+    )
 
 
 @requires(SimBCM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import nengo.utils.numpy as npext
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64
 from nengo_jit.engines.cpu.program.contracts.contract import (
     Arrays,
     Shape,
@@ -29,10 +30,10 @@ from nengo_jit.ir.selection import as_selection
 COLUMN: tuple[Shape, ...] = ((), (1,))  # the shape of a vector, after its first dimension
 
 
-@requires(TimeUpdate, exempt="step")
+@requires(TimeUpdate, exempt=["step"])
 def _time_update(operator: TimeUpdate, signals: Arrays) -> bool:
     step, time = signals[operator.step], signals[operator.time]
-    return step.shape == time.shape == () and step.dtype in (np.int64, np.int32)
+    return step.shape == time.shape == () and step.dtype in (np.int64, np.int32, np.int16)
 
 
 @requires(Reset)
@@ -92,10 +93,12 @@ def multiplies(a: Shape, x: Shape, y: Shape, reshape: bool) -> bool:
     return (product[0] if product else 1) == size if reshape else product in ((), y)
 
 
-@requires(SparseDotInc, exempt="A")
+@requires(SparseDotInc, exempt=["A"])
 def _sparse_dot_inc(operator: SparseDotInc, signals: Arrays) -> bool:
     matrix, x, y = signals[operator.A], signals[operator.X], signals[operator.Y]
-    if matrix.dtype != x.dtype or matrix.ndim != 2 or x.ndim == 0:
+    is_double = matrix.dtype == FLOAT64 and npext.is_spmatrix(matrix)  # in half precision
+    has_precision = is_double if x.dtype == FLOAT16 else matrix.dtype == x.dtype
+    if not has_precision or matrix.ndim != 2 or x.ndim == 0:
         return False
     if not npext.is_spmatrix(matrix):  # SciPy is not installed
         return multiplies(matrix.shape, x.shape, y.shape, operator.reshape)

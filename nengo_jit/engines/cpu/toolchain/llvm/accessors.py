@@ -12,6 +12,7 @@ from numba.np.arrayobj import np_cfarray
 
 from nengo_jit.engines.cpu.language import primitives
 from nengo_jit.engines.cpu.toolchain.llvm.checks import HEADER, check, mark_scratch, size_from
+from nengo_jit.engines.cpu.toolchain.llvm.half import half, weak
 from nengo_jit.engines.cpu.toolchain.llvm.interface import (
     Builder,
     CPointer,
@@ -37,6 +38,18 @@ def _view(context: Target, builder: Builder, number: Type, address: Value, size:
 @instruction(primitives.vector)
 def _vector(typingctx: Typing, memory: CPointer, address: Type, size: Type) -> Definition:
     number = memory.dtype
+
+    def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
+        _, address, size = args
+        address = check(context, builder, address, size, number.bitwidth // 8)
+        return _view(context, builder, number, address, size)
+
+    return types.Array(number, 1, "C")(memory, types.int64, types.int64), codegen
+
+
+@instruction(primitives.scalars)
+def _scalars(typingctx: Typing, memory: CPointer, address: Type, size: Type) -> Definition:
+    number = weak if memory.dtype == half else memory.dtype
 
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         _, address, size = args
@@ -76,6 +89,7 @@ def _define_array(
 
 _define_array(primitives.int64s, types.int64, 8)
 _define_array(primitives.int32s, types.int32, 4)
+_define_array(primitives.int16s, types.int16, 2)
 _define_array(primitives.uint8s, types.uint8, 1)
 _define_array(primitives.float64s, types.float64, 8)
 _define_array(primitives.float32s, types.float32, 4)

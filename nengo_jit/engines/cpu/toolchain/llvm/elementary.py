@@ -1,8 +1,9 @@
 """The functions of neuron formulas in Numba, as code that LLVM can vectorise.
 
 Importing this module makes the functions of `nengo_jit.scalar` work in compiled code, for
-float64 and float32; `define_formula` does the same for a formula. Nothing here branches or calls
-a library, so that LLVM vectorises a loop that applies a formula to a contiguous array.
+float64 and float32, and for half precision by tables (`half.py`); `define_formula` does the same
+for a formula. Nothing here branches or calls a library, so that LLVM vectorises a loop that applies
+a formula to a contiguous array.
 
 Argument reduction and series are the textbook ones (Muller, "Elementary Functions"): a number is
 split into a power of two and a remainder near zero, for which a Taylor series is summed.
@@ -43,6 +44,15 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 import nengo_jit.scalar as vocabulary
+from nengo_jit.engines.cpu.toolchain.llvm.half import (
+    Half,
+    PythonFloat,
+    Weak,
+    common_type,
+    half,
+    looked_up,
+    weak,
+)
 from nengo_jit.engines.cpu.toolchain.llvm.interface import (
     Builder,
     Codegen,
@@ -73,7 +83,7 @@ def with_precision(function: Callable[..., object], number: type) -> FunctionTyp
     function : function
         In the subset of Python that Numba compiles.
     number : type
-        `numpy.float64` or `numpy.float32`.
+        `numpy.float64` or `numpy.float32`; `PythonFloat` in half precision.
     """
     code = function.__code__
     literals = tuple(number(c) if isinstance(c, float) else c for c in code.co_consts)
@@ -87,7 +97,9 @@ def with_precision(function: Callable[..., object], number: type) -> FunctionTyp
 
 
 def _precision(*arguments: Type) -> type:
-    """Type of a formula's numbers: single precision if all floating-point arguments are."""
+    """Type of a formula's literals: single precision if all floating-point arguments are."""
+    if any(isinstance(argument, (Half, Weak)) for argument in arguments):
+        return PythonFloat
     numbers = [argument for argument in arguments if isinstance(argument, types.Float)]
     is_single = numbers and all(number.bitwidth == 32 for number in numbers)
     return np.float32 if is_single else np.float64
@@ -109,8 +121,12 @@ def define_formula(step: Callable[..., object], contract: bool) -> None:
 
 @intrinsic
 def _select(typingctx: Typing, condition: Type, if_true: Type, if_false: Type) -> Definition:
-    """Select one of two values, without a branch."""
-    result = typingctx.unify_types(if_true, if_false)
+    """Select one of two values, without a branch.
+
+    In half precision, the result belongs to a neuron: it is not `Weak`.
+    """
+    result = common_type(if_true, if_false) or typingctx.unify_types(if_true, if_false)
+    result = half if result == weak else result
 
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         values = [
@@ -328,9 +344,25 @@ def _functions(number: type) -> dict[str, FunctionType]:
     }
 
 
+@intrinsic
+def _as_double(typingctx: Typing, x: Type) -> Definition:
+    return types.float64(weak), lambda context, builder, signature, args: args[0]
+
+
+@intrinsic
+def _as_weak(typingctx: Typing, x: Type) -> Definition:
+    return weak(types.float64), lambda context, builder, signature, args: args[0]
+
+
 def _overload_function(name: str) -> None:
     @overload(getattr(vocabulary, name), jit_options=OPTIONS)
     def typed_function(x):
+        if isinstance(x, Half):
+            look_up = looked_up(name)
+            return lambda x: look_up(x)
+        if isinstance(x, Weak):
+            function = njit(**OPTIONS)(_functions(np.float64)[name])
+            return lambda x: _as_weak(function(_as_double(x)))
         return _functions(_precision(x))[name] if isinstance(x, types.Float) else None
 
 
@@ -350,11 +382,15 @@ def _floor_of(x):
 
 @overload(vocabulary.maximum, jit_options=OPTIONS)
 def _maximum(a, b):
+    if common_type(a, b) is half:  # of zeros, NumPy returns the first
+        return lambda a, b: _select((a >= b) | (a != a), a, b)
     return lambda a, b: _select((a > b) | (a != a), a, b)
 
 
 @overload(vocabulary.minimum, jit_options=OPTIONS)
 def _minimum(a, b):
+    if common_type(a, b) is half:
+        return lambda a, b: _select((a <= b) | (a != a), a, b)
     return lambda a, b: _select((a < b) | (a != a), a, b)
 
 

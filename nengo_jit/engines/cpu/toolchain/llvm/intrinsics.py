@@ -39,7 +39,7 @@ from nengo_jit.engines.cpu.toolchain.translation import KernelCompiler
 from nengo_jit.regions import CHECKED
 
 Implementation = TypeVar("Implementation", bound=Callable[..., object])
-Define = TypeVar("Define", bound=Callable[..., Definition])
+Define = TypeVar("Define", bound=Callable[..., Definition | None])
 
 # Only kernels call these functions: they need no wrappers for calls from Python or C.
 ONLY_FOR_KERNELS = {
@@ -77,7 +77,9 @@ def define(
 def instruction(
     function: Callable[..., object], prefer_literal: bool = False
 ) -> Callable[[Define], Define]:
-    """Decorator that makes a function the `Definition` of a primitive.
+    """Decorator that makes a function the `Definition` of a primitive, or of an operator.
+
+    For arguments that it returns None for, Numba goes on to other definitions.
 
     The code that it generates takes the place of each call. This compiles faster than an inlined
     function: Numba has no function to compile, and LLVM gets no call.
