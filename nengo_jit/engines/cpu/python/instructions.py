@@ -22,6 +22,9 @@ class Opcode(IntEnum):
     FUNCTION_OF_TWO = auto()  # a C function of a and b
     LOOP = auto()  # the inner loop of a NumPy ufunc
     LOOP_SHORT = auto()  # one that computes with packed float32
+    CALL = auto()  # an object of Python
+    POSITIONS = auto()  # where a is not zero, and how many these are
+    PUT = auto()  # a, with elements b at positions c
     PACK = auto()  # registers to float32, side by side
     UNPACK = auto()  # packed float32 to registers
     LOAD = auto()  # from memory: float64
@@ -35,6 +38,8 @@ class Opcode(IntEnum):
     GATHER = auto()  # n registers from anywhere
     LOOKUP = auto()  # row b of a table a
     ROLL = auto()  # a, shifted cyclically by b elements
+    FIND = auto()  # the index of the first element of a that equals b
+    TAKE = auto()  # the elements of a at positions b
     MOVE = auto()  # from here on, one element at a time
     ADD = auto()
     SUBTRACT = auto()
@@ -73,6 +78,7 @@ class Field(IntEnum):
     B_STRIDE = 6
     C = 7
     C_STRIDE = 8
+    COUNT = 9  # address of a register with the number of elements, at most N; zero: N elements
 
     # BRANCH
     TARGET = B  # index of an instruction
@@ -85,6 +91,14 @@ class Field(IntEnum):
     SIZES = B
     STEPS = B_STRIDE
     DATA = C
+    # CALL
+    OBJECT = A  # address of the object
+    EXPECTED = B  # address of the object that it returns unless it fails
+    # PUT
+    POSITIONS = C  # address of integers
+    N_POSITIONS = C_STRIDE  # address of a register
+    # FIND
+    SIZE = C
     # STORE and the like
     SHADOW = B  # address to write to in place of the result while the path is compared
     # GATHER

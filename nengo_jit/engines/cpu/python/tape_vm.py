@@ -25,14 +25,20 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import Address, routine
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
+    acquire_gil,
     call_function,
     call_function_of_two,
     call_loop,
+    call_object,
+    decref,
+    fetch_error,
     float32s,
     float64s,
     foreign_int64,
     helper,
     int64s,
+    release_gil,
+    scratch,
     uint8s,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
@@ -45,6 +51,7 @@ LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 DONE = 0
 IN_PYTHON = -1  # only Python can do this
 
+BLOCK = 64  # flags that are tested at once
 MANY = 16  # instructions with more elements than this have contiguous operands
 
 
@@ -251,6 +258,67 @@ def select(opcode, result, a, b, c):
 
 
 @helper()
+def positions_of(flags, result):
+    """Store the integers where flags are not zero, and in a last register how many these are.
+
+    Blocks without any are skipped. A flag that is not zero has bits that are not zero.
+    """
+    n, count = flags.size, 0
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        bits = 0
+        for i in range(start, stop):
+            bits |= flags[i]
+        if bits != 0:
+            for i in range(start, stop):
+                result[count] = i
+                count += flags[i] != 0
+    return count
+
+
+@helper()
+def put_at(result, source, stride, values, value_stride, positions):
+    """Copy numbers, and replace those at some positions."""
+    n = result.size
+    if stride == 1:
+        whole = float64s(source, n)
+        for i in range(n):
+            result[i] = whole[i]
+    else:
+        for i in range(n):
+            result[i] = float64s(source + 8 * i * stride, 1)[0]
+    for i in range(positions.size):
+        result[positions[i]] = float64s(values + 8 * i * value_stride, 1)[0]
+
+
+@helper()
+def find(values, number):
+    """Index of the first value that equals a number; infinity if none does."""
+    for i in range(values.size):
+        if values[i] == number:
+            return np.float64(i)
+    return np.inf
+
+
+@helper()
+def succeeds(called, expected):
+    """Call a Python object; returns whether it returns the expected object."""
+    state = acquire_gil()
+    value = call_object(called)
+    if value == 0:
+        error = scratch(24)
+        fetch_error(error, error + 8, error + 16)
+        parts = int64s(error, 3)
+        for i in range(3):
+            if parts[i] != 0:
+                decref(parts[i])
+    else:
+        decref(value)
+    release_gil(state)
+    return value == expected
+
+
+@helper()
 def is_right(head):
     """Whether all guarded integers have the values that they had during tracing."""
     n = head[Head.N_GUARDS]
@@ -279,6 +347,8 @@ def perform(memory: Memory, tape: Address) -> int:
         current += 8 * WIDTH
         opcode, n = word[Field.OPCODE], word[Field.N]
         a, b, c = word[Field.A], word[Field.B], word[Field.C]
+        if word[Field.COUNT] != 0:
+            n = min(n, np.int64(float64s(word[Field.COUNT], 1)[0]))
         if opcode <= Opcode.COMMIT:
             if opcode < Opcode.BRANCH:
                 return DONE if opcode == Opcode.RETURN else IN_PYTHON
@@ -295,6 +365,8 @@ def perform(memory: Memory, tape: Address) -> int:
             store(opcode, n, word[Field.RESULT], a, word[Field.A_STRIDE])
             continue
         if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
+            if word[Field.COUNT] != 0:
+                int64s(word[Field.SIZES], 1)[0] = np.int64(float64s(word[Field.COUNT], 1)[0])
             call_loop(
                 word[Field.LOOP],
                 word[Field.ARGUMENTS],
@@ -304,6 +376,10 @@ def perform(memory: Memory, tape: Address) -> int:
             )
             if opcode == Opcode.LOOP and not are_finite(float64s(word[Field.RESULT], n)):
                 return IN_PYTHON
+            continue
+        if opcode == Opcode.POSITIONS:
+            count = positions_of(int64s(a, n - 1), int64s(word[Field.RESULT], n))
+            float64s(word[Field.RESULT] + 8 * (n - 1), 1)[0] = count
             continue
         if opcode == Opcode.PACK:
             store(Opcode.STORE_SHORT, n, word[Field.RESULT], a, word[Field.A_STRIDE])
@@ -334,10 +410,24 @@ def perform(memory: Memory, tape: Address) -> int:
         elif opcode == Opcode.FUNCTION_OF_TWO:
             function = word[Field.FUNCTION_OF_TWO]
             result[0] = call_function_of_two(function, float64s(a, 1)[0], float64s(b, 1)[0])
+        elif opcode == Opcode.CALL:
+            if not succeeds(a, b):
+                return IN_PYTHON
+        elif opcode == Opcode.PUT:
+            positions = int64s(
+                word[Field.POSITIONS], np.int64(float64s(word[Field.N_POSITIONS], 1)[0])
+            )
+            put_at(result, a, word[Field.A_STRIDE], b, word[Field.B_STRIDE], positions)
         elif opcode == Opcode.UNPACK:
             load(Opcode.LOAD_SHORT, result, a)
         elif opcode <= Opcode.LOAD_BOOLEANS:
             load(opcode, result, a)
+        elif opcode == Opcode.TAKE:
+            taken = int64s(b, n)
+            for i in range(n):
+                result[i] = float64s(a + 8 * taken[i] * word[Field.A_STRIDE], 1)[0]
+        elif opcode == Opcode.FIND:
+            result[0] = find(float64s(a, c), float64s(b, 1)[0])
         elif not select(opcode, result, a, b, c):
             return IN_PYTHON
         if not are_finite(result):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
     Array,
+    Chosen,
+    Indices,
     LiveArray,
     Number,
     Selection,
@@ -40,8 +42,9 @@ def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     if isinstance(key, Number):
         return _look_up(tracer, value, key)
     if isinstance(value, Array):
-        if is_condition(key) and key.registers.shape == value.registers.shape:
-            return Selection(value.of(value.registers.copy()), key.registers.copy())
+        chosen = chosen_by(tracer, value, key)
+        if chosen is not None:
+            return Selection(value.of(tracer.take(value.registers, tracer.positions(chosen.condition))), chosen)
         if is_single_index(key):
             row = _row_at(tracer, value, key.registers.item())
             return Array(row[None], value.dtype)  # a copy, unlike a row by a number
@@ -57,6 +60,58 @@ def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
 def is_condition(key: Value) -> TypeGuard[Array]:
     """Whether a key is an array of booleans that are not known."""
     return isinstance(key, Array) and key.dtype == np.bool_ and not is_constant(key)
+
+
+def chosen_by(tracer: Tracer, array: Array, key: Value) -> Chosen | None:
+    """The elements of an array that a key chooses by a computed condition; None if it has none.
+
+    Raises
+    ------
+    Unsupported
+        If the key has other parts than whole axes, or the condition does not fit.
+    """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if not any(is_condition(part) or isinstance(part, Indices) for part in parts):
+        return None
+    shape = array.registers.shape
+    condition, axis = _condition_of(parts, len(shape))
+    n_axes = condition.registers.ndim
+    rest = shape[axis + n_axes :]
+    if not n_axes or shape[axis : axis + n_axes] != condition.registers.shape:
+        raise Unsupported("selects from an array by a condition of another shape")
+    if math.prod(shape) == 0:
+        raise Unsupported("selects from an empty array")
+    flags = condition.registers.reshape(*condition.registers.shape, *(1 for _ in rest))
+    whole = np.broadcast_to(flags, shape)
+    return Chosen(shape, axis, n_axes, whole, whole.tobytes())
+
+
+def _condition_of(parts: list[Value], n_dimensions: int) -> tuple[Array, int]:
+    """The condition in a key, and the first axis that it is for."""
+    if all(isinstance(part, Indices) for part in parts):
+        indices = [part for part in parts if isinstance(part, Indices)]
+        condition = indices[0].condition
+        are_all = [part.axis for part in indices] == [*range(condition.registers.ndim)]
+        if are_all and all(part.condition is condition for part in indices):
+            return condition, 0
+    places = [i for i, part in enumerate(parts) if not _is_whole(part)]
+    if len(places) != 1:
+        raise Unsupported("selects by a computed condition and other indices")
+    (place,) = places
+    chosen, before = parts[place], parts[:place]
+    if isinstance(chosen, Indices):
+        if chosen.condition.registers.ndim != 1:
+            raise Unsupported("selects by indices that it computes")
+        chosen = chosen.condition
+    assert isinstance(chosen, Array)
+    n_slices = sum(isinstance(part, slice) for part in parts)
+    n_hidden = n_dimensions - n_slices - chosen.registers.ndim  # axes that `...` stands for
+    has_ellipsis = any(part is ... for part in before)
+    return chosen, len(before) - has_ellipsis + (n_hidden if has_ellipsis else 0)
+
+
+def _is_whole(part: Value) -> bool:
+    return part is ... or (isinstance(part, slice) and part == slice(None))
 
 
 def is_single_index(key: Value) -> TypeGuard[Array]:
@@ -160,19 +215,19 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
         raise Unsupported("assigns to an array that is read-only")
     if tracer.is_shared(target):
         raise Unsupported("assigns to an array of which it has selected a row")
+    chosen = chosen_by(tracer, target, key)
     if isinstance(value, Selection):
-        _set_selection(tracer, target, key, value)
+        _set_selection(tracer, target, chosen, value)
         return
     is_list = isinstance(value, (list, tuple))
     value = as_array(tracer, value)
     registers = registers_of(tracer, value)
     dtype = value.dtype if isinstance(value, Array) else type_of(value)
-    if is_condition(key):
-        if registers.size != 1 or key.registers.shape != target.registers.shape:
-            raise Unsupported("assigns an array where a condition holds")
-        registers = cast(tracer, registers, dtype, target.dtype)
-        chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
-        target.registers[...] = chosen
+    if chosen is not None:
+        registers = chosen.spread(cast(tracer, registers, dtype, target.dtype))
+        target.registers[...] = tracer.elementwise(
+            Opcode.SELECT, registers, target.registers, chosen.condition
+        )
         return
     if isinstance(key, Number) or is_single_index(key):
         _set_row(tracer, target, key, cast(tracer, registers, dtype, target.dtype))
@@ -185,15 +240,34 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
     known(target.registers.__setitem__, index, registers)
 
 
-def _set_selection(tracer: Tracer, target: Array, key: Value, value: Selection) -> None:
+def change(
+    tracer: Tracer, array: Array, value: Value, casting: Literal["no", "same_kind"] = "same_kind"
+) -> None:
+    """Assign the result of an in-place operator, or of a function that gets ``out=array``."""
+    set_item(tracer, array, ..., same_kind(array, value, casting))
+
+
+def same_kind(
+    array: Array, value: Value, casting: Literal["no", "same_kind"] = "same_kind"
+) -> Array:
+    """Check that NumPy casts a result to an array's type, and that it has the array's shape."""
+    if isinstance(value, Array) and np.can_cast(value.dtype, array.dtype, casting):
+        if value.registers.shape == array.registers.shape:
+            return value
+        raise Unsupported("changes an array in place by numbers of another shape")
+    raise Unsupported("changes an array in place by numbers of another type")
+
+
+def _set_selection(
+    tracer: Tracer, target: Array, chosen: Chosen | None, value: Selection
+) -> None:
     """Assign to the elements where a condition holds, from elements where the same one holds."""
-    if not is_condition(key) or not np.array_equal(key.registers, value.condition):
+    if chosen is None or chosen != value.chosen:
         raise Unsupported("assigns elements that another condition selects")
-    if target.registers.shape != value.condition.shape:
-        raise Unsupported("assigns to an array by a condition of another shape")
-    registers = cast(tracer, value.array.registers, value.array.dtype, target.dtype)
-    chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
-    target.registers[...] = chosen
+    positions = tracer.positions(chosen.condition)
+    with tracer.at(positions):
+        registers = cast(tracer, value.array.registers, value.array.dtype, target.dtype)
+    target.registers[...] = tracer.put(target.registers, registers, positions)
 
 
 def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FunctionType
 
 import numpy as np
+from nengo.params import FrozenObject
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
@@ -30,6 +31,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     LocalFunction,
     Number,
+    Super,
     Unknown,
     Unsupported,
     Value,
@@ -272,6 +274,13 @@ def _type(tracer: Tracer, value: Value) -> type:
     if isinstance(value, Unknown):
         raise Unsupported("takes the type of an object that it makes")
     return type(value)
+
+
+@stands_for(super)
+def _super(tracer: Tracer, after: Value, owner: Value) -> Super:
+    if isinstance(after, type) and isinstance(owner, FrozenObject) and isinstance(owner, after):
+        return Super(after, owner)
+    raise Unsupported(f"calls `super` on {described(owner)}")
 
 
 @stands_for(callable)

@@ -22,6 +22,8 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     LoopCall,
     Memory,
     Operand,
+    Positions,
+    PythonCall,
     Registers,
     Sources,
 )
@@ -265,23 +267,25 @@ class _Assembler:
 
     Attributes
     ----------
-    kept : list of numpy.ndarray
+    kept : list of object
         What the instructions refer to.
     compared, written
         See `Tape`.
     """
 
     def __init__(self, n_registers: int, constants: list[float]):
-        self.kept = [np.zeros(max(n_registers, 1)), np.array(constants or [0.0])]
+        self._files = np.zeros(max(n_registers, 1)), np.array(constants or [0.0])
+        self.kept: list[object] = [*self._files]
         self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.written: list[np.ndarray] = []
-        self._registers, self._constants = map(address, self.kept)
+        self._registers, self._constants = map(address, self._files)
         self._shadows: dict[int, np.ndarray] = {}  # by the identity of the array
 
     def words(self, values: tuple[int, ...]) -> int:
         """Address of a list of integers."""
-        self.kept.append(np.array(values, np.int64))
-        return address(self.kept[-1])
+        listed = np.array(values, np.int64)
+        self.kept.append(listed)
+        return address(listed)
 
     def encode(self, index: int, instruction: Instruction) -> list[int]:
         """The fields of an instruction, which has an index in the code."""
@@ -290,6 +294,8 @@ class _Assembler:
         line[Field.OPCODE], line[Field.N] = instruction.opcode, instruction.n
         line[Field.RESULT] = self._address(result)
         ENCODERS.get(instruction.opcode, _Assembler._operands)(self, index, instruction, line)
+        if instruction.positions is not None:
+            line[Field.COUNT] = self._address(instruction.positions.count)
         if isinstance(result, Memory):
             assert result.array is not None
             self.written.append(result.array)
@@ -300,7 +306,8 @@ class _Assembler:
         """Address of a register or of memory; other integers are encoded as they are."""
         if isinstance(operand, Memory):
             return operand.address
-        register = operand.first if isinstance(operand, Registers) else operand
+        has_first = isinstance(operand, (Registers, Positions))
+        register = operand.first if has_first else operand
         assert isinstance(register, int)
         if register >= CONSTANTS:
             return self._constants + 8 * (register - CONSTANTS)
@@ -326,6 +333,27 @@ class _Assembler:
         line[Field.ARGUMENTS] = self.words((*inputs, line[Field.RESULT]))
         line[Field.SIZES], line[Field.STEPS] = self.words(call.sizes), self.words(call.steps)
 
+    def _call(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        (call,) = instruction.operands
+        assert isinstance(call, PythonCall) and isinstance(instruction.result, int)
+        arguments = [self._registers_at(each.first, each.size) for each in call.inputs]
+        result = self._registers_at(instruction.result, instruction.n)
+        called = call.bind(arguments, result)
+        self.kept.append(called)
+        line[Field.OBJECT], line[Field.EXPECTED] = id(called), id(True)
+
+    def _registers_at(self, first: int, n: int) -> np.ndarray:
+        """The registers, or constants, from the first one on."""
+        if first >= CONSTANTS:
+            return self._files[1][first - CONSTANTS :][:n]
+        return self._files[0][first : first + n]
+
+    def _put(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        self._operands(index, instruction, line)
+        positions = instruction.operands[2]
+        assert isinstance(positions, Positions)
+        line[Field.N_POSITIONS] = self._address(positions.count)
+
     def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (sources,) = instruction.operands
         assert isinstance(sources, Sources)
@@ -346,6 +374,8 @@ class _Assembler:
 ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,
     Opcode.LOOP_SHORT: _Assembler._loop,
+    Opcode.CALL: _Assembler._call,
+    Opcode.PUT: _Assembler._put,
     Opcode.GATHER: _Assembler._gather,
     Opcode.COMMIT: _Assembler._commit,
 }

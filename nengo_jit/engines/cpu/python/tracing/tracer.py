@@ -9,7 +9,8 @@ function in Python; a tape has not stored anything by then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     LoopCall,
     Memory,
     Operand,
+    Positions,
     Registers,
     Sources,
     scalar,
@@ -107,6 +109,8 @@ class Tracer:
         self._live: dict[int, LiveArray] = {}
         self._shared: list[np.ndarray] = []
         self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
+        self._positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
+        self._within: Positions | None = None
 
     def trace(self) -> Traced:
         """Trace the function along all paths.
@@ -147,6 +151,7 @@ class Tracer:
         self._live = {}
         self._shared = []
         self._compared_registers = {}
+        self._positions, self._within = {}, None
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
@@ -185,19 +190,58 @@ class Tracer:
     def compute(self, opcode: Opcode, *operands: Operand, n: int = 1) -> int:
         """Write an instruction; returns the first register of the result."""
         result = self.writer.allocate(n)
-        self._write(Instruction(opcode, n, result, operands))
+        self._write(Instruction(opcode, n, result, operands, self._within))
         return result
+
+    @property
+    def is_counting(self) -> bool:
+        """bool: whether instructions compute only some elements, see `at`."""
+        return self._within is not None
+
+    @contextmanager
+    def at(self, positions: Positions) -> Iterator[None]:
+        """Context in which instructions compute only as many elements as there are positions.
+
+        They must be instructions on numbers, and on results of `take` at these positions.
+        """
+        self._within = positions
+        try:
+            yield
+        finally:
+            self._within = None
+
+    def positions(self, condition: np.ndarray) -> Positions:
+        """The positions where a condition holds, in C order."""
+        key = condition.shape, condition.tobytes()
+        if key not in self._positions:
+            flags = self.contiguous(condition)
+            first = self.compute(Opcode.POSITIONS, flags, n=condition.size + 1)
+            self._positions[key] = Positions(first, condition.size)
+        return self._positions[key]
+
+    def take(self, registers: np.ndarray, positions: Positions) -> np.ndarray:
+        """Copy the elements at some positions; returns registers for as many as there may be."""
+        values = self.strided(registers)
+        with self.at(positions):
+            first = self.compute(Opcode.TAKE, values, positions, n=positions.size)
+        return np.arange(first, first + positions.size)
+
+    def put(self, registers: np.ndarray, values: np.ndarray, positions: Positions) -> np.ndarray:
+        """Replace the elements at some positions by results of `take`, or of what `at` computes."""
+        operands = self.strided(registers), self.strided(values), positions
+        first = self.compute(Opcode.PUT, *operands, n=registers.size)
+        return np.arange(first, first + registers.size).reshape(registers.shape)
 
     def accumulate(self, opcode: Opcode, result: int, call: LoopCall) -> None:
         """Let a ufunc's inner loop write to a register that it also reads."""
-        self._write(Instruction(opcode, 1, result, (call,)))
+        self._write(Instruction(opcode, 1, result, (call,), self._within))
 
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
         """Write an elementwise instruction, with broadcasting; returns the results' registers.
 
         The same comparison of the same registers has the same results.
         """
-        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL
+        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL and self._within is None
         parts = [(each.shape, each.strides, each.tobytes()) for each in arrays if is_comparison]
         key = (opcode, *parts)
         if is_comparison and key in self._compared_registers:
@@ -254,6 +298,15 @@ class Tracer:
         if not abs(number) <= largest:
             raise Unsupported("calculates with an infinite number, or a large integer")
         return self.writer.constants(float(number))
+
+    def is_known(self, registers: np.ndarray) -> bool:
+        """Whether all registers hold constants."""
+        return not registers.size or bool(registers.min() >= CONSTANTS)
+
+    def known(self, registers: np.ndarray) -> np.ndarray:
+        """The values of registers that hold constants."""
+        values = [self.writer.constant(each) for each in registers.ravel().tolist()]
+        return np.reshape(np.array(values, np.float64), registers.shape)
 
     def register(self, value: Value) -> int:
         """The register of a number."""

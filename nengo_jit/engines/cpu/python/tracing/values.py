@@ -82,6 +82,22 @@ class LocalFunction(Unknown):
 
 
 @dataclass(frozen=True)
+class Super(Unknown):
+    """What `super` returns.
+
+    Attributes
+    ----------
+    after : type
+        The class after which attributes are looked up, in the order of the object's class.
+    owner : FrozenObject
+        The object.
+    """
+
+    after: type
+    owner: FrozenObject
+
+
+@dataclass(frozen=True)
 class Number(Unknown):
     """A number in a register.
 
@@ -144,20 +160,81 @@ class Array(Unknown):
         return len(self.registers)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The elements of an array where a condition holds that the function computes.
+
+    The condition may be one of whole rows, or of other parts of the array: it has some of the
+    array's axes, from the first of them on.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The array's shape.
+    axis, n_axes : int
+        The first of the condition's axes, and how many these are.
+    condition : numpy.ndarray of int
+        The registers of the condition, in the array's shape.
+    key : bytes
+        Its contents.
+    """
+
+    shape: tuple[int, ...]
+    axis: int
+    n_axes: int
+    condition: np.ndarray = field(compare=False, repr=False)
+    key: bytes = field(repr=False)
+
+    def spread(self, registers: np.ndarray) -> np.ndarray:
+        """Repeat registers, as NumPy does for the elements that are chosen, in the array's shape.
+
+        Raises
+        ------
+        Unsupported
+            If they have another element for each one where the condition holds.
+        """
+        n_dimensions = len(self.shape) - self.n_axes + 1
+        shape = (1,) * (n_dimensions - registers.ndim) + registers.shape
+        if len(shape) > n_dimensions or shape[self.axis] != 1:
+            raise Unsupported("calculates with elements that a condition selects, and an array")
+        rest = shape[self.axis + 1 :]
+        registers = registers.reshape(*shape[: self.axis], *(1,) * self.n_axes, *rest)
+        try:
+            return np.broadcast_to(registers, self.shape)
+        except ValueError:
+            raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
+
+
 @dataclass(eq=False)
 class Selection(Unknown):
-    """The elements of an array where a condition holds that the function computes.
+    """A copy of elements that are chosen by a condition.
 
     Attributes
     ----------
     array : Array
-        All elements.
-    condition : numpy.ndarray of int
-        The registers of the condition, in the array's shape.
+        A vector as long as if the condition held everywhere. Its first elements are the copy.
+    chosen : Chosen
+        Which elements they are.
     """
 
     array: Array
-    condition: np.ndarray
+    chosen: Chosen
+
+
+@dataclass(eq=False)
+class Indices(Unknown):
+    """Indices of elements where a condition holds, along one axis.
+
+    Attributes
+    ----------
+    condition : Array
+        The condition.
+    axis : int
+        Which axis.
+    """
+
+    condition: Array
+    axis: int
 
 
 class LiveArray(Array):
@@ -233,6 +310,8 @@ def described(value: Value) -> str:
         return f"an array of {value.dtype}"
     if isinstance(value, Selection):
         return "elements that a condition selects"
+    if isinstance(value, Indices):
+        return "indices that it computes"
     name = (value.type if isinstance(value, Number) else type(value)).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
