@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from nengo_jit.engines.cpu.python.tracing.foreign import call_numpy
-from nengo_jit.engines.cpu.python.tracing.indexing import change
+from nengo_jit.engines.cpu.python.tracing.indexing import change, change_by
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import may_be_called
 from nengo_jit.engines.cpu.python.tracing.operators import call_ufunc, constant, known
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
@@ -98,6 +98,10 @@ def call_known(
     """
     if "out" in kwargs:
         return _into(tracer, function, args, kwargs, name)
+    if type(function) is BuiltinFunctionType and isinstance(function.__self__, np.ufunc):
+        if function.__name__ == "at" and isinstance(args[0], Array) and not kwargs:
+            change_by(tracer, args[0], function, args[1:])
+            return None
     try:
         return _call_implementation(tracer, function, args, kwargs, name)
     except Unsupported:

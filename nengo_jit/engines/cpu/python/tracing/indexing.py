@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.instruction import Memory, Operand, scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     as_array,
@@ -39,9 +44,35 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 
 def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     """``value[key]``."""
+    if isinstance(value, Foreign):
+        return call_numpy(tracer, operator.getitem, (value, key), {})
+    try:
+        return _get_item(tracer, value, key)
+    except Unsupported:
+        if not isinstance(value, Array) or not has_array(key):
+            raise
+        with suppress(Unsupported):  # a copy, since a part of the key is an array
+            return call_numpy(tracer, operator.getitem, (value, key), {})
+        raise
+
+
+def has_array(key: Value) -> bool:
+    """Whether a part of a key is an array, so that NumPy copies what it selects."""
+    return any(isinstance(part, (Array, list)) for part in _parts(key))
+
+
+def _parts(key: Value) -> list[Value]:
+    return list(key) if isinstance(key, tuple) else [key]
+
+
+def _get_item(tracer: Tracer, value: Value, key: Value) -> Value:
+    """Select elements without calling NumPy."""
+    key = _of_rows(key)
     if isinstance(key, Number):
         return _look_up(tracer, value, key)
     if isinstance(value, Array):
+        if isinstance(key, tuple) and len(key) == value.registers.ndim and _are_integers(key):
+            return _element_at(tracer, value, key)
         chosen = chosen_by(tracer, value, key)
         if chosen is not None:
             return Selection(value.of(tracer.take(value.registers, tracer.positions(chosen.condition))), chosen)
@@ -70,7 +101,7 @@ def chosen_by(tracer: Tracer, array: Array, key: Value) -> Chosen | None:
     Unsupported
         If the key has other parts than whole axes, or the condition does not fit.
     """
-    parts = list(key) if isinstance(key, tuple) else [key]
+    parts = _parts(key)
     if not any(is_condition(part) or isinstance(part, Indices) for part in parts):
         return None
     shape = array.registers.shape
@@ -151,6 +182,29 @@ def index_of(tracer: Tracer, key: Value) -> Any:
     return key
 
 
+def _of_rows(key: Value) -> Value:
+    """A key without the parts that select everything, if the first part is a computed index."""
+    if isinstance(key, tuple) and key and isinstance(key[0], Number):
+        if all(isinstance(part, slice) and part == slice(None) for part in key[1:]):
+            return key[0]
+    return key
+
+
+def _are_integers(key: tuple[Value, ...]) -> bool:
+    return all(is_scalar(part) and type_of(part) in INTEGERS for part in key)
+
+
+def _element_at(tracer: Tracer, array: Array, key: tuple[Value, ...]) -> Value:
+    """Select one element by its indices, some of which are known only when the function runs."""
+    registers = array.registers
+    for part in key:
+        if isinstance(part, Number):
+            registers = _row_at(tracer, array.of(registers), part.register)
+        else:
+            registers = known(registers.__getitem__, part)
+    return element(tracer, array, registers)
+
+
 def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
     """Select by an index that is known only when the function runs."""
     if key.type not in INTEGERS:
@@ -197,7 +251,7 @@ def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Value:
 
 def _is_table(memory: np.ndarray) -> bool:
     """Whether single rows can be loaded from an array."""
-    return memory.ndim > 0 and memory.dtype == np.float64
+    return memory.ndim > 0 and memory.dtype == np.float64 and memory.flags.c_contiguous
 
 
 def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
@@ -211,10 +265,62 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
         return
     if not isinstance(target, Array):
         raise Unsupported(f"assigns to an element of {described(target)}")
+    check_writeable(tracer, target)
+    try:
+        _set_item(tracer, target, key, value)
+    except Unsupported:
+        if isinstance(value, (Selection, Foreign)) or _is_plain(key):
+            raise
+        with suppress(Unsupported):
+            change_by(tracer, target, operator.setitem, (key, value))
+            return
+        raise
+
+
+def check_writeable(tracer: Tracer, target: Array) -> None:
+    """Check that a function may change an array.
+
+    Raises
+    ------
+    Unsupported
+        If it must not, or if a view of the array is a copy on the tape.
+    """
     if not (target.writeable and target.registers.flags.writeable):
-        raise Unsupported("assigns to an array that is read-only")
+        raise Unsupported("assigns to an array that is read-only, or not contiguous")
     if tracer.is_shared(target):
         raise Unsupported("assigns to an array of which it has selected a row")
+
+
+def _is_plain(key: Value) -> bool:
+    """Whether all parts of a key are known."""
+    return all(is_known(part) for part in _parts(key))
+
+
+def change_by(
+    tracer: Tracer, array: Array, function: Callable[..., object], args: tuple[Value, ...]
+) -> None:
+    """Call a function of NumPy's that changes an array, its first argument."""
+    check_writeable(tracer, array)
+    result = call_numpy(tracer, Changed(function), (array, *args), {})
+    assert isinstance(result, Array)
+    array.registers[...] = result.registers
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A function that returns a changed copy of its first argument."""
+
+    function: Callable[..., object]
+
+    def __call__(self, array: np.ndarray, *args: object) -> np.ndarray:
+        changed = array.copy()
+        self.function(changed, *args)
+        return changed
+
+
+def _set_item(tracer: Tracer, target: Array, key: Value, value: Value) -> None:
+    """Assign elements without calling NumPy."""
+    key = _of_rows(key)
     chosen = chosen_by(tracer, target, key)
     if isinstance(value, Selection):
         _set_selection(tracer, target, chosen, value)

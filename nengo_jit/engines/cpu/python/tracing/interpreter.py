@@ -13,8 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from nengo.params import FrozenObject, Parameter
 
-import nengo_jit.engines.cpu.python.tracing.of_python
-import nengo_jit.engines.cpu.python.tracing.reductions  # noqa: F401  (they register functions)
+import nengo_jit.engines.cpu.python.tracing.of_python  # noqa: F401  (it registers functions)
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON, Frame, is_ours
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
@@ -24,12 +23,15 @@ from nengo_jit.engines.cpu.python.tracing.numpy_calls import METHODS as NUMPY_ME
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import OF_UFUNCS
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, attribute_of
 from nengo_jit.engines.cpu.python.tracing.operators import check_nesting, known
+from nengo_jit.engines.cpu.python.tracing.reductions import count_of
 from nengo_jit.engines.cpu.python.tracing.tracer import Traced, Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     Array,
+    Indices,
     LocalFunction,
     Number,
+    Selection,
     Super,
     Unknown,
     Unsupported,
@@ -42,6 +44,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 Arguments: TypeAlias = tuple[Value, ...]
 Keywords: TypeAlias = dict[str, Value]
 
+OF_SELECTIONS = ("astype", "clip", "copy", "mean", "round", "sum")
 LIST_METHODS = ("append", "extend", "insert", "pop", "reverse")
 SPECIAL = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 
@@ -237,11 +240,13 @@ class Interpreter:
             return BoundMethod(owner, name)
         if isinstance(owner, list) and name in LIST_METHODS:
             return BoundMethod(owner, name)
+        if isinstance(owner, (Selection, Indices)):
+            return self._attribute_of_selection(owner, name)
         if isinstance(owner, Foreign):
             return self._attribute_of_foreign(owner, name)
         if isinstance(owner, Array) and name in NUMPY_METHODS:
             return BoundMethod(owner, name)
-        if type(owner) is np.ufunc and name in OF_UFUNCS:
+        if type(owner) is np.ufunc and name in (*OF_UFUNCS, "at"):
             return getattr(owner, name)
         if isinstance(owner, Array) and callable(getattr(np.ndarray, name, None)):
             raise Unsupported(f"calls the method `{name}` of {described(owner)}")
@@ -256,6 +261,13 @@ class Interpreter:
             return self._attribute_of_super(owner, name)
         if type(owner) is type and not hasattr(type, name):
             return self._attribute_of_class(owner, name)
+        raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
+
+    def _attribute_of_selection(self, owner: Selection | Indices, name: str) -> Value:
+        if name in OF_SELECTIONS and isinstance(owner, Selection):
+            return BoundMethod(owner, name)
+        if name == "size":
+            return count_of(self.tracer, owner)
         raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
 
     def _attribute_of_foreign(self, owner: Foreign, name: str) -> Value:

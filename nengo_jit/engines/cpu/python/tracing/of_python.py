@@ -25,10 +25,12 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     native,
     truth,
 )
+from nengo_jit.engines.cpu.python.tracing.reductions import count_of
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     Array,
+    Indices,
     LocalFunction,
     Number,
     Super,
@@ -141,7 +143,9 @@ FUNCTIONS[math.ceil] = _rounded_by(math.ceil, Opcode.CEIL)
 
 
 @stands_for(len)
-def _len(tracer: Tracer, value: Value) -> int:
+def _len(tracer: Tracer, value: Value) -> Value:
+    if isinstance(value, Indices):
+        return count_of(tracer, value)
     if isinstance(value, Array) and value.registers.ndim:
         return len(value.registers)
     if isinstance(value, (list, tuple)):

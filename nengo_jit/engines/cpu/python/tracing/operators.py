@@ -56,6 +56,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 )
 
 Result = TypeVar("Result")
+COMPARABLE = (Array, Selection, Foreign)
 
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
@@ -158,7 +159,7 @@ def multiply(tracer: Tracer, function: Callable[..., object], a: Value, b: Value
     try:
         return product(tracer, first, second)
     except Unsupported:
-        if first.registers.dtype.kind == second.dtype.kind == "f":
+        if first.dtype.kind == second.dtype.kind == "f":
             return call_numpy(tracer, function, (first, second), {})
         raise
 
@@ -408,7 +409,7 @@ def compare(tracer: Tracer, symbol: str, a: Value, b: Value) -> Value:
     operations: dict[str, Operator] = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
     operations |= {">": operator.gt, ">=": operator.ge, "!=": operator.ne}
     for value in (a, b):
-        if not (is_known(value) or is_scalar(value) or isinstance(value, Array)):
+        if not (is_known(value) or is_scalar(value) or isinstance(value, COMPARABLE)):
             raise Unsupported(f"compares {described(value)}")
     if any(value is None or isinstance(value, str) for value in (a, b)) and symbol in "==!=":
         if isinstance(a, Array) or isinstance(b, Array):

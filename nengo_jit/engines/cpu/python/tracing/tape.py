@@ -106,7 +106,7 @@ class Tape:
             The first two numbers that differ.
         """
         for array, shadow in self._compared[self._index(path)]:
-            numbers = array.reshape(-1)
+            numbers = array.ravel(order="K")
             differ = [bits.reshape(-1, array.itemsize) for bits in map(_bits, (numbers, shadow))]
             places = np.flatnonzero((differ[0] != differ[1]).any(axis=1))
             if places.size:
@@ -199,6 +199,10 @@ class Writer:
         if not any(array is each for each in self._held):
             self._headers += header_of(array)
             self._held += [array, *held]
+
+    def keep(self, value: object) -> None:
+        """Keep an object that owns memory for as long as the tape exists."""
+        self._held.append(value)
 
     def write(self, instruction: Instruction) -> None:
         """Append an instruction."""

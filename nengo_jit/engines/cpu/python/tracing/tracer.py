@@ -41,8 +41,10 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Value,
     check_count,
     described,
+    laid_out_as,
     laid_out_as_of,
     reason_of,
+    span_of,
 )
 from nengo_jit.ir.memory import hold
 
@@ -199,16 +201,16 @@ class Tracer:
         return self._within is not None
 
     @contextmanager
-    def at(self, positions: Positions) -> Iterator[None]:
+    def at(self, positions: Positions | None) -> Iterator[None]:
         """Context in which instructions compute only as many elements as there are positions.
 
-        They must be instructions on numbers, and on results of `take` at these positions.
+        With None, they compute all. They must be instructions on numbers, and on results of `take` at these positions.
         """
-        self._within = positions
+        outer, self._within = self._within, positions
         try:
             yield
         finally:
-            self._within = None
+            self._within = outer
 
     def positions(self, condition: np.ndarray) -> Positions:
         """The positions where a condition holds, in C order."""
@@ -342,8 +344,8 @@ class Tracer:
             return self._live[id(array)]
         if type(array) is not np.ndarray or array.dtype.name not in LOADS:
             raise Unsupported(f"reads {name}, an array of {array.dtype}")
-        if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-            raise Unsupported(f"reads {name}, an array that is not contiguous")
+        if not (array.flags.aligned and array.dtype.isnative):
+            raise Unsupported(f"reads {name}, an array that is not aligned")
         for other in self._live.values():
             if np.may_share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
@@ -354,10 +356,12 @@ class Tracer:
             self.writer.rely_on(array, held)
 
         def load() -> np.ndarray:
-            if array.size > MOST_NUMBERS:
+            span, offset = span_of(array)
+            self.writer.keep(span)
+            if span.size > MOST_NUMBERS:
                 raise Unsupported(f"reads {name}, an array of {array.size} numbers")
-            first = self.compute(LOADS[array.dtype.name], Memory.of(array), n=array.size)
-            return np.arange(first, first + array.size).reshape(array.shape)
+            first = self.compute(LOADS[array.dtype.name], Memory.of(span), n=span.size)
+            return laid_out_as(array, np.arange(first, first + span.size)[offset:])
 
         self._live[id(array)] = LiveArray(array, load)
         return self._live[id(array)]
@@ -380,7 +384,7 @@ class Tracer:
         ]
         sources: list[Registers] = []
         for array, registers in changed:
-            sources.append(self.strided(registers))
+            sources.append(self.strided(registers.ravel(order="K")))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))
         for (array, _), source in zip(changed, sources):
@@ -392,10 +396,12 @@ class Tracer:
         compared = [live.memory for live in self._live.values() if live.is_loaded]
         others = [live.memory for live in self._live.values() if not live.is_loaded]
         for array in (*others, *self._own.values()):
-            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            if not isinstance(array, np.ndarray) or not array.flags.forc:
                 continue
             if array.nbytes <= MOST_BYTES and not any(
                 np.may_share_memory(array, each) for each in compared
             ):
                 compared.append(array)
-        return [array for array in compared if array.flags.writeable and array.size]
+        return [
+            array for array in compared if array.flags.writeable and array.flags.forc and array.size
+        ]

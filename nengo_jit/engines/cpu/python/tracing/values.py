@@ -249,7 +249,8 @@ class LiveArray(Array):
     """
 
     def __init__(self, memory: np.ndarray, load: Callable[[], np.ndarray]):
-        super().__init__(np.empty(0, np.int64), memory.dtype, memory.flags.writeable)
+        is_writeable = memory.flags.writeable and memory.flags.forc
+        super().__init__(np.empty(0, np.int64), memory.dtype, is_writeable)
         self.memory = memory
         self.before: np.ndarray | None = None
         self._load = load
@@ -321,3 +322,26 @@ def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
     flags: list[Any] = [*(["readonly"] for _ in arrays), ["writeonly", "allocate"]]
     with np.nditer((*arrays, None), ["zerosize_ok"], flags, order="K") as iterator:
         return iterator.operands[-1]
+
+
+def span_of(array: np.ndarray) -> tuple[np.ndarray, int]:
+    """All memory from an array's first element, or from its last, to the other one.
+
+    Returns
+    -------
+    numpy.ndarray, int
+        The memory as a vector, and the index of the array's first element in it.
+    """
+    reaches = [(n - 1) * step // array.itemsize for n, step in zip(array.shape, array.strides)]
+    if not array.size or array.flags.c_contiguous:
+        return array, 0
+    start = array[tuple(slice(-1, None) if step < 0 else slice(1) for step in array.strides)]
+    n = sum(map(abs, reaches)) + 1
+    span = np.lib.stride_tricks.as_strided(start.reshape(-1), (n,), (array.itemsize,))
+    return span, -sum(min(each, 0) for each in reaches)
+
+
+def laid_out_as(array: np.ndarray, registers: np.ndarray) -> np.ndarray:
+    """Registers, which are in the order of memory, in the shape and layout of an array."""
+    steps = [step // array.itemsize * registers.itemsize for step in array.strides]
+    return np.lib.stride_tricks.as_strided(registers, array.shape, steps)
