@@ -29,7 +29,7 @@ from nengo_jit.engines.cpu.python.call import (
     call_briefly,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
-from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, is_right, store
+from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, destination, is_right, store
 
 
 @helper()
@@ -60,7 +60,7 @@ def store_in_shadows(address):
         store(
             word[Field.OPCODE],
             word[Field.N],
-            word[Field.SHADOW],
+            destination(word, word[Field.SHADOW]),
             word[Field.A],
             word[Field.A_STRIDE],
         )

@@ -101,10 +101,14 @@ class Field(IntEnum):
     SIZE = C
     # STORE and the like
     SHADOW = B  # address to write to in place of the result while the path is compared
+    INDEX = C  # address of a register with the index of a row; zero for none
+    ROW_SIZE = C_STRIDE  # bytes
     # GATHER
     SOURCES = A  # address of a list of addresses
     # LOOKUP
     N_ROWS = C
+    TYPE = C_STRIDE  # opcode that loads from memory; zero for registers
+    ITEM_SIZE = A_STRIDE  # bytes
     # COMMIT
     COUNTDOWN = N  # how often the path may be taken before it is compared
     N_EQUAL = A  # how often it has been compared

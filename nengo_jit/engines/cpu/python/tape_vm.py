@@ -233,9 +233,18 @@ def store(opcode, n, address, source, stride):
 
 
 @helper()
-def select(opcode, result, a, b, c):
+def destination(word, address):
+    """Where a store goes, in an array at an address: there, or to one of its rows."""
+    if word[Field.INDEX] == 0:
+        return address
+    return address + word[Field.ROW_SIZE] * np.int64(float64s(word[Field.INDEX], 1)[0])
+
+
+@helper()
+def select(word, result):
     """Gather, look up or roll; returns whether the index is in range."""
-    n = result.size
+    n, opcode = result.size, word[Field.OPCODE]
+    a, b, c = word[Field.A], word[Field.B], word[Field.N_ROWS]
     if opcode == Opcode.GATHER:
         sources = int64s(a, n)
         for i in range(n):
@@ -251,6 +260,9 @@ def select(opcode, result, a, b, c):
         index += c
     if not 0 <= index < c:
         return False
+    if word[Field.TYPE] != 0:
+        load(word[Field.TYPE], result, a + word[Field.ITEM_SIZE] * n * index)
+        return True
     values = float64s(a + 8 * n * index, n)
     for i in range(n):
         result[i] = values[i]
@@ -362,7 +374,8 @@ def perform(memory: Memory, tape: Address) -> int:
                 head[Head.N_LEFT] -= 1
             continue
         if Opcode.STORE <= opcode <= Opcode.STORE_BOOLEANS:
-            store(opcode, n, word[Field.RESULT], a, word[Field.A_STRIDE])
+            address = destination(word, word[Field.RESULT])
+            store(opcode, n, address, a, word[Field.A_STRIDE])
             continue
         if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
             if word[Field.COUNT] != 0:
@@ -428,7 +441,7 @@ def perform(memory: Memory, tape: Address) -> int:
                 result[i] = float64s(a + 8 * taken[i] * word[Field.A_STRIDE], 1)[0]
         elif opcode == Opcode.FIND:
             result[0] = find(float64s(a, c), float64s(b, 1)[0])
-        elif not select(opcode, result, a, b, c):
+        elif not select(word, result):
             return IN_PYTHON
         if not are_finite(result):
             return IN_PYTHON

@@ -32,6 +32,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Indices,
     LiveArray,
     Number,
+    Row,
     Selection,
     Unsupported,
     Value,
@@ -210,7 +211,7 @@ def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
     if key.type not in INTEGERS:
         raise Unsupported(f"selects by {described(key)}")
     if isinstance(value, Array):
-        return _row(tracer, value, _row_at(tracer, value, key.register))
+        return _row(tracer, value, key)
     if isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
         kinds = {type_of(each) for each in value}
         if len(kinds) > 1:
@@ -224,16 +225,20 @@ def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
 
 def _row_at(tracer: Tracer, array: Array, index: int) -> np.ndarray:
     """The registers of a copy of the row of an array at an index in a register."""
-    table: Operand
     if isinstance(array, LiveArray) and not array.is_loaded and _is_table(array.memory):
-        shape, table = array.memory.shape, Memory.of(array.memory)
-    else:
-        registers = array.registers
-        if not registers.ndim:
-            raise Unsupported("selects from an array without dimensions")
-        if len(registers) and not np.asarray(registers[0]).flags.c_contiguous:
-            raise Unsupported("selects a row that is not contiguous by an index that it computes")
-        shape, table = registers.shape, tracer.contiguous(registers)
+        return _row_of_memory(tracer, array, index)
+    registers = array.registers
+    if not registers.ndim:
+        raise Unsupported("selects from an array without dimensions")
+    if len(registers) and not np.asarray(registers[0]).flags.c_contiguous:
+        raise Unsupported("selects a row that is not contiguous by an index that it computes")
+    return _looked_up(tracer, tracer.contiguous(registers), registers.shape, index)
+
+
+def _looked_up(
+    tracer: Tracer, table: Operand, shape: tuple[int, ...], index: int
+) -> np.ndarray:
+    """Look up a row in a table of a shape."""
     if not shape[0]:
         raise Unsupported("selects from an empty array")
     n = math.prod(shape[1:])
@@ -241,17 +246,30 @@ def _row_at(tracer: Tracer, array: Array, index: int) -> np.ndarray:
     return np.arange(first, first + n).reshape(shape[1:])
 
 
-def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Value:
+def _row_of_memory(tracer: Tracer, array: LiveArray, index: int) -> np.ndarray:
+    """Look up a row of an array that is not loaded, but of which rows may have been assigned."""
+    memory = array.memory
+    registers = _looked_up(tracer, Memory.of(memory), memory.shape, index)
+    for other, row in array.rows:
+        here = tracer.row_index(len(memory), index)
+        is_same = np.array(tracer.compute(Opcode.EQUAL, scalar(here), scalar(other)))
+        registers = tracer.elementwise(Opcode.SELECT, row, registers, is_same)
+    return registers
+
+
+def _row(tracer: Tracer, value: Array, key: Number) -> Value:
     """A number that has been looked up, or a copy of a row, which would be a view in NumPy."""
+    registers = _row_at(tracer, value, key.register)
     if not registers.ndim:
         return element(tracer, value, registers)
-    tracer.share(value)
-    return Array(registers, value.dtype, writeable=False)
+    row = Row(registers, value, key.register)
+    tracer.share(row)
+    return row
 
 
 def _is_table(memory: np.ndarray) -> bool:
-    """Whether single rows can be loaded from an array."""
-    return memory.ndim > 0 and memory.dtype == np.float64 and memory.flags.c_contiguous
+    """Whether single rows can be loaded from an array, and stored there."""
+    return memory.ndim > 0 and memory.flags.c_contiguous and memory.size > 0
 
 
 def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
@@ -265,7 +283,8 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
         return
     if not isinstance(target, Array):
         raise Unsupported(f"assigns to an element of {described(target)}")
-    check_writeable(tracer, target)
+    key = _of_rows(key)
+    check_writeable(tracer, target, is_row=isinstance(key, Number) or is_single_index(key))
     try:
         _set_item(tracer, target, key, value)
     except Unsupported:
@@ -277,7 +296,7 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
         raise
 
 
-def check_writeable(tracer: Tracer, target: Array) -> None:
+def check_writeable(tracer: Tracer, target: Array, is_row: bool = False) -> None:
     """Check that a function may change an array.
 
     Raises
@@ -285,9 +304,10 @@ def check_writeable(tracer: Tracer, target: Array) -> None:
     Unsupported
         If it must not, or if a view of the array is a copy on the tape.
     """
-    if not (target.writeable and target.registers.flags.writeable):
+    is_loaded = not isinstance(target, LiveArray) or target.is_loaded
+    if not target.writeable or (is_loaded and not target.registers.flags.writeable):
         raise Unsupported("assigns to an array that is read-only, or not contiguous")
-    if tracer.is_shared(target):
+    if not is_row and tracer.shared_rows(target):
         raise Unsupported("assigns to an array of which it has selected a row")
 
 
@@ -320,7 +340,9 @@ class Changed:
 
 def _set_item(tracer: Tracer, target: Array, key: Value, value: Value) -> None:
     """Assign elements without calling NumPy."""
-    key = _of_rows(key)
+    if isinstance(value, Row) and value.whole is target and isinstance(key, Number):
+        if value.index == key.register:
+            return  # it has been changed in place
     chosen = chosen_by(tracer, target, key)
     if isinstance(value, Selection):
         _set_selection(tracer, target, chosen, value)
@@ -378,9 +400,11 @@ def _set_selection(
 
 def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:
     """Assign to a row by an index that is known only when the function runs."""
-    n, row = len(target.registers), target.registers.shape[1:]
-    if not n:
+    is_live = isinstance(target, LiveArray)
+    shape = target.memory.shape if is_live else target.registers.shape
+    if not shape or not shape[0]:
         raise Unsupported("assigns to an element of an empty array")
+    n, row = shape[0], shape[1:]
     if isinstance(key, Number):
         if key.type not in INTEGERS or (registers.ndim and not row):
             raise Unsupported(f"assigns to an element selected by {described(key)}")
@@ -389,10 +413,20 @@ def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.n
         index = key.registers.item()
         registers = known(np.broadcast_to, registers, (1, *row))[0]
     registers = known(np.broadcast_to, registers, row)
-    rows = tracer.array(np.arange(n)).registers
-    chosen = tracer.compute(Opcode.LOOKUP, tracer.contiguous(rows), scalar(index), n)
-    condition = tracer.elementwise(Opcode.EQUAL, rows, np.array(chosen))
-    condition = condition.reshape(n, *(1 for _ in row))
-    target.registers[...] = tracer.elementwise(
-        Opcode.SELECT, registers, target.registers, condition
-    )
+    shared = tracer.shared_rows(target)
+    if any(each.index != index or each.whole is not target for each in shared):
+        raise Unsupported("assigns to an array of which it has selected a row")
+    here = tracer.row_index(n, index)
+    if is_live and not target.is_loaded and _is_table(target.memory):
+        target.rows.append((here, registers.copy()))
+    else:
+        tracer.replace_row(target.registers, here, registers)
+    for each in shared:
+        each.registers[...] = registers
+
+
+def change_row(tracer: Tracer, row: Row, value: Value) -> None:
+    """Assign the result of an in-place operator to a row, and so to the array that it is of."""
+    checked = same_kind(row, value)
+    registers = cast(tracer, checked.registers, checked.dtype, row.dtype)
+    _set_row(tracer, row.whole, Number(row.index, int), registers)

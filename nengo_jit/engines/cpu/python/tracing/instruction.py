@@ -171,7 +171,7 @@ class Instruction:
         PUT                          Registers, Registers of the new elements, Positions
         PACK, UNPACK                 Registers; packed numbers have as many as unpacked ones
         LOAD...                      Memory
-        STORE...                     Registers
+        STORE...                     Registers; and Registers of a row's index, to store a row
         GATHER                       Sources
         LOOKUP                       Registers or Memory of the table, Registers of the index,
                                      number of rows

@@ -18,6 +18,7 @@ from nengo_jit.engines.cpu.python.objects import header_of
 from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
+    LOADS,
     Instruction,
     LoopCall,
     Memory,
@@ -304,6 +305,10 @@ class _Assembler:
             assert result.array is not None
             self.written.append(result.array)
             line[Field.SHADOW] = address(self._shadow(result.array))
+            line[Field.INDEX] = 0
+            if len(instruction.operands) > 1:
+                line[Field.INDEX] = self._address(instruction.operands[1])
+                line[Field.ROW_SIZE] = instruction.n * result.array.itemsize
         return line
 
     def _address(self, operand: Operand) -> int:
@@ -358,6 +363,14 @@ class _Assembler:
         assert isinstance(positions, Positions)
         line[Field.N_POSITIONS] = self._address(positions.count)
 
+    def _lookup(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        self._operands(index, instruction, line)
+        table = instruction.operands[0]
+        if isinstance(table, Memory):
+            assert table.array is not None
+            line[Field.TYPE] = LOADS[table.array.dtype.name]
+            line[Field.ITEM_SIZE] = table.array.itemsize
+
     def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (sources,) = instruction.operands
         assert isinstance(sources, Sources)
@@ -380,6 +393,7 @@ ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]
     Opcode.LOOP_SHORT: _Assembler._loop,
     Opcode.CALL: _Assembler._call,
     Opcode.PUT: _Assembler._put,
+    Opcode.LOOKUP: _Assembler._lookup,
     Opcode.GATHER: _Assembler._gather,
     Opcode.COMMIT: _Assembler._commit,
 }

@@ -37,6 +37,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     LiveArray,
     Number,
+    Row,
     Unsupported,
     Value,
     check_count,
@@ -109,7 +110,8 @@ class Tracer:
         self._index = 0  # of the next instruction, before the last decision
         self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
-        self._shared: list[np.ndarray] = []
+        self._shared: list[Row] = []
+        self._indices: dict[tuple[int, int], int] = {}
         self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
         self._positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
         self._within: Positions | None = None
@@ -151,7 +153,7 @@ class Tracer:
         if n_paths > MOST_PATHS:
             raise Unsupported("has too many branches")
         self._live = {}
-        self._shared = []
+        self._shared, self._indices = [], {}
         self._compared_registers = {}
         self._positions, self._within = {}, None
         self.writer.n_registers = 0
@@ -363,38 +365,64 @@ class Tracer:
             first = self.compute(LOADS[array.dtype.name], Memory.of(span), n=span.size)
             return laid_out_as(array, np.arange(first, first + span.size)[offset:])
 
-        self._live[id(array)] = LiveArray(array, load)
+        self._live[id(array)] = LiveArray(array, load, self.replace_row)
         return self._live[id(array)]
 
-    def share(self, array: Array) -> None:
-        """Note that part of an array, which is a view in NumPy, is a copy on the tape."""
-        if isinstance(array, LiveArray) and not array.is_loaded:
-            array.writeable = False
-        else:
-            self._shared.append(array.registers)
+    def share(self, row: Row) -> None:
+        """Note a row, which is a view in NumPy and a copy on the tape."""
+        self._shared.append(row)
 
-    def is_shared(self, array: Array) -> bool:
-        """Whether an assignment to an array would have to change a copy; see `share`."""
-        return any(np.may_share_memory(array.registers, each) for each in self._shared)
+    def shared_rows(self, array: Array) -> list[Row]:
+        """Rows that an assignment to an array would have to change; see `share`."""
+        return [row for row in self._shared if self._overlap(row.whole, array)]
+
+    @staticmethod
+    def _overlap(a: Array, b: Array) -> bool:
+        if a is b:
+            return True
+        if any(isinstance(each, LiveArray) and not each.is_loaded for each in (a, b)):
+            return False
+        return np.may_share_memory(a.registers, b.registers)
+
+    def row_index(self, n_rows: int, index: int) -> int:
+        """The register with an index from 0 on, of the index in a register."""
+        if (n_rows, index) not in self._indices:
+            rows = self.contiguous(self.array(np.arange(n_rows)).registers)
+            self._indices[n_rows, index] = self.compute(Opcode.LOOKUP, rows, scalar(index), n_rows)
+        return self._indices[n_rows, index]
+
+    def replace_row(self, registers: np.ndarray, index: int, row: np.ndarray) -> None:
+        """Replace the row of an array at an index from `row_index`."""
+        n = len(registers)
+        is_row = self.elementwise(
+            Opcode.EQUAL, self.array(np.arange(n)).registers, np.array(index)
+        )
+        is_row = is_row.reshape(n, *(1 for _ in registers.shape[1:]))
+        registers[...] = self.elementwise(Opcode.SELECT, row, registers, is_row)
 
     def _commit(self) -> None:
         """Write the path's end: `COMMIT`, then the stores to all arrays that have changed."""
-        changed = [
-            (live.memory, live.registers) for live in self._live.values() if live.has_changed
-        ]
-        sources: list[Registers] = []
-        for array, registers in changed:
-            sources.append(self.strided(registers.ravel(order="K")))
+        changed = [live for live in self._live.values() if live.has_changed]
+        stores: list[tuple[np.ndarray, int, tuple[Registers, ...]]] = []
+        for live in changed:
+            array = live.memory
+            if live.is_loaded:
+                source = self.strided(live.registers.ravel(order="K"))
+                stores.append((array, array.size, (source,)))
+            else:
+                for index, row in live.rows:
+                    stores.append((array, row.size, (self.strided(row), scalar(index))))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))
-        for (array, _), source in zip(changed, sources):
+        for array, n, operands in stores:
             opcode = STORES[array.dtype.name]
-            self._write(Instruction(opcode, array.size, Memory.of(array), (source,)))
+            self._write(Instruction(opcode, n, Memory.of(array), operands))
 
     def _compared(self) -> list[np.ndarray]:
         """The arrays to compare with Python: those that the function might write to."""
-        compared = [live.memory for live in self._live.values() if live.is_loaded]
-        others = [live.memory for live in self._live.values() if not live.is_loaded]
+        all_live = self._live.values()
+        compared = [live.memory for live in all_live if live.is_loaded or live.has_changed]
+        others = [live.memory for live in all_live if not live.is_loaded]
         for array in (*others, *self._own.values()):
             if not isinstance(array, np.ndarray) or not array.flags.forc:
                 continue

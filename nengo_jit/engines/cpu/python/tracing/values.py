@@ -237,6 +237,27 @@ class Indices(Unknown):
     axis: int
 
 
+class Row(Array):
+    """A row of an array at an index that is known only when the function runs.
+
+    It is a view in NumPy, and a copy here.
+
+    Parameters
+    ----------
+    registers : numpy.ndarray of int
+        The copy.
+    whole : Array
+        The array.
+    index : int
+        The register with the index.
+    """
+
+    def __init__(self, registers: np.ndarray, whole: Array, index: int):
+        super().__init__(registers, whole.dtype, writeable=False)
+        self.whole = whole
+        self.index = index
+
+
 class LiveArray(Array):
     """An array that exists outside of the function, which reads and writes it in place.
 
@@ -246,14 +267,30 @@ class LiveArray(Array):
         The array.
     load : callable
         Loads the elements when they are first needed; returns their registers.
+    replace : callable
+        ``replace(registers, index, row)`` replaces a row of registers.
+
+    Attributes
+    ----------
+    before : numpy.ndarray or None
+        Registers of the elements as they were loaded.
+    rows : list of tuple of int and numpy.ndarray
+        Rows that have been assigned before the elements were loaded: the register with the index,
+        which is in range and not negative, and the row's registers.
     """
 
-    def __init__(self, memory: np.ndarray, load: Callable[[], np.ndarray]):
+    def __init__(
+        self,
+        memory: np.ndarray,
+        load: Callable[[], np.ndarray],
+        replace: Callable[[np.ndarray, int, np.ndarray], None],
+    ):
         is_writeable = memory.flags.writeable and memory.flags.forc
         super().__init__(np.empty(0, np.int64), memory.dtype, is_writeable)
         self.memory = memory
         self.before: np.ndarray | None = None
-        self._load = load
+        self.rows: list[tuple[int, np.ndarray]] = []
+        self._load, self._replace = load, replace
 
     @property
     def registers(self) -> np.ndarray:
@@ -261,6 +298,8 @@ class LiveArray(Array):
         if self.before is None:
             self._registers = self._load()
             self.before = self._registers.copy()
+            for index, row in self.rows:
+                self._replace(self._registers, index, row)
         return self._registers
 
     @property
@@ -271,7 +310,9 @@ class LiveArray(Array):
     @property
     def has_changed(self) -> bool:
         """bool: whether the function has assigned to it."""
-        return self.before is not None and not np.array_equal(self._registers, self.before)
+        if self.before is None:
+            return bool(self.rows)
+        return not np.array_equal(self._registers, self.before)
 
 
 def type_of(value: Value) -> type:

@@ -185,9 +185,13 @@ def _load_reads(instruction: Instruction) -> Iterator[Span]:
 
 
 def _store_reads(instruction: Instruction) -> Iterator[Span]:
-    (source,), memory = _operands(instruction, 1), instruction.result
-    _expect(isinstance(memory, Memory) and memory.size == instruction.n)
-    yield _span(source, instruction.n)
+    source, *index = instruction.operands
+    memory, n = instruction.result, instruction.n
+    if not isinstance(memory, Memory) or len(index) > 1:
+        raise Malformed(UNFIT)
+    _expect(memory.size % n == 0 if index else memory.size == n)
+    yield _span(source, n)
+    yield from (_span(each, 1) for each in index)
 
 
 def _function_reads(instruction: Instruction) -> Iterator[Span]:

@@ -12,6 +12,7 @@ from nengo_jit.engines.cpu.python.tracing.bytecode.frame import Frame, Handler, 
 from nengo_jit.engines.cpu.python.tracing.casting import cast
 from nengo_jit.engines.cpu.python.tracing.indexing import (
     change,
+    change_row,
     get_item,
     same_kind,
     set_item,
@@ -20,6 +21,7 @@ from nengo_jit.engines.cpu.python.tracing.operators import apply, compare, truth
 from nengo_jit.engines.cpu.python.tracing.ufuncs import Operator
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
+    Row,
     Selection,
     Unsupported,
     Value,
@@ -63,7 +65,10 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
         with frame.tracer.at(frame.tracer.positions(a.chosen.condition)):
             a.array = Array(cast(frame.tracer, whole.registers, whole.dtype, kind), kind)
         value = a
-    if is_in_place and isinstance(a, Array):
+    if is_in_place and isinstance(a, Row):
+        change_row(frame.tracer, a, value)
+        value = a
+    elif is_in_place and isinstance(a, Array):
         change(frame.tracer, a, value)
         value = a
     frame.stack.append(value)
