@@ -72,7 +72,7 @@ def _get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     if isinstance(key, Number):
         return _look_up(tracer, value, key)
     if isinstance(value, Array):
-        if isinstance(key, tuple) and len(key) == value.registers.ndim and _are_integers(key):
+        if isinstance(key, tuple) and len(key) == len(value.shape) and _are_integers(key):
             return _element_at(tracer, value, key)
         chosen = chosen_by(tracer, value, key)
         if chosen is not None:
@@ -401,7 +401,7 @@ def _set_selection(
 def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:
     """Assign to a row by an index that is known only when the function runs."""
     is_live = isinstance(target, LiveArray)
-    shape = target.memory.shape if is_live else target.registers.shape
+    shape = target.shape
     if not shape or not shape[0]:
         raise Unsupported("assigns to an element of an empty array")
     n, row = shape[0], shape[1:]

@@ -403,4 +403,6 @@ def attribute_of(tracer: Tracer, array: Array, name: str) -> Value:
         return array.of(array.registers.T)
     if name == "dtype":
         return array.dtype
-    return getattr(array.registers, name)
+    if name == "size":
+        return math.prod(array.shape)
+    return array.shape if name == "shape" else len(array.shape)

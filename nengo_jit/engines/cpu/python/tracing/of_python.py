@@ -146,8 +146,8 @@ FUNCTIONS[math.ceil] = _rounded_by(math.ceil, Opcode.CEIL)
 def _len(tracer: Tracer, value: Value) -> Value:
     if isinstance(value, Indices):
         return count_of(tracer, value)
-    if isinstance(value, Array) and value.registers.ndim:
-        return len(value.registers)
+    if isinstance(value, Array) and value.shape:
+        return len(value)
     if isinstance(value, (list, tuple)):
         return len(value)
     raise Unsupported(f"takes the length of {described(value)}")

@@ -147,6 +147,11 @@ class Array(Unknown):
         """numpy.ndarray of int: in the array's shape."""
         return self._registers
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """tuple of int: the array's shape; of arrays outside of the function, without loading."""
+        return self.registers.shape
+
     def of(self, registers: np.ndarray) -> Array:
         """A part of this array, with the same type."""
         return Array(registers, self.dtype, self.writeable)
@@ -154,10 +159,10 @@ class Array(Unknown):
     @property
     def sample(self) -> np.ndarray:
         """numpy.ndarray: an array with this type and number of dimensions."""
-        return np.ones((1,) * self.registers.ndim, self.dtype)
+        return np.ones((1,) * len(self.shape), self.dtype)
 
     def __len__(self) -> int:
-        return len(self.registers)
+        return self.shape[0]
 
 
 @dataclass(frozen=True)
@@ -301,6 +306,10 @@ class LiveArray(Array):
             for index, row in self.rows:
                 self._replace(self._registers, index, row)
         return self._registers
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.memory.shape
 
     @property
     def is_loaded(self) -> bool:
