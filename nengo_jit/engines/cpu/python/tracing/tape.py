@@ -32,7 +32,7 @@ from nengo_jit.engines.cpu.python.tracing.values import Unsupported
 from nengo_jit.engines.cpu.python.tracing.verify import verify
 from nengo_jit.ir.memory import address
 
-MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
+MOST_NUMBERS = 1_000_000  # registers, and constants: 8 MB
 N_PROOFS = 20  # how often each path is compared with Python before its results are used
 INTERVAL = 1000  # after that, one of this many calls is compared, of a tape and of each path
 

@@ -45,6 +45,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     laid_out_as,
     laid_out_as_of,
     reason_of,
+    share_memory,
     span_of,
 )
 from nengo_jit.ir.memory import hold
@@ -349,7 +350,7 @@ class Tracer:
         if not (array.flags.aligned and array.dtype.isnative):
             raise Unsupported(f"reads {name}, an array that is not aligned")
         for other in self._live.values():
-            if np.may_share_memory(other.memory, array):
+            if share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
         if id(array) not in self._own:
             held = [] if array.flags.owndata else hold(array)

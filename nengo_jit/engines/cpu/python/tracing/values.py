@@ -374,6 +374,14 @@ def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
         return iterator.operands[-1]
 
 
+def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether arrays have an element in common; also true if that takes long to find out."""
+    try:
+        return np.shares_memory(a, b, max_work=MOST_NUMBERS)
+    except np.exceptions.TooHardError:
+        return True
+
+
 def span_of(array: np.ndarray) -> tuple[np.ndarray, int]:
     """All memory from an array's first element, or from its last, to the other one.
 
