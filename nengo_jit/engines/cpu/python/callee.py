@@ -16,6 +16,7 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python import call as field
+from nengo_jit.engines.cpu.python.blocks import perform_group
 from nengo_jit.engines.cpu.python.call import call_python
 from nengo_jit.engines.cpu.python.compare import compare
 from nengo_jit.engines.cpu.python.objects import KINDS
@@ -26,7 +27,8 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 logger = logging.getLogger(__name__)
 
 KERNELS = {field.PERFORM: perform, field.COMPARE: compare}
-FOR_TAPES = [(kernel, FLOAT64) for kernel in KERNELS.values()]  # simulations do not wait for them
+# Simulations do not wait for these
+FOR_TAPES = [(kernel, FLOAT64) for kernel in (*KERNELS.values(), perform_group)]
 
 
 class Callee:

@@ -40,6 +40,9 @@ class Opcode(IntEnum):
     ROLL = auto()  # a, shifted cyclically by b elements
     FIND = auto()  # the index of the first element of a that equals b
     TAKE = auto()  # the elements of a at positions b
+    GROUP = auto()  # a list of parts that are executed together, block by block
+    SPREAD = auto()  # a matrix with any strides; in groups only
+    CHECK = auto()  # nothing, but the result must be finite; in groups only
     MOVE = auto()  # from here on, one element at a time
     ADD = auto()
     SUBTRACT = auto()
@@ -55,7 +58,7 @@ class Opcode(IntEnum):
     TRUNC = auto()
     RINT = auto()
     INTEGER = auto()  # a as an integer, which has no negative zero
-    LESS = auto()  # from here to SELECT, there are vectorised loops
+    LESS = auto()
     LESS_EQUAL = auto()
     EQUAL = auto()
     NOT_EQUAL = auto()
@@ -109,6 +112,8 @@ class Field(IntEnum):
     N_ROWS = C
     TYPE = C_STRIDE  # opcode that loads from memory; zero for registers
     ITEM_SIZE = A_STRIDE  # bytes
+    # GROUP
+    GROUP = A  # address of its head
     # COMMIT
     COUNTDOWN = N  # how often the path may be taken before it is compared
     N_EQUAL = A  # how often it has been compared
@@ -126,6 +131,66 @@ class Head(IntEnum):
     N_LEFT = 4  # how many calls may pass before one is compared
     N_PROOFS = 5  # how often a path is compared before its results are used
     INTERVAL = 6  # one of this many calls is compared after that
+    PERFORM_GROUP = 7  # address of the kernel for groups
 
 
 WIDTH = len(Field)
+
+
+class GroupHead(IntEnum):
+    """What precedes the parts of a group.
+
+    The elements are a matrix in the order of its rows. A block is a number of rows, or some columns
+    of one row.
+    """
+
+    N_FIRST = 0  # how many parts are executed once, before the first block
+    N_PARTS = 1  # how many are executed for each block
+    ROWS = 2
+    COLUMNS = 3
+    ROWS_AT_ONCE = 4
+    COLUMNS_AT_ONCE = 5
+
+
+class Part(IntEnum):
+    """The 64-bit integers of a part: an elementwise instruction in a group."""
+
+    OPCODE = 0
+    OPERATION = 1  # an `Operation`; negative if the instruction is none
+    IS_CHECKED = 2  # whether all results must be finite
+    RESULT = 3  # address, of the first block
+    RESULT_MODE = 4
+    A = 5
+    A_MODE = 6
+    B = 7
+    B_MODE = 8
+    C = 9
+    C_MODE = 10
+
+    # SPREAD: a matrix with a number of columns, and steps (elements)
+    STEP = 11
+    STEP_OF_ROWS = 12
+    COLUMNS = 13
+    # LOOP and LOOP_SHORT: a ufunc's inner loop and its data, and steps (bytes)
+    STEP_OF_A = 11
+    STEP_OF_B = 12
+    STEP_OF_C = 13
+    STEP_OF_RESULT = 14
+    N_INPUTS = 15
+    FUNCTION = 16
+    DATA = 17
+
+
+class Mode(IntEnum):
+    """What is added to an operand's address for a block; the last two are of single numbers."""
+
+    FIXED = 0  # nothing
+    ELEMENTS = 1  # 8 bytes for each element before the block
+    SHORT_ELEMENTS = 2  # 4 bytes
+    BYTES = 3  # one byte
+    COLUMNS = 4  # 8 bytes for each column
+    NUMBER = 5  # nothing
+    ROWS = 6  # 8 bytes for each row
+
+
+PART_WIDTH = 1 + max(Part)

@@ -26,6 +26,7 @@ from nengo_jit.engines.cpu.language.kernel import Address, routine
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
     acquire_gil,
+    call,
     call_function,
     call_function_of_two,
     call_loop,
@@ -51,8 +52,8 @@ LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 DONE = 0
 IN_PYTHON = -1  # only Python can do this
 
-BLOCK = 64  # flags that are tested at once
-MANY = 16  # instructions with more elements than this have contiguous operands
+BLOCK = 8  # flags that are tested at once
+MANY = 16  # elementwise instructions with more elements than this are in groups
 
 
 @helper()
@@ -131,42 +132,6 @@ def compute(opcode, a, b, c):
     if opcode == Opcode.SHORT:
         return np.float64(np.float32(a))
     return np.inf
-
-
-@helper()
-def compute_many(opcode, result, a, b, c):
-    """Vectorised loops for some elementwise opcodes; returns whether the opcode is one of them."""
-    if opcode == Opcode.LESS:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] < b[i] else 0.0
-    elif opcode == Opcode.LESS_EQUAL:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] <= b[i] else 0.0
-    elif opcode == Opcode.EQUAL:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] == b[i] else 0.0
-    elif opcode == Opcode.NOT_EQUAL:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] != b[i] else 0.0
-    elif opcode == Opcode.AND:
-        for i in range(result.size):
-            result[i] = 1.0 if (a[i] != 0.0) & (b[i] != 0.0) else 0.0
-    elif opcode == Opcode.OR:
-        for i in range(result.size):
-            result[i] = 1.0 if (a[i] != 0.0) | (b[i] != 0.0) else 0.0
-    elif opcode == Opcode.NOT:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] == 0.0 else 0.0
-    elif opcode == Opcode.SELECT:
-        for i in range(result.size):
-            chosen, other = a[i], b[i]
-            result[i] = chosen if c[i] != 0.0 else other
-    elif opcode == Opcode.SHORT:
-        for i in range(result.size):
-            result[i] = np.float64(np.float32(a[i]))
-    else:
-        return False
-    return True
 
 
 @helper()
@@ -397,15 +362,11 @@ def perform(memory: Memory, tape: Address) -> int:
         if opcode == Opcode.PACK:
             store(Opcode.STORE_SHORT, n, word[Field.RESULT], a, word[Field.A_STRIDE])
             continue
-        result = float64s(word[Field.RESULT], n)
-        if (
-            n > MANY
-            and opcode >= Opcode.LESS
-            and compute_many(opcode, result, float64s(a, n), float64s(b, n), float64s(c, n))
-        ):
-            if opcode == Opcode.SHORT and not are_finite(result):
+        if opcode == Opcode.GROUP:
+            if call(head[Head.PERFORM_GROUP], a) != DONE:
                 return IN_PYTHON
             continue
+        result = float64s(word[Field.RESULT], n)
         if opcode >= Opcode.MOVE:
             for i in range(n):
                 value = compute(

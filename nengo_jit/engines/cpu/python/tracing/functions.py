@@ -24,6 +24,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Unsupported,
     Value,
     check_count,
+    check_length,
     described,
     is_known,
 )
@@ -148,7 +149,7 @@ def _call_implementation(
             check_count(known(lambda: float(SIZES[function](*args, **kwargs))))
         elif function is not range and function is not len:
             for each in (*args, *kwargs.values()):
-                check_count(len(each) if isinstance(each, range) else 0)
+                check_length(len(each) if isinstance(each, range) else 0)
         return constant(tracer, known(function, *args, **kwargs))
     if implementation is not None:
         try:

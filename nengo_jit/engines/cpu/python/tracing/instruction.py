@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
 from nengo_jit.ir.memory import address
 
 CONSTANTS = 1 << 40  # the number of the first constant
@@ -143,7 +143,82 @@ class PythonCall:
     inputs: tuple[Span, ...]
 
 
-Operand: TypeAlias = Registers | Memory | LoopCall | Sources | Positions | PythonCall | int
+@dataclass(frozen=True)
+class Slot:
+    """Memory for one block of a group's elements."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """An operand or a result of a part: its first element, and where it is for other blocks."""
+
+    start: int | Memory | Slot
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class GroupPart:
+    """An elementwise instruction in a group.
+
+    Attributes
+    ----------
+    opcode : Opcode
+        What it does.
+    is_checked : bool
+        Whether all results must be finite.
+    result : Place
+        Where the result goes.
+    operands : tuple of Place
+        What it reads.
+    steps : tuple of int
+        Of `Opcode.SPREAD`: step, step of rows, and number of columns; of loops, the steps (bytes).
+    call : tuple of int
+        Addresses of a ufunc's inner loop and of its data.
+    """
+
+    opcode: Opcode
+    is_checked: bool
+    result: Place
+    operands: tuple[Place, ...]
+    steps: tuple[int, int, int] = (0, 0, 0)
+    call: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Elementwise instructions that are executed together, block by block.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the matrix of elements.
+    at_once : tuple of int
+        Rows and columns of a block.
+    first : tuple of GroupPart
+        Parts that are executed once, before the first block.
+    parts : tuple of GroupPart
+        Parts that are executed for each block.
+    n_slots : int
+        How many slots the parts use.
+    """
+
+    shape: tuple[int, int]
+    at_once: tuple[int, int]
+    first: tuple[GroupPart, ...]
+    parts: tuple[GroupPart, ...]
+    n_slots: int
+
+    @property
+    def pitch(self) -> int:
+        """int: elements from one slot to the next; operands that adjoin might seem to overlap."""
+        return 8 * (-(-self.at_once[0] * self.at_once[1] // 8) + 1)
+
+
+Operand: TypeAlias = (
+    Registers | Memory | LoopCall | Sources | Positions | PythonCall | Group | int
+)
 
 
 @dataclass(frozen=True)
@@ -178,6 +253,9 @@ class Instruction:
         ROLL                         Registers, Registers of the shift
         FIND                         Registers, Registers of the number, how many elements
         TAKE                         Registers, Positions
+        SPREAD                       Registers of the first element, with the step of columns; the
+                                     step of rows, and the number of columns
+        GROUP                        a Group
         others                       Registers for each operand
         ============================ =========================================================
     positions : Positions or None

@@ -11,7 +11,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Unknown,
     Unsupported,
     Value,
-    check_count,
+    check_length,
     described,
 )
 
@@ -63,7 +63,7 @@ def elements(tracer: Tracer, value: Value) -> list[Value]:
     taken: list[Value] = []
     for each in iterate(tracer, value):
         taken.append(each)
-        check_count(len(taken))
+        check_length(len(taken))
     return taken
 
 

@@ -78,24 +78,25 @@ def loop(
     shape = np.broadcast_shapes(*(each.shape for each in registers))
     n = math.prod(shape)
     are_repeated = [each.ndim == 0 or (each.size == 1 and n > 1) for each in registers]
-    whole = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
-    are_full = all(each.shape == shape for each in whole)
-    is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
-    is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
+    others = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
+    are_full = all(each.shape == shape for each in others)
+    is_by_rows = are_full and all(each.flags.c_contiguous for each in others)
+    is_by_columns = are_full and all(each.flags.f_contiguous for each in others) and not is_by_rows
     order: Literal["F", "C"] = "F" if is_by_columns else "C"
     if not is_exact and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
     inputs: list[Span] = []
     steps: list[int] = []
     for array, each, is_repeated in zip(arrays, registers, are_repeated):
-        flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
-        first, step = tracer.strided(flat)
-        if not is_exact and n > 1 and not is_repeated:
+        whole = each if is_repeated else np.broadcast_to(each, shape)
+        flat = whole.ravel(order=order)
+        if is_exact or n == 1 or is_repeated:
+            first, step = tracer.arranged(whole.T if order == "F" else whole)
+        else:
             is_cast = array is not None and array.dtype != dtype
             expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
-            if expected == 1:
-                first, step = tracer.contiguous(flat)
-            elif step != expected or dtype != FLOAT64:
+            first, step = (tracer.contiguous if expected == 1 else tracer.strided)(flat)
+            if step != expected or (expected != 1 and dtype != FLOAT64):
                 raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
         if dtype != FLOAT64:
             first, step = packed(tracer, flat)
@@ -116,7 +117,7 @@ def loop(
 
 def packed(tracer: Tracer, registers: np.ndarray) -> Registers:
     """Put numbers of type float32 side by side, as they are in NumPy's memory."""
-    source = tracer.strided(registers)
+    source = tracer.arranged(registers)
     return Registers(tracer.compute(Opcode.PACK, source, n=registers.size), 1)
 
 

@@ -27,6 +27,7 @@ from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.ufuncs import (
     BY_VALUE,
     EXACT,
+    NOT_VECTORISED,
     ON_BOOLEANS,
     ON_INTEGERS,
     OPCODES,
@@ -40,7 +41,7 @@ from nengo_jit.engines.cpu.python.tracing.ufuncs import (
 from nengo_jit.engines.cpu.python.tracing.values import (
     BOOLEANS,
     INTEGERS,
-    MOST_NUMBERS,
+    MOST_ITEMS,
     SAMPLES,
     SCALARS,
     Array,
@@ -49,6 +50,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Unsupported,
     Value,
     check_count,
+    check_length,
     described,
     is_known,
     is_scalar,
@@ -88,11 +90,11 @@ def check_nesting(value: Value) -> None:
         If there are too many, or it is too deep, for example because it contains itself.
     """
     level: list[Value] = [value]
-    n_left = MOST_NUMBERS
+    n_left = MOST_ITEMS
     for _ in range(DEEPEST):
         level = [each for part in level if isinstance(part, (list, tuple)) for each in part]
         n_left -= len(level)
-        check_count(MOST_NUMBERS - n_left)
+        check_length(MOST_ITEMS - n_left)
     if level:
         raise Unsupported("nests lists deeply")
 
@@ -126,7 +128,7 @@ def _on_sequences(operation: Operator, values: tuple[Value, ...]) -> Value:
     is_joining = operation is operator.add and type(values[0]) is type(values[1])
     is_repeating = operation is operator.mul and not any(isinstance(v, Number) for v in values)
     if is_repeating:
-        check_count(math.prod(abs(v) if isinstance(v, int) else known(len, v) for v in values))
+        check_length(math.prod(abs(v) if isinstance(v, int) else known(len, v) for v in values))
     if is_joining or is_repeating or all(map(is_known, values)):
         result = known(operation, *values)
         check_nesting(result)
@@ -296,7 +298,9 @@ def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     is_short = all(np.dtype(dtype) == FLOAT32 for dtype in used)
     is_exact = ufunc in EXACT and not (is_short and ufunc is np.floor_divide)
     is_float = is_short or all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if opcode in TO_BOOLEANS or (opcode is not None and is_float and is_exact and n <= MANY):
+    is_large = n > MANY and (tracer.is_counting or opcode in NOT_VECTORISED)
+    is_own = opcode is not None and not is_large
+    if opcode in TO_BOOLEANS or (is_own and is_float and is_exact):
         results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -13,12 +13,25 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
+from nengo_jit.engines.cpu.language.operations import Operation
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.python.blocks import perform_group
+from nengo_jit.engines.cpu.python.instructions import (
+    PART_WIDTH,
+    WIDTH,
+    Field,
+    Head,
+    Opcode,
+    Part,
+)
 from nengo_jit.engines.cpu.python.objects import header_of
+from nengo_jit.engines.cpu.python.tracing.grouping import grouped
 from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
     LOADS,
+    Group,
+    GroupPart,
     Instruction,
     LoopCall,
     Memory,
@@ -26,13 +39,16 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Positions,
     PythonCall,
     Registers,
+    Slot,
     Sources,
 )
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported
 from nengo_jit.engines.cpu.python.tracing.verify import verify
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 from nengo_jit.ir.memory import address
 
-MOST_NUMBERS = 1_000_000  # registers, and constants: 8 MB
+MOST_NUMBERS = 8_000_000  # computed along a path; it takes half a second to trace as many
+MOST_REGISTERS = 2_000_000  # and constants: some megabytes
 N_PROOFS = 20  # how often each path is compared with Python before its results are used
 INTERVAL = 1000  # after that, one of this many calls is compared, of a tape and of each path
 
@@ -162,7 +178,7 @@ class Writer:
         array = np.asarray(values, np.float64).ravel()
         key = array.tobytes()
         if key not in self._numbers:
-            if len(self._constants) + array.size > MOST_NUMBERS:
+            if len(self._constants) + array.size > MOST_REGISTERS:
                 raise Unsupported("has too many constants")
             self._numbers[key] = CONSTANTS + len(self._constants)
             self._constants += array.tolist()
@@ -241,11 +257,16 @@ class Writer:
         ------
         Malformed
             If it breaks a rule, see `verify`.
+        Unsupported
+            If it needs too many registers.
         """
-        verify(self._instructions, self._most, len(self._constants))
-        assembler = _Assembler(self._most, self._constants)
-        code = np.zeros((1 + len(self), WIDTH), np.int64)
-        for i, instruction in enumerate(self._instructions, 1):
+        instructions, n_registers = grouped(self._instructions)
+        if n_registers > MOST_REGISTERS:
+            raise Unsupported("computes too many numbers")
+        verify(instructions, n_registers, len(self._constants))
+        assembler = _Assembler(instructions, n_registers, self._constants)
+        code = np.zeros((1 + len(instructions), WIDTH), np.int64)
+        for i, instruction in enumerate(instructions, 1):
             code[i] = assembler.encode(i, instruction)
         has_changed = np.zeros(1, np.int64)
         guards = [*self._headers, *words]
@@ -255,6 +276,7 @@ class Writer:
         head[Head.GUARDED], head[Head.VALUES] = assembler.words(guarded), assembler.words(values)
         head[Head.HAS_CHANGED] = address(has_changed)
         head[Head.N_PROOFS] = N_PROOFS
+        head[Head.PERFORM_GROUP] = address_of(perform_group, FLOAT64)
         head[Head.N_LEFT], head[Head.INTERVAL] = INTERVAL - 1, INTERVAL
         kept = assembler.kept, self._held
         return Tape(code, has_changed, assembler.compared, assembler.written, kept)
@@ -265,6 +287,8 @@ class _Assembler:
 
     Parameters
     ----------
+    instructions : sequence of Instruction
+        The tape.
     n_registers : int
         How many registers there are.
     constants : list of float
@@ -278,12 +302,18 @@ class _Assembler:
         See `Tape`.
     """
 
-    def __init__(self, n_registers: int, constants: list[float]):
+    def __init__(
+        self, instructions: Sequence[Instruction], n_registers: int, constants: list[float]
+    ):
+        groups = [each for i in instructions for each in i.operands if isinstance(each, Group)]
+        n_in_slots = max((group.n_slots * group.pitch for group in groups), default=0)
         self._files = np.zeros(max(n_registers, 1)), np.array(constants or [0.0])
-        self.kept: list[object] = [*self._files]
+        slots = np.zeros(n_in_slots)
+        self.kept: list[object] = [*self._files, slots]
         self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.written: list[np.ndarray] = []
         self._registers, self._constants = map(address, self._files)
+        self._slots = address(slots)
         self._shadows: dict[int, np.ndarray] = {}  # by the identity of the array
 
     def words(self, values: tuple[int, ...]) -> int:
@@ -370,6 +400,33 @@ class _Assembler:
             assert table.array is not None
             line[Field.TYPE] = LOADS[table.array.dtype.name]
             line[Field.ITEM_SIZE] = table.array.itemsize
+    def _group(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        (group,) = instruction.operands
+        assert isinstance(group, Group)
+        table = [len(group.first), len(group.parts), *group.shape, *group.at_once]
+        for part in (*group.first, *group.parts):
+            table += self._part(part, group)
+        line[Field.GROUP] = self.words(tuple(table))
+
+    def _part(self, part: GroupPart, group: Group) -> list[int]:
+        line = [0] * PART_WIDTH
+        line[Part.OPCODE], line[Part.IS_CHECKED] = part.opcode, part.is_checked
+        line[Part.OPERATION] = OPERATIONS.get(part.opcode, -1)
+        places = (Part.RESULT, Part.RESULT_MODE), (Part.A, Part.A_MODE)
+        places = (*places, (Part.B, Part.B_MODE), (Part.C, Part.C_MODE))
+        operands = (part.result, *part.operands, *(part.result,) * (3 - len(part.operands)))
+        for (place, mode), operand in zip(places, operands):
+            start = operand.start
+            if isinstance(start, Slot):
+                line[place] = self._slots + 8 * start.number * group.pitch
+            else:
+                line[place] = self._address(start)
+            line[mode] = operand.mode
+        line[Part.STEP], line[Part.STEP_OF_ROWS], line[Part.COLUMNS] = part.steps
+        line[Part.FUNCTION], line[Part.DATA] = part.call
+        line[Part.N_INPUTS] = len(part.operands)
+        line[Part.STEP_OF_RESULT] = 4 if part.opcode == Opcode.LOOP_SHORT else 8
+        return line
 
     def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (sources,) = instruction.operands
@@ -387,6 +444,10 @@ class _Assembler:
         line[Field.N_SPANS], line[Field.SPANS] = len(spans), self.words((*chain(*spans),))
 
 
+# The operations that carry out instructions in groups
+OPERATIONS = {Opcode[each.name]: each for each in Operation if each.name in Opcode.__members__}
+OPERATIONS |= {Opcode.LOAD: Operation.MOVE, Opcode.LOAD_SHORT: Operation.WIDEN}
+OPERATIONS |= {Opcode.UNPACK: Operation.WIDEN, Opcode.PACK: Operation.NARROW}
 # How operands are encoded; `_Assembler._operands` does all others.
 ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,
@@ -395,5 +456,6 @@ ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]
     Opcode.PUT: _Assembler._put,
     Opcode.LOOKUP: _Assembler._lookup,
     Opcode.GATHER: _Assembler._gather,
+    Opcode.GROUP: _Assembler._group,
     Opcode.COMMIT: _Assembler._commit,
 }

@@ -33,7 +33,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
 )
 from nengo_jit.engines.cpu.python.tracing.tape import Tape, Writer
 from nengo_jit.engines.cpu.python.tracing.values import (
-    MOST_NUMBERS,
+    MOST_ELEMENTS,
     Array,
     LiveArray,
     Number,
@@ -226,14 +226,14 @@ class Tracer:
 
     def take(self, registers: np.ndarray, positions: Positions) -> np.ndarray:
         """Copy the elements at some positions; returns registers for as many as there may be."""
-        values = self.strided(registers)
+        values = self.arranged(registers)
         with self.at(positions):
             first = self.compute(Opcode.TAKE, values, positions, n=positions.size)
         return np.arange(first, first + positions.size)
 
     def put(self, registers: np.ndarray, values: np.ndarray, positions: Positions) -> np.ndarray:
         """Replace the elements at some positions by results of `take`, or of what `at` computes."""
-        operands = self.strided(registers), self.strided(values), positions
+        operands = self.arranged(registers), self.arranged(values), positions
         first = self.compute(Opcode.PUT, *operands, n=registers.size)
         return np.arange(first, first + registers.size).reshape(registers.shape)
 
@@ -254,8 +254,7 @@ class Tracer:
         check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
         results = laid_out_as_of(*arrays)
         arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
-        arrange = self.strided if n <= MANY else self.contiguous
-        first = self.compute(opcode, *(arrange(array) for array in arrays), n=n)
+        first = self.compute(opcode, *map(self.arranged, arrays), n=n)
         results[...] = np.arange(first, first + n).reshape(results.shape)
         if is_comparison:
             self._compared_registers[key] = results.copy(order="K")
@@ -279,14 +278,35 @@ class Tracer:
 
     def contiguous(self, registers: np.ndarray) -> Registers:
         """Contiguous registers that hold the same values; copies them if necessary."""
-        first, stride = self.strided(registers)
+        first, stride = self.arranged(registers)
         if stride == 1 or registers.size <= 1:
             return Registers(first, 1)
         if stride == 0 and first >= CONSTANTS:
             values = np.full(registers.size, self.writer.constant(first))
             return Registers(self.writer.constants(values), 1)
+        if registers.size > MANY:
+            n = registers.size
+            return Registers(self.compute(Opcode.SPREAD, Registers(first, 0), 0, n, n=n), 1)
         moved = self.compute(Opcode.MOVE, Registers(first, stride), n=registers.size)
         return Registers(moved, 1)
+
+    def arranged(self, registers: np.ndarray) -> Registers:
+        """Registers that hold the same values, for an elementwise instruction.
+
+        If there are many, the stride is zero or one. Rows, columns and numbers that are repeated,
+        and matrices with other strides, are left to the group that the instruction joins.
+        """
+        if registers.size <= MANY:
+            return self.strided(registers)
+        first, dimensions = affine(registers)
+        if len(dimensions) == 1 and dimensions[0][1] in (0, 1):
+            return Registers(first, dimensions[0][1])
+        if not 1 <= len(dimensions) <= 2:
+            return self.strided(registers)  # gathered
+        (_, step_of_rows), (columns, step) = ((1, 0), *dimensions)[-2:]
+        source = Registers(first, step)
+        spread = self.compute(Opcode.SPREAD, source, step_of_rows, columns, n=registers.size)
+        return Registers(spread, 1)
 
     def constant(self, value: Value) -> int:
         """The register of a number that is known.
@@ -361,7 +381,7 @@ class Tracer:
         def load() -> np.ndarray:
             span, offset = span_of(array)
             self.writer.keep(span)
-            if span.size > MOST_NUMBERS:
+            if span.size > MOST_ELEMENTS:
                 raise Unsupported(f"reads {name}, an array of {array.size} numbers")
             first = self.compute(LOADS[array.dtype.name], Memory.of(span), n=span.size)
             return laid_out_as(array, np.arange(first, first + span.size)[offset:])
@@ -408,11 +428,11 @@ class Tracer:
         for live in changed:
             array = live.memory
             if live.is_loaded:
-                source = self.strided(live.registers.ravel(order="K"))
+                source = self.arranged(in_memory_order(live.registers))
                 stores.append((array, array.size, (source,)))
             else:
                 for index, row in live.rows:
-                    stores.append((array, row.size, (self.strided(row), scalar(index))))
+                    stores.append((array, row.size, (self.arranged(row), scalar(index))))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))
         for array, n, operands in stores:
@@ -434,3 +454,46 @@ class Tracer:
         return [
             array for array in compared if array.flags.writeable and array.flags.forc and array.size
         ]
+
+
+def in_memory_order(registers: np.ndarray) -> np.ndarray:
+    """An array with its axes in the order of memory."""
+    steps = [-abs(each) for each in registers.strides]
+    return registers.transpose(np.argsort(steps, kind="stable"))
+
+
+def affine(registers: np.ndarray) -> tuple[int, list[tuple[int, int]]]:
+    """The strides of an array of registers, as far as there are any.
+
+    Returns
+    -------
+    int
+        The first register.
+    list of (int, int)
+        Length and step of each dimension, the last one last. Neighbours that can be one are joined.
+        Empty if the registers have no strides.
+    """
+    first = int(registers.flat[0])
+    rest = registers
+    expected = np.array(first)
+    dimensions: list[tuple[int, int]] = []
+    for axis, (length, stride) in enumerate(zip(registers.shape, registers.strides)):
+        if length == 1:
+            continue
+        index = [0] * registers.ndim
+        index[axis] = 1
+        step = int(registers[tuple(index)]) - first
+        if dimensions and dimensions[-1][1] == step * length:
+            dimensions[-1] = dimensions[-1][0] * length, step
+        else:
+            dimensions.append((length, step))
+        if stride == 0:
+            rest = np.take(rest, [0], axis)
+        else:
+            shape = [1] * registers.ndim
+            shape[axis] = length
+            expected = expected + step * np.arange(length).reshape(shape)
+    are_constants = rest >= CONSTANTS
+    if not (rest == expected).all() or are_constants.any() != are_constants.all():
+        return first, []
+    return first, dimensions

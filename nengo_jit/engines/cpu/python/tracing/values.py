@@ -25,7 +25,8 @@ tuples have values as elements. Everything else is an `Unknown`.
 Scalar: TypeAlias = float | np.generic
 """A single number, or a boolean, that is known."""
 
-MOST_NUMBERS = 10_000  # of an array; with more, the call of Python takes a small part of the time
+MOST_ITEMS = 10_000  # of a list; tracing handles them one by one
+MOST_ELEMENTS = 500_000  # of an array; with more, tracing takes long, and NumPy is as fast
 
 # The types that a number in a register can have in Python, with an example of each
 SAMPLES: dict[type, Scalar] = {
@@ -55,14 +56,26 @@ def reason_of(problem: Exception) -> str:
 
 
 def check_count(n: float) -> None:
-    """Check the number of elements of an array or list.
+    """Check the number of elements of an array.
 
     Raises
     ------
     Unsupported
         If there are too many.
     """
-    if not n <= MOST_NUMBERS:
+    if not n <= MOST_ELEMENTS:
+        raise Unsupported("makes a large array or list")
+
+
+def check_length(n: float) -> None:
+    """Check the number of items of a list, tuple or range.
+
+    Raises
+    ------
+    Unsupported
+        If there are too many.
+    """
+    if not n <= MOST_ITEMS:
         raise Unsupported("makes a large array or list")
 
 
@@ -377,7 +390,7 @@ def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
 def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether arrays have an element in common; also true if that takes long to find out."""
     try:
-        return np.shares_memory(a, b, max_work=MOST_NUMBERS)
+        return np.shares_memory(a, b, max_work=MOST_ITEMS)
     except np.exceptions.TooHardError:
         return True
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
     LOADS,
     STORES,
+    Group,
     Instruction,
     LoopCall,
     Memory,
@@ -25,6 +26,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Positions,
     PythonCall,
     Registers,
+    Slot,
     Sources,
     Span,
 )
@@ -44,6 +46,15 @@ OF_ONE = {
     Opcode.NOT,
     Opcode.SHORT,
 }
+MODES = {
+    Opcode.LOAD: Mode.ELEMENTS,
+    Opcode.LOAD_INTEGERS: Mode.ELEMENTS,
+    Opcode.LOAD_SHORT: Mode.SHORT_ELEMENTS,
+    Opcode.LOAD_BOOLEANS: Mode.BYTES,
+}  # how memory is read in groups
+IN_GROUPS = {*ELEMENTWISE, *MODES, Opcode.SPREAD, Opcode.CHECK, Opcode.LOOP, Opcode.LOOP_SHORT}
+IN_GROUPS |= {Opcode.PACK, Opcode.UNPACK}
+ONLY_IN_GROUPS = {Opcode.SPREAD, Opcode.CHECK}
 N_OPERANDS = dict.fromkeys(ELEMENTWISE, 2) | dict.fromkeys(OF_ONE, 1) | {Opcode.SELECT: 3}
 
 
@@ -106,8 +117,8 @@ class _Verifier:
             raise Malformed("writes to memory, or ends, before its path is complete")
         if opcode not in AFTER_COMMIT and self._compared is not None:
             raise Malformed("goes on after its path is complete")
-        _expect(opcode in READS)
-        for span in READS[opcode](instruction):
+        _expect(opcode in READS and not is_only_in_groups(instruction))
+        for span in reads(instruction):
             self._check_read(span, written)
         for each in (*instruction.operands, instruction.positions):
             if isinstance(each, Positions) and each not in self._positions:
@@ -130,6 +141,13 @@ class _Verifier:
 
     # The effect of an instruction on the state
 
+    def _group(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        (group,) = instruction.operands
+        assert isinstance(group, Group)
+        for part in group.parts:
+            if isinstance(part.result.start, int):
+                self._mark(part.result.start, instruction.n, written)
+
     def _end(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
         self.written = self._compared = None
 
@@ -150,7 +168,9 @@ class _Verifier:
             raise Malformed("writes to memory that is not compared with Python")
 
     def _write(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
-        result, n = instruction.result, instruction.n
+        self._mark(instruction.result, instruction.n, written)
+
+    def _mark(self, result: int | Memory, n: int, written: np.ndarray) -> None:
         if not (isinstance(result, int) and n >= 0 and 0 <= result <= len(written) - n):
             raise Malformed("writes to a register that does not exist")
         written[result : result + n] = True
@@ -164,6 +184,14 @@ class _Verifier:
         self._write(index, instruction, written)
         assert isinstance(instruction.result, int)
         self._positions.add(Positions(instruction.result, instruction.n - 1))
+
+
+def reads(instruction: Instruction) -> Iterator[Span]:
+    """The registers that an instruction reads; also checks its operands."""
+    yield from READS[instruction.opcode](instruction)
+    for each in dict.fromkeys((*instruction.operands, instruction.positions)):
+        if isinstance(each, Positions):
+            yield Span(each.first, 1, each.size + 1)
 
 
 # Which registers an instruction reads. Each function also checks the operands.
@@ -270,7 +298,16 @@ def _gather_reads(instruction: Instruction) -> Iterator[Span]:
     if not isinstance(sources, Sources):
         raise Malformed(UNFIT)
     _expect(len(sources.registers) == instruction.n)
-    yield from (Span(register, 0, 1) for register in sources.registers)
+    yield from runs_of(sources)
+
+
+def runs_of(sources: Sources) -> Iterator[Span]:
+    """Registers as spans, of neighbours if possible."""
+    registers = np.array(sources.registers, np.int64)
+    ends = np.flatnonzero(np.diff(registers) != 1) + 1
+    for first, last in zip((0, *ends.tolist()), (*ends.tolist(), len(registers))):
+        if last > first:
+            yield Span(int(registers[first]), 1, last - first)
 
 
 def _lookup_reads(instruction: Instruction) -> Iterator[Span]:
@@ -295,12 +332,80 @@ def _roll_reads(instruction: Instruction) -> Iterator[Span]:
     yield _span(shift, 1)
 
 
+def _spread_reads(instruction: Instruction) -> Iterator[Span]:
+    source, step_of_rows, columns = _operands(instruction, 3)
+    if not isinstance(source, Registers):
+        raise Malformed(UNFIT)
+    yield from _matrix_reads(source, step_of_rows, columns, instruction.n)
+
+
+def _matrix_reads(
+    source: Registers, step_of_rows: Operand, columns: Operand, n: int
+) -> Iterator[Span]:
+    if not isinstance(step_of_rows, int) or not isinstance(columns, int):
+        raise Malformed(UNFIT)
+    _expect(columns > 0 and n % columns == 0)
+    rows = n // columns
+    if step_of_rows == 0:
+        yield Span(source.first, source.stride, columns)
+    elif source.stride == 0:
+        yield Span(source.first, step_of_rows, rows)
+    else:
+        for row in range(rows):
+            yield Span(source.first + row * step_of_rows, source.stride, columns)
+
+
 def _elementwise_reads(instruction: Instruction) -> Iterator[Span]:
     opcode, n = instruction.opcode, instruction.n
     spans = [_span(operand, n) for operand in _operands(instruction, N_OPERANDS[opcode])]
-    if n > MANY and opcode >= Opcode.LESS:  # vectorised loops
-        _expect(all(span.stride == 1 for span in spans))
+    _expect(n <= MANY or all(span.stride in (0, 1) for span in spans))
     yield from spans
+
+
+def _group_reads(instruction: Instruction) -> Iterator[Span]:
+    """What a group reads, but for the results of its own parts."""
+    (group,) = _operands(instruction, 1)
+    if not isinstance(group, Group):
+        raise Malformed(UNFIT)
+    (rows, columns), (most_rows, most_columns) = group.shape, group.at_once
+    n = rows * columns
+    _expect(instruction.n == n > 0 and 0 < most_rows <= rows and 0 < most_columns <= columns)
+    _expect(most_rows == 1 or most_columns == columns)
+    counts = {Mode.NUMBER: 1, Mode.ROWS: rows, Mode.COLUMNS: columns}
+    filled: set[Slot] = set()
+    made: set[int] = set()  # first registers of results
+    kept = {part.result.start for part in group.first}
+    for part in (*group.first, *group.parts):
+        _expect(part.opcode in IN_GROUPS)
+        for place in part.operands:
+            start, mode = place.start, place.mode
+            if isinstance(start, Slot):
+                _expect(start in filled and mode == Mode.FIXED)
+            elif isinstance(start, Memory):
+                _expect(start.size == n and mode in MODES.values())
+            elif part.opcode == Opcode.SPREAD:
+                step, step_of_rows, width = part.steps
+                yield from _matrix_reads(Registers(start, step), step_of_rows, width, n)
+            elif start not in made:
+                _expect(mode in (*counts, Mode.ELEMENTS, Mode.SHORT_ELEMENTS))
+                yield Span(start, 0 if mode == Mode.NUMBER else 1, counts.get(mode, n))
+        result = part.result.start
+        if isinstance(result, Slot):
+            _expect(result.number < group.n_slots and part.result.mode == Mode.FIXED)
+            _expect(part in group.first or result not in kept)
+            filled.add(result)
+        elif isinstance(result, int):
+            _expect(part.result.mode in (Mode.ELEMENTS, Mode.SHORT_ELEMENTS))
+            made.add(result)
+        else:
+            _expect(part.opcode == Opcode.CHECK and result.size == n)
+
+
+def is_only_in_groups(instruction: Instruction) -> bool:
+    """Whether an instruction may only be a part of a group."""
+    opcode = instruction.opcode
+    is_large = opcode >= Opcode.MOVE and instruction.n > MANY and instruction.positions is None
+    return opcode in ONLY_IN_GROUPS or is_large
 
 
 UNFIT = "has an instruction with operands that do not fit"
@@ -345,6 +450,9 @@ READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
     Opcode.GATHER: _gather_reads,
     Opcode.LOOKUP: _lookup_reads,
     Opcode.ROLL: _roll_reads,
+    Opcode.SPREAD: _spread_reads,
+    Opcode.CHECK: _nothing,
+    Opcode.GROUP: _group_reads,
     **dict.fromkeys(LOADS.values(), _load_reads),
     **dict.fromkeys(STORES.values(), _store_reads),
     **dict.fromkeys(ELEMENTWISE, _elementwise_reads),
@@ -356,5 +464,6 @@ EFFECTS: dict[Opcode, Callable[[_Verifier, int, Instruction, np.ndarray], None]]
     Opcode.COMMIT: _Verifier._commit,
     Opcode.BRANCH: _Verifier._branch,
     Opcode.POSITIONS: _Verifier._write_positions,
+    Opcode.GROUP: _Verifier._group,
     **dict.fromkeys(STORES.values(), _Verifier._store),
 }
