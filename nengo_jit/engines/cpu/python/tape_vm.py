@@ -40,6 +40,7 @@ from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
 
 LARGEST = float(np.finfo(np.float64).max)
 LARGEST_SHORT = float(np.finfo(np.float32).max)
+MAGNITUDE = (1 << 63) - 1  # the bits of a float64 without its sign
 LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 
 # What `perform` returns, if not the address of a `COMMIT`
@@ -216,6 +217,20 @@ def select(opcode, result, a, b, c):
 
 
 @helper()
+def largest_bits(address, stride, n):
+    """The largest size of n numbers as the bits of a float64; not finite if one of them is not."""
+    largest = 0
+    if stride == 1:
+        numbers = int64s(address, n)
+        for i in range(n):
+            largest = max(largest, numbers[i] & MAGNITUDE)
+    else:
+        for i in range(n):
+            largest = max(largest, int64s(address + 8 * i * stride, 1)[0] & MAGNITUDE)
+    return largest
+
+
+@helper()
 def is_right(head):
     """Whether all guarded integers have the values that they had during tracing."""
     n = head[Head.N_GUARDS]
@@ -299,6 +314,8 @@ def perform(memory: Memory, tape: Address) -> int:
             load(Opcode.LOAD_SHORT, result, a)
         elif opcode <= Opcode.LOAD_BOOLEANS:
             load(opcode, result, a)
+        elif opcode == Opcode.LARGEST:
+            int64s(word[Field.RESULT], 1)[0] = largest_bits(a, word[Field.A_STRIDE], b)
         elif not select(opcode, result, a, b, c):
             return IN_PYTHON
         if not are_finite(result):

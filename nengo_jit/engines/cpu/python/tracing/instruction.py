@@ -202,6 +202,7 @@ class Instruction:
         LOOKUP                       Registers or Memory of the table, Registers of the index,
                                      number of rows
         ROLL                         Registers, Registers of the shift
+        LARGEST                      Registers or Memory, and how many numbers
         SPREAD                       Registers of the first element, with the step of columns; the
                                      step of rows, and the number of columns
         GROUP                        a Group

@@ -253,7 +253,8 @@ class Writer:
         Unsupported
             If it needs too many registers.
         """
-        instructions, n_registers = grouped(self._instructions)
+        one = self.constants(1.0)
+        instructions, n_registers = grouped(self._instructions, one)
         if n_registers > MOST_REGISTERS:
             raise Unsupported("computes too many numbers")
         verify(instructions, n_registers, len(self._constants))
@@ -359,7 +360,7 @@ class _Assembler:
     def _group(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (group,) = instruction.operands
         assert isinstance(group, Group)
-        table = [len(group.first), len(group.parts), *group.shape, *group.at_once]
+        table = [0, len(group.first), len(group.parts), *group.shape, *group.at_once]
         for part in (*group.first, *group.parts):
             table += self._part(part, group)
         line[Field.GROUP] = self.words(tuple(table))
@@ -378,6 +379,12 @@ class _Assembler:
             else:
                 line[place] = self._address(start)
             line[mode] = operand.mode
+        line[Part.SHADOW] = line[Part.RESULT]
+        memory = part.result.start
+        if isinstance(memory, Memory) and part.opcode != Opcode.CHECK:
+            assert memory.array is not None
+            self.written.append(memory.array)
+            line[Part.SHADOW] = address(self._shadow(memory.array))
         line[Part.STEP], line[Part.STEP_OF_ROWS], line[Part.COLUMNS] = part.steps
         line[Part.FUNCTION], line[Part.DATA] = part.call
         line[Part.N_INPUTS] = len(part.operands)
