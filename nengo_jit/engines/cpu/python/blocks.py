@@ -104,11 +104,11 @@ def divide(opcode, result, a, b):
 
 
 @helper()
-def perform_part(part, offsets, first, n):
+def perform_part(part, offsets, first, n, in_shadow):
     """Execute a part on a block of n elements; returns whether its results may be used."""
     opcode = part[Part.OPCODE]
     mode_of_a, mode_of_b, mode_of_c = part[Part.A_MODE], part[Part.B_MODE], part[Part.C_MODE]
-    to = part[Part.RESULT] + offsets[part[Part.RESULT_MODE]]
+    to = part[Part.SHADOW if in_shadow else Part.RESULT] + offsets[part[Part.RESULT_MODE]]
     a, b = part[Part.A] + offsets[mode_of_a], part[Part.B] + offsets[mode_of_b]
     c = part[Part.C] + offsets[mode_of_c]
     if part[Part.OPERATION] >= 0:
@@ -131,6 +131,7 @@ def perform_group(memory: Memory, address: Address) -> int:
     """Execute the group at an address; returns `DONE`, or `IN_PYTHON` as `perform` does."""
     use_widest_vectors()
     head = int64s(address, N_HEAD)
+    in_shadow = head[GroupHead.IN_SHADOW] != 0
     n_first, n_parts = head[GroupHead.N_FIRST], head[GroupHead.N_PARTS]
     rows, columns = head[GroupHead.ROWS], head[GroupHead.COLUMNS]
     most_rows, most_columns = head[GroupHead.ROWS_AT_ONCE], head[GroupHead.COLUMNS_AT_ONCE]
@@ -145,7 +146,7 @@ def perform_group(memory: Memory, address: Address) -> int:
         offsets[Mode.ROWS], offsets[Mode.COLUMNS] = 8 * row, 8 * column
         while i < n_first + n_parts:
             part = int64s(start + 8 * PART_WIDTH * i, PART_WIDTH)
-            if not perform_part(part, offsets, first, n):
+            if not perform_part(part, offsets, first, n, in_shadow):
                 return IN_PYTHON
             i += 1
         i = n_first  # the parts before that are executed for the first block only

@@ -28,7 +28,7 @@ from nengo_jit.engines.cpu.python.call import (
     TAPE,
     call_briefly,
 )
-from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
+from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, GroupHead, Head, Opcode
 from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, destination, is_right, store
 
 
@@ -53,17 +53,23 @@ def are_equal(spans):
 
 
 @helper()
-def store_in_shadows(address):
-    """Execute the stores at an address, on the shadows of their destinations."""
+def store_in_shadows(address, head):
+    """Execute the groups and stores at an address, on the shadows of their destinations."""
     word = int64s(address, WIDTH)
     while word[Field.OPCODE] != Opcode.RETURN:
-        store(
-            word[Field.OPCODE],
-            word[Field.N],
-            destination(word, word[Field.SHADOW]),
-            word[Field.A],
-            word[Field.A_STRIDE],
-        )
+        if word[Field.OPCODE] == Opcode.GROUP:
+            group = int64s(word[Field.GROUP], 1)
+            group[GroupHead.IN_SHADOW] = 1
+            call(head[Head.PERFORM_GROUP], word[Field.GROUP])
+            group[GroupHead.IN_SHADOW] = 0
+        else:
+            store(
+                word[Field.OPCODE],
+                word[Field.N],
+                destination(word, word[Field.SHADOW]),
+                word[Field.A],
+                word[Field.A_STRIDE],
+            )
         address += 8 * WIDTH
         word = int64s(address, WIDTH)
 
@@ -85,7 +91,7 @@ def compare(memory: Memory, address: Address) -> int:
     commit = int64s(path, WIDTH)
     spans = int64s(commit[Field.SPANS], 3 * commit[Field.N_SPANS])
     copy_spans(spans)
-    store_in_shadows(path + 8 * WIDTH)
+    store_in_shadows(path + 8 * WIDTH, head)
     status = call(task[CALL], address)
     if status != 0:
         return status

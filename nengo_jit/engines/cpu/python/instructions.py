@@ -40,6 +40,7 @@ class Opcode(IntEnum):
     ROLL = auto()  # a, shifted cyclically by b elements
     FIND = auto()  # the index of the first element of a that equals b
     TAKE = auto()  # the elements of a at positions b
+    LARGEST = auto()  # the largest size of b numbers
     GROUP = auto()  # a list of parts that are executed together, block by block
     SPREAD = auto()  # a matrix with any strides; in groups only
     CHECK = auto()  # nothing, but the result must be finite; in groups only
@@ -81,7 +82,7 @@ class Field(IntEnum):
     B_STRIDE = 6
     C = 7
     C_STRIDE = 8
-    COUNT = 9  # address of a register with the number of elements, at most N; zero: N elements
+    LIMIT = 9  # address of a register with the most elements that are computed; zero for N
 
     # BRANCH
     TARGET = B  # index of an instruction
@@ -112,6 +113,8 @@ class Field(IntEnum):
     N_ROWS = C
     TYPE = C_STRIDE  # opcode that loads from memory; zero for registers
     ITEM_SIZE = A_STRIDE  # bytes
+    # LARGEST
+    COUNT = B
     # GROUP
     GROUP = A  # address of its head
     # COMMIT
@@ -144,12 +147,13 @@ class GroupHead(IntEnum):
     of one row.
     """
 
-    N_FIRST = 0  # how many parts are executed once, before the first block
-    N_PARTS = 1  # how many are executed for each block
-    ROWS = 2
-    COLUMNS = 3
-    ROWS_AT_ONCE = 4
-    COLUMNS_AT_ONCE = 5
+    IN_SHADOW = 0  # 1 while the path is compared: memory is not written to, but its shadow
+    N_FIRST = 1  # how many parts are executed once, before the first block
+    N_PARTS = 2  # how many are executed for each block
+    ROWS = 3
+    COLUMNS = 4
+    ROWS_AT_ONCE = 5
+    COLUMNS_AT_ONCE = 6
 
 
 class Part(IntEnum):
@@ -159,26 +163,27 @@ class Part(IntEnum):
     OPERATION = 1  # an `Operation`; negative if the instruction is none
     IS_CHECKED = 2  # whether all results must be finite
     RESULT = 3  # address, of the first block
-    RESULT_MODE = 4
-    A = 5
-    A_MODE = 6
-    B = 7
-    B_MODE = 8
-    C = 9
-    C_MODE = 10
+    SHADOW = 4  # address to write to in place of the result while the path is compared
+    RESULT_MODE = 5
+    A = 6
+    A_MODE = 7
+    B = 8
+    B_MODE = 9
+    C = 10
+    C_MODE = 11
 
     # SPREAD: a matrix with a number of columns, and steps (elements)
-    STEP = 11
-    STEP_OF_ROWS = 12
-    COLUMNS = 13
+    STEP = 12
+    STEP_OF_ROWS = 13
+    COLUMNS = 14
     # LOOP and LOOP_SHORT: a ufunc's inner loop and its data, and steps (bytes)
-    STEP_OF_A = 11
-    STEP_OF_B = 12
-    STEP_OF_C = 13
-    STEP_OF_RESULT = 14
-    N_INPUTS = 15
-    FUNCTION = 16
-    DATA = 17
+    STEP_OF_A = 12
+    STEP_OF_B = 13
+    STEP_OF_C = 14
+    STEP_OF_RESULT = 15
+    N_INPUTS = 16
+    FUNCTION = 17
+    DATA = 18
 
 
 class Mode(IntEnum):

@@ -46,6 +46,7 @@ from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
 
 LARGEST = float(np.finfo(np.float64).max)
 LARGEST_SHORT = float(np.finfo(np.float32).max)
+MAGNITUDE = (1 << 63) - 1  # the bits of a float64 without its sign
 LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 
 # What `perform` returns, if not the address of a `COMMIT`
@@ -296,6 +297,20 @@ def succeeds(called, expected):
 
 
 @helper()
+def largest_bits(address, stride, n):
+    """The largest size of n numbers as the bits of a float64; not finite if one of them is not."""
+    largest = 0
+    if stride == 1:
+        numbers = int64s(address, n)
+        for i in range(n):
+            largest = max(largest, numbers[i] & MAGNITUDE)
+    else:
+        for i in range(n):
+            largest = max(largest, int64s(address + 8 * i * stride, 1)[0] & MAGNITUDE)
+    return largest
+
+
+@helper()
 def is_right(head):
     """Whether all guarded integers have the values that they had during tracing."""
     n = head[Head.N_GUARDS]
@@ -324,8 +339,8 @@ def perform(memory: Memory, tape: Address) -> int:
         current += 8 * WIDTH
         opcode, n = word[Field.OPCODE], word[Field.N]
         a, b, c = word[Field.A], word[Field.B], word[Field.C]
-        if word[Field.COUNT] != 0:
-            n = min(n, np.int64(float64s(word[Field.COUNT], 1)[0]))
+        if word[Field.LIMIT] != 0:
+            n = min(n, np.int64(float64s(word[Field.LIMIT], 1)[0]))
         if opcode <= Opcode.COMMIT:
             if opcode < Opcode.BRANCH:
                 return DONE if opcode == Opcode.RETURN else IN_PYTHON
@@ -343,8 +358,8 @@ def perform(memory: Memory, tape: Address) -> int:
             store(opcode, n, address, a, word[Field.A_STRIDE])
             continue
         if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
-            if word[Field.COUNT] != 0:
-                int64s(word[Field.SIZES], 1)[0] = np.int64(float64s(word[Field.COUNT], 1)[0])
+            if word[Field.LIMIT] != 0:
+                int64s(word[Field.SIZES], 1)[0] = np.int64(float64s(word[Field.LIMIT], 1)[0])
             call_loop(
                 word[Field.LOOP],
                 word[Field.ARGUMENTS],
@@ -402,6 +417,8 @@ def perform(memory: Memory, tape: Address) -> int:
                 result[i] = float64s(a + 8 * taken[i] * word[Field.A_STRIDE], 1)[0]
         elif opcode == Opcode.FIND:
             result[0] = find(float64s(a, c), float64s(b, 1)[0])
+        elif opcode == Opcode.LARGEST:
+            int64s(word[Field.RESULT], 1)[0] = largest_bits(a, word[Field.A_STRIDE], b)
         elif not select(word, result):
             return IN_PYTHON
         if not are_finite(result):

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
@@ -74,6 +76,7 @@ class Flow:
         self.together: set[int] = set()
         self.again: dict[int, int] = {}
         self._sources: list[dict[int, int]] = []  # the definition of each operand's first register
+        self._gathered: dict[int, np.ndarray] = {}  # definitions of registers, -1 for constants
         self._firsts: list[int] = []  # registers of the definitions on the stack
         self._stack: list[int] = []
         depths: dict[int, int] = {}  # of the stack, at the targets of branches
@@ -85,6 +88,9 @@ class Flow:
             for span in reads(instruction):
                 if span.first < CONSTANTS and span.size > 0:
                     self._read(index, span)
+            for operand in instruction.operands:
+                if isinstance(operand, Sources):
+                    self._gathered[index] = self._definitions(np.array(operand.registers))
             target = target_of(instruction)
             if target is not None:
                 depths[target] = len(self._stack)
@@ -115,6 +121,11 @@ class Flow:
         if register >= self._firsts[position] + definition.n:
             raise Malformed("reads a register before it is written")
         return position
+
+    def _definitions(self, registers: np.ndarray) -> np.ndarray:
+        positions = np.searchsorted(self._firsts, registers, "right") - 1
+        found = np.array(self._stack, np.int64)[positions]
+        return np.where(registers < CONSTANTS, found, -1)
 
     def _define(self, index: int, first: int) -> None:
         if self._stack and first < self._firsts[-1] + self._instructions[self._stack[-1]].n:
@@ -173,7 +184,11 @@ class Flow:
             if isinstance(operand, Registers):
                 return Registers(new(operand.first), operand.stride)
             if isinstance(operand, Sources):
-                return Sources(tuple(map(new, operand.registers)))
+                numbers, found = np.array(operand.registers), self._gathered[index]
+                for definition in set(found.tolist()) - {-1}:
+                    move = registers[definition] - self._instructions[definition].result
+                    numbers[found == definition] += move
+                return Sources(tuple(numbers.tolist()))
             if isinstance(operand, LoopCall):
                 return replace(operand, inputs=tuple(map(span_of, operand.inputs)))
             if isinstance(operand, PythonCall):

@@ -20,6 +20,7 @@ from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.flow import Flow, target_of
 from nengo_jit.engines.cpu.python.tracing.instruction import LOADS, Instruction, LoopCall
 from nengo_jit.engines.cpu.python.tracing.parts import group_of
+from nengo_jit.engines.cpu.python.tracing.postponing import Bounds, Unbounded, stores_of
 from nengo_jit.engines.cpu.python.tracing.verify import ELEMENTWISE, is_only_in_groups
 
 ENDS_REGION = {Opcode.BRANCH, Opcode.COMMIT, Opcode.RETURN, Opcode.REDO}
@@ -28,13 +29,15 @@ WITHOUT_EFFECT = {*LOADS.values(), Opcode.SPREAD, Opcode.GATHER}  # if nothing r
 MOST_INPUTS = 3  # of a ufunc that is called in a group
 
 
-def grouped(instructions: Sequence[Instruction]) -> tuple[list[Instruction], int]:
+def grouped(instructions: Sequence[Instruction], one: int) -> tuple[list[Instruction], int]:
     """Group the elementwise instructions of a tape.
 
     Parameters
     ----------
     instructions : sequence of Instruction
         The tape.
+    one : int
+        A register that has the number one.
 
     Returns
     -------
@@ -57,22 +60,67 @@ def grouped(instructions: Sequence[Instruction]) -> tuple[list[Instruction], int
         if index not in flow.together
         and all(numbers.get(each.reader) == number for each in flow.readings[index])
     }
+    late = _postponed(order, instructions, flow, one)
+    inner.update(*late.values())
+    done = {store for stores in late.values() for store in stores.values()}
     registers = flow.numbered(inner)
-    result = []
-    for item in order:
-        moved = {index: flow.moved(index, registers) for index in item.indices}
+    ends = [registers[index] + instructions[index].n for index in registers if index not in inner]
+    n_registers = max(ends, default=0)
+    result: list[Instruction] = []
+    places: list[int] = []  # new indices of the items
+    waiting: list[Instruction] = []  # groups until the path is complete
+    for position, item in enumerate(order):
+        places.append(len(result))
+        moved = {index: flow.moved(index, registers) for index in item.indices if index not in done}
         if item.is_group:
-            whole = group_of(moved, instructions, flow, inner)
-            result.append(Instruction(Opcode.GROUP, whole.shape[0] * whole.shape[1], 0, (whole,)))
+            stores = late.get(position, {})
+            whole = group_of(moved, instructions, flow, inner, stores)
+            group = Instruction(Opcode.GROUP, whole.shape[0] * whole.shape[1], 0, (whole,))
+            if stores:
+                bounds = Bounds(moved, instructions, flow, n_registers, one)
+                n_registers = bounds.n_registers
+                result += bounds.code
+                waiting.append(group)
+            else:
+                result.append(group)
             continue
-        (instruction,) = moved.values()
+        result += moved.values()
+        if instructions[item.indices[0]].opcode == Opcode.COMMIT:
+            result += waiting
+            waiting.clear()
+    for index, instruction in enumerate(result):
         target = target_of(instruction)
         if target is not None:
-            operands = instruction.operands[0], starts[target]
-            instruction = replace(instruction, operands=operands)
-        result.append(instruction)
-    ends = [registers[index] + instructions[index].n for index in registers if index not in inner]
-    return result, max(ends, default=0)
+            operands = instruction.operands[0], places[starts[target]]
+            result[index] = replace(instruction, operands=operands)
+    return result, n_registers
+
+
+def _postponed(
+    order: Sequence[_Item], instructions: Sequence[Instruction], flow: Flow, one: int
+) -> dict[int, dict[int, int]]:
+    """The groups that write to memory themselves, by their place in the order, and the stores.
+
+    There is one on a path at most: it would have to run before another one that writes to what it
+    reads.
+    """
+    found: dict[int, dict[int, int]] = {}
+    is_complete = False  # whether a path is complete that has no such group yet
+    for position in reversed(range(len(order))):
+        item = order[position]
+        opcode = instructions[item.indices[0]].opcode
+        if not item.is_group:
+            is_complete = opcode == Opcode.COMMIT or (is_complete and opcode not in ENDS_REGION)
+        elif is_complete:
+            stores = stores_of(item.indices, instructions, flow)
+            try:
+                members = {index: instructions[index] for index in item.indices}
+                if stores:
+                    Bounds(members, instructions, flow, 0, one)
+                    found[position], is_complete = stores, False
+            except Unbounded:
+                pass
+    return found
 
 
 class _Item(NamedTuple):

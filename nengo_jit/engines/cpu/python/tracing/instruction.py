@@ -253,6 +253,7 @@ class Instruction:
         ROLL                         Registers, Registers of the shift
         FIND                         Registers, Registers of the number, how many elements
         TAKE                         Registers, Positions
+        LARGEST                      Registers or Memory, and how many numbers
         SPREAD                       Registers of the first element, with the step of columns; the
                                      step of rows, and the number of columns
         GROUP                        a Group

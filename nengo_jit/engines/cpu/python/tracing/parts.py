@@ -34,8 +34,8 @@ TAKES_ARRAYS = {Opcode.REMAINDER, Opcode.FLOOR_DIVIDE}  # of both operands
 PACKED = {Opcode.PACK, Opcode.LOOP_SHORT}  # results are float32, side by side
 NUMBERS = {Mode.NUMBER, Mode.ROWS}
 LOOPS = {Opcode.LOOP, Opcode.LOOP_SHORT}
-FINITE = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL, Opcode.AND, Opcode.OR}
-FINITE |= {Opcode.NOT, Opcode.SELECT, Opcode.SPREAD, Opcode.LOAD_BOOLEANS, *PACKED}
+COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
+FINITE = COMPARISONS | {Opcode.AND, Opcode.OR, Opcode.NOT, Opcode.SELECT, Opcode.SPREAD, Opcode.LOAD_BOOLEANS, *PACKED}
 # Results are not finite if an operand is not
 PASSES_ON = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
 PASSES_ON |= {Opcode.SQRT, Opcode.SHORT, Opcode.INTEGER, Opcode.MOVE}
@@ -47,6 +47,7 @@ def group_of(
     instructions: Sequence[Instruction],
     flow: Flow,
     inner: set[int],
+    stores: Mapping[int, int],
 ) -> Group:
     """Make a group.
 
@@ -59,9 +60,12 @@ def group_of(
     flow : Flow
         Its definitions and readings.
     inner : set of int
-        The instructions with results that only their own group reads.
+        The instructions with results that have no registers.
+    stores : mapping of (int, int)
+        The stores that the group does itself, by the instructions with the results. If there are
+        any, the group is known not to fail.
     """
-    builder = _Builder(members, instructions, flow, inner)
+    builder = _Builder(members, instructions, flow, inner, stores)
     for index in members:
         builder.add(index)
     return builder.finish()
@@ -76,9 +80,10 @@ class _Builder:
         instructions: Sequence[Instruction],
         flow: Flow,
         inner: set[int],
+        stores: Mapping[int, int],
     ):
         self._members, self._instructions = members, instructions
-        self._flow, self._inner = flow, inner
+        self._flow, self._inner, self._stores = flow, inner, stores
         self._shape, self._at_once = _divided(list(members.values()))
         self._first: list[GroupPart] = []
         self._parts: list[GroupPart] = []
@@ -86,13 +91,15 @@ class _Builder:
         self._filled: dict[int, Place] = {}  # slots filled with the number in a register
         self._n_slots = 0
         self._free: list[Slot] = []
-        self._last = {
+        self._last = {  # readers; those of stored results come after all members
             index: max((each.reader for each in flow.readings[index]), default=index)
             for index in members
         }
 
     def finish(self) -> Group:
         """The group, once all members are added."""
+        for index, store in self._stores.items():
+            self._store(index, self._instructions[store])
         first, parts = tuple(self._first), tuple(self._parts)
         return Group(self._shape, self._at_once, first, parts, self._n_slots)
 
@@ -101,7 +108,7 @@ class _Builder:
         instruction = self._members[index]
         opcode = instruction.opcode
         if opcode == Opcode.SPREAD:
-            if index not in self._inner:
+            if index not in self._inner:  # otherwise where it is read
                 self._spread(index)
         elif opcode in LOADS.values():
             self._load(index, instruction)
@@ -114,11 +121,31 @@ class _Builder:
             if self._last.get(other) == index and place is not None:
                 self._release(place)
 
+    def _store(self, index: int, store: Instruction) -> None:
+        """Store results, once no part reads what was in memory before."""
+        memory = store.result
+        assert isinstance(memory, Memory)
+        is_short = store.opcode == Opcode.STORE_SHORT
+        opcode, mode = (
+            (Opcode.PACK, Mode.SHORT_ELEMENTS) if is_short else (Opcode.MOVE, Mode.ELEMENTS)
+        )
+        if index not in self._places:  # spread
+            self._spread(index)
+        source = self._places[index]
+        if source == Place(memory, mode):
+            return
+        self._parts.append(GroupPart(opcode, False, Place(memory, mode), (source,)))
+
     # Where operands and results are
 
     def _result(self, index: int) -> Place:
         """The place of the results of an instruction."""
-        if index in self._inner:
+        store = self._stores.get(index)
+        if store is not None and self._may_write_at_once(self._instructions[store]):
+            memory = self._instructions[store].result
+            assert isinstance(memory, Memory)
+            place = Place(memory, Mode.ELEMENTS)
+        elif index in self._inner:
             place = Place(self._slot(), Mode.FIXED)
         else:
             instruction = self._members[index]
@@ -127,6 +154,11 @@ class _Builder:
             place = Place(instruction.result, Mode.SHORT_ELEMENTS if is_packed else Mode.ELEMENTS)
         self._places[index] = place
         return place
+
+    def _may_write_at_once(self, store: Instruction) -> bool:
+        """Whether results can be written to memory, of which no part reads what was there."""
+        loaded = (each.operands for each in self._members.values() if each.opcode in LOADS.values())
+        return store.opcode == Opcode.STORE and (store.result,) not in loaded
 
     def _slot(self, is_kept: bool = False) -> Slot:
         if self._free and not is_kept:
@@ -218,7 +250,7 @@ class _Builder:
         assert isinstance(memory, Memory)
         source = Place(memory, MODES[opcode])
         is_checked = self._is_checked(index, opcode)
-        if opcode == Opcode.LOAD and index in self._inner:
+        if opcode == Opcode.LOAD and index in self._inner and index not in self._stores:
             self._places[index] = source
             if is_checked:
                 self._parts.append(GroupPart(Opcode.CHECK, True, source, ()))
@@ -267,9 +299,12 @@ class _Builder:
         self._parts.append(GroupPart(opcode, is_checked, self._result(index), tuple(places)))
 
     def _is_checked(self, index: int, opcode: Opcode) -> bool:
-        if opcode in FINITE:
+        if opcode in FINITE or self._stores:
             return False
         readers = [each.reader for each in self._flow.readings[index]]
+        opcodes = {self._instructions[reader].opcode for reader in readers}
+        if opcode in LOADS.values() and opcodes <= COMPARISONS:
+            return False  # NumPy compares anything, without a warning
         return not any(
             reader in self._members and self._members[reader].opcode in PASSES_ON
             for reader in readers

@@ -260,7 +260,8 @@ class Writer:
         Unsupported
             If it needs too many registers.
         """
-        instructions, n_registers = grouped(self._instructions)
+        one = self.constants(1.0)
+        instructions, n_registers = grouped(self._instructions, one)
         if n_registers > MOST_REGISTERS:
             raise Unsupported("computes too many numbers")
         verify(instructions, n_registers, len(self._constants))
@@ -330,7 +331,7 @@ class _Assembler:
         line[Field.RESULT] = self._address(result)
         ENCODERS.get(instruction.opcode, _Assembler._operands)(self, index, instruction, line)
         if instruction.positions is not None:
-            line[Field.COUNT] = self._address(instruction.positions.count)
+            line[Field.LIMIT] = self._address(instruction.positions.count)
         if isinstance(result, Memory):
             assert result.array is not None
             self.written.append(result.array)
@@ -403,7 +404,7 @@ class _Assembler:
     def _group(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (group,) = instruction.operands
         assert isinstance(group, Group)
-        table = [len(group.first), len(group.parts), *group.shape, *group.at_once]
+        table = [0, len(group.first), len(group.parts), *group.shape, *group.at_once]
         for part in (*group.first, *group.parts):
             table += self._part(part, group)
         line[Field.GROUP] = self.words(tuple(table))
@@ -422,6 +423,12 @@ class _Assembler:
             else:
                 line[place] = self._address(start)
             line[mode] = operand.mode
+        line[Part.SHADOW] = line[Part.RESULT]
+        memory = part.result.start
+        if isinstance(memory, Memory) and part.opcode != Opcode.CHECK:
+            assert memory.array is not None
+            self.written.append(memory.array)
+            line[Part.SHADOW] = address(self._shadow(memory.array))
         line[Part.STEP], line[Part.STEP_OF_ROWS], line[Part.COLUMNS] = part.steps
         line[Part.FUNCTION], line[Part.DATA] = part.call
         line[Part.N_INPUTS] = len(part.operands)

@@ -115,7 +115,7 @@ class _Verifier:
         opcode = instruction.opcode
         if opcode in AFTER_COMMIT and self._compared is None:
             raise Malformed("writes to memory, or ends, before its path is complete")
-        if opcode not in AFTER_COMMIT and self._compared is not None:
+        if opcode not in {*AFTER_COMMIT, Opcode.GROUP} and self._compared is not None:
             raise Malformed("goes on after its path is complete")
         _expect(opcode in READS and not is_only_in_groups(instruction))
         for span in reads(instruction):
@@ -145,8 +145,15 @@ class _Verifier:
         (group,) = instruction.operands
         assert isinstance(group, Group)
         for part in group.parts:
-            if isinstance(part.result.start, int):
-                self._mark(part.result.start, instruction.n, written)
+            result = part.result.start
+            if isinstance(result, int):
+                self._mark(result, instruction.n, written)
+            elif isinstance(result, Memory) and part.opcode != Opcode.CHECK:
+                if self._compared is None:
+                    raise Malformed("writes to memory, or ends, before its path is complete")
+                if result not in self._compared:
+                    raise Malformed("writes to memory that is not compared with Python")
+        _expect(self._compared is None or not any(part.is_checked for part in group.parts))
 
     def _end(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
         self.written = self._compared = None
@@ -324,6 +331,15 @@ def _lookup_reads(instruction: Instruction) -> Iterator[Span]:
     yield _span(key, 1)
 
 
+def _largest_reads(instruction: Instruction) -> Iterator[Span]:
+    source, n = _operands(instruction, 2)
+    _expect(instruction.n == 1 and isinstance(n, int))
+    if isinstance(source, Memory):
+        _expect(source.size == n)
+    else:
+        yield _span(source, n)
+
+
 def _roll_reads(instruction: Instruction) -> Iterator[Span]:
     values, shift = _operands(instruction, 2)
     span = _span(values, instruction.n)
@@ -398,7 +414,7 @@ def _group_reads(instruction: Instruction) -> Iterator[Span]:
             _expect(part.result.mode in (Mode.ELEMENTS, Mode.SHORT_ELEMENTS))
             made.add(result)
         else:
-            _expect(part.opcode == Opcode.CHECK and result.size == n)
+            _expect(result.size == n and part.result.mode in MODES.values())
 
 
 def is_only_in_groups(instruction: Instruction) -> bool:
@@ -450,6 +466,7 @@ READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
     Opcode.GATHER: _gather_reads,
     Opcode.LOOKUP: _lookup_reads,
     Opcode.ROLL: _roll_reads,
+    Opcode.LARGEST: _largest_reads,
     Opcode.SPREAD: _spread_reads,
     Opcode.CHECK: _nothing,
     Opcode.GROUP: _group_reads,
