@@ -24,6 +24,7 @@ from nengo_jit.engines.cpu.python.tracing.numpy_calls import OF_UFUNCS
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, attribute_of
 from nengo_jit.engines.cpu.python.tracing.operators import check_nesting, known
 from nengo_jit.engines.cpu.python.tracing.reductions import count_of
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
 from nengo_jit.engines.cpu.python.tracing.tracer import Traced, Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
@@ -325,7 +326,11 @@ class Interpreter:
         raise Unsupported(f"reads {where}")
 
 
-def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
+def trace(
+    step: Callable[[], object],
+    own: Sequence[np.ndarray] = (),
+    inspect: Callable[[Writer], None] | None = None,
+) -> Traced:
     """Trace a function without arguments, and without calling it.
 
     Parameters
@@ -335,6 +340,8 @@ def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
     own : sequence of numpy.ndarray
         Arrays that cannot move, such as those of the operator's signals. Before each call, the tape
         checks all others.
+    inspect : callable, optional
+        Looks at the tape before it is put into memory, and may raise `Unsupported`.
 
     Returns
     -------
@@ -353,6 +360,6 @@ def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
         interpreter.call(interpreter.lift(step, "the function"), (), {})
 
     try:
-        return Tracer(run, own).trace()
+        return Tracer(run, own).trace(inspect)
     except Exception as problem:
         raise Unsupported(reason_of(problem)) from None

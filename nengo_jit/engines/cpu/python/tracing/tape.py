@@ -167,6 +167,11 @@ class Writer:
     def __len__(self) -> int:
         return len(self._instructions)
 
+    @property
+    def instructions(self) -> Sequence[Instruction]:
+        """Sequence of Instruction: the tape."""
+        return self._instructions
+
     def constants(self, values: ArrayLike) -> int:
         """The first of the registers that hold constants.
 

@@ -117,8 +117,13 @@ class Tracer:
         self._positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
         self._within: Positions | None = None
 
-    def trace(self) -> Traced:
+    def trace(self, inspect: Callable[[Writer], None] | None = None) -> Traced:
         """Trace the function along all paths.
+
+        Parameters
+        ----------
+        inspect : callable, optional
+            Looks at the tape before it is put into memory, and may raise `Unsupported`.
 
         Raises
         ------
@@ -145,6 +150,8 @@ class Tracer:
             self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
+        if inspect is not None:
+            inspect(self.writer)
         tape = self.writer.finish(self.watched.words())
         return Traced(tape, list(dict.fromkeys(reasons)), self.watched)
 
