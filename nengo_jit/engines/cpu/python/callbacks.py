@@ -140,7 +140,6 @@ class Callback(Callee):
         except Unsupported as reason:
             self.traced, self.remark = None, str(reason)
 
-
     def lead(self, others: list[Callback]) -> None:
         """Trace the function of this population and its neighbours as one.
 
@@ -156,7 +155,7 @@ class Callback(Callee):
         step, own = joined([each.step for each in members], [each.own for each in members])
 
         def inspect(writer: Writer) -> None:
-            check_independence(*recorded, Recorded(writer, own))
+            check_independence(recorded[0], Recorded(writer, own))
 
         self.traced = trace(step, own, inspect)
         neurons = [implementation_of(each.operator) for each in members]

@@ -255,9 +255,12 @@ def positions_of(flags, result):
 
 
 @helper()
-def put_at(result, source, stride, values, value_stride, positions):
+def put(word, result):
     """Copy numbers, and replace those at some positions."""
-    n = result.size
+    n, source, stride = result.size, word[Field.A], word[Field.A_STRIDE]
+    values, value_stride = word[Field.B], word[Field.B_STRIDE]
+    count = np.int64(float64s(word[Field.N_POSITIONS], 1)[0])
+    positions = int64s(word[Field.POSITIONS], count)
     if stride == 1:
         whole = float64s(source, n)
         for i in range(n):
@@ -403,10 +406,7 @@ def perform(memory: Memory, tape: Address) -> int:
             if not succeeds(a, b):
                 return IN_PYTHON
         elif opcode == Opcode.PUT:
-            positions = int64s(
-                word[Field.POSITIONS], np.int64(float64s(word[Field.N_POSITIONS], 1)[0])
-            )
-            put_at(result, a, word[Field.A_STRIDE], b, word[Field.B_STRIDE], positions)
+            put(word, result)
         elif opcode == Opcode.UNPACK:
             load(Opcode.LOAD_SHORT, result, a)
         elif opcode <= Opcode.LOAD_BOOLEANS:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 )
 
 Function: TypeAlias = Callable[..., object]
-Compute: TypeAlias = Callable[[Sequence[object]], object]  # of the values of all leaves
+Compute: TypeAlias = Callable[[Sequence[object]], Any]  # of the values of all leaves
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,10 @@ def _arrays(values: Sequence[object], result: object) -> Iterator[np.ndarray]:
                 yield each
 
 
-def _result(tracer: Tracer, call: Call, sample: object, is_view: bool) -> Value:
+def _result(tracer: Tracer, call: Call, sample: Any, is_view: bool) -> Value:
     """The result of a call: in registers, if they can hold its type."""
+    if next(_leaves(call), None) is None:
+        return tracer.array(sample) if isinstance(sample, np.ndarray) else sample
     if isinstance(sample, np.ndarray) and sample.dtype in SCALARS:
         first = _write(tracer, call, sample)
         strides = tuple(each // sample.itemsize for each in sample.strides)
@@ -178,7 +180,7 @@ def _name(function: Function) -> str:
     return str(getattr(function, "__name__", function))
 
 
-def _write(tracer: Tracer, call: Call, sample: object) -> int:
+def _write(tracer: Tracer, call: Call, sample: Any) -> int:
     """Write a call; returns the first register of its result."""
     size = int(np.size(sample))
     if not size:
@@ -235,7 +237,7 @@ class _Program:
         An example of the result.
     """
 
-    def __init__(self, leaves: list[Leaf], compute: Compute, sample: object):
+    def __init__(self, leaves: list[Leaf], compute: Compute, sample: Any):
         self._leaves, self._compute = leaves, compute
         self._type, self._shape = type(sample), np.shape(sample)
         self._dtype = np.asarray(sample).dtype

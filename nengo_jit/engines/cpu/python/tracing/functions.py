@@ -106,7 +106,8 @@ def call_known(
     try:
         return _call_implementation(tracer, function, args, kwargs, name)
     except Unsupported:
-        if not may_be_called(function) or not callable(function):
+        is_partial = isinstance(function, np.ufunc) and "where" in kwargs  # leaves some undefined
+        if is_partial or not may_be_called(function) or not callable(function):
             raise
         with suppress(Unsupported):
             return call_numpy(tracer, function, args, kwargs)

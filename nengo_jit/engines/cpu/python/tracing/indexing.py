@@ -76,7 +76,9 @@ def _get_item(tracer: Tracer, value: Value, key: Value) -> Value:
             return _element_at(tracer, value, key)
         chosen = chosen_by(tracer, value, key)
         if chosen is not None:
-            return Selection(value.of(tracer.take(value.registers, tracer.positions(chosen.condition))), chosen)
+            return Selection(
+                value.of(tracer.take(value.registers, tracer.positions(chosen.condition))), chosen
+            )
         if is_single_index(key):
             row = _row_at(tracer, value, key.registers.item())
             return Array(row[None], value.dtype)  # a copy, unlike a row by a number
@@ -235,9 +237,7 @@ def _row_at(tracer: Tracer, array: Array, index: int) -> np.ndarray:
     return _looked_up(tracer, tracer.contiguous(registers), registers.shape, index)
 
 
-def _looked_up(
-    tracer: Tracer, table: Operand, shape: tuple[int, ...], index: int
-) -> np.ndarray:
+def _looked_up(tracer: Tracer, table: Operand, shape: tuple[int, ...], index: int) -> np.ndarray:
     """Look up a row in a table of a shape."""
     if not shape[0]:
         raise Unsupported("selects from an empty array")
@@ -386,9 +386,7 @@ def same_kind(
     raise Unsupported("changes an array in place by numbers of another type")
 
 
-def _set_selection(
-    tracer: Tracer, target: Array, chosen: Chosen | None, value: Selection
-) -> None:
+def _set_selection(tracer: Tracer, target: Array, chosen: Chosen | None, value: Selection) -> None:
     """Assign to the elements where a condition holds, from elements where the same one holds."""
     if chosen is None or chosen != value.chosen:
         raise Unsupported("assigns elements that another condition selects")
@@ -400,7 +398,6 @@ def _set_selection(
 
 def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:
     """Assign to a row by an index that is known only when the function runs."""
-    is_live = isinstance(target, LiveArray)
     shape = target.shape
     if not shape or not shape[0]:
         raise Unsupported("assigns to an element of an empty array")
@@ -417,7 +414,7 @@ def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.n
     if any(each.index != index or each.whole is not target for each in shared):
         raise Unsupported("assigns to an array of which it has selected a row")
     here = tracer.row_index(n, index)
-    if is_live and not target.is_loaded and _is_table(target.memory):
+    if isinstance(target, LiveArray) and not target.is_loaded and _is_table(target.memory):
         target.rows.append((here, registers.copy()))
     else:
         tracer.replace_row(target.registers, here, registers)

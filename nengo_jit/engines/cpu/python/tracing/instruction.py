@@ -216,9 +216,7 @@ class Group:
         return 8 * (-(-self.at_once[0] * self.at_once[1] // 8) + 1)
 
 
-Operand: TypeAlias = (
-    Registers | Memory | LoopCall | Sources | Positions | PythonCall | Group | int
-)
+Operand: TypeAlias = Registers | Memory | LoopCall | Sources | Positions | PythonCall | Group | int
 
 
 @dataclass(frozen=True)

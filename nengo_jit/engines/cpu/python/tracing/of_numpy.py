@@ -242,7 +242,7 @@ def _empty_like(tracer: Tracer, value: Value) -> Array:
 
 
 @stands_for(np.nonzero)
-def _nonzero(tracer: Tracer, value: Value) -> Value:
+def _nonzero(tracer: Tracer, value: Value) -> tuple[Value, ...]:
     array = array_of(tracer, value)
     condition = array if array.dtype == bool else call_ufunc(tracer, np.not_equal, array, 0)
     if is_constant(array):
@@ -330,7 +330,7 @@ def _changing(function: Function) -> Implementation:
     return call
 
 
-CHANGING = {np.copyto, np.putmask, np.place, np.put, np.fill_diagonal}
+CHANGING: set[Function] = {np.copyto, np.putmask, np.place, np.put, np.fill_diagonal}
 FUNCTIONS.update({each: _changing(each) for each in CHANGING})
 
 
@@ -356,7 +356,7 @@ def _outer(tracer: Tracer, a: Value, b: Value) -> Value:
 
 
 @method("copy")
-def _copy(tracer: Tracer, array: Value) -> Value:
+def _copy(tracer: Tracer, array: Array | Selection) -> Value:
     if isinstance(array, Selection):
         return replace(array)
     return Array(array.registers.copy(), array.dtype)

@@ -299,8 +299,8 @@ def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     is_exact = ufunc in EXACT and not (is_short and ufunc is np.floor_divide)
     is_float = is_short or all(np.dtype(dtype) == FLOAT64 for dtype in used)
     is_large = n > MANY and (tracer.is_counting or opcode in NOT_VECTORISED)
-    is_own = opcode is not None and not is_large
-    if opcode in TO_BOOLEANS or (is_own and is_float and is_exact):
+    is_own = opcode in TO_BOOLEANS or (not is_large and is_float and is_exact)
+    if opcode is not None and is_own:
         results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]

@@ -51,8 +51,10 @@ def _sum_of_selection(tracer: Tracer, selection: Selection) -> Number:
 
 def count_of(tracer: Tracer, selection: Selection | Indices) -> Number:
     """How many elements or indices there are."""
-    is_copy = isinstance(selection, Selection)
-    condition = selection.chosen.condition if is_copy else selection.condition.registers
+    if isinstance(selection, Selection):
+        condition = selection.chosen.condition
+    else:
+        condition = selection.condition.registers
     return Number(tracer.positions(condition).count, int)
 
 

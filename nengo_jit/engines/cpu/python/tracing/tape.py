@@ -351,8 +351,7 @@ class _Assembler:
         """Address of a register or of memory; other integers are encoded as they are."""
         if isinstance(operand, Memory):
             return operand.address
-        has_first = isinstance(operand, (Registers, Positions))
-        register = operand.first if has_first else operand
+        register = operand.first if isinstance(operand, (Registers, Positions)) else operand
         assert isinstance(register, int)
         if register >= CONSTANTS:
             return self._constants + 8 * (register - CONSTANTS)
@@ -406,6 +405,7 @@ class _Assembler:
             assert table.array is not None
             line[Field.TYPE] = LOADS[table.array.dtype.name]
             line[Field.ITEM_SIZE] = table.array.itemsize
+
     def _group(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (group,) = instruction.operands
         assert isinstance(group, Group)

@@ -214,7 +214,8 @@ class Tracer:
     def at(self, positions: Positions | None) -> Iterator[None]:
         """Context in which instructions compute only as many elements as there are positions.
 
-        With None, they compute all. They must be instructions on numbers, and on results of `take` at these positions.
+        With None, they compute all. They must be instructions on numbers, and on results of `take`
+        at these positions.
         """
         outer, self._within = self._within, positions
         try:
@@ -251,9 +252,9 @@ class Tracer:
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
         """Write an elementwise instruction, with broadcasting; returns the results' registers.
 
-        The same comparison of the same registers has the same results.
+        The same condition of the same registers has the same results.
         """
-        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL and self._within is None
+        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT and self._within is None
         parts = [(each.shape, each.strides, each.tobytes()) for each in arrays if is_comparison]
         key = (opcode, *parts)
         if is_comparison and key in self._compared_registers:
@@ -422,9 +423,7 @@ class Tracer:
     def replace_row(self, registers: np.ndarray, index: int, row: np.ndarray) -> None:
         """Replace the row of an array at an index from `row_index`."""
         n = len(registers)
-        is_row = self.elementwise(
-            Opcode.EQUAL, self.array(np.arange(n)).registers, np.array(index)
-        )
+        is_row = self.elementwise(Opcode.EQUAL, self.array(np.arange(n)).registers, np.array(index))
         is_row = is_row.reshape(n, *(1 for _ in registers.shape[1:]))
         registers[...] = self.elementwise(Opcode.SELECT, row, registers, is_row)
 

@@ -162,7 +162,7 @@ class Array(Unknown):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """tuple of int: the array's shape; of arrays outside of the function, without loading."""
+        """Tuple of int: the array's shape; of arrays outside of the function, without loading."""
         return self.registers.shape
 
     def of(self, registers: np.ndarray) -> Array:

@@ -182,9 +182,7 @@ class _Verifier:
             raise Malformed("writes to a register that does not exist")
         written[result : result + n] = True
         self._positions = {
-            each
-            for each in self._positions
-            if each.count < result or each.first >= result + n
+            each for each in self._positions if each.count < result or each.first >= result + n
         }
 
     def _write_positions(self, index: int, instruction: Instruction, written: np.ndarray) -> None:

@@ -173,7 +173,11 @@ CALLS: dict[Any, list[str]] = {
     np.array: ["f({any})", "f({any}, {type})", "f([{any}, {any}])", "f([{vector}, {vector}])"],
     np.asarray: ["f({any})", "f({any}, {type})", "f({list})"],
     np.full: ["f({shape}, {number})"],
-    np.where: ["f({any}, {any}, {any})", "v[f(v > {number})]", "f({array} > {number}, {array}, {any})"],
+    np.where: [
+        "f({any}, {any}, {any})",
+        "v[f(v > {number})]",
+        "f({array} > {number}, {array}, {any})",
+    ],
     np.empty_like: ["f({array}).size"],
     np.copyto: ["[f(v, {any}), 0][1]", "[f(m, {array}), 0][1]"],
     np.putmask: ["[f(v, v > {number}, {any}), 0][1]", "[f(m, m > 0, {vector}), 0][1]"],
@@ -258,8 +262,16 @@ OF_LISTS = {
     "reverse": "l.reverse()",
 }
 IN_PLACE = [
-    *("v[v > {number}] = np.exp(w[v > {number}])", "m[v > 0] += {vector}", "m[:, x > 0] *= {number}"),
-    *("v[x > 0] = np.tanh(v[x > 0]) / w[x > 0]", "m[m > 0] = np.log1p(m[m > 0])", "m[x > t] = {any}"),
+    *(
+        "v[v > {number}] = np.exp(w[v > {number}])",
+        "m[v > 0] += {vector}",
+        "m[:, x > 0] *= {number}",
+    ),
+    *(
+        "v[x > 0] = np.tanh(v[x > 0]) / w[x > 0]",
+        "m[m > 0] = np.log1p(m[m > 0])",
+        "m[x > t] = {any}",
+    ),
     *("F[F > 0] = np.exp(F[F > 0])", "v[v > 0] = np.sum(x[v > 0])", "v[np.where(x > 0)] = {any}"),
     *("m[int({number})] += {vector}", "S[int({number})] = {number}", "H[int({number})] = {any}"),
     *("v[[2, 0]] = {any}", "v[np.argsort(x)] = {vector}", "m[int({number}), 1] = {number}"),
