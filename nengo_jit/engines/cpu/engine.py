@@ -160,6 +160,8 @@ class CpuEngine(Engine):
             if lowering.calls_python(operator)
         ]
         self._assembly, levels = assemble(self.plan, lowering, callbacks)
+        for callback in callbacks:
+            callback.save(self._assembly.own.get(callback.operator, []))
         self._constant = self._assembly.constant
         delayed = self._assembly.delayed | lowering.delayed
         self._exposure.begin(lowering.assumptions, delayed, bool(callbacks))
