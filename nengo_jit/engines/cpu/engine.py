@@ -163,6 +163,7 @@ class CpuEngine(Engine):
         level_of = {op: group.level for group in self.plan.groups for op in group.members}
         for callback in callbacks:
             callback.level = level_of[callback.operator]
+            callback.save(self._assembly.own.get(callback.operator, []))
         self._constant = self._assembly.constant
         delayed = self._assembly.delayed | lowering.delayed
         self._exposure.begin(lowering.assumptions, delayed, bool(callbacks))

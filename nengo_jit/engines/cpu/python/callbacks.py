@@ -74,6 +74,10 @@ class Callback(Callee):
         Address of the table for the kernel, which has the address of the task.
     remark : str
         Why, or on which paths, the function is called in Python; continues "it ...".
+    leader : Callback
+        The one that carries out this one's function.
+    saved : list of tuple of numpy.ndarray
+        Arrays to restore if Python raises, with buffers.
     level : int
         On which level of the plan the operator is.
     members : list of Callback
@@ -90,7 +94,8 @@ class Callback(Callee):
         super().__init__(operator, lambda: f"in step {clock.n_steps + 1}")
         self.operator, self.draw = operator, draw
         self.at_fault, self.level = operator, 0
-        self.members = [self]
+        self.members, self.leader = [self], self
+        self.saved: list[tuple[np.ndarray, np.ndarray]] = []
         self.remark = "is not compiled yet"
         self._n_traces = 0
         self._table = table_of([run_functions.row(task=start(self.words))])
@@ -164,9 +169,11 @@ class Callback(Callee):
         self.remark, self.is_doubted, self.members = "", False, members
         self.put(task.CALLED, self._call_all)
         for each in others:
-            each.traced, each.remark, each.is_doubted, each.members = self.traced, "", False, []
+            each.traced, each.remark, each.is_doubted = self.traced, "", False
+            each.members, each.leader = [], self
             each.get_ready_for_tapes()
             each.words[task.TAPE] = start(NOTHING)
+        self.save(self.saved)
 
     def release(self) -> None:
         """Let all members carry out their own functions; they have no tapes then."""
@@ -176,12 +183,17 @@ class Callback(Callee):
             self.switch(False)
             self.put(task.CALLED, self.step)
             for each in members[1:]:
-                each.members, each.traced = [each], None
+                each.members, each.leader, each.traced = [each], each, None
                 each.switch(False)
+            self.save(self.saved)
 
     def switch(self, on: bool) -> None:
         if self.members:  # another one is in charge
             super().switch(on)
+
+    def save(self, arrays: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        self.saved, leader = arrays, self.leader
+        super(Callback, leader).save([pair for each in leader.members for pair in each.saved])
 
     def _call_all(self) -> None:
         """Call the functions of all members."""

@@ -59,6 +59,7 @@ class Callee:
         self.words = np.zeros(field.LENGTH, np.int64)
         self.words[field.KINDS] = start(KINDS)
         self._kept: dict[int, object] = {}  # objects in the task, by their fields
+        self._spans = np.zeros((0, 3), np.int64)
         self.traced: Traced | None = None
         self.is_doubted, self.wrong = False, ""
 
@@ -90,9 +91,15 @@ class Callee:
 
         self.put(field.AFTER_CALL, raise_error)
 
+    def save(self, arrays: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Save arrays to buffers before Python is called, and restore them if it raises."""
+        spans = [(start(array), start(copy), array.nbytes) for array, copy in arrays]
+        self._spans = np.array(spans, np.int64).reshape(-1, 3)
+        self.words[[field.N_SPANS, field.SPANS]] = len(spans), start(self._spans)
+
     def kept(self) -> tuple[object, ...]:
         """Objects that kernels may be using, to be kept until they return."""
-        return (self.traced, *self._kept.values())
+        return (self.traced, self._spans, *self._kept.values())
 
     def switch(self, on: bool) -> None:
         """Use the tape, if there is one, or call Python."""

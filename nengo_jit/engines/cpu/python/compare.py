@@ -27,6 +27,8 @@ from nengo_jit.engines.cpu.python.call import (
     PERFORM,
     TAPE,
     call_briefly,
+    copy,
+    restore,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, GroupHead, Head, Opcode
 from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, destination, is_right, store
@@ -36,9 +38,7 @@ from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, destination, is_righ
 def copy_spans(spans):
     """Copy spans of memory to their shadows."""
     for i in range(0, spans.size, 3):
-        source, shadow = uint8s(spans[i], spans[i + 2]), uint8s(spans[i + 1], spans[i + 2])
-        for j in range(source.size):
-            shadow[j] = source[j]
+        copy(spans[i], spans[i + 1], spans[i + 2])
 
 
 @helper()
@@ -96,7 +96,10 @@ def compare(memory: Memory, address: Address) -> int:
     if status != 0:
         return status
     if not (is_right(head) and are_equal(spans)):
-        return call_briefly(address, DIFFERS)
+        status = call_briefly(address, DIFFERS)
+        if status != 0:
+            restore(task)
+        return status
     task[PATH] = 0
     commit[Field.N_EQUAL] += 1
     is_proven = commit[Field.N_EQUAL] >= head[Head.N_PROOFS]

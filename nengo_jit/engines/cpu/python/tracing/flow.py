@@ -17,6 +17,7 @@ import numpy as np
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
+    LINE,
     Instruction,
     LoopCall,
     Operand,
@@ -161,7 +162,8 @@ class Flow:
                 registers[index] = registers[before] + offset
             elif isinstance(instruction.result, int) and instruction.n:
                 registers[index] = instruction.result - gone
-                gone += instruction.n * (index in left_out)
+                if index in left_out:
+                    gone += instruction.n // LINE * LINE  # the others stay aligned
         return registers
 
     def source(self, index: int, register: int) -> int | None:

@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
-from nengo_jit.ir.memory import address
+from nengo_jit.ir.memory import address, align
 
 CONSTANTS = 1 << 40  # the number of the first constant
+LINE = 8  # registers in a cache line
 
 # Opcodes by the type of the numbers in memory
 LOADS = {
@@ -213,7 +214,7 @@ class Group:
     @property
     def pitch(self) -> int:
         """int: elements from one slot to the next; operands that adjoin might seem to overlap."""
-        return 8 * (-(-self.at_once[0] * self.at_once[1] // 8) + 1)
+        return align(self.at_once[0] * self.at_once[1], LINE) + LINE
 
 
 Operand: TypeAlias = Registers | Memory | LoopCall | Sources | Positions | PythonCall | Group | int

@@ -25,10 +25,12 @@ from nengo_jit.engines.cpu.python.instructions import (
     Part,
 )
 from nengo_jit.engines.cpu.python.objects import header_of
+from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.grouping import grouped
 from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
+    LINE,
     LOADS,
     Group,
     GroupPart,
@@ -45,7 +47,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported
 from nengo_jit.engines.cpu.python.tracing.verify import verify
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
-from nengo_jit.ir.memory import address
+from nengo_jit.ir.memory import address, align, aligned_block
 
 MOST_NUMBERS = 8_000_000  # computed along a path; it takes half a second to trace as many
 MOST_REGISTERS = 2_000_000  # and constants: some megabytes
@@ -201,10 +203,10 @@ class Writer:
         Unsupported
             If there would be too many.
         """
-        first = self.n_registers
+        first = align(self.n_registers, LINE) if n > MANY else self.n_registers
         if first + n > MOST_NUMBERS:
             raise Unsupported("computes too many numbers")
-        self.n_registers += n
+        self.n_registers = first + n
         self._most = max(self._most, self.n_registers)
         return first
 
@@ -313,8 +315,8 @@ class _Assembler:
     ):
         groups = [each for i in instructions for each in i.operands if isinstance(each, Group)]
         n_in_slots = max((group.n_slots * group.pitch for group in groups), default=0)
-        self._files = np.zeros(max(n_registers, 1)), np.array(constants or [0.0])
-        slots = np.zeros(n_in_slots)
+        self._files = _zeros(n_registers), np.array(constants or [0.0])
+        slots = _zeros(n_in_slots)
         self.kept: list[object] = [*self._files, slots]
         self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.written: list[np.ndarray] = []
@@ -454,6 +456,13 @@ class _Assembler:
         spans = [(address(array), address(shadow), array.nbytes) for array, shadow in pairs]
         line[Field.COUNTDOWN] = 0 if N_PROOFS else INTERVAL - 1
         line[Field.N_SPANS], line[Field.SPANS] = len(spans), self.words((*chain(*spans),))
+
+
+def _zeros(n: int) -> np.ndarray:
+    """Numbers that start on a cache line."""
+    numbers = aligned_block(8 * max(n, 1)).view(np.float64)
+    numbers[:] = 0.0
+    return numbers
 
 
 # The operations that carry out instructions in groups

@@ -155,7 +155,7 @@ def test_selected_and_called(run_function, function):
 
 
 IN_PYTHON = {
-    "makes a large array or list": lambda t, x: np.zeros(20_000)[:3] + x,
+    "makes a large array or list": lambda t, x: np.zeros(600_000)[:3] + x,
     "calculates with elements that different conditions select": (
         lambda t, x: np.sum(x[x > 0] * x[x >= 0]) + x
     ),
