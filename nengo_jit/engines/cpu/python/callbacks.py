@@ -287,8 +287,7 @@ class Tracing:
                 callback.release()
                 callback.remark = "is not compiled because `compile_python` is off"
             if self._enabled:
-                for population in self._populations():
-                    _trace_together(population)
+                _trace_all(self._callbacks)
             self._watch()
             self._pending = False
             self._log()
@@ -319,18 +318,6 @@ class Tracing:
         if self._short_runs.is_trial:
             self._short_runs.end()
 
-    def _populations(self) -> list[list[Callback]]:
-        """All callbacks; those that are called one after the other, and alike, together."""
-        found: list[list[Callback]] = []
-        for callback in sorted(self._callbacks, key=lambda callback: callback.level):
-            last = found[-1] if found else []
-            is_next = last and last[0].level == callback.level
-            if is_next and are_alike(last[0].operator, callback.operator):
-                last.append(callback)
-            else:
-                found.append([callback])
-        return found
-
     def _trace_anew(self) -> None:
         """Trace again the functions whose guards have changed."""
         traced = [
@@ -345,7 +332,7 @@ class Tracing:
                 if callback.is_doubted or not each.is_right:
                     members = callback.members
                     callback.release()
-                    _trace_together(members)
+                    _trace_all(members)
             self._watch()
 
     def _switch(self, on: bool) -> None:
@@ -402,12 +389,20 @@ class Tracing:
                     logger.warning("%s has no compiled kernel and runs in Python", kind[0])
 
 
-def _trace_together(population: list[Callback]) -> None:
-    """Trace callbacks as one, if that is possible."""
-    first, *others = population
-    if others and not any(each.wrong for each in population):
-        with suppress(Unsupported):
-            first.lead(others)
-            return
-    for callback in population:
-        callback.trace()
+def _trace_all(callbacks: list[Callback]) -> None:
+    """Trace callbacks; those that are called one after the other, and alike, as one if possible."""
+    populations: list[list[Callback]] = []
+    for callback in sorted(callbacks, key=lambda callback: callback.level):
+        last = populations[-1] if populations else []
+        is_next = last and last[0].level == callback.level
+        if is_next and are_alike(last[0].operator, callback.operator):
+            last.append(callback)
+        else:
+            populations.append([callback])
+    for first, *others in populations:
+        if others and not any(each.wrong for each in (first, *others)):
+            with suppress(Unsupported):
+                first.lead(others)
+                continue
+        for callback in (first, *others):
+            callback.trace()
