@@ -262,9 +262,10 @@ def put(word, result):
     count = np.int64(float64s(word[Field.N_POSITIONS], 1)[0])
     positions = int64s(word[Field.POSITIONS], count)
     if stride == 1:
-        whole = float64s(source, n)
-        for i in range(n):
-            result[i] = whole[i]
+        if source != word[Field.RESULT]:
+            whole = float64s(source, n)
+            for i in range(n):
+                result[i] = whole[i]
     else:
         for i in range(n):
             result[i] = float64s(source + 8 * i * stride, 1)[0]

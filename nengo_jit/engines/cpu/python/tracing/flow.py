@@ -63,6 +63,9 @@ class Flow:
         Definitions that one operand reads together with others, or that are written to again.
     again : dict of (int, int)
         Instructions that write to registers of an earlier definition, and that definition.
+    in_place : dict of (int, int)
+        Instructions that can write to registers of an earlier definition, since nothing reads it
+        after them, and that definition.
 
     Raises
     ------
@@ -97,6 +100,23 @@ class Flow:
                 depths[target] = len(self._stack)
             elif isinstance(instruction.result, int) and instruction.n:
                 self._define(index, instruction.result)
+        self.in_place = self._in_place()
+
+    def _in_place(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for index, instruction in enumerate(self._instructions):
+            if instruction.opcode != Opcode.PUT:
+                continue
+            whole, values, _ = instruction.operands
+            assert isinstance(whole, Registers) and isinstance(values, Registers)
+            before = self.source(index, whole.first)
+            if before is None or before in self.together or whole.stride != 1:
+                continue
+            is_whole = self._instructions[before].n == instruction.n
+            is_last = all(each.reader <= index for each in self.readings[before])
+            if is_whole and is_last and self.source(index, values.first) != before:
+                found[index] = before
+        return found
 
     def _read(self, index: int, span: Span) -> None:
         ends = span.first, span.first + span.stride * (span.size - 1)
@@ -162,7 +182,9 @@ class Flow:
                 registers[index] = registers[before] + offset
             elif isinstance(instruction.result, int) and instruction.n:
                 registers[index] = instruction.result - gone
-                if index in left_out:
+                if index in self.in_place:
+                    registers[index] = registers[self.in_place[index]]
+                if index in left_out or index in self.in_place:
                     gone += instruction.n // LINE * LINE  # the others stay aligned
         return registers
 

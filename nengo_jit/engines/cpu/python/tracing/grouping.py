@@ -169,7 +169,7 @@ def _ordered(
             waiting.setdefault(n, []).append(index)
             n_of[index] = n
             continue
-        if opcode in ENDS_REGION or index in flow.again:
+        if opcode in ENDS_REGION or index in flow.again or index in flow.in_place:
             for key in list(waiting):
                 finish(key)
         order.append(_Item(False, [index]))
