@@ -242,15 +242,18 @@ def positions_of(flags, result):
     Blocks without any are skipped. A flag that is not zero has bits that are not zero.
     """
     n, count = flags.size, 0
-    for start in range(0, n, BLOCK):
-        stop = min(start + BLOCK, n)
+    n_whole = n - n % BLOCK
+    for start in range(0, n_whole, BLOCK):
         bits = 0
-        for i in range(start, stop):
-            bits |= flags[i]
+        for i in range(BLOCK):
+            bits |= flags[start + i]
         if bits != 0:
-            for i in range(start, stop):
-                result[count] = i
-                count += flags[i] != 0
+            for i in range(BLOCK):
+                result[count] = start + i
+                count += flags[start + i] != 0
+    for i in range(n_whole, n):
+        result[count] = i
+        count += flags[i] != 0
     return count
 
 
