@@ -107,7 +107,7 @@ def test_an_index_out_of_range_is_an_error(run_function):
 
 
 IN_PYTHON = {
-    "makes a large array or list": lambda t, x: np.zeros(20_000)[:3] + x,
+    "makes a large array or list": lambda t, x: np.zeros(600_000)[:3] + x,
     "reads the global `W`, an array that is not contiguous": lambda t, x: W[:, 1] * t,
     "calculates with elements that a condition selects": lambda t, x: np.sum(x[x > 0]) + x,
     "calls `np.exp` on elements that a condition selects": lambda t, x: np.exp(x[x > 0]) * 0 + 1,
