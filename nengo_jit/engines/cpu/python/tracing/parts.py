@@ -35,7 +35,8 @@ PACKED = {Opcode.PACK, Opcode.LOOP_SHORT}  # results are float32, side by side
 NUMBERS = {Mode.NUMBER, Mode.ROWS}
 LOOPS = {Opcode.LOOP, Opcode.LOOP_SHORT}
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
-FINITE = COMPARISONS | {Opcode.AND, Opcode.OR, Opcode.NOT, Opcode.SELECT, Opcode.SPREAD, Opcode.LOAD_BOOLEANS, *PACKED}
+BOOLEAN = COMPARISONS | {Opcode.AND, Opcode.OR, Opcode.NOT}
+FINITE = BOOLEAN | {Opcode.SELECT, Opcode.SPREAD, Opcode.LOAD_BOOLEANS, *PACKED}
 # Results are not finite if an operand is not
 PASSES_ON = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
 PASSES_ON |= {Opcode.SQRT, Opcode.SHORT, Opcode.INTEGER, Opcode.MOVE}
@@ -141,7 +142,7 @@ class _Builder:
     def _result(self, index: int) -> Place:
         """The place of the results of an instruction."""
         store = self._stores.get(index)
-        if store is not None and self._may_write_at_once(self._instructions[store]):
+        if store is not None and self._may_write_at_once(index, self._instructions[store]):
             memory = self._instructions[store].result
             assert isinstance(memory, Memory)
             place = Place(memory, Mode.ELEMENTS)
@@ -155,10 +156,14 @@ class _Builder:
         self._places[index] = place
         return place
 
-    def _may_write_at_once(self, store: Instruction) -> bool:
-        """Whether results can be written to memory, of which no part reads what was there."""
+    def _may_write_at_once(self, index: int, store: Instruction) -> bool:
+        """Whether results can be written to memory when they are computed.
+
+        Parts could not read them there, since they may be in its shadow, nor what was there before.
+        """
         loaded = (each.operands for each in self._members.values() if each.opcode in LOADS.values())
-        return store.opcode == Opcode.STORE and (store.result,) not in loaded
+        is_read = len(self._flow.readings[index]) > 1
+        return store.opcode == Opcode.STORE and not is_read and (store.result,) not in loaded
 
     def _slot(self, is_kept: bool = False) -> Slot:
         if self._free and not is_kept:

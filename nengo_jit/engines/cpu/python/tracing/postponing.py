@@ -20,12 +20,13 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Registers,
     scalar,
 )
-from nengo_jit.engines.cpu.python.tracing.parts import COMPARISONS, FINITE
+from nengo_jit.engines.cpu.python.tracing.parts import BOOLEAN, COMPARISONS
 
 LEAST = 10_000  # elements; fewer stay in the second cache
 STORES = {Opcode.STORE, Opcode.STORE_SHORT}
 SUMS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.SELECT}
 SAME = {Opcode.NEGATIVE, Opcode.ABSOLUTE, Opcode.MOVE}
+BOUNDED = SUMS | SAME | {Opcode.MULTIPLY, Opcode.DIVIDE, Opcode.SHORT}
 
 
 def stores_of(
@@ -135,8 +136,10 @@ class Bounds:
             self._found[index] = self._largest_loaded(instruction)
         elif opcode == Opcode.SPREAD:
             self._found[index] = self._largest_spread(instruction)
-        elif opcode in COMPARISONS or opcode in FINITE - {Opcode.SELECT}:
+        elif opcode in BOOLEAN:
             self._found[index] = self._one
+        elif opcode not in BOUNDED:
+            raise Unbounded
         else:
             bounds = [
                 self._of(index, *each)
@@ -156,7 +159,7 @@ class Bounds:
         if opcode == Opcode.SHORT:
             return self._compute(Opcode.SHORT, first)
         divisor = self._members[index].operands[-1]
-        if opcode == Opcode.DIVIDE and isinstance(divisor, Registers) and divisor.stride == 0:
+        if isinstance(divisor, Registers) and divisor.stride == 0:
             return self._compute(Opcode.DIVIDE, first, rest[0])
         raise Unbounded
 

@@ -368,8 +368,8 @@ class _Assembler:
             line[place] = line[Field.RESULT]
         for (place, stride), operand in zip(places, instruction.operands):
             line[place] = operand if isinstance(operand, int) else self._address(operand)
-            if isinstance(operand, Registers):
-                line[stride] = operand.stride
+            if isinstance(operand, (Registers, Memory)):
+                line[stride] = operand.stride if isinstance(operand, Registers) else 1
 
     def _loop(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (call,) = instruction.operands

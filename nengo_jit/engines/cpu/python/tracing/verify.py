@@ -389,7 +389,7 @@ def _group_reads(instruction: Instruction) -> Iterator[Span]:
     filled: set[Slot] = set()
     made: set[int] = set()  # first registers of results
     kept = {part.result.start for part in group.first}
-    for part in (*group.first, *group.parts):
+    for number, part in enumerate((*group.first, *group.parts)):
         _expect(part.opcode in IN_GROUPS)
         for place in part.operands:
             start, mode = place.start, place.mode
@@ -406,7 +406,7 @@ def _group_reads(instruction: Instruction) -> Iterator[Span]:
         result = part.result.start
         if isinstance(result, Slot):
             _expect(result.number < group.n_slots and part.result.mode == Mode.FIXED)
-            _expect(part in group.first or result not in kept)
+            _expect(number < len(group.first) or result not in kept)
             filled.add(result)
         elif isinstance(result, int):
             _expect(part.result.mode in (Mode.ELEMENTS, Mode.SHORT_ELEMENTS))

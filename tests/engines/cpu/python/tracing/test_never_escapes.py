@@ -236,7 +236,7 @@ def test_a_debugger_that_begins_in_mid_run_sees_calls():
 
 def test_large_arrays_are_not_kept(run_function):
     assert "large array" in run_function(lambda t: np.ones((1000, 1000))[0, 0] * t)
-    assert "large array" in run_function(lambda t: np.outer(np.ones(500), np.arange(500))[3, 2])
+    assert "large array" in run_function(lambda t: np.outer(np.ones(1000), np.arange(1000))[3, 2])
 
     def many(t):
         total = 0.0

@@ -12,8 +12,15 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python import callbacks
-from nengo_jit.engines.cpu.python.instructions import Field, Opcode
+from nengo_jit.engines.cpu.python.instructions import (
+    PART_WIDTH,
+    Field,
+    GroupHead,
+    Opcode,
+    Part,
+)
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
 from nengo_jit.engines.reference import ReferenceBackend
 
@@ -86,7 +93,8 @@ FUNCTIONS = {
     Opcode.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
     Opcode.FIND: constantly(lambda t, x: x[::-1] * np.argmax(x)),
     Opcode.TAKE: constantly(where_positive),
-    Opcode.MOVE: constantly(lambda t, x: np.maximum(np.full(20, x[1]), x[0])[:3]),
+    Opcode.GROUP: constantly(lambda t, x: (np.tile(x, 7) * 2.0 + np.tile(x, 7) ** 2)[5:8]),
+    Opcode.MOVE: constantly(lambda t, x: x + np.max(x)),
     Opcode.ADD: constantly(lambda t, x: x + x[0]),
     Opcode.SUBTRACT: constantly(lambda t, x: x - t),
     Opcode.MULTIPLY: constantly(lambda t, x: x * x[::-1]),
@@ -113,6 +121,8 @@ FUNCTIONS = {
 }
 ELEMENTWISE = [each for each in Opcode if each >= Opcode.MOVE]
 LASTS = {Opcode.RETURN, Opcode.REDO, Opcode.COMMIT}  # compute nothing
+PARTS = {Opcode.SPREAD, Opcode.CHECK}  # are in groups
+BOUNDS = {Opcode.LARGEST}  # may only make Python be called, or not
 OTHERS = {  # another operation that can take the place of one
     **dict.fromkeys(ELEMENTWISE, Opcode.NEGATIVE),
     Opcode.NEGATIVE: Opcode.MOVE,
@@ -140,12 +150,25 @@ def does_nothing():
     return True
 
 
+def last_part(line):
+    """The last part of a group."""
+    head = (ctypes.c_int64 * len(GroupHead)).from_address(int(line[Field.GROUP]))
+    n_before = head[GroupHead.N_FIRST] + head[GroupHead.N_PARTS] - 1
+    place = len(GroupHead) + n_before * PART_WIDTH
+    return (ctypes.c_int64 * PART_WIDTH).from_address(int(line[Field.GROUP]) + 8 * place)
+
+
 def other_operation(line):
+    if line[Field.OPCODE] == Opcode.GROUP:
+        last_part(line)[Part.OPERATION] = Operation.SUBTRACT
+        return
     line[Field.OPCODE] = OTHERS[line[Field.OPCODE]]
 
 
 def other_operand(line):
-    if line[Field.OPCODE] in LOOPS:
+    if line[Field.OPCODE] == Opcode.GROUP:
+        last_part(line)[Part.A] = address(NUMBERS)
+    elif line[Field.OPCODE] in LOOPS:
         ctypes.c_int64.from_address(int(line[Field.ARGUMENTS])).value = address(NUMBERS)
     elif line[Field.OPCODE] == Opcode.CALL:
         line[Field.OBJECT] = id(does_nothing)
@@ -155,6 +178,9 @@ def other_operand(line):
 
 
 def lost_result(line):
+    if line[Field.OPCODE] == Opcode.GROUP:
+        last_part(line)[Part.RESULT] = address(FOR_RESULTS)
+        return
     line[Field.RESULT] = address(FOR_RESULTS)
     if line[Field.OPCODE] in STORES:
         line[Field.SHADOW] = line[Field.RESULT]
@@ -189,7 +215,7 @@ def cases():
             yield operation, other_operand
         if operation != Opcode.CALL:  # the object that is called knows where its result goes
             yield operation, lost_result
-        if operation in OTHERS:
+        if operation in OTHERS or operation == Opcode.GROUP:
             yield operation, other_operation
         if operation in (Opcode.FUNCTION, Opcode.FUNCTION_OF_TWO, *LOOPS):
             yield operation, other_function
@@ -211,7 +237,7 @@ named = pytest.mark.parametrize(
 
 
 def test_every_instruction_has_a_case():
-    assert set(FUNCTIONS) == set(Opcode) - LASTS
+    assert set(FUNCTIONS) == set(Opcode) - LASTS - PARTS - BOUNDS
 
 
 class Pair:
