@@ -193,7 +193,9 @@ class Flow:
 
         instruction = self._instructions[index]
         operands = tuple(map(operand_of, instruction.operands))
-        return replace(instruction, result=registers.get(index, instruction.result), operands=operands)
+        return replace(
+            instruction, result=registers.get(index, instruction.result), operands=operands
+        )
 
 
 def target_of(instruction: Instruction) -> int | None:

@@ -130,9 +130,7 @@ class _Item(NamedTuple):
     indices: list[int]
 
 
-def _ordered(
-    instructions: Sequence[Instruction], flow: Flow
-) -> tuple[list[_Item], dict[int, int]]:
+def _ordered(instructions: Sequence[Instruction], flow: Flow) -> tuple[list[_Item], dict[int, int]]:
     """Find the groups of a tape, and the new order.
 
     Returns

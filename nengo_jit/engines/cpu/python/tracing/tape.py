@@ -370,7 +370,7 @@ class _Assembler:
     def _part(self, part: GroupPart, group: Group) -> list[int]:
         line = [0] * PART_WIDTH
         line[Part.OPCODE], line[Part.IS_CHECKED] = part.opcode, part.is_checked
-        line[Part.OPERATION] = OPERATIONS.get(part.opcode, -1)
+        line[Part.OPERATION] = (ROUNDED if part.is_rounded else OPERATIONS).get(part.opcode, -1)
         places = (Part.RESULT, Part.RESULT_MODE), (Part.A, Part.A_MODE)
         places = (*places, (Part.B, Part.B_MODE), (Part.C, Part.C_MODE))
         operands = (part.result, *part.operands, *(part.result,) * (3 - len(part.operands)))
@@ -420,6 +420,7 @@ def _zeros(n: int) -> np.ndarray:
 OPERATIONS = {Opcode[each.name]: each for each in Operation if each.name in Opcode.__members__}
 OPERATIONS |= {Opcode.LOAD: Operation.MOVE, Opcode.LOAD_SHORT: Operation.WIDEN}
 OPERATIONS |= {Opcode.UNPACK: Operation.WIDEN, Opcode.PACK: Operation.NARROW}
+ROUNDED = {Opcode[each.name[:-6]]: each for each in Operation if each.name.endswith("_SHORT")}
 # How operands are encoded; `_Assembler._operands` does all others.
 ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,

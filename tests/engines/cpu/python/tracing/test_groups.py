@@ -292,7 +292,13 @@ def test_random_rules():
         "v": ["v", "a[0]", "({v}) - ({n})", "({v}) * ({v})", "np.sum(a, axis=0) * 0 + v"][:4],
         "n": ["0.5", "-2.0", "u[0]", "v[-1]", "np.max(v)", "np.sum(u) * 1e-3"],
     }
-    terms["m"] += ["({m}) - ({v})", "-({m})", "np.abs({m})", "({m}) * (({m}) > ({n}))", "({m}).copy()"]
+    terms["m"] += [
+        "({m}) - ({v})",
+        "-({m})",
+        "np.abs({m})",
+        "({m}) * (({m}) > ({n}))",
+        "({m}).copy()",
+    ]
     terms["m"] += ["np.where(({m}) < ({m}), {m}, {v})", "np.minimum({m}, {n})", "np.tanh({m})"]
     terms["m"] += ["a[::-1]", "(a.T * 2).T", "({m}) / 3.0", "np.sqrt(np.abs({m}))", "({m}) ** 2"]
 
@@ -315,7 +321,9 @@ def test_random_rules():
         exec("\n".join(lines), names)
         shape = SHAPES[rng.randint(len(SHAPES) - 4)]
         dtype = [np.float64, np.float32][i % 2]
-        arrays = [numbers(*each, dtype=dtype, seed=i) for each in (shape, shape, shape[:1], shape[1:])]
+        arrays = [
+            numbers(*each, dtype=dtype, seed=i) for each in (shape, shape, shape[:1], shape[1:])
+        ]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
