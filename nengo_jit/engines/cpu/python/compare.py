@@ -31,7 +31,7 @@ from nengo_jit.engines.cpu.python.call import (
     restore,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, GroupHead, Head, Opcode
-from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, is_right, store
+from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, destination, is_right, store
 
 
 @helper()
@@ -66,7 +66,7 @@ def store_in_shadows(address, head):
             store(
                 word[Field.OPCODE],
                 word[Field.N],
-                word[Field.SHADOW],
+                destination(word, word[Field.SHADOW]),
                 word[Field.A],
                 word[Field.A_STRIDE],
             )

@@ -22,6 +22,9 @@ class Opcode(IntEnum):
     FUNCTION_OF_TWO = auto()  # a C function of a and b
     LOOP = auto()  # the inner loop of a NumPy ufunc
     LOOP_SHORT = auto()  # one that computes with packed float32
+    CALL = auto()  # an object of Python
+    POSITIONS = auto()  # where a is not zero, and how many these are
+    PUT = auto()  # a, with elements b at positions c
     PACK = auto()  # registers to float32, side by side
     UNPACK = auto()  # packed float32 to registers
     LOAD = auto()  # from memory: float64
@@ -35,6 +38,8 @@ class Opcode(IntEnum):
     GATHER = auto()  # n registers from anywhere
     LOOKUP = auto()  # row b of a table a
     ROLL = auto()  # a, shifted cyclically by b elements
+    FIND = auto()  # the index of the first element of a that equals b
+    TAKE = auto()  # the elements of a at positions b
     LARGEST = auto()  # the largest size of b numbers
     GROUP = auto()  # a list of parts that are executed together, block by block
     SPREAD = auto()  # a matrix with any strides; in groups only
@@ -77,6 +82,7 @@ class Field(IntEnum):
     B_STRIDE = 6
     C = 7
     C_STRIDE = 8
+    LIMIT = 9  # address of a register with the most elements that are computed; zero for N
 
     # BRANCH
     TARGET = B  # index of an instruction
@@ -89,12 +95,24 @@ class Field(IntEnum):
     SIZES = B
     STEPS = B_STRIDE
     DATA = C
+    # CALL
+    OBJECT = A  # address of the object
+    EXPECTED = B  # address of the object that it returns unless it fails
+    # PUT
+    POSITIONS = C  # address of integers
+    N_POSITIONS = C_STRIDE  # address of a register
+    # FIND
+    SIZE = C
     # STORE and the like
     SHADOW = B  # address to write to in place of the result while the path is compared
+    INDEX = C  # address of a register with the index of a row; zero for none
+    ROW_SIZE = C_STRIDE  # bytes
     # GATHER
     SOURCES = A  # address of a list of addresses
     # LOOKUP
     N_ROWS = C
+    TYPE = C_STRIDE  # opcode that loads from memory; zero for registers
+    ITEM_SIZE = A_STRIDE  # bytes
     # LARGEST
     COUNT = B
     # GROUP

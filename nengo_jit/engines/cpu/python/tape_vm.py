@@ -25,15 +25,21 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import Address, routine
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
+    acquire_gil,
     call,
     call_function,
     call_function_of_two,
     call_loop,
+    call_object,
+    decref,
+    fetch_error,
     float32s,
     float64s,
     foreign_int64,
     helper,
     int64s,
+    release_gil,
+    scratch,
     uint8s,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
@@ -47,6 +53,7 @@ LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 DONE = 0
 IN_PYTHON = -1  # only Python can do this
 
+BLOCK = 8  # flags that are tested at once
 MANY = 16  # elementwise instructions with more elements than this are in groups
 
 
@@ -192,9 +199,18 @@ def store(opcode, n, address, source, stride):
 
 
 @helper()
-def select(opcode, result, a, b, c):
+def destination(word, address):
+    """Where a store goes, in an array at an address: there, or to one of its rows."""
+    if word[Field.INDEX] == 0:
+        return address
+    return address + word[Field.ROW_SIZE] * np.int64(float64s(word[Field.INDEX], 1)[0])
+
+
+@helper()
+def select(word, result):
     """Gather, look up or roll; returns whether the index is in range."""
-    n = result.size
+    n, opcode = result.size, word[Field.OPCODE]
+    a, b, c = word[Field.A], word[Field.B], word[Field.N_ROWS]
     if opcode == Opcode.GATHER:
         sources = int64s(a, n)
         for i in range(n):
@@ -210,10 +226,81 @@ def select(opcode, result, a, b, c):
         index += c
     if not 0 <= index < c:
         return False
+    if word[Field.TYPE] != 0:
+        load(word[Field.TYPE], result, a + word[Field.ITEM_SIZE] * n * index)
+        return True
     values = float64s(a + 8 * n * index, n)
     for i in range(n):
         result[i] = values[i]
     return True
+
+
+@helper()
+def positions_of(flags, result):
+    """Store the integers where flags are not zero, and in a last register how many these are.
+
+    Blocks without any are skipped. A flag that is not zero has bits that are not zero.
+    """
+    n, count = flags.size, 0
+    n_whole = n - n % BLOCK
+    for start in range(0, n_whole, BLOCK):
+        bits = 0
+        for i in range(BLOCK):
+            bits |= flags[start + i]
+        if bits != 0:
+            for i in range(BLOCK):
+                result[count] = start + i
+                count += flags[start + i] != 0
+    for i in range(n_whole, n):
+        result[count] = i
+        count += flags[i] != 0
+    return count
+
+
+@helper()
+def put(word, result):
+    """Copy numbers, and replace those at some positions."""
+    n, source, stride = result.size, word[Field.A], word[Field.A_STRIDE]
+    values, value_stride = word[Field.B], word[Field.B_STRIDE]
+    count = np.int64(float64s(word[Field.N_POSITIONS], 1)[0])
+    positions = int64s(word[Field.POSITIONS], count)
+    if stride == 1:
+        if source != word[Field.RESULT]:
+            whole = float64s(source, n)
+            for i in range(n):
+                result[i] = whole[i]
+    else:
+        for i in range(n):
+            result[i] = float64s(source + 8 * i * stride, 1)[0]
+    for i in range(positions.size):
+        result[positions[i]] = float64s(values + 8 * i * value_stride, 1)[0]
+
+
+@helper()
+def find(values, number):
+    """Index of the first value that equals a number; infinity if none does."""
+    for i in range(values.size):
+        if values[i] == number:
+            return np.float64(i)
+    return np.inf
+
+
+@helper()
+def succeeds(called, expected):
+    """Call a Python object; returns whether it returns the expected object."""
+    state = acquire_gil()
+    value = call_object(called)
+    if value == 0:
+        error = scratch(24)
+        fetch_error(error, error + 8, error + 16)
+        parts = int64s(error, 3)
+        for i in range(3):
+            if parts[i] != 0:
+                decref(parts[i])
+    else:
+        decref(value)
+    release_gil(state)
+    return value == expected
 
 
 @helper()
@@ -259,6 +346,8 @@ def perform(memory: Memory, tape: Address) -> int:
         current += 8 * WIDTH
         opcode, n = word[Field.OPCODE], word[Field.N]
         a, b, c = word[Field.A], word[Field.B], word[Field.C]
+        if word[Field.LIMIT] != 0:
+            n = min(n, np.int64(float64s(word[Field.LIMIT], 1)[0]))
         if opcode <= Opcode.COMMIT:
             if opcode < Opcode.BRANCH:
                 return DONE if opcode == Opcode.RETURN else IN_PYTHON
@@ -272,9 +361,12 @@ def perform(memory: Memory, tape: Address) -> int:
                 head[Head.N_LEFT] -= 1
             continue
         if Opcode.STORE <= opcode <= Opcode.STORE_BOOLEANS:
-            store(opcode, n, word[Field.RESULT], a, word[Field.A_STRIDE])
+            address = destination(word, word[Field.RESULT])
+            store(opcode, n, address, a, word[Field.A_STRIDE])
             continue
         if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
+            if word[Field.LIMIT] != 0:
+                int64s(word[Field.SIZES], 1)[0] = np.int64(float64s(word[Field.LIMIT], 1)[0])
             call_loop(
                 word[Field.LOOP],
                 word[Field.ARGUMENTS],
@@ -284,6 +376,10 @@ def perform(memory: Memory, tape: Address) -> int:
             )
             if opcode == Opcode.LOOP and not are_finite(float64s(word[Field.RESULT], n)):
                 return IN_PYTHON
+            continue
+        if opcode == Opcode.POSITIONS:
+            count = positions_of(int64s(a, n - 1), int64s(word[Field.RESULT], n))
+            float64s(word[Field.RESULT] + 8 * (n - 1), 1)[0] = count
             continue
         if opcode == Opcode.PACK:
             store(Opcode.STORE_SHORT, n, word[Field.RESULT], a, word[Field.A_STRIDE])
@@ -310,13 +406,24 @@ def perform(memory: Memory, tape: Address) -> int:
         elif opcode == Opcode.FUNCTION_OF_TWO:
             function = word[Field.FUNCTION_OF_TWO]
             result[0] = call_function_of_two(function, float64s(a, 1)[0], float64s(b, 1)[0])
+        elif opcode == Opcode.CALL:
+            if not succeeds(a, b):
+                return IN_PYTHON
+        elif opcode == Opcode.PUT:
+            put(word, result)
         elif opcode == Opcode.UNPACK:
             load(Opcode.LOAD_SHORT, result, a)
         elif opcode <= Opcode.LOAD_BOOLEANS:
             load(opcode, result, a)
+        elif opcode == Opcode.TAKE:
+            taken = int64s(b, n)
+            for i in range(n):
+                result[i] = float64s(a + 8 * taken[i] * word[Field.A_STRIDE], 1)[0]
+        elif opcode == Opcode.FIND:
+            result[0] = find(float64s(a, c), float64s(b, 1)[0])
         elif opcode == Opcode.LARGEST:
             int64s(word[Field.RESULT], 1)[0] = largest_bits(a, word[Field.A_STRIDE], b)
-        elif not select(opcode, result, a, b, c):
+        elif not select(word, result):
             return IN_PYTHON
         if not are_finite(result):
             return IN_PYTHON

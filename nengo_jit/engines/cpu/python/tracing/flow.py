@@ -21,11 +21,13 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Instruction,
     LoopCall,
     Operand,
+    Positions,
+    PythonCall,
     Registers,
     Sources,
     Span,
 )
-from nengo_jit.engines.cpu.python.tracing.verify import READS, Malformed
+from nengo_jit.engines.cpu.python.tracing.verify import Malformed, reads
 
 
 class Reading(NamedTuple):
@@ -61,6 +63,9 @@ class Flow:
         Definitions that one operand reads together with others, or that are written to again.
     again : dict of (int, int)
         Instructions that write to registers of an earlier definition, and that definition.
+    in_place : dict of (int, int)
+        Instructions that can write to registers of an earlier definition, since nothing reads it
+        after them, and that definition.
 
     Raises
     ------
@@ -84,7 +89,7 @@ class Flow:
                 depth = depths.pop(index)
                 del self._stack[depth:], self._firsts[depth:]
             self._sources.append({})
-            for span in READS[instruction.opcode](instruction):
+            for span in reads(instruction):
                 if span.first < CONSTANTS and span.size > 0:
                     self._read(index, span)
             for operand in instruction.operands:
@@ -95,6 +100,23 @@ class Flow:
                 depths[target] = len(self._stack)
             elif isinstance(instruction.result, int) and instruction.n:
                 self._define(index, instruction.result)
+        self.in_place = self._in_place()
+
+    def _in_place(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for index, instruction in enumerate(self._instructions):
+            if instruction.opcode != Opcode.PUT:
+                continue
+            whole, values, _ = instruction.operands
+            assert isinstance(whole, Registers) and isinstance(values, Registers)
+            before = self.source(index, whole.first)
+            if before is None or before in self.together or whole.stride != 1:
+                continue
+            is_whole = self._instructions[before].n == instruction.n
+            is_last = all(each.reader <= index for each in self.readings[before])
+            if is_whole and is_last and self.source(index, values.first) != before:
+                found[index] = before
+        return found
 
     def _read(self, index: int, span: Span) -> None:
         ends = span.first, span.first + span.stride * (span.size - 1)
@@ -160,7 +182,9 @@ class Flow:
                 registers[index] = registers[before] + offset
             elif isinstance(instruction.result, int) and instruction.n:
                 registers[index] = instruction.result - gone
-                if index in left_out:
+                if index in self.in_place:
+                    registers[index] = registers[self.in_place[index]]
+                if index in left_out or index in self.in_place:
                     gone += instruction.n // LINE * LINE  # the others stay aligned
         return registers
 
@@ -177,6 +201,9 @@ class Flow:
                 return register
             return register + registers[definition] - self._instructions[definition].result
 
+        def span_of(span: Span) -> Span:
+            return Span(new(span.first), span.stride, span.size)
+
         def operand_of(operand: Operand) -> Operand:
             if isinstance(operand, Registers):
                 return Registers(new(operand.first), operand.stride)
@@ -187,15 +214,19 @@ class Flow:
                     numbers[found == definition] += move
                 return Sources(tuple(numbers.tolist()))
             if isinstance(operand, LoopCall):
-                inputs = (Span(new(each.first), each.stride, each.size) for each in operand.inputs)
-                return replace(operand, inputs=tuple(inputs))
+                return replace(operand, inputs=tuple(map(span_of, operand.inputs)))
+            if isinstance(operand, PythonCall):
+                return replace(operand, inputs=tuple(map(span_of, operand.inputs)))
+            if isinstance(operand, Positions):
+                return replace(operand, first=new(operand.first))
             return operand
 
         instruction = self._instructions[index]
-        operands = tuple(map(operand_of, instruction.operands))
-        return replace(
-            instruction, result=registers.get(index, instruction.result), operands=operands
-        )
+        operands, positions = tuple(map(operand_of, instruction.operands)), instruction.positions
+        if positions is not None:
+            positions = replace(positions, first=new(positions.first))
+        result = registers.get(index, instruction.result)
+        return replace(instruction, result=result, operands=operands, positions=positions)
 
 
 def target_of(instruction: Instruction) -> int | None:

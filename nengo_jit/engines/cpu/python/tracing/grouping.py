@@ -167,7 +167,7 @@ def _ordered(instructions: Sequence[Instruction], flow: Flow) -> tuple[list[_Ite
             waiting.setdefault(n, []).append(index)
             n_of[index] = n
             continue
-        if opcode in ENDS_REGION or index in flow.again:
+        if opcode in ENDS_REGION or index in flow.again or index in flow.in_place:
             for key in list(waiting):
                 finish(key)
         order.append(_Item(False, [index]))
@@ -175,7 +175,7 @@ def _ordered(instructions: Sequence[Instruction], flow: Flow) -> tuple[list[_Ite
 
 
 def _is_groupable(instruction: Instruction) -> bool:
-    if instruction.n <= MANY:
+    if instruction.n <= MANY or instruction.positions is not None:
         return False
     if instruction.opcode not in (Opcode.LOOP, Opcode.LOOP_SHORT):
         return instruction.opcode in GROUPABLE

@@ -5,6 +5,7 @@ Registers are numbered from zero, constants from `CONSTANTS`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -101,6 +102,49 @@ class Sources:
 
 
 @dataclass(frozen=True)
+class Positions:
+    """Where a condition holds: the registers of the result of `Opcode.POSITIONS`.
+
+    Attributes
+    ----------
+    first : int
+        The first register. They hold integers, of which those after the last position are unused.
+    size : int
+        Number of elements of the condition.
+    """
+
+    first: int
+    size: int
+
+    @property
+    def count(self) -> int:
+        """int: the register that has the number of positions."""
+        return self.first + self.size
+
+
+@dataclass(frozen=True)
+class PythonCall:
+    """A call of Python within a tape, which computes numbers of numbers.
+
+    Attributes
+    ----------
+    bind : callable
+        ``bind(arguments, result)`` gets arrays of registers. It returns a function that computes
+        the last one of the others, and returns whether it could.
+    key : tuple
+        Two calls with equal keys do the same.
+    inputs : tuple of Span
+        The registers of each argument.
+    """
+
+    bind: Callable[[list[np.ndarray], np.ndarray], Callable[[], bool]] = field(
+        compare=False, repr=False
+    )
+    key: tuple[object, ...]
+    inputs: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
 class Slot:
     """Memory for one block of a group's elements."""
 
@@ -176,7 +220,7 @@ class Group:
         return align(self.at_once[0] * self.at_once[1], LINE) + LINE
 
 
-Operand: TypeAlias = Registers | Memory | LoopCall | Sources | Group | int
+Operand: TypeAlias = Registers | Memory | LoopCall | Sources | Positions | PythonCall | Group | int
 
 
 @dataclass(frozen=True)
@@ -199,25 +243,33 @@ class Instruction:
         COMMIT                       the Memory that is compared with Python
         FUNCTION, FUNCTION_OF_TWO    Registers for each argument, the function's address
         LOOP, LOOP_SHORT             a LoopCall
+        CALL                         a PythonCall
+        POSITIONS                    Registers of the condition; n counts one more
+        PUT                          Registers, Registers of the new elements, Positions
         PACK, UNPACK                 Registers; packed numbers have as many as unpacked ones
         LOAD...                      Memory
-        STORE...                     Registers
+        STORE...                     Registers; and Registers of a row's index, to store a row
         GATHER                       Sources
         LOOKUP                       Registers or Memory of the table, Registers of the index,
                                      number of rows
         ROLL                         Registers, Registers of the shift
+        FIND                         Registers, Registers of the number, how many elements
+        TAKE                         Registers, Positions
         LARGEST                      Registers or Memory, and how many numbers
         SPREAD                       Registers of the first element, with the step of columns; the
                                      step of rows, and the number of columns
         GROUP                        a Group
         others                       Registers for each operand
         ============================ =========================================================
+    positions : Positions or None
+        The instruction computes only as many elements as there are positions; n is the most.
     """
 
     opcode: Opcode
     n: int = 0
     result: int | Memory = 0
     operands: tuple[Operand, ...] = ()
+    positions: Positions | None = None
 
 
 def scalar(register: int) -> Registers:

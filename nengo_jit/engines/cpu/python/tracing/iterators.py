@@ -47,7 +47,7 @@ def iterate(tracer: Tracer, value: Value) -> Iterator[Value]:
         return value
     if isinstance(value, (list, tuple, range)):
         return iter(value)
-    if isinstance(value, Array) and value.registers.ndim:
+    if isinstance(value, Array) and value.shape:
         return (get_item(tracer, value, i) for i in range(len(value)))
     raise Unsupported(f"iterates over {described(value)}")
 
@@ -71,6 +71,6 @@ def reverse(tracer: Tracer, value: Value) -> Iterator[Value]:
     """``reversed(value)``; raises what `iterate` raises."""
     if isinstance(value, (list, tuple, range)):
         return reversed(value)
-    if isinstance(value, Array) and value.registers.ndim:
+    if isinstance(value, Array) and value.shape:
         return (get_item(tracer, value, i) for i in reversed(range(len(value))))
     raise Unsupported(f"reverses {described(value)}")

@@ -15,7 +15,13 @@ import numpy as np
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import loop_of
-from nengo_jit.engines.cpu.python.tracing.instruction import LoopCall, Registers, Span, scalar
+from nengo_jit.engines.cpu.python.tracing.instruction import (
+    LoopCall,
+    Positions,
+    Registers,
+    Span,
+    scalar,
+)
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
@@ -115,8 +121,27 @@ def packed(tracer: Tracer, registers: np.ndarray) -> Registers:
     return Registers(tracer.compute(Opcode.PACK, source, n=registers.size), 1)
 
 
-def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None) -> Number:
+def reduce(
+    tracer: Tracer,
+    ufunc: np.ufunc,
+    array: Array,
+    initial: float | None,
+    positions: Positions | None = None,
+) -> Number:
     """Reduce a vector: add, multiply, or find the largest or smallest element.
+
+    Parameters
+    ----------
+    tracer : Tracer
+        Writes the instructions.
+    ufunc : numpy.ufunc
+        Combines two elements.
+    array : Array
+        The vector.
+    initial : float or None
+        What the elements are combined with; None for the first of them.
+    positions : Positions or None
+        Positions of the elements in another array: there are as many elements as positions.
 
     Raises
     ------
@@ -138,12 +163,13 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
     result = tracer.compute(Opcode.PACK if is_short else Opcode.MOVE, scalar(start))
     if rest.size:
-        first, step = packed(tracer, rest) if is_short else tracer.strided(rest)
-        code = loop_of(ufunc, "ff->f" if is_short else "dd->d")
-        inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
-        steps = (0, array.dtype.itemsize * step, 0)
-        opcode = Opcode.LOOP_SHORT if is_short else Opcode.LOOP
-        tracer.accumulate(opcode, result, LoopCall(*code, (rest.size,), steps, inputs))
+        with tracer.at(positions):
+            first, step = packed(tracer, rest) if is_short else tracer.strided(rest)
+            code = loop_of(ufunc, "ff->f" if is_short else "dd->d")
+            inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
+            steps = (0, array.dtype.itemsize * step, 0)
+            opcode = Opcode.LOOP_SHORT if is_short else Opcode.LOOP
+            tracer.accumulate(opcode, result, LoopCall(*code, (rest.size,), steps, inputs))
     if is_short:
         result = tracer.compute(Opcode.UNPACK, scalar(result))
     return Number(result, array.dtype.type)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
@@ -18,6 +20,7 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
 from nengo_jit.engines.cpu.python.tracing.casting import FLOAT32, cast, rounded
+from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
@@ -55,6 +58,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 )
 
 Result = TypeVar("Result")
+COMPARABLE = (Array, Selection, Foreign)
 
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
@@ -111,6 +115,8 @@ def apply(tracer: Tracer, operation: Operator, *values: Value) -> Value:
         if any(isinstance(value, (list, tuple)) for value in values):
             return _on_sequences(operation, values)
         return known(operation, *values)
+    if any(isinstance(value, Foreign) for value in values) and operation in UFUNCS:
+        return call_numpy(tracer, operation, values, {})
     if any(isinstance(value, (Array, Selection)) for value in values):
         return _on_arrays(tracer, operation, values)
     if any(isinstance(value, (list, tuple)) for value in values):
@@ -135,8 +141,7 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
     if ufunc is None:
         raise Unsupported(f"applies `{operation.__name__}` to an array")
     if ufunc is np.matmul:
-        first, second = (array_of(tracer, value) for value in values)
-        return product(tracer, first, second)
+        return multiply(tracer, np.matmul, *values)
     base, exponent = values[0], values[-1]
     if ufunc is np.power and isinstance(base, Array) and not isinstance(exponent, Array):
         if not (is_known(exponent) and is_scalar(exponent)) or base.dtype.kind != "f":
@@ -148,6 +153,17 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
         if exponent == 0:
             raise Unsupported("raises an array to the power of zero")
     return call_ufunc(tracer, ufunc, *values)
+
+
+def multiply(tracer: Tracer, function: Callable[..., object], a: Value, b: Value) -> Value:
+    """The product of vectors or matrices by `numpy.matmul` or `numpy.dot`."""
+    first, second = array_of(tracer, a), array_of(tracer, b)
+    try:
+        return product(tracer, first, second)
+    except Unsupported:
+        if first.dtype.kind == second.dtype.kind == "f":
+            return call_numpy(tracer, function, (first, second), {})
+        raise
 
 
 def _on_numbers(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -> Value:
@@ -232,7 +248,21 @@ def registers_of(tracer: Tracer, value: Value) -> np.ndarray:
 def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     """Call a ufunc on numbers and arrays."""
     if any(isinstance(each, Selection) for each in arguments):
-        return _on_selections(tracer, ufunc, arguments)
+        return on_selections(tracer, partial(call_ufunc, tracer, ufunc), arguments)
+    if any(isinstance(each, Foreign) for each in arguments):
+        return call_numpy(tracer, ufunc, arguments, {})
+    try:
+        return _call_ufunc(tracer, ufunc, *arguments)
+    except Unsupported:
+        values = [as_array(tracer, value) for value in arguments]
+        if ufunc.nin == len(values) and any(isinstance(each, Array) for each in values):
+            with suppress(Unsupported):
+                return call_numpy(tracer, ufunc, values, {})
+        raise
+
+
+def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
+    """Call a ufunc by the instructions of a tape."""
     values = [as_array(tracer, value) for value in arguments]
     if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
         raise Unsupported(f"calls `np.{ufunc.__name__}` with arguments that are not supported")
@@ -268,8 +298,9 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     is_short = all(np.dtype(dtype) == FLOAT32 for dtype in used)
     is_exact = ufunc in EXACT and not (is_short and ufunc is np.floor_divide)
     is_float = is_short or all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    is_own = opcode is not None and (n <= MANY or opcode not in NOT_VECTORISED)
-    if opcode in TO_BOOLEANS or (is_own and is_float and is_exact):
+    is_large = n > MANY and (tracer.is_counting or opcode in NOT_VECTORISED)
+    is_own = opcode in TO_BOOLEANS or (not is_large and is_float and is_exact)
+    if opcode is not None and is_own:
         results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
@@ -284,20 +315,38 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
 
 
-def _on_selections(tracer: Tracer, ufunc: np.ufunc, arguments: tuple[Value, ...]) -> Selection:
-    """Call a ufunc on numbers and on elements where a condition holds: here, on all elements."""
-    if ufunc not in EXACT:
-        raise Unsupported(f"calls `np.{ufunc.__name__}` on elements that a condition selects")
-    conditions = [each.condition for each in arguments if isinstance(each, Selection)]
+def on_selections(
+    tracer: Tracer, function: Callable[..., Value], arguments: tuple[Value, ...]
+) -> Selection:
+    """Call an elementwise function on elements that a condition selects, and numbers or arrays.
+
+    Parameters
+    ----------
+    tracer : Tracer
+        Writes the instructions.
+    function : callable
+        The function; called with an array or number for each argument.
+    arguments : tuple of Value
+        Some of which are selections.
+    """
+    (chosen, *others) = [each.chosen for each in arguments if isinstance(each, Selection)]
+    if any(each != chosen for each in others):
+        raise Unsupported("calculates with elements that different conditions select")
+    positions, whole = tracer.positions(chosen.condition), list[Value]()
     for each in arguments:
-        if not (isinstance(each, Selection) or is_scalar(each)):
-            raise Unsupported("calculates with a selection by a condition and an array")
-    if not all(np.array_equal(each, conditions[0]) for each in conditions):
-        raise Unsupported("calculates with selections by different conditions")
-    whole = [each.array if isinstance(each, Selection) else each for each in arguments]
-    result = call_ufunc(tracer, ufunc, *whole)
-    assert isinstance(result, Array)
-    return Selection(result, conditions[0])
+        if isinstance(each, Selection):
+            whole.append(each.array)
+        elif is_scalar(each) or each is None:
+            whole.append(each)
+        else:
+            array = array_of(tracer, each)
+            spread = chosen.spread(array.registers)
+            whole.append(Array(tracer.take(spread, positions), array.dtype))
+    with tracer.at(positions):
+        result = function(*whole)
+    if not isinstance(result, Array) or result.registers.shape != (positions.size,):
+        raise Unsupported("calculates with elements that a condition selects")
+    return Selection(result, chosen)
 
 
 def is_constant(value: Value) -> TypeGuard[Array]:
@@ -364,7 +413,7 @@ def compare(tracer: Tracer, symbol: str, a: Value, b: Value) -> Value:
     operations: dict[str, Operator] = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
     operations |= {">": operator.gt, ">=": operator.ge, "!=": operator.ne}
     for value in (a, b):
-        if not (is_known(value) or is_scalar(value) or isinstance(value, Array)):
+        if not (is_known(value) or is_scalar(value) or isinstance(value, COMPARABLE)):
             raise Unsupported(f"compares {described(value)}")
     if any(value is None or isinstance(value, str) for value in (a, b)) and symbol in "==!=":
         if isinstance(a, Array) or isinstance(b, Array):

@@ -57,7 +57,8 @@ def stores_of(
         if not outside:
             continue
         (first, *others) = outside
-        is_store = instructions[first.reader].opcode in STORES and first.is_whole
+        reader = instructions[first.reader]
+        is_store = reader.opcode in STORES and first.is_whole and len(reader.operands) == 1
         if others or not is_store or index in flow.together:
             return {}
         stores[index] = first.reader
@@ -164,7 +165,8 @@ class Bounds:
 
     def _of(self, index: int, before: Operand, moved: Operand) -> int:
         """The bound of an operand."""
-        assert isinstance(before, Registers) and isinstance(moved, Registers)
+        if not (isinstance(before, Registers) and isinstance(moved, Registers)):
+            raise Unbounded  # the function of a ufunc's loop
         if moved.stride == 0:
             return self._compute(Opcode.ABSOLUTE, moved)
         source = self._flow.source(index, before.first)

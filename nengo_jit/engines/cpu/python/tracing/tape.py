@@ -31,12 +31,15 @@ from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
     LINE,
+    LOADS,
     Group,
     GroupPart,
     Instruction,
     LoopCall,
     Memory,
     Operand,
+    Positions,
+    PythonCall,
     Registers,
     Slot,
     Sources,
@@ -122,7 +125,7 @@ class Tape:
             The first two numbers that differ.
         """
         for array, shadow in self._compared[self._index(path)]:
-            numbers = array.reshape(-1)
+            numbers = array.ravel(order="K")
             differ = [bits.reshape(-1, array.itemsize) for bits in map(_bits, (numbers, shadow))]
             places = np.flatnonzero((differ[0] != differ[1]).any(axis=1))
             if places.size:
@@ -165,6 +168,11 @@ class Writer:
 
     def __len__(self) -> int:
         return len(self._instructions)
+
+    @property
+    def instructions(self) -> Sequence[Instruction]:
+        """Sequence of Instruction: the tape."""
+        return self._instructions
 
     def constants(self, values: ArrayLike) -> int:
         """The first of the registers that hold constants.
@@ -215,6 +223,10 @@ class Writer:
         if not any(array is each for each in self._held):
             self._headers += header_of(array)
             self._held += [array, *held]
+
+    def keep(self, value: object) -> None:
+        """Keep an object that owns memory for as long as the tape exists."""
+        self._held.append(value)
 
     def write(self, instruction: Instruction) -> None:
         """Append an instruction."""
@@ -292,7 +304,7 @@ class _Assembler:
 
     Attributes
     ----------
-    kept : list of numpy.ndarray
+    kept : list of object
         What the instructions refer to.
     compared, written
         See `Tape`.
@@ -303,18 +315,20 @@ class _Assembler:
     ):
         groups = [each for i in instructions for each in i.operands if isinstance(each, Group)]
         n_in_slots = max((group.n_slots * group.pitch for group in groups), default=0)
-        self.kept = [_zeros(n_registers), np.array(constants or [0.0])]
+        self._files = _zeros(n_registers), np.array(constants or [0.0])
+        slots = _zeros(n_in_slots)
+        self.kept: list[object] = [*self._files, slots]
         self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.written: list[np.ndarray] = []
-        self._registers, self._constants = map(address, self.kept)
-        self.kept.append(_zeros(n_in_slots))
-        self._slots = address(self.kept[-1])
+        self._registers, self._constants = map(address, self._files)
+        self._slots = address(slots)
         self._shadows: dict[int, np.ndarray] = {}  # by the identity of the array
 
     def words(self, values: tuple[int, ...]) -> int:
         """Address of a list of integers."""
-        self.kept.append(np.array(values, np.int64))
-        return address(self.kept[-1])
+        listed = np.array(values, np.int64)
+        self.kept.append(listed)
+        return address(listed)
 
     def encode(self, index: int, instruction: Instruction) -> list[int]:
         """The fields of an instruction, which has an index in the code."""
@@ -323,17 +337,23 @@ class _Assembler:
         line[Field.OPCODE], line[Field.N] = instruction.opcode, instruction.n
         line[Field.RESULT] = self._address(result)
         ENCODERS.get(instruction.opcode, _Assembler._operands)(self, index, instruction, line)
+        if instruction.positions is not None:
+            line[Field.LIMIT] = self._address(instruction.positions.count)
         if isinstance(result, Memory):
             assert result.array is not None
             self.written.append(result.array)
             line[Field.SHADOW] = address(self._shadow(result.array))
+            line[Field.INDEX] = 0
+            if len(instruction.operands) > 1:
+                line[Field.INDEX] = self._address(instruction.operands[1])
+                line[Field.ROW_SIZE] = instruction.n * result.array.itemsize
         return line
 
     def _address(self, operand: Operand) -> int:
         """Address of a register or of memory; other integers are encoded as they are."""
         if isinstance(operand, Memory):
             return operand.address
-        register = operand.first if isinstance(operand, Registers) else operand
+        register = operand.first if isinstance(operand, (Registers, Positions)) else operand
         assert isinstance(register, int)
         if register >= CONSTANTS:
             return self._constants + 8 * (register - CONSTANTS)
@@ -358,6 +378,35 @@ class _Assembler:
         line[Field.LOOP], line[Field.DATA] = call.function, call.data
         line[Field.ARGUMENTS] = self.words((*inputs, line[Field.RESULT]))
         line[Field.SIZES], line[Field.STEPS] = self.words(call.sizes), self.words(call.steps)
+
+    def _call(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        (call,) = instruction.operands
+        assert isinstance(call, PythonCall) and isinstance(instruction.result, int)
+        arguments = [self._registers_at(each.first, each.size) for each in call.inputs]
+        result = self._registers_at(instruction.result, instruction.n)
+        called = call.bind(arguments, result)
+        self.kept.append(called)
+        line[Field.OBJECT], line[Field.EXPECTED] = id(called), id(True)
+
+    def _registers_at(self, first: int, n: int) -> np.ndarray:
+        """The registers, or constants, from the first one on."""
+        if first >= CONSTANTS:
+            return self._files[1][first - CONSTANTS :][:n]
+        return self._files[0][first : first + n]
+
+    def _put(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        self._operands(index, instruction, line)
+        positions = instruction.operands[2]
+        assert isinstance(positions, Positions)
+        line[Field.N_POSITIONS] = self._address(positions.count)
+
+    def _lookup(self, index: int, instruction: Instruction, line: list[int]) -> None:
+        self._operands(index, instruction, line)
+        table = instruction.operands[0]
+        if isinstance(table, Memory):
+            assert table.array is not None
+            line[Field.TYPE] = LOADS[table.array.dtype.name]
+            line[Field.ITEM_SIZE] = table.array.itemsize
 
     def _group(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (group,) = instruction.operands
@@ -425,6 +474,9 @@ ROUNDED = {Opcode[each.name[:-6]]: each for each in Operation if each.name.endsw
 ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: _Assembler._loop,
     Opcode.LOOP_SHORT: _Assembler._loop,
+    Opcode.CALL: _Assembler._call,
+    Opcode.PUT: _Assembler._put,
+    Opcode.LOOKUP: _Assembler._lookup,
     Opcode.GATHER: _Assembler._gather,
     Opcode.GROUP: _Assembler._group,
     Opcode.COMMIT: _Assembler._commit,

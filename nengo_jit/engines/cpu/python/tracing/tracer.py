@@ -9,7 +9,8 @@ function in Python; a tape has not stored anything by then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     LoopCall,
     Memory,
     Operand,
+    Positions,
     Registers,
     Sources,
     scalar,
@@ -35,12 +37,16 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     LiveArray,
     Number,
+    Row,
     Unsupported,
     Value,
     check_count,
     described,
+    laid_out_as,
     laid_out_as_of,
     reason_of,
+    share_memory,
+    span_of,
 )
 from nengo_jit.ir.memory import hold
 
@@ -105,11 +111,19 @@ class Tracer:
         self._index = 0  # of the next instruction, before the last decision
         self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
-        self._shared: list[np.ndarray] = []
+        self._shared: list[Row] = []
+        self._indices: dict[tuple[int, int], int] = {}
         self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
+        self._positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
+        self._within: Positions | None = None
 
-    def trace(self) -> Traced:
+    def trace(self, inspect: Callable[[Writer], None] | None = None) -> Traced:
         """Trace the function along all paths.
+
+        Parameters
+        ----------
+        inspect : callable, optional
+            Looks at the tape before it is put into memory, and may raise `Unsupported`.
 
         Raises
         ------
@@ -136,6 +150,8 @@ class Tracer:
             self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
+        if inspect is not None:
+            inspect(self.writer)
         tape = self.writer.finish(self.watched.words())
         return Traced(tape, list(dict.fromkeys(reasons)), self.watched)
 
@@ -145,8 +161,9 @@ class Tracer:
         if n_paths > MOST_PATHS:
             raise Unsupported("has too many branches")
         self._live = {}
-        self._shared = []
+        self._shared, self._indices = [], {}
         self._compared_registers = {}
+        self._positions, self._within = {}, None
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
@@ -185,19 +202,59 @@ class Tracer:
     def compute(self, opcode: Opcode, *operands: Operand, n: int = 1) -> int:
         """Write an instruction; returns the first register of the result."""
         result = self.writer.allocate(n)
-        self._write(Instruction(opcode, n, result, operands))
+        self._write(Instruction(opcode, n, result, operands, self._within))
         return result
+
+    @property
+    def is_counting(self) -> bool:
+        """bool: whether instructions compute only some elements, see `at`."""
+        return self._within is not None
+
+    @contextmanager
+    def at(self, positions: Positions | None) -> Iterator[None]:
+        """Context in which instructions compute only as many elements as there are positions.
+
+        With None, they compute all. They must be instructions on numbers, and on results of `take`
+        at these positions.
+        """
+        outer, self._within = self._within, positions
+        try:
+            yield
+        finally:
+            self._within = outer
+
+    def positions(self, condition: np.ndarray) -> Positions:
+        """The positions where a condition holds, in C order."""
+        key = condition.shape, condition.tobytes()
+        if key not in self._positions:
+            flags = self.contiguous(condition)
+            first = self.compute(Opcode.POSITIONS, flags, n=condition.size + 1)
+            self._positions[key] = Positions(first, condition.size)
+        return self._positions[key]
+
+    def take(self, registers: np.ndarray, positions: Positions) -> np.ndarray:
+        """Copy the elements at some positions; returns registers for as many as there may be."""
+        values = self.arranged(registers)
+        with self.at(positions):
+            first = self.compute(Opcode.TAKE, values, positions, n=positions.size)
+        return np.arange(first, first + positions.size)
+
+    def put(self, registers: np.ndarray, values: np.ndarray, positions: Positions) -> np.ndarray:
+        """Replace the elements at some positions by results of `take`, or of what `at` computes."""
+        operands = self.arranged(registers), self.arranged(values), positions
+        first = self.compute(Opcode.PUT, *operands, n=registers.size)
+        return np.arange(first, first + registers.size).reshape(registers.shape)
 
     def accumulate(self, opcode: Opcode, result: int, call: LoopCall) -> None:
         """Let a ufunc's inner loop write to a register that it also reads."""
-        self._write(Instruction(opcode, 1, result, (call,)))
+        self._write(Instruction(opcode, 1, result, (call,), self._within))
 
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
         """Write an elementwise instruction, with broadcasting; returns the results' registers.
 
-        The same comparison of the same registers has the same results.
+        The same condition of the same registers has the same results.
         """
-        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL
+        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT and self._within is None
         parts = [(each.shape, each.strides, each.tobytes()) for each in arrays if is_comparison]
         key = (opcode, *parts)
         if is_comparison and key in self._compared_registers:
@@ -275,6 +332,15 @@ class Tracer:
             raise Unsupported("calculates with an infinite number, or a large integer")
         return self.writer.constants(float(number))
 
+    def is_known(self, registers: np.ndarray) -> bool:
+        """Whether all registers hold constants."""
+        return not registers.size or bool(registers.min() >= CONSTANTS)
+
+    def known(self, registers: np.ndarray) -> np.ndarray:
+        """The values of registers that hold constants."""
+        values = [self.writer.constant(each) for each in registers.ravel().tolist()]
+        return np.reshape(np.array(values, np.float64), registers.shape)
+
     def register(self, value: Value) -> int:
         """The register of a number."""
         return value.register if isinstance(value, Number) else self.constant(value)
@@ -309,10 +375,10 @@ class Tracer:
             return self._live[id(array)]
         if type(array) is not np.ndarray or array.dtype.name not in LOADS:
             raise Unsupported(f"reads {name}, an array of {array.dtype}")
-        if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-            raise Unsupported(f"reads {name}, an array that is not contiguous")
+        if not (array.flags.aligned and array.dtype.isnative):
+            raise Unsupported(f"reads {name}, an array that is not aligned")
         for other in self._live.values():
-            if np.may_share_memory(other.memory, array):
+            if share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
         if id(array) not in self._own:
             held = [] if array.flags.owndata else hold(array)
@@ -321,51 +387,85 @@ class Tracer:
             self.writer.rely_on(array, held)
 
         def load() -> np.ndarray:
-            if array.size > MOST_ELEMENTS:
+            span, offset = span_of(array)
+            self.writer.keep(span)
+            if span.size > MOST_ELEMENTS:
                 raise Unsupported(f"reads {name}, an array of {array.size} numbers")
-            first = self.compute(LOADS[array.dtype.name], Memory.of(array), n=array.size)
-            return np.arange(first, first + array.size).reshape(array.shape)
+            first = self.compute(LOADS[array.dtype.name], Memory.of(span), n=span.size)
+            return laid_out_as(array, np.arange(first, first + span.size)[offset:])
 
-        self._live[id(array)] = LiveArray(array, load)
+        self._live[id(array)] = LiveArray(array, load, self.replace_row)
         return self._live[id(array)]
 
-    def share(self, array: Array) -> None:
-        """Note that part of an array, which is a view in NumPy, is a copy on the tape."""
-        if isinstance(array, LiveArray) and not array.is_loaded:
-            array.writeable = False
-        else:
-            self._shared.append(array.registers)
+    def share(self, row: Row) -> None:
+        """Note a row, which is a view in NumPy and a copy on the tape."""
+        self._shared.append(row)
 
-    def is_shared(self, array: Array) -> bool:
-        """Whether an assignment to an array would have to change a copy; see `share`."""
-        return any(np.may_share_memory(array.registers, each) for each in self._shared)
+    def shared_rows(self, array: Array) -> list[Row]:
+        """Rows that an assignment to an array would have to change; see `share`."""
+        return [row for row in self._shared if self._overlap(row.whole, array)]
+
+    @staticmethod
+    def _overlap(a: Array, b: Array) -> bool:
+        if a is b:
+            return True
+        if any(isinstance(each, LiveArray) and not each.is_loaded for each in (a, b)):
+            return False
+        return np.may_share_memory(a.registers, b.registers)
+
+    def row_index(self, n_rows: int, index: int) -> int:
+        """The register with an index from 0 on, of the index in a register."""
+        if (n_rows, index) not in self._indices:
+            rows = self.contiguous(self.array(np.arange(n_rows)).registers)
+            self._indices[n_rows, index] = self.compute(Opcode.LOOKUP, rows, scalar(index), n_rows)
+        return self._indices[n_rows, index]
+
+    def replace_row(self, registers: np.ndarray, index: int, row: np.ndarray) -> None:
+        """Replace the row of an array at an index from `row_index`."""
+        n = len(registers)
+        is_row = self.elementwise(Opcode.EQUAL, self.array(np.arange(n)).registers, np.array(index))
+        is_row = is_row.reshape(n, *(1 for _ in registers.shape[1:]))
+        registers[...] = self.elementwise(Opcode.SELECT, row, registers, is_row)
 
     def _commit(self) -> None:
         """Write the path's end: `COMMIT`, then the stores to all arrays that have changed."""
-        changed = [
-            (live.memory, live.registers) for live in self._live.values() if live.has_changed
-        ]
-        sources: list[Registers] = []
-        for array, registers in changed:
-            sources.append(self.arranged(registers))
+        changed = [live for live in self._live.values() if live.has_changed]
+        stores: list[tuple[np.ndarray, int, tuple[Registers, ...]]] = []
+        for live in changed:
+            array = live.memory
+            if live.is_loaded:
+                source = self.arranged(in_memory_order(live.registers))
+                stores.append((array, array.size, (source,)))
+            else:
+                for index, row in live.rows:
+                    stores.append((array, row.size, (self.arranged(row), scalar(index))))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))
-        for (array, _), source in zip(changed, sources):
+        for array, n, operands in stores:
             opcode = STORES[array.dtype.name]
-            self._write(Instruction(opcode, array.size, Memory.of(array), (source,)))
+            self._write(Instruction(opcode, n, Memory.of(array), operands))
 
     def _compared(self) -> list[np.ndarray]:
         """The arrays to compare with Python: those that the function might write to."""
-        compared = [live.memory for live in self._live.values() if live.is_loaded]
-        others = [live.memory for live in self._live.values() if not live.is_loaded]
+        all_live = self._live.values()
+        compared = [live.memory for live in all_live if live.is_loaded or live.has_changed]
+        others = [live.memory for live in all_live if not live.is_loaded]
         for array in (*others, *self._own.values()):
-            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            if not isinstance(array, np.ndarray) or not array.flags.forc:
                 continue
             if array.nbytes <= MOST_BYTES and not any(
                 np.may_share_memory(array, each) for each in compared
             ):
                 compared.append(array)
-        return [array for array in compared if array.flags.writeable and array.size]
+        return [
+            array for array in compared if array.flags.writeable and array.flags.forc and array.size
+        ]
+
+
+def in_memory_order(registers: np.ndarray) -> np.ndarray:
+    """An array with its axes in the order of memory."""
+    steps = [-abs(each) for each in registers.strides]
+    return registers.transpose(np.argsort(steps, kind="stable"))
 
 
 def affine(registers: np.ndarray) -> tuple[int, list[tuple[int, int]]]:

@@ -95,6 +95,22 @@ class LocalFunction(Unknown):
 
 
 @dataclass(frozen=True)
+class Super(Unknown):
+    """What `super` returns.
+
+    Attributes
+    ----------
+    after : type
+        The class after which attributes are looked up, in the order of the object's class.
+    owner : FrozenObject
+        The object.
+    """
+
+    after: type
+    owner: FrozenObject
+
+
+@dataclass(frozen=True)
 class Number(Unknown):
     """A number in a register.
 
@@ -144,6 +160,11 @@ class Array(Unknown):
         """numpy.ndarray of int: in the array's shape."""
         return self._registers
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Tuple of int: the array's shape; of arrays outside of the function, without loading."""
+        return self.registers.shape
+
     def of(self, registers: np.ndarray) -> Array:
         """A part of this array, with the same type."""
         return Array(registers, self.dtype, self.writeable)
@@ -151,26 +172,108 @@ class Array(Unknown):
     @property
     def sample(self) -> np.ndarray:
         """numpy.ndarray: an array with this type and number of dimensions."""
-        return np.ones((1,) * self.registers.ndim, self.dtype)
+        return np.ones((1,) * len(self.shape), self.dtype)
 
     def __len__(self) -> int:
-        return len(self.registers)
+        return self.shape[0]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The elements of an array where a condition holds that the function computes.
+
+    The condition may be one of whole rows, or of other parts of the array: it has some of the
+    array's axes, from the first of them on.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The array's shape.
+    axis, n_axes : int
+        The first of the condition's axes, and how many these are.
+    condition : numpy.ndarray of int
+        The registers of the condition, in the array's shape.
+    key : bytes
+        Its contents.
+    """
+
+    shape: tuple[int, ...]
+    axis: int
+    n_axes: int
+    condition: np.ndarray = field(compare=False, repr=False)
+    key: bytes = field(repr=False)
+
+    def spread(self, registers: np.ndarray) -> np.ndarray:
+        """Repeat registers, as NumPy does for the elements that are chosen, in the array's shape.
+
+        Raises
+        ------
+        Unsupported
+            If they have another element for each one where the condition holds.
+        """
+        n_dimensions = len(self.shape) - self.n_axes + 1
+        shape = (1,) * (n_dimensions - registers.ndim) + registers.shape
+        if len(shape) > n_dimensions or shape[self.axis] != 1:
+            raise Unsupported("calculates with elements that a condition selects, and an array")
+        rest = shape[self.axis + 1 :]
+        registers = registers.reshape(*shape[: self.axis], *(1,) * self.n_axes, *rest)
+        try:
+            return np.broadcast_to(registers, self.shape)
+        except ValueError:
+            raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
 
 
 @dataclass(eq=False)
 class Selection(Unknown):
-    """The elements of an array where a condition holds that the function computes.
+    """A copy of elements that are chosen by a condition.
 
     Attributes
     ----------
     array : Array
-        All elements.
-    condition : numpy.ndarray of int
-        The registers of the condition, in the array's shape.
+        A vector as long as if the condition held everywhere. Its first elements are the copy.
+    chosen : Chosen
+        Which elements they are.
     """
 
     array: Array
-    condition: np.ndarray
+    chosen: Chosen
+
+
+@dataclass(eq=False)
+class Indices(Unknown):
+    """Indices of elements where a condition holds, along one axis.
+
+    Attributes
+    ----------
+    condition : Array
+        The condition.
+    axis : int
+        Which axis.
+    """
+
+    condition: Array
+    axis: int
+
+
+class Row(Array):
+    """A row of an array at an index that is known only when the function runs.
+
+    It is a view in NumPy, and a copy here.
+
+    Parameters
+    ----------
+    registers : numpy.ndarray of int
+        The copy.
+    whole : Array
+        The array.
+    index : int
+        The register with the index.
+    """
+
+    def __init__(self, registers: np.ndarray, whole: Array, index: int):
+        super().__init__(registers, whole.dtype, writeable=False)
+        self.whole = whole
+        self.index = index
 
 
 class LiveArray(Array):
@@ -182,13 +285,30 @@ class LiveArray(Array):
         The array.
     load : callable
         Loads the elements when they are first needed; returns their registers.
+    replace : callable
+        ``replace(registers, index, row)`` replaces a row of registers.
+
+    Attributes
+    ----------
+    before : numpy.ndarray or None
+        Registers of the elements as they were loaded.
+    rows : list of tuple of int and numpy.ndarray
+        Rows that have been assigned before the elements were loaded: the register with the index,
+        which is in range and not negative, and the row's registers.
     """
 
-    def __init__(self, memory: np.ndarray, load: Callable[[], np.ndarray]):
-        super().__init__(np.empty(0, np.int64), memory.dtype, memory.flags.writeable)
+    def __init__(
+        self,
+        memory: np.ndarray,
+        load: Callable[[], np.ndarray],
+        replace: Callable[[np.ndarray, int, np.ndarray], None],
+    ):
+        is_writeable = memory.flags.writeable and memory.flags.forc
+        super().__init__(np.empty(0, np.int64), memory.dtype, is_writeable)
         self.memory = memory
         self.before: np.ndarray | None = None
-        self._load = load
+        self.rows: list[tuple[int, np.ndarray]] = []
+        self._load, self._replace = load, replace
 
     @property
     def registers(self) -> np.ndarray:
@@ -196,7 +316,13 @@ class LiveArray(Array):
         if self.before is None:
             self._registers = self._load()
             self.before = self._registers.copy()
+            for index, row in self.rows:
+                self._replace(self._registers, index, row)
         return self._registers
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.memory.shape
 
     @property
     def is_loaded(self) -> bool:
@@ -206,7 +332,9 @@ class LiveArray(Array):
     @property
     def has_changed(self) -> bool:
         """bool: whether the function has assigned to it."""
-        return self.before is not None and not np.array_equal(self._registers, self.before)
+        if self.before is None:
+            return bool(self.rows)
+        return not np.array_equal(self._registers, self.before)
 
 
 def type_of(value: Value) -> type:
@@ -246,6 +374,8 @@ def described(value: Value) -> str:
         return f"an array of {value.dtype}"
     if isinstance(value, Selection):
         return "elements that a condition selects"
+    if isinstance(value, Indices):
+        return "indices that it computes"
     name = (value.type if isinstance(value, Number) else type(value)).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
@@ -255,3 +385,34 @@ def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
     flags: list[Any] = [*(["readonly"] for _ in arrays), ["writeonly", "allocate"]]
     with np.nditer((*arrays, None), ["zerosize_ok"], flags, order="K") as iterator:
         return iterator.operands[-1]
+
+
+def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether arrays have an element in common; also true if that takes long to find out."""
+    try:
+        return np.shares_memory(a, b, max_work=MOST_ITEMS)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def span_of(array: np.ndarray) -> tuple[np.ndarray, int]:
+    """All memory from an array's first element, or from its last, to the other one.
+
+    Returns
+    -------
+    numpy.ndarray, int
+        The memory as a vector, and the index of the array's first element in it.
+    """
+    reaches = [(n - 1) * step // array.itemsize for n, step in zip(array.shape, array.strides)]
+    if not array.size or array.flags.c_contiguous:
+        return array, 0
+    start = array[tuple(slice(-1, None) if step < 0 else slice(1) for step in array.strides)]
+    n = sum(map(abs, reaches)) + 1
+    span = np.lib.stride_tricks.as_strided(start.reshape(-1), (n,), (array.itemsize,))
+    return span, -sum(min(each, 0) for each in reaches)
+
+
+def laid_out_as(array: np.ndarray, registers: np.ndarray) -> np.ndarray:
+    """Registers, which are in the order of memory, in the shape and layout of an array."""
+    steps = [step // array.itemsize * registers.itemsize for step in array.strides]
+    return np.lib.stride_tricks.as_strided(registers, array.shape, steps)

@@ -23,6 +23,8 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     LoopCall,
     Memory,
     Operand,
+    Positions,
+    PythonCall,
     Registers,
     Slot,
     Sources,
@@ -95,7 +97,9 @@ class _Verifier:
         self.written: np.ndarray | None = np.zeros(n_registers, bool)  # None after a path's end
         self._n_constants = n_constants
         self._n_instructions = n_instructions
-        self._waiting: dict[int, np.ndarray] = {}  # `written`, by the target of a branch
+        self._positions: set[Positions] = set()  # that registers hold
+        # `written` and `_positions`, by the target of a branch
+        self._waiting: dict[int, tuple[np.ndarray, set[Positions]]] = {}
         self._compared: tuple[Operand, ...] | None = None  # memory, once the path is complete
 
     def visit(self, index: int, instruction: Instruction) -> None:
@@ -103,18 +107,24 @@ class _Verifier:
         arriving = self._waiting.pop(index, None)
         if self.written is not None and arriving is not None:
             raise Malformed("has an instruction that can be reached in two ways")
-        written = arriving if self.written is None else self.written
+        if arriving is not None:
+            self.written, self._positions = arriving
+        written = self.written
         if written is None:
             raise Malformed("has an instruction that cannot be reached")
-        self.written = written
         opcode = instruction.opcode
         if opcode in AFTER_COMMIT and self._compared is None:
             raise Malformed("writes to memory, or ends, before its path is complete")
         if opcode not in {*AFTER_COMMIT, Opcode.GROUP} and self._compared is not None:
             raise Malformed("goes on after its path is complete")
         _expect(opcode in READS and not is_only_in_groups(instruction))
-        for span in READS[opcode](instruction):
+        for span in reads(instruction):
             self._check_read(span, written)
+        for each in (*instruction.operands, instruction.positions):
+            if isinstance(each, Positions) and each not in self._positions:
+                raise Malformed("uses positions that it has not computed")
+        if instruction.positions is not None:
+            _expect(opcode in COUNTED)
         EFFECTS.get(opcode, _Verifier._write)(self, index, instruction, written)
 
     def _check_read(self, span: Span, written: np.ndarray) -> None:
@@ -157,7 +167,7 @@ class _Verifier:
             raise Malformed("jumps to nowhere")
         if target in self._waiting:
             raise Malformed("has an instruction that can be reached in two ways")
-        self._waiting[target] = written.copy()
+        self._waiting[target] = written.copy(), set(self._positions)
 
     def _store(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
         assert self._compared is not None
@@ -171,6 +181,22 @@ class _Verifier:
         if not (isinstance(result, int) and n >= 0 and 0 <= result <= len(written) - n):
             raise Malformed("writes to a register that does not exist")
         written[result : result + n] = True
+        self._positions = {
+            each for each in self._positions if each.count < result or each.first >= result + n
+        }
+
+    def _write_positions(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        self._write(index, instruction, written)
+        assert isinstance(instruction.result, int)
+        self._positions.add(Positions(instruction.result, instruction.n - 1))
+
+
+def reads(instruction: Instruction) -> Iterator[Span]:
+    """The registers that an instruction reads; also checks its operands."""
+    yield from READS[instruction.opcode](instruction)
+    for each in dict.fromkeys((*instruction.operands, instruction.positions)):
+        if isinstance(each, Positions):
+            yield Span(each.first, 1, each.size + 1)
 
 
 # Which registers an instruction reads. Each function also checks the operands.
@@ -192,9 +218,13 @@ def _load_reads(instruction: Instruction) -> Iterator[Span]:
 
 
 def _store_reads(instruction: Instruction) -> Iterator[Span]:
-    (source,), memory = _operands(instruction, 1), instruction.result
-    _expect(isinstance(memory, Memory) and memory.size == instruction.n)
-    yield _span(source, instruction.n)
+    source, *index = instruction.operands
+    memory, n = instruction.result, instruction.n
+    if not isinstance(memory, Memory) or len(index) > 1:
+        raise Malformed(UNFIT)
+    _expect(memory.size % n == 0 if index else memory.size == n)
+    yield _span(source, n)
+    yield from (_span(each, 1) for each in index)
 
 
 def _function_reads(instruction: Instruction) -> Iterator[Span]:
@@ -215,6 +245,46 @@ def _loop_reads(instruction: Instruction) -> Iterator[Span]:
         _expect(all(each.size == size or not each.stride for each in call.inputs))
         _expect(instruction.n == (size if call.steps[-1] else 1))
     yield from call.inputs
+
+
+def _call_reads(instruction: Instruction) -> Iterator[Span]:
+    (call,) = _operands(instruction, 1)
+    if not isinstance(call, PythonCall):
+        raise Malformed(UNFIT)
+    for each in call.inputs:
+        _expect(each.stride == 1 or each.size <= 1)
+        yield each
+
+
+def _positions_reads(instruction: Instruction) -> Iterator[Span]:
+    (condition,) = _operands(instruction, 1)
+    span = _span(condition, instruction.n - 1)
+    _expect(span.stride == 1 and instruction.n > 1)
+    yield span
+
+
+def _put_reads(instruction: Instruction) -> Iterator[Span]:
+    whole, values, positions = _operands(instruction, 3)
+    _expect(isinstance(positions, Positions) and positions.size == instruction.n)
+    yield _span(whole, instruction.n)
+    yield _span(values, instruction.n)
+
+
+def _take_reads(instruction: Instruction) -> Iterator[Span]:
+    whole, positions = _operands(instruction, 2)
+    _expect(isinstance(positions, Positions) and positions.size == instruction.n)
+    _expect(positions == instruction.positions)
+    yield _span(whole, instruction.n)
+
+
+def _find_reads(instruction: Instruction) -> Iterator[Span]:
+    values, number, size = _operands(instruction, 3)
+    if not isinstance(size, int):
+        raise Malformed(UNFIT)
+    span = _span(values, size)
+    _expect(instruction.n == 1 and span.stride == 1 and size > 0)
+    yield span
+    yield _span(number, 1)
 
 
 def _pack_reads(instruction: Instruction) -> Iterator[Span]:
@@ -348,7 +418,8 @@ def _group_reads(instruction: Instruction) -> Iterator[Span]:
 def is_only_in_groups(instruction: Instruction) -> bool:
     """Whether an instruction may only be a part of a group."""
     opcode = instruction.opcode
-    return opcode in ONLY_IN_GROUPS or (opcode >= Opcode.MOVE and instruction.n > MANY)
+    is_large = opcode >= Opcode.MOVE and instruction.n > MANY and instruction.positions is None
+    return opcode in ONLY_IN_GROUPS or is_large
 
 
 UNFIT = "has an instruction with operands that do not fit"
@@ -370,6 +441,9 @@ def _expect(is_so: bool) -> None:
         raise Malformed(UNFIT)
 
 
+# Instructions that can stop after as many elements as there are positions
+COUNTED = {Opcode.LOOP, Opcode.LOOP_SHORT, Opcode.PACK, Opcode.UNPACK, Opcode.GATHER, Opcode.TAKE}
+COUNTED |= set(ELEMENTWISE)
 AFTER_COMMIT = {Opcode.RETURN, *STORES.values()}
 READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
     Opcode.RETURN: _nothing,
@@ -380,6 +454,11 @@ READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
     Opcode.FUNCTION_OF_TWO: _function_reads,
     Opcode.LOOP: _loop_reads,
     Opcode.LOOP_SHORT: _loop_reads,
+    Opcode.CALL: _call_reads,
+    Opcode.POSITIONS: _positions_reads,
+    Opcode.PUT: _put_reads,
+    Opcode.TAKE: _take_reads,
+    Opcode.FIND: _find_reads,
     Opcode.PACK: _pack_reads,
     Opcode.UNPACK: _unpack_reads,
     Opcode.GATHER: _gather_reads,
@@ -399,6 +478,7 @@ EFFECTS: dict[Opcode, Callable[[_Verifier, int, Instruction, np.ndarray], None]]
     Opcode.REDO: _Verifier._end,
     Opcode.COMMIT: _Verifier._commit,
     Opcode.BRANCH: _Verifier._branch,
+    Opcode.POSITIONS: _Verifier._write_positions,
     Opcode.GROUP: _Verifier._group,
     **dict.fromkeys(STORES.values(), _Verifier._store),
 }

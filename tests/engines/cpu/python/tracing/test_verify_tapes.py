@@ -1,8 +1,5 @@
 """Tapes that are not well formed are refused."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from nengo_jit.engines.cpu.python.instructions import Mode, Opcode

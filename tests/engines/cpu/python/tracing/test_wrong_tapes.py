@@ -63,12 +63,21 @@ def constantly(function):
     return lambda: function
 
 
+def where_positive(t, x):
+    v = x.copy()
+    v[v > 0] -= 0.5
+    return v
+
+
 FUNCTIONS = {
     Opcode.BRANCH: constantly(lambda t, x: 1.5 * x[0] if x[0] > 0 else x[1]),
     Opcode.FUNCTION: constantly(lambda t, x: math.sin(x[0])),
     Opcode.FUNCTION_OF_TWO: constantly(lambda t, x: math.atan2(x[0], x[1])),
     Opcode.LOOP: constantly(lambda t, x: np.sin(x)),
     Opcode.LOOP_SHORT: constantly(lambda t, x: np.sin(x.astype(np.float32))),
+    Opcode.CALL: constantly(lambda t, x: np.cumsum(x)),
+    Opcode.POSITIONS: constantly(where_positive),
+    Opcode.PUT: constantly(where_positive),
     Opcode.PACK: constantly(lambda t, x: np.sin(x.astype(np.float32))),
     Opcode.UNPACK: constantly(lambda t, x: np.sin(x.astype(np.float32))),
     Opcode.LOAD: constantly(lambda t, x: x),
@@ -83,6 +92,8 @@ FUNCTIONS = {
     Opcode.LOOKUP: constantly(lambda t, x: TABLE[round(2 + 2 * x[0])] + 0 * x),
     Opcode.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
     Opcode.GROUP: constantly(lambda t, x: (np.tile(x, 7) * 2.0 + np.tile(x, 7) ** 2)[5:8]),
+    Opcode.FIND: constantly(lambda t, x: x[::-1] * np.argmax(x)),
+    Opcode.TAKE: constantly(where_positive),
     Opcode.MOVE: constantly(lambda t, x: x + np.max(x)),
     Opcode.ADD: constantly(lambda t, x: x + x[0]),
     Opcode.SUBTRACT: constantly(lambda t, x: x - t),
@@ -143,6 +154,10 @@ def last_part(line):
     return (ctypes.c_int64 * PART_WIDTH).from_address(int(line[Field.GROUP]) + 8 * place)
 
 
+def does_nothing():
+    return True
+
+
 def other_operation(line):
     if line[Field.OPCODE] == Opcode.GROUP:
         last_part(line)[Part.OPERATION] = Operation.SUBTRACT
@@ -155,6 +170,8 @@ def other_operand(line):
         last_part(line)[Part.A] = address(NUMBERS)
     elif line[Field.OPCODE] in LOOPS:
         ctypes.c_int64.from_address(int(line[Field.ARGUMENTS])).value = address(NUMBERS)
+    elif line[Field.OPCODE] == Opcode.CALL:
+        line[Field.OBJECT] = id(does_nothing)
     else:
         memory = OTHER_MEMORY.get(line[Field.OPCODE], NUMBERS)
         line[Field.A] = address(memory) + memory.nbytes // 2  # operands may go either way
@@ -194,8 +211,10 @@ def cases():
         if operation == Opcode.BRANCH:
             yield from ((operation, change) for change in (other_operand, other_target))
             continue
-        yield operation, other_operand
-        yield operation, lost_result
+        if operation != Opcode.FIND:  # which would find nothing
+            yield operation, other_operand
+        if operation != Opcode.CALL:  # the object that is called knows where its result goes
+            yield operation, lost_result
         if operation in OTHERS or operation == Opcode.GROUP:
             yield operation, other_operation
         if operation in (Opcode.FUNCTION, Opcode.FUNCTION_OF_TWO, *LOOPS):
