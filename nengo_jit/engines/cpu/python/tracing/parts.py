@@ -25,7 +25,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Registers,
     Slot,
 )
-from nengo_jit.engines.cpu.python.tracing.verify import MODES
+from nengo_jit.engines.cpu.python.tracing.reads import MODES
 
 BLOCK = 512  # elements; a few slots of this size fit into the first cache
 LONGEST_ROW = 800  # elements of a row that are not cut in pieces
@@ -287,14 +287,14 @@ class _Builder:
                 if opcode == Opcode.LOOP_SHORT and place.mode == Mode.ELEMENTS:
                     place = Place(place.start, Mode.SHORT_ELEMENTS)
             places.append(place)
-        steps = (*call.steps[:-1], 0, 0)[:3]
+        a, b, c = (*call.steps[:-1], 0, 0)[:3]
         self._parts.append(
             GroupPart(
                 opcode,
                 self._is_checked(index, opcode),
                 self._result(index),
                 tuple(places),
-                steps,
+                (a, b, c),
                 (call.function, call.data),
             )
         )
@@ -336,8 +336,9 @@ def _divided(members: Sequence[Instruction]) -> tuple[tuple[int, int], tuple[int
     """The shape of the matrix of elements, and of a block."""
     n = columns = members[0].n
     for each in members:
-        if each.opcode == Opcode.SPREAD and 1 < each.operands[2] < n:
-            columns = each.operands[2]
+        width = each.operands[-1] if each.opcode == Opcode.SPREAD else n
+        if isinstance(width, int) and 1 < width < n:
+            columns = width
             break
     shape = n // columns, columns
     if columns > BLOCK // 2:

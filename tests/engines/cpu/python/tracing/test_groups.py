@@ -17,6 +17,8 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.python import callbacks
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing import grouping, tape
+from nengo_jit.engines.cpu.python.tracing.instruction import Instruction, Registers
+from nengo_jit.engines.cpu.python.tracing.reads import Malformed
 from nengo_jit.engines.reference import ReferenceBackend
 
 N_STEPS = 12
@@ -344,9 +346,6 @@ def test_results_that_nothing_else_reads_have_no_registers():
 
 
 def test_reading_a_register_that_does_not_exist_is_refused():
-    from nengo_jit.engines.cpu.python.tracing.instruction import Instruction, Registers
-    from nengo_jit.engines.cpu.python.tracing.verify import Malformed
-
     with pytest.raises(Malformed):
         grouping.grouped([Instruction(Opcode.ABSOLUTE, 20, 0, (Registers(0, 1),))], 0)
 
