@@ -31,5 +31,10 @@ class Operation(IntEnum):
     NOT = auto()
     SELECT = auto()  # a if c else b
     SHORT = auto()  # a, rounded to single precision
+    ADD_SHORT = auto()  # from here on, results are rounded to single precision
+    SUBTRACT_SHORT = auto()
+    MULTIPLY_SHORT = auto()
+    DIVIDE_SHORT = auto()
+    SQRT_SHORT = auto()
     WIDEN = auto()  # a, which is float32
     NARROW = auto()  # a, rounded to float32, side by side

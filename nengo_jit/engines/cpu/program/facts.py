@@ -60,7 +60,6 @@ class Facts:
         """Whether users may have got the array of a base."""
         return base in self._exposure.public
 
-
     def is_fixed(self, signal: Signal) -> bool:
         """Whether a signal is a constant that cannot be changed within a run."""
         is_changed = signal.base in self._exposure.changed

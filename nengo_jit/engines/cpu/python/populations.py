@@ -24,8 +24,8 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Memory,
     Span,
 )
+from nengo_jit.engines.cpu.python.tracing.reads import ELEMENTWISE, reads
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
-from nengo_jit.engines.cpu.python.tracing.verify import ELEMENTWISE, reads
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import address
 from nengo_jit.ir.neurons import SimNeurons

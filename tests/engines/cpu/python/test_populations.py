@@ -169,7 +169,9 @@ def test_an_error_names_the_population():
         with nengo_jit.Simulator(net, progress_bar=False, **options) as sim:
             with pytest.raises(Exception) as caught:
                 sim.run_steps(150)
-            names = [f"{i}" for i, each in enumerate(net.ensembles) if str(each) in str(notes(caught))]
+            names = [
+                f"{i}" for i, each in enumerate(net.ensembles) if str(each) in str(notes(caught))
+            ]
             return type(caught.value), sim.n_steps, names
 
     def notes(caught):

@@ -27,7 +27,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Sources,
     Span,
 )
-from nengo_jit.engines.cpu.python.tracing.verify import Malformed, reads
+from nengo_jit.engines.cpu.python.tracing.reads import Malformed, reads
 
 
 class Reading(NamedTuple):
@@ -170,7 +170,8 @@ class Flow:
             The first register of each definition.
         """
         registers: dict[int, int] = {}
-        gone, waiting = 0, {}  # registers that are left out so far; the same at targets of branches
+        gone = 0  # registers that are left out so far
+        waiting: dict[int, int] = {}  # the same, at the targets of branches
         for index, instruction in enumerate(self._instructions):
             gone = waiting.pop(index, gone)
             target = target_of(instruction)
@@ -178,8 +179,7 @@ class Flow:
                 waiting[target] = gone
             elif index in self.again:
                 before = self.again[index]
-                offset = instruction.result - self._instructions[before].result
-                registers[index] = registers[before] + offset
+                registers[index] = registers[before] + self._first(index) - self._first(before)
             elif isinstance(instruction.result, int) and instruction.n:
                 registers[index] = instruction.result - gone
                 if index in self.in_place:
@@ -187,6 +187,12 @@ class Flow:
                 if index in left_out or index in self.in_place:
                     gone += instruction.n // LINE * LINE  # the others stay aligned
         return registers
+
+    def _first(self, index: int) -> int:
+        """The first register of a definition."""
+        first = self._instructions[index].result
+        assert isinstance(first, int)
+        return first
 
     def source(self, index: int, register: int) -> int | None:
         """The definition of an operand's first register; None for constants."""
@@ -199,7 +205,7 @@ class Flow:
             definition = self._sources[index].get(register)
             if definition is None:
                 return register
-            return register + registers[definition] - self._instructions[definition].result
+            return register + registers[definition] - self._first(definition)
 
         def span_of(span: Span) -> Span:
             return Span(new(span.first), span.stride, span.size)
@@ -210,7 +216,7 @@ class Flow:
             if isinstance(operand, Sources):
                 numbers, found = np.array(operand.registers), self._gathered[index]
                 for definition in set(found.tolist()) - {-1}:
-                    move = registers[definition] - self._instructions[definition].result
+                    move = registers[definition] - self._first(definition)
                     numbers[found == definition] += move
                 return Sources(tuple(numbers.tolist()))
             if isinstance(operand, LoopCall):

@@ -21,7 +21,7 @@ from nengo_jit.engines.cpu.python.tracing.flow import Flow, target_of
 from nengo_jit.engines.cpu.python.tracing.instruction import LOADS, Instruction, LoopCall
 from nengo_jit.engines.cpu.python.tracing.parts import group_of
 from nengo_jit.engines.cpu.python.tracing.postponing import Bounds, Unbounded, stores_of
-from nengo_jit.engines.cpu.python.tracing.verify import ELEMENTWISE, is_only_in_groups
+from nengo_jit.engines.cpu.python.tracing.reads import ELEMENTWISE, is_only_in_groups
 
 ENDS_REGION = {Opcode.BRANCH, Opcode.COMMIT, Opcode.RETURN, Opcode.REDO}
 GROUPABLE = {*ELEMENTWISE, Opcode.SPREAD, *LOADS.values(), Opcode.PACK, Opcode.UNPACK}
@@ -130,9 +130,7 @@ class _Item(NamedTuple):
     indices: list[int]
 
 
-def _ordered(
-    instructions: Sequence[Instruction], flow: Flow
-) -> tuple[list[_Item], dict[int, int]]:
+def _ordered(instructions: Sequence[Instruction], flow: Flow) -> tuple[list[_Item], dict[int, int]]:
     """Find the groups of a tape, and the new order.
 
     Returns

@@ -177,6 +177,8 @@ class GroupPart:
         Of `Opcode.SPREAD`: step, step of rows, and number of columns; of loops, the steps (bytes).
     call : tuple of int
         Addresses of a ufunc's inner loop and of its data.
+    is_rounded : bool
+        Whether results are rounded to single precision.
     """
 
     opcode: Opcode
@@ -185,6 +187,7 @@ class GroupPart:
     operands: tuple[Place, ...]
     steps: tuple[int, int, int] = (0, 0, 0)
     call: tuple[int, int] = (0, 0)
+    is_rounded: bool = False
 
 
 @dataclass(frozen=True)

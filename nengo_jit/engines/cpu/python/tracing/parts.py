@@ -25,13 +25,14 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Registers,
     Slot,
 )
-from nengo_jit.engines.cpu.python.tracing.verify import MODES
+from nengo_jit.engines.cpu.python.tracing.reads import MODES
 
 BLOCK = 512  # elements; a few slots of this size fit into the first cache
 LONGEST_ROW = 800  # elements of a row that are not cut in pieces
 
 TAKES_ARRAYS = {Opcode.REMAINDER, Opcode.FLOOR_DIVIDE}  # of both operands
 PACKED = {Opcode.PACK, Opcode.LOOP_SHORT}  # results are float32, side by side
+CAN_ROUND = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.DIVIDE, Opcode.SQRT}
 NUMBERS = {Mode.NUMBER, Mode.ROWS}
 LOOPS = {Opcode.LOOP, Opcode.LOOP_SHORT}
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
@@ -92,10 +93,22 @@ class _Builder:
         self._filled: dict[int, Place] = {}  # slots filled with the number in a register
         self._n_slots = 0
         self._free: list[Slot] = []
+        self._rounded = self._find_rounded()
         self._last = {  # readers; those of stored results come after all members
             index: max((each.reader for each in flow.readings[index]), default=index)
             for index in members
         }
+
+    def _find_rounded(self) -> dict[int, int]:
+        """Instructions with results that only `Opcode.SHORT` reads, and that instruction."""
+        found: dict[int, int] = {}
+        for index, instruction in self._members.items():
+            readings = self._flow.readings[index]
+            if instruction.opcode in CAN_ROUND and index in self._inner and len(readings) == 1:
+                reader = self._members.get(readings[0].reader)
+                if reader is not None and reader.opcode == Opcode.SHORT:
+                    found[index] = readings[0].reader
+        return found
 
     def finish(self) -> Group:
         """The group, once all members are added."""
@@ -115,7 +128,7 @@ class _Builder:
             self._load(index, instruction)
         elif opcode in LOOPS:
             self._loop(index, instruction)
-        else:
+        elif index not in self._rounded.values():
             self._elementwise(index, instruction)
         for other in (*self._flow.read[index], index):
             place = self._places.get(other)
@@ -260,9 +273,7 @@ class _Builder:
             if is_checked:
                 self._parts.append(GroupPart(Opcode.CHECK, True, source, ()))
             return
-        self._parts.append(
-            GroupPart(opcode, is_checked, self._result(index), (source,))
-        )
+        self._parts.append(GroupPart(opcode, is_checked, self._result(index), (source,)))
 
     def _loop(self, index: int, instruction: Instruction) -> None:
         (call,), (whole,) = instruction.operands, self._instructions[index].operands
@@ -276,14 +287,14 @@ class _Builder:
                 if opcode == Opcode.LOOP_SHORT and place.mode == Mode.ELEMENTS:
                     place = Place(place.start, Mode.SHORT_ELEMENTS)
             places.append(place)
-        steps = (*call.steps[:-1], 0, 0)[:3]
+        a, b, c = (*call.steps[:-1], 0, 0)[:3]
         self._parts.append(
             GroupPart(
                 opcode,
                 self._is_checked(index, opcode),
                 self._result(index),
                 tuple(places),
-                steps,
+                (a, b, c),
                 (call.function, call.data),
             )
         )
@@ -300,8 +311,13 @@ class _Builder:
             sources.append(self._flow.source(index, before.first))
         if opcode in TAKES_ARRAYS:
             places = [self._elements(*each) for each in zip(places, sources)]
-        is_checked = self._is_checked(index, opcode)
-        self._parts.append(GroupPart(opcode, is_checked, self._result(index), tuple(places)))
+        is_rounded = index in self._rounded
+        target = self._rounded.get(index, index)
+        is_checked = self._is_checked(target, self._members[target].opcode)
+        result = self._result(target)
+        self._parts.append(
+            GroupPart(opcode, is_checked, result, tuple(places), is_rounded=is_rounded)
+        )
 
     def _is_checked(self, index: int, opcode: Opcode) -> bool:
         if opcode in FINITE or self._stores:
@@ -320,8 +336,9 @@ def _divided(members: Sequence[Instruction]) -> tuple[tuple[int, int], tuple[int
     """The shape of the matrix of elements, and of a block."""
     n = columns = members[0].n
     for each in members:
-        if each.opcode == Opcode.SPREAD and 1 < each.operands[2] < n:
-            columns = each.operands[2]
+        width = each.operands[-1] if each.opcode == Opcode.SPREAD else n
+        if isinstance(width, int) and 1 < width < n:
+            columns = width
             break
     shape = n // columns, columns
     if columns > BLOCK // 2:

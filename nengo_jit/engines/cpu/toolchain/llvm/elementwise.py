@@ -46,7 +46,9 @@ def _function(name: str) -> Compute:
         (x,) = values
         suffix = f"v{x.type.count}f64"
         kind = ir.FunctionType(x.type, [x.type])
-        return builder.call(builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", (), kind), [x])
+        return builder.call(
+            builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", (), kind), [x]
+        )
 
     return compute
 
@@ -84,14 +86,30 @@ def _integer(builder: Builder, values: Sequence[Value]) -> Value:
     return builder.select(is_exact, without_sign, _constant(x.type, float("inf")))
 
 
-def _short(builder: Builder, values: Sequence[Value]) -> Value:
-    (x,) = values
-    return builder.fpext(builder.fptrunc(x, ir.VectorType(SINGLE, x.type.count)), x.type)
+def _single(builder: Builder, x: Value) -> Value:
+    return builder.fptrunc(x, ir.VectorType(SINGLE, x.type.count))
+
+
+def _double(builder: Builder, x: Value) -> Value:
+    return builder.fpext(x, ir.VectorType(DOUBLE, x.type.count))
+
+
+def _rounded(compute: Compute) -> Compute:
+    """An operation with results that are rounded to single precision."""
+
+    def rounded(builder: Builder, values: Sequence[Value]) -> Value:
+        return _double(builder, _single(builder, compute(builder, values)))
+
+    return rounded
+
+
+def _first(builder: Builder, values: Sequence[Value]) -> Value:
+    return values[0]
 
 
 # Number of operands, and the code for one vector
 OPERATIONS: dict[Operation, tuple[int, Compute]] = {
-    Operation.MOVE: (1, lambda builder, values: values[0]),
+    Operation.MOVE: (1, _first),
     Operation.ADD: (2, lambda builder, values: builder.fadd(*values)),
     Operation.SUBTRACT: (2, lambda builder, values: builder.fsub(*values)),
     Operation.MULTIPLY: (2, lambda builder, values: builder.fmul(*values)),
@@ -112,10 +130,13 @@ OPERATIONS: dict[Operation, tuple[int, Compute]] = {
     Operation.OR: (2, _logic("or_")),
     Operation.NOT: (1, lambda b, values: _boolean(b, b.not_(_is_true(b, values[0])))),
     Operation.SELECT: (3, lambda b, values: b.select(_is_true(b, values[2]), *values[:2])),
-    Operation.SHORT: (1, _short),
-    Operation.WIDEN: (1, lambda b, v: b.fpext(v[0], ir.VectorType(DOUBLE, v[0].type.count))),
-    Operation.NARROW: (1, lambda b, v: b.fptrunc(v[0], ir.VectorType(SINGLE, v[0].type.count))),
+    Operation.SHORT: (1, _rounded(_first)),
+    Operation.WIDEN: (1, lambda builder, values: _double(builder, *values)),
+    Operation.NARROW: (1, lambda builder, values: _single(builder, *values)),
 }
+for name in ("ADD", "SUBTRACT", "MULTIPLY", "DIVIDE", "SQRT"):
+    n_operands, exact = OPERATIONS[Operation[name]]
+    OPERATIONS[Operation[f"{name}_SHORT"]] = n_operands, _rounded(exact)
 
 
 @instruction(primitives.calculate)

@@ -17,6 +17,8 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.python import callbacks
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing import grouping, tape
+from nengo_jit.engines.cpu.python.tracing.instruction import Instruction, Registers
+from nengo_jit.engines.cpu.python.tracing.reads import Malformed
 from nengo_jit.engines.reference import ReferenceBackend
 
 N_STEPS = 12
@@ -292,7 +294,13 @@ def test_random_rules():
         "v": ["v", "a[0]", "({v}) - ({n})", "({v}) * ({v})", "np.sum(a, axis=0) * 0 + v"][:4],
         "n": ["0.5", "-2.0", "u[0]", "v[-1]", "np.max(v)", "np.sum(u) * 1e-3"],
     }
-    terms["m"] += ["({m}) - ({v})", "-({m})", "np.abs({m})", "({m}) * (({m}) > ({n}))", "({m}).copy()"]
+    terms["m"] += [
+        "({m}) - ({v})",
+        "-({m})",
+        "np.abs({m})",
+        "({m}) * (({m}) > ({n}))",
+        "({m}).copy()",
+    ]
     terms["m"] += ["np.where(({m}) < ({m}), {m}, {v})", "np.minimum({m}, {n})", "np.tanh({m})"]
     terms["m"] += ["a[::-1]", "(a.T * 2).T", "({m}) / 3.0", "np.sqrt(np.abs({m}))", "({m}) ** 2"]
 
@@ -315,7 +323,9 @@ def test_random_rules():
         exec("\n".join(lines), names)
         shape = SHAPES[rng.randint(len(SHAPES) - 4)]
         dtype = [np.float64, np.float32][i % 2]
-        arrays = [numbers(*each, dtype=dtype, seed=i) for each in (shape, shape, shape[:1], shape[1:])]
+        arrays = [
+            numbers(*each, dtype=dtype, seed=i) for each in (shape, shape, shape[:1], shape[1:])
+        ]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -336,9 +346,6 @@ def test_results_that_nothing_else_reads_have_no_registers():
 
 
 def test_reading_a_register_that_does_not_exist_is_refused():
-    from nengo_jit.engines.cpu.python.tracing.instruction import Instruction, Registers
-    from nengo_jit.engines.cpu.python.tracing.verify import Malformed
-
     with pytest.raises(Malformed):
         grouping.grouped([Instruction(Opcode.ABSOLUTE, 20, 0, (Registers(0, 1),))], 0)
 

@@ -1,8 +1,5 @@
 """Tapes that are not well formed are refused."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
@@ -20,7 +17,8 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Span,
     scalar,
 )
-from nengo_jit.engines.cpu.python.tracing.verify import READS, Malformed, verify
+from nengo_jit.engines.cpu.python.tracing.reads import READS, Malformed
+from nengo_jit.engines.cpu.python.tracing.verify import verify
 
 
 def make(opcode, n=0, result=0, *operands):
