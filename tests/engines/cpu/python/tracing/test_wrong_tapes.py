@@ -91,9 +91,9 @@ FUNCTIONS = {
     Opcode.GATHER: constantly(lambda t, x: x[[2, 0, 1]] * x),
     Opcode.LOOKUP: constantly(lambda t, x: TABLE[round(2 + 2 * x[0])] + 0 * x),
     Opcode.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
-    Opcode.GROUP: constantly(lambda t, x: (np.tile(x, 7) * 2.0 + np.tile(x, 7) ** 2)[5:8]),
     Opcode.FIND: constantly(lambda t, x: x[::-1] * np.argmax(x)),
     Opcode.TAKE: constantly(where_positive),
+    Opcode.GROUP: constantly(lambda t, x: (np.tile(x, 7) * 2.0 + np.tile(x, 7) ** 2)[5:8]),
     Opcode.MOVE: constantly(lambda t, x: x + np.max(x)),
     Opcode.ADD: constantly(lambda t, x: x + x[0]),
     Opcode.SUBTRACT: constantly(lambda t, x: x - t),
@@ -144,6 +144,10 @@ OTHER_MEMORY = {
     Opcode.LOAD_BOOLEANS: np.full(64, 7, np.uint8),
     Opcode.GATHER: np.full(64, address(NUMBERS)),
 }
+
+
+def does_nothing():
+    return True
 
 
 def last_part(line):
