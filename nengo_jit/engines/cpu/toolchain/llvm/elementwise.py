@@ -150,7 +150,7 @@ def _calculate(
     c: Type,
     numbers: Type,
 ) -> Definition:
-    integers = (types.int64,) * 7
+    parameters = (types.int64,) * 7
 
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         operation, n, result, *operands, numbers = args
@@ -180,7 +180,7 @@ def _calculate(
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.none(*integers), codegen
+    return types.none(*parameters), codegen
 
 
 def _count(builder: Builder, mask: Value, n: Value) -> Value:

@@ -241,7 +241,7 @@ def test_large_arrays_are_not_kept(run_function):
     def many(t):
         total = 0.0
         for i in range(100):
-            total += (t + i + np.ones(5000))[i]
+            total += (t + i + np.ones(100_000))[i]
         return total
 
     assert "computes too" in run_function(many)
