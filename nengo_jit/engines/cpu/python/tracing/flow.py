@@ -110,7 +110,7 @@ class Flow:
             whole, values, _ = instruction.operands
             assert isinstance(whole, Registers) and isinstance(values, Registers)
             before = self.source(index, whole.first)
-            if before is None or before in self.together or whole.stride != 1:
+            if before is None or {before, index} & self.together or whole.stride != 1:
                 continue
             is_whole = self._instructions[before].n == instruction.n
             is_last = all(each.reader <= index for each in self.readings[before])
