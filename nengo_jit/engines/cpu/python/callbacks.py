@@ -7,11 +7,8 @@ The program executes the function as a tape if it can be traced (see
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from math import inf
-from time import perf_counter
 from weakref import ref
 
 import numpy as np
@@ -31,6 +28,7 @@ from nengo_jit.engines.cpu.python.populations import (
     check_independence,
     joined,
 )
+from nengo_jit.engines.cpu.python.short_runs import ShortRuns
 from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, calls_are_observed, trace
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready
@@ -45,7 +43,6 @@ LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, with a type, t
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
 WORTH_CHECKING = 4  # steps: in shorter runs, checking tapes may take longer than it saves
-N_TRIALS, N_RUNS = 8, 1000  # short runs that try each way, and the number until the next trial
 NOTHING = np.zeros((2, WIDTH), np.int64)  # a tape that has a head without guards, and returns
 NOTHING[1, [Field.RESULT, Field.A, Field.B, Field.C]] = start(NOTHING)  # operands have addresses
 NOTHING[0, [Head.GUARDED, Head.VALUES, Head.HAS_CHANGED]] = start(NOTHING)
@@ -200,50 +197,6 @@ class Callback(Callee):
         for each in self.members:
             self.at_fault = each.operator
             each.step()
-
-
-class ShortRuns:
-    """Decides by trials whether runs of very few steps use tapes.
-
-    All guards are checked before a run, which may take longer than to call the functions. Results
-    do not depend on the decision.
-
-    Parameters
-    ----------
-    clock : callable
-        Returns the time (seconds).
-
-    Attributes
-    ----------
-    is_trial : bool
-        Whether the current run is a trial.
-    """
-
-    def __init__(self, clock: Callable[[], float] = perf_counter):
-        self.is_trial = False
-        self._clock = clock
-        self._n_runs = 0
-        self._best = [inf, inf]  # shortest run in Python, and with tapes (seconds)
-        self._uses_tapes = False
-        self._start = 0.0
-
-    def begin(self) -> bool:
-        """Begin a run; returns whether to use tapes."""
-        n = self._n_runs = self._n_runs % N_RUNS + 1
-        if n > 2 * N_TRIALS:
-            return self._uses_tapes
-        if n == 1:
-            self._best = [inf, inf]
-        self.is_trial, self._start = True, self._clock()
-        return n > N_TRIALS
-
-    def end(self) -> None:
-        """End a run; if it is a trial, record its time."""
-        if self.is_trial:
-            self.is_trial = False
-            with_tapes = self._n_runs > N_TRIALS
-            self._best[with_tapes] = min(self._best[with_tapes], self._clock() - self._start)
-            self._uses_tapes = self._best[True] < self._best[False]
 
 
 class Tracing:

@@ -25,24 +25,19 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import Address, routine
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
-    acquire_gil,
     call,
     call_function,
     call_function_of_two,
     call_loop,
-    call_object,
-    decref,
-    fetch_error,
     float32s,
     float64s,
     foreign_int64,
     helper,
     int64s,
-    release_gil,
-    scratch,
     uint8s,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
+from nengo_jit.engines.cpu.python.tape_selections import find, positions_of, put, succeeds
 
 LARGEST = float(np.finfo(np.float64).max)
 LARGEST_SHORT = float(np.finfo(np.float32).max)
@@ -53,7 +48,6 @@ LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 DONE = 0
 IN_PYTHON = -1  # only Python can do this
 
-BLOCK = 8  # flags that are tested at once
 MANY = 16  # elementwise instructions with more elements than this are in groups
 
 
@@ -233,74 +227,6 @@ def select(word, result):
     for i in range(n):
         result[i] = values[i]
     return True
-
-
-@helper()
-def positions_of(flags, result):
-    """Store the integers where flags are not zero, and in a last register how many these are.
-
-    Blocks without any are skipped. A flag that is not zero has bits that are not zero.
-    """
-    n, count = flags.size, 0
-    n_whole = n - n % BLOCK
-    for start in range(0, n_whole, BLOCK):
-        bits = 0
-        for i in range(BLOCK):
-            bits |= flags[start + i]
-        if bits != 0:
-            for i in range(BLOCK):
-                result[count] = start + i
-                count += flags[start + i] != 0
-    for i in range(n_whole, n):
-        result[count] = i
-        count += flags[i] != 0
-    return count
-
-
-@helper()
-def put(word, result):
-    """Copy numbers, and replace those at some positions."""
-    n, source, stride = result.size, word[Field.A], word[Field.A_STRIDE]
-    values, value_stride = word[Field.B], word[Field.B_STRIDE]
-    count = np.int64(float64s(word[Field.N_POSITIONS], 1)[0])
-    positions = int64s(word[Field.POSITIONS], count)
-    if stride == 1:
-        if source != word[Field.RESULT]:
-            whole = float64s(source, n)
-            for i in range(n):
-                result[i] = whole[i]
-    else:
-        for i in range(n):
-            result[i] = float64s(source + 8 * i * stride, 1)[0]
-    for i in range(positions.size):
-        result[positions[i]] = float64s(values + 8 * i * value_stride, 1)[0]
-
-
-@helper()
-def find(values, number):
-    """Index of the first value that equals a number; infinity if none does."""
-    for i in range(values.size):
-        if values[i] == number:
-            return np.float64(i)
-    return np.inf
-
-
-@helper()
-def succeeds(called, expected):
-    """Call a Python object; returns whether it returns the expected object."""
-    state = acquire_gil()
-    value = call_object(called)
-    if value == 0:
-        error = scratch(24)
-        fetch_error(error, error + 8, error + 16)
-        parts = int64s(error, 3)
-        for i in range(3):
-            if parts[i] != 0:
-                decref(parts[i])
-    else:
-        decref(value)
-    release_gil(state)
-    return value == expected
 
 
 @helper()

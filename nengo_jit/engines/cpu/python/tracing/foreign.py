@@ -18,12 +18,12 @@ from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import LARGEST_INTEGER
 from nengo_jit.engines.cpu.python.tracing.instruction import PythonCall, Span
+from nengo_jit.engines.cpu.python.tracing.strides import empty_with
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     SCALARS,
     Array,
-    Chosen,
     LiveArray,
     Number,
     Unknown,
@@ -336,15 +336,6 @@ def _sample_of(tracer: Tracer, value: Value) -> object:
         return sample
     if isinstance(value, (list, tuple)):
         return type(value)(_sample_of(tracer, each) for each in value)
-    if not is_known(value) or isinstance(value, Chosen):
+    if not is_known(value):
         raise Unsupported(f"calls NumPy on {described(value)}")
     return value
-
-
-def empty_with(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """A new array with strides (elements), which need not be contiguous or positive."""
-    reaches = [(n - 1) * stride for n, stride in zip(shape, strides)]
-    first = -sum(min(each, 0) for each in reaches)
-    buffer = np.zeros(first + sum(max(each, 0) for each in reaches) + 1, dtype)
-    steps = [each * dtype.itemsize for each in strides]
-    return np.lib.stride_tricks.as_strided(buffer[first:], shape, steps)

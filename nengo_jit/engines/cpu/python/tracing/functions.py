@@ -99,10 +99,15 @@ def call_known(
     """
     if "out" in kwargs:
         return _into(tracer, function, args, kwargs, name)
-    if type(function) is BuiltinFunctionType and isinstance(function.__self__, np.ufunc):
-        if function.__name__ == "at" and isinstance(args[0], Array) and not kwargs:
-            change_by(tracer, args[0], function, args[1:])
-            return None
+    if (
+        type(function) is BuiltinFunctionType
+        and isinstance(function.__self__, np.ufunc)
+        and name == "at"
+        and isinstance(args[0], Array)
+        and not kwargs
+    ):
+        change_by(tracer, args[0], function, args[1:])
+        return None
     try:
         return _call_implementation(tracer, function, args, kwargs, name)
     except Unsupported:

@@ -12,9 +12,8 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
-from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.casting import cast, same_kind
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
-from nengo_jit.engines.cpu.python.tracing.instruction import Memory, Operand, scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
     as_array,
     check_nesting,
@@ -22,18 +21,30 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     known,
     known_array,
     registers_of,
-    wrapped,
+)
+from nengo_jit.engines.cpu.python.tracing.rows import (
+    element,
+    element_at,
+    look_up,
+    row_at,
+    set_row,
+    shared_rows,
+)
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Chosen,
+    Indices,
+    Selection,
+    positions_of,
+    put,
+    take,
 )
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
     Array,
-    Chosen,
-    Indices,
     LiveArray,
     Number,
     Row,
-    Selection,
     Unsupported,
     Value,
     described,
@@ -70,17 +81,16 @@ def _get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     """Select elements without calling NumPy."""
     key = _of_rows(key)
     if isinstance(key, Number):
-        return _look_up(tracer, value, key)
+        return look_up(tracer, value, key)
     if isinstance(value, Array):
         if isinstance(key, tuple) and len(key) == len(value.shape) and _are_integers(key):
-            return _element_at(tracer, value, key)
+            return element_at(tracer, value, key)
         chosen = chosen_by(tracer, value, key)
         if chosen is not None:
-            return Selection(
-                value.of(tracer.take(value.registers, tracer.positions(chosen.condition))), chosen
-            )
+            positions = positions_of(tracer, chosen.condition)
+            return Selection(value.of(take(tracer, value.registers, positions)), chosen)
         if is_single_index(key):
-            row = _row_at(tracer, value, key.registers.item())
+            row = row_at(tracer, value, key.registers.item())
             return Array(row[None], value.dtype)  # a copy, unlike a row by a number
         registers = known(value.registers.__getitem__, index_of(tracer, key))
         if isinstance(registers, np.ndarray):
@@ -145,7 +155,11 @@ def _condition_of(parts: list[Value], n_dimensions: int) -> tuple[Array, int]:
 
 
 def _is_whole(part: Value) -> bool:
-    return part is ... or (isinstance(part, slice) and part == slice(None))
+    return part is ... or _is_all(part)
+
+
+def _is_all(part: Value) -> bool:
+    return isinstance(part, slice) and part == slice(None)
 
 
 def is_single_index(key: Value) -> TypeGuard[Array]:
@@ -153,11 +167,6 @@ def is_single_index(key: Value) -> TypeGuard[Array]:
     if not isinstance(key, Array) or is_constant(key):
         return False
     return key.dtype == np.int64 and key.registers.shape == (1,)
-
-
-def element(tracer: Tracer, array: Array, register: object) -> Value:
-    """The element of an array that is in a register."""
-    return wrapped(tracer, np.asarray(register), array.dtype, False)
 
 
 def index_of(tracer: Tracer, key: Value) -> Any:
@@ -187,89 +196,13 @@ def index_of(tracer: Tracer, key: Value) -> Any:
 
 def _of_rows(key: Value) -> Value:
     """A key without the parts that select everything, if the first part is a computed index."""
-    if isinstance(key, tuple) and key and isinstance(key[0], Number):
-        if all(isinstance(part, slice) and part == slice(None) for part in key[1:]):
-            return key[0]
+    if isinstance(key, tuple) and key and isinstance(key[0], Number) and all(map(_is_all, key[1:])):
+        return key[0]
     return key
 
 
 def _are_integers(key: tuple[Value, ...]) -> bool:
     return all(is_scalar(part) and type_of(part) in INTEGERS for part in key)
-
-
-def _element_at(tracer: Tracer, array: Array, key: tuple[Value, ...]) -> Value:
-    """Select one element by its indices, some of which are known only when the function runs."""
-    registers = array.registers
-    for part in key:
-        if isinstance(part, Number):
-            registers = _row_at(tracer, array.of(registers), part.register)
-        else:
-            registers = known(registers.__getitem__, part)
-    return element(tracer, array, registers)
-
-
-def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
-    """Select by an index that is known only when the function runs."""
-    if key.type not in INTEGERS:
-        raise Unsupported(f"selects by {described(key)}")
-    if isinstance(value, Array):
-        return _row(tracer, value, key)
-    if isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
-        kinds = {type_of(each) for each in value}
-        if len(kinds) > 1:
-            raise Unsupported("selects from numbers of different types")
-        registers = np.array([tracer.register(each) for each in value])
-        first = tracer.contiguous(registers)
-        register = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), len(value))
-        return Number(register, kinds.pop())
-    raise Unsupported(f"selects from {described(value)} by an index that it computes")
-
-
-def _row_at(tracer: Tracer, array: Array, index: int) -> np.ndarray:
-    """The registers of a copy of the row of an array at an index in a register."""
-    if isinstance(array, LiveArray) and not array.is_loaded and _is_table(array.memory):
-        return _row_of_memory(tracer, array, index)
-    registers = array.registers
-    if not registers.ndim:
-        raise Unsupported("selects from an array without dimensions")
-    if len(registers) and not np.asarray(registers[0]).flags.c_contiguous:
-        raise Unsupported("selects a row that is not contiguous by an index that it computes")
-    return _looked_up(tracer, tracer.contiguous(registers), registers.shape, index)
-
-
-def _looked_up(tracer: Tracer, table: Operand, shape: tuple[int, ...], index: int) -> np.ndarray:
-    """Look up a row in a table of a shape."""
-    if not shape[0]:
-        raise Unsupported("selects from an empty array")
-    n = math.prod(shape[1:])
-    first = tracer.compute(Opcode.LOOKUP, table, scalar(index), shape[0], n=n)
-    return np.arange(first, first + n).reshape(shape[1:])
-
-
-def _row_of_memory(tracer: Tracer, array: LiveArray, index: int) -> np.ndarray:
-    """Look up a row of an array that is not loaded, but of which rows may have been assigned."""
-    memory = array.memory
-    registers = _looked_up(tracer, Memory.of(memory), memory.shape, index)
-    for other, row in array.rows:
-        here = tracer.row_index(len(memory), index)
-        is_same = np.array(tracer.compute(Opcode.EQUAL, scalar(here), scalar(other)))
-        registers = tracer.elementwise(Opcode.SELECT, row, registers, is_same)
-    return registers
-
-
-def _row(tracer: Tracer, value: Array, key: Number) -> Value:
-    """A number that has been looked up, or a copy of a row, which would be a view in NumPy."""
-    registers = _row_at(tracer, value, key.register)
-    if not registers.ndim:
-        return element(tracer, value, registers)
-    row = Row(registers, value, key.register)
-    tracer.share(row)
-    return row
-
-
-def _is_table(memory: np.ndarray) -> bool:
-    """Whether single rows can be loaded from an array, and stored there."""
-    return memory.ndim > 0 and memory.flags.c_contiguous and memory.size > 0
 
 
 def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
@@ -307,7 +240,7 @@ def check_writeable(tracer: Tracer, target: Array, is_row: bool = False) -> None
     is_loaded = not isinstance(target, LiveArray) or target.is_loaded
     if not target.writeable or (is_loaded and not target.registers.flags.writeable):
         raise Unsupported("assigns to an array that is read-only, or not contiguous")
-    if not is_row and tracer.shared_rows(target):
+    if not is_row and shared_rows(tracer, target):
         raise Unsupported("assigns to an array of which it has selected a row")
 
 
@@ -340,9 +273,13 @@ class Changed:
 
 def _set_item(tracer: Tracer, target: Array, key: Value, value: Value) -> None:
     """Assign elements without calling NumPy."""
-    if isinstance(value, Row) and value.whole is target and isinstance(key, Number):
-        if value.index == key.register:
-            return  # it has been changed in place
+    if (
+        isinstance(value, Row)
+        and value.whole is target
+        and isinstance(key, Number)
+        and value.index == key.register
+    ):
+        return  # it has been changed in place
     chosen = chosen_by(tracer, target, key)
     if isinstance(value, Selection):
         _set_selection(tracer, target, chosen, value)
@@ -358,7 +295,7 @@ def _set_item(tracer: Tracer, target: Array, key: Value, value: Value) -> None:
         )
         return
     if isinstance(key, Number) or is_single_index(key):
-        _set_row(tracer, target, key, cast(tracer, registers, dtype, target.dtype))
+        set_row(tracer, target, key, cast(tracer, registers, dtype, target.dtype))
         return
     index = index_of(tracer, key)
     registers = cast(tracer, registers, dtype, target.dtype)
@@ -375,55 +312,11 @@ def change(
     set_item(tracer, array, ..., same_kind(array, value, casting))
 
 
-def same_kind(
-    array: Array, value: Value, casting: Literal["no", "same_kind"] = "same_kind"
-) -> Array:
-    """Check that NumPy casts a result to an array's type, and that it has the array's shape."""
-    if isinstance(value, Array) and np.can_cast(value.dtype, array.dtype, casting):
-        if value.registers.shape == array.registers.shape:
-            return value
-        raise Unsupported("changes an array in place by numbers of another shape")
-    raise Unsupported("changes an array in place by numbers of another type")
-
-
 def _set_selection(tracer: Tracer, target: Array, chosen: Chosen | None, value: Selection) -> None:
     """Assign to the elements where a condition holds, from elements where the same one holds."""
     if chosen is None or chosen != value.chosen:
         raise Unsupported("assigns elements that another condition selects")
-    positions = tracer.positions(chosen.condition)
+    positions = positions_of(tracer, chosen.condition)
     with tracer.at(positions):
         registers = cast(tracer, value.array.registers, value.array.dtype, target.dtype)
-    target.registers[...] = tracer.put(target.registers, registers, positions)
-
-
-def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:
-    """Assign to a row by an index that is known only when the function runs."""
-    shape = target.shape
-    if not shape or not shape[0]:
-        raise Unsupported("assigns to an element of an empty array")
-    n, row = shape[0], shape[1:]
-    if isinstance(key, Number):
-        if key.type not in INTEGERS or (registers.ndim and not row):
-            raise Unsupported(f"assigns to an element selected by {described(key)}")
-        index = key.register
-    else:
-        index = key.registers.item()
-        registers = known(np.broadcast_to, registers, (1, *row))[0]
-    registers = known(np.broadcast_to, registers, row)
-    shared = tracer.shared_rows(target)
-    if any(each.index != index or each.whole is not target for each in shared):
-        raise Unsupported("assigns to an array of which it has selected a row")
-    here = tracer.row_index(n, index)
-    if isinstance(target, LiveArray) and not target.is_loaded and _is_table(target.memory):
-        target.rows.append((here, registers.copy()))
-    else:
-        tracer.replace_row(target.registers, here, registers)
-    for each in shared:
-        each.registers[...] = registers
-
-
-def change_row(tracer: Tracer, row: Row, value: Value) -> None:
-    """Assign the result of an in-place operator to a row, and so to the array that it is of."""
-    checked = same_kind(row, value)
-    registers = cast(tracer, checked.registers, checked.dtype, row.dtype)
-    _set_row(tracer, row.whole, Number(row.index, int), registers)
+    target.registers[...] = put(tracer, target.registers, registers, positions)

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from nengo.params import FrozenObject, Parameter
 
-import nengo_jit.engines.cpu.python.tracing.of_python  # noqa: F401  (it registers functions)
+import nengo_jit.engines.cpu.python.tracing.of_conditions
+import nengo_jit.engines.cpu.python.tracing.of_python  # noqa: F401  (they register functions)
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON, Frame, is_ours
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
@@ -24,15 +25,15 @@ from nengo_jit.engines.cpu.python.tracing.numpy_calls import OF_UFUNCS
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, attribute_of
 from nengo_jit.engines.cpu.python.tracing.operators import check_nesting, known
 from nengo_jit.engines.cpu.python.tracing.reductions import count_of
+from nengo_jit.engines.cpu.python.tracing.selections import Indices, Selection
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
-from nengo_jit.engines.cpu.python.tracing.tracer import Traced, Tracer
+from nengo_jit.engines.cpu.python.tracing.traced import Traced
+from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     Array,
-    Indices,
     LocalFunction,
     Number,
-    Selection,
     Super,
     Unknown,
     Unsupported,

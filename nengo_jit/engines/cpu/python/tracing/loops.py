@@ -22,13 +22,13 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Span,
     scalar,
 )
+from nengo_jit.engines.cpu.python.tracing.strides import laid_out_as_of
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     Number,
     Unsupported,
     described,
-    laid_out_as_of,
 )
 
 LARGEST_PRODUCT = 4096  # elements of a matrix; with more, BLAS may use threads

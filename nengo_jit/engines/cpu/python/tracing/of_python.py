@@ -20,17 +20,16 @@ from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, elements, 
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
     call_ufunc,
-    compare,
     known,
     native,
-    truth,
 )
 from nengo_jit.engines.cpu.python.tracing.reductions import count_of
+from nengo_jit.engines.cpu.python.tracing.selections import Indices
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.truths import compare, truth
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     Array,
-    Indices,
     LocalFunction,
     Number,
     Super,

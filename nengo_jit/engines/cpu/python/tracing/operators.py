@@ -23,6 +23,11 @@ from nengo_jit.engines.cpu.python.tracing.casting import FLOAT32, cast, rounded
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Selection,
+    positions_of,
+    take,
+)
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.ufuncs import (
     BY_VALUE,
@@ -46,7 +51,6 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     SCALARS,
     Array,
     Number,
-    Selection,
     Unsupported,
     Value,
     check_count,
@@ -58,7 +62,6 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 )
 
 Result = TypeVar("Result")
-COMPARABLE = (Array, Selection, Foreign)
 
 DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
@@ -332,7 +335,7 @@ def on_selections(
     (chosen, *others) = [each.chosen for each in arguments if isinstance(each, Selection)]
     if any(each != chosen for each in others):
         raise Unsupported("calculates with elements that different conditions select")
-    positions, whole = tracer.positions(chosen.condition), list[Value]()
+    positions, whole = positions_of(tracer, chosen.condition), list[Value]()
     for each in arguments:
         if isinstance(each, Selection):
             whole.append(each.array)
@@ -341,7 +344,7 @@ def on_selections(
         else:
             array = array_of(tracer, each)
             spread = chosen.spread(array.registers)
-            whole.append(Array(tracer.take(spread, positions), array.dtype))
+            whole.append(Array(take(tracer, spread, positions), array.dtype))
     with tracer.at(positions):
         result = function(*whole)
     if not isinstance(result, Array) or result.registers.shape != (positions.size,):
@@ -386,40 +389,6 @@ def wrapped(tracer: Tracer, registers: np.ndarray, dtype: DTypeLike, is_array: b
     if is_array or registers.ndim:
         return Array(registers, dtype)
     return tracer.number(registers.item(), SCALARS[np.dtype(dtype)])
-
-
-def truth(tracer: Tracer, value: Value) -> bool:
-    """Whether a value counts as true. If that is not known, the tape branches."""
-    if isinstance(value, Array):
-        if value.registers.size != 1:
-            raise Unsupported("tests whether an array is true")
-        return tracer.decide(truth_register(tracer, value.registers.item()))
-    if isinstance(value, Number):
-        return tracer.decide(value.register)
-    if isinstance(value, (list, tuple)):
-        return len(value) > 0
-    if not is_known(value):
-        raise Unsupported(f"tests whether {described(value)} is true")
-    return bool(known(bool, value))
-
-
-def truth_register(tracer: Tracer, register: int) -> int:
-    """A register that a tape can branch on: constants are moved to a register first."""
-    return tracer.compute(Opcode.MOVE, scalar(register)) if register >= CONSTANTS else register
-
-
-def compare(tracer: Tracer, symbol: str, a: Value, b: Value) -> Value:
-    """Apply a comparison operator, such as "<="."""
-    operations: dict[str, Operator] = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
-    operations |= {">": operator.gt, ">=": operator.ge, "!=": operator.ne}
-    for value in (a, b):
-        if not (is_known(value) or is_scalar(value) or isinstance(value, COMPARABLE)):
-            raise Unsupported(f"compares {described(value)}")
-    if any(value is None or isinstance(value, str) for value in (a, b)) and symbol in "==!=":
-        if isinstance(a, Array) or isinstance(b, Array):
-            raise Unsupported("compares an array with something else")
-        return known(operations[symbol], a, b)
-    return apply(tracer, operations[symbol], a, b)
 
 
 def array_of(tracer: Tracer, value: Value) -> Array:

@@ -18,12 +18,15 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     is_constant,
     known_array,
 )
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Indices,
+    Selection,
+    positions_of,
+)
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
-    Indices,
     Number,
-    Selection,
     Unsupported,
     Value,
     is_scalar,
@@ -46,7 +49,7 @@ def _sum_of_selection(tracer: Tracer, selection: Selection) -> Number:
     chosen = selection.chosen
     if chosen.n_axes < len(chosen.shape):
         raise Unsupported("adds rows that a condition selects")
-    return reduce(tracer, np.add, selection.array, 0.0, tracer.positions(chosen.condition))
+    return reduce(tracer, np.add, selection.array, 0.0, positions_of(tracer, chosen.condition))
 
 
 def count_of(tracer: Tracer, selection: Selection | Indices) -> Number:
@@ -55,7 +58,7 @@ def count_of(tracer: Tracer, selection: Selection | Indices) -> Number:
         condition = selection.chosen.condition
     else:
         condition = selection.condition.registers
-    return Number(tracer.positions(condition).count, int)
+    return Number(positions_of(tracer, condition).count, int)
 
 
 @method("prod")

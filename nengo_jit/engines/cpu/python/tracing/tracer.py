@@ -31,8 +31,15 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Sources,
     scalar,
 )
-from nengo_jit.engines.cpu.python.tracing.strides import affine
-from nengo_jit.engines.cpu.python.tracing.tape import Tape, Writer
+from nengo_jit.engines.cpu.python.tracing.strides import (
+    affine,
+    laid_out_as,
+    laid_out_as_of,
+    share_memory,
+    span_of,
+)
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
+from nengo_jit.engines.cpu.python.tracing.traced import Traced
 from nengo_jit.engines.cpu.python.tracing.values import (
     MOST_ELEMENTS,
     Array,
@@ -43,11 +50,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Value,
     check_count,
     described,
-    laid_out_as,
-    laid_out_as_of,
     reason_of,
-    share_memory,
-    span_of,
 )
 from nengo_jit.ir.memory import hold
 
@@ -55,30 +58,6 @@ MOST_PATHS = 64
 MOST_BRANCHES = 64  # along one path
 MOST_INSTRUCTIONS = 20000
 MOST_BYTES = 1 << 20  # of an array that the tape only reads, but that is compared with Python
-
-
-class Traced:
-    """A function that has been traced.
-
-    Attributes
-    ----------
-    tape : Tape
-        The tape.
-    reasons : list of str
-        Why some paths end with a call of the function in Python.
-    watched : Guards
-        What the function reads that may be rebound.
-    """
-
-    def __init__(self, tape: Tape, reasons: list[str], watched: Guards):
-        self.tape = tape
-        self.reasons = reasons
-        self.watched = watched
-
-    @property
-    def is_right(self) -> bool:
-        """bool: whether all that the tape depends on is as it was during tracing."""
-        return not (self.tape.has_changed or self.watched.have_changed())
 
 
 class Tracer:
@@ -97,6 +76,12 @@ class Tracer:
         Writes the tape.
     watched : Guards
         What the function reads that may be rebound.
+    rows : list of Row
+        Rows, which are views in NumPy and copies on the tape.
+    indices : dict of (tuple, int)
+        Registers with indices of rows, see `row_index`.
+    positions : dict of (tuple, Positions)
+        Where conditions hold, see `positions_of`.
     n_steps : int
         Instructions of bytecode that have been executed, along all paths.
     """
@@ -112,10 +97,10 @@ class Tracer:
         self._index = 0  # of the next instruction, before the last decision
         self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
-        self._shared: list[Row] = []
-        self._indices: dict[tuple[int, int], int] = {}
+        self.rows: list[Row] = []
+        self.indices: dict[tuple[int, int], int] = {}
         self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
-        self._positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
+        self.positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
         self._within: Positions | None = None
 
     def trace(self, inspect: Callable[[Writer], None] | None = None) -> Traced:
@@ -162,9 +147,9 @@ class Tracer:
         if n_paths > MOST_PATHS:
             raise Unsupported("has too many branches")
         self._live = {}
-        self._shared, self._indices = [], {}
+        self.rows, self.indices = [], {}
         self._compared_registers = {}
-        self._positions, self._within = {}, None
+        self.positions, self._within = {}, None
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
@@ -223,28 +208,6 @@ class Tracer:
             yield
         finally:
             self._within = outer
-
-    def positions(self, condition: np.ndarray) -> Positions:
-        """The positions where a condition holds, in C order."""
-        key = condition.shape, condition.tobytes()
-        if key not in self._positions:
-            flags = self.contiguous(condition)
-            first = self.compute(Opcode.POSITIONS, flags, n=condition.size + 1)
-            self._positions[key] = Positions(first, condition.size)
-        return self._positions[key]
-
-    def take(self, registers: np.ndarray, positions: Positions) -> np.ndarray:
-        """Copy the elements at some positions; returns registers for as many as there may be."""
-        values = self.arranged(registers)
-        with self.at(positions):
-            first = self.compute(Opcode.TAKE, values, positions, n=positions.size)
-        return np.arange(first, first + positions.size)
-
-    def put(self, registers: np.ndarray, values: np.ndarray, positions: Positions) -> np.ndarray:
-        """Replace the elements at some positions by results of `take`, or of what `at` computes."""
-        operands = self.arranged(registers), self.arranged(values), positions
-        first = self.compute(Opcode.PUT, *operands, n=registers.size)
-        return np.arange(first, first + registers.size).reshape(registers.shape)
 
     def accumulate(self, opcode: Opcode, result: int, call: LoopCall) -> None:
         """Let a ufunc's inner loop write to a register that it also reads."""
@@ -395,38 +358,8 @@ class Tracer:
             first = self.compute(LOADS[array.dtype.name], Memory.of(span), n=span.size)
             return laid_out_as(array, np.arange(first, first + span.size)[offset:])
 
-        self._live[id(array)] = LiveArray(array, load, self.replace_row)
+        self._live[id(array)] = LiveArray(array, load)
         return self._live[id(array)]
-
-    def share(self, row: Row) -> None:
-        """Note a row, which is a view in NumPy and a copy on the tape."""
-        self._shared.append(row)
-
-    def shared_rows(self, array: Array) -> list[Row]:
-        """Rows that an assignment to an array would have to change; see `share`."""
-        return [row for row in self._shared if self._overlap(row.whole, array)]
-
-    @staticmethod
-    def _overlap(a: Array, b: Array) -> bool:
-        if a is b:
-            return True
-        if any(isinstance(each, LiveArray) and not each.is_loaded for each in (a, b)):
-            return False
-        return np.may_share_memory(a.registers, b.registers)
-
-    def row_index(self, n_rows: int, index: int) -> int:
-        """The register with an index from 0 on, of the index in a register."""
-        if (n_rows, index) not in self._indices:
-            rows = self.contiguous(self.array(np.arange(n_rows)).registers)
-            self._indices[n_rows, index] = self.compute(Opcode.LOOKUP, rows, scalar(index), n_rows)
-        return self._indices[n_rows, index]
-
-    def replace_row(self, registers: np.ndarray, index: int, row: np.ndarray) -> None:
-        """Replace the row of an array at an index from `row_index`."""
-        n = len(registers)
-        is_row = self.elementwise(Opcode.EQUAL, self.array(np.arange(n)).registers, np.array(index))
-        is_row = is_row.reshape(n, *(1 for _ in registers.shape[1:]))
-        registers[...] = self.elementwise(Opcode.SELECT, row, registers, is_row)
 
     def _commit(self) -> None:
         """Write the path's end: `COMMIT`, then the stores to all arrays that have changed."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType, MethodType
-from typing import Any, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from nengo.params import FrozenObject
@@ -80,7 +80,15 @@ def check_length(n: float) -> None:
 
 
 class Unknown:
-    """A value that is known only when the function runs, or that has no object yet."""
+    """A value that is known only when the function runs, or that has no object yet.
+
+    Attributes
+    ----------
+    text : str
+        What it is, if it has no type in Python.
+    """
+
+    text: ClassVar[str] = ""
 
 
 @dataclass(eq=False)
@@ -178,83 +186,6 @@ class Array(Unknown):
         return self.shape[0]
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The elements of an array where a condition holds that the function computes.
-
-    The condition may be one of whole rows, or of other parts of the array: it has some of the
-    array's axes, from the first of them on.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        The array's shape.
-    axis, n_axes : int
-        The first of the condition's axes, and how many these are.
-    condition : numpy.ndarray of int
-        The registers of the condition, in the array's shape.
-    key : bytes
-        Its contents.
-    """
-
-    shape: tuple[int, ...]
-    axis: int
-    n_axes: int
-    condition: np.ndarray = field(compare=False, repr=False)
-    key: bytes = field(repr=False)
-
-    def spread(self, registers: np.ndarray) -> np.ndarray:
-        """Repeat registers, as NumPy does for the elements that are chosen, in the array's shape.
-
-        Raises
-        ------
-        Unsupported
-            If they have another element for each one where the condition holds.
-        """
-        n_dimensions = len(self.shape) - self.n_axes + 1
-        shape = (1,) * (n_dimensions - registers.ndim) + registers.shape
-        if len(shape) > n_dimensions or shape[self.axis] != 1:
-            raise Unsupported("calculates with elements that a condition selects, and an array")
-        rest = shape[self.axis + 1 :]
-        registers = registers.reshape(*shape[: self.axis], *(1,) * self.n_axes, *rest)
-        try:
-            return np.broadcast_to(registers, self.shape)
-        except ValueError:
-            raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
-
-
-@dataclass(eq=False)
-class Selection(Unknown):
-    """A copy of elements that are chosen by a condition.
-
-    Attributes
-    ----------
-    array : Array
-        A vector as long as if the condition held everywhere. Its first elements are the copy.
-    chosen : Chosen
-        Which elements they are.
-    """
-
-    array: Array
-    chosen: Chosen
-
-
-@dataclass(eq=False)
-class Indices(Unknown):
-    """Indices of elements where a condition holds, along one axis.
-
-    Attributes
-    ----------
-    condition : Array
-        The condition.
-    axis : int
-        Which axis.
-    """
-
-    condition: Array
-    axis: int
-
-
 class Row(Array):
     """A row of an array at an index that is known only when the function runs.
 
@@ -285,8 +216,6 @@ class LiveArray(Array):
         The array.
     load : callable
         Loads the elements when they are first needed; returns their registers.
-    replace : callable
-        ``replace(registers, index, row)`` replaces a row of registers.
 
     Attributes
     ----------
@@ -295,20 +224,19 @@ class LiveArray(Array):
     rows : list of tuple of int and numpy.ndarray
         Rows that have been assigned before the elements were loaded: the register with the index,
         which is in range and not negative, and the row's registers.
+    replace : callable or None
+        ``replace(registers, index, row)`` replaces a row of registers; None if no row has been
+        assigned.
     """
 
-    def __init__(
-        self,
-        memory: np.ndarray,
-        load: Callable[[], np.ndarray],
-        replace: Callable[[np.ndarray, int, np.ndarray], None],
-    ):
+    def __init__(self, memory: np.ndarray, load: Callable[[], np.ndarray]):
         is_writeable = memory.flags.writeable and memory.flags.forc
         super().__init__(np.empty(0, np.int64), memory.dtype, is_writeable)
         self.memory = memory
         self.before: np.ndarray | None = None
         self.rows: list[tuple[int, np.ndarray]] = []
-        self._load, self._replace = load, replace
+        self.replace: Callable[[np.ndarray, int, np.ndarray], None] | None = None
+        self._load = load
 
     @property
     def registers(self) -> np.ndarray:
@@ -317,7 +245,8 @@ class LiveArray(Array):
             self._registers = self._load()
             self.before = self._registers.copy()
             for index, row in self.rows:
-                self._replace(self._registers, index, row)
+                assert self.replace is not None
+                self.replace(self._registers, index, row)
         return self._registers
 
     @property
@@ -372,47 +301,7 @@ def described(value: Value) -> str:
     """What a value is, with an article."""
     if isinstance(value, Array):
         return f"an array of {value.dtype}"
-    if isinstance(value, Selection):
-        return "elements that a condition selects"
-    if isinstance(value, Indices):
-        return "indices that it computes"
+    if isinstance(value, Unknown) and value.text:
+        return value.text
     name = (value.type if isinstance(value, Number) else type(value)).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
-    """An empty array in the layout that NumPy chooses for the result of an elementwise function."""
-    flags: list[Any] = [*(["readonly"] for _ in arrays), ["writeonly", "allocate"]]
-    with np.nditer((*arrays, None), ["zerosize_ok"], flags, order="K") as iterator:
-        return iterator.operands[-1]
-
-
-def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether arrays have an element in common; also true if that takes long to find out."""
-    try:
-        return np.shares_memory(a, b, max_work=MOST_ITEMS)
-    except np.exceptions.TooHardError:
-        return True
-
-
-def span_of(array: np.ndarray) -> tuple[np.ndarray, int]:
-    """All memory from an array's first element, or from its last, to the other one.
-
-    Returns
-    -------
-    numpy.ndarray, int
-        The memory as a vector, and the index of the array's first element in it.
-    """
-    reaches = [(n - 1) * step // array.itemsize for n, step in zip(array.shape, array.strides)]
-    if not array.size or array.flags.c_contiguous:
-        return array, 0
-    start = array[tuple(slice(-1, None) if step < 0 else slice(1) for step in array.strides)]
-    n = sum(map(abs, reaches)) + 1
-    span = np.lib.stride_tricks.as_strided(start.reshape(-1), (n,), (array.itemsize,))
-    return span, -sum(min(each, 0) for each in reaches)
-
-
-def laid_out_as(array: np.ndarray, registers: np.ndarray) -> np.ndarray:
-    """Registers, which are in the order of memory, in the shape and layout of an array."""
-    steps = [step // array.itemsize * registers.itemsize for step in array.strides]
-    return np.lib.stride_tricks.as_strided(registers, array.shape, steps)

@@ -158,10 +158,6 @@ def last_part(line):
     return (ctypes.c_int64 * PART_WIDTH).from_address(int(line[Field.GROUP]) + 8 * place)
 
 
-def does_nothing():
-    return True
-
-
 def other_operation(line):
     if line[Field.OPCODE] == Opcode.GROUP:
         last_part(line)[Part.OPERATION] = Operation.SUBTRACT

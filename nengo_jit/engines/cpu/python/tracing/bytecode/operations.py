@@ -9,20 +9,25 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 import numpy as np
 
 from nengo_jit.engines.cpu.python.tracing.bytecode.frame import Frame, Handler, argument, handles
-from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.casting import cast, same_kind
 from nengo_jit.engines.cpu.python.tracing.indexing import (
     change,
-    change_row,
     get_item,
-    same_kind,
     set_item,
 )
-from nengo_jit.engines.cpu.python.tracing.operators import apply, compare, truth
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    apply,
+)
+from nengo_jit.engines.cpu.python.tracing.rows import change_row
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Selection,
+    positions_of,
+)
+from nengo_jit.engines.cpu.python.tracing.truths import compare, truth
 from nengo_jit.engines.cpu.python.tracing.ufuncs import Operator
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     Row,
-    Selection,
     Unsupported,
     Value,
     described,
@@ -62,7 +67,7 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
     if is_in_place and isinstance(a, Selection):
         assert isinstance(value, Selection)
         whole, kind = same_kind(a.array, value.array), a.array.dtype
-        with frame.tracer.at(frame.tracer.positions(a.chosen.condition)):
+        with frame.tracer.at(positions_of(frame.tracer, a.chosen.condition)):
             a.array = Array(cast(frame.tracer, whole.registers, whole.dtype, kind), kind)
         value = a
     if is_in_place and isinstance(a, Row):
