@@ -109,7 +109,9 @@ def _postponed(
     for position in reversed(range(len(order))):
         item = order[position]
         opcode = instructions[item.indices[0]].opcode
-        if not item.is_group:
+        if item.indices[0] in flow.in_place:  # what a group before it reads may be gone later
+            is_complete = False
+        elif not item.is_group:
             is_complete = opcode == Opcode.COMMIT or (is_complete and opcode not in ENDS_REGION)
         elif is_complete:
             stores = stores_of(item.indices, instructions, flow)

@@ -231,6 +231,18 @@ def test_large_groups_write_to_memory_themselves():
 
 
 @PRECISIONS
+def test_a_large_group_reads_what_is_replaced_after_it(dtype):
+    def rule(v, x, whole):
+        w = v * 2
+        whole[...] = 0.5 * whole + x[:, None] * w
+        w[w > 0.5] = np.tanh(w[w > 0.5])
+        v[:] = 0.4 * w
+
+    vectors = numbers(300, dtype=dtype), numbers(100, dtype=dtype, seed=1)
+    check(rule, [*vectors, numbers(100, 300, dtype=dtype, seed=2)])
+
+
+@PRECISIONS
 @pytest.mark.parametrize("n", [400, 512, 30_000])
 @pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan, 3e38])
 @pytest.mark.parametrize("place", [0, -1, 300])
