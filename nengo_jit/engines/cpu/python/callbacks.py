@@ -174,15 +174,18 @@ class Callback(Callee):
 
     def release(self) -> None:
         """Let all members carry out their own functions; they have no tapes then."""
-        members, self.members = self.members, [self]
+        leader = self.leader
+        members, leader.members = leader.members, [leader]
         if len(members) > 1:
-            self.traced = None
-            self.switch(False)
-            self.put(task.CALLED, self.step)
+            leader.traced = None
+            leader.switch(False)
+            leader.put(task.CALLED, leader.step)
             for each in members[1:]:
                 each.members, each.leader, each.traced = [each], each, None
                 each.switch(False)
-            self.save(self.saved)
+            leader.save(leader.saved)
+            for each in members[1:]:
+                each.save(each.saved)
 
     def switch(self, on: bool) -> None:
         if self.members:  # another one is in charge
@@ -225,6 +228,8 @@ class Tracing:
 
     def reset(self) -> None:
         """Discard all tapes, because the operators have made new functions."""
+        for callback in self._traced:
+            callback.release()
         self._traced, self._pending = [], True
 
     def trace(self) -> None:

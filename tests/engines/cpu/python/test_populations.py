@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import nengo_jit
+from nengo_jit.builder.neurons import SimNeurons
 
 
 class Leaky(nengo.neurons.NeuronType):
@@ -144,6 +145,21 @@ def test_an_attribute_of_one_is_changed_in_a_run():
     ours, _ = data_of(net)
     theirs, _ = data_of(make(), compile_python=False)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_type_of_one_is_replaced(which):
+    def run(**options):
+        net = network([Leaky() for _ in range(3)])
+        with nengo_jit.Simulator(net, progress_bar=False, **options) as sim:
+            sim.run_steps(150)
+            operators = [each for each in sim.model.operators if isinstance(each, SimNeurons)]
+            operators[which].neurons = Leaky(0.1)
+            for _ in range(3):
+                sim.run_steps(50)
+            return [sim.data[probe].tobytes() for probe in net.all_probes]
+
+    assert run() == run(compile_python=False)
 
 
 def test_a_reset_begins_anew():
