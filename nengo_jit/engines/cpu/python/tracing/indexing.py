@@ -36,7 +36,6 @@ from nengo_jit.engines.cpu.python.tracing.selections import (
     Selection,
     positions_of,
     put,
-    take,
 )
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
@@ -87,8 +86,7 @@ def _get_item(tracer: Tracer, value: Value, key: Value) -> Value:
             return element_at(tracer, value, key)
         chosen = chosen_by(tracer, value, key)
         if chosen is not None:
-            positions = positions_of(tracer, chosen.condition)
-            return Selection(value.of(take(tracer, value.registers, positions)), chosen)
+            return Selection(chosen, Array(value.registers.copy(), value.dtype))
         if is_single_index(key):
             row = row_at(tracer, value, key.registers.item())
             return Array(row[None], value.dtype)  # a copy, unlike a row by a number
@@ -312,11 +310,32 @@ def change(
     set_item(tracer, array, ..., same_kind(array, value, casting))
 
 
+def change_selection(tracer: Tracer, selection: Selection, value: Selection) -> None:
+    """Assign the result of an in-place operator to a copy of selected elements."""
+    if selection.whole is not None and value.whole is not None:
+        kind = selection.whole.dtype
+        whole = same_kind(selection.whole, value.whole)
+        cast_whole = cast(tracer, whole.registers, whole.dtype, kind)
+        selection.whole, selection.copied = Array(cast_whole, kind), None
+        return
+    before = selection.taken(tracer)
+    copied = same_kind(before, value.taken(tracer))
+    with tracer.at(positions_of(tracer, selection.chosen.condition)):
+        registers = cast(tracer, copied.registers, copied.dtype, before.dtype)
+    selection.whole, selection.copied = None, Array(registers, before.dtype)
+
+
 def _set_selection(tracer: Tracer, target: Array, chosen: Chosen | None, value: Selection) -> None:
     """Assign to the elements where a condition holds, from elements where the same one holds."""
     if chosen is None or chosen != value.chosen:
         raise Unsupported("assigns elements that another condition selects")
-    positions = positions_of(tracer, chosen.condition)
+    if value.whole is not None and target.dtype.kind == "f":
+        registers = cast(tracer, value.whole.registers, value.whole.dtype, target.dtype)
+        target.registers[...] = tracer.elementwise(
+            Opcode.SELECT, registers, target.registers, chosen.condition
+        )
+        return
+    copied, positions = value.taken(tracer), positions_of(tracer, chosen.condition)
     with tracer.at(positions):
-        registers = cast(tracer, value.array.registers, value.array.dtype, target.dtype)
+        registers = cast(tracer, copied.registers, copied.dtype, target.dtype)
     target.registers[...] = put(tracer, target.registers, registers, positions)

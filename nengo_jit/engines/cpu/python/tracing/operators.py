@@ -33,6 +33,7 @@ from nengo_jit.engines.cpu.python.tracing.ufuncs import (
     BY_VALUE,
     EXACT,
     NOT_VECTORISED,
+    ON_ALL_ELEMENTS,
     ON_BOOLEANS,
     ON_INTEGERS,
     OPCODES,
@@ -251,7 +252,10 @@ def registers_of(tracer: Tracer, value: Value) -> np.ndarray:
 def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     """Call a ufunc on numbers and arrays."""
     if any(isinstance(each, Selection) for each in arguments):
-        return on_selections(tracer, partial(call_ufunc, tracer, ufunc), arguments)
+        function = partial(call_ufunc, tracer, ufunc)
+        if ufunc in ON_ALL_ELEMENTS:
+            return on_all_elements(tracer, function, arguments)
+        return on_selections(tracer, function, arguments)
     if any(isinstance(each, Foreign) for each in arguments):
         return call_numpy(tracer, ufunc, arguments, {})
     try:
@@ -318,6 +322,28 @@ def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
 
 
+def on_all_elements(
+    tracer: Tracer, function: Callable[..., Value], arguments: tuple[Value, ...]
+) -> Selection:
+    """Call an exact function as `on_selections` does, but for all elements if possible."""
+    (chosen, *others) = [each.chosen for each in arguments if isinstance(each, Selection)]
+    selections = [each for each in arguments if isinstance(each, Selection)]
+    if any(each != chosen for each in others) or any(each.whole is None for each in selections):
+        return on_selections(tracer, function, arguments)
+    whole: list[Value] = []
+    for each in arguments:
+        if isinstance(each, Selection):
+            whole.append(each.whole)
+        elif is_scalar(each):
+            whole.append(each)
+        else:
+            array = array_of(tracer, each)
+            whole.append(Array(chosen.spread(array.registers), array.dtype))
+    result = function(*whole)
+    assert isinstance(result, Array)
+    return Selection(chosen, result)
+
+
 def on_selections(
     tracer: Tracer, function: Callable[..., Value], arguments: tuple[Value, ...]
 ) -> Selection:
@@ -338,7 +364,7 @@ def on_selections(
     positions, whole = positions_of(tracer, chosen.condition), list[Value]()
     for each in arguments:
         if isinstance(each, Selection):
-            whole.append(each.array)
+            whole.append(each.taken(tracer))
         elif is_scalar(each) or each is None:
             whole.append(each)
         else:
@@ -349,7 +375,7 @@ def on_selections(
         result = function(*whole)
     if not isinstance(result, Array) or result.registers.shape != (positions.size,):
         raise Unsupported("calculates with elements that a condition selects")
-    return Selection(result, chosen)
+    return Selection(chosen, copied=result)
 
 
 def is_constant(value: Value) -> TypeGuard[Array]:

@@ -49,7 +49,9 @@ def _sum_of_selection(tracer: Tracer, selection: Selection) -> Number:
     chosen = selection.chosen
     if chosen.n_axes < len(chosen.shape):
         raise Unsupported("adds rows that a condition selects")
-    return reduce(tracer, np.add, selection.array, 0.0, positions_of(tracer, chosen.condition))
+    return reduce(
+        tracer, np.add, selection.taken(tracer), 0.0, positions_of(tracer, chosen.condition)
+    )
 
 
 def count_of(tracer: Tracer, selection: Selection | Indices) -> Number:

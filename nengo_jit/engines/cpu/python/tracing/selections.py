@@ -65,17 +65,31 @@ class Chosen:
 class Selection(Unknown):
     """A copy of elements that are chosen by a condition.
 
+    Sums, differences and products are computed for all elements, if possible: then they are part of
+    a group, while the chosen elements have to be copied.
+
     Attributes
     ----------
-    array : Array
-        A vector as long as if the condition held everywhere. Its first elements are the copy.
     chosen : Chosen
         Which elements they are.
+    whole : Array or None
+        An array that has the elements where the condition holds, if there is one.
+    copied : Array or None
+        A vector as long as if the condition held everywhere. Its first elements are the copy.
     """
 
-    array: Array
     chosen: Chosen
+    whole: Array | None = None
+    copied: Array | None = None
     text: ClassVar[str] = "elements that a condition selects"
+
+    def taken(self, tracer: Tracer) -> Array:
+        """The copy, see `copied`."""
+        if self.copied is None:
+            assert self.whole is not None
+            positions = positions_of(tracer, self.chosen.condition)
+            self.copied = self.whole.of(take(tracer, self.whole.registers, positions))
+        return self.copied
 
 
 @dataclass(eq=False)

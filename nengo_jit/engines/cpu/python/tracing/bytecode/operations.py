@@ -9,9 +9,9 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 import numpy as np
 
 from nengo_jit.engines.cpu.python.tracing.bytecode.frame import Frame, Handler, argument, handles
-from nengo_jit.engines.cpu.python.tracing.casting import cast, same_kind
 from nengo_jit.engines.cpu.python.tracing.indexing import (
     change,
+    change_selection,
     get_item,
     set_item,
 )
@@ -21,7 +21,6 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
 from nengo_jit.engines.cpu.python.tracing.rows import change_row
 from nengo_jit.engines.cpu.python.tracing.selections import (
     Selection,
-    positions_of,
 )
 from nengo_jit.engines.cpu.python.tracing.truths import compare, truth
 from nengo_jit.engines.cpu.python.tracing.ufuncs import Operator
@@ -66,9 +65,7 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
     value = apply(frame.tracer, BINARY[symbol.rstrip("=")], a, b)
     if is_in_place and isinstance(a, Selection):
         assert isinstance(value, Selection)
-        whole, kind = same_kind(a.array, value.array), a.array.dtype
-        with frame.tracer.at(positions_of(frame.tracer, a.chosen.condition)):
-            a.array = Array(cast(frame.tracer, whole.registers, whole.dtype, kind), kind)
+        change_selection(frame.tracer, a, value)
         value = a
     if is_in_place and isinstance(a, Row):
         change_row(frame.tracer, a, value)
