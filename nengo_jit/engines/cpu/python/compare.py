@@ -31,7 +31,7 @@ from nengo_jit.engines.cpu.python.call import (
     restore,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, GroupHead, Head, Opcode
-from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, destination, is_right, store
+from nengo_jit.engines.cpu.python.tape_vm import DONE, IN_PYTHON, destination, is_right, store
 
 
 @helper()
@@ -54,14 +54,19 @@ def are_equal(spans):
 
 @helper()
 def store_in_shadows(address, head):
-    """Execute the groups and stores at an address, on the shadows of their destinations."""
+    """Execute the groups and stores at an address, on the shadows of their destinations.
+
+    Returns a status, see `perform`.
+    """
     word = int64s(address, WIDTH)
     while word[Field.OPCODE] != Opcode.RETURN:
         if word[Field.OPCODE] == Opcode.GROUP:
             group = int64s(word[Field.GROUP], 1)
             group[GroupHead.IN_SHADOW] = 1
-            call(head[Head.PERFORM_GROUP], word[Field.GROUP])
+            status = call(head[Head.PERFORM_GROUP], word[Field.GROUP])
             group[GroupHead.IN_SHADOW] = 0
+            if status != DONE:
+                return status
         else:
             store(
                 word[Field.OPCODE],
@@ -72,6 +77,7 @@ def store_in_shadows(address, head):
             )
         address += 8 * WIDTH
         word = int64s(address, WIDTH)
+    return DONE
 
 
 @routine(exact=True)
@@ -91,8 +97,9 @@ def compare(memory: Memory, address: Address) -> int:
     commit = int64s(path, WIDTH)
     spans = int64s(commit[Field.SPANS], 3 * commit[Field.N_SPANS])
     copy_spans(spans)
-    store_in_shadows(path + 8 * WIDTH, head)
-    status = call(task[CALL], address)
+    status = store_in_shadows(path + 8 * WIDTH, head)
+    if status == DONE:
+        status = call(task[CALL], address)
     if status != 0:
         return status
     if not (is_right(head) and are_equal(spans)):

@@ -311,8 +311,9 @@ def perform(memory: Memory, tape: Address) -> int:
             store(Opcode.STORE_SHORT, n, word[Field.RESULT], a, word[Field.A_STRIDE])
             continue
         if opcode == Opcode.GROUP:
-            if call(head[Head.PERFORM_GROUP], a) != DONE:
-                return IN_PYTHON
+            status = call(head[Head.PERFORM_GROUP], a)
+            if status != DONE:
+                return status
             continue
         result = float64s(word[Field.RESULT], n)
         if opcode >= Opcode.MOVE:

@@ -153,13 +153,12 @@ def _calculate(
     parameters = (types.int64,) * 7
 
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
-        operation, n, result, *operands, numbers = args
+        operation, n, result, *addresses, numbers = args
         size = 8 if has("vectors of 512 bits") else 4  # of a vector
-        masks = []  # for the distance of a vector from the first one
-        for i, address in enumerate(operands):
-            is_number = builder.trunc(builder.lshr(numbers, INTEGER(i)), ir.IntType(1))
-            masks.append(builder.select(is_number, INTEGER(0), INTEGER(-1)))
-            operands[i] = _repeated(context, builder, address, is_number, size)
+        operands = [
+            _Operand(context, builder, address, numbers, i, size)
+            for i, address in enumerate(addresses)
+        ]
         end = builder.append_basic_block("calculated")
         switch = builder.switch(operation, end)
         for each, (n_operands, compute) in OPERATIONS.items():
@@ -168,11 +167,7 @@ def _calculate(
             builder.position_at_end(block)
             item_in = 4 if each == Operation.WIDEN else 8
             item_out = 4 if each == Operation.NARROW else 8
-            used = list(zip(operands[:n_operands], masks))
-            used = [
-                (check(context, builder, address, _count(builder, mask, n), item_in), mask)
-                for address, mask in used
-            ]
+            used = [each.checked(n, item_in) for each in operands[:n_operands]]
             target = check(context, builder, result, n, item_out)
             loop = _Loop(builder, compute, size, item_in, item_out, target, used)
             loop.generate(n)
@@ -183,20 +178,47 @@ def _calculate(
     return types.none(*parameters), codegen
 
 
-def _count(builder: Builder, mask: Value, n: Value) -> Value:
-    """Number of elements of an operand: one of a number that is repeated."""
-    return builder.select(builder.icmp_signed("==", mask, INTEGER(0)), INTEGER(1), n)
+class _Operand:
+    """An operand: elements at an address, or a single number, of which a vector of copies is made.
 
+    Parameters
+    ----------
+    context, builder
+        Of the code that is generated.
+    address : Value
+        The address.
+    numbers : Value
+        Has a bit for each operand that is a single number.
+    index : int
+        Which operand it is.
+    size : int
+        Elements of a vector.
+    """
 
-def _repeated(
-    context: Target, builder: Builder, address: Value, is_number: Value, size: int
-) -> Value:
-    """The address of an operand, or of a vector of copies if it is a single number."""
-    pointer = builder.inttoptr(check(context, builder, address, INTEGER(0), 8), DOUBLE.as_pointer())
-    vector = _broadcast(builder, builder.load(pointer, align=4), size)
-    copies = alloca_once(builder, vector.type)
-    builder.store(vector, copies)
-    return builder.select(is_number, builder.ptrtoint(copies, INTEGER), address)
+    def __init__(
+        self,
+        context: Target,
+        builder: Builder,
+        address: Value,
+        numbers: Value,
+        index: int,
+        size: int,
+    ):
+        self._context, self._builder, self._address = context, builder, address
+        self._is_number = builder.trunc(builder.lshr(numbers, INTEGER(index)), ir.IntType(1))
+        pointer = builder.inttoptr(address, DOUBLE.as_pointer())
+        vector = _broadcast(builder, builder.load(pointer, align=4), size)
+        copies = alloca_once(builder, vector.type)
+        builder.store(vector, copies)
+        self._copies = builder.ptrtoint(copies, INTEGER)
+
+    def checked(self, n: Value, item: int) -> tuple[Value, Value]:
+        """The address of the first vector, and a mask for the distance of others (bytes)."""
+        builder, is_number = self._builder, self._is_number
+        count = builder.select(is_number, INTEGER(1), n)
+        address = check(self._context, builder, self._address, count, item)
+        mask = builder.select(is_number, INTEGER(0), INTEGER(-1))
+        return builder.select(is_number, self._copies, address), mask
 
 
 class _Loop:
