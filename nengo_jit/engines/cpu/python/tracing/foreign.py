@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.python.errstate import RAISING
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import LARGEST_INTEGER
 from nengo_jit.engines.cpu.python.tracing.instruction import PythonCall, Span
@@ -275,8 +276,7 @@ class _Program:
                     copy[...] = source
                 for i, kind, source in numbers:
                     values[i] = kind(source.item())
-                with np.errstate(all="raise", under="ignore"):
-                    found = compute(values)
+                found = RAISING.call(compute, values)
                 if type(found) is not self._type or np.shape(found) != self._shape:
                     return False
                 if isinstance(found, (np.ndarray, np.generic)) and found.dtype != self._dtype:

@@ -15,8 +15,8 @@ import numpy as np
 OF_ARRAYS = {
     *("all", "allclose", "amax", "amin", "angle", "any", "argmax", "argmin", "argpartition"),
     *("argsort", "around", "array_equal", "average", "bartlett", "blackman", "block"),
-    *("choose", "clip", "conj", "convolve", "corrcoef", "correlate", "cov", "cross"),
-    *("cumprod", "cumsum", "diagonal", "diff", "digitize", "divmod", "dot", "ediff1d"),
+    *("choose", "clip", "conj", "convolve", "corrcoef", "correlate", "count_nonzero", "cov"),
+    *("cross", "cumprod", "cumsum", "diagonal", "diff", "digitize", "divmod", "dot", "ediff1d"),
     *("einsum", "fix", "float_power", "frexp", "full_like", "gradient", "hamming", "hanning"),
     *("i0", "imag", "inner", "interp", "isclose", "kaiser", "kron", "lexsort", "linspace"),
     *("matmul", "max", "mean", "median", "min", "modf", "nan_to_num", "nanargmax"),
@@ -38,7 +38,7 @@ OF_TRANSFORMS = {
 }
 METHODS = {
     *("all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "clip", "conj"),
-    *("conjugate", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min", "prod"),
+    *("conjugate", "cross", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min", "prod"),
     *("ptp", "round", "std", "sum", "trace", "transpose", "var"),
 }
 OF_UFUNCS = ("accumulate", "outer", "reduce")
