@@ -65,7 +65,7 @@ def constantly(function):
 
 def where_positive(t, x):
     v = x.copy()
-    v[v > 0] -= 0.5
+    v[v > 0] = np.tanh(v[v > 0])
     return v
 
 
