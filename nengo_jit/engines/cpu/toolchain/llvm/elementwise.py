@@ -135,8 +135,8 @@ OPERATIONS: dict[Operation, tuple[int, Compute]] = {
     Operation.NARROW: (1, lambda builder, values: _single(builder, *values)),
 }
 for name in ("ADD", "SUBTRACT", "MULTIPLY", "DIVIDE", "SQRT"):
-    n_operands, exact = OPERATIONS[Operation[name]]
-    OPERATIONS[Operation[f"{name}_SHORT"]] = n_operands, _rounded(exact)
+    n_operands, _exact = OPERATIONS[Operation[name]]
+    OPERATIONS[Operation[f"{name}_SHORT"]] = n_operands, _rounded(_exact)
 
 
 @instruction(primitives.calculate)
