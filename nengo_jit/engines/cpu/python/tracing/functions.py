@@ -14,10 +14,16 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    constant,
+    known,
+)
 from nengo_jit.engines.cpu.python.tracing.foreign import call_numpy
 from nengo_jit.engines.cpu.python.tracing.indexing import change, change_by
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import may_be_called
-from nengo_jit.engines.cpu.python.tracing.operators import call_ufunc, constant, known
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    call_ufunc,
+)
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,

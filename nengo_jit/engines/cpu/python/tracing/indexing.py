@@ -13,8 +13,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.casting import cast, same_kind
-from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
-from nengo_jit.engines.cpu.python.tracing.operators import (
+from nengo_jit.engines.cpu.python.tracing.conversions import (
     as_array,
     check_nesting,
     is_constant,
@@ -22,6 +21,7 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
     known_array,
     registers_of,
 )
+from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.rows import (
     element,
     element_at,

@@ -16,6 +16,10 @@ from nengo.params import FrozenObject, Parameter
 import nengo_jit.engines.cpu.python.tracing.of_conditions
 import nengo_jit.engines.cpu.python.tracing.of_python  # noqa: F401  (they register functions)
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON, Frame, is_ours
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    check_nesting,
+    known,
+)
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
 from nengo_jit.engines.cpu.python.tracing.guards import MISSING
@@ -23,7 +27,6 @@ from nengo_jit.engines.cpu.python.tracing.iterators import Iteration
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import METHODS as NUMPY_METHODS
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import OF_UFUNCS
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, attribute_of
-from nengo_jit.engines.cpu.python.tracing.operators import check_nesting, known
 from nengo_jit.engines.cpu.python.tracing.reductions import count_of
 from nengo_jit.engines.cpu.python.tracing.selections import Indices, Selection
 from nengo_jit.engines.cpu.python.tracing.tape import Writer

@@ -8,16 +8,18 @@ import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.casting import cast
-from nengo_jit.engines.cpu.python.tracing.functions import stands_for
-from nengo_jit.engines.cpu.python.tracing.operators import (
+from nengo_jit.engines.cpu.python.tracing.conversions import (
     array_of,
     as_array,
-    call_ufunc,
     is_constant,
     known,
     known_array,
-    on_selections,
     registers_of,
+)
+from nengo_jit.engines.cpu.python.tracing.functions import stands_for
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    call_ufunc,
+    on_selections,
 )
 from nengo_jit.engines.cpu.python.tracing.selections import Indices, Selection
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer

@@ -11,6 +11,13 @@ import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    array_of,
+    as_array,
+    known,
+    known_array,
+    registers_of,
+)
 from nengo_jit.engines.cpu.python.tracing.functions import (
     FUNCTIONS,
     METHODS,
@@ -26,13 +33,8 @@ from nengo_jit.engines.cpu.python.tracing.indexing import (
 )
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
-    array_of,
-    as_array,
     call_ufunc,
-    known,
-    known_array,
     on_selections,
-    registers_of,
 )
 from nengo_jit.engines.cpu.python.tracing.selections import Selection
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer

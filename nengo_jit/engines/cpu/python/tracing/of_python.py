@@ -13,6 +13,9 @@ from nengo.params import FrozenObject
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
 from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    known,
+)
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, Implementation, stands_for
 from nengo_jit.engines.cpu.python.tracing.indexing import set_item
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
@@ -20,7 +23,6 @@ from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, elements, 
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
     call_ufunc,
-    known,
     native,
 )
 from nengo_jit.engines.cpu.python.tracing.reductions import count_of

@@ -8,15 +8,17 @@ import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    array_of,
+    is_constant,
+    known_array,
+)
 from nengo_jit.engines.cpu.python.tracing.functions import method, stands_for
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.loops import product, reduce
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
-    array_of,
     call_ufunc,
-    is_constant,
-    known_array,
 )
 from nengo_jit.engines.cpu.python.tracing.selections import (
     Indices,

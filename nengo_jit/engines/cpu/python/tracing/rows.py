@@ -9,8 +9,11 @@ import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.casting import cast, same_kind
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    known,
+    wrapped,
+)
 from nengo_jit.engines.cpu.python.tracing.instruction import Memory, Operand, scalar
-from nengo_jit.engines.cpu.python.tracing.operators import known, wrapped
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,

@@ -391,9 +391,7 @@ class Tracer:
                 np.may_share_memory(array, each) for each in compared
             ):
                 compared.append(array)
-        return [
-            array for array in compared if array.flags.writeable and array.flags.forc and array.size
-        ]
+        return [each for each in compared if each.flags.writeable and each.flags.forc and each.size]
 
 
 def in_memory_order(registers: np.ndarray) -> np.ndarray:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import operator
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    known,
+)
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
-from nengo_jit.engines.cpu.python.tracing.operators import apply, known
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    apply,
+)
 from nengo_jit.engines.cpu.python.tracing.selections import Selection
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.ufuncs import Operator
