@@ -6,6 +6,7 @@ compare.py --file learned.py --bits 32
 
 import nengo
 import numpy as np
+from nengo.builder import Builder, Operator, Signal
 
 
 def rls(n=500):
@@ -84,6 +85,63 @@ def voja_filtered_encoders():
     return voja_encoders(post_synapse=0.005)
 
 
+class Pairs(nengo.learning_rules.LearningRuleType):
+    """A user's rule: pairs of spikes change weights within soft bounds."""
+
+    modifies = "weights"
+    probeable = ()
+
+
+class SimPairs(Operator):
+    """The rule's operator, in NumPy on whole matrices."""
+
+    def __init__(self, spikes, traces, weights, delta):
+        super().__init__()
+        self.sets, self.incs, self.reads = [], [], [*spikes, weights]
+        self.updates = [*traces, delta]
+
+    def make_step(self, signals, dt, rng):
+        pre, post, weights = (signals[each] for each in self.reads)
+        pre_trace, post_trace, delta = (signals[each] for each in self.updates)
+
+        def step():
+            pre_trace[...] += dt / 0.02 * (pre - pre_trace)
+            post_trace[...] += dt / 0.03 * (post - post_trace)
+            grow = np.outer(post, pre_trace) * (weights < 0.3)
+            shrink = post_trace[:, None] * pre * (weights > -0.3)
+            delta[...] = 1e-9 * (grow - shrink)
+
+        return step
+
+
+@Builder.register(Pairs)
+def build_pairs(model, _, rule):
+    """Build the rule; it is nengo's builder that finds this function."""
+    ends = rule.connection.pre_obj, rule.connection.post_obj
+    spikes = [model.sig[end.ensemble.neurons]["out"] for end in ends]
+    traces = [Signal(np.zeros(each.shape)) for each in spikes]
+    weights = model.sig[rule.connection]["weights"]
+    model.add_op(SimPairs(spikes, traces, weights, model.sig[rule]["delta"]))
+    model.params[rule] = None
+
+
+def users_rule(n_pre=784, n=100):
+    """A user's rule on the weights from Poisson neurons to LIF neurons."""
+    rng = np.random.RandomState(0)
+    rates = nengo.PoissonSpiking(nengo.RectifiedLinear())
+    with nengo.Network(seed=0) as net:
+        image = nengo.Node(nengo.processes.PresentInput(rng.rand(10, n_pre), 0.1))
+        pre = nengo.Ensemble(
+            n_pre, 1, neuron_type=rates, gain=np.full(n_pre, 60.0), bias=np.zeros(n_pre)
+        )
+        post = nengo.Ensemble(n, 1, gain=np.full(n, 3.0), bias=np.zeros(n))
+        nengo.Connection(image, pre.neurons, synapse=None)
+        weights = rng.rand(n, n_pre) * 1e-3
+        nengo.Connection(pre.neurons, post.neurons, transform=weights, learning_rule_type=Pairs())
+        nengo.Probe(post.neurons)
+    return net
+
+
 MODELS = {
     each.__name__: each
     for each in (
@@ -94,5 +152,6 @@ MODELS = {
         oja_weights,
         voja_encoders,
         voja_filtered_encoders,
+        users_rule,
     )
 }

@@ -61,7 +61,66 @@ def rate_neurons(n_neurons=50):
     return net
 
 
-MODELS = {f.__name__: f for f in (hundred_nodes, rate_neurons)}
+class Adaptive(nengo.LIF):
+    """LIF neurons of a user's, with thresholds that adapt, by masks."""
+
+    state = dict(nengo.LIF.state, threshold=nengo.dists.Choice([1.0]))  # noqa: RUF012
+
+    def step(self, dt, J, output, voltage, refractory_time, threshold):
+        super().step(dt, J - (threshold - 1), output, voltage, refractory_time)
+        threshold += dt / 0.1 * (1 - threshold)
+        threshold[output > 0] += 0.1
+
+
+def users_neurons(n_neurons=1000, n_populations=1):
+    """Populations of a neuron type written by a user, with spikes and masks."""
+    with nengo.Network(seed=0) as net:
+        stimulus = nengo.Node(lambda t: np.sin(6 * t))
+        for _ in range(n_populations):
+            ensemble = nengo.Ensemble(n_neurons, 1, neuron_type=Adaptive())
+            nengo.Connection(stimulus, ensemble)
+        nengo.Probe(ensemble, synapse=0.01)
+    return net
+
+
+def users_populations():
+    """50 populations of 20 neurons each."""
+    return users_neurons(20, 50)
+
+
+class Delay(nengo.synapses.Synapse):
+    """A delay line: a ring of samples, as users write it."""
+
+    def make_state(self, shape_in, shape_out, dt, dtype=None, y0=None):
+        return {}
+
+    def make_step(self, shape_in, shape_out, dt, rng, state=None):
+        ring, at = np.zeros((1000, *shape_in)), np.array([0])
+
+        def step(t, x):
+            i = at[0]
+            oldest = ring[i].copy()
+            ring[i] = x
+            at[0] = (i + 1) % len(ring)
+            return oldest
+
+        return step
+
+
+def delay_lines(size=20):
+    """A delay of a second, and the spectrum of what comes out of it."""
+    with nengo.Network(seed=0) as net:
+        stimulus = nengo.Node(lambda t: np.sin(t * np.arange(1, size + 1)))
+        delayed = nengo.Node(lambda t, x: np.abs(np.fft.fft(x)), size_in=size)
+        nengo.Connection(stimulus, delayed, synapse=Delay(size, size))
+        nengo.Probe(delayed)
+    return net
+
+
+MODELS = {
+    f.__name__: f
+    for f in (hundred_nodes, rate_neurons, users_neurons, users_populations, delay_lines)
+}
 
 
 class OfTime:

@@ -13,13 +13,18 @@ from pool import main
 sys.path.append(str(Path(__file__).resolve().parents[1] / "engines" / "cpu" / "python" / "tracing"))
 
 import every_function
+import random_neurons
 import random_programs
+
+NEURONS = 20  # a neuron type takes as long as this many programs
 
 
 def run(seed):
-    """Check the program and the call of a seed."""
+    """Check the program, the call and, of some seeds, the neuron type."""
     random_programs.run(seed)
     every_function.run(seed)
+    if seed % NEURONS == 0:
+        random_neurons.run(seed)
 
 
 if __name__ == "__main__":

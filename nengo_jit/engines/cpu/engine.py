@@ -161,6 +161,10 @@ class CpuEngine(Engine):
             if lowering.calls_python(operator)
         ]
         self._assembly, levels = assemble(self.plan, lowering, callbacks)
+        level_of = {op: group.level for group in self.plan.groups for op in group.members}
+        for callback in callbacks:
+            callback.level = level_of[callback.operator]
+            callback.save(self._assembly.own.get(callback.operator, []))
         self._constant = self._assembly.constant
         delayed = self._assembly.delayed | lowering.delayed
         self._exposure.begin(lowering.assumptions, delayed, bool(callbacks))
@@ -377,7 +381,7 @@ class CpuEngine(Engine):
         """Exceptions in callbacks, and after a complete step (without an operator)."""
         self._status[FAILED] = 0
         errors: list[tuple[Operator | None, BaseException | None]] = [
-            (callback.operator, callback.fetch_error()) for callback in self.callbacks
+            (callback.at_fault, callback.fetch_error()) for callback in self.callbacks
         ]
         errors.append((None, self._recorders.fetch_error()))
         return [(operator, error) for operator, error in errors if error is not None]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from compiling import compiled
 
-from nengo_jit.builder import Model
+from nengo_jit.builder import Model, Operator
 from nengo_jit.builder.processes import build_synapse
+from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
@@ -55,6 +56,53 @@ def test_what_was_merged_to_before_a_callback_is_put_back_if_it_raises():
     assert engine.n_steps == 2
     for signal, value in zip((first, second), before):
         assert np.array_equal(engine.signals[signal], value)
+
+
+class HalfDone(Operator):
+    """Changes an array in place, and raises once in a while before it changes another one."""
+
+    def __init__(self, first, second):
+        super().__init__()
+        self.sets, self.incs, self.reads, self.updates = [], [], [], [first, second]
+
+    def make_step(self, signals, dt, rng):
+        first, second = (signals[each] for each in self.updates)
+        calls = []
+
+        def step():
+            calls.append(None)
+            first[...] += 1
+            if len(calls) % 3 == 0:
+                raise ValueError("not now")
+            second[...] += 1
+
+        return step
+
+
+def test_what_only_the_last_callback_writes_is_saved_when_python_is_called():
+    model = Model()
+    signals = [Signal(np.zeros(5)) for _ in range(4)]
+    model.add_op(HalfDone(*signals[:2]))
+    model.add_op(HalfDone(*signals[2:]))
+    engine = engine_for(model)
+    saved = [array for array, _ in engine._assembly.saved]
+    own = [array for arrays in engine._assembly.own.values() for array, _ in arrays]
+    assert len(own) == 2
+    for signal in signals:
+        is_saved, is_own = (
+            any(np.may_share_memory(engine.signals[signal], each) for each in arrays)
+            for arrays in (saved, own)
+        )
+        assert is_saved is not is_own
+    expected = 0
+    for _ in range(9):
+        try:
+            engine.run(1)
+            expected += 1
+        except ValueError:
+            pass
+        assert all((engine.signals[signal] == expected).all() for signal in signals)
+    assert 0 < expected < 9
 
 
 class Neurons(nengo.LIF):

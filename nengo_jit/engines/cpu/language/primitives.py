@@ -414,6 +414,18 @@ def sum_lanes(lanes: Lanes) -> float:
     return _only_in_kernels()
 
 
+def calculate(
+    operation: int, n: int, result: Address, a: Address, b: Address, c: Address, numbers: int
+) -> None:
+    """Compute an `Operation` of n elements of contiguous arrays at addresses.
+
+    The bits of ``numbers`` say which operands are a single number: 1 for a, 2 for b, 4 for c.
+    Operands that the operation does not have must have a valid address, too. The result may be one
+    of the arrays, but may not overlap with them otherwise.
+    """
+    _only_in_kernels()
+
+
 def tuple_of(array: np.ndarray, size: int) -> tuple[Any, ...]:
     """The elements of an array as a tuple, of a size that the compiler knows."""
     return _only_in_kernels()

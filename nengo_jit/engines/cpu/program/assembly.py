@@ -42,6 +42,9 @@ class Assembly:
     saved : list of tuple of numpy.ndarray
         Arrays that are written to before the last callback, each with a buffer. They are copied at
         the beginning of a step, and restored if a callback raises.
+    own : dict of (Operator, list of tuple of numpy.ndarray)
+        For the operator of the last callback, the arrays that it alone writes to, with buffers. It
+        saves and restores them itself if it calls Python.
     kernels : list of list of str
         Names of the kernels of each group.
     nanoseconds : list of float
@@ -51,6 +54,7 @@ class Assembly:
     deferred: frozenset[Operator]
     invariant: frozenset[Operator]
     saved: Saved
+    own: dict[Operator, Saved]
     kernels: list[list[str]]
     nanoseconds: list[float]
 
@@ -97,11 +101,9 @@ def assemble(
     when = {**dict.fromkeys(invariant, "first"), **dict.fromkeys(deferred, "after")}
     levels: dict[tuple[int, int], list[Task]] = defaultdict(list)
     place = {op: (group.level, i) for i, group in enumerate(plan.groups) for op in group.members}
-    last = -1  # last level on which a callback may raise
     for callback in callbacks:
         level, number = place[callback.operator]
         levels[level, BEFORE_KERNELS].append(Task(callback.operator, callback, group=number))
-        last = max(level, last)
     kernels, nanoseconds = [], []
     for number, group in enumerate(plan.groups):
         names: dict[str, None] = {}
@@ -117,8 +119,8 @@ def assemble(
                     total += task.nanoseconds
         kernels.append(list(names))
         nanoseconds.append(total)
-    saved = _saved(plan, last, lowering.facts)
-    assembly = Assembly(deferred, invariant, saved, kernels, nanoseconds)
+    saved, own = _saved(plan, [each.operator for each in callbacks], lowering)
+    assembly = Assembly(deferred, invariant, saved, own, kernels, nanoseconds)
     saving = [Task(None, _copying(array, copy)) for array, copy in saved]
     return assembly, [saving, *(levels[key] for key in sorted(levels))]
 
@@ -145,14 +147,32 @@ def _span(operator: Operator, row: Row, facts: Facts) -> tuple[int, int] | None:
     return min(lows), max(base + region.stop for base, region in regions)
 
 
-def _saved(plan: Plan, last: int, facts: Facts) -> Saved:
-    """Arrays that are written to up to a level, with buffers."""
-    operators = (op for group in plan.groups if group.level <= last for op in group.members)
-    bases = dict.fromkeys(
-        signal.base for op in operators for signal in (*op.sets, *op.incs, *op.updates)
-    )
-    arrays = [facts.array(base) for base in bases if not base.sparse and base.size]
-    return [(array, array.copy()) for array in arrays if array.flags.writeable]
+def _saved(
+    plan: Plan, callers: Sequence[Operator], lowering: Lowering
+) -> tuple[Saved, dict[Operator, Saved]]:
+    """Arrays that are written to up to the last callback, and those that it alone writes to.
+
+    Others that call Python may change all that they touch, and what users have got.
+    """
+    level_of = {op: group.level for group in plan.groups for op in group.members}
+    last = max((level_of[op] for op in callers), default=-1)
+    final = [op for op in callers if level_of[op] == last][-1:]
+    bases = {
+        op: [signal.base for signal in (*op.sets, *op.incs, *op.updates)]
+        for op, level in level_of.items()
+        if level <= last
+    }
+    others = {base for op in bases if op not in final for base in bases[op]}
+    others.update(base for op in callers if op not in final for base in bases_of(op))
+    saved: Saved = []
+    own: Saved = []
+    for base in dict.fromkeys(base for found in bases.values() for base in found):
+        if not base.sparse and base.size:
+            array = lowering.facts.array(base)
+            if array.flags.writeable:
+                is_own = base not in others and not lowering.facts.is_public(base)
+                (own if is_own else saved).append((array, array.copy()))
+    return saved, dict.fromkeys(final, own)
 
 
 def _copying(source: np.ndarray, target: np.ndarray) -> Row:

@@ -56,6 +56,10 @@ class Facts:
         """Whether code other than the operators that declare them may access signals."""
         return bool(self._exposure) and any(each.base in self._exposure for each in signals)
 
+    def is_public(self, base: Signal) -> bool:
+        """Whether users may have got the array of a base."""
+        return base in self._exposure.public
+
     def is_fixed(self, signal: Signal) -> bool:
         """Whether a signal is a constant that cannot be changed within a run."""
         is_changed = signal.base in self._exposure.changed

@@ -90,8 +90,10 @@ PATH = 11  # address of the `COMMIT` of the path that is being compared; zero fo
 DIFFERS = 12  # object that is called if the results of Python and of the tape differ
 WAS_CALLED = 13  # address of an integer that is set to 1 when Python has been called; zero for none
 CHECK = 14  # object that is called before a tape if that integer is not zero; it may clear `TAPE`
-ERROR = 15  # type, value and traceback of an error that Python raised: three fields
-LENGTH = 18
+N_SPANS = 15  # how many spans of memory are restored if Python raises
+SPANS = 16  # address of a list: for each span its address, a buffer's, and the size (bytes)
+ERROR = 17  # type, value and traceback of an error that Python raised: three fields
+LENGTH = 20
 
 
 @helper()
@@ -179,6 +181,30 @@ def store_value(value, n, output, itemsize, kinds):
 
 
 @helper()
+def save(task):
+    """Copy the spans of a task to their buffers."""
+    spans = int64s(task[SPANS], 3 * task[N_SPANS])
+    for i in range(0, spans.size, 3):
+        copy(spans[i], spans[i + 1], spans[i + 2])
+
+
+@helper()
+def restore(task):
+    """Copy the buffers of a task back."""
+    spans = int64s(task[SPANS], 3 * task[N_SPANS])
+    for i in range(0, spans.size, 3):
+        copy(spans[i + 1], spans[i], spans[i + 2])
+
+
+@helper()
+def copy(address, target, size):
+    """Copy bytes from one address to another."""
+    source, copied = uint8s(address, size), uint8s(target, size)
+    for i in range(size):
+        copied[i] = source[i]
+
+
+@helper()
 def call_briefly(address, field):
     """Call the object in a field of a task, and ignore its result; returns a status.
 
@@ -209,6 +235,7 @@ def call_python(memory: Memory, address: Address) -> int:
     """
     task = int64s(address, LENGTH)
     uint8s(task[OUTPUT], task[N_OUTPUTS] * task[ITEMSIZE])  # check bounds before the GIL is held
+    save(task)
     state = acquire_gil()
     value = call_object(task[CALLED])
     if value != 0 and task[STORE] != 0:
@@ -222,6 +249,8 @@ def call_python(memory: Memory, address: Address) -> int:
     if value != 0 and task[AFTER_CALL] != 0 and task[PATH] == 0:
         decref(value)
         value = call_object(task[AFTER_CALL])
+    if value == 0:
+        restore(task)
     return conclude(address, value, state)
 
 

@@ -7,10 +7,8 @@ The program executes the function as a tape if it can be traced (see
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from math import inf
-from time import perf_counter
 from weakref import ref
 
 import numpy as np
@@ -23,7 +21,16 @@ from nengo_jit.engines.cpu.python import call as task
 from nengo_jit.engines.cpu.python.call import run_functions
 from nengo_jit.engines.cpu.python.callee import FOR_TAPES, Callee
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
+from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head
+from nengo_jit.engines.cpu.python.populations import (
+    Recorded,
+    are_alike,
+    check_independence,
+    joined,
+)
+from nengo_jit.engines.cpu.python.short_runs import ShortRuns
 from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, calls_are_observed, trace
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.ir.base import Operator, Step
@@ -36,7 +43,9 @@ LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, with a type, t
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
 WORTH_CHECKING = 4  # steps: in shorter runs, checking tapes may take longer than it saves
-N_TRIALS, N_RUNS = 8, 1000  # short runs that try each way, and the number until the next trial
+NOTHING = np.zeros((2, WIDTH), np.int64)  # a tape that has a head without guards, and returns
+NOTHING[1, [Field.RESULT, Field.A, Field.B, Field.C]] = start(NOTHING)  # operands have addresses
+NOTHING[0, [Head.GUARDED, Head.VALUES, Head.HAS_CHANGED]] = start(NOTHING)
 WORTH_TRACING = 100  # steps: with fewer, tracing (half a millisecond) takes longer than it saves
 
 
@@ -62,6 +71,17 @@ class Callback(Callee):
         Address of the table for the kernel, which has the address of the task.
     remark : str
         Why, or on which paths, the function is called in Python; continues "it ...".
+    leader : Callback
+        The one that carries out this one's function.
+    saved : list of tuple of numpy.ndarray
+        Arrays to restore if Python raises, with buffers.
+    level : int
+        On which level of the plan the operator is.
+    members : list of Callback
+        The callbacks that this one carries out: itself, unless it leads others or follows another
+        one (see `nengo_jit.engines.cpu.python.populations`).
+    at_fault : Operator
+        The operator whose function was called last.
     """
 
     when = "always"  # see `Kernel`
@@ -70,6 +90,9 @@ class Callback(Callee):
     def __init__(self, operator: Operator, clock: Clock, draw: Draw | None = None):
         super().__init__(operator, lambda: f"in step {clock.n_steps + 1}")
         self.operator, self.draw = operator, draw
+        self.at_fault, self.level = operator, 0
+        self.members, self.leader = [self], self
+        self.saved: list[tuple[np.ndarray, np.ndarray]] = []
         self.remark = "is not compiled yet"
         self._n_traces = 0
         self._table = table_of([run_functions.row(task=start(self.words))])
@@ -84,9 +107,10 @@ class Callback(Callee):
 
     def reset(self, step: Step, signals: SignalDict) -> None:
         """Replace the function by another one that the operator has made for the same memory."""
+        self.release()
         self.get_ready()
         self.step = step
-        self._own = [signals[signal] for signal in self.operator.all_signals]
+        self.own = [signals[signal] for signal in self.operator.all_signals]
         self.traced, self.remark = None, "is not compiled yet"
         self.switch(False)
         self.put(task.CALLED, self.step)
@@ -101,6 +125,7 @@ class Callback(Callee):
 
     def trace(self) -> None:
         """Trace the function, if that is possible; `switch` puts the tape to use."""
+        self.release()
         if self.draw is not None:
             return
         self.switch(False)
@@ -112,54 +137,69 @@ class Callback(Callee):
                 raise Unsupported(self.wrong)
             if self._n_traces > MOST_TRACES:
                 raise Unsupported("reads names that are rebound again and again")
-            self.traced = trace(self.step, self._own)
+            self.traced = trace(self.step, self.own)
             self.remark = "; ".join(self.traced.reasons)
         except Unsupported as reason:
             self.traced, self.remark = None, str(reason)
 
+    def lead(self, others: list[Callback]) -> None:
+        """Trace the function of this population and its neighbours as one.
 
-class ShortRuns:
-    """Decides by trials whether runs of very few steps use tapes.
+        Raises
+        ------
+        Unsupported
+            If that is impossible. Then nothing has changed.
+        """
+        members = [self, *others]
+        self.get_ready_for_tapes()
+        recorded: list[Recorded] = []
+        trace(self.step, self.own, lambda writer: recorded.append(Recorded(writer, self.own)))
+        step, own = joined([each.step for each in members], [each.own for each in members])
 
-    All guards are checked before a run, which may take longer than to call the functions. Results
-    do not depend on the decision.
+        def inspect(writer: Writer) -> None:
+            check_independence(recorded[0], Recorded(writer, own))
 
-    Parameters
-    ----------
-    clock : callable
-        Returns the time (seconds).
+        self.traced = trace(step, own, inspect)
+        neurons = [implementation_of(each.operator) for each in members]
+        for each in neurons[1:]:
+            self.traced.watched.add_alike(vars(neurons[0]), vars(each))
+        self.remark, self.is_doubted, self.members = "", False, members
+        self.put(task.CALLED, self._call_all)
+        for each in others:
+            each.traced, each.remark, each.is_doubted = self.traced, "", False
+            each.members, each.leader = [], self
+            each.get_ready_for_tapes()
+            each.words[task.TAPE] = start(NOTHING)
+        self.save(self.saved)
 
-    Attributes
-    ----------
-    is_trial : bool
-        Whether the current run is a trial.
-    """
+    def release(self) -> None:
+        """Let all members carry out their own functions; they have no tapes then."""
+        leader = self.leader
+        members, leader.members = leader.members, [leader]
+        if len(members) > 1:
+            leader.traced = None
+            leader.switch(False)
+            leader.put(task.CALLED, leader.step)
+            for each in members[1:]:
+                each.members, each.leader, each.traced = [each], each, None
+                each.switch(False)
+            leader.save(leader.saved)
+            for each in members[1:]:
+                each.save(each.saved)
 
-    def __init__(self, clock: Callable[[], float] = perf_counter):
-        self.is_trial = False
-        self._clock = clock
-        self._n_runs = 0
-        self._best = [inf, inf]  # shortest run in Python, and with tapes (seconds)
-        self._uses_tapes = False
-        self._start = 0.0
+    def switch(self, on: bool) -> None:
+        if self.members:  # another one is in charge
+            super().switch(on)
 
-    def begin(self) -> bool:
-        """Begin a run; returns whether to use tapes."""
-        n = self._n_runs = self._n_runs % N_RUNS + 1
-        if n > 2 * N_TRIALS:
-            return self._uses_tapes
-        if n == 1:
-            self._best = [inf, inf]
-        self.is_trial, self._start = True, self._clock()
-        return n > N_TRIALS
+    def save(self, arrays: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        self.saved, leader = arrays, self.leader
+        super(Callback, leader).save([pair for each in leader.members for pair in each.saved])
 
-    def end(self) -> None:
-        """End a run; if it is a trial, record its time."""
-        if self.is_trial:
-            self.is_trial = False
-            with_tapes = self._n_runs > N_TRIALS
-            self._best[with_tapes] = min(self._best[with_tapes], self._clock() - self._start)
-            self._uses_tapes = self._best[True] < self._best[False]
+    def _call_all(self) -> None:
+        """Call the functions of all members."""
+        for each in self.members:
+            self.at_fault = each.operator
+            each.step()
 
 
 class Tracing:
@@ -188,6 +228,8 @@ class Tracing:
 
     def reset(self) -> None:
         """Discard all tapes, because the operators have made new functions."""
+        for callback in self._traced:
+            callback.release()
         self._traced, self._pending = [], True
 
     def trace(self) -> None:
@@ -200,10 +242,10 @@ class Tracing:
         if self._pending:
             self._is_watched = False
             for callback in self._callbacks:
-                if self._enabled:
-                    callback.trace()
-                else:
-                    callback.remark = "is not compiled because `compile_python` is off"
+                callback.release()
+                callback.remark = "is not compiled because `compile_python` is off"
+            if self._enabled:
+                _trace_all(self._callbacks)
             self._watch()
             self._pending = False
             self._log()
@@ -236,13 +278,19 @@ class Tracing:
 
     def _trace_anew(self) -> None:
         """Trace again the functions whose guards have changed."""
-        traced = [(callback, callback.traced) for callback in self._traced if callback.traced]
+        traced = [
+            (callback, callback.traced)
+            for callback in self._traced
+            if callback.traced and callback.members
+        ]
         is_over = any(callback.is_doubted or each.tape.has_changed for callback, each in traced)
         if not self._is_watched or is_over or self._watched.have_changed():
             self._is_watched = False
             for callback, each in traced:
                 if callback.is_doubted or not each.is_right:
-                    callback.trace()
+                    members = callback.members
+                    callback.release()
+                    _trace_all(members)
             self._watch()
 
     def _switch(self, on: bool) -> None:
@@ -268,8 +316,8 @@ class Tracing:
         traced = [callback for callback in self._callbacks if callback.traced is not None]
         watched = Guards()
         for callback in traced:
-            assert callback.traced is not None
-            watched.update(callback.traced.watched)
+            if callback.traced is not None and callback.members:
+                watched.update(callback.traced.watched)
         self._traced, self._watched, self._is_on = traced, watched, None
         self._names = watched.without_words()
         self._is_watched = True
@@ -297,3 +345,22 @@ class Tracing:
                 if kind not in LOGGED:
                     LOGGED.add(kind)
                     logger.warning("%s has no compiled kernel and runs in Python", kind[0])
+
+
+def _trace_all(callbacks: list[Callback]) -> None:
+    """Trace callbacks; those that are called one after the other, and alike, as one if possible."""
+    populations: list[list[Callback]] = []
+    for callback in sorted(callbacks, key=lambda callback: callback.level):
+        last = populations[-1] if populations else []
+        is_next = last and last[0].level == callback.level
+        if is_next and are_alike(last[0].operator, callback.operator):
+            last.append(callback)
+        else:
+            populations.append([callback])
+    for first, *others in populations:
+        if others and not any(each.wrong for each in (first, *others)):
+            with suppress(Unsupported):
+                first.lead(others)
+                continue
+        for callback in (first, *others):
+            callback.trace()

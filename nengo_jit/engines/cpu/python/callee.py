@@ -16,6 +16,7 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python import call as field
+from nengo_jit.engines.cpu.python.blocks import perform_group
 from nengo_jit.engines.cpu.python.call import call_python
 from nengo_jit.engines.cpu.python.compare import compare
 from nengo_jit.engines.cpu.python.objects import KINDS
@@ -26,7 +27,8 @@ from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
 logger = logging.getLogger(__name__)
 
 KERNELS = {field.PERFORM: perform, field.COMPARE: compare}
-FOR_TAPES = [(kernel, FLOAT64) for kernel in KERNELS.values()]  # simulations do not wait for them
+# Simulations do not wait for these
+FOR_TAPES = [(kernel, FLOAT64) for kernel in (*KERNELS.values(), perform_group)]
 
 
 class Callee:
@@ -57,6 +59,7 @@ class Callee:
         self.words = np.zeros(field.LENGTH, np.int64)
         self.words[field.KINDS] = start(KINDS)
         self._kept: dict[int, object] = {}  # objects in the task, by their fields
+        self._spans = np.zeros((0, 3), np.int64)
         self.traced: Traced | None = None
         self.is_doubted, self.wrong = False, ""
 
@@ -88,9 +91,15 @@ class Callee:
 
         self.put(field.AFTER_CALL, raise_error)
 
+    def save(self, arrays: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Save arrays to buffers before Python is called, and restore them if it raises."""
+        spans = [(start(array), start(copy), array.nbytes) for array, copy in arrays]
+        self._spans = np.array(spans, np.int64).reshape(-1, 3)
+        self.words[[field.N_SPANS, field.SPANS]] = len(spans), start(self._spans)
+
     def kept(self) -> tuple[object, ...]:
         """Objects that kernels may be using, to be kept until they return."""
-        return (self.traced, *self._kept.values())
+        return (self.traced, self._spans, *self._kept.values())
 
     def switch(self, on: bool) -> None:
         """Use the tape, if there is one, or call Python."""

@@ -27,18 +27,18 @@ from nengo_jit.engines.cpu.python.call import (
     PERFORM,
     TAPE,
     call_briefly,
+    copy,
+    restore,
 )
-from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
-from nengo_jit.engines.cpu.python.tape_vm import IN_PYTHON, is_right, store
+from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, GroupHead, Head, Opcode
+from nengo_jit.engines.cpu.python.tape_vm import DONE, IN_PYTHON, destination, is_right, store
 
 
 @helper()
 def copy_spans(spans):
     """Copy spans of memory to their shadows."""
     for i in range(0, spans.size, 3):
-        source, shadow = uint8s(spans[i], spans[i + 2]), uint8s(spans[i + 1], spans[i + 2])
-        for j in range(source.size):
-            shadow[j] = source[j]
+        copy(spans[i], spans[i + 1], spans[i + 2])
 
 
 @helper()
@@ -53,19 +53,31 @@ def are_equal(spans):
 
 
 @helper()
-def store_in_shadows(address):
-    """Execute the stores at an address, on the shadows of their destinations."""
+def store_in_shadows(address, head):
+    """Execute the groups and stores at an address, on the shadows of their destinations.
+
+    Returns a status, see `perform`.
+    """
     word = int64s(address, WIDTH)
     while word[Field.OPCODE] != Opcode.RETURN:
-        store(
-            word[Field.OPCODE],
-            word[Field.N],
-            word[Field.SHADOW],
-            word[Field.A],
-            word[Field.A_STRIDE],
-        )
+        if word[Field.OPCODE] == Opcode.GROUP:
+            group = int64s(word[Field.GROUP], 1)
+            group[GroupHead.IN_SHADOW] = 1
+            status = call(head[Head.PERFORM_GROUP], word[Field.GROUP])
+            group[GroupHead.IN_SHADOW] = 0
+            if status != DONE:
+                return status
+        else:
+            store(
+                word[Field.OPCODE],
+                word[Field.N],
+                destination(word, word[Field.SHADOW]),
+                word[Field.A],
+                word[Field.A_STRIDE],
+            )
         address += 8 * WIDTH
         word = int64s(address, WIDTH)
+    return DONE
 
 
 @routine(exact=True)
@@ -85,12 +97,16 @@ def compare(memory: Memory, address: Address) -> int:
     commit = int64s(path, WIDTH)
     spans = int64s(commit[Field.SPANS], 3 * commit[Field.N_SPANS])
     copy_spans(spans)
-    store_in_shadows(path + 8 * WIDTH)
-    status = call(task[CALL], address)
+    status = store_in_shadows(path + 8 * WIDTH, head)
+    if status == DONE:
+        status = call(task[CALL], address)
     if status != 0:
         return status
     if not (is_right(head) and are_equal(spans)):
-        return call_briefly(address, DIFFERS)
+        status = call_briefly(address, DIFFERS)
+        if status != 0:
+            restore(task)
+        return status
     task[PATH] = 0
     commit[Field.N_EQUAL] += 1
     is_proven = commit[Field.N_EQUAL] >= head[Head.N_PROOFS]

@@ -13,12 +13,18 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
 def in_step() -> np.errstate:
     """Context with the settings of a step: invalid operations raise, division by zero does not."""
     return np.errstate(invalid="raise", divide="ignore")
+
+
+def raising() -> np.errstate:
+    """Context in which all errors that NumPy would report are raised."""
+    return np.errstate(all="raise", under="ignore")
 
 
 def settings_variable() -> ContextVar[object] | None:
@@ -37,34 +43,40 @@ class Settings(NamedTuple):
     ----------
     chosen : object
         Value of NumPy's variable; None by default.
-    in_step : object
-        Its value in a step.
+    within : object
+        Its value while functions are called.
     ignore_underflow : bool
         Whether underflow is ignored.
     """
 
     chosen: object
-    in_step: object
+    within: object
     ignore_underflow: bool
 
 
 class ErrorState:
-    """Calls functions with NumPy's settings in a step.
+    """Calls functions with NumPy's settings in a step, or others.
 
     Parameters
     ----------
     variable : contextvars.ContextVar or None
         Has NumPy's settings, see `settings_variable`.
+    context : callable
+        Makes a context with the settings.
     """
 
-    def __init__(self, variable: ContextVar[object] | None):
-        self._variable = variable
+    def __init__(
+        self,
+        variable: ContextVar[object] | None,
+        context: Callable[[], np.errstate] = in_step,
+    ):
+        self._variable, self._context = variable, context
         self._latest = Settings(object(), None, False)
 
     def _learn(self, chosen: object) -> Settings:
         assert self._variable is not None
         ignore_underflow = np.geterr()["under"] == "ignore"
-        with in_step():
+        with self._context():
             self._latest = Settings(chosen, self._variable.get(), ignore_underflow)
         return self._latest
 
@@ -78,16 +90,16 @@ class ErrorState:
             latest = self._learn(chosen)
         return latest.ignore_underflow
 
-    def call(self, function: Callable[[int], Result], argument: int) -> Result:
-        """Call a function with the settings of a step, and restore the settings afterwards."""
+    def call(self, function: Callable[[Argument], Result], argument: Argument) -> Result:
+        """Call a function with the settings, and restore the others afterwards."""
         variable = self._variable
         if variable is None:
-            with in_step():
+            with self._context():
                 return function(argument)
         chosen, latest = variable.get(None), self._latest
         if chosen is not latest.chosen:
             latest = self._learn(chosen)
-        token = variable.set(latest.in_step)
+        token = variable.set(latest.within)
         try:
             return function(argument)
         finally:
@@ -95,3 +107,4 @@ class ErrorState:
 
 
 ERRSTATE = ErrorState(settings_variable())
+RAISING = ErrorState(settings_variable(), raising)

@@ -22,6 +22,9 @@ class Opcode(IntEnum):
     FUNCTION_OF_TWO = auto()  # a C function of a and b
     LOOP = auto()  # the inner loop of a NumPy ufunc
     LOOP_SHORT = auto()  # one that computes with packed float32
+    CALL = auto()  # an object of Python
+    POSITIONS = auto()  # where a is not zero, and how many these are
+    PUT = auto()  # a, with elements b at positions c
     PACK = auto()  # registers to float32, side by side
     UNPACK = auto()  # packed float32 to registers
     LOAD = auto()  # from memory: float64
@@ -35,6 +38,12 @@ class Opcode(IntEnum):
     GATHER = auto()  # n registers from anywhere
     LOOKUP = auto()  # row b of a table a
     ROLL = auto()  # a, shifted cyclically by b elements
+    FIND = auto()  # the index of the first element of a that equals b
+    TAKE = auto()  # the elements of a at positions b
+    LARGEST = auto()  # the largest size of b numbers
+    GROUP = auto()  # a list of parts that are executed together, block by block
+    SPREAD = auto()  # a matrix with any strides; in groups only
+    CHECK = auto()  # nothing, but the result must be finite; in groups only
     MOVE = auto()  # from here on, one element at a time
     ADD = auto()
     SUBTRACT = auto()
@@ -50,7 +59,7 @@ class Opcode(IntEnum):
     TRUNC = auto()
     RINT = auto()
     INTEGER = auto()  # a as an integer, which has no negative zero
-    LESS = auto()  # from here to SELECT, there are vectorised loops
+    LESS = auto()
     LESS_EQUAL = auto()
     EQUAL = auto()
     NOT_EQUAL = auto()
@@ -73,6 +82,7 @@ class Field(IntEnum):
     B_STRIDE = 6
     C = 7
     C_STRIDE = 8
+    LIMIT = 9  # address of a register with the most elements that are computed; zero for N
 
     # BRANCH
     TARGET = B  # index of an instruction
@@ -85,12 +95,28 @@ class Field(IntEnum):
     SIZES = B
     STEPS = B_STRIDE
     DATA = C
+    # CALL
+    OBJECT = A  # address of the object
+    EXPECTED = B  # address of the object that it returns unless it fails
+    # PUT
+    POSITIONS = C  # address of integers
+    N_POSITIONS = C_STRIDE  # address of a register
+    # FIND
+    SIZE = C
     # STORE and the like
     SHADOW = B  # address to write to in place of the result while the path is compared
+    INDEX = C  # address of a register with the index of a row; zero for none
+    ROW_SIZE = C_STRIDE  # bytes
     # GATHER
     SOURCES = A  # address of a list of addresses
     # LOOKUP
     N_ROWS = C
+    TYPE = C_STRIDE  # opcode that loads from memory; zero for registers
+    ITEM_SIZE = A_STRIDE  # bytes
+    # LARGEST
+    COUNT = B
+    # GROUP
+    GROUP = A  # address of its head
     # COMMIT
     COUNTDOWN = N  # how often the path may be taken before it is compared
     N_EQUAL = A  # how often it has been compared
@@ -108,6 +134,68 @@ class Head(IntEnum):
     N_LEFT = 4  # how many calls may pass before one is compared
     N_PROOFS = 5  # how often a path is compared before its results are used
     INTERVAL = 6  # one of this many calls is compared after that
+    PERFORM_GROUP = 7  # address of the kernel for groups
 
 
 WIDTH = len(Field)
+
+
+class GroupHead(IntEnum):
+    """What precedes the parts of a group.
+
+    The elements are a matrix in the order of its rows. A block is a number of rows, or some columns
+    of one row.
+    """
+
+    IN_SHADOW = 0  # 1 while the path is compared: memory is not written to, but its shadow
+    N_FIRST = 1  # how many parts are executed once, before the first block
+    N_PARTS = 2  # how many are executed for each block
+    ROWS = 3
+    COLUMNS = 4
+    ROWS_AT_ONCE = 5
+    COLUMNS_AT_ONCE = 6
+
+
+class Part(IntEnum):
+    """The 64-bit integers of a part: an elementwise instruction in a group."""
+
+    OPCODE = 0
+    OPERATION = 1  # an `Operation`; negative if the instruction is none
+    IS_CHECKED = 2  # whether all results must be finite
+    RESULT = 3  # address, of the first block
+    SHADOW = 4  # address to write to in place of the result while the path is compared
+    RESULT_MODE = 5
+    A = 6
+    A_MODE = 7
+    B = 8
+    B_MODE = 9
+    C = 10
+    C_MODE = 11
+
+    # SPREAD: a matrix with a number of columns, and steps (elements)
+    STEP = 12
+    STEP_OF_ROWS = 13
+    COLUMNS = 14
+    # LOOP and LOOP_SHORT: a ufunc's inner loop and its data, and steps (bytes)
+    STEP_OF_A = 12
+    STEP_OF_B = 13
+    STEP_OF_C = 14
+    STEP_OF_RESULT = 15
+    N_INPUTS = 16
+    FUNCTION = 17
+    DATA = 18
+
+
+class Mode(IntEnum):
+    """What is added to an operand's address for a block; the last two are of single numbers."""
+
+    FIXED = 0  # nothing
+    ELEMENTS = 1  # 8 bytes for each element before the block
+    SHORT_ELEMENTS = 2  # 4 bytes
+    BYTES = 3  # one byte
+    COLUMNS = 4  # 8 bytes for each column
+    NUMBER = 5  # nothing
+    ROWS = 6  # 8 bytes for each row
+
+
+PART_WIDTH = 1 + max(Part)

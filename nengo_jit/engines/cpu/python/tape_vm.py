@@ -25,6 +25,7 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import Address, routine
 from nengo_jit.engines.cpu.language.primitives import (
     Memory,
+    call,
     call_function,
     call_function_of_two,
     call_loop,
@@ -36,16 +37,18 @@ from nengo_jit.engines.cpu.language.primitives import (
     uint8s,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
+from nengo_jit.engines.cpu.python.tape_selections import find, positions_of, put, succeeds
 
 LARGEST = float(np.finfo(np.float64).max)
 LARGEST_SHORT = float(np.finfo(np.float32).max)
+MAGNITUDE = (1 << 63) - 1  # the bits of a float64 without its sign
 LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 
 # What `perform` returns, if not the address of a `COMMIT`
 DONE = 0
 IN_PYTHON = -1  # only Python can do this
 
-MANY = 16  # instructions with more elements than this have contiguous operands
+MANY = 16  # elementwise instructions with more elements than this are in groups
 
 
 @helper()
@@ -127,42 +130,6 @@ def compute(opcode, a, b, c):
 
 
 @helper()
-def compute_many(opcode, result, a, b, c):
-    """Vectorised loops for some elementwise opcodes; returns whether the opcode is one of them."""
-    if opcode == Opcode.LESS:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] < b[i] else 0.0
-    elif opcode == Opcode.LESS_EQUAL:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] <= b[i] else 0.0
-    elif opcode == Opcode.EQUAL:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] == b[i] else 0.0
-    elif opcode == Opcode.NOT_EQUAL:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] != b[i] else 0.0
-    elif opcode == Opcode.AND:
-        for i in range(result.size):
-            result[i] = 1.0 if (a[i] != 0.0) & (b[i] != 0.0) else 0.0
-    elif opcode == Opcode.OR:
-        for i in range(result.size):
-            result[i] = 1.0 if (a[i] != 0.0) | (b[i] != 0.0) else 0.0
-    elif opcode == Opcode.NOT:
-        for i in range(result.size):
-            result[i] = 1.0 if a[i] == 0.0 else 0.0
-    elif opcode == Opcode.SELECT:
-        for i in range(result.size):
-            chosen, other = a[i], b[i]
-            result[i] = chosen if c[i] != 0.0 else other
-    elif opcode == Opcode.SHORT:
-        for i in range(result.size):
-            result[i] = np.float64(np.float32(a[i]))
-    else:
-        return False
-    return True
-
-
-@helper()
 def are_finite(values):
     """Whether all values are finite."""
     n_finite = 0
@@ -226,9 +193,18 @@ def store(opcode, n, address, source, stride):
 
 
 @helper()
-def select(opcode, result, a, b, c):
+def destination(word, address):
+    """Where a store goes, in an array at an address: there, or to one of its rows."""
+    if word[Field.INDEX] == 0:
+        return address
+    return address + word[Field.ROW_SIZE] * np.int64(float64s(word[Field.INDEX], 1)[0])
+
+
+@helper()
+def select(word, result):
     """Gather, look up or roll; returns whether the index is in range."""
-    n = result.size
+    n, opcode = result.size, word[Field.OPCODE]
+    a, b, c = word[Field.A], word[Field.B], word[Field.N_ROWS]
     if opcode == Opcode.GATHER:
         sources = int64s(a, n)
         for i in range(n):
@@ -244,10 +220,27 @@ def select(opcode, result, a, b, c):
         index += c
     if not 0 <= index < c:
         return False
+    if word[Field.TYPE] != 0:
+        load(word[Field.TYPE], result, a + word[Field.ITEM_SIZE] * n * index)
+        return True
     values = float64s(a + 8 * n * index, n)
     for i in range(n):
         result[i] = values[i]
     return True
+
+
+@helper()
+def largest_bits(address, stride, n):
+    """The largest size of n numbers as the bits of a float64; not finite if one of them is not."""
+    largest = 0
+    if stride == 1:
+        numbers = int64s(address, n)
+        for i in range(n):
+            largest = max(largest, numbers[i] & MAGNITUDE)
+    else:
+        for i in range(n):
+            largest = max(largest, int64s(address + 8 * i * stride, 1)[0] & MAGNITUDE)
+    return largest
 
 
 @helper()
@@ -279,6 +272,8 @@ def perform(memory: Memory, tape: Address) -> int:
         current += 8 * WIDTH
         opcode, n = word[Field.OPCODE], word[Field.N]
         a, b, c = word[Field.A], word[Field.B], word[Field.C]
+        if word[Field.LIMIT] != 0:
+            n = min(n, np.int64(float64s(word[Field.LIMIT], 1)[0]))
         if opcode <= Opcode.COMMIT:
             if opcode < Opcode.BRANCH:
                 return DONE if opcode == Opcode.RETURN else IN_PYTHON
@@ -292,9 +287,12 @@ def perform(memory: Memory, tape: Address) -> int:
                 head[Head.N_LEFT] -= 1
             continue
         if Opcode.STORE <= opcode <= Opcode.STORE_BOOLEANS:
-            store(opcode, n, word[Field.RESULT], a, word[Field.A_STRIDE])
+            address = destination(word, word[Field.RESULT])
+            store(opcode, n, address, a, word[Field.A_STRIDE])
             continue
         if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
+            if word[Field.LIMIT] != 0:
+                int64s(word[Field.SIZES], 1)[0] = np.int64(float64s(word[Field.LIMIT], 1)[0])
             call_loop(
                 word[Field.LOOP],
                 word[Field.ARGUMENTS],
@@ -305,18 +303,19 @@ def perform(memory: Memory, tape: Address) -> int:
             if opcode == Opcode.LOOP and not are_finite(float64s(word[Field.RESULT], n)):
                 return IN_PYTHON
             continue
+        if opcode == Opcode.POSITIONS:
+            count = positions_of(int64s(a, n - 1), int64s(word[Field.RESULT], n))
+            float64s(word[Field.RESULT] + 8 * (n - 1), 1)[0] = count
+            continue
         if opcode == Opcode.PACK:
             store(Opcode.STORE_SHORT, n, word[Field.RESULT], a, word[Field.A_STRIDE])
             continue
-        result = float64s(word[Field.RESULT], n)
-        if (
-            n > MANY
-            and opcode >= Opcode.LESS
-            and compute_many(opcode, result, float64s(a, n), float64s(b, n), float64s(c, n))
-        ):
-            if opcode == Opcode.SHORT and not are_finite(result):
-                return IN_PYTHON
+        if opcode == Opcode.GROUP:
+            status = call(head[Head.PERFORM_GROUP], a)
+            if status != DONE:
+                return status
             continue
+        result = float64s(word[Field.RESULT], n)
         if opcode >= Opcode.MOVE:
             for i in range(n):
                 value = compute(
@@ -334,11 +333,24 @@ def perform(memory: Memory, tape: Address) -> int:
         elif opcode == Opcode.FUNCTION_OF_TWO:
             function = word[Field.FUNCTION_OF_TWO]
             result[0] = call_function_of_two(function, float64s(a, 1)[0], float64s(b, 1)[0])
+        elif opcode == Opcode.CALL:
+            if not succeeds(a, b):
+                return IN_PYTHON
+        elif opcode == Opcode.PUT:
+            put(word, result)
         elif opcode == Opcode.UNPACK:
             load(Opcode.LOAD_SHORT, result, a)
         elif opcode <= Opcode.LOAD_BOOLEANS:
             load(opcode, result, a)
-        elif not select(opcode, result, a, b, c):
+        elif opcode == Opcode.TAKE:
+            taken = int64s(b, n)
+            for i in range(n):
+                result[i] = float64s(a + 8 * taken[i] * word[Field.A_STRIDE], 1)[0]
+        elif opcode == Opcode.FIND:
+            result[0] = find(float64s(a, c), float64s(b, 1)[0])
+        elif opcode == Opcode.LARGEST:
+            int64s(word[Field.RESULT], 1)[0] = largest_bits(a, word[Field.A_STRIDE], b)
+        elif not select(word, result):
             return IN_PYTHON
         if not are_finite(result):
             return IN_PYTHON

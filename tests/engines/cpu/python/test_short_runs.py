@@ -7,35 +7,35 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import callbacks, short_runs
 
 
 class TestShortRuns:
     def runs(self, in_python, with_tapes, n_runs):
         """Which of a number of runs have used tapes, if runs take as long as given."""
         now = [0.0]
-        short_runs, ways = callbacks.ShortRuns(lambda: now[0]), []
+        decided, ways = short_runs.ShortRuns(lambda: now[0]), []
         for _ in range(n_runs):
-            ways.append(short_runs.begin())
+            ways.append(decided.begin())
             now[0] += with_tapes if ways[-1] else in_python
-            short_runs.end()
+            decided.end()
         return ways
 
     def test_what_is_quicker_is_used(self):
-        n = callbacks.N_TRIALS
+        n = short_runs.N_TRIALS
         trials = [False] * n + [True] * n
         assert self.runs(2.0, 1.0, 3 * n) == [*trials, *[True] * n]
         assert self.runs(1.0, 2.0, 3 * n) == [*trials, *[False] * n]
 
     def test_it_is_tried_again(self):
-        n = callbacks.N_RUNS
+        n = short_runs.N_RUNS
         ways = self.runs(1.0, 2.0, 2 * n)
         assert ways[:n] == ways[n:]
 
 
 @pytest.mark.parametrize("quicker", [False, True])
 def test_single_steps_use_tapes_where_that_is_quicker(monkeypatch, quicker):
-    monkeypatch.setattr(callbacks.ShortRuns, "begin", lambda runs: quicker)
+    monkeypatch.setattr(short_runs.ShortRuns, "begin", lambda runs: quicker)
     box = [2.0]
 
     def function(t):

@@ -6,13 +6,15 @@ single precision can represent.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import DTypeLike
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
-from nengo_jit.engines.cpu.python.tracing.values import Unsupported
+from nengo_jit.engines.cpu.python.tracing.values import Array, Unsupported, Value
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -52,3 +54,14 @@ def rounded(tracer: Tracer, registers: np.ndarray) -> np.ndarray:
             return tracer.array(values.astype(FLOAT32, order="K")).registers
     except FloatingPointError:
         raise Unsupported("has a constant that single precision cannot represent") from None
+
+
+def same_kind(
+    array: Array, value: Value, casting: Literal["no", "same_kind"] = "same_kind"
+) -> Array:
+    """Check that NumPy casts a result to an array's type, and that it has the array's shape."""
+    if isinstance(value, Array) and np.can_cast(value.dtype, array.dtype, casting):
+        if value.registers.shape == array.registers.shape:
+            return value
+        raise Unsupported("changes an array in place by numbers of another shape")
+    raise Unsupported("changes an array in place by numbers of another type")

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import BuiltinFunctionType
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python.tracing.operators import call_ufunc, constant, known
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    constant,
+    known,
+)
+from nengo_jit.engines.cpu.python.tracing.foreign import call_numpy
+from nengo_jit.engines.cpu.python.tracing.indexing import change, change_by
+from nengo_jit.engines.cpu.python.tracing.numpy_calls import may_be_called
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    call_ufunc,
+)
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
+    Array,
     Unsupported,
     Value,
     check_count,
+    check_length,
     described,
     is_known,
 )
@@ -91,6 +103,49 @@ def call_known(
     Unsupported
         If it has no implementation, or none for these arguments.
     """
+    if "out" in kwargs:
+        return _into(tracer, function, args, kwargs, name)
+    if (
+        type(function) is BuiltinFunctionType
+        and isinstance(function.__self__, np.ufunc)
+        and name == "at"
+        and isinstance(args[0], Array)
+        and not kwargs
+    ):
+        change_by(tracer, args[0], function, args[1:])
+        return None
+    try:
+        return _call_implementation(tracer, function, args, kwargs, name)
+    except Unsupported:
+        is_partial = isinstance(function, np.ufunc) and "where" in kwargs  # leaves some undefined
+        if is_partial or not may_be_called(function) or not callable(function):
+            raise
+        with suppress(Unsupported):
+            return call_numpy(tracer, function, args, kwargs)
+        raise
+
+
+def _into(
+    tracer: Tracer, function: Value, args: tuple[Value, ...], kwargs: dict[str, Value], name: str
+) -> Value:
+    """Call a function that puts its result into an array."""
+    rest = {key: value for key, value in kwargs.items() if key != "out"}
+    out = kwargs["out"]
+    if isinstance(out, tuple) and len(out) == 1:
+        (out,) = out
+    if out is None:
+        return call_known(tracer, function, args, rest, name)
+    result = call_known(tracer, function, args, rest, name)
+    if not isinstance(out, Array):
+        raise Unsupported(f"calls `{name}` with arguments that are not supported")
+    is_ufunc = isinstance(function, np.ufunc) or function is np.clip
+    change(tracer, out, result, "same_kind" if is_ufunc else "no")
+    return out
+
+
+def _call_implementation(
+    tracer: Tracer, function: Value, args: tuple[Value, ...], kwargs: dict[str, Value], name: str
+) -> Value:
     if isinstance(function, np.ufunc) and function not in FUNCTIONS:
         is_of_numpy = getattr(np, function.__name__, None) is function
         if kwargs or not is_of_numpy:
@@ -106,7 +161,7 @@ def call_known(
             check_count(known(lambda: float(SIZES[function](*args, **kwargs))))
         elif function is not range and function is not len:
             for each in (*args, *kwargs.values()):
-                check_count(len(each) if isinstance(each, range) else 0)
+                check_length(len(each) if isinstance(each, range) else 0)
         return constant(tracer, known(function, *args, **kwargs))
     if implementation is not None:
         try:

@@ -49,6 +49,12 @@ class Guards:
         watched = namespace.get, name, namespace.get(name, MISSING)
         self._names.setdefault((id(namespace), name), watched)
 
+    def add_alike(self, namespace: Mapping[str, object], other: Mapping[str, object]) -> None:
+        """Watch the names in another namespace that are watched in one."""
+        for at, name in list(self._names):
+            if at == id(namespace):
+                self.add_name(other, name)
+
     def add_cell(self, cell: CellType) -> None:
         """Watch a variable that nested functions share."""
         if id(cell) not in self._cells:

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeGuard
+import operator
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
-from nengo_jit.engines.cpu.python.tracing.casting import cast
-from nengo_jit.engines.cpu.python.tracing.instruction import Memory, Operand, scalar
-from nengo_jit.engines.cpu.python.tracing.operators import (
+from nengo_jit.engines.cpu.python.tracing.casting import cast, same_kind
+from nengo_jit.engines.cpu.python.tracing.conversions import (
     as_array,
     check_nesting,
     is_constant,
     known,
     known_array,
     registers_of,
-    wrapped,
+)
+from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
+from nengo_jit.engines.cpu.python.tracing.rows import (
+    element,
+    element_at,
+    look_up,
+    row_at,
+    set_row,
+    shared_rows,
+)
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Chosen,
+    Indices,
+    Selection,
+    positions_of,
+    put,
 )
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
@@ -25,7 +43,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     LiveArray,
     Number,
-    Selection,
+    Row,
     Unsupported,
     Value,
     described,
@@ -37,13 +55,40 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 
 def get_item(tracer: Tracer, value: Value, key: Value) -> Value:
     """``value[key]``."""
+    if isinstance(value, Foreign):
+        return call_numpy(tracer, operator.getitem, (value, key), {})
+    try:
+        return _get_item(tracer, value, key)
+    except Unsupported:
+        if not isinstance(value, Array) or not has_array(key):
+            raise
+        with suppress(Unsupported):  # a copy, since a part of the key is an array
+            return call_numpy(tracer, operator.getitem, (value, key), {})
+        raise
+
+
+def has_array(key: Value) -> bool:
+    """Whether a part of a key is an array, so that NumPy copies what it selects."""
+    return any(isinstance(part, (Array, list)) for part in _parts(key))
+
+
+def _parts(key: Value) -> list[Value]:
+    return list(key) if isinstance(key, tuple) else [key]
+
+
+def _get_item(tracer: Tracer, value: Value, key: Value) -> Value:
+    """Select elements without calling NumPy."""
+    key = _of_rows(key)
     if isinstance(key, Number):
-        return _look_up(tracer, value, key)
+        return look_up(tracer, value, key)
     if isinstance(value, Array):
-        if is_condition(key) and key.registers.shape == value.registers.shape:
-            return Selection(value.of(value.registers.copy()), key.registers.copy())
+        if isinstance(key, tuple) and len(key) == len(value.shape) and _are_integers(key):
+            return element_at(tracer, value, key)
+        chosen = chosen_by(tracer, value, key)
+        if chosen is not None:
+            return Selection(chosen, Array(value.registers.copy(), value.dtype))
         if is_single_index(key):
-            row = _row_at(tracer, value, key.registers.item())
+            row = row_at(tracer, value, key.registers.item())
             return Array(row[None], value.dtype)  # a copy, unlike a row by a number
         registers = known(value.registers.__getitem__, index_of(tracer, key))
         if isinstance(registers, np.ndarray):
@@ -59,16 +104,67 @@ def is_condition(key: Value) -> TypeGuard[Array]:
     return isinstance(key, Array) and key.dtype == np.bool_ and not is_constant(key)
 
 
+def chosen_by(tracer: Tracer, array: Array, key: Value) -> Chosen | None:
+    """The elements of an array that a key chooses by a computed condition; None if it has none.
+
+    Raises
+    ------
+    Unsupported
+        If the key has other parts than whole axes, or the condition does not fit.
+    """
+    parts = _parts(key)
+    if not any(is_condition(part) or isinstance(part, Indices) for part in parts):
+        return None
+    shape = array.registers.shape
+    condition, axis = _condition_of(parts, len(shape))
+    n_axes = condition.registers.ndim
+    rest = shape[axis + n_axes :]
+    if not n_axes or shape[axis : axis + n_axes] != condition.registers.shape:
+        raise Unsupported("selects from an array by a condition of another shape")
+    if math.prod(shape) == 0:
+        raise Unsupported("selects from an empty array")
+    flags = condition.registers.reshape(*condition.registers.shape, *(1 for _ in rest))
+    whole = np.broadcast_to(flags, shape)
+    return Chosen(shape, axis, n_axes, whole, whole.tobytes())
+
+
+def _condition_of(parts: list[Value], n_dimensions: int) -> tuple[Array, int]:
+    """The condition in a key, and the first axis that it is for."""
+    if all(isinstance(part, Indices) for part in parts):
+        indices = [part for part in parts if isinstance(part, Indices)]
+        condition = indices[0].condition
+        are_all = [part.axis for part in indices] == [*range(condition.registers.ndim)]
+        if are_all and all(part.condition is condition for part in indices):
+            return condition, 0
+    places = [i for i, part in enumerate(parts) if not _is_whole(part)]
+    if len(places) != 1:
+        raise Unsupported("selects by a computed condition and other indices")
+    (place,) = places
+    chosen, before = parts[place], parts[:place]
+    if isinstance(chosen, Indices):
+        if chosen.condition.registers.ndim != 1:
+            raise Unsupported("selects by indices that it computes")
+        chosen = chosen.condition
+    assert isinstance(chosen, Array)
+    n_slices = sum(isinstance(part, slice) for part in parts)
+    n_hidden = n_dimensions - n_slices - chosen.registers.ndim  # axes that `...` stands for
+    has_ellipsis = any(part is ... for part in before)
+    return chosen, len(before) - has_ellipsis + (n_hidden if has_ellipsis else 0)
+
+
+def _is_whole(part: Value) -> bool:
+    return part is ... or _is_all(part)
+
+
+def _is_all(part: Value) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
 def is_single_index(key: Value) -> TypeGuard[Array]:
     """Whether a key is an array of one integer that is not known."""
     if not isinstance(key, Array) or is_constant(key):
         return False
     return key.dtype == np.int64 and key.registers.shape == (1,)
-
-
-def element(tracer: Tracer, array: Array, register: object) -> Value:
-    """The element of an array that is in a register."""
-    return wrapped(tracer, np.asarray(register), array.dtype, False)
 
 
 def index_of(tracer: Tracer, key: Value) -> Any:
@@ -96,53 +192,15 @@ def index_of(tracer: Tracer, key: Value) -> Any:
     return key
 
 
-def _look_up(tracer: Tracer, value: Value, key: Number) -> Value:
-    """Select by an index that is known only when the function runs."""
-    if key.type not in INTEGERS:
-        raise Unsupported(f"selects by {described(key)}")
-    if isinstance(value, Array):
-        return _row(tracer, value, _row_at(tracer, value, key.register))
-    if isinstance(value, (list, tuple)) and value and all(map(is_scalar, value)):
-        kinds = {type_of(each) for each in value}
-        if len(kinds) > 1:
-            raise Unsupported("selects from numbers of different types")
-        registers = np.array([tracer.register(each) for each in value])
-        first = tracer.contiguous(registers)
-        register = tracer.compute(Opcode.LOOKUP, first, scalar(key.register), len(value))
-        return Number(register, kinds.pop())
-    raise Unsupported(f"selects from {described(value)} by an index that it computes")
+def _of_rows(key: Value) -> Value:
+    """A key without the parts that select everything, if the first part is a computed index."""
+    if isinstance(key, tuple) and key and isinstance(key[0], Number) and all(map(_is_all, key[1:])):
+        return key[0]
+    return key
 
 
-def _row_at(tracer: Tracer, array: Array, index: int) -> np.ndarray:
-    """The registers of a copy of the row of an array at an index in a register."""
-    table: Operand
-    if isinstance(array, LiveArray) and not array.is_loaded and _is_table(array.memory):
-        shape, table = array.memory.shape, Memory.of(array.memory)
-    else:
-        registers = array.registers
-        if not registers.ndim:
-            raise Unsupported("selects from an array without dimensions")
-        if len(registers) and not np.asarray(registers[0]).flags.c_contiguous:
-            raise Unsupported("selects a row that is not contiguous by an index that it computes")
-        shape, table = registers.shape, tracer.contiguous(registers)
-    if not shape[0]:
-        raise Unsupported("selects from an empty array")
-    n = math.prod(shape[1:])
-    first = tracer.compute(Opcode.LOOKUP, table, scalar(index), shape[0], n=n)
-    return np.arange(first, first + n).reshape(shape[1:])
-
-
-def _row(tracer: Tracer, value: Array, registers: np.ndarray) -> Value:
-    """A number that has been looked up, or a copy of a row, which would be a view in NumPy."""
-    if not registers.ndim:
-        return element(tracer, value, registers)
-    tracer.share(value)
-    return Array(registers, value.dtype, writeable=False)
-
-
-def _is_table(memory: np.ndarray) -> bool:
-    """Whether single rows can be loaded from an array."""
-    return memory.ndim > 0 and memory.dtype == np.float64
+def _are_integers(key: tuple[Value, ...]) -> bool:
+    return all(is_scalar(part) and type_of(part) in INTEGERS for part in key)
 
 
 def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
@@ -156,26 +214,86 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
         return
     if not isinstance(target, Array):
         raise Unsupported(f"assigns to an element of {described(target)}")
-    if not (target.writeable and target.registers.flags.writeable):
-        raise Unsupported("assigns to an array that is read-only")
-    if tracer.is_shared(target):
+    key = _of_rows(key)
+    check_writeable(tracer, target, is_row=isinstance(key, Number) or is_single_index(key))
+    try:
+        _set_item(tracer, target, key, value)
+    except Unsupported:
+        if isinstance(value, (Selection, Foreign)) or _is_plain(key):
+            raise
+        with suppress(Unsupported):
+            change_by(tracer, target, operator.setitem, (key, value))
+            return
+        raise
+
+
+def check_writeable(tracer: Tracer, target: Array, is_row: bool = False) -> None:
+    """Check that a function may change an array.
+
+    Raises
+    ------
+    Unsupported
+        If it must not, or if a view of the array is a copy on the tape.
+    """
+    is_loaded = not isinstance(target, LiveArray) or target.is_loaded
+    if not target.writeable or (is_loaded and not target.registers.flags.writeable):
+        raise Unsupported("assigns to an array that is read-only, or not contiguous")
+    if not is_row and shared_rows(tracer, target):
         raise Unsupported("assigns to an array of which it has selected a row")
+
+
+def _is_plain(key: Value) -> bool:
+    """Whether all parts of a key are known."""
+    return all(is_known(part) for part in _parts(key))
+
+
+def change_by(
+    tracer: Tracer, array: Array, function: Callable[..., object], args: tuple[Value, ...]
+) -> None:
+    """Call a function of NumPy's that changes an array, its first argument."""
+    check_writeable(tracer, array)
+    result = call_numpy(tracer, Changed(function), (array, *args), {})
+    assert isinstance(result, Array)
+    array.registers[...] = result.registers
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A function that returns a changed copy of its first argument."""
+
+    function: Callable[..., object]
+
+    def __call__(self, array: np.ndarray, *args: object) -> np.ndarray:
+        changed = array.copy()
+        self.function(changed, *args)
+        return changed
+
+
+def _set_item(tracer: Tracer, target: Array, key: Value, value: Value) -> None:
+    """Assign elements without calling NumPy."""
+    if (
+        isinstance(value, Row)
+        and value.whole is target
+        and isinstance(key, Number)
+        and value.index == key.register
+    ):
+        return  # it has been changed in place
+    chosen = chosen_by(tracer, target, key)
     if isinstance(value, Selection):
-        _set_selection(tracer, target, key, value)
+        _set_selection(tracer, target, chosen, value)
         return
     is_list = isinstance(value, (list, tuple))
     value = as_array(tracer, value)
     registers = registers_of(tracer, value)
     dtype = value.dtype if isinstance(value, Array) else type_of(value)
-    if is_condition(key):
-        if registers.size != 1 or key.registers.shape != target.registers.shape:
-            raise Unsupported("assigns an array where a condition holds")
-        registers = cast(tracer, registers, dtype, target.dtype)
-        chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
-        target.registers[...] = chosen
+    if chosen is not None:
+        registers = chosen.spread(cast(tracer, registers, dtype, target.dtype))
+        target.registers[...] = tracer.elementwise(
+            Opcode.SELECT, registers, target.registers, chosen.condition
+        )
         return
     if isinstance(key, Number) or is_single_index(key):
-        _set_row(tracer, target, key, cast(tracer, registers, dtype, target.dtype))
+        set_row(tracer, target, key, cast(tracer, registers, dtype, target.dtype))
         return
     index = index_of(tracer, key)
     registers = cast(tracer, registers, dtype, target.dtype)
@@ -185,34 +303,39 @@ def set_item(tracer: Tracer, target: Value, key: Value, value: Value) -> None:
     known(target.registers.__setitem__, index, registers)
 
 
-def _set_selection(tracer: Tracer, target: Array, key: Value, value: Selection) -> None:
+def change(
+    tracer: Tracer, array: Array, value: Value, casting: Literal["no", "same_kind"] = "same_kind"
+) -> None:
+    """Assign the result of an in-place operator, or of a function that gets ``out=array``."""
+    set_item(tracer, array, ..., same_kind(array, value, casting))
+
+
+def change_selection(tracer: Tracer, selection: Selection, value: Selection) -> None:
+    """Assign the result of an in-place operator to a copy of selected elements."""
+    if selection.whole is not None and value.whole is not None:
+        kind = selection.whole.dtype
+        whole = same_kind(selection.whole, value.whole)
+        cast_whole = cast(tracer, whole.registers, whole.dtype, kind)
+        selection.whole, selection.copied = Array(cast_whole, kind), None
+        return
+    before = selection.taken(tracer)
+    copied = same_kind(before, value.taken(tracer))
+    with tracer.at(positions_of(tracer, selection.chosen.condition)):
+        registers = cast(tracer, copied.registers, copied.dtype, before.dtype)
+    selection.whole, selection.copied = None, Array(registers, before.dtype)
+
+
+def _set_selection(tracer: Tracer, target: Array, chosen: Chosen | None, value: Selection) -> None:
     """Assign to the elements where a condition holds, from elements where the same one holds."""
-    if not is_condition(key) or not np.array_equal(key.registers, value.condition):
+    if chosen is None or chosen != value.chosen:
         raise Unsupported("assigns elements that another condition selects")
-    if target.registers.shape != value.condition.shape:
-        raise Unsupported("assigns to an array by a condition of another shape")
-    registers = cast(tracer, value.array.registers, value.array.dtype, target.dtype)
-    chosen = tracer.elementwise(Opcode.SELECT, registers, target.registers, key.registers)
-    target.registers[...] = chosen
-
-
-def _set_row(tracer: Tracer, target: Array, key: Number | Array, registers: np.ndarray) -> None:
-    """Assign to a row by an index that is known only when the function runs."""
-    n, row = len(target.registers), target.registers.shape[1:]
-    if not n:
-        raise Unsupported("assigns to an element of an empty array")
-    if isinstance(key, Number):
-        if key.type not in INTEGERS or (registers.ndim and not row):
-            raise Unsupported(f"assigns to an element selected by {described(key)}")
-        index = key.register
-    else:
-        index = key.registers.item()
-        registers = known(np.broadcast_to, registers, (1, *row))[0]
-    registers = known(np.broadcast_to, registers, row)
-    rows = tracer.array(np.arange(n)).registers
-    chosen = tracer.compute(Opcode.LOOKUP, tracer.contiguous(rows), scalar(index), n)
-    condition = tracer.elementwise(Opcode.EQUAL, rows, np.array(chosen))
-    condition = condition.reshape(n, *(1 for _ in row))
-    target.registers[...] = tracer.elementwise(
-        Opcode.SELECT, registers, target.registers, condition
-    )
+    if value.whole is not None and target.dtype.kind == "f":
+        registers = cast(tracer, value.whole.registers, value.whole.dtype, target.dtype)
+        target.registers[...] = tracer.elementwise(
+            Opcode.SELECT, registers, target.registers, chosen.condition
+        )
+        return
+    copied, positions = value.taken(tracer), positions_of(tracer, chosen.condition)
+    with tracer.at(positions):
+        registers = cast(tracer, copied.registers, copied.dtype, target.dtype)
+    target.registers[...] = put(tracer, target.registers, registers, positions)

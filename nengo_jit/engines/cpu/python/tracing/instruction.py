@@ -5,15 +5,17 @@ Registers are numbered from zero, constants from `CONSTANTS`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from nengo_jit.engines.cpu.python.instructions import Opcode
-from nengo_jit.ir.memory import address
+from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
+from nengo_jit.ir.memory import address, align
 
 CONSTANTS = 1 << 40  # the number of the first constant
+LINE = 8  # registers in a cache line
 
 # Opcodes by the type of the numbers in memory
 LOADS = {
@@ -99,7 +101,126 @@ class Sources:
     registers: tuple[int, ...]
 
 
-Operand: TypeAlias = Registers | Memory | LoopCall | Sources | int
+@dataclass(frozen=True)
+class Positions:
+    """Where a condition holds: the registers of the result of `Opcode.POSITIONS`.
+
+    Attributes
+    ----------
+    first : int
+        The first register. They hold integers, of which those after the last position are unused.
+    size : int
+        Number of elements of the condition.
+    """
+
+    first: int
+    size: int
+
+    @property
+    def count(self) -> int:
+        """int: the register that has the number of positions."""
+        return self.first + self.size
+
+
+@dataclass(frozen=True)
+class PythonCall:
+    """A call of Python within a tape, which computes numbers of numbers.
+
+    Attributes
+    ----------
+    bind : callable
+        ``bind(arguments, result)`` gets arrays of registers. It returns a function that computes
+        the last one of the others, and returns whether it could.
+    key : tuple
+        Two calls with equal keys do the same.
+    inputs : tuple of Span
+        The registers of each argument.
+    """
+
+    bind: Callable[[list[np.ndarray], np.ndarray], Callable[[], bool]] = field(
+        compare=False, repr=False
+    )
+    key: tuple[object, ...]
+    inputs: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Memory for one block of a group's elements."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """An operand or a result of a part: its first element, and where it is for other blocks."""
+
+    start: int | Memory | Slot
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class GroupPart:
+    """An elementwise instruction in a group.
+
+    Attributes
+    ----------
+    opcode : Opcode
+        What it does.
+    is_checked : bool
+        Whether all results must be finite.
+    result : Place
+        Where the result goes.
+    operands : tuple of Place
+        What it reads.
+    steps : tuple of int
+        Of `Opcode.SPREAD`: step, step of rows, and number of columns; of loops, the steps (bytes).
+    call : tuple of int
+        Addresses of a ufunc's inner loop and of its data.
+    is_rounded : bool
+        Whether results are rounded to single precision.
+    """
+
+    opcode: Opcode
+    is_checked: bool
+    result: Place
+    operands: tuple[Place, ...]
+    steps: tuple[int, int, int] = (0, 0, 0)
+    call: tuple[int, int] = (0, 0)
+    is_rounded: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Elementwise instructions that are executed together, block by block.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the matrix of elements.
+    at_once : tuple of int
+        Rows and columns of a block.
+    first : tuple of GroupPart
+        Parts that are executed once, before the first block.
+    parts : tuple of GroupPart
+        Parts that are executed for each block.
+    n_slots : int
+        How many slots the parts use.
+    """
+
+    shape: tuple[int, int]
+    at_once: tuple[int, int]
+    first: tuple[GroupPart, ...]
+    parts: tuple[GroupPart, ...]
+    n_slots: int
+
+    @property
+    def pitch(self) -> int:
+        """int: elements from one slot to the next; operands that adjoin might seem to overlap."""
+        return align(self.at_once[0] * self.at_once[1], LINE) + LINE
+
+
+Operand: TypeAlias = Registers | Memory | LoopCall | Sources | Positions | PythonCall | Group | int
 
 
 @dataclass(frozen=True)
@@ -122,21 +243,33 @@ class Instruction:
         COMMIT                       the Memory that is compared with Python
         FUNCTION, FUNCTION_OF_TWO    Registers for each argument, the function's address
         LOOP, LOOP_SHORT             a LoopCall
+        CALL                         a PythonCall
+        POSITIONS                    Registers of the condition; n counts one more
+        PUT                          Registers, Registers of the new elements, Positions
         PACK, UNPACK                 Registers; packed numbers have as many as unpacked ones
         LOAD...                      Memory
-        STORE...                     Registers
+        STORE...                     Registers; and Registers of a row's index, to store a row
         GATHER                       Sources
         LOOKUP                       Registers or Memory of the table, Registers of the index,
                                      number of rows
         ROLL                         Registers, Registers of the shift
+        FIND                         Registers, Registers of the number, how many elements
+        TAKE                         Registers, Positions
+        LARGEST                      Registers or Memory, and how many numbers
+        SPREAD                       Registers of the first element, with the step of columns; the
+                                     step of rows, and the number of columns
+        GROUP                        a Group
         others                       Registers for each operand
         ============================ =========================================================
+    positions : Positions or None
+        The instruction computes only as many elements as there are positions; n is the most.
     """
 
     opcode: Opcode
     n: int = 0
     result: int | Memory = 0
     operands: tuple[Operand, ...] = ()
+    positions: Positions | None = None
 
 
 def scalar(register: int) -> Registers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -12,20 +13,31 @@ from typing import TypeAlias
 import numpy as np
 from nengo.params import FrozenObject, Parameter
 
-import nengo_jit.engines.cpu.python.tracing.of_python
-import nengo_jit.engines.cpu.python.tracing.reductions  # noqa: F401  (they register functions)
+import nengo_jit.engines.cpu.python.tracing.of_conditions
+import nengo_jit.engines.cpu.python.tracing.of_python  # noqa: F401  (they register functions)
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON, Frame, is_ours
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    check_nesting,
+    known,
+)
+from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
 from nengo_jit.engines.cpu.python.tracing.guards import MISSING
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration
+from nengo_jit.engines.cpu.python.tracing.numpy_calls import METHODS as NUMPY_METHODS
+from nengo_jit.engines.cpu.python.tracing.numpy_calls import OF_UFUNCS
 from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, attribute_of
-from nengo_jit.engines.cpu.python.tracing.operators import check_nesting, known
-from nengo_jit.engines.cpu.python.tracing.tracer import Traced, Tracer
+from nengo_jit.engines.cpu.python.tracing.reductions import count_of
+from nengo_jit.engines.cpu.python.tracing.selections import Indices, Selection
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
+from nengo_jit.engines.cpu.python.tracing.traced import Traced
+from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     Array,
     LocalFunction,
     Number,
+    Super,
     Unknown,
     Unsupported,
     Value,
@@ -37,6 +49,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 Arguments: TypeAlias = tuple[Value, ...]
 Keywords: TypeAlias = dict[str, Value]
 
+OF_SELECTIONS = ("astype", "clip", "copy", "mean", "round", "sum")
 LIST_METHODS = ("append", "extend", "insert", "pop", "reverse")
 SPECIAL = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 
@@ -197,6 +210,21 @@ class Interpreter:
             return result
         if isinstance(owner, np.generic) and name in METHODS and not (args or kwargs):
             return known(getattr(owner, name))
+        if "out" in kwargs:
+            raise Unsupported(f"calls the method `{name}` with arguments that are not supported")
+        try:
+            return self._call_implementation(owner, name, args, kwargs)
+        except Unsupported:
+            if not isinstance(owner, (Array, Foreign)) or name not in NUMPY_METHODS:
+                raise
+            with suppress(Unsupported):
+                method = getattr(np.ndarray, name)
+                return call_numpy(self.tracer, method, (owner, *args), kwargs)
+            raise
+
+    def _call_implementation(
+        self, owner: Value, name: str, args: Arguments, kwargs: Keywords
+    ) -> Value:
         method = METHODS.get(name)
         if method is None:
             raise Unsupported(f"calls the method `{name}` of {described(owner)}")
@@ -217,6 +245,14 @@ class Interpreter:
             return BoundMethod(owner, name)
         if isinstance(owner, list) and name in LIST_METHODS:
             return BoundMethod(owner, name)
+        if isinstance(owner, (Selection, Indices)):
+            return self._attribute_of_selection(owner, name)
+        if isinstance(owner, Foreign):
+            return self._attribute_of_foreign(owner, name)
+        if isinstance(owner, Array) and name in NUMPY_METHODS:
+            return BoundMethod(owner, name)
+        if type(owner) is np.ufunc and name in (*OF_UFUNCS, "at"):
+            return getattr(owner, name)
         if isinstance(owner, Array) and callable(getattr(np.ndarray, name, None)):
             raise Unsupported(f"calls the method `{name}` of {described(owner)}")
         if isinstance(owner, ModuleType):
@@ -226,9 +262,27 @@ class Interpreter:
             return self.lift(vars(owner)[name], f"`{owner.__name__}.{name}`")
         if isinstance(owner, FrozenObject):
             return self._attribute_of_frozen(owner, name)
+        if isinstance(owner, Super):
+            return self._attribute_of_super(owner, name)
         if type(owner) is type and not hasattr(type, name):
             return self._attribute_of_class(owner, name)
         raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
+
+    def _attribute_of_selection(self, owner: Selection | Indices, name: str) -> Value:
+        if name in OF_SELECTIONS and isinstance(owner, Selection):
+            return BoundMethod(owner, name)
+        if name == "size":
+            return count_of(self.tracer, owner)
+        raise Unsupported(f"reads the attribute `{name}` of {described(owner)}")
+
+    def _attribute_of_foreign(self, owner: Foreign, name: str) -> Value:
+        if name in ("real", "imag", "T"):
+            return call_numpy(self.tracer, getattr, (owner, name), {})
+        if name in ATTRIBUTES and isinstance(owner.sample, np.ndarray):
+            return getattr(owner.sample, name)
+        if name in NUMPY_METHODS:
+            return BoundMethod(owner, name)
+        raise Unsupported(f"reads the attribute `{name}` of {described(owner.sample)}")
 
     def _attribute_of_frozen(self, owner: FrozenObject, name: str) -> Value:
         where = f"`{name}` of {described(owner)}"
@@ -245,6 +299,19 @@ class Interpreter:
         if found is not MISSING and not hasattr(found, "__get__"):
             return self.lift(found, where)
         raise Unsupported(f"reads {where}")
+
+    def _attribute_of_super(self, owner: Super, name: str) -> Value:
+        """A method, as `super` finds it."""
+        classes = type(owner.owner).__mro__
+        self.tracer.watched.add_object(type(owner.owner))
+        for base in classes[classes.index(owner.after) + 1 :]:
+            self.tracer.watched.add_name(vars(base), name)
+            if name in vars(base):
+                found = vars(base)[name]
+                if not isinstance(found, FunctionType):
+                    break
+                return MethodType(found, owner.owner)
+        raise Unsupported(f"reads `{name}` of `super()`")
 
     def _attribute_of_class(self, owner: type, name: str) -> Value:
         where = f"`{owner.__name__}.{name}`"
@@ -263,7 +330,11 @@ class Interpreter:
         raise Unsupported(f"reads {where}")
 
 
-def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
+def trace(
+    step: Callable[[], object],
+    own: Sequence[np.ndarray] = (),
+    inspect: Callable[[Writer], None] | None = None,
+) -> Traced:
     """Trace a function without arguments, and without calling it.
 
     Parameters
@@ -273,6 +344,8 @@ def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
     own : sequence of numpy.ndarray
         Arrays that cannot move, such as those of the operator's signals. Before each call, the tape
         checks all others.
+    inspect : callable, optional
+        Looks at the tape before it is put into memory, and may raise `Unsupported`.
 
     Returns
     -------
@@ -291,6 +364,6 @@ def trace(step: Callable[[], object], own: Sequence[np.ndarray] = ()) -> Traced:
         interpreter.call(interpreter.lift(step, "the function"), (), {})
 
     try:
-        return Tracer(run, own).trace()
+        return Tracer(run, own).trace(inspect)
     except Exception as problem:
         raise Unsupported(reason_of(problem)) from None

@@ -11,7 +11,7 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Unknown,
     Unsupported,
     Value,
-    check_count,
+    check_length,
     described,
 )
 
@@ -47,7 +47,7 @@ def iterate(tracer: Tracer, value: Value) -> Iterator[Value]:
         return value
     if isinstance(value, (list, tuple, range)):
         return iter(value)
-    if isinstance(value, Array) and value.registers.ndim:
+    if isinstance(value, Array) and value.shape:
         return (get_item(tracer, value, i) for i in range(len(value)))
     raise Unsupported(f"iterates over {described(value)}")
 
@@ -63,7 +63,7 @@ def elements(tracer: Tracer, value: Value) -> list[Value]:
     taken: list[Value] = []
     for each in iterate(tracer, value):
         taken.append(each)
-        check_count(len(taken))
+        check_length(len(taken))
     return taken
 
 
@@ -71,6 +71,6 @@ def reverse(tracer: Tracer, value: Value) -> Iterator[Value]:
     """``reversed(value)``; raises what `iterate` raises."""
     if isinstance(value, (list, tuple, range)):
         return reversed(value)
-    if isinstance(value, Array) and value.registers.ndim:
+    if isinstance(value, Array) and value.shape:
         return (get_item(tracer, value, i) for i in reversed(range(len(value))))
     raise Unsupported(f"reverses {described(value)}")

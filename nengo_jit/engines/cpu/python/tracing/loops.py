@@ -15,14 +15,20 @@ import numpy as np
 from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import loop_of
-from nengo_jit.engines.cpu.python.tracing.instruction import LoopCall, Registers, Span, scalar
+from nengo_jit.engines.cpu.python.tracing.instruction import (
+    LoopCall,
+    Positions,
+    Registers,
+    Span,
+    scalar,
+)
+from nengo_jit.engines.cpu.python.tracing.strides import laid_out_as_of
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
     Number,
     Unsupported,
     described,
-    laid_out_as_of,
 )
 
 LARGEST_PRODUCT = 4096  # elements of a matrix; with more, BLAS may use threads
@@ -72,24 +78,25 @@ def loop(
     shape = np.broadcast_shapes(*(each.shape for each in registers))
     n = math.prod(shape)
     are_repeated = [each.ndim == 0 or (each.size == 1 and n > 1) for each in registers]
-    whole = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
-    are_full = all(each.shape == shape for each in whole)
-    is_by_rows = are_full and all(each.flags.c_contiguous for each in whole)
-    is_by_columns = are_full and all(each.flags.f_contiguous for each in whole) and not is_by_rows
+    others = [each for each, is_repeated in zip(registers, are_repeated) if not is_repeated]
+    are_full = all(each.shape == shape for each in others)
+    is_by_rows = are_full and all(each.flags.c_contiguous for each in others)
+    is_by_columns = are_full and all(each.flags.f_contiguous for each in others) and not is_by_rows
     order: Literal["F", "C"] = "F" if is_by_columns else "C"
     if not is_exact and n > 1 and len(shape) > 1 and not (is_by_rows or is_by_columns):
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
     inputs: list[Span] = []
     steps: list[int] = []
     for array, each, is_repeated in zip(arrays, registers, are_repeated):
-        flat = each if is_repeated else np.broadcast_to(each, shape).ravel(order=order)
-        first, step = tracer.strided(flat)
-        if not is_exact and n > 1 and not is_repeated:
+        whole = each if is_repeated else np.broadcast_to(each, shape)
+        flat = whole.ravel(order=order)
+        if is_exact or n == 1 or is_repeated:
+            first, step = tracer.arranged(whole.T if order == "F" else whole)
+        else:
             is_cast = array is not None and array.dtype != dtype
             expected = each.strides[0] // each.itemsize if len(shape) == 1 and not is_cast else 1
-            if expected == 1:
-                first, step = tracer.contiguous(flat)
-            elif step != expected or dtype != FLOAT64:
+            first, step = (tracer.contiguous if expected == 1 else tracer.strided)(flat)
+            if step != expected or (expected != 1 and dtype != FLOAT64):
                 raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
         if dtype != FLOAT64:
             first, step = packed(tracer, flat)
@@ -110,12 +117,31 @@ def loop(
 
 def packed(tracer: Tracer, registers: np.ndarray) -> Registers:
     """Put numbers of type float32 side by side, as they are in NumPy's memory."""
-    source = tracer.strided(registers)
+    source = tracer.arranged(registers)
     return Registers(tracer.compute(Opcode.PACK, source, n=registers.size), 1)
 
 
-def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None) -> Number:
+def reduce(
+    tracer: Tracer,
+    ufunc: np.ufunc,
+    array: Array,
+    initial: float | None,
+    positions: Positions | None = None,
+) -> Number:
     """Reduce a vector: add, multiply, or find the largest or smallest element.
+
+    Parameters
+    ----------
+    tracer : Tracer
+        Writes the instructions.
+    ufunc : numpy.ufunc
+        Combines two elements.
+    array : Array
+        The vector.
+    initial : float or None
+        What the elements are combined with; None for the first of them.
+    positions : Positions or None
+        Positions of the elements in another array: there are as many elements as positions.
 
     Raises
     ------
@@ -137,12 +163,13 @@ def reduce(tracer: Tracer, ufunc: np.ufunc, array: Array, initial: float | None)
         raise Unsupported(f"calls `np.{ufunc.__name__}` on arrays that are not contiguous")
     result = tracer.compute(Opcode.PACK if is_short else Opcode.MOVE, scalar(start))
     if rest.size:
-        first, step = packed(tracer, rest) if is_short else tracer.strided(rest)
-        code = loop_of(ufunc, "ff->f" if is_short else "dd->d")
-        inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
-        steps = (0, array.dtype.itemsize * step, 0)
-        opcode = Opcode.LOOP_SHORT if is_short else Opcode.LOOP
-        tracer.accumulate(opcode, result, LoopCall(*code, (rest.size,), steps, inputs))
+        with tracer.at(positions):
+            first, step = packed(tracer, rest) if is_short else tracer.strided(rest)
+            code = loop_of(ufunc, "ff->f" if is_short else "dd->d")
+            inputs = Span(result, 0, rest.size), Span(first, step, rest.size)
+            steps = (0, array.dtype.itemsize * step, 0)
+            opcode = Opcode.LOOP_SHORT if is_short else Opcode.LOOP
+            tracer.accumulate(opcode, result, LoopCall(*code, (rest.size,), steps, inputs))
     if is_short:
         result = tracer.compute(Opcode.UNPACK, scalar(result))
     return Number(result, array.dtype.type)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    array_of,
+    as_array,
+    known,
+    known_array,
+    registers_of,
+)
 from nengo_jit.engines.cpu.python.tracing.functions import (
     FUNCTIONS,
     METHODS,
@@ -18,16 +26,17 @@ from nengo_jit.engines.cpu.python.tracing.functions import (
     method,
     stands_for,
 )
-from nengo_jit.engines.cpu.python.tracing.indexing import element, set_item
+from nengo_jit.engines.cpu.python.tracing.indexing import (
+    change_by,
+    element,
+    set_item,
+)
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.operators import (
-    array_of,
-    as_array,
     call_ufunc,
-    known,
-    known_array,
-    registers_of,
+    on_selections,
 )
+from nengo_jit.engines.cpu.python.tracing.selections import Selection
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
@@ -190,7 +199,14 @@ def dtype_of(kind: Any) -> np.dtype:
 
 
 @method("astype")
-def _astype(tracer: Tracer, array: Array, dtype: Value) -> Array:
+def _method_astype(tracer: Tracer, value: Value, dtype: Value) -> Value:
+    if isinstance(value, Selection):
+        return on_selections(tracer, lambda array: _astype(tracer, array, dtype), (value,))
+    return _astype(tracer, value, dtype)
+
+
+def _astype(tracer: Tracer, array: Value, dtype: Value) -> Array:
+    assert isinstance(array, Array)
     target = dtype_of(dtype)
     if target != array.dtype and target not in SCALARS:
         raise Unsupported(f"makes an array of {target}")
@@ -218,31 +234,33 @@ def _full(tracer: Tracer, shape: Value, value: Value) -> Array:
     return Array(registers, np.dtype(type(SAMPLES[type_of(value)])))
 
 
-@stands_for(np.where)
-def _where(tracer: Tracer, condition: Value, a: Value, b: Value) -> Value:
-    values = [as_array(tracer, each) for each in (a, b)]
-    samples = [v.sample if isinstance(v, Array) else SAMPLES[type_of(v)] for v in values]
-    dtype = np.asarray(known(np.where, True, *samples)).dtype
-    types = [each.dtype if isinstance(each, Array) else type_of(each) for each in values]
-    registers = [
-        cast(tracer, registers_of(tracer, each), kind, dtype)
-        if dtype == np.float32
-        else registers_of(tracer, each)
-        for each, kind in zip(values, types)
-    ]
-    try:
-        chosen = tracer.elementwise(Opcode.SELECT, *registers, registers_of(tracer, condition))
-    except ValueError:
-        raise Unsupported("calculates with arrays of shapes that cannot be broadcast") from None
-    return Array(chosen, dtype)
+@stands_for(np.empty_like)
+def _empty_like(tracer: Tracer, value: Value) -> Array:
+    array = array_of(tracer, value)  # filled by zeros: nobody may read what is in it
+    return tracer.array(np.zeros_like(array.registers, array.dtype))
 
 
 @method("clip")
+def _clip(tracer: Tracer, value: Value, min: Value = None, max: Value = None) -> Value:
+    if min is None:
+        return call_ufunc(tracer, np.minimum, value, max)
+    if max is None:
+        return call_ufunc(tracer, np.maximum, value, min)
+    return call_ufunc(tracer, CLIP, value, min, max)
+
+
 @stands_for(np.clip)
-def _clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
-    if low is None or high is None:
-        raise Unsupported("calls `np.clip` with one bound")
-    return call_ufunc(tracer, CLIP, value, low, high)
+def _np_clip(
+    tracer: Tracer,
+    value: Value,
+    a_min: Value = None,
+    a_max: Value = None,
+    *,
+    min: Value = None,
+    max: Value = None,
+) -> Value:
+    low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
+    return _clip(tracer, value, low, high)
 
 
 # NumPy 2 renamed `core` to `_core`. NumPy 1.26 has a `_core`, too, without `umath`.
@@ -250,9 +268,32 @@ _core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.
 CLIP: np.ufunc = _core.umath.clip
 
 
+@stands_for(CLIP)
+def _umath_clip(tracer: Tracer, value: Value, low: Value, high: Value) -> Value:
+    return call_ufunc(tracer, CLIP, value, low, high)
+
+
+# Functions that change their first argument
+
+
+def _changing(function: Function) -> Implementation:
+    def call(tracer: Tracer, array: Value, *args: Value) -> None:
+        if not isinstance(array, Array):
+            raise Unsupported(f"changes {described(array)}")
+        change_by(tracer, array, function, args)
+
+    return call
+
+
+CHANGING: set[Function] = {np.copyto, np.putmask, np.place, np.put, np.fill_diagonal}
+FUNCTIONS.update({each: _changing(each) for each in CHANGING})
+
+
 @method("round")
 @stands_for(np.round)
 def _round(tracer: Tracer, value: Value, decimals: Value = 0) -> Value:
+    if isinstance(value, Selection):
+        return on_selections(tracer, lambda array: _round(tracer, array, decimals), (value,))
     array = array_of(tracer, value)
     if type(decimals) is not int or decimals != 0 or array.dtype.kind != "f":
         raise Unsupported("calls `np.round` for decimals, or on numbers that are not real")
@@ -270,7 +311,9 @@ def _outer(tracer: Tracer, a: Value, b: Value) -> Value:
 
 
 @method("copy")
-def _copy(tracer: Tracer, array: Array) -> Array:
+def _copy(tracer: Tracer, array: Array | Selection) -> Value:
+    if isinstance(array, Selection):
+        return replace(array)
     return Array(array.registers.copy(), array.dtype)
 
 
@@ -315,4 +358,6 @@ def attribute_of(tracer: Tracer, array: Array, name: str) -> Value:
         return array.of(array.registers.T)
     if name == "dtype":
         return array.dtype
-    return getattr(array.registers, name)
+    if name == "size":
+        return math.prod(array.shape)
+    return array.shape if name == "shape" else len(array.shape)

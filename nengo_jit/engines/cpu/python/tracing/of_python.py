@@ -8,10 +8,14 @@ from collections.abc import Callable
 from types import FunctionType
 
 import numpy as np
+from nengo.params import FrozenObject
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
 from nengo_jit.engines.cpu.python.tracing.casting import cast
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    known,
+)
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, Implementation, stands_for
 from nengo_jit.engines.cpu.python.tracing.indexing import set_item
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
@@ -19,17 +23,18 @@ from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, elements, 
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
     call_ufunc,
-    compare,
-    known,
     native,
-    truth,
 )
+from nengo_jit.engines.cpu.python.tracing.reductions import count_of
+from nengo_jit.engines.cpu.python.tracing.selections import Indices
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.truths import compare, truth
 from nengo_jit.engines.cpu.python.tracing.values import (
     SAMPLES,
     Array,
     LocalFunction,
     Number,
+    Super,
     Unknown,
     Unsupported,
     Value,
@@ -139,9 +144,11 @@ FUNCTIONS[math.ceil] = _rounded_by(math.ceil, Opcode.CEIL)
 
 
 @stands_for(len)
-def _len(tracer: Tracer, value: Value) -> int:
-    if isinstance(value, Array) and value.registers.ndim:
-        return len(value.registers)
+def _len(tracer: Tracer, value: Value) -> Value:
+    if isinstance(value, Indices):
+        return count_of(tracer, value)
+    if isinstance(value, Array) and value.shape:
+        return len(value)
     if isinstance(value, (list, tuple)):
         return len(value)
     raise Unsupported(f"takes the length of {described(value)}")
@@ -272,6 +279,13 @@ def _type(tracer: Tracer, value: Value) -> type:
     if isinstance(value, Unknown):
         raise Unsupported("takes the type of an object that it makes")
     return type(value)
+
+
+@stands_for(super)
+def _super(tracer: Tracer, after: Value, owner: Value) -> Super:
+    if isinstance(after, type) and isinstance(owner, FrozenObject) and isinstance(owner, after):
+        return Super(after, owner)
+    raise Unsupported(f"calls `super` on {described(owner)}")
 
 
 @stands_for(callable)

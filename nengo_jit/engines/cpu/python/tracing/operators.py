@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, TypeGuard, TypeVar
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,12 +19,31 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function
 from nengo_jit.engines.cpu.python.tracing.casting import FLOAT32, cast, rounded
-from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS, scalar
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    array_of,
+    as_array,
+    check_nesting,
+    constant,
+    is_constant,
+    known,
+    known_array,
+    registers_of,
+    wrapped,
+)
+from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
+from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Selection,
+    positions_of,
+    take,
+)
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.ufuncs import (
     BY_VALUE,
     EXACT,
+    NOT_VECTORISED,
+    ON_ALL_ELEMENTS,
     ON_BOOLEANS,
     ON_INTEGERS,
     OPCODES,
@@ -37,60 +57,23 @@ from nengo_jit.engines.cpu.python.tracing.ufuncs import (
 from nengo_jit.engines.cpu.python.tracing.values import (
     BOOLEANS,
     INTEGERS,
-    MOST_NUMBERS,
     SAMPLES,
     SCALARS,
     Array,
     Number,
-    Selection,
     Unsupported,
     Value,
     check_count,
+    check_length,
     described,
     is_known,
     is_scalar,
     type_of,
 )
 
-Result = TypeVar("Result")
-
-DEEPEST = 10  # lists in lists
 LARGEST_KNOWN = 2**200
 MOST_BITS = 1000
 MOST_FACTORS = 64  # of an integer power
-
-
-def known(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
-    """Call a function during tracing, on arguments that are known.
-
-    Raises
-    ------
-    Unsupported
-        If it raises an error, which Python has to raise in every step.
-    """
-    try:
-        with np.errstate(all="raise"):
-            return function(*arguments, **options)
-    except Exception as error:
-        raise Unsupported(f"raises {type(error).__name__}: {error}") from None
-
-
-def check_nesting(value: Value) -> None:
-    """Check the number of elements of a nested list or tuple, and its depth.
-
-    Raises
-    ------
-    Unsupported
-        If there are too many, or it is too deep, for example because it contains itself.
-    """
-    level: list[Value] = [value]
-    n_left = MOST_NUMBERS
-    for _ in range(DEEPEST):
-        level = [each for part in level if isinstance(part, (list, tuple)) for each in part]
-        n_left -= len(level)
-        check_count(MOST_NUMBERS - n_left)
-    if level:
-        raise Unsupported("nests lists deeply")
 
 
 def apply(tracer: Tracer, operation: Operator, *values: Value) -> Value:
@@ -109,6 +92,8 @@ def apply(tracer: Tracer, operation: Operator, *values: Value) -> Value:
         if any(isinstance(value, (list, tuple)) for value in values):
             return _on_sequences(operation, values)
         return known(operation, *values)
+    if any(isinstance(value, Foreign) for value in values) and operation in UFUNCS:
+        return call_numpy(tracer, operation, values, {})
     if any(isinstance(value, (Array, Selection)) for value in values):
         return _on_arrays(tracer, operation, values)
     if any(isinstance(value, (list, tuple)) for value in values):
@@ -120,7 +105,7 @@ def _on_sequences(operation: Operator, values: tuple[Value, ...]) -> Value:
     is_joining = operation is operator.add and type(values[0]) is type(values[1])
     is_repeating = operation is operator.mul and not any(isinstance(v, Number) for v in values)
     if is_repeating:
-        check_count(math.prod(abs(v) if isinstance(v, int) else known(len, v) for v in values))
+        check_length(math.prod(abs(v) if isinstance(v, int) else known(len, v) for v in values))
     if is_joining or is_repeating or all(map(is_known, values)):
         result = known(operation, *values)
         check_nesting(result)
@@ -133,8 +118,7 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
     if ufunc is None:
         raise Unsupported(f"applies `{operation.__name__}` to an array")
     if ufunc is np.matmul:
-        first, second = (array_of(tracer, value) for value in values)
-        return product(tracer, first, second)
+        return multiply(tracer, np.matmul, *values)
     base, exponent = values[0], values[-1]
     if ufunc is np.power and isinstance(base, Array) and not isinstance(exponent, Array):
         if not (is_known(exponent) and is_scalar(exponent)) or base.dtype.kind != "f":
@@ -146,6 +130,17 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
         if exponent == 0:
             raise Unsupported("raises an array to the power of zero")
     return call_ufunc(tracer, ufunc, *values)
+
+
+def multiply(tracer: Tracer, function: Callable[..., object], a: Value, b: Value) -> Value:
+    """The product of vectors or matrices by `numpy.matmul` or `numpy.dot`."""
+    first, second = array_of(tracer, a), array_of(tracer, b)
+    try:
+        return product(tracer, first, second)
+    except Unsupported:
+        if first.dtype.kind == second.dtype.kind == "f":
+            return call_numpy(tracer, function, (first, second), {})
+        raise
 
 
 def _on_numbers(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -> Value:
@@ -198,39 +193,27 @@ def _power(tracer: Tracer, values: tuple[Value, ...], types: list[type], result:
     return Number(tracer.compute(Opcode.FUNCTION_OF_TWO, *operands, c_function("pow")), result)
 
 
-def as_array(tracer: Tracer, value: Value) -> Value:
-    """Convert lists and tuples to arrays, as NumPy does; returns anything else as it is."""
-    if not isinstance(value, (list, tuple)):
-        return value
-    elements = [as_array(tracer, each) for each in value]
-    for each in elements:
-        if not is_scalar(each) and not isinstance(each, Array):
-            raise Unsupported(f"makes an array of {described(each)}")
-    samples = [
-        each.sample if isinstance(each, Array) else SAMPLES[type_of(each)] for each in elements
-    ]
-    dtype = np.result_type(*map(np.asarray, samples)) if samples else FLOAT64
-    parts = [registers_of(tracer, each) for each in elements]
-    check_count(sum(part.size for part in parts))
-    if len({part.shape for part in parts}) > 1:
-        raise Unsupported("makes an array of elements of different shapes")
-    return Array(np.array(parts, np.int64), dtype)
-
-
-def registers_of(tracer: Tracer, value: Value) -> np.ndarray:
-    """The registers of a number, or of the elements of an array, list or tuple."""
-    if isinstance(value, (list, tuple)):
-        value = as_array(tracer, value)
-    if isinstance(value, Array):
-        return value.registers
-    type_of(value)
-    return np.array(tracer.register(value))
-
-
 def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     """Call a ufunc on numbers and arrays."""
     if any(isinstance(each, Selection) for each in arguments):
-        return _on_selections(tracer, ufunc, arguments)
+        function = partial(call_ufunc, tracer, ufunc)
+        if ufunc in ON_ALL_ELEMENTS:
+            return on_all_elements(tracer, function, arguments)
+        return on_selections(tracer, function, arguments)
+    if any(isinstance(each, Foreign) for each in arguments):
+        return call_numpy(tracer, ufunc, arguments, {})
+    try:
+        return _call_ufunc(tracer, ufunc, *arguments)
+    except Unsupported:
+        values = [as_array(tracer, value) for value in arguments]
+        if ufunc.nin == len(values) and any(isinstance(each, Array) for each in values):
+            with suppress(Unsupported):
+                return call_numpy(tracer, ufunc, values, {})
+        raise
+
+
+def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
+    """Call a ufunc by the instructions of a tape."""
     values = [as_array(tracer, value) for value in arguments]
     if ufunc.nin != len(values) or ufunc.nout != 1 or ufunc.signature is not None:
         raise Unsupported(f"calls `np.{ufunc.__name__}` with arguments that are not supported")
@@ -266,7 +249,9 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     is_short = all(np.dtype(dtype) == FLOAT32 for dtype in used)
     is_exact = ufunc in EXACT and not (is_short and ufunc is np.floor_divide)
     is_float = is_short or all(np.dtype(dtype) == FLOAT64 for dtype in used)
-    if opcode in TO_BOOLEANS or (opcode is not None and is_float and is_exact and n <= MANY):
+    is_large = n > MANY and (tracer.is_counting or opcode in NOT_VECTORISED)
+    is_own = opcode in TO_BOOLEANS or (not is_large and is_float and is_exact)
+    if opcode is not None and is_own:
         results = tracer.elementwise(opcode, *registers)
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
@@ -281,98 +266,61 @@ def call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     return wrapped(tracer, results, sample.dtype, isinstance(sample, np.ndarray))
 
 
-def _on_selections(tracer: Tracer, ufunc: np.ufunc, arguments: tuple[Value, ...]) -> Selection:
-    """Call a ufunc on numbers and on elements where a condition holds: here, on all elements."""
-    if ufunc not in EXACT:
-        raise Unsupported(f"calls `np.{ufunc.__name__}` on elements that a condition selects")
-    conditions = [each.condition for each in arguments if isinstance(each, Selection)]
+def on_all_elements(
+    tracer: Tracer, function: Callable[..., Value], arguments: tuple[Value, ...]
+) -> Selection:
+    """Call an exact function as `on_selections` does, but for all elements if possible."""
+    (chosen, *others) = [each.chosen for each in arguments if isinstance(each, Selection)]
+    selections = [each for each in arguments if isinstance(each, Selection)]
+    if any(each != chosen for each in others) or any(each.whole is None for each in selections):
+        return on_selections(tracer, function, arguments)
+    whole: list[Value] = []
     for each in arguments:
-        if not (isinstance(each, Selection) or is_scalar(each)):
-            raise Unsupported("calculates with a selection by a condition and an array")
-    if not all(np.array_equal(each, conditions[0]) for each in conditions):
-        raise Unsupported("calculates with selections by different conditions")
-    whole = [each.array if isinstance(each, Selection) else each for each in arguments]
-    result = call_ufunc(tracer, ufunc, *whole)
+        if isinstance(each, Selection):
+            whole.append(each.whole)
+        elif is_scalar(each):
+            whole.append(each)
+        else:
+            array = array_of(tracer, each)
+            whole.append(Array(chosen.spread(array.registers), array.dtype))
+    result = function(*whole)
     assert isinstance(result, Array)
-    return Selection(result, conditions[0])
+    return Selection(chosen, result)
 
 
-def is_constant(value: Value) -> TypeGuard[Array]:
-    """Whether a value is an array with elements that are known."""
-    if not isinstance(value, Array):
-        return False
-    return not value.registers.size or value.registers.min() >= CONSTANTS
+def on_selections(
+    tracer: Tracer, function: Callable[..., Value], arguments: tuple[Value, ...]
+) -> Selection:
+    """Call an elementwise function on elements that a condition selects, and numbers or arrays.
 
-
-def known_array(tracer: Tracer, array: Array) -> np.ndarray:
-    """The elements of an array, which must be known.
-
-    Raises
-    ------
-    Unsupported
-        If they are not.
+    Parameters
+    ----------
+    tracer : Tracer
+        Writes the instructions.
+    function : callable
+        The function; called with an array or number for each argument.
+    arguments : tuple of Value
+        Some of which are selections.
     """
-    if not is_constant(array):
-        raise Unsupported("selects by a condition, or by an array, that it computes")
-    values = [tracer.writer.constant(each) for each in array.registers.ravel().tolist()]
-    numbers = np.empty_like(array.registers, array.dtype)
-    numbers[...] = np.reshape(np.array(values, array.dtype), numbers.shape)
-    return numbers
-
-
-def constant(tracer: Tracer, value: object) -> Value:
-    """A result of NumPy's as a traced value."""
-    return tracer.array(value) if isinstance(value, np.ndarray) else value
+    (chosen, *others) = [each.chosen for each in arguments if isinstance(each, Selection)]
+    if any(each != chosen for each in others):
+        raise Unsupported("calculates with elements that different conditions select")
+    positions, whole = positions_of(tracer, chosen.condition), list[Value]()
+    for each in arguments:
+        if isinstance(each, Selection):
+            whole.append(each.taken(tracer))
+        elif is_scalar(each) or each is None:
+            whole.append(each)
+        else:
+            array = array_of(tracer, each)
+            spread = chosen.spread(array.registers)
+            whole.append(Array(take(tracer, spread, positions), array.dtype))
+    with tracer.at(positions):
+        result = function(*whole)
+    if not isinstance(result, Array) or result.registers.shape != (positions.size,):
+        raise Unsupported("calculates with elements that a condition selects")
+    return Selection(chosen, copied=result)
 
 
 def _asked_of(kind: type) -> DTypeLike:
     return kind if kind in (int, float) else np.dtype(kind)
-
-
-def wrapped(tracer: Tracer, registers: np.ndarray, dtype: DTypeLike, is_array: bool) -> Value:
-    """Results as an array or, without dimensions, as a NumPy scalar."""
-    if is_array or registers.ndim:
-        return Array(registers, dtype)
-    return tracer.number(registers.item(), SCALARS[np.dtype(dtype)])
-
-
-def truth(tracer: Tracer, value: Value) -> bool:
-    """Whether a value counts as true. If that is not known, the tape branches."""
-    if isinstance(value, Array):
-        if value.registers.size != 1:
-            raise Unsupported("tests whether an array is true")
-        return tracer.decide(truth_register(tracer, value.registers.item()))
-    if isinstance(value, Number):
-        return tracer.decide(value.register)
-    if isinstance(value, (list, tuple)):
-        return len(value) > 0
-    if not is_known(value):
-        raise Unsupported(f"tests whether {described(value)} is true")
-    return bool(known(bool, value))
-
-
-def truth_register(tracer: Tracer, register: int) -> int:
-    """A register that a tape can branch on: constants are moved to a register first."""
-    return tracer.compute(Opcode.MOVE, scalar(register)) if register >= CONSTANTS else register
-
-
-def compare(tracer: Tracer, symbol: str, a: Value, b: Value) -> Value:
-    """Apply a comparison operator, such as "<="."""
-    operations: dict[str, Operator] = {"<": operator.lt, "<=": operator.le, "==": operator.eq}
-    operations |= {">": operator.gt, ">=": operator.ge, "!=": operator.ne}
-    for value in (a, b):
-        if not (is_known(value) or is_scalar(value) or isinstance(value, Array)):
-            raise Unsupported(f"compares {described(value)}")
-    if any(value is None or isinstance(value, str) for value in (a, b)) and symbol in "==!=":
-        if isinstance(a, Array) or isinstance(b, Array):
-            raise Unsupported("compares an array with something else")
-        return known(operations[symbol], a, b)
-    return apply(tracer, operations[symbol], a, b)
-
-
-def array_of(tracer: Tracer, value: Value) -> Array:
-    """Convert an array, list, tuple or number to an array."""
-    array = as_array(tracer, value)
-    if isinstance(array, Array):
-        return array
-    return Array(registers_of(tracer, array), np.dtype(type(SAMPLES[type_of(array)])))

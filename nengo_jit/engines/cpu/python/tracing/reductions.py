@@ -6,16 +6,24 @@ import operator
 
 import numpy as np
 
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
 from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    array_of,
+    is_constant,
+    known_array,
+)
 from nengo_jit.engines.cpu.python.tracing.functions import method, stands_for
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
 from nengo_jit.engines.cpu.python.tracing.loops import product, reduce
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
-    array_of,
     call_ufunc,
-    is_constant,
-    known_array,
+)
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Indices,
+    Selection,
+    positions_of,
 )
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import (
@@ -30,7 +38,31 @@ from nengo_jit.engines.cpu.python.tracing.values import (
 @method("sum")
 @stands_for(np.sum)
 def _np_sum(tracer: Tracer, value: Value) -> Value:
-    return reduce(tracer, np.add, array_of(tracer, value), 0.0)
+    if isinstance(value, Selection):
+        return _sum_of_selection(tracer, value)
+    array = array_of(tracer, value)
+    if array.dtype == np.bool_ and array.registers.size:
+        flags = array.registers.ravel()
+        return Number(reduce(tracer, np.add, Array(flags, FLOAT64), 0.0).register, np.int64)
+    return reduce(tracer, np.add, array, 0.0)
+
+
+def _sum_of_selection(tracer: Tracer, selection: Selection) -> Number:
+    chosen = selection.chosen
+    if chosen.n_axes < len(chosen.shape):
+        raise Unsupported("adds rows that a condition selects")
+    return reduce(
+        tracer, np.add, selection.taken(tracer), 0.0, positions_of(tracer, chosen.condition)
+    )
+
+
+def count_of(tracer: Tracer, selection: Selection | Indices) -> Number:
+    """How many elements or indices there are."""
+    if isinstance(selection, Selection):
+        condition = selection.chosen.condition
+    else:
+        condition = selection.condition.registers
+    return Number(positions_of(tracer, condition).count, int)
 
 
 @method("prod")
@@ -54,6 +86,9 @@ def _np_min(tracer: Tracer, value: Value) -> Value:
 @method("mean")
 @stands_for(np.mean)
 def _mean(tracer: Tracer, value: Value) -> Value:
+    if isinstance(value, Selection):
+        total = _sum_of_selection(tracer, value)
+        return apply(tracer, operator.truediv, total, count_of(tracer, value))
     total = reduce(tracer, np.add, array_of(tracer, value), 0.0)
     return apply(tracer, operator.truediv, total, len(array_of(tracer, value)))
 
@@ -82,27 +117,24 @@ def _norm(tracer: Tracer, value: Value) -> Value:
 @stands_for(np.argmax)
 @method("argmax")
 def _argmax(tracer: Tracer, value: Value) -> Value:
-    return _index_of_extreme(tracer, value, False)
+    return _index_of_extreme(tracer, value, np.maximum)
 
 
 @stands_for(np.argmin)
 @method("argmin")
 def _argmin(tracer: Tracer, value: Value) -> Value:
-    return _index_of_extreme(tracer, value, True)
+    return _index_of_extreme(tracer, value, np.minimum)
 
 
-def _index_of_extreme(tracer: Tracer, value: Value, of_smallest: bool) -> Value:
+def _index_of_extreme(tracer: Tracer, value: Value, ufunc: np.ufunc) -> Value:
     """The index of the first of the largest, or smallest, elements of an array."""
-    flat = array_of(tracer, value).registers.ravel().tolist()
-    if not flat:
+    registers = array_of(tracer, value).registers.ravel()
+    if not registers.size:
         raise Unsupported("takes the largest element of an empty array")
-    best, index = flat[0], tracer.constant(0)
-    for i, register in enumerate(flat[1:], 1):
-        pair = (scalar(register), scalar(best)) if of_smallest else (scalar(best), scalar(register))
-        is_better = scalar(tracer.compute(Opcode.LESS, *pair))
-        best = tracer.compute(Opcode.SELECT, scalar(register), scalar(best), is_better)
-        index = tracer.compute(Opcode.SELECT, scalar(tracer.constant(i)), scalar(index), is_better)
-    return tracer.number(index, np.int64)
+    first = tracer.contiguous(registers)
+    flat = np.arange(first.first, first.first + registers.size)
+    best = scalar(reduce(tracer, ufunc, Array(flat, FLOAT64), None).register)
+    return tracer.number(tracer.compute(Opcode.FIND, first, best, flat.size), np.int64)
 
 
 @stands_for(np.count_nonzero)
@@ -110,29 +142,34 @@ def _count_nonzero(tracer: Tracer, value: Value) -> Value:
     array = array_of(tracer, value)
     if is_constant(array):
         return int(np.count_nonzero(known_array(tracer, array)))
-    zero = np.array(tracer.constant(0.0))
-    flags = tracer.elementwise(Opcode.NOT_EQUAL, array.registers.ravel(), zero)
-    return Number(reduce(tracer, np.add, Array(flags, np.float64), 0.0).register, int)
+    return Number(_n_nonzero(tracer, array), int)
+
+
+def _n_nonzero(tracer: Tracer, array: Array) -> int:
+    """The register with the number of elements that are not zero."""
+    flags = array.registers.ravel()
+    if array.dtype != np.bool_:
+        zero = np.array(tracer.constant(0.0))
+        flags = tracer.elementwise(Opcode.NOT_EQUAL, flags, zero)
+    return reduce(tracer, np.add, Array(flags, FLOAT64), 0.0).register
 
 
 @stands_for(np.any)
 @method("any")
 def _np_any(tracer: Tracer, value: Value) -> Value:
-    return _fold(tracer, value, Opcode.OR, False)
+    array = array_of(tracer, value)
+    if is_constant(array):
+        return np.bool_(np.any(known_array(tracer, array)))
+    counts = scalar(_n_nonzero(tracer, array)), scalar(tracer.constant(0.0))
+    return tracer.number(tracer.compute(Opcode.NOT_EQUAL, *counts), np.bool_)
 
 
 @stands_for(np.all)
 @method("all")
 def _np_all(tracer: Tracer, value: Value) -> Value:
-    return _fold(tracer, value, Opcode.AND, True)
-
-
-def _fold(tracer: Tracer, value: Value, opcode: Opcode, initial: bool) -> Value:
     array = array_of(tracer, value)
     if is_constant(array):
-        return np.bool_((np.any if opcode == Opcode.OR else np.all)(known_array(tracer, array)))
-    flat = array.registers.ravel()
-    result = tracer.constant(initial)
-    for register in flat.tolist():
-        result = tracer.compute(opcode, scalar(result), scalar(register))
-    return tracer.number(result, np.bool_)
+        return np.bool_(np.all(known_array(tracer, array)))
+    size = tracer.constant(array.registers.size)
+    counts = scalar(_n_nonzero(tracer, array)), scalar(size)
+    return tracer.number(tracer.compute(Opcode.EQUAL, *counts), np.bool_)

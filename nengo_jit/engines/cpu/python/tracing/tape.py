@@ -5,31 +5,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
+from nengo_jit.engines.cpu.language.primitives import FLOAT64
+from nengo_jit.engines.cpu.python.blocks import perform_group
+from nengo_jit.engines.cpu.python.instructions import (
+    WIDTH,
+    Field,
+    Head,
+)
 from nengo_jit.engines.cpu.python.objects import header_of
+from nengo_jit.engines.cpu.python.tape_vm import MANY
+from nengo_jit.engines.cpu.python.tracing.assembler import Assembler
+from nengo_jit.engines.cpu.python.tracing.grouping import grouped
 from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
+    LINE,
     Instruction,
-    LoopCall,
-    Memory,
-    Operand,
-    Registers,
-    Sources,
 )
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported
 from nengo_jit.engines.cpu.python.tracing.verify import verify
-from nengo_jit.ir.memory import address
+from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
+from nengo_jit.ir.memory import address, align
 
-MOST_NUMBERS = 200_000  # registers, and constants: a few megabytes
+MOST_NUMBERS = 8_000_000  # computed along a path; it takes half a second to trace as many
+MOST_REGISTERS = 2_000_000  # and constants: some megabytes
 N_PROOFS = 20  # how often each path is compared with Python before its results are used
 INTERVAL = 1000  # after that, one of this many calls is compared, of a tape and of each path
 
@@ -104,7 +110,7 @@ class Tape:
             The first two numbers that differ.
         """
         for array, shadow in self._compared[self._index(path)]:
-            numbers = array.reshape(-1)
+            numbers = array.ravel(order="K")
             differ = [bits.reshape(-1, array.itemsize) for bits in map(_bits, (numbers, shadow))]
             places = np.flatnonzero((differ[0] != differ[1]).any(axis=1))
             if places.size:
@@ -148,6 +154,11 @@ class Writer:
     def __len__(self) -> int:
         return len(self._instructions)
 
+    @property
+    def instructions(self) -> Sequence[Instruction]:
+        """Sequence of Instruction: the tape."""
+        return self._instructions
+
     def constants(self, values: ArrayLike) -> int:
         """The first of the registers that hold constants.
 
@@ -159,7 +170,7 @@ class Writer:
         array = np.asarray(values, np.float64).ravel()
         key = array.tobytes()
         if key not in self._numbers:
-            if len(self._constants) + array.size > MOST_NUMBERS:
+            if len(self._constants) + array.size > MOST_REGISTERS:
                 raise Unsupported("has too many constants")
             self._numbers[key] = CONSTANTS + len(self._constants)
             self._constants += array.tolist()
@@ -177,10 +188,10 @@ class Writer:
         Unsupported
             If there would be too many.
         """
-        first = self.n_registers
+        first = align(self.n_registers, LINE) if n > MANY else self.n_registers
         if first + n > MOST_NUMBERS:
             raise Unsupported("computes too many numbers")
-        self.n_registers += n
+        self.n_registers = first + n
         self._most = max(self._most, self.n_registers)
         return first
 
@@ -197,6 +208,10 @@ class Writer:
         if not any(array is each for each in self._held):
             self._headers += header_of(array)
             self._held += [array, *held]
+
+    def keep(self, value: object) -> None:
+        """Keep an object that owns memory for as long as the tape exists."""
+        self._held.append(value)
 
     def write(self, instruction: Instruction) -> None:
         """Append an instruction."""
@@ -234,11 +249,18 @@ class Writer:
         ------
         Malformed
             If it breaks a rule, see `verify`.
+        Unsupported
+            If it needs too many registers.
         """
-        verify(self._instructions, self._most, len(self._constants))
-        assembler = _Assembler(self._most, self._constants)
-        code = np.zeros((1 + len(self), WIDTH), np.int64)
-        for i, instruction in enumerate(self._instructions, 1):
+        one = self.constants(1.0)
+        instructions, n_registers = grouped(self._instructions, one)
+        if n_registers > MOST_REGISTERS:
+            raise Unsupported("computes too many numbers")
+        verify(instructions, n_registers, len(self._constants))
+        countdown = 0 if N_PROOFS else INTERVAL - 1
+        assembler = Assembler(instructions, n_registers, self._constants, countdown)
+        code = np.zeros((1 + len(instructions), WIDTH), np.int64)
+        for i, instruction in enumerate(instructions, 1):
             code[i] = assembler.encode(i, instruction)
         has_changed = np.zeros(1, np.int64)
         guards = [*self._headers, *words]
@@ -248,104 +270,7 @@ class Writer:
         head[Head.GUARDED], head[Head.VALUES] = assembler.words(guarded), assembler.words(values)
         head[Head.HAS_CHANGED] = address(has_changed)
         head[Head.N_PROOFS] = N_PROOFS
+        head[Head.PERFORM_GROUP] = address_of(perform_group, FLOAT64)
         head[Head.N_LEFT], head[Head.INTERVAL] = INTERVAL - 1, INTERVAL
         kept = assembler.kept, self._held
         return Tape(code, has_changed, assembler.compared, assembler.written, kept)
-
-
-class _Assembler:
-    """Gives the operands of instructions their addresses.
-
-    Parameters
-    ----------
-    n_registers : int
-        How many registers there are.
-    constants : list of float
-        Values of the constants.
-
-    Attributes
-    ----------
-    kept : list of numpy.ndarray
-        What the instructions refer to.
-    compared, written
-        See `Tape`.
-    """
-
-    def __init__(self, n_registers: int, constants: list[float]):
-        self.kept = [np.zeros(max(n_registers, 1)), np.array(constants or [0.0])]
-        self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
-        self.written: list[np.ndarray] = []
-        self._registers, self._constants = map(address, self.kept)
-        self._shadows: dict[int, np.ndarray] = {}  # by the identity of the array
-
-    def words(self, values: tuple[int, ...]) -> int:
-        """Address of a list of integers."""
-        self.kept.append(np.array(values, np.int64))
-        return address(self.kept[-1])
-
-    def encode(self, index: int, instruction: Instruction) -> list[int]:
-        """The fields of an instruction, which has an index in the code."""
-        line = [0] * WIDTH
-        result = instruction.result
-        line[Field.OPCODE], line[Field.N] = instruction.opcode, instruction.n
-        line[Field.RESULT] = self._address(result)
-        ENCODERS.get(instruction.opcode, _Assembler._operands)(self, index, instruction, line)
-        if isinstance(result, Memory):
-            assert result.array is not None
-            self.written.append(result.array)
-            line[Field.SHADOW] = address(self._shadow(result.array))
-        return line
-
-    def _address(self, operand: Operand) -> int:
-        """Address of a register or of memory; other integers are encoded as they are."""
-        if isinstance(operand, Memory):
-            return operand.address
-        register = operand.first if isinstance(operand, Registers) else operand
-        assert isinstance(register, int)
-        if register >= CONSTANTS:
-            return self._constants + 8 * (register - CONSTANTS)
-        return self._registers + 8 * register
-
-    def _shadow(self, array: np.ndarray) -> np.ndarray:
-        return self._shadows.setdefault(id(array), np.empty(array.size, array.dtype))
-
-    def _operands(self, index: int, instruction: Instruction, line: list[int]) -> None:
-        places = (Field.A, Field.A_STRIDE), (Field.B, Field.B_STRIDE), (Field.C, Field.C_STRIDE)
-        for place, _ in places:  # operands that are not used must have an address, too
-            line[place] = line[Field.RESULT]
-        for (place, stride), operand in zip(places, instruction.operands):
-            line[place] = operand if isinstance(operand, int) else self._address(operand)
-            if isinstance(operand, Registers):
-                line[stride] = operand.stride
-
-    def _loop(self, index: int, instruction: Instruction, line: list[int]) -> None:
-        (call,) = instruction.operands
-        assert isinstance(call, LoopCall)
-        inputs = [self._address(each.first) for each in call.inputs]
-        line[Field.LOOP], line[Field.DATA] = call.function, call.data
-        line[Field.ARGUMENTS] = self.words((*inputs, line[Field.RESULT]))
-        line[Field.SIZES], line[Field.STEPS] = self.words(call.sizes), self.words(call.steps)
-
-    def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
-        (sources,) = instruction.operands
-        assert isinstance(sources, Sources)
-        line[Field.SOURCES] = self.words(tuple(map(self._address, sources.registers)))
-
-    def _commit(self, index: int, instruction: Instruction, line: list[int]) -> None:
-        pairs = []
-        for memory in instruction.operands:
-            assert isinstance(memory, Memory) and memory.array is not None
-            pairs.append((memory.array, self._shadow(memory.array)))
-        self.compared[index] = pairs
-        spans = [(address(array), address(shadow), array.nbytes) for array, shadow in pairs]
-        line[Field.COUNTDOWN] = 0 if N_PROOFS else INTERVAL - 1
-        line[Field.N_SPANS], line[Field.SPANS] = len(spans), self.words((*chain(*spans),))
-
-
-# How operands are encoded; `_Assembler._operands` does all others.
-ENCODERS: dict[Opcode, Callable[[_Assembler, int, Instruction, list[int]], None]] = {
-    Opcode.LOOP: _Assembler._loop,
-    Opcode.LOOP_SHORT: _Assembler._loop,
-    Opcode.GATHER: _Assembler._gather,
-    Opcode.COMMIT: _Assembler._commit,
-}

@@ -9,7 +9,8 @@ function in Python; a tape has not stored anything by then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -25,21 +26,30 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     LoopCall,
     Memory,
     Operand,
+    Positions,
     Registers,
     Sources,
     scalar,
 )
-from nengo_jit.engines.cpu.python.tracing.tape import Tape, Writer
+from nengo_jit.engines.cpu.python.tracing.strides import (
+    affine,
+    laid_out_as,
+    laid_out_as_of,
+    share_memory,
+    span_of,
+)
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
+from nengo_jit.engines.cpu.python.tracing.traced import Traced
 from nengo_jit.engines.cpu.python.tracing.values import (
-    MOST_NUMBERS,
+    MOST_ELEMENTS,
     Array,
     LiveArray,
     Number,
+    Row,
     Unsupported,
     Value,
     check_count,
     described,
-    laid_out_as_of,
     reason_of,
 )
 from nengo_jit.ir.memory import hold
@@ -48,30 +58,6 @@ MOST_PATHS = 64
 MOST_BRANCHES = 64  # along one path
 MOST_INSTRUCTIONS = 20000
 MOST_BYTES = 1 << 20  # of an array that the tape only reads, but that is compared with Python
-
-
-class Traced:
-    """A function that has been traced.
-
-    Attributes
-    ----------
-    tape : Tape
-        The tape.
-    reasons : list of str
-        Why some paths end with a call of the function in Python.
-    watched : Guards
-        What the function reads that may be rebound.
-    """
-
-    def __init__(self, tape: Tape, reasons: list[str], watched: Guards):
-        self.tape = tape
-        self.reasons = reasons
-        self.watched = watched
-
-    @property
-    def is_right(self) -> bool:
-        """bool: whether all that the tape depends on is as it was during tracing."""
-        return not (self.tape.has_changed or self.watched.have_changed())
 
 
 class Tracer:
@@ -90,6 +76,12 @@ class Tracer:
         Writes the tape.
     watched : Guards
         What the function reads that may be rebound.
+    rows : list of Row
+        Rows, which are views in NumPy and copies on the tape.
+    indices : dict of (tuple, int)
+        Registers with indices of rows, see `row_index`.
+    positions : dict of (tuple, Positions)
+        Where conditions hold, see `positions_of`.
     n_steps : int
         Instructions of bytecode that have been executed, along all paths.
     """
@@ -105,11 +97,19 @@ class Tracer:
         self._index = 0  # of the next instruction, before the last decision
         self._start = 0  # index of the first instruction after the last decision
         self._live: dict[int, LiveArray] = {}
-        self._shared: list[np.ndarray] = []
+        self.rows: list[Row] = []
+        self.indices: dict[tuple[int, int], int] = {}
         self._compared_registers: dict[tuple[object, ...], np.ndarray] = {}  # results
+        self.positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
+        self._within: Positions | None = None
 
-    def trace(self) -> Traced:
+    def trace(self, inspect: Callable[[Writer], None] | None = None) -> Traced:
         """Trace the function along all paths.
+
+        Parameters
+        ----------
+        inspect : callable, optional
+            Looks at the tape before it is put into memory, and may raise `Unsupported`.
 
         Raises
         ------
@@ -136,6 +136,8 @@ class Tracer:
             self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
+        if inspect is not None:
+            inspect(self.writer)
         tape = self.writer.finish(self.watched.words())
         return Traced(tape, list(dict.fromkeys(reasons)), self.watched)
 
@@ -145,8 +147,9 @@ class Tracer:
         if n_paths > MOST_PATHS:
             raise Unsupported("has too many branches")
         self._live = {}
-        self._shared = []
+        self.rows, self.indices = [], {}
         self._compared_registers = {}
+        self.positions, self._within = {}, None
         self.writer.n_registers = 0
         self._run(self)
         self._commit()
@@ -185,19 +188,37 @@ class Tracer:
     def compute(self, opcode: Opcode, *operands: Operand, n: int = 1) -> int:
         """Write an instruction; returns the first register of the result."""
         result = self.writer.allocate(n)
-        self._write(Instruction(opcode, n, result, operands))
+        self._write(Instruction(opcode, n, result, operands, self._within))
         return result
+
+    @property
+    def is_counting(self) -> bool:
+        """bool: whether instructions compute only some elements, see `at`."""
+        return self._within is not None
+
+    @contextmanager
+    def at(self, positions: Positions | None) -> Iterator[None]:
+        """Context in which instructions compute only as many elements as there are positions.
+
+        With None, they compute all. They must be instructions on numbers, and on results of `take`
+        at these positions.
+        """
+        outer, self._within = self._within, positions
+        try:
+            yield
+        finally:
+            self._within = outer
 
     def accumulate(self, opcode: Opcode, result: int, call: LoopCall) -> None:
         """Let a ufunc's inner loop write to a register that it also reads."""
-        self._write(Instruction(opcode, 1, result, (call,)))
+        self._write(Instruction(opcode, 1, result, (call,), self._within))
 
     def elementwise(self, opcode: Opcode, *arrays: np.ndarray) -> np.ndarray:
         """Write an elementwise instruction, with broadcasting; returns the results' registers.
 
-        The same comparison of the same registers has the same results.
+        The same condition of the same registers has the same results.
         """
-        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT_EQUAL
+        is_comparison = Opcode.LESS <= opcode <= Opcode.NOT and self._within is None
         parts = [(each.shape, each.strides, each.tobytes()) for each in arrays if is_comparison]
         key = (opcode, *parts)
         if is_comparison and key in self._compared_registers:
@@ -205,8 +226,7 @@ class Tracer:
         check_count(math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
         results = laid_out_as_of(*arrays)
         arrays, n = tuple(np.broadcast_arrays(*arrays)), results.size
-        arrange = self.strided if n <= MANY else self.contiguous
-        first = self.compute(opcode, *(arrange(array) for array in arrays), n=n)
+        first = self.compute(opcode, *map(self.arranged, arrays), n=n)
         results[...] = np.arange(first, first + n).reshape(results.shape)
         if is_comparison:
             self._compared_registers[key] = results.copy(order="K")
@@ -230,14 +250,35 @@ class Tracer:
 
     def contiguous(self, registers: np.ndarray) -> Registers:
         """Contiguous registers that hold the same values; copies them if necessary."""
-        first, stride = self.strided(registers)
+        first, stride = self.arranged(registers)
         if stride == 1 or registers.size <= 1:
             return Registers(first, 1)
         if stride == 0 and first >= CONSTANTS:
             values = np.full(registers.size, self.writer.constant(first))
             return Registers(self.writer.constants(values), 1)
+        if registers.size > MANY:
+            n = registers.size
+            return Registers(self.compute(Opcode.SPREAD, Registers(first, 0), 0, n, n=n), 1)
         moved = self.compute(Opcode.MOVE, Registers(first, stride), n=registers.size)
         return Registers(moved, 1)
+
+    def arranged(self, registers: np.ndarray) -> Registers:
+        """Registers that hold the same values, for an elementwise instruction.
+
+        If there are many, the stride is zero or one. Rows, columns and numbers that are repeated,
+        and matrices with other strides, are left to the group that the instruction joins.
+        """
+        if registers.size <= MANY:
+            return self.strided(registers)
+        first, dimensions = affine(registers)
+        if len(dimensions) == 1 and dimensions[0][1] in (0, 1):
+            return Registers(first, dimensions[0][1])
+        if not 1 <= len(dimensions) <= 2:
+            return self.strided(registers)  # gathered
+        (_, step_of_rows), (columns, step) = ((1, 0), *dimensions)[-2:]
+        source = Registers(first, step)
+        spread = self.compute(Opcode.SPREAD, source, step_of_rows, columns, n=registers.size)
+        return Registers(spread, 1)
 
     def constant(self, value: Value) -> int:
         """The register of a number that is known.
@@ -254,6 +295,15 @@ class Tracer:
         if not abs(number) <= largest:
             raise Unsupported("calculates with an infinite number, or a large integer")
         return self.writer.constants(float(number))
+
+    def is_known(self, registers: np.ndarray) -> bool:
+        """Whether all registers hold constants."""
+        return not registers.size or bool(registers.min() >= CONSTANTS)
+
+    def known(self, registers: np.ndarray) -> np.ndarray:
+        """The values of registers that hold constants."""
+        values = [self.writer.constant(each) for each in registers.ravel().tolist()]
+        return np.reshape(np.array(values, np.float64), registers.shape)
 
     def register(self, value: Value) -> int:
         """The register of a number."""
@@ -289,10 +339,10 @@ class Tracer:
             return self._live[id(array)]
         if type(array) is not np.ndarray or array.dtype.name not in LOADS:
             raise Unsupported(f"reads {name}, an array of {array.dtype}")
-        if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-            raise Unsupported(f"reads {name}, an array that is not contiguous")
+        if not (array.flags.aligned and array.dtype.isnative):
+            raise Unsupported(f"reads {name}, an array that is not aligned")
         for other in self._live.values():
-            if np.may_share_memory(other.memory, array):
+            if share_memory(other.memory, array):
                 raise Unsupported(f"reads {name}, which overlaps with another array")
         if id(array) not in self._own:
             held = [] if array.flags.owndata else hold(array)
@@ -301,48 +351,50 @@ class Tracer:
             self.writer.rely_on(array, held)
 
         def load() -> np.ndarray:
-            if array.size > MOST_NUMBERS:
+            span, offset = span_of(array)
+            self.writer.keep(span)
+            if span.size > MOST_ELEMENTS:
                 raise Unsupported(f"reads {name}, an array of {array.size} numbers")
-            first = self.compute(LOADS[array.dtype.name], Memory.of(array), n=array.size)
-            return np.arange(first, first + array.size).reshape(array.shape)
+            first = self.compute(LOADS[array.dtype.name], Memory.of(span), n=span.size)
+            return laid_out_as(array, np.arange(first, first + span.size)[offset:])
 
         self._live[id(array)] = LiveArray(array, load)
         return self._live[id(array)]
 
-    def share(self, array: Array) -> None:
-        """Note that part of an array, which is a view in NumPy, is a copy on the tape."""
-        if isinstance(array, LiveArray) and not array.is_loaded:
-            array.writeable = False
-        else:
-            self._shared.append(array.registers)
-
-    def is_shared(self, array: Array) -> bool:
-        """Whether an assignment to an array would have to change a copy; see `share`."""
-        return any(np.may_share_memory(array.registers, each) for each in self._shared)
-
     def _commit(self) -> None:
         """Write the path's end: `COMMIT`, then the stores to all arrays that have changed."""
-        changed = [
-            (live.memory, live.registers) for live in self._live.values() if live.has_changed
-        ]
-        sources: list[Registers] = []
-        for array, registers in changed:
-            sources.append(self.strided(registers))
+        changed = [live for live in self._live.values() if live.has_changed]
+        stores: list[tuple[np.ndarray, int, tuple[Registers, ...]]] = []
+        for live in changed:
+            array = live.memory
+            if live.is_loaded:
+                source = self.arranged(in_memory_order(live.registers))
+                stores.append((array, array.size, (source,)))
+            else:
+                for index, row in live.rows:
+                    stores.append((array, row.size, (self.arranged(row), scalar(index))))
         compared = tuple(map(Memory.of, self._compared()))
         self._write(Instruction(Opcode.COMMIT, operands=compared))
-        for (array, _), source in zip(changed, sources):
+        for array, n, operands in stores:
             opcode = STORES[array.dtype.name]
-            self._write(Instruction(opcode, array.size, Memory.of(array), (source,)))
+            self._write(Instruction(opcode, n, Memory.of(array), operands))
 
     def _compared(self) -> list[np.ndarray]:
         """The arrays to compare with Python: those that the function might write to."""
-        compared = [live.memory for live in self._live.values() if live.is_loaded]
-        others = [live.memory for live in self._live.values() if not live.is_loaded]
+        all_live = self._live.values()
+        compared = [live.memory for live in all_live if live.is_loaded or live.has_changed]
+        others = [live.memory for live in all_live if not live.is_loaded]
         for array in (*others, *self._own.values()):
-            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            if not isinstance(array, np.ndarray) or not array.flags.forc:
                 continue
             if array.nbytes <= MOST_BYTES and not any(
                 np.may_share_memory(array, each) for each in compared
             ):
                 compared.append(array)
-        return [array for array in compared if array.flags.writeable and array.size]
+        return [each for each in compared if each.flags.writeable and each.flags.forc and each.size]
+
+
+def in_memory_order(registers: np.ndarray) -> np.ndarray:
+    """An array with its axes in the order of memory."""
+    steps = [-abs(each) for each in registers.strides]
+    return registers.transpose(np.argsort(steps, kind="stable"))

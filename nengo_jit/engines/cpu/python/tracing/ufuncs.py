@@ -71,7 +71,11 @@ EXACT |= {np.copysign, np.greater, np.greater_equal}
 UNROUNDED = {np.negative, np.positive, np.absolute, np.fabs, np.copysign}
 UNROUNDED |= {np.floor, np.ceil, np.trunc, np.rint}
 BY_VALUE = np.lib.NumpyVersion(np.__version__) < "2.0.0"  # types of results depend on values
+# Functions of selected elements that may be computed for all elements: results are as finite as
+# the operands, but for overflow
+ON_ALL_ELEMENTS = {np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute}
 SWAPPED = {np.greater: np.less, np.greater_equal: np.less_equal}
+NOT_VECTORISED = {Opcode.FLOOR_DIVIDE, Opcode.REMAINDER}  # NumPy's loops are as fast
 TO_BOOLEANS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
 TO_BOOLEANS |= {Opcode.AND, Opcode.OR, Opcode.NOT}
 ON_INTEGERS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}

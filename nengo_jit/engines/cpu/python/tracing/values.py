@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType, MethodType
-from typing import Any, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from nengo.params import FrozenObject
@@ -25,7 +25,8 @@ tuples have values as elements. Everything else is an `Unknown`.
 Scalar: TypeAlias = float | np.generic
 """A single number, or a boolean, that is known."""
 
-MOST_NUMBERS = 10_000  # of an array; with more, the call of Python takes a small part of the time
+MOST_ITEMS = 10_000  # of a list; tracing handles them one by one
+MOST_ELEMENTS = 500_000  # of an array; with more, tracing takes long, and NumPy is as fast
 
 # The types that a number in a register can have in Python, with an example of each
 SAMPLES: dict[type, Scalar] = {
@@ -55,19 +56,39 @@ def reason_of(problem: Exception) -> str:
 
 
 def check_count(n: float) -> None:
-    """Check the number of elements of an array or list.
+    """Check the number of elements of an array.
 
     Raises
     ------
     Unsupported
         If there are too many.
     """
-    if not n <= MOST_NUMBERS:
+    if not n <= MOST_ELEMENTS:
+        raise Unsupported("makes a large array or list")
+
+
+def check_length(n: float) -> None:
+    """Check the number of items of a list, tuple or range.
+
+    Raises
+    ------
+    Unsupported
+        If there are too many.
+    """
+    if not n <= MOST_ITEMS:
         raise Unsupported("makes a large array or list")
 
 
 class Unknown:
-    """A value that is known only when the function runs, or that has no object yet."""
+    """A value that is known only when the function runs, or that has no object yet.
+
+    Attributes
+    ----------
+    text : str
+        What it is, if it has no type in Python.
+    """
+
+    text: ClassVar[str] = ""
 
 
 @dataclass(eq=False)
@@ -79,6 +100,22 @@ class LocalFunction(Unknown):
     defaults: tuple[Value, ...] = ()
     keyword_defaults: dict[str, Value] = field(default_factory=dict)
     closure: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Super(Unknown):
+    """What `super` returns.
+
+    Attributes
+    ----------
+    after : type
+        The class after which attributes are looked up, in the order of the object's class.
+    owner : FrozenObject
+        The object.
+    """
+
+    after: type
+    owner: FrozenObject
 
 
 @dataclass(frozen=True)
@@ -131,6 +168,11 @@ class Array(Unknown):
         """numpy.ndarray of int: in the array's shape."""
         return self._registers
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Tuple of int: the array's shape; of arrays outside of the function, without loading."""
+        return self.registers.shape
+
     def of(self, registers: np.ndarray) -> Array:
         """A part of this array, with the same type."""
         return Array(registers, self.dtype, self.writeable)
@@ -138,26 +180,31 @@ class Array(Unknown):
     @property
     def sample(self) -> np.ndarray:
         """numpy.ndarray: an array with this type and number of dimensions."""
-        return np.ones((1,) * self.registers.ndim, self.dtype)
+        return np.ones((1,) * len(self.shape), self.dtype)
 
     def __len__(self) -> int:
-        return len(self.registers)
+        return self.shape[0]
 
 
-@dataclass(eq=False)
-class Selection(Unknown):
-    """The elements of an array where a condition holds that the function computes.
+class Row(Array):
+    """A row of an array at an index that is known only when the function runs.
 
-    Attributes
+    It is a view in NumPy, and a copy here.
+
+    Parameters
     ----------
-    array : Array
-        All elements.
-    condition : numpy.ndarray of int
-        The registers of the condition, in the array's shape.
+    registers : numpy.ndarray of int
+        The copy.
+    whole : Array
+        The array.
+    index : int
+        The register with the index.
     """
 
-    array: Array
-    condition: np.ndarray
+    def __init__(self, registers: np.ndarray, whole: Array, index: int):
+        super().__init__(registers, whole.dtype, writeable=False)
+        self.whole = whole
+        self.index = index
 
 
 class LiveArray(Array):
@@ -169,12 +216,26 @@ class LiveArray(Array):
         The array.
     load : callable
         Loads the elements when they are first needed; returns their registers.
+
+    Attributes
+    ----------
+    before : numpy.ndarray or None
+        Registers of the elements as they were loaded.
+    rows : list of tuple of int and numpy.ndarray
+        Rows that have been assigned before the elements were loaded: the register with the index,
+        which is in range and not negative, and the row's registers.
+    replace : callable or None
+        ``replace(registers, index, row)`` replaces a row of registers; None if no row has been
+        assigned.
     """
 
     def __init__(self, memory: np.ndarray, load: Callable[[], np.ndarray]):
-        super().__init__(np.empty(0, np.int64), memory.dtype, memory.flags.writeable)
+        is_writeable = memory.flags.writeable and memory.flags.forc
+        super().__init__(np.empty(0, np.int64), memory.dtype, is_writeable)
         self.memory = memory
         self.before: np.ndarray | None = None
+        self.rows: list[tuple[int, np.ndarray]] = []
+        self.replace: Callable[[np.ndarray, int, np.ndarray], None] | None = None
         self._load = load
 
     @property
@@ -183,7 +244,14 @@ class LiveArray(Array):
         if self.before is None:
             self._registers = self._load()
             self.before = self._registers.copy()
+            for index, row in self.rows:
+                assert self.replace is not None
+                self.replace(self._registers, index, row)
         return self._registers
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.memory.shape
 
     @property
     def is_loaded(self) -> bool:
@@ -193,7 +261,9 @@ class LiveArray(Array):
     @property
     def has_changed(self) -> bool:
         """bool: whether the function has assigned to it."""
-        return self.before is not None and not np.array_equal(self._registers, self.before)
+        if self.before is None:
+            return bool(self.rows)
+        return not np.array_equal(self._registers, self.before)
 
 
 def type_of(value: Value) -> type:
@@ -231,14 +301,7 @@ def described(value: Value) -> str:
     """What a value is, with an article."""
     if isinstance(value, Array):
         return f"an array of {value.dtype}"
-    if isinstance(value, Selection):
-        return "elements that a condition selects"
+    if isinstance(value, Unknown) and value.text:
+        return value.text
     name = (value.type if isinstance(value, Number) else type(value)).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def laid_out_as_of(*arrays: np.ndarray) -> np.ndarray:
-    """An empty array in the layout that NumPy chooses for the result of an elementwise function."""
-    flags: list[Any] = [*(["readonly"] for _ in arrays), ["writeonly", "allocate"]]
-    with np.nditer((*arrays, None), ["zerosize_ok"], flags, order="K") as iterator:
-        return iterator.operands[-1]

@@ -8,48 +8,29 @@ each has a `COMMIT` of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
-from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
-    LOADS,
     STORES,
+    Group,
     Instruction,
-    LoopCall,
     Memory,
     Operand,
-    Registers,
-    Sources,
+    Positions,
     Span,
 )
-from nengo_jit.engines.cpu.python.tracing.values import Unsupported
-
-ELEMENTWISE = [each for each in Opcode if each >= Opcode.MOVE]
-OF_ONE = {
-    Opcode.MOVE,
-    Opcode.NEGATIVE,
-    Opcode.ABSOLUTE,
-    Opcode.SQRT,
-    Opcode.FLOOR,
-    Opcode.CEIL,
-    Opcode.TRUNC,
-    Opcode.RINT,
-    Opcode.INTEGER,
-    Opcode.NOT,
-    Opcode.SHORT,
-}
-N_OPERANDS = dict.fromkeys(ELEMENTWISE, 2) | dict.fromkeys(OF_ONE, 1) | {Opcode.SELECT: 3}
-
-
-class Malformed(Unsupported):
-    """A tape breaks a rule. The message continues "the function ..."."""
-
-    def __init__(self, problem: str):
-        super().__init__(f"has a malformed tape, which {problem}")
+from nengo_jit.engines.cpu.python.tracing.reads import (
+    ELEMENTWISE,
+    READS,
+    Malformed,
+    expect,
+    is_only_in_groups,
+    reads,
+)
 
 
 def verify(instructions: Sequence[Instruction], n_registers: int, n_constants: int) -> None:
@@ -84,7 +65,9 @@ class _Verifier:
         self.written: np.ndarray | None = np.zeros(n_registers, bool)  # None after a path's end
         self._n_constants = n_constants
         self._n_instructions = n_instructions
-        self._waiting: dict[int, np.ndarray] = {}  # `written`, by the target of a branch
+        self._positions: set[Positions] = set()  # that registers hold
+        # `written` and `_positions`, by the target of a branch
+        self._waiting: dict[int, tuple[np.ndarray, set[Positions]]] = {}
         self._compared: tuple[Operand, ...] | None = None  # memory, once the path is complete
 
     def visit(self, index: int, instruction: Instruction) -> None:
@@ -92,18 +75,24 @@ class _Verifier:
         arriving = self._waiting.pop(index, None)
         if self.written is not None and arriving is not None:
             raise Malformed("has an instruction that can be reached in two ways")
-        written = arriving if self.written is None else self.written
+        if arriving is not None:
+            self.written, self._positions = arriving
+        written = self.written
         if written is None:
             raise Malformed("has an instruction that cannot be reached")
-        self.written = written
         opcode = instruction.opcode
         if opcode in AFTER_COMMIT and self._compared is None:
             raise Malformed("writes to memory, or ends, before its path is complete")
-        if opcode not in AFTER_COMMIT and self._compared is not None:
+        if opcode not in {*AFTER_COMMIT, Opcode.GROUP} and self._compared is not None:
             raise Malformed("goes on after its path is complete")
-        _expect(opcode in READS)
-        for span in READS[opcode](instruction):
+        expect(opcode in READS and not is_only_in_groups(instruction))
+        for span in reads(instruction):
             self._check_read(span, written)
+        for each in (*instruction.operands, instruction.positions):
+            if isinstance(each, Positions) and each not in self._positions:
+                raise Malformed("uses positions that it has not computed")
+        if instruction.positions is not None:
+            expect(opcode in COUNTED)
         EFFECTS.get(opcode, _Verifier._write)(self, index, instruction, written)
 
     def _check_read(self, span: Span, written: np.ndarray) -> None:
@@ -120,6 +109,20 @@ class _Verifier:
 
     # The effect of an instruction on the state
 
+    def _group(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        (group,) = instruction.operands
+        assert isinstance(group, Group)
+        for part in group.parts:
+            result = part.result.start
+            if isinstance(result, int):
+                self._mark(result, instruction.n, written)
+            elif isinstance(result, Memory) and part.opcode != Opcode.CHECK:
+                if self._compared is None:
+                    raise Malformed("writes to memory, or ends, before its path is complete")
+                if result not in self._compared:
+                    raise Malformed("writes to memory that is not compared with Python")
+        expect(self._compared is None or not any(part.is_checked for part in group.parts))
+
     def _end(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
         self.written = self._compared = None
 
@@ -132,7 +135,7 @@ class _Verifier:
             raise Malformed("jumps to nowhere")
         if target in self._waiting:
             raise Malformed("has an instruction that can be reached in two ways")
-        self._waiting[target] = written.copy()
+        self._waiting[target] = written.copy(), set(self._positions)
 
     def _store(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
         assert self._compared is not None
@@ -140,148 +143,33 @@ class _Verifier:
             raise Malformed("writes to memory that is not compared with Python")
 
     def _write(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
-        result, n = instruction.result, instruction.n
+        self._mark(instruction.result, instruction.n, written)
+
+    def _mark(self, result: int | Memory, n: int, written: np.ndarray) -> None:
         if not (isinstance(result, int) and n >= 0 and 0 <= result <= len(written) - n):
             raise Malformed("writes to a register that does not exist")
         written[result : result + n] = True
+        self._positions = {
+            each for each in self._positions if each.count < result or each.first >= result + n
+        }
+
+    def _write_positions(self, index: int, instruction: Instruction, written: np.ndarray) -> None:
+        self._write(index, instruction, written)
+        assert isinstance(instruction.result, int)
+        self._positions.add(Positions(instruction.result, instruction.n - 1))
 
 
-# Which registers an instruction reads. Each function also checks the operands.
-
-
-def _nothing(instruction: Instruction) -> Iterator[Span]:
-    return iter(())
-
-
-def _branch_reads(instruction: Instruction) -> Iterator[Span]:
-    condition, _ = _operands(instruction, 2)
-    yield _span(condition, 1)
-
-
-def _load_reads(instruction: Instruction) -> Iterator[Span]:
-    (memory,) = _operands(instruction, 1)
-    _expect(isinstance(memory, Memory) and memory.size == instruction.n)
-    return _nothing(instruction)
-
-
-def _store_reads(instruction: Instruction) -> Iterator[Span]:
-    (source,), memory = _operands(instruction, 1), instruction.result
-    _expect(isinstance(memory, Memory) and memory.size == instruction.n)
-    yield _span(source, instruction.n)
-
-
-def _function_reads(instruction: Instruction) -> Iterator[Span]:
-    n_arguments = 1 if instruction.opcode == Opcode.FUNCTION else 2
-    *arguments, function = _operands(instruction, n_arguments + 1)
-    _expect(instruction.n == 1 and isinstance(function, int))
-    yield from (_span(argument, 1) for argument in arguments)
-
-
-def _loop_reads(instruction: Instruction) -> Iterator[Span]:
-    (call,) = _operands(instruction, 1)
-    if not isinstance(call, LoopCall):
-        raise Malformed(UNFIT)
-    if len(call.sizes) == 1:  # element by element
-        (size,) = call.sizes
-        item = 4 if instruction.opcode == Opcode.LOOP_SHORT else 8  # bytes
-        _expect(all(item * each.stride == step for each, step in zip(call.inputs, call.steps)))
-        _expect(all(each.size == size or not each.stride for each in call.inputs))
-        _expect(instruction.n == (size if call.steps[-1] else 1))
-    yield from call.inputs
-
-
-def _pack_reads(instruction: Instruction) -> Iterator[Span]:
-    (source,) = _operands(instruction, 1)
-    yield _span(source, instruction.n)
-
-
-def _unpack_reads(instruction: Instruction) -> Iterator[Span]:
-    for span in _pack_reads(instruction):
-        _expect(span.stride == 1 or instruction.n == 1)
-        yield span
-
-
-def _gather_reads(instruction: Instruction) -> Iterator[Span]:
-    (sources,) = _operands(instruction, 1)
-    if not isinstance(sources, Sources):
-        raise Malformed(UNFIT)
-    _expect(len(sources.registers) == instruction.n)
-    yield from (Span(register, 0, 1) for register in sources.registers)
-
-
-def _lookup_reads(instruction: Instruction) -> Iterator[Span]:
-    table, key, n_rows = _operands(instruction, 3)
-    if not isinstance(n_rows, int):
-        raise Malformed(UNFIT)
-    size = instruction.n * n_rows
-    if isinstance(table, Memory):
-        _expect(table.size == size)
-    else:
-        span = _span(table, size)
-        _expect(span.stride == 1 and n_rows > 0)
-        yield span
-    yield _span(key, 1)
-
-
-def _roll_reads(instruction: Instruction) -> Iterator[Span]:
-    values, shift = _operands(instruction, 2)
-    span = _span(values, instruction.n)
-    _expect(span.stride == 1 and instruction.n > 0)
-    yield span
-    yield _span(shift, 1)
-
-
-def _elementwise_reads(instruction: Instruction) -> Iterator[Span]:
-    opcode, n = instruction.opcode, instruction.n
-    spans = [_span(operand, n) for operand in _operands(instruction, N_OPERANDS[opcode])]
-    if n > MANY and opcode >= Opcode.LESS:  # vectorised loops
-        _expect(all(span.stride == 1 for span in spans))
-    yield from spans
-
-
-UNFIT = "has an instruction with operands that do not fit"
-
-
-def _operands(instruction: Instruction, n: int) -> tuple[Operand, ...]:
-    _expect(len(instruction.operands) == n)
-    return instruction.operands
-
-
-def _span(operand: Operand, n: int) -> Span:
-    if not isinstance(operand, Registers):
-        raise Malformed(UNFIT)
-    return Span(*operand, n)
-
-
-def _expect(is_so: bool) -> None:
-    if not is_so:
-        raise Malformed(UNFIT)
-
-
+# Instructions that can stop after as many elements as there are positions
+COUNTED = {Opcode.LOOP, Opcode.LOOP_SHORT, Opcode.PACK, Opcode.UNPACK, Opcode.GATHER, Opcode.TAKE}
+COUNTED |= set(ELEMENTWISE)
 AFTER_COMMIT = {Opcode.RETURN, *STORES.values()}
-READS: dict[Opcode, Callable[[Instruction], Iterator[Span]]] = {
-    Opcode.RETURN: _nothing,
-    Opcode.REDO: _nothing,
-    Opcode.COMMIT: _nothing,
-    Opcode.BRANCH: _branch_reads,
-    Opcode.FUNCTION: _function_reads,
-    Opcode.FUNCTION_OF_TWO: _function_reads,
-    Opcode.LOOP: _loop_reads,
-    Opcode.LOOP_SHORT: _loop_reads,
-    Opcode.PACK: _pack_reads,
-    Opcode.UNPACK: _unpack_reads,
-    Opcode.GATHER: _gather_reads,
-    Opcode.LOOKUP: _lookup_reads,
-    Opcode.ROLL: _roll_reads,
-    **dict.fromkeys(LOADS.values(), _load_reads),
-    **dict.fromkeys(STORES.values(), _store_reads),
-    **dict.fromkeys(ELEMENTWISE, _elementwise_reads),
-}
 # All other instructions write to registers.
 EFFECTS: dict[Opcode, Callable[[_Verifier, int, Instruction, np.ndarray], None]] = {
     Opcode.RETURN: _Verifier._end,
     Opcode.REDO: _Verifier._end,
     Opcode.COMMIT: _Verifier._commit,
     Opcode.BRANCH: _Verifier._branch,
+    Opcode.POSITIONS: _Verifier._write_positions,
+    Opcode.GROUP: _Verifier._group,
     **dict.fromkeys(STORES.values(), _Verifier._store),
 }

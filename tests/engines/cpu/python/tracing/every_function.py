@@ -19,7 +19,7 @@ from both_ways import N_STEPS, SPECIAL, Case, inputs_of
 from nengo_jit.engines.cpu.python.functions import WORTH_TRACING
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, METHODS, PURE
 from nengo_jit.engines.cpu.python.tracing.interpreter import LIST_METHODS
-from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES
+from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, CLIP
 
 OPERANDS = {
     "number": [
@@ -173,7 +173,21 @@ CALLS: dict[Any, list[str]] = {
     np.array: ["f({any})", "f({any}, {type})", "f([{any}, {any}])", "f([{vector}, {vector}])"],
     np.asarray: ["f({any})", "f({any}, {type})", "f({list})"],
     np.full: ["f({shape}, {number})"],
-    np.where: ["f({any}, {any}, {any})", "f({array} > {number}, {array}, {any})"],
+    np.where: [
+        "f({any}, {any}, {any})",
+        "v[f(v > {number})]",
+        "f({array} > {number}, {array}, {any})",
+    ],
+    np.empty_like: ["f({array}).size"],
+    np.copyto: ["[f(v, {any}), 0][1]", "[f(m, {array}), 0][1]"],
+    np.putmask: ["[f(v, v > {number}, {any}), 0][1]", "[f(m, m > 0, {vector}), 0][1]"],
+    np.place: ["[f(v, v > {number}, {vector}), 0][1]"],
+    np.put: ["[f(v, {index}, {number}), 0][1]", "[f(m, [0, 3], {vector}), 0][1]"],
+    np.fill_diagonal: ["[f(m, {number}), 0][1]", "[f({matrix}, 1), 0][1]"],
+    CLIP: ["f({any}, {number}, {number})", "f({array}, {any}, {any})"],
+    super: ["f({number}, {number})"],
+    np.nonzero: ["v[f({vector})[0]]", "m[f({matrix})].sum()", "f({vector})[0].size"],
+    np.flatnonzero: ["len(f({array}))", "np.sum(x[f({vector})])"],
     np.clip: ["f({any}, {number}, {number})", "f({any}, {any}, {any})"],
     np.round: ["f({any})", "f({any}, {index})"],
     np.count_nonzero: ["f({any})", "f({array})"],
@@ -248,6 +262,25 @@ OF_LISTS = {
     "reverse": "l.reverse()",
 }
 IN_PLACE = [
+    *(
+        "v[v > {number}] = np.exp(w[v > {number}])",
+        "m[v > 0] += {vector}",
+        "m[:, x > 0] *= {number}",
+    ),
+    *(
+        "v[x > 0] = np.tanh(v[x > 0]) / w[x > 0]",
+        "m[m > 0] = np.log1p(m[m > 0])",
+        "m[x > t] = {any}",
+    ),
+    *("F[F > 0] = np.exp(F[F > 0])", "v[v > 0] = np.sum(x[v > 0])", "v[np.where(x > 0)] = {any}"),
+    *("m[int({number})] += {vector}", "S[int({number})] = {number}", "H[int({number})] = {any}"),
+    *("v[[2, 0]] = {any}", "v[np.argsort(x)] = {vector}", "m[int({number}), 1] = {number}"),
+    *("np.add(v, {any}, out=v)", "np.outer(v, x, out=m)", "np.clip(v, 0, {number}, out=v)"),
+    *("np.add.at(v, np.array([1, 1]), {any})", "m[np.nonzero(m > 0)] = {number}", "m[...] += m.T"),
+    *("v[...] = m.sum(axis={index})", "v[...] = np.mean(m, axis=1)", "m /= m.sum(axis=1)[:, None]"),
+    *("v[...] = np.fft.ifft(np.fft.fft(v) * {vector}).real", "v[...] = np.einsum('ij,j->i', m, v)"),
+    *("m @= m.T", "v[...] = np.dot({matrix}, v)", "v[...] = np.linalg.norm({matrix}, axis=1)"),
+    *("v[x > 0] = v[x > 0].astype(int)", "v[:] = np.std({matrix})", "v[...] = np.cumsum({vector})"),
     *("v[v > {number}] += {number}", "v[w > {number}] *= v[w > {number}]", "w[v > t] = v[v > t]"),
     *("m[m > {number}] -= m[m > {number}] * {number}", "m[m > 0] = m.T[m > 0]", "K[v > 0] += 1"),
     *("F[v > {number}] += {number}", "F[F > 0] = v[F > 0]", "v[(v > 0) & (x < t)] /= {number}"),
@@ -338,6 +371,8 @@ def name_of(function: Any) -> str | None:
     """What a function is called in a program; None if it is one of ours."""
     if function is np.linalg.norm:
         return "np.linalg.norm"
+    if function is CLIP:
+        return "CLIP"
     for module, prefix in ((math, "math."), (np, "np."), (__builtins__, "")):
         names = module if isinstance(module, dict) else vars(module)
         for name in (getattr(function, "__name__", ""), "abs"):
@@ -417,7 +452,7 @@ class Call(Case):
         numbers = np.random.RandomState(seed % 2**32)
         arrays = {"G": numbers.randn(4), "Q": numbers.randn(4, 4)}
         arrays["SINGLE"] = numbers.randn(4, 4).astype(np.float32)
-        self.names = {"np": np, "math": math, "SIZE_OUT": SIZE_OUT, **arrays}
+        self.names = {"np": np, "math": math, "CLIP": CLIP, "SIZE_OUT": SIZE_OUT, **arrays}
 
 
 def run(seed: int) -> bool:

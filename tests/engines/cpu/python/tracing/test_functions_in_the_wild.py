@@ -272,15 +272,22 @@ case(size_in=1)(Limits.inverted)
 case(size_in=1)(lambda t, x: Limits.high - Limits.inverted(t, x) * Limits.clipped(t, x))
 
 
+# By calling NumPy
+
+case(size_in=3, size_out=3)(lambda t, x: x.cumsum())
+case(size_in=3, size_out=3)(lambda t, x: np.convolve(x, [1, 2, 1], "same"))
+case()(lambda t: np.interp(t, [0, 1], [0, 2]))
+case(size_in=4, size_out=4)(lambda t, x: np.fft.ifft(np.fft.fft(x) * np.fft.fft(x[::-1])).real)
+case(size_in=4, size_out=2)(lambda t, x: x.reshape(2, 2).sum(axis=1) + np.median(x))
+
 # What stays in Python, and why
 
 case("uses numpy.random")(lambda t: np.random.uniform(0.5, 0.5))
 case("reads the global `SCHEDULE`, a list")(lambda t: SCHEDULE[int(t * 10) % 3])
 case("reads the global `EVENTS`, a dict")(lambda t: EVENTS.get(round(t, 3), 0.0))
 case("calls `perf_counter`")(lambda t: 0.0 * time.perf_counter())
-case("calls the method `cumsum` of an array of float64", 3, 3)(lambda t, x: x.cumsum())
-case("calls `convolve`", 3, 3)(lambda t, x: np.convolve(x, [1, 2, 1], "same"))
-case("calls `interp`")(lambda t: np.interp(t, [0, 1], [0, 2]))
+case("calls `piecewise`", 3, 3)(lambda t, x: np.piecewise(x, [x > 0], [1.0, 0.0]))
+case("calls `unique`")(lambda t: np.unique([t, t])[0])
 
 
 @case("is a Counter, an object with state")

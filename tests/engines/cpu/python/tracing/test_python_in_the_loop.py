@@ -310,12 +310,12 @@ def test_a_loop_without_an_end_is_not_waited_for():
 
 def test_large_arrays():
     def make():
-        table = np.linspace(0, 1, 20000).reshape(-1, 2)
+        table = np.linspace(0, 1, 600_000).reshape(-1, 2)
         first = nengo.Node(lambda t: table[int(t * 1000)], size_out=2)  # read where it is
         return first, nengo.Node(lambda t: table[:100].sum() * t)
 
     plan, _ = check(make, n_compiled=1)
-    assert "20000 numbers" in remarks(plan)[0]
+    assert "600000 numbers" in remarks(plan)[0]
 
 
 def test_underflow_is_left_to_python_if_it_is_an_error():

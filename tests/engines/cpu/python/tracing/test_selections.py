@@ -106,13 +106,60 @@ def test_an_index_out_of_range_is_an_error(run_function):
     run_function(out_of_range, np.ones((3, 3)), 3)
 
 
+def by_calling_numpy(t, x):
+    m = np.outer(x, x)
+    return (m @ m.T)[0] + np.fft.fft(x).real + W[:, 1] * t
+
+
+def inexact(t, x):
+    v = x * 2.0
+    v[x > 0] = np.log1p(v[x > 0]) / np.tanh(x[x > 0] + 0.1)
+    return v + np.sum(v[v > 0.5]) + np.mean(x[x > -2])
+
+
+def of_rows(t, x):
+    m = np.outer(x, x + t)
+    m[x > 0] += 0.5 * x
+    m[:, x < 0] = 3.0
+    m[x > 0.5, :] = x
+    return m.ravel()[2:5]
+
+
+def by_indices(t, x):
+    v = x.copy()
+    (chosen,) = np.nonzero(x > 0)
+    v[chosen] *= 2
+    if len(chosen) > 1:
+        v[np.where(x < -0.3)] = t
+    return v + chosen.size
+
+
+def row_in_place(t, x):
+    m = np.outer(x, x)
+    winner = np.argmax(x)
+    m[winner] += 0.1 * (x - m[winner])
+    m[winner, :] *= 2
+    return m[:, 1] + m[winner, winner]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [by_calling_numpy, inexact, of_rows, by_indices, row_in_place],
+    ids=lambda function: function.__name__,
+)
+def test_selected_and_called(run_function, function):
+    inputs = np.random.RandomState(3).uniform(-1, 1, (60, 3))
+    inputs[5], inputs[6] = 0.0, -0.0
+    inputs[7, 1], inputs[8] = np.inf, 1e300
+    assert run_function(function, inputs, 3).startswith("compiled")
+
+
 IN_PYTHON = {
-    "makes a large array or list": lambda t, x: np.zeros(20_000)[:3] + x,
-    "reads the global `W`, an array that is not contiguous": lambda t, x: W[:, 1] * t,
-    "calculates with elements that a condition selects": lambda t, x: np.sum(x[x > 0]) + x,
-    "calls `np.exp` on elements that a condition selects": lambda t, x: np.exp(x[x > 0]) * 0 + 1,
-    "multiplies a matrix by itself": lambda t, x: (lambda m: (m @ m.T)[0])(np.outer(x, x)),
-    "calls `fft`": lambda t, x: np.fft.fft(x).real,
+    "makes a large array or list": lambda t, x: np.zeros(600_000)[:3] + x,
+    "calculates with elements that different conditions select": (
+        lambda t, x: np.sum(x[x > 0] * x[x >= 0]) + x
+    ),
+    "calls `unique`": lambda t, x: np.unique(x),
 }
 
 

@@ -12,8 +12,15 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python import callbacks
-from nengo_jit.engines.cpu.python.instructions import Field, Opcode
+from nengo_jit.engines.cpu.python.instructions import (
+    PART_WIDTH,
+    Field,
+    GroupHead,
+    Opcode,
+    Part,
+)
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
 from nengo_jit.engines.reference import ReferenceBackend
 
@@ -56,12 +63,21 @@ def constantly(function):
     return lambda: function
 
 
+def where_positive(t, x):
+    v = x.copy()
+    v[v > 0] = np.tanh(v[v > 0])
+    return v
+
+
 FUNCTIONS = {
     Opcode.BRANCH: constantly(lambda t, x: 1.5 * x[0] if x[0] > 0 else x[1]),
     Opcode.FUNCTION: constantly(lambda t, x: math.sin(x[0])),
     Opcode.FUNCTION_OF_TWO: constantly(lambda t, x: math.atan2(x[0], x[1])),
     Opcode.LOOP: constantly(lambda t, x: np.sin(x)),
     Opcode.LOOP_SHORT: constantly(lambda t, x: np.sin(x.astype(np.float32))),
+    Opcode.CALL: constantly(lambda t, x: np.cumsum(x)),
+    Opcode.POSITIONS: constantly(where_positive),
+    Opcode.PUT: constantly(where_positive),
     Opcode.PACK: constantly(lambda t, x: np.sin(x.astype(np.float32))),
     Opcode.UNPACK: constantly(lambda t, x: np.sin(x.astype(np.float32))),
     Opcode.LOAD: constantly(lambda t, x: x),
@@ -75,7 +91,10 @@ FUNCTIONS = {
     Opcode.GATHER: constantly(lambda t, x: x[[2, 0, 1]] * x),
     Opcode.LOOKUP: constantly(lambda t, x: TABLE[round(2 + 2 * x[0])] + 0 * x),
     Opcode.ROLL: constantly(lambda t, x: np.roll(x, int(t * 1000) % 3)),
-    Opcode.MOVE: constantly(lambda t, x: np.maximum(np.full(20, x[1]), x[0])[:3]),
+    Opcode.FIND: constantly(lambda t, x: x[::-1] * np.argmax(x)),
+    Opcode.TAKE: constantly(where_positive),
+    Opcode.GROUP: constantly(lambda t, x: (np.tile(x, 7) * 2.0 + np.tile(x, 7) ** 2)[5:8]),
+    Opcode.MOVE: constantly(lambda t, x: x + np.max(x)),
     Opcode.ADD: constantly(lambda t, x: x + x[0]),
     Opcode.SUBTRACT: constantly(lambda t, x: x - t),
     Opcode.MULTIPLY: constantly(lambda t, x: x * x[::-1]),
@@ -102,6 +121,8 @@ FUNCTIONS = {
 }
 ELEMENTWISE = [each for each in Opcode if each >= Opcode.MOVE]
 LASTS = {Opcode.RETURN, Opcode.REDO, Opcode.COMMIT}  # compute nothing
+PARTS = {Opcode.SPREAD, Opcode.CHECK}  # are in groups
+BOUNDS = {Opcode.LARGEST}  # may only make Python be called, or not
 OTHERS = {  # another operation that can take the place of one
     **dict.fromkeys(ELEMENTWISE, Opcode.NEGATIVE),
     Opcode.NEGATIVE: Opcode.MOVE,
@@ -125,19 +146,41 @@ OTHER_MEMORY = {
 }
 
 
+def does_nothing():
+    return True
+
+
+def last_part(line):
+    """The last part of a group."""
+    head = (ctypes.c_int64 * len(GroupHead)).from_address(int(line[Field.GROUP]))
+    n_before = head[GroupHead.N_FIRST] + head[GroupHead.N_PARTS] - 1
+    place = len(GroupHead) + n_before * PART_WIDTH
+    return (ctypes.c_int64 * PART_WIDTH).from_address(int(line[Field.GROUP]) + 8 * place)
+
+
 def other_operation(line):
+    if line[Field.OPCODE] == Opcode.GROUP:
+        last_part(line)[Part.OPERATION] = Operation.SUBTRACT
+        return
     line[Field.OPCODE] = OTHERS[line[Field.OPCODE]]
 
 
 def other_operand(line):
-    if line[Field.OPCODE] in LOOPS:
+    if line[Field.OPCODE] == Opcode.GROUP:
+        last_part(line)[Part.A] = address(NUMBERS)
+    elif line[Field.OPCODE] in LOOPS:
         ctypes.c_int64.from_address(int(line[Field.ARGUMENTS])).value = address(NUMBERS)
+    elif line[Field.OPCODE] == Opcode.CALL:
+        line[Field.OBJECT] = id(does_nothing)
     else:
         memory = OTHER_MEMORY.get(line[Field.OPCODE], NUMBERS)
         line[Field.A] = address(memory) + memory.nbytes // 2  # operands may go either way
 
 
 def lost_result(line):
+    if line[Field.OPCODE] == Opcode.GROUP:
+        last_part(line)[Part.RESULT] = address(FOR_RESULTS)
+        return
     line[Field.RESULT] = address(FOR_RESULTS)
     if line[Field.OPCODE] in STORES:
         line[Field.SHADOW] = line[Field.RESULT]
@@ -168,9 +211,11 @@ def cases():
         if operation == Opcode.BRANCH:
             yield from ((operation, change) for change in (other_operand, other_target))
             continue
-        yield operation, other_operand
-        yield operation, lost_result
-        if operation in OTHERS:
+        if operation != Opcode.FIND:  # which would find nothing
+            yield operation, other_operand
+        if operation != Opcode.CALL:  # the object that is called knows where its result goes
+            yield operation, lost_result
+        if operation in OTHERS or operation == Opcode.GROUP:
             yield operation, other_operation
         if operation in (Opcode.FUNCTION, Opcode.FUNCTION_OF_TWO, *LOOPS):
             yield operation, other_function
@@ -192,7 +237,7 @@ named = pytest.mark.parametrize(
 
 
 def test_every_instruction_has_a_case():
-    assert set(FUNCTIONS) == set(Opcode) - LASTS
+    assert set(FUNCTIONS) == set(Opcode) - LASTS - PARTS - BOUNDS
 
 
 class Pair:

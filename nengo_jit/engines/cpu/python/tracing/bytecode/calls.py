@@ -8,12 +8,15 @@ from nengo_jit.engines.cpu.python.tracing.bytecode.frame import (
     IS_312,
     IS_313,
     NULL,
+    Cell,
     Frame,
     argument,
     handles,
 )
+from nengo_jit.engines.cpu.python.tracing.bytecode.variables import variable_of_closure
+from nengo_jit.engines.cpu.python.tracing.guards import MISSING
 from nengo_jit.engines.cpu.python.tracing.iterators import elements
-from nengo_jit.engines.cpu.python.tracing.values import Value
+from nengo_jit.engines.cpu.python.tracing.values import Unsupported, Value
 
 
 @handles("LOAD_ATTR")
@@ -68,7 +71,32 @@ def _call_with(frame: Frame, args: tuple[Value, ...], kwargs: dict[str, Value]) 
     else:
         function = first
         args = args if second is NULL else (second, *args)
+    if function is super and not args:
+        args = _arguments_of_super(frame)
     frame.stack.append(frame.interpreter.call(function, args, kwargs))
+
+
+def _arguments_of_super(frame: Frame) -> tuple[Value, Value]:
+    """What `super` takes from the frame if it gets no arguments."""
+    names = frame.code.co_varnames[: frame.code.co_argcount]
+    owner = frame.variables.get(names[0], MISSING) if names else MISSING
+    if isinstance(owner, Cell):
+        owner = owner.cell_contents
+    if owner is MISSING or "__class__" not in frame.code.co_freevars:
+        raise Unsupported("calls `super` outside of a method")
+    return variable_of_closure(frame, "__class__"), owner
+
+
+@handles("LOAD_SUPER_ATTR")
+def _load_super_attr(frame: Frame, instruction: dis.Instruction) -> None:
+    function, after, owner = frame.pop(3)
+    found = frame.interpreter.call(function, (after, owner), {})
+    value = frame.interpreter.attribute(found, frame.code.co_names[argument(instruction) >> 2])
+    is_method = argument(instruction) & 1
+    if is_method:
+        frame.stack += [value, NULL] if IS_313 else [NULL, value]
+    else:
+        frame.stack.append(value)
 
 
 @handles("RETURN_GENERATOR")

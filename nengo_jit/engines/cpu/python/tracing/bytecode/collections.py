@@ -5,8 +5,10 @@ from __future__ import annotations
 import dis
 
 from nengo_jit.engines.cpu.python.tracing.bytecode.frame import Frame, argument, handles
+from nengo_jit.engines.cpu.python.tracing.conversions import (
+    check_nesting,
+)
 from nengo_jit.engines.cpu.python.tracing.iterators import elements
-from nengo_jit.engines.cpu.python.tracing.operators import check_nesting
 from nengo_jit.engines.cpu.python.tracing.values import Unsupported, Value
 
 INTRINSIC_LIST_TO_TUPLE = 6

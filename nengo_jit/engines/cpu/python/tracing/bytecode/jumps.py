@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nengo_jit.engines.cpu.python.tracing.bytecode.frame import NULL, Frame, Handler, handles
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration, iterate
-from nengo_jit.engines.cpu.python.tracing.operators import truth
+from nengo_jit.engines.cpu.python.tracing.truths import truth
 
 
 @handles("GET_ITER")

@@ -9,13 +9,24 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 import numpy as np
 
 from nengo_jit.engines.cpu.python.tracing.bytecode.frame import Frame, Handler, argument, handles
-from nengo_jit.engines.cpu.python.tracing.casting import cast
-from nengo_jit.engines.cpu.python.tracing.indexing import get_item, set_item
-from nengo_jit.engines.cpu.python.tracing.operators import apply, compare, truth
+from nengo_jit.engines.cpu.python.tracing.indexing import (
+    change,
+    change_selection,
+    get_item,
+    set_item,
+)
+from nengo_jit.engines.cpu.python.tracing.operators import (
+    apply,
+)
+from nengo_jit.engines.cpu.python.tracing.rows import change_row
+from nengo_jit.engines.cpu.python.tracing.selections import (
+    Selection,
+)
+from nengo_jit.engines.cpu.python.tracing.truths import compare, truth
 from nengo_jit.engines.cpu.python.tracing.ufuncs import Operator
 from nengo_jit.engines.cpu.python.tracing.values import (
     Array,
-    Selection,
+    Row,
     Unsupported,
     Value,
     described,
@@ -54,23 +65,15 @@ def _binary_op(frame: Frame, instruction: dis.Instruction) -> None:
     value = apply(frame.tracer, BINARY[symbol.rstrip("=")], a, b)
     if is_in_place and isinstance(a, Selection):
         assert isinstance(value, Selection)
-        whole, kind = _same_kind(a.array, value.array), a.array.dtype
-        registers = cast(frame.tracer, whole.registers, whole.dtype, kind)
-        a.array = Array(registers, kind)
+        change_selection(frame.tracer, a, value)
         value = a
-    if is_in_place and isinstance(a, Array):
-        set_item(frame.tracer, a, ..., _same_kind(a, value))
+    if is_in_place and isinstance(a, Row):
+        change_row(frame.tracer, a, value)
+        value = a
+    elif is_in_place and isinstance(a, Array):
+        change(frame.tracer, a, value)
         value = a
     frame.stack.append(value)
-
-
-def _same_kind(array: Array, value: Value) -> Array:
-    """Check that NumPy casts the result of an in-place operator to the array's type and shape."""
-    if isinstance(value, Array) and np.can_cast(value.dtype, array.dtype, "same_kind"):
-        if value.registers.shape == array.registers.shape:
-            return value
-        raise Unsupported("changes an array in place by numbers of another shape")
-    raise Unsupported("changes an array in place by numbers of another type")
 
 
 def _unary(function: Operator) -> Handler:

@@ -105,7 +105,11 @@ def _copy_free_vars(frame: Frame, instruction: dis.Instruction) -> None:
 
 @handles("LOAD_DEREF")
 def _load_deref(frame: Frame, instruction: dis.Instruction) -> None:
-    name = instruction.argval
+    frame.stack.append(variable_of_closure(frame, instruction.argval))
+
+
+def variable_of_closure(frame: Frame, name: str) -> Value:
+    """The value of a variable that functions share."""
     cell = frame.variables[name]
     if isinstance(cell, CellType):
         try:
@@ -115,13 +119,11 @@ def _load_deref(frame: Frame, instruction: dis.Instruction) -> None:
             raise Unsupported(reason) from None
         if not is_ours(frame.namespace):
             frame.tracer.watched.add_cell(cell)
-        value = frame.interpreter.lift(found, f"the closure variable `{name}`")
-    else:
-        assert isinstance(cell, Cell)
-        value = cell.cell_contents
-        if value is MISSING:
-            raise Unsupported(f"reads `{name}` before assigning it")
-    frame.stack.append(value)
+        return frame.interpreter.lift(found, f"the closure variable `{name}`")
+    assert isinstance(cell, Cell)
+    if cell.cell_contents is MISSING:
+        raise Unsupported(f"reads `{name}` before assigning it")
+    return cell.cell_contents
 
 
 @handles("STORE_DEREF")
