@@ -18,6 +18,7 @@ PIPELINE = [
     "regions",
     "settings",
     "options",
+    "labels",
     "neurons",
     "ir",
     "builder",
@@ -31,7 +32,9 @@ PIPELINE = [
     "inspection",
     "lasting",
     "simulator",
+    "plot",
     "__init__",
+    "cli",
     "__main__",
 ]
 
