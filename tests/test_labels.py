@@ -26,7 +26,7 @@ def test_objects_without_a_label_have_a_number(network):
     assert labels[network.node] == "Node 1"
     assert labels[network.deep] == "Ensemble 1"
     assert labels[network.connection] == "a → Ensemble 1"
-    assert labels[network.probe] == "Ensemble 1 output"
+    assert labels[network.probe] == "Ensemble 1.neurons output"
 
 
 def test_parts_are_named_by_the_whole(network):
@@ -49,8 +49,8 @@ def test_unique_names_are_numbered(network):
         second = nengo.Probe(network.deep.neurons)
     probes = [network.probe, second]
     assert list(Labels(network).unique(probes).values()) == [
-        "Ensemble 1 output",
-        "Ensemble 1 output (2)",
+        "Ensemble 1.neurons output",
+        "Ensemble 1.neurons output (2)",
     ]
 
 
@@ -70,5 +70,5 @@ def test_variables_name_what_has_no_label(network):
 
 def test_indexed_ends_are_named(network):
     with network:
-        connection = nengo.Connection(network.a.neurons[:2], network.deep.neurons[0])
+        connection = nengo.Connection(network.a.neurons[:1], network.deep.neurons[0])
     assert Labels(network)[connection] == "a.neurons → Ensemble 1.neurons"

@@ -48,7 +48,7 @@ def test_raster_has_a_mark_for_each_spike(sim, ax):
     sample, neuron = np.argwhere(spikes)[-1]
     time = sim.trange(sample_every=0.002)[sample]
     assert (time, neuron) in zip(marks.get_xdata(), marks.get_ydata())
-    assert ax.get_title() == "pair output"
+    assert ax.get_title() == "pair.neurons output"
 
 
 def test_tuning_curves_are_those_of_nengo(sim, ax):
@@ -74,7 +74,7 @@ def test_similarity_is_a_dot_product(sim, ax):
 
 
 def test_similarity_refuses_vectors_of_another_size(sim):
-    with pytest.raises(ValidationError, match="3 numbers .* samples of 2"):
+    with pytest.raises(ValidationError, match=r"3 numbers .* samples of 2"):
         plot.similarity(sim, sim.network.decoded, np.ones((4, 3)))
 
 
