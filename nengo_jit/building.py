@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from time import perf_counter
 
 import nengo
 import nengo.builder as reference
@@ -62,10 +63,13 @@ def build_engine(
         The engine, and all probes, whether the engine records them or not.
     """
     use_our_build_functions(model, Builder())
+    stages = model.log.stages if isinstance(model, Model) else {}
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
     with tracker, collector_paused():
+        began = perf_counter()
         if network is not None:
             backend.prepare(network, model.time.dtype)
+            stages["start of the compiler"] = perf_counter() - began
             if isinstance(model, Model):
                 model.decoders = Decoders(
                     backend.options.threads,
@@ -73,13 +77,19 @@ def build_engine(
                     backend.evaluator() if backend.options.compile_python else IN_PYTHON,
                 )
             model.build(network, progress=tracker.next_stage("Building", "Build"))
+        built = perf_counter()
+        stages["signals, operators and decoders"] = built - began - sum(stages.values())
         use_our_operators(model.operators)
         plan = backend.plan(model)
+        planned = perf_counter()
+        stages["plan"] = planned - built
         probes = plan.probes
         if not record:
             plan = replace(plan, probes=())
         with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
-            return backend.compile(plan, progress), probes
+            engine = backend.compile(plan, progress)
+        stages["memory and kernels"] = perf_counter() - planned
+        return engine, probes
 
 
 def with_precision(backend: Backend, model: reference.Model) -> Backend:

@@ -24,6 +24,7 @@ PIPELINE = [
     "builder",
     "planner",
     "engines",
+    "profiling",
     "data",
     "turn",
     "by_hand",

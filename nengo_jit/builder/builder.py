@@ -14,6 +14,7 @@ from nengo.params import FrozenObject
 
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import third_party_build_function
+from nengo_jit.builder.log import BuildLog
 from nengo_jit.ir import model as ir
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 
@@ -42,6 +43,8 @@ class Model(ir.Model, reference.Model):
         The configuration of the network that is being built.
     decoders : Decoders
         Solves for the decoders of connections.
+    log : BuildLog
+        The objects in the order in which they were built, with their operators.
     params : dict
         The built parameters of each object: a `BuiltEnsemble`, a `BuiltConnection`, an empty
         list for a probe, None for others.
@@ -67,6 +70,7 @@ class Model(ir.Model, reference.Model):
         self.builder = Builder() if builder is None else builder
         self.build_callback: Callable[[object], None] | None = None
         self.decoders = Decoders()
+        self.log = BuildLog()
 
         self.toplevel: Network | None = None
         self.config: Config | None = None
