@@ -246,7 +246,13 @@ def _build(model: reference.Model) -> Table:
     for stage, seconds in log.stages.items():
         if stage == FIRST_STAGE:
             rows += [(stage, kind, each) for kind, each in _sorted(kinds)]
-            rows.append((stage, "seeds, cache of decoders, and the rest", max(0.0, seconds - sum(kinds.values()))))
+            rows.append(
+                (
+                    stage,
+                    "seeds, cache of decoders, and the rest",
+                    max(0.0, seconds - sum(kinds.values())),
+                )
+            )
         else:
             rows.append((stage, "", seconds))
     return _table(["stage", "part", "seconds"], rows, share_of="seconds")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nengo_jit.labels import SEPARATOR
 from nengo_jit.planner.printing import duration
-from nengo_jit.profiling.tables import as_html, size
+from nengo_jit.profiling.tables import NOTE, as_html, size
 
 if TYPE_CHECKING:
     from nengo_jit.profiling.profile import Profile
@@ -28,8 +28,8 @@ th {{ border-bottom: 1px solid #999; font-weight: 600; }}
 h4 {{ margin: 1.6em 0 .4em; font-size: 1.1em; }}
 </style></head>
 <body><h1>{title}</h1>
-<p>Areas are proportional to {what}. Click on a network or an object to see what is in it; hover
-over an area for its figures.</p>
+<p>Areas are proportional to the time of a step, to memory, or to the time of the build. Click on a
+network or an object to see what is in it; hover over an area for its figures.</p>
 {picture}
 {tables}
 </body></html>
@@ -78,18 +78,12 @@ def page(profile: Profile) -> str:
     menu = {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0, "y": 1.1}
     menu.update(xanchor="left", yanchor="top")
     figure.update_layout(height=620, margin={"t": 60, "l": 0, "r": 0, "b": 0}, updatemenus=[menu])
+    options = {"displayModeBar": False}
     return PAGE.format(
         title=escape(f"Profile of {profile.name}"),
-        what="the time of a step, to memory or to the time of the build",
-        picture=figure.to_html(full_html=False, include_plotlyjs=True),
-        tables=_repr(profile),
+        picture=figure.to_html(full_html=False, include_plotlyjs=True, config=options),
+        tables=as_html(profile.summary(), profile.tables(), NOTE),
     )
-
-
-def _repr(profile: Profile) -> str:
-    from nengo_jit.profiling.profile import NOTE
-
-    return as_html(profile.summary(), profile.tables(), NOTE)
 
 
 def _times(profile: Profile) -> Iterator[Leaf]:

@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 
 Table: TypeAlias = dict[str, list[Any]]  # columns by name, all of one length
 
-NOTE = (
-    "Parts were timed on one thread. A kernel that works for several operators, and a kernel into "
-    "which others are fused, is timed as a whole: its time is shared out among them by estimated "
-    "cost."
-)
-
 
 class Cell(NamedTuple):
     """What a kernel, or a function, spends in a step for an object.
@@ -147,7 +141,7 @@ class Profile:
         Path(path).write_text(page(self), encoding="utf-8")
 
     def __str__(self) -> str:
-        from nengo_jit.profiling.tables import as_text
+        from nengo_jit.profiling.tables import NOTE, as_text
 
         lines = [self.summary()]
         for title, table in self.tables():
@@ -155,11 +149,11 @@ class Profile:
         return "\n".join([*lines, "", NOTE])
 
     def __rich__(self) -> RenderableType:
-        from nengo_jit.profiling.tables import as_rich
+        from nengo_jit.profiling.tables import NOTE, as_rich
 
         return as_rich(self.summary(), self.tables(), NOTE)
 
     def _repr_html_(self) -> str:
-        from nengo_jit.profiling.tables import as_html
+        from nengo_jit.profiling.tables import NOTE, as_html
 
         return as_html(self.summary(), self.tables(), NOTE)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 MOST_ROWS = 20  # that are shown
 WIDEST = 40  # characters of a cell
 NUMBERS = (int, float)
+NOTE = (
+    "Parts were timed on one thread. A kernel that works for several operators, and a kernel into "
+    "which others are fused, is timed as a whole: its time is shared out among them by estimated "
+    "cost. The time of decoders that were solved ahead counts for the object that needed the first."
+)
 
 
 def shown(column: str, value: Any) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from threading import Event, get_ident
-from time import perf_counter
 
 import numpy as np
 from nengo import Probe
@@ -132,7 +131,8 @@ class CpuEngine(Engine):
         load_kernels(needed(used, dtype), progress)
         graph, threads = self._lowering.fusion.graph(self.plan.graph), self.threads
         if self._stopwatch is not None:
-            levels, threads = self._stopwatch.timed(levels, self._lowering.fusion), 1
+            lowering, threads = self._lowering, 1
+            levels = self._stopwatch.timed(levels, lowering.fusion, lowering.arena)
         self._programs = Programs(
             levels, graph, threads, dtype, self._status_words, self._assembly.undo
         )
@@ -346,20 +346,13 @@ class CpuEngine(Engine):
         return n_done
 
     def run_timed(self, n_steps: int) -> Timing:
-        stopwatch = self._stopwatch = Stopwatch()
+        self._stopwatch = Stopwatch()
         try:
             self._request_programs()
-            n_done = self.run(1)  # the first step may compute more than later ones
-            stopwatch.clear()
-            stopwatch.start()
-            begin = perf_counter()
-            n_timed = self.run(n_steps - n_done)
-            seconds = perf_counter() - begin
+            return self._stopwatch.measure(self.run, n_steps)
         finally:
             self._stopwatch = None
             self._request_programs()
-        parts, measuring = stopwatch.read()
-        return Timing(n_timed, seconds - measuring, parts)
 
     @property
     def is_running(self) -> bool:

@@ -6,21 +6,26 @@ callback. It is only made while steps are timed, so other programs are not slowe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from time import monotonic_ns
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic_ns, perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import Kernel, kernel, start
 from nengo_jit.engines.cpu.language.primitives import Address, Memory, int64s, nanoseconds
+from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.components import Code, Task
 from nengo_jit.engines.cpu.program.fusion import Fusion
-from nengo_jit.engines.timing import IN_PYTHON, Part, shared_out
+from nengo_jit.engines.timing import IN_PYTHON, Part, Timing, shared_out
 from nengo_jit.ir.base import Operator
 
 LATEST, BETWEEN, EMPTY, FIRST = range(4)  # places in the list of times
 COST = 0.3  # estimated nanoseconds for an element of a fused operator
 ENGINE = "between steps"
+BLOCK = 0.002  # seconds of steps that are measured together
 
 
 @kernel()
@@ -33,6 +38,27 @@ def stamp(memory: Memory, times: Address, place: int) -> None:
     latest[0] = now
 
 
+class Block(NamedTuple):
+    """Consecutive steps that were measured together.
+
+    Attributes
+    ----------
+    n_steps : int
+        Their number.
+    seconds : float
+        Their duration, from outside.
+    times : list of numpy.ndarray
+        The list of times of each program (nanoseconds).
+    was_interrupted : bool
+        Whether another program took the processor.
+    """
+
+    n_steps: int
+    seconds: float
+    times: list[np.ndarray]
+    was_interrupted: bool
+
+
 class Stopwatch:
     """Makes programs timed, and keeps what they measure.
 
@@ -42,7 +68,9 @@ class Stopwatch:
     def __init__(self) -> None:
         self._sheets: list[tuple[np.ndarray, list[Part]]] = []
 
-    def timed(self, levels: Sequence[Sequence[Task]], fusion: Fusion) -> list[list[Task]]:
+    def timed(
+        self, levels: Sequence[Sequence[Task]], fusion: Fusion, arena: Arena
+    ) -> list[list[Task]]:
         """Insert stamps into a step.
 
         Parameters
@@ -51,55 +79,87 @@ class Stopwatch:
             Tasks by level.
         fusion : Fusion
             Which operators are carried out by others.
+        arena : Arena
+            Keeps the memory of the times for as long as the program.
 
         Returns
         -------
         list of list of Task
-            Tasks by level: each kernel and each callback is a level, with a stamp after it.
+            Tasks by level: each kernel and each callback is a level, with a stamp after it. Those
+            of deferred operators have none, since they are no part of a step.
         """
         batches = [batch for level in levels for batch in _by_code(level)]
-        times = np.zeros(FIRST + len(batches), np.int64)
         fused = _fused(fusion)
-        parts = [_part(batch, fused) for batch in batches]
-        self._sheets.append((times, parts))
-        self.start()
-        row = stamp.row
-        address = start(times)
-        found = [[Task(None, row(times=address, place=place))] for place in (BETWEEN, EMPTY)]
-        for place, batch in enumerate(batches, start=FIRST):
+        parts: list[Part] = []
+        times = arena.buffer(FIRST + len(batches))
+
+        def stamps(place: int, when: str = "always") -> list[Task]:
+            return [Task(None, stamp.variant(when=when).row(times=start(times), place=place))]
+
+        found = [stamps(BETWEEN), stamps(EMPTY)]
+        for batch in batches:
             found.append(batch)
-            if batch[0].code.when == "always":
-                found.append([Task(None, row(times=address, place=place))])
-            else:
-                variant = stamp.variant(when=batch[0].code.when)
-                found.append([Task(None, variant.row(times=address, place=place))])
+            when = batch[0].code.when
+            if when != "after":
+                found.append(stamps(FIRST + len(parts), when))
+                parts.append(_part(batch, fused))
+        times[LATEST] = monotonic_ns()
+        self._sheets.append((times[: FIRST + len(parts)], parts))
         return found
 
-    def start(self) -> None:
-        """Begin to measure now, before a run."""
+    def measure(self, run: Callable[[int], int], n_steps: int) -> Timing:
+        """Run steps and return what they took.
+
+        They are run in blocks. Blocks in which another program took the processor do not count, if
+        there are others.
+
+        Parameters
+        ----------
+        run : callable
+            Runs a number of steps on timed programs; returns how many.
+        n_steps : int
+            Number of steps, at least 2. The first does not count: it may compute more than others.
+        """
+        left = n_steps - run(1)
+        blocks: list[Block] = []
+        size = max(1, left // 20)
+        while left > 0:
+            block = self._run_block(run, min(size, left))
+            left -= block.n_steps
+            blocks.append(block)
+            size = max(1, round(BLOCK * block.n_steps / block.seconds))
+        counted = [block for block in blocks if not block.was_interrupted] or blocks
+        n_counted = sum(block.n_steps for block in counted)
+        parts: list[Part] = []
+        seconds = sum(block.seconds for block in counted)
+        for number, (_, kinds) in enumerate(self._sheets):
+            of_blocks = [block.times[number] for block in counted if number < len(block.times)]
+            times = np.sum(of_blocks, axis=0)
+            if not np.any(times):  # these programs were replaced before any block
+                continue
+            cost = float(min(times[EMPTY], times[BETWEEN]))
+            seconds -= 1e-9 * cost * (2 + len(kinds))
+            spent = (1e-9 * np.maximum(times - cost, 0.0)).tolist()
+            parts += [replace(part, seconds=each) for part, each in zip(kinds, spent[FIRST:])]
+            parts.append(Part(ENGINE, spent[BETWEEN], {None: 1.0}))
+        return Timing(n_counted, seconds, parts)
+
+    def _run_block(self, run: Callable[[int], int], n_steps: int) -> Block:
+        for times, _ in self._sheets:
+            times[:] = 0
+        n_switches = _n_switches()
+        begin = perf_counter()
         for times, _ in self._sheets:
             times[LATEST] = monotonic_ns()
+        n_done = run(n_steps)
+        seconds = perf_counter() - begin
+        was_interrupted = _n_switches() > n_switches
+        return Block(n_done, seconds, [times.copy() for times, _ in self._sheets], was_interrupted)
 
-    def clear(self) -> None:
-        """Forget what has been measured."""
-        for times, _ in self._sheets:
-            times[BETWEEN:] = 0
 
-    def read(self) -> tuple[list[Part], float]:
-        """Return the parts with their times, and what the measuring took (seconds).
-
-        A stamp takes as long as two of them without anything in between. That is subtracted.
-        """
-        found, measuring = [], 0.0
-        for times, parts in self._sheets:
-            cost = min(times[EMPTY], times[BETWEEN])
-            measuring += 1e-9 * float(cost) * (2 + len(parts))
-            for part, time in zip(parts, times[FIRST:].tolist()):
-                seconds = 1e-9 * max(0.0, time - float(cost))
-                found.append(Part(part.name, seconds, part.shares, part.is_function))
-            between = 1e-9 * max(0.0, float(times[BETWEEN] - cost))
-            found.append(Part(ENGINE, between, {None: 1.0}))
-        return found, measuring
+def _n_switches() -> int:
+    """How often another program has taken the processor from this thread."""
+    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_nivcsw
 
 
 def _by_code(level: Sequence[Task]) -> list[list[Task]]:
