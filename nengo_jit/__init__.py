@@ -10,12 +10,17 @@ __all__ = ["SimulationData", "Simulator", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the simulator when it is first asked for: the command line starts without it."""
+    """Import the simulator, or a module, when it is first used: the command line needs neither."""
     from importlib import import_module
+    from importlib.util import find_spec
 
-    if not name.startswith("_"):
-        simulator = import_module("nengo_jit.simulator")
-        globals().update({each: getattr(simulator, each) for each in __all__ if each[0] != "_"})
-        if name in globals():
-            return globals()[name]
+    if name in ("SimulationData", "Simulator"):
+        globals()[name] = getattr(import_module("nengo_jit.simulator"), name)
+        return globals()[name]
+    if not name.startswith("_") and find_spec(f"nengo_jit.{name}") is not None:
+        return import_module(f"nengo_jit.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,8 @@ from nengo_jit.engines import Backend
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.internals import Internals
 from nengo_jit.ir.base import Operator
+from nengo_jit.labels import Labels
+from nengo_jit.markup import html_table
 from nengo_jit.planner import Plan, dependency_graph
 
 
@@ -27,6 +29,23 @@ class Inspectable(Internals):
     def dg(self) -> dict[Operator, list[Operator]]:
         """Dict of (Operator, list of Operator): the operators that depend on each operator."""
         return dependency_graph(self.model.operators)
+
+    def _repr_html_(self) -> str:
+        network = self.model.toplevel
+        state = "closed" if self.closed else "open"
+        lines = {
+            "network": "none" if network is None else str(network.label or "without a label"),
+            "neurons": str(network.n_neurons if network is not None else 0),
+            "objects": str(len(network.all_objects) if network is not None else 0),
+            "engine": self.engine,
+            "simulated": f"{self.time:g} s, {self.n_steps:,} steps of {self.dt:g} s",
+            "state": state,
+        }
+        rows = list(lines.items())
+        for probe, name in Labels(network).unique(self.model.probes).items():
+            shape = self.data[probe].shape if probe in self.data else ()
+            rows.append((f"probe {name}", " by ".join(map(str, shape)) or "no samples"))
+        return f"<b>nengo_jit.Simulator</b>{html_table(['', ''], rows)}"
 
     @property
     def dt(self) -> float:

@@ -19,6 +19,7 @@ PIPELINE = [
     "settings",
     "options",
     "labels",
+    "markup",
     "neurons",
     "ir",
     "builder",

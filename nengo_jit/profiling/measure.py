@@ -18,7 +18,8 @@ from nengo_jit.labels import Labels
 from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan
 from nengo_jit.profiling.owners import log_of, memory_of_parameters, memory_of_signals, owners_of
-from nengo_jit.profiling.profile import Cell, Profile, Table
+from nengo_jit.profiling.profile import Profile
+from nengo_jit.profiling.tables import Cell, Table
 
 REST = "(clock and recording)"
 OUTSIDE = "(start and end of the run)"

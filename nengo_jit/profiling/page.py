@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nengo_jit.labels import SEPARATOR
 from nengo_jit.planner.printing import duration
-from nengo_jit.profiling.tables import NOTE, as_html, size
-
-if TYPE_CHECKING:
-    from nengo_jit.profiling.profile import Profile
+from nengo_jit.profiling.tables import Cell, Table, size
 
 ROOT = "all"
 BUTTONS = ("time of a step", "memory", "build time")
@@ -38,8 +35,19 @@ network or an object to see what is in it; hover over an area for its figures.</
 Leaf = tuple[tuple[str, ...], float]  # path from the outermost network, and size of the area
 
 
-def page(profile: Profile) -> str:
+def page(name: str, cells: Iterable[Cell], objects: Table, tables: str) -> str:
     """Return the page, as text.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+    cells : iterable of Cell
+        Time by object and kernel.
+    objects : dict of (str, list)
+        The table of objects.
+    tables : str
+        What is below the pictures, in HTML.
 
     Raises
     ------
@@ -54,12 +62,12 @@ def page(profile: Profile) -> str:
     figure = Figure()
     for number, (leaves, form) in enumerate(
         (
-            (_times(profile), lambda seconds: duration(1e9 * seconds)),
-            (_column(profile, "bytes"), size),
-            (_column(profile, "build seconds"), lambda seconds: duration(1e9 * seconds)),
+            (_times(cells), lambda seconds: duration(1e9 * seconds)),
+            (_column(objects, "bytes"), size),
+            (_column(objects, "build seconds"), lambda seconds: duration(1e9 * seconds)),
         )
     ):
-        areas = _areas(leaves, profile.name)
+        areas = _areas(leaves, name)
         figure.add_trace(
             Treemap(
                 **areas,
@@ -80,19 +88,18 @@ def page(profile: Profile) -> str:
     figure.update_layout(height=620, margin={"t": 60, "l": 0, "r": 0, "b": 0}, updatemenus=[menu])
     options = {"displayModeBar": False}
     return PAGE.format(
-        title=escape(f"Profile of {profile.name}"),
+        title=escape(f"Profile of {name}"),
         picture=figure.to_html(full_html=False, include_plotlyjs=True, config=options),
-        tables=as_html(profile.summary(), profile.tables(), NOTE),
+        tables=tables,
     )
 
 
-def _times(profile: Profile) -> Iterator[Leaf]:
-    for cell in profile.cells:
+def _times(cells: Iterable[Cell]) -> Iterator[Leaf]:
+    for cell in cells:
         yield (*_networks(cell.place), cell.obj, cell.kernel), cell.seconds
 
 
-def _column(profile: Profile, column: str) -> Iterator[Leaf]:
-    table = profile.objects
+def _column(table: Table, column: str) -> Iterator[Leaf]:
     for name, place, value in zip(table["object"], table["network"], table[column]):
         if value:
             yield (*_networks(place), name), value

@@ -5,35 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from nengo_jit.planner.printing import duration
+from nengo_jit.profiling.tables import NOTE, Cell, Table, as_html, as_rich, as_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-Table: TypeAlias = dict[str, list[Any]]  # columns by name, all of one length
-
-
-class Cell(NamedTuple):
-    """What a kernel, or a function, spends in a step for an object.
-
-    Attributes
-    ----------
-    place : str
-        Names of the networks around the object.
-    obj : str
-        Name of the object.
-    kernel : str
-        The kernel, or how Python is called.
-    seconds : float
-        Time in a step.
-    """
-
-    place: str
-    obj: str
-    kernel: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -138,22 +116,17 @@ class Profile:
         """
         from nengo_jit.profiling.page import page
 
-        Path(path).write_text(page(self), encoding="utf-8")
+        text = page(self.name, self.cells, self.objects, self._repr_html_())
+        Path(path).write_text(text, encoding="utf-8")
 
     def __str__(self) -> str:
-        from nengo_jit.profiling.tables import NOTE, as_text
-
         lines = [self.summary()]
         for title, table in self.tables():
             lines += ["", title, *as_text(table)]
         return "\n".join([*lines, "", NOTE])
 
     def __rich__(self) -> RenderableType:
-        from nengo_jit.profiling.tables import NOTE, as_rich
-
         return as_rich(self.summary(), self.tables(), NOTE)
 
     def _repr_html_(self) -> str:
-        from nengo_jit.profiling.tables import NOTE, as_html
-
         return as_html(self.summary(), self.tables(), NOTE)

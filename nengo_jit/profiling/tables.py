@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from nengo_jit.markup import html_table
 from nengo_jit.planner.printing import clip, duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from nengo_jit.profiling.profile import Table
 
 MOST_ROWS = 20  # that are shown
 WIDEST = 40  # characters of a cell
@@ -21,6 +20,29 @@ NOTE = (
     "which others are fused, is timed as a whole: its time is shared out among them by estimated "
     "cost. The time of decoders that were solved ahead counts for the object that needed the first."
 )
+
+Table: TypeAlias = dict[str, list[Any]]  # columns by name, all of one length
+
+
+class Cell(NamedTuple):
+    """What a kernel, or a function, spends in a step for an object.
+
+    Attributes
+    ----------
+    place : str
+        Names of the networks around the object.
+    obj : str
+        Name of the object.
+    kernel : str
+        The kernel, or how Python is called.
+    seconds : float
+        Time in a step.
+    """
+
+    place: str
+    obj: str
+    kernel: str
+    seconds: float
 
 
 def shown(column: str, value: Any) -> str:
@@ -99,15 +121,8 @@ def as_html(summary: str, tables: Iterable[tuple[str, Table]], note: str) -> str
     """Tables in HTML, for a notebook or as a part of a page."""
     parts = [f"<p><b>{escape(summary)}</b></p>"]
     for title, table in tables:
-        right = [is_number(values) for values in table.values()]
-        parts.append(f"<h4>{escape(title)}</h4><table><thead><tr>")
-        parts += [_cell("th", title_of(column), r) for column, r in zip(table, right)]
-        parts.append("</tr></thead><tbody>")
-        for row in rows_of(table):
-            parts += ["<tr>", *(_cell("td", cell, r) for cell, r in zip(row, right)), "</tr>"]
-        parts.append("</tbody></table>")
+        headings = [title_of(column) for column in table]
+        numbers = [is_number(values) for values in table.values()]
+        parts.append(f"<h4>{escape(title)}</h4>")
+        parts.append(html_table(headings, list(rows_of(table)), numbers))
     return "".join([*parts, f"<p><small>{escape(note)}</small></p>"])
-
-
-def _cell(tag: str, text: str, is_right: bool) -> str:
-    return f'<{tag} style="text-align:{"right" if is_right else "left"}">{escape(text)}</{tag}>'
