@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nengo_jit.ir.base import Operator
 
 IN_PYTHON = "in Python"
+BLOCK = 0.004  # seconds of steps that are measured together
+
+
+def n_interruptions() -> int:
+    """How often another program has taken the processor from this thread so far."""
+    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_nivcsw
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ callback. It is only made while steps are timed, so other programs are not slowe
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic_ns, perf_counter
@@ -19,13 +18,12 @@ from nengo_jit.engines.cpu.language.primitives import Address, Memory, int64s, n
 from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.components import Code, Task
 from nengo_jit.engines.cpu.program.fusion import Fusion
-from nengo_jit.engines.timing import IN_PYTHON, Part, Timing, shared_out
+from nengo_jit.engines.timing import BLOCK, IN_PYTHON, Part, Timing, n_interruptions, shared_out
 from nengo_jit.ir.base import Operator
 
 LATEST, BETWEEN, EMPTY, FIRST = range(4)  # places in the list of times
 COST = 0.3  # estimated nanoseconds for an element of a fused operator
-ENGINE = "between steps"
-BLOCK = 0.002  # seconds of steps that are measured together
+ENGINE = "between steps, and start of runs"
 
 
 @kernel()
@@ -133,12 +131,16 @@ class Stopwatch:
         parts: list[Part] = []
         seconds = sum(block.seconds for block in counted)
         for number, (_, kinds) in enumerate(self._sheets):
-            of_blocks = [block.times[number] for block in counted if number < len(block.times)]
-            times = np.sum(of_blocks, axis=0)
-            if not np.any(times):  # these programs were replaced before any block
+            found = [
+                (block.times[number], block.n_steps)
+                for block in counted
+                if number < len(block.times) and block.times[number][EMPTY]
+            ]
+            if not found:  # these programs were replaced before any block
                 continue
-            cost = float(min(times[EMPTY], times[BETWEEN]))
-            seconds -= 1e-9 * cost * (2 + len(kinds))
+            times = np.sum([each for each, _ in found], axis=0)
+            cost = sum(n for _, n in found) * min(each[EMPTY] / n for each, n in found)
+            seconds -= 1e-9 * cost * (2 + np.count_nonzero(times[FIRST:]))
             spent = (1e-9 * np.maximum(times - cost, 0.0)).tolist()
             parts += [replace(part, seconds=each) for part, each in zip(kinds, spent[FIRST:])]
             parts.append(Part(ENGINE, spent[BETWEEN], {None: 1.0}))
@@ -147,19 +149,14 @@ class Stopwatch:
     def _run_block(self, run: Callable[[int], int], n_steps: int) -> Block:
         for times, _ in self._sheets:
             times[:] = 0
-        n_switches = _n_switches()
+        n_before = n_interruptions()
         begin = perf_counter()
         for times, _ in self._sheets:
             times[LATEST] = monotonic_ns()
         n_done = run(n_steps)
         seconds = perf_counter() - begin
-        was_interrupted = _n_switches() > n_switches
+        was_interrupted = n_interruptions() > n_before
         return Block(n_done, seconds, [times.copy() for times, _ in self._sheets], was_interrupted)
-
-
-def _n_switches() -> int:
-    """How often another program has taken the processor from this thread."""
-    return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_nivcsw
 
 
 def _by_code(level: Sequence[Task]) -> list[list[Task]]:

@@ -107,7 +107,7 @@ def test_blocks_that_were_interrupted_do_not_count(monkeypatch):
     stopwatch._sheets.append((times, [Part("kernel", 0.0, {None: 1.0})]))
     switches = iter([0, 0, 0, 1, 1, 1])
     monkeypatch.setattr(
-        "nengo_jit.engines.cpu.program.stopwatch._n_switches", lambda: next(switches)
+        "nengo_jit.engines.cpu.program.stopwatch.n_interruptions", lambda: next(switches)
     )
     durations = iter([None, 1000, 50_000, 1200])
 
