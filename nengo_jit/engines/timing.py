@@ -49,7 +49,7 @@ class Timing:
     n_steps : int
         Number of timed steps.
     seconds : float
-        Duration of all timed steps, measured from outside, without what the measuring itself takes.
+        Duration of all timed steps, without what the measuring itself takes.
     parts : list of Part
         The parts of a step.
     """

@@ -22,7 +22,6 @@ from nengo_jit.profiling.profile import Profile
 from nengo_jit.profiling.tables import Cell, Table
 
 REST = "(clock and recording)"
-OUTSIDE = "(start and end of the run)"
 OUTERMOST = "(outermost)"
 FIRST_STAGE = "signals, operators and decoders"
 
@@ -96,8 +95,7 @@ class Accounts:
     """
 
     def __init__(self, timing: Timing, plan: Plan, model: reference.Model):
-        rest = max(0.0, timing.seconds - sum(part.seconds for part in timing.parts))
-        self._parts = [*timing.parts, Part(OUTSIDE, rest, {None: 1.0})]
+        self._parts = timing.parts
         self._per_step = 1 / timing.n_steps
         self._plan, self._model = plan, model
         self._labels = Labels(model.toplevel)

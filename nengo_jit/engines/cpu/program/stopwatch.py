@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import monotonic_ns, perf_counter
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -23,16 +23,20 @@ from nengo_jit.ir.base import Operator
 
 LATEST, BETWEEN, EMPTY, FIRST = range(4)  # places in the list of times
 COST = 0.3  # estimated nanoseconds for an element of a fused operator
-ENGINE = "between steps, and start of runs"
+ENGINE = "between steps"
 
 
 @kernel()
 def stamp(memory: Memory, times: Address, place: int) -> None:
-    """Add the time since the latest stamp (nanoseconds) to the number at a place of a list."""
+    """Add the time since the latest stamp (nanoseconds) to the number at a place of a list.
+
+    The first stamp of a block, before which there is none, adds nothing.
+    """
     now = nanoseconds()
     latest = int64s(times, 1)
-    total = int64s(times + 8 * place, 1)
-    total[0] += now - latest[0]
+    if latest[0] != 0:
+        total = int64s(times + 8 * place, 1)
+        total[0] += now - latest[0]
     latest[0] = now
 
 
@@ -101,15 +105,14 @@ class Stopwatch:
             if when != "after":
                 found.append(stamps(FIRST + len(parts), when))
                 parts.append(_part(batch, fused))
-        times[LATEST] = monotonic_ns()
         self._sheets.append((times[: FIRST + len(parts)], parts))
         return found
 
     def measure(self, run: Callable[[int], int], n_steps: int) -> Timing:
         """Run steps and return what they took.
 
-        They are run in blocks. Blocks in which another program took the processor do not count, if
-        there are others.
+        They are run in blocks. What it takes to start a block does not count. Nor do blocks in which
+        another program took the processor, if there are others.
 
         Parameters
         ----------
@@ -120,16 +123,15 @@ class Stopwatch:
         """
         left = n_steps - run(1)
         blocks: list[Block] = []
-        size = max(1, left // 20)
+        size = most = max(1, left // 10)
         while left > 0:
             block = self._run_block(run, min(size, left))
             left -= block.n_steps
             blocks.append(block)
-            size = max(1, round(BLOCK * block.n_steps / block.seconds))
+            size = max(1, min(most, round(BLOCK * block.n_steps / block.seconds)))
         counted = [block for block in blocks if not block.was_interrupted] or blocks
-        n_counted = sum(block.n_steps for block in counted)
         parts: list[Part] = []
-        seconds = sum(block.seconds for block in counted)
+        whole = 0.0
         for number, (_, kinds) in enumerate(self._sheets):
             found = [
                 (block.times[number], block.n_steps)
@@ -138,21 +140,19 @@ class Stopwatch:
             ]
             if not found:  # these programs were replaced before any block
                 continue
-            times = np.sum([each for each, _ in found], axis=0)
+            times = np.sum([each for each, _ in found], axis=0)[BETWEEN:]
             cost = sum(n for _, n in found) * min(each[EMPTY] / n for each, n in found)
-            seconds -= 1e-9 * cost * (2 + np.count_nonzero(times[FIRST:]))
-            spent = (1e-9 * np.maximum(times - cost, 0.0)).tolist()
-            parts += [replace(part, seconds=each) for part, each in zip(kinds, spent[FIRST:])]
-            parts.append(Part(ENGINE, spent[BETWEEN], {None: 1.0}))
-        return Timing(n_counted, seconds, parts)
+            whole += 1e-9 * (times.sum() - cost * np.count_nonzero(times))
+            between, _, *spent = (1e-9 * np.maximum(times - cost, 0.0)).tolist()
+            parts += [replace(part, seconds=each) for part, each in zip(kinds, spent)]
+            parts.append(Part(ENGINE, between, {None: 1.0}))
+        return Timing(sum(block.n_steps for block in counted), whole, parts)
 
     def _run_block(self, run: Callable[[int], int], n_steps: int) -> Block:
         for times, _ in self._sheets:
             times[:] = 0
         n_before = n_interruptions()
         begin = perf_counter()
-        for times, _ in self._sheets:
-            times[LATEST] = monotonic_ns()
         n_done = run(n_steps)
         seconds = perf_counter() - begin
         was_interrupted = n_interruptions() > n_before

@@ -56,6 +56,20 @@ def test_parts_sum_to_the_whole(timing):
     assert sum(part.seconds for part in timed.parts) == pytest.approx(timed.seconds, rel=0.05)
 
 
+def test_the_whole_is_the_duration_of_the_steps():
+    with nengo.Network(seed=0) as net:
+        ensemble = nengo.Ensemble(20_000, 1)
+        nengo.Connection(ensemble, ensemble, solver=nengo.solvers.NoSolver())
+    with nengo_jit.Simulator(net, progress_bar=False, threads=1) as sim:
+        stopwatch = sim._engine._stopwatch = Stopwatch()
+        sim._engine._request_programs()
+        sim._engine.run(5)
+        block = stopwatch._run_block(sim._engine.run, 50)
+        assert block.n_steps == 50
+        inside = 1e-9 * block.times[0][BETWEEN:].sum()
+        assert 0.9 * block.seconds < inside < block.seconds
+
+
 def test_shares_of_a_part_sum_to_one(timing):
     timed, _ = timing
     for part in timed.parts:
@@ -116,7 +130,7 @@ def test_blocks_that_were_interrupted_do_not_count(monkeypatch):
         if duration is not None:
             n_steps = 10
             times[FIRST] += 10 * duration
-            times[[BETWEEN, EMPTY]] += 10 * 50
+            times[[BETWEEN, EMPTY]] += 10 * 50, 10 * 50
             times[LATEST] = 7
         return n_steps
 
@@ -125,6 +139,7 @@ def test_blocks_that_were_interrupted_do_not_count(monkeypatch):
     assert timing.n_steps == 20
     assert kernel.seconds == pytest.approx(1e-9 * (10 * 1000 + 10 * 1200 - 20 * 50))
     assert between.seconds == 0
+    assert timing.seconds == pytest.approx(kernel.seconds)
 
 
 def test_a_failing_step_leaves_usual_programs():
