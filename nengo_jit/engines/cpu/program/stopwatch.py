@@ -111,8 +111,8 @@ class Stopwatch:
     def measure(self, run: Callable[[int], int], n_steps: int) -> Timing:
         """Run steps and return what they took.
 
-        They are run in blocks. What it takes to start a block does not count. Nor do blocks in which
-        another program took the processor, if there are others.
+        They are run in blocks. What it takes to start a block does not count. Nor do blocks in
+        which another program took the processor, if there are others.
 
         Parameters
         ----------
