@@ -14,8 +14,8 @@ from nengo_jit.cli.options import (
     Seconds,
     Threads,
     check_can_write,
-    check_duration,
     check_options,
+    check_time,
 )
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def bench(
     The file is executed anew each time; the shortest times count. nengo's cache of decoders is not
     used.
     """
-    check_duration("--time", time)
-    check_duration("--dt", dt)
+    check_time(time, dt)
     if plot is not None:
         from nengo_jit.cli.output import PICTURES, check_can_draw
 

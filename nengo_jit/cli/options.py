@@ -37,6 +37,14 @@ def check_duration(name: str, seconds: float) -> None:
         raise BadInputError(f"{name} must be a number of seconds above zero, not {seconds:g}")
 
 
+def check_time(seconds: float, dt: float) -> None:
+    """Refuse lengths of a run, and of a step, of which the run would have no step."""
+    check_duration("--dt", dt)
+    check_duration("--time", seconds)
+    if round(seconds / dt) < 1:
+        raise BadInputError(f"--time {seconds:g} is less than a step of {dt:g} seconds")
+
+
 def check_options(engine: str | None, threads: int | None) -> Options:
     """The options of a simulator; refuses unknown engines and impossible numbers of threads."""
     from nengo.exceptions import ValidationError
@@ -64,8 +72,8 @@ def check_can_write(path: Path, suffixes: tuple[str, ...]) -> None:
         Suffixes that are known.
     """
     if path.suffix.lower() not in suffixes:
-        known = ", ".join(suffixes)
-        raise BadInputError(f"{path} cannot be written: its name must end with one of {known}")
+        known = " or ".join(suffixes)
+        raise BadInputError(f"{path} cannot be written: its name must end with {known}")
     if path.is_dir():
         raise BadInputError(f"{path} cannot be written: it is a folder")
     try:

@@ -62,4 +62,5 @@ class Bar(ProgressBar):
 
 def speed(simulated: float, seconds: float) -> str:
     """How many times faster than real time a simulation runs."""
-    return f"{simulated / max(seconds, 1e-9):.3g} times real time"
+    factor = simulated / max(seconds, 1e-9)
+    return f"{factor:{',.0f' if factor >= 100 else '.3g'}} times real time"

@@ -16,8 +16,8 @@ from nengo_jit.cli.options import (
     Seed,
     Threads,
     check_can_write,
-    check_duration,
     check_options,
+    check_time,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def run(
     plot: Plot = None,
 ) -> None:
     """Run a model. Ctrl-C ends the run, and keeps the data so far."""
-    check_duration("--time", time)
-    check_duration("--dt", dt)
+    check_time(time, dt)
     if out is not None:
         check_can_write(out, DATA)
     if plot is not None:

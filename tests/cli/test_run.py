@@ -80,6 +80,7 @@ def test_the_demo_runs_from_an_empty_folder(tmp_path):
         (["--time", "-1"], "--time"),
         (["--time", "nan"], "--time"),
         (["--dt", "0"], "--dt"),
+        (["--time", "1", "--dt", "3"], "less than a step"),
         (["--engine", "no-such-engine"], "no-such-engine"),
         (["--threads", "0"], "--threads"),
         (["--out", "/no/such/folder/data.npz"], "/no/such/folder/data.npz"),
