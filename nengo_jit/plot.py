@@ -20,6 +20,7 @@ from nengo_jit.labels import Labels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from nengo_jit.simulator import Simulator
 
@@ -48,7 +49,7 @@ def values(sim: Simulator, probe: Probe, ax: Axes | None = None) -> Axes:
     samples = _samples(sim, probe)
     lines = ax.plot(_times(sim, probe), samples, linewidth=1)
     if 1 < len(lines) <= MOST_LINES:
-        ax.legend(lines, [str(i) for i in range(len(lines))], title="dimension", loc="upper right")
+        _legend(ax, lines, [str(i) for i in range(len(lines))], title="dimension")
     return _finish(ax, sim, probe, probe.attr.replace("_", " "))
 
 
@@ -126,7 +127,7 @@ def similarity(
     ax = _axes(ax)
     lines = ax.plot(_times(sim, probe), samples @ matrix.T, linewidth=1)
     if lines and len(lines) <= 2 * MOST_LINES:
-        ax.legend(lines, names, loc="upper right")
+        _legend(ax, lines, names)
     return _finish(ax, sim, probe, "similarity")
 
 
@@ -185,6 +186,20 @@ def _times(sim: Simulator, probe: Probe) -> np.ndarray:
 
 def _labels(sim: Simulator) -> Labels:
     return Labels(sim.model.toplevel)
+
+
+def _legend(ax: Axes, lines: list[Line2D], names: list[str], title: str = "") -> None:
+    """Draw a legend to the right of the axes, where it hides nothing."""
+    ax.legend(
+        lines,
+        names,
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.03),
+        ncols=1 + (len(lines) - 1) // 7,
+        fontsize="small",
+        frameon=False,
+    )
 
 
 def _finish(ax: Axes, sim: Simulator, probe: Probe, ylabel: str) -> Axes:
