@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from operator import index
 
@@ -19,8 +20,9 @@ from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
-from nengo_jit.lasting import Lasting
+from nengo_jit.lasting import Lasting, PathLike
 from nengo_jit.options import REPORT, Options
+from nengo_jit.persistence.periodic import Writer
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
@@ -197,6 +199,7 @@ class Simulator(Inspectable, Lasting):
             message = "A function that the simulator called has closed it."
             self._engine.abandon(SimulatorClosed(message))
         self._signals = None
+        self._stop_writing()
 
     def reset(self, seed: int | None = None) -> None:
         """Go back to the state before the first step, and delete all probe data.
@@ -220,7 +223,14 @@ class Simulator(Inspectable, Lasting):
         self._engine.reset(self.seed, self.clear_probes)
         self._begin_anew()
 
-    def run(self, time_in_seconds: float, progress_bar: bool | ProgressBar | None = None) -> None:
+    def run(
+        self,
+        time_in_seconds: float,
+        progress_bar: bool | ProgressBar | None = None,
+        *,
+        checkpoint: PathLike | None = None,
+        every: int | str | None = None,
+    ) -> None:
         """Simulate for a given time, rounded to the nearest step.
 
         Parameters
@@ -229,15 +239,26 @@ class Simulator(Inspectable, Lasting):
             Duration (seconds of simulated time), not negative.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
+        checkpoint : path-like, optional
+            File to which the run writes a checkpoint from time to time, and at its end. The one
+            before is kept beside it. `resume` continues from the newest one.
+        every : int or str, optional
+            How often: a number of steps, a real time such as "30 s" or "2 h", or a simulated time
+            such as "10 s simulated". The default is five minutes, or longer if a checkpoint takes
+            longer than a hundredth of that.
 
         Raises
         ------
+        OSError
+            If a checkpoint cannot be written. The simulator is then in the state after the last
+            whole step, and the checkpoint that was there is whole.
         SimulationError
             If a function returns None or a value that is not a finite number.
         SimulatorClosed
             If the simulator is closed, or another thread closes it during the run.
         ValidationError
-            If the time is negative.
+            If the time is negative, ``every`` is no such time, the path has the checkpoint of
+            another simulation, or another simulator writes to it.
         """
         if time_in_seconds < 0:
             raise ValidationError(
@@ -254,9 +275,19 @@ class Simulator(Inspectable, Lasting):
             logger.info(
                 "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
             )
-            self.run_steps(steps, progress_bar=progress_bar)
+            if checkpoint is None:  # a subclass may override it, with nengo's arguments
+                self.run_steps(steps, progress_bar=progress_bar)
+            else:
+                self.run_steps(steps, progress_bar, checkpoint=checkpoint, every=every)
 
-    def run_steps(self, steps: int, progress_bar: bool | ProgressBar | None = None) -> None:
+    def run_steps(
+        self,
+        steps: int,
+        progress_bar: bool | ProgressBar | None = None,
+        *,
+        checkpoint: PathLike | None = None,
+        every: int | str | None = None,
+    ) -> None:
         """Simulate a given number of steps.
 
         Parameters
@@ -265,10 +296,12 @@ class Simulator(Inspectable, Lasting):
             Number of steps.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
+        checkpoint, every : optional
+            See `run`.
 
         Raises
         ------
-        SimulationError, SimulatorClosed
+        OSError, SimulationError, SimulatorClosed, ValidationError
             See `run`.
         TypeError
             If the number is not an integer.
@@ -277,21 +310,36 @@ class Simulator(Inspectable, Lasting):
         bar = self.progress_bar if progress_bar is None else progress_bar
         self._see_replaced()
         if self._is_run_by_engine:
-            self._turn.hold(self._run_steps, steps, bar)
+            self._turn.hold(self._run_steps, steps, bar, checkpoint, every)
         else:  # other threads may take turns between steps
-            self._run_steps(steps, bar)
+            self._run_steps(steps, bar, checkpoint, every)
 
-    def _run_steps(self, steps: int, bar: bool | ProgressBar) -> None:
+    def _run_steps(
+        self,
+        steps: int,
+        bar: bool | ProgressBar,
+        checkpoint: PathLike | None,
+        every: int | str | None,
+    ) -> None:
         self._check_open("run")
+        writer = None if checkpoint is None else self._writer(checkpoint, every)
         with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-            done = self._run_pieces(steps, tracker)
+            done = self._run_pieces(steps, tracker, writer)
             for _ in range(steps - done):
                 self.step()
                 tracker.total_progress.step()
+                if writer is not None:
+                    writer.after(self.n_steps)
+            if writer is not None:
+                writer.write(self.n_steps)
 
-    def _run_pieces(self, steps: int, tracker: ProgressTracker) -> int:
+    def _run_pieces(self, steps: int, tracker: ProgressTracker, writer: Writer | None) -> int:
         """Run steps on the engine while it may run them; return their number."""
-        done, pieces = 0, self._engine.pieces(steps)
+
+        def most() -> int:
+            return sys.maxsize if writer is None else writer.steps_left(self.n_steps)
+
+        done, pieces = 0, self._engine.pieces(steps, most)
         while done < steps and self._is_run_by_engine:
             self._check_open("run")  # another thread may have closed it
             n_done = next(pieces)
@@ -299,6 +347,8 @@ class Simulator(Inspectable, Lasting):
                 self._probe()
             done += n_done
             tracker.total_progress.step(n_done)
+            if writer is not None:
+                writer.after(self.n_steps)
         return done
 
     def step(self) -> None:

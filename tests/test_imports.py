@@ -23,6 +23,7 @@ PIPELINE = [
     "builder",
     "planner",
     "engines",
+    "persistence",
     "data",
     "turn",
     "by_hand",
@@ -39,7 +40,7 @@ PIPELINE = [
 ROOMS = ["language", "toolchain", "program", "python", "kernels"]
 
 # What runs models does not know how they are built.
-WITHOUT_BUILDER = ("planner", "engines", "data")
+WITHOUT_BUILDER = ("planner", "engines", "persistence", "data")
 
 
 def imported_modules(path: Path) -> set[str]:

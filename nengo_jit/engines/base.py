@@ -123,7 +123,7 @@ class Engine(ABC):
     def lose_run(self) -> None:
         """End the current run in a process that was forked from it, and lacks its thread."""
 
-    def pieces(self, n_steps: int) -> Iterator[int]:
+    def pieces(self, n_steps: int, most: Callable[[], int] | None = None) -> Iterator[int]:
         """Run steps piece by piece, so that other threads have their turn in between.
 
         A piece takes about a twentieth of a second; engines may divide a run in their own way.
@@ -132,6 +132,8 @@ class Engine(ABC):
         ----------
         n_steps : int
             Total number of steps.
+        most : callable, optional
+            Returns the maximum number of steps of the next piece.
 
         Yields
         ------
@@ -141,7 +143,7 @@ class Engine(ABC):
         left, size = n_steps, 1
         while left > 0:
             start = perf_counter()
-            n_done = self.run(min(size, left))
+            n_done = self.run(min(size, left) if most is None else min(size, left, most()))
             seconds = perf_counter() - start
             left -= n_done
             yield n_done
