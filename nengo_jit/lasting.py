@@ -249,10 +249,9 @@ class Lasting(Internals):
         return sim
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.samples is not None:
-            check_probes(self._probes, checkpoint.probes)
         self._load_state(checkpoint.state)
         if checkpoint.samples is not None:
+            check_probes(self._probes, checkpoint.probes)
             recorders = self._engine.recording.recorders
             load_samples(self._probes, recorders, self.data.raw, checkpoint.samples)
 

@@ -83,9 +83,6 @@ def test_continuing_from_a_file_equals_never_having_stopped(engine, path):
             assert (sim.n_steps, sim.time, sim.seed) == (650, 0.65, 1)
             sim.run_steps(50)
             assert_same(data(sim), expected)
-            sim.reset()
-            sim.run_steps(700)
-            assert_same(data(sim), expected)
 
 
 @pytest.mark.parametrize("bits", [16, 32])
@@ -145,9 +142,9 @@ def test_lists_and_matrices_of_probes(path):
 
     with simulator(net) as sim:
         sim.data.raw[probes[0]] = [np.array([7.0])]
-        del sim.data.raw[probes[1]]
         sim.data.raw[probes[2]] = Sink()
         sim.run_steps(3)
+        del sim.data.raw[probes[1]]
         sim.save(path)
         weights = sim.data.raw[probes[3]]
     with load(path, net) as sim:
@@ -174,11 +171,9 @@ def test_networks_without_seeds_are_built_as_before(path):
         sim.save(path)
         sim.run_steps(10)
         expected = data(sim)
-    before = np.random.get_state()[1].tolist()
     with load(path, unseeded()) as sim:
         sim.run_steps(10)
         assert_same(data(sim), expected)
-    assert isinstance(before, list)
 
 
 def test_arguments_of_the_constructor(path):
@@ -256,10 +251,10 @@ class Walk(nengo.Process):
 
 def stateful(saves=True):
     rng, builtin = np.random.RandomState(3), np.random.default_rng(4)
-    counters = [Counter() for _ in range(3)]
+    first, second, third = (Counter() for _ in range(3))
     with nengo.Network(seed=0) as net:
         functions = [
-            *[counters[0], counters[1].__call__, lambda t: counters[2](t)],
+            *[first, second.__call__, lambda t: third(t)],
             *[lambda t: rng.normal(), lambda t: builtin.normal(size=2), rng.uniform],
         ]
         for function in functions:
@@ -327,7 +322,7 @@ def test_objects_of_another_model_are_refused(path):
     Plain.__qualname__ = "Counter"
     with simulator(made(Counter())) as sim:
         sim.save(path)
-    with pytest.raises(ValidationError, match="lacks an object that saves its state in .*counts"):
+    with pytest.raises(ValidationError, match=r"lacks an object that saves its state in .*counts"):
         load(path, made(Plain()))
 
 
@@ -478,6 +473,7 @@ def test_paths_that_cannot_be_written(path, tmp_path):
     with simulator(changed()) as sim:
         sim.run_steps(3)
         for where in (tmp_path / "missing" / "run.ckpt", tmp_path):
+            where = where.resolve()
             with pytest.raises(OSError) as caught:
                 sim.save(where)
             assert str(where) in str(caught.value)
@@ -485,12 +481,12 @@ def test_paths_that_cannot_be_written(path, tmp_path):
                 sim.run_steps(3, checkpoint=where)
             assert str(where) in str(caught.value)
         sim.run_steps(1)
-        assert sim.n_steps in (4, 7)
+        assert sim.n_steps == 4
 
 
 def test_between_runs_only(path):
     with nengo.Network() as net:
-        nengo.Node(lambda t: sim.save(path))
+        nengo.Node(lambda t: sim.save(path) if t > 0 else None, size_out=0)
     with simulator(net) as sim, pytest.raises(SimulationError, match="between runs only"):
         sim.run_steps(1)
     with pytest.raises(SimulatorClosed):

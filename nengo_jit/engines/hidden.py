@@ -82,9 +82,11 @@ def changeable_of(
         roots += [formula.random] if formula is not None else []
     elif isinstance(operator, SimPyFunc):
         roots = [operator.fn]
-    elif type(operator).make_step is not Operator.make_step:  # else it is made of a pure function
-        if not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit.")):
-            roots = [step or operator]
+    elif (
+        type(operator).make_step is not Operator.make_step  # which is made of a pure function
+        and not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))
+    ):
+        roots = [step or operator]
     own = list(memory)
     found = {id(each): each for root in roots for each in changeable(root)}
     return [
@@ -119,7 +121,7 @@ def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
     elif isinstance(value, partial):
         parts = (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, MethodType):
-        parts = (value.__self__, value.__func__)
+        parts = (value.__self__,) if lasts(value.__self__) else (value.__self__, value.__func__)
     elif isinstance(value, FunctionType) and not lasts(value):
         if _assigns(value):
             yield value

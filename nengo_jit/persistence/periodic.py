@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 import warnings
@@ -112,6 +114,8 @@ class Checkpoints:
 
     def __init__(self, path: Path):
         self.path = path
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         self._lock = PathLock(path)
         remove_partial(path)
 

@@ -15,6 +15,7 @@ from sharing import sharing
 
 from nengo_jit.builder import Model
 from nengo_jit.engines import ENGINES
+from nengo_jit.persistence.tree import flatten, rebuild
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from models import MODELS
@@ -58,7 +59,7 @@ def check(models: list[Model], name: str, n_steps: tuple[int, int], threads: int
     engine, other = compiled(models[0], name, threads=1), compiled(models[1], name, threads=threads)
     engine.reset(1)
     engine.run(n_steps[0])
-    state = engine.state()
+    state = rebuild(*flatten(engine.state()))  # as in a file
     engine.clear_samples()
     expected = went_on(engine, n_steps[1])
     other.reset(2)
