@@ -12,6 +12,7 @@ from nengo import Probe
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
 from nengo_jit.ir.signal import is_sparse
+from nengo_jit.persistence.stored import Stored
 
 
 class Nowhere:
@@ -63,6 +64,8 @@ class RawData(MutableMapping[object, Any]):
     def __setitem__(self, key: object, value: Any) -> None:
         if key not in self._recording.recorders:
             self._parameters[key] = value
+        elif isinstance(self._recording.latest(key), Stored):
+            self._recording.latest(key).clear()  # which raises
         elif self._recording.latest(key) is not value:
             is_array = isinstance(value, np.ndarray)  # it has no append
             self._recording.redirect(key, list(value) if is_array else value)

@@ -22,9 +22,15 @@ from nengo_jit.options import Options
 from nengo_jit.persistence.checkpoint import Checkpoint
 from nengo_jit.persistence.content import check_probes, describe_probes, load_samples, samples_of
 from nengo_jit.persistence.periodic import Checkpoints, Schedule, Writer, previous_of
+from nengo_jit.persistence.store import METADATA, read_metadata
+from nengo_jit.persistence.stream import Stream
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Kind = TypeVar("Kind", bound="Lasting")
+RECORDS_ITSELF = (
+    "Probe data can stream to disk only if the engine records them, and no subclass or assignment "
+    "replaces the methods that do it"
+)
 OPTIONS = {field.name for field in fields(Options)}
 
 
@@ -36,6 +42,7 @@ class Lasting(Internals):
     data: SimulationData
     clear_probes: Callable[[], None]
     close: Callable[[], None]
+    _stream: Stream | None = None
     _checkpoints: Checkpoints | None = None
     _has_warned = False  # of objects whose state is not saved
 
@@ -139,12 +146,14 @@ class Lasting(Internals):
                 "state() and load_state(state).",
                 stacklevel=5,
             )
-        return Checkpoint(
-            state=state,
-            network_seed=_seed_of(self.model),
-            probes=describe_probes(self._probes),
-            samples=samples_of(self._probes, self.data.raw) if data else None,
-        )
+        samples = stream = None
+        if self._stream is not None:
+            place = os.path.relpath(self._stream.path, path.absolute().parent)
+            stream = {"path": place, "counts": self._stream.counts()}
+        elif data:
+            samples = samples_of(self._probes, self.data.raw)
+        probes = describe_probes(self._probes)
+        return Checkpoint(state, _seed_of(self.model), probes, samples, stream)
 
     @classmethod
     def load(
@@ -161,7 +170,8 @@ class Lasting(Internals):
             uses the same random seed again.
         **options
             Arguments of the constructor, such as ``engine`` and ``threads``. The default of ``dt``
-            is that of the checkpoint.
+            is that of the checkpoint. With ``record``, a new store begins with the probe data in
+            the checkpoint.
 
         Returns
         -------
@@ -193,7 +203,9 @@ class Lasting(Internals):
         network : nengo.Network
             The network, see `load`.
         **options
-            Arguments of the constructor, see `load`.
+            Arguments of the constructor, see `load`. If probe data streamed, they go on to stream
+            to the same store, after the samples that belong to the checkpoint. ``record`` says
+            where the store is if it has been moved.
 
         Returns
         -------
@@ -208,14 +220,23 @@ class Lasting(Internals):
         checkpoints = Checkpoints(path)
         try:
             found = checkpoints.newest()
-            if found is not None:
-                sim = cls._made_from(found, path, network, options)
-            else:
+            if found is None:
                 warnings.warn(
                     f"There is no checkpoint '{path}' yet: the simulation begins anew.",
                     stacklevel=2,
                 )
+                if options.get("record") is not None and is_without_checkpoint(options["record"]):
+                    options = {**options, "overwrite": True}
                 sim = cls(network, **options)
+            else:
+                stream = found.stream
+                if stream is not None:
+                    store = Path(options.pop("record", None) or path.parent / stream["path"])
+                    options.pop("overwrite", None)
+                sim = cls._made_from(found, path, network, options)
+                if stream is not None:
+                    counts = stream["counts"]
+                    sim._connect(lambda stream: stream.resume(store, counts))
         except BaseException:
             checkpoints.release()
             raise
@@ -250,10 +271,16 @@ class Lasting(Internals):
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         self._load_state(checkpoint.state)
-        if checkpoint.samples is not None:
-            check_probes(self._probes, checkpoint.probes)
+        if checkpoint.samples is None:
+            return
+        check_probes(self._probes, checkpoint.probes)
+        if self._stream is None:
             recorders = self._engine.recording.recorders
             load_samples(self._probes, recorders, self.data.raw, checkpoint.samples)
+        else:
+            rows = zip((each.probe for each in self._probes), checkpoint.samples)
+            known = {probe: array for probe, array in rows if array is not None}
+            self._stream.prepend(known, self.n_steps)
 
     def _writer(self, path: PathLike, every: int | str | None) -> Writer:
         """Get ready to write checkpoints of a run.
@@ -276,12 +303,37 @@ class Lasting(Internals):
                 )
             self._stop_writing()
             self._checkpoints = checkpoints
-        return Writer(self._checkpoints, schedule, lambda: self._take(path))
+        return Writer(
+            self._checkpoints, schedule, lambda: self._take(path), lambda: self._note_in_store(path)
+        )
+
+    def _note_in_store(self, path: Path) -> None:
+        """Let the store say that there is a checkpoint, so that it is not begun anew."""
+        if self._stream is not None:
+            self._stream.note(checkpoint=str(path.absolute()))
 
     def _stop_writing(self) -> None:
         checkpoints, self._checkpoints = self._checkpoints, None
         if checkpoints is not None:
             checkpoints.release()
+
+    def _connect(self, begin: Callable[[Stream], None]) -> None:
+        """Let probe data stream to a store that ``begin`` makes or opens."""
+        try:
+            if self._records_itself:
+                raise ValidationError(RECORDS_ITSELF, attr="record")
+            stream = Stream(self._engine.recording, self._probes, self.dt)
+            begin(stream)
+            self._stream = stream
+            for planned in self._probes:
+                self._sim_data.publish(planned.probe)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_records(self) -> None:
+        if self._stream is not None:
+            raise ValidationError(RECORDS_ITSELF, attr="record")
 
     def __getstate__(self) -> dict[str, Any]:
         return self._turn.hold(self._content)
@@ -316,6 +368,27 @@ class Lasting(Internals):
             self.data.raw[probe].extend(samples)
         if state["state"] is None:
             self.close()
+
+
+def is_without_checkpoint(record: PathLike) -> bool:
+    """Whether there is a store from which no checkpoint depends, so that it may be begun anew.
+
+    Raises
+    ------
+    ValidationError
+        If the store belongs to a checkpoint.
+    """
+    path = Path(record)
+    if not (path / METADATA).exists():
+        return False
+    checkpoint = read_metadata(path)["attributes"].get("checkpoint")
+    if checkpoint is not None:
+        raise ValidationError(
+            f"'{path}' has the probe data of a run whose checkpoints are '{checkpoint}'. Give that "
+            "path, or choose another one for the data",
+            attr="record",
+        )
+    return True
 
 
 def _seed_of(model: Model) -> int | None:

@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from operator import index
+from pathlib import Path
 
 import nengo
 import numpy as np
@@ -23,6 +24,7 @@ from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
 from nengo_jit.lasting import Lasting, PathLike
 from nengo_jit.options import REPORT, Options
 from nengo_jit.persistence.periodic import Writer
+from nengo_jit.persistence.store import check_free
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,11 @@ class Simulator(Inspectable, Lasting):
         simulator also prints, when it has been built, which functions it will compile. The
         default is the environment variable ``NENGO_JIT_COMPILE_PYTHON`` or, if that is not set,
         True.
+    record : path-like, optional
+        Folder for probe data: a store in Zarr's format, to which samples go while the simulation
+        runs, so that they do not fill the memory. ``data[probe]`` then reads from it.
+    overwrite : bool
+        Whether to delete a store that is there already, which is an error otherwise.
 
     Attributes
     ----------
@@ -80,9 +87,14 @@ class Simulator(Inspectable, Lasting):
     ------
     BuildError
         If the network cannot be built.
+    ImportError
+        If Zarr is needed for ``record``, and is not installed.
+    OSError
+        If the store cannot be written.
     ValidationError
         If the engine is unknown or lacks an option, if the value of an option is invalid, if
-        ``dt`` is not above zero, or if a process does not work with this ``dt``.
+        ``dt`` is not above zero, if a process does not work with this ``dt``, or if the store is
+        there already, or another simulator writes to it.
 
     Notes
     -----
@@ -114,12 +126,16 @@ class Simulator(Inspectable, Lasting):
         engine: str | None = None,
         threads: int | None = None,
         compile_python: bool | str | None = None,
+        record: PathLike | None = None,
+        overwrite: bool = False,
     ):
         options = self.__dict__.pop("_restored", None)  # by `__setstate__`
         if options is None:
             options = Options.chosen(engine=engine, threads=threads, compile_python=compile_python)
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
+        if record is not None:
+            check_free(Path(record), overwrite)  # before the build, which may take long
         backend = backend_for(options)
         self.progress_bar = progress_bar
         self.optimize = optimize
@@ -145,6 +161,9 @@ class Simulator(Inspectable, Lasting):
         except BaseException:
             self.closed = True
             raise
+        if record is not None:
+            attributes = {"label": str(network), "dt": self.dt, "seed": self.seed}
+            self._connect(lambda stream: stream.begin(Path(record), attributes, overwrite))
         if options.compile_python == REPORT:
             print("\n".join(self.plan.functions() or ["no Python functions"]))
 
@@ -170,7 +189,10 @@ class Simulator(Inspectable, Lasting):
 
         During a run, all probes keep their samples from the same step on.
         """
-        self._engine.clear_samples()
+        if self._stream is None:
+            self._engine.clear_samples()
+        else:
+            self._stream.clear(self._engine.clear_samples)
         for planned in self._probes:
             if self._records_itself:
                 self._sim_data[planned.probe] = []
@@ -200,6 +222,8 @@ class Simulator(Inspectable, Lasting):
             self._engine.abandon(SimulatorClosed(message))
         self._signals = None
         self._stop_writing()
+        if self._stream is not None:
+            self._stream.close()
 
     def reset(self, seed: int | None = None) -> None:
         """Go back to the state before the first step, and delete all probe data.
@@ -330,6 +354,8 @@ class Simulator(Inspectable, Lasting):
                 tracker.total_progress.step()
                 if writer is not None:
                     writer.after(self.n_steps)
+            if self._stream is not None:
+                self._stream.flush()
             if writer is not None:
                 writer.write(self.n_steps)
 
@@ -337,7 +363,8 @@ class Simulator(Inspectable, Lasting):
         """Run steps on the engine while it may run them; return their number."""
 
         def most() -> int:
-            return sys.maxsize if writer is None else writer.steps_left(self.n_steps)
+            limits = [each.steps_left(self.n_steps) for each in (writer, self._stream) if each]
+            return min(limits, default=sys.maxsize)
 
         done, pieces = 0, self._engine.pieces(steps, most)
         while done < steps and self._is_run_by_engine:
@@ -347,6 +374,8 @@ class Simulator(Inspectable, Lasting):
                 self._probe()
             done += n_done
             tracker.total_progress.step(n_done)
+            if self._stream is not None:
+                self._stream.after_piece()
             if writer is not None:
                 writer.after(self.n_steps)
         return done
@@ -366,7 +395,10 @@ class Simulator(Inspectable, Lasting):
             self._engine.run(1)
             if self._records_itself:
                 self._probe()
+            if self._stream is not None:
+                self._stream.after_piece()
         else:
+            self._check_records()
             self._engine.check_usable()
             by_hand.carry_out()
             self._probe()

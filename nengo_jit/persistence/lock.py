@@ -33,8 +33,8 @@ class PathLock:
     """
 
     def __init__(self, path: Path):
+        self._file, self._process = -1, os.getpid()
         self._path = path.with_name(f".{path.name}.lock")
-        self._file = -1
         while self._file < 0:
             try:
                 file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -45,7 +45,6 @@ class PathLock:
             finally:
                 if self._file != file:
                     os.close(file)
-        self._process = os.getpid()
 
     def _locked(self, file: int, path: Path) -> int:
         """Return the file if it is locked, and still the lock file; else -1."""
@@ -70,6 +69,9 @@ class PathLock:
         os.truncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
         return file
+
+    def __del__(self) -> None:
+        self.release()
 
     def check(self) -> None:
         """Raise SimulationError in a process that was forked from the one that has the lock."""

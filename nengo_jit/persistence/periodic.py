@@ -168,12 +168,19 @@ class Writer:
         When.
     take : callable
         Returns the checkpoint to write.
+    written : callable
+        Is called after a checkpoint has been written.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, schedule: Schedule, take: Callable[[], Checkpoint]
+        self,
+        checkpoints: Checkpoints,
+        schedule: Schedule,
+        take: Callable[[], Checkpoint],
+        written: Callable[[], None],
     ):
-        self._checkpoints, self._schedule, self._take = checkpoints, schedule, take
+        self._checkpoints, self._schedule = checkpoints, schedule
+        self._take, self._note = take, written
         self.steps_left, self._is_due = schedule.steps_left, schedule.is_due
         self._written = -1
 
@@ -187,6 +194,7 @@ class Writer:
         if n_steps != self._written:
             start = monotonic()
             self._checkpoints.write(self._take())
+            self._note()
             self._schedule.done(monotonic() - start)
             self._written = n_steps
 
