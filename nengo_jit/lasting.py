@@ -312,6 +312,10 @@ class Lasting(Internals):
         if self._stream is not None:
             self._stream.note(checkpoint=str(path.absolute()))
 
+    def _describe(self) -> dict[str, Any]:
+        """Attributes of the probe data of this simulation."""
+        return {"label": str(self.model.label), "dt": float(self.dt), "seed": int(self.seed)}
+
     def _stop_writing(self) -> None:
         checkpoints, self._checkpoints = self._checkpoints, None
         if checkpoints is not None:

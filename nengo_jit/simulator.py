@@ -23,6 +23,7 @@ from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
 from nengo_jit.lasting import Lasting, PathLike
 from nengo_jit.options import REPORT, Options
+from nengo_jit.persistence.export import Recorded
 from nengo_jit.persistence.periodic import Writer
 from nengo_jit.persistence.store import check_free
 from nengo_jit.turn import Turn
@@ -151,7 +152,10 @@ class Simulator(Inspectable, Lasting):
         self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
-        self.data = SimulationData(self._sim_data)
+        recorded = Recorded(
+            self._probes, self.dt, lambda: self.n_steps, self._describe, self._turn.hold
+        )
+        self.data = SimulationData(self._sim_data, recorded)
 
         if seed is None and network is not None and network.seed is not None:
             seed = network.seed + 1
@@ -162,8 +166,8 @@ class Simulator(Inspectable, Lasting):
             self.closed = True
             raise
         if record is not None:
-            attributes = {"label": str(network), "dt": self.dt, "seed": self.seed}
-            self._connect(lambda stream: stream.begin(Path(record), attributes, overwrite))
+            store, attributes = Path(record), self._describe()
+            self._connect(lambda stream: stream.begin(store, attributes, overwrite))
         if options.compile_python == REPORT:
             print("\n".join(self.plan.functions() or ["no Python functions"]))
 

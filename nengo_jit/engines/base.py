@@ -148,7 +148,7 @@ class Engine(ABC):
             left -= n_done
             yield n_done
             # at most tenfold, since the first steps may not be typical
-            size = max(1, min(10 * n_done, int(n_done * PIECE_SECONDS / max(seconds, 1e-9))))
+            size = max(1, min(10 * size, int(n_done * PIECE_SECONDS / max(seconds, 1e-9))))
 
     def reset(self, seed: Seed, clear: Callable[[], None] | None = None) -> None:
         """Go back to the state before the first step, and clear all samples.

@@ -5,8 +5,9 @@ all of them ("consolidated metadata", which Zarr and xarray read first), and so 
 Chunks are written before. So a process that is killed leaves the samples up to the latest
 `Store.commit`.
 
-Zarr encodes and writes chunks. The arrays through which it does that are longer than what is
-committed; only the metadata on disk says how much counts.
+Zarr makes the metadata and reads the samples. Chunks are not compressed, so that writing one takes
+little more than copying it: its file has the numbers and nothing else. Zarr reads through arrays
+that are longer than what is committed; only the metadata on disk says how much counts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from nengo.exceptions import ValidationError
@@ -28,7 +29,7 @@ from nengo_jit.persistence.variables import Variable
 
 METADATA = "zarr.json"
 FORMAT = 1
-ENDLESS = 2**40  # length of arrays that are being written
+ENDLESS = 2**40  # length of the arrays through which Zarr reads
 TOTAL_BYTES = 1 << 26  # of one chunk of each array
 LEAST_BYTES, MOST_BYTES = 1 << 16, 1 << 22  # of a chunk
 MOST_ROWS = 1 << 14
@@ -117,15 +118,23 @@ class Store:
             lock.release()
             raise
 
-    def write(self, name: str, chunk: int, rows: np.ndarray) -> None:
-        """Write a chunk of an array, which may be incomplete."""
-        size = self.rows[name]
-        if len(rows) < size:  # Zarr would read the chunk first
-            whole = np.zeros((size, *rows.shape[1:]), rows.dtype)
-            whole[: len(rows)] = rows
-            rows = whole
-        self._handles[name][chunk * size : (chunk + 1) * size] = rows
-        self._unsynced.add(self._chunk(name, chunk))
+    def write(self, name: str, chunk: int, parts: Sequence[np.ndarray]) -> None:
+        """Write the rows of a chunk of an array. It may be incomplete: zeros fill it up."""
+        n_bytes = self.rows[name] * parts[0][:1].nbytes
+
+        def write(file: BinaryIO) -> None:
+            for part in parts:
+                rows = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
+                file.write(rows.view(np.uint8).data if rows.size else b"")
+            file.truncate(n_bytes)
+
+        path = self._chunk(name, chunk)
+        try:
+            replace_file(path, write, sync=False)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True)
+            replace_file(path, write, sync=False)
+        self._unsynced.add(path)
         if len(self._unsynced) > MOST_UNSYNCED:
             self.sync()
 
@@ -263,7 +272,6 @@ def _empty(path: Path) -> None:
 def _metadata(variable: Variable, n_variables: int) -> dict[str, Any]:
     """Metadata of an array without rows, made by Zarr."""
     import zarr
-    from zarr.codecs import ZstdCodec
 
     n_bytes = max(1, math.prod(variable.shape) * variable.dtype.itemsize)
     size = min(max(TOTAL_BYTES // n_variables, LEAST_BYTES), MOST_BYTES)
@@ -273,7 +281,7 @@ def _metadata(variable: Variable, n_variables: int) -> dict[str, Any]:
         shape=(0, *variable.shape),
         chunks=(min(max(1, size // n_bytes), MOST_ROWS), *(max(1, n) for n in variable.shape)),
         dtype=variable.dtype,
-        compressors=ZstdCodec(level=1) if variable.is_spikes else None,
+        compressors=None,
         fill_value=0,
         dimension_names=variable.dims,
         attributes={**variable.attributes},

@@ -25,14 +25,15 @@ from nengo_jit.engines.recorder import LEAST
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.persistence.store import Store, read_metadata, variables_in
-from nengo_jit.persistence.stored import Stored, joined, slices_of
+from nengo_jit.persistence.stored import Stored, slices_of
 from nengo_jit.persistence.times import Known, Times
 from nengo_jit.persistence.variables import Axis, Variable, axis_of, same, variables_of
 from nengo_jit.planner.plan import ProbePlan
 
 INTERVAL = 1.0  # seconds between two commits
 SHARE = 20  # intervals are at least this many times as long as what they write takes
-PENDING = 1 << 24  # bytes of samples that are collected before they are written
+PENDING = 1 << 22  # bytes of samples that are collected before they are written
+QUEUE = 8  # how many times as many are collected while others are being written
 
 
 @dataclass
@@ -85,10 +86,11 @@ class Stream:
         axes = {axis_of(planned, dt): None for planned in probes}
         self._axes = list(axes) or [Axis("time", 1.0, dt)]
         self._axis_of = {planned.probe: axis_of(planned, dt) for planned in probes}
-        self._step_bytes = sum(
+        n_bytes = sum(
             each.dtype.itemsize * math.prod(each.shape) / max(1.0, planned.period)
             for planned, each in zip(probes, variables)
         )
+        self._most_steps = max(1, int(PENDING / max(1.0, n_bytes)))  # until samples are written
         self._lock = RLock()
         self._executor: ThreadPoolExecutor | None = None
         self._batch: tuple[Batch, Future[float]] | None = None
@@ -215,8 +217,7 @@ class Stream:
 
     def steps_left(self, n_steps: int = 0) -> int:
         """Maximum number of steps until `after_piece` must be called, as in `Schedule`."""
-        left = PENDING - (self._recording.clock.ticks - self._flushed) * self._step_bytes
-        return max(1, int(left / max(1.0, self._step_bytes)))
+        return self._most_steps
 
     def after_piece(self) -> None:
         """Write samples, if there are many or if it is time to; call this between steps.
@@ -226,13 +227,17 @@ class Stream:
         OSError
             If they cannot be written. They stay in memory, and the next call tries again.
         """
-        n_new = self._recording.clock.ticks - self._flushed
         if monotonic() >= self._due:
             self.flush(wait=False)
-        elif n_new * self._step_bytes >= PENDING:
+            return
+        n_new = self._recording.clock.ticks - self._flushed
+        if n_new >= self._most_steps * (QUEUE if self._is_busy() else 1):
             with self._lock:
                 self._wait()
                 self._submit(self._collect(commit=False))
+
+    def _is_busy(self) -> bool:
+        return self._batch is not None and not self._batch[1].done()
 
     def flush(self, wait: bool = True, sync: bool = False) -> None:
         """Write and commit all samples up to now; for errors see `after_piece`.
@@ -342,7 +347,7 @@ def _write(store: Store, batch: Batch) -> float:
     """Write a batch; returns how long it takes (seconds)."""
     start = monotonic()
     for name, chunk, rows in batch.chunks:
-        store.write(name, chunk, joined(rows, rows[0].shape[1:], rows[0].dtype))
+        store.write(name, chunk, rows)
     if batch.lengths is not None:
         store.commit(batch.lengths)
     return monotonic() - start

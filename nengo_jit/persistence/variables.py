@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nengo import Connection, Ensemble, Probe
+from nengo import Connection, Probe
 from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 
@@ -39,8 +39,6 @@ class Variable:
         Type of the numbers.
     attributes : dict of (str, str)
         Units and descriptions.
-    is_spikes : bool
-        Whether most numbers are zero, since they are spikes.
     """
 
     name: str
@@ -48,7 +46,6 @@ class Variable:
     shape: tuple[int, ...]
     dtype: np.dtype
     attributes: dict[str, str]
-    is_spikes: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,21 +87,20 @@ def axis_of(planned: ProbePlan, dt: float) -> Axis:
 
 def variables_of(probes: Iterable[ProbePlan], dt: float) -> list[Variable]:
     """Variables of probes, in the same order, with distinct names."""
-    made: list[Variable] = []
-    taken = {TIME}
+    made: dict[str, Variable] = {}
     for number, planned in enumerate(probes):
         name = base = _name(planned.probe) or f"probe_{number}"
+        if base == TIME or base.startswith(f"{TIME}_"):  # as axes are called
+            name = base = f"probe_{base}"
         copy = 1
-        while name in taken or name.startswith(TIME + "_"):
+        while name in made:
             copy += 1
-            name = f"{base}_{copy}" if not name.startswith(TIME + "_") else f"probe_{base}"
-        taken.add(name)
+            name = f"{base}_{copy}"
         shape = planned.signal.shape
         dims = (axis_of(planned, dt).name, *(f"{name}.{place}" for place in range(len(shape))))
         dtype = np.dtype(planned.signal.dtype)
-        attributes = _attributes(planned.probe)
-        made.append(Variable(name, dims, shape, dtype, attributes, _is_spikes(planned.probe)))
-    return made
+        made[name] = Variable(name, dims, shape, dtype, _attributes(planned.probe))
+    return list(made.values())
 
 
 def _name(probe: Probe) -> str:
@@ -128,22 +124,14 @@ def _label(obj: Any) -> str:
 
 
 def _attributes(probe: Probe) -> dict[str, str]:
+    is_output = isinstance(probe.obj, Neurons) and probe.attr == "output"
     return {
-        "units": "Hz" if _is_spikes(probe) else UNITS.get(probe.attr, "1"),
+        "units": "Hz" if is_output else UNITS.get(probe.attr, "1"),
         "long_name": probe.label or f"{probe.attr} of {_text(probe.target)}",
         "object": _text(probe.target),
         "attribute": str(probe.attr),
         "synapse": str(probe.synapse),
     }
-
-
-def _is_spikes(probe: Probe) -> bool:
-    """Whether a probe records the output of neurons that spike."""
-    target = probe.obj
-    if not isinstance(target, Neurons) or probe.attr not in ("output", "spikes"):
-        return False
-    ensemble: Ensemble = target.ensemble
-    return probe.synapse is None and bool(getattr(ensemble.neuron_type, "spiking", False))
 
 
 def _text(value: object) -> str:
