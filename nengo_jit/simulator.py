@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from operator import index
 from pathlib import Path
@@ -16,12 +15,12 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.building import build_engine, new_model, with_precision
+from nengo_jit.checkpointing import Checkpointed, PathLike
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
-from nengo_jit.lasting import Lasting, PathLike
 from nengo_jit.options import REPORT, Options
 from nengo_jit.persistence.export import Recorded
 from nengo_jit.persistence.periodic import Writer
@@ -31,7 +30,7 @@ from nengo_jit.turn import Turn
 logger = logging.getLogger(__name__)
 
 
-class Simulator(Inspectable, Lasting):
+class Simulator(Inspectable, Checkpointed):
     """Runs a Nengo network, in place of ``nengo.Simulator`` and with the same results.
 
     Parameters
@@ -356,21 +355,12 @@ class Simulator(Inspectable, Lasting):
             for _ in range(steps - done):
                 self.step()
                 tracker.total_progress.step()
-                if writer is not None:
-                    writer.after(self.n_steps)
-            if self._stream is not None:
-                self._stream.flush()
-            if writer is not None:
-                writer.write(self.n_steps)
+                self._keep_up(writer)
+            self._finish(writer)
 
     def _run_pieces(self, steps: int, tracker: ProgressTracker, writer: Writer | None) -> int:
         """Run steps on the engine while it may run them; return their number."""
-
-        def most() -> int:
-            limits = [each.steps_left(self.n_steps) for each in (writer, self._stream) if each]
-            return min(limits, default=sys.maxsize)
-
-        done, pieces = 0, self._engine.pieces(steps, most)
+        done, pieces = 0, self._engine.pieces(steps, lambda: self._steps_left(writer))
         while done < steps and self._is_run_by_engine:
             self._check_open("run")  # another thread may have closed it
             n_done = next(pieces)
@@ -378,10 +368,7 @@ class Simulator(Inspectable, Lasting):
                 self._probe()
             done += n_done
             tracker.total_progress.step(n_done)
-            if self._stream is not None:
-                self._stream.after_piece()
-            if writer is not None:
-                writer.after(self.n_steps)
+            self._keep_up(writer)
         return done
 
     def step(self) -> None:

@@ -31,6 +31,7 @@ PIPELINE = [
     "internals",
     "inspection",
     "lasting",
+    "checkpointing",
     "simulator",
     "__init__",
     "__main__",

@@ -203,10 +203,25 @@ def check_free(path: Path, overwrite: bool = False) -> None:
             "delete the data by overwrite=True",
             attr="record",
         )
-    if not path.is_dir() or (any(path.iterdir()) and not (path / METADATA).exists()):
+    if not is_store(path):
         raise ValidationError(
             f"'{path}' is not overwritten, since it is no store of probe data", attr="record"
         )
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a store, or one whose making was interrupted."""
+    return path.is_dir() and (
+        (path / METADATA).exists() or all(SUFFIX in each.name for each in path.iterdir())
+    )
+
+
+def checkpoint_of(path: Path) -> str | None:
+    """Path of the checkpoints that belong to a store; None if there are none yet."""
+    if not (path / METADATA).exists():
+        return None
+    checkpoint: str | None = read_metadata(path)["attributes"].get("checkpoint")
+    return checkpoint
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -178,6 +178,7 @@ class Stored(NDArrayOperatorsMixin):
         return f"<{len(self)} samples of shape {self._shape} and type {self.dtype}, on disk>"
 
     def _refuse(self, *arguments: object, **options: object) -> NoReturn:
+        """Raise ReadonlyError: samples on disk cannot be changed."""
         raise ReadonlyError(
             "record",
             msg="Probe data that stream to disk cannot be changed. sim.clear_probes() and "

@@ -22,6 +22,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import nengo
@@ -31,6 +32,7 @@ import nengo_jit
 from nengo_jit.persistence import store, stream
 from nengo_jit.persistence.checkpoint import Checkpoint
 
+SETTINGS = {store: {"MOST_ROWS": 256}, stream: {"PENDING": 1 << 16, "INTERVAL": 0.02}}
 PATIENCE = 120.0  # seconds for a process to begin its run
 
 
@@ -72,7 +74,8 @@ def network() -> nengo.Network:
 
 def run(folder: Path, n_steps: int, every: int | str, begun: Callable[[], None]) -> None:
     """Resume the run in a folder, and go on to its end."""
-    store.MOST_ROWS, stream.PENDING, stream.INTERVAL = 256, 1 << 16, 0.02
+    for module, settings in SETTINGS.items():
+        vars(module).update(settings)
     checkpoint = folder / "run.ckpt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -159,7 +162,7 @@ def killed_again_and_again(folder: Path, n_steps: int, draw: random.Random) -> i
     n_killed = 0
     while True:
         every = draw.choice([37, 100, "20 ms"])
-        process, begun = forked(lambda begin: run(folder, n_steps, every, begin))
+        process, begun = forked(partial(run, folder, n_steps, every))
         if not select.select([begun], [], [], PATIENCE)[0]:
             os.kill(process, signal.SIGKILL)
             raise RuntimeError("a run has not begun")
