@@ -220,15 +220,19 @@ class Checkpointed(Lasting):
             known = {probe: array for probe, array in rows if array is not None}
             self._stream.prepend(known, self.n_steps)
 
-    def _writer(self, path: PathLike, every: int | str | None) -> Writer:
-        """Get ready to write checkpoints of a run.
+    def _writer(self, checkpoint: PathLike | None, every: int | str | None) -> Writer | None:
+        """Get ready to write checkpoints of a run, if it should.
 
         Raises
         ------
         ValidationError
             If there is a checkpoint that this simulator has neither written nor continued from.
         """
-        path = Path(path)
+        if checkpoint is None:
+            if every is not None:
+                raise ValidationError("Say where to: checkpoint='run.ckpt'", attr="every")
+            return None
+        path = Path(checkpoint)
         schedule = Schedule(every, self.dt)
         if self._checkpoints is None or self._checkpoints.path != path:
             checkpoints = Checkpoints(path)

@@ -302,7 +302,9 @@ class Simulator(Inspectable, Checkpointed):
             logger.info(
                 "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
             )
-            if checkpoint is None:  # a subclass may override it, with nengo's arguments
+            if (
+                checkpoint is None and every is None
+            ):  # a subclass may override it, with nengo's arguments
                 self.run_steps(steps, progress_bar=progress_bar)
             else:
                 self.run_steps(steps, progress_bar, checkpoint=checkpoint, every=every)
@@ -349,7 +351,7 @@ class Simulator(Inspectable, Checkpointed):
         every: int | str | None,
     ) -> None:
         self._check_open("run")
-        writer = None if checkpoint is None else self._writer(checkpoint, every)
+        writer = self._writer(checkpoint, every)
         with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
             done = self._run_pieces(steps, tracker, writer)
             for _ in range(steps - done):

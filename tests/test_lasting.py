@@ -496,6 +496,13 @@ def test_between_runs_only(path):
 # Checkpoints of a run
 
 
+def test_how_often_needs_where_to():
+    with simulator(changed()) as sim:
+        for run in (sim.run_steps, sim.run):
+            with pytest.raises(ValidationError, match="Say where to"):
+                run(3, every="5 min")
+
+
 @each_engine
 def test_runs_write_checkpoints_and_are_resumed(engine, path):
     expected = undisturbed(network(), 60, engine=engine)

@@ -139,7 +139,9 @@ class Stored(NDArrayOperatorsMixin):
             if end > n_stored:
                 parts += slices_of(contents.parts, max(first - n_stored, 0), end - n_stored)
             if self._held.read is held.read:  # else they were deleted meanwhile
-                return joined(parts, self._shape, self.dtype)
+                rows = joined(parts, self._shape, self.dtype)
+                rows.setflags(write=False)
+                return rows
 
     def __getitem__(self, key: Any) -> Any:
         """Read samples, by an index or a slice of an array."""
@@ -164,7 +166,13 @@ class Stored(NDArrayOperatorsMixin):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("The samples are read from disk, which makes a copy")
-        return np.asarray(self.array, dtype)
+        return self.array.astype(dtype or self.dtype, copy=bool(copy))
+
+    def __getattr__(self, name: str) -> Any:
+        """Attributes and methods of arrays, such as ``mean``, of all samples up to now."""
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return getattr(self.array, name)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         arrays = [each.array if isinstance(each, Stored) else each for each in inputs]

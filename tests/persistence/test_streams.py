@@ -186,6 +186,14 @@ class TestStored:
         np.testing.assert_array_equal(copied, array)
         with pytest.raises(ValueError):
             np.array(stored, copy=False)
+        assert np.array(stored).flags.writeable
+        assert not np.asarray(stored).flags.writeable
+        np.testing.assert_array_equal(stored.T, array.T)
+        assert stored.mean() == array.mean()
+        with pytest.raises(ValueError, match="read-only"):
+            stored.sort()
+        with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+            stored.nothing  # noqa: B018
 
     def test_it_cannot_be_changed(self, both):
         stored, _ = both
