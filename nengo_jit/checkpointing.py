@@ -254,10 +254,6 @@ class Checkpointed(Lasting):
         if self._stream is not None:
             self._stream.note(checkpoint=str(path.absolute()))
 
-    def _describe(self) -> dict[str, Any]:
-        """Attributes of the probe data of this simulation."""
-        return {"label": str(self.model.label), "dt": float(self.dt), "seed": int(self.seed)}
-
     def _steps_left(self, writer: Writer | None) -> int:
         """Maximum number of steps until `_keep_up` must be called."""
         keepers = (each for each in (writer, self._stream) if each is not None)

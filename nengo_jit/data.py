@@ -147,6 +147,10 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
         # each array, with a mark that changes when its list does
         self._cache: dict[object, tuple[tuple[int, ...], np.ndarray]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the simulation, whose data can no longer be saved then."""
+        return {**vars(self), "_recorded": None}
+
     def __getitem__(self, key: object) -> Any:
         """Return the data of an object; a probe's samples as a read-only array."""
         value = self.raw[key]

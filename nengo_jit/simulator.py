@@ -151,9 +151,7 @@ class Simulator(Inspectable, Checkpointed):
         self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
-        recorded = Recorded(
-            self._probes, self.dt, lambda: self.n_steps, self._describe, self._turn.hold
-        )
+        recorded = Recorded(self._probes, self._engine, self._turn.hold, str(self.model.label))
         self.data = SimulationData(self._sim_data, recorded)
 
         if seed is None and network is not None and network.seed is not None:
@@ -165,7 +163,7 @@ class Simulator(Inspectable, Checkpointed):
             self.closed = True
             raise
         if record is not None:
-            store, attributes = Path(record), self._describe()
+            store, attributes = Path(record), recorded.attributes
             self._connect(lambda stream: stream.begin(store, attributes, overwrite))
         if options.compile_python == REPORT:
             print("\n".join(self.plan.functions() or ["no Python functions"]))
@@ -267,18 +265,17 @@ class Simulator(Inspectable, Checkpointed):
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
         checkpoint : path-like, optional
-            File to which the run writes a checkpoint from time to time, and at its end. The one
-            before is kept beside it. `resume` continues from the newest one.
+            File for checkpoints, which the run writes from time to time, and at its end. The last
+            two are kept. `resume` continues from the newest one.
         every : int or str, optional
             How often: a number of steps, a real time such as "30 s" or "2 h", or a simulated time
-            such as "10 s simulated". The default is five minutes, or longer if a checkpoint takes
-            longer than a hundredth of that.
+            such as "10 s simulated". The default is five minutes; checkpoints that take long come
+            less often, and take at most a hundredth of the time.
 
         Raises
         ------
         OSError
-            If a checkpoint cannot be written. The simulator is then in the state after the last
-            whole step, and the checkpoint that was there is whole.
+            If a checkpoint, or samples, cannot be written. What was there before is whole.
         SimulationError
             If a function returns None or a value that is not a finite number.
         SimulatorClosed
@@ -362,10 +359,14 @@ class Simulator(Inspectable, Checkpointed):
 
     def _run_pieces(self, steps: int, tracker: ProgressTracker, writer: Writer | None) -> int:
         """Run steps on the engine while it may run them; return their number."""
-        done, pieces = 0, self._engine.pieces(steps, lambda: self._steps_left(writer))
+        done = left = 0
         while done < steps and self._is_run_by_engine:
             self._check_open("run")  # another thread may have closed it
+            if left == 0:
+                left = min(steps - done, self._steps_left(writer))
+                pieces = self._engine.pieces(left)
             n_done = next(pieces)
+            left -= n_done
             if self._records_itself:  # from this step on
                 self._probe()
             done += n_done

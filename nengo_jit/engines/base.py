@@ -123,7 +123,7 @@ class Engine(ABC):
     def lose_run(self) -> None:
         """End the current run in a process that was forked from it, and lacks its thread."""
 
-    def pieces(self, n_steps: int, most: Callable[[], int] | None = None) -> Iterator[int]:
+    def pieces(self, n_steps: int) -> Iterator[int]:
         """Run steps piece by piece, so that other threads have their turn in between.
 
         A piece takes about a twentieth of a second; engines may divide a run in their own way.
@@ -132,8 +132,6 @@ class Engine(ABC):
         ----------
         n_steps : int
             Total number of steps.
-        most : callable, optional
-            Returns the maximum number of steps of the next piece.
 
         Yields
         ------
@@ -143,12 +141,12 @@ class Engine(ABC):
         left, size = n_steps, 1
         while left > 0:
             start = perf_counter()
-            n_done = self.run(min(size, left) if most is None else min(size, left, most()))
+            n_done = self.run(min(size, left))
             seconds = perf_counter() - start
             left -= n_done
             yield n_done
             # at most tenfold, since the first steps may not be typical
-            size = max(1, min(10 * size, int(n_done * PIECE_SECONDS / max(seconds, 1e-9))))
+            size = max(1, min(10 * n_done, int(n_done * PIECE_SECONDS / max(seconds, 1e-9))))
 
     def reset(self, seed: Seed, clear: Callable[[], None] | None = None) -> None:
         """Go back to the state before the first step, and clear all samples.

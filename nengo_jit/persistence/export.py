@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from nengo.exceptions import ValidationError
 
+from nengo_jit.engines import Engine
 from nengo_jit.persistence.files import replace_file
 from nengo_jit.persistence.store import Store
 from nengo_jit.persistence.variables import Axis, Variable, axis_of, variables_of
@@ -28,21 +29,29 @@ class Recorded:
     ----------
     probes : sequence of ProbePlan
         The probes.
-    dt : float
-        Length of a step (seconds).
-    n_steps : callable
-        Returns the number of completed steps.
-    attributes : callable
-        Returns attributes of the whole data set.
+    engine : Engine
+        Counts the steps.
     hold : callable
         Calls a function between runs, with arguments, and returns its result.
+    label : str
+        Description of the model.
     """
 
     probes: Sequence[ProbePlan]
-    dt: float
-    n_steps: Callable[[], int]
-    attributes: Callable[[], dict[str, Any]]
+    engine: Engine
     hold: Callable[..., Any]
+    label: str
+
+    @property
+    def dt(self) -> float:
+        """float: length of a step (seconds)."""
+        return float(self.engine.plan.dt)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Dict: attributes of the data set."""
+        seed = self.engine.seed
+        return {"label": self.label, "dt": self.dt, "seed": None if seed is None else int(seed)}
 
     def save(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
         """Write a file or a store; see `SimulationData.save`."""
@@ -67,12 +76,12 @@ class Recorded:
         return xarray.Dataset(
             {name: each for name, each in variables.items() if name not in names},
             {name: variables[name] for name in names},
-            self.attributes(),
+            self.attributes,
         )
 
     def _collect(self, data: Mapping[Any, Any]) -> list[tuple[Variable, Any]]:
         """Return the variables, times first, each with an array or an object like one."""
-        n_steps = self.n_steps()
+        n_steps = self.engine.n_steps
         axes: dict[str, tuple[Variable, np.ndarray]] = {}
         found: list[tuple[Variable, Any]] = []
         for planned, variable in zip(self.probes, variables_of(self.probes, self.dt)):
@@ -105,7 +114,7 @@ class Recorded:
     def _save_zarr(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
         found = self._collect(data)
         variables = [variable for variable, _ in found]
-        store = Store.create(path, variables, self.attributes(), overwrite)
+        store = Store.create(path, variables, self.attributes, overwrite)
         try:
             for variable, array in found:
                 size = store.rows[variable.name]
