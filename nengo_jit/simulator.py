@@ -63,8 +63,8 @@ class Simulator(Inspectable, Checkpointed):
         default is the environment variable ``NENGO_JIT_COMPILE_PYTHON`` or, if that is not set,
         True.
     record : path-like, optional
-        Folder for probe data: a store in Zarr's format, to which samples go while the simulation
-        runs, so that they do not fill the memory. ``data[probe]`` then reads from it.
+        Folder for probe data: a Zarr store, to which samples go while the simulation runs. They do
+        not fill the memory then, and ``data[probe]`` reads from the store.
     overwrite : bool
         Whether to delete a store that is there already, which is an error otherwise.
 
@@ -88,13 +88,12 @@ class Simulator(Inspectable, Checkpointed):
     BuildError
         If the network cannot be built.
     ImportError
-        If Zarr is needed for ``record``, and is not installed.
+        If ``record`` is given, and Zarr is not installed.
     OSError
         If the store cannot be written.
     ValidationError
-        If the engine is unknown or lacks an option, if the value of an option is invalid, if
-        ``dt`` is not above zero, if a process does not work with this ``dt``, or if the store is
-        there already, or another simulator writes to it.
+        If the engine is unknown or lacks an option, if the value of an option or ``dt`` is invalid,
+        if a process does not work with this ``dt``, or if the store exists or is in use.
 
     Notes
     -----
@@ -265,8 +264,8 @@ class Simulator(Inspectable, Checkpointed):
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
         checkpoint : path-like, optional
-            File for checkpoints, which the run writes from time to time, and at its end. The last
-            two are kept. `resume` continues from the newest one.
+            File for checkpoints, from time to time and at the end. The last two are kept, and
+            `resume` continues from the newest one.
         every : int or str, optional
             How often: a number of steps, a real time such as "30 s" or "2 h", or a simulated time
             such as "10 s simulated". The default is five minutes; checkpoints that take long come
