@@ -267,9 +267,8 @@ class Simulator(Inspectable, Checkpointed):
             File for checkpoints, from time to time and at the end. The last two are kept, and
             `resume` continues from the newest one.
         every : int or str, optional
-            How often: a number of steps, a real time such as "30 s" or "2 h", or a simulated time
-            such as "10 s simulated". The default is five minutes; checkpoints that take long come
-            less often, and take at most a hundredth of the time.
+            How often: a number of steps, or a time such as "30 s", "2 h" or "10 s simulated". By
+            default every five minutes, or less often if it would take a hundredth of the run.
 
         Raises
         ------
