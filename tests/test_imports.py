@@ -26,6 +26,7 @@ PIPELINE = [
     "planner",
     "engines",
     "profiling",
+    "persistence",
     "data",
     "turn",
     "by_hand",
@@ -33,6 +34,7 @@ PIPELINE = [
     "internals",
     "inspection",
     "lasting",
+    "checkpointing",
     "simulator",
     "plot",
     "__init__",
@@ -44,7 +46,7 @@ PIPELINE = [
 ROOMS = ["language", "toolchain", "program", "python", "kernels"]
 
 # What runs models does not know how they are built.
-WITHOUT_BUILDER = ("planner", "engines", "data")
+WITHOUT_BUILDER = ("planner", "engines", "persistence", "data")
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -158,7 +158,10 @@ class _Description:
 
 
 def _name(value: Any) -> str:
-    return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
+    """Name of a function or class. A user's module may have another name in another process."""
+    module = str(getattr(value, "__module__", ""))
+    is_known = module.startswith(("nengo.", "nengo_jit.", "numpy"))
+    return f"{module}.{value.__qualname__}" if is_known else str(value.__qualname__)
 
 
 def _alike(ours: np.ndarray, theirs: ArrayLike, tolerance: float) -> np.ndarray:
