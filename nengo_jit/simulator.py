@@ -10,7 +10,7 @@ from pathlib import Path
 import nengo
 import numpy as np
 from nengo.builder import Model
-from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
+from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
@@ -22,7 +22,6 @@ from nengo_jit.engines.live import LiveSignals
 from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
 from nengo_jit.options import REPORT, Options
-from nengo_jit.profiling import Profile, take_profile
 from nengo_jit.persistence.export import Recorded
 from nengo_jit.persistence.periodic import Writer
 from nengo_jit.persistence.store import check_free
@@ -372,42 +371,6 @@ class Simulator(Inspectable, Checkpointed):
             tracker.total_progress.step(n_done)
             self._keep_up(writer)
         return done
-
-    def profile(self, steps: int = 1000) -> Profile:
-        """Run steps, and measure where their time goes: by kernel, object and Python function.
-
-        The first half of the steps runs as always, the second half on one thread, with a clock
-        between any two parts of a step. Results do not change, and neither do later runs.
-
-        Parameters
-        ----------
-        steps : int
-            Number of steps to run, at least 4.
-
-        Returns
-        -------
-        Profile
-            Print it, or write a page with `Profile.save_html`.
-
-        Raises
-        ------
-        SimulationError
-            If steps are not run by the engine but by a method that replaces `step`; or see `run`.
-        ValidationError
-            If there are too few steps.
-        """
-        return self._turn.hold(self._profile, index(steps))
-
-    def _profile(self, steps: int) -> Profile:
-        self._check_open("be profiled")
-        if steps < 4:
-            raise ValidationError(f"Must be at least 4 (got {steps})", attr="steps", obj=self)
-        self._see_replaced()
-        if self._records_itself or not self._is_run_by_engine:
-            raise SimulationError("A simulator whose `step` or `_probe` is replaced has no profile")
-        if self._engine.is_running:
-            raise SimulationError("A simulator cannot be profiled within a step")
-        return take_profile(self._engine, self.engine, self.model, steps)
 
     def step(self) -> None:
         """Simulate one step; for errors see `run`."""

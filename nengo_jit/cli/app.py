@@ -16,6 +16,7 @@ from nengo_jit.cli.errors import BadInputError, ModelError
 from nengo_jit.cli.info import info
 from nengo_jit.cli.plan import plan
 from nengo_jit.cli.profile import profile
+from nengo_jit.cli.resume import resume
 from nengo_jit.cli.run import run
 
 MODEL_FAILED = 1  # exit codes
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for function, name, summary in (
     (run, "run", "Run a model, and keep what its probes recorded."),
+    (resume, "resume", "Continue a run from its newest checkpoint."),
     (profile, "profile", "Show where time and memory go."),
     (plan, "plan", "Print how a model runs."),
     (bench, "bench", "Compare a model with nengo's simulator on this machine."),

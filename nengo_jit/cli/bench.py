@@ -13,10 +13,10 @@ from nengo_jit.cli.options import (
     ModelFile,
     Seconds,
     Threads,
-    check_can_write,
     check_options,
     check_time,
 )
+from nengo_jit.cli.pictures import check_can_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +53,7 @@ def bench(
     """
     check_time(time, dt)
     if plot is not None:
-        from nengo_jit.cli.output import PICTURES, check_can_draw
-
-        check_can_draw()
-        check_can_write(plot, PICTURES)
+        check_can_draw(plot)
     check_options(engine, threads)
 
     import nengo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated
@@ -61,20 +62,27 @@ def check_options(engine: str | None, threads: int | None) -> Options:
     return options
 
 
-def check_can_write(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse a file that cannot be written, before time is spent on what goes into it.
+def check_can_write(
+    path: Path, suffixes: tuple[str, ...] = (), packages: tuple[str, ...] = ()
+) -> None:
+    """Refuse a path that cannot be written, before time is spent on what goes there.
 
     Parameters
     ----------
     path : Path
-        The file.
+        A file or, with the suffix ``.zarr``, a folder that need not exist.
     suffixes : tuple of str
-        Suffixes that are known.
+        Suffixes that are known; any if there are none.
+    packages : tuple of str
+        Packages that are needed to write it, which have extras of their names.
     """
-    if path.suffix.lower() not in suffixes:
+    if suffixes and path.suffix.lower() not in suffixes:
         known = " or ".join(suffixes)
         raise BadInputError(f"{path} cannot be written: its name must end with {known}")
-    if path.is_dir():
+    for package in packages:
+        if find_spec(package) is None:
+            raise BadInputError(f"{path} needs {package}: pip install 'nengo-jit[{package}]'")
+    if path.suffix != ".zarr" and path.is_dir():
         raise BadInputError(f"{path} cannot be written: it is a folder")
     try:
         if path.exists() and not os.access(path, os.W_OK):

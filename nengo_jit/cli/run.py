@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nengo_jit.cli.errors import BadInputError
+from nengo_jit.cli.keeping import Every, Keeping, Out, Plot, check_every, simulate
 from nengo_jit.cli.options import (
     Dt,
     EngineName,
@@ -23,17 +25,13 @@ from nengo_jit.cli.options import (
 if TYPE_CHECKING:
     import nengo
 
-    from nengo_jit import Simulator
-
-DATA = (".npz",)
-
-Out = Annotated[
+Record = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FILE.npz", help="File for the data of all probes."),
+    typer.Option("--record", metavar="RUN.zarr", help="Store that samples go to meanwhile."),
 ]
-Plot = Annotated[
+Checkpoint = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE.png", help="Picture of all probes (png, svg or pdf)."),
+    typer.Option("--checkpoint", metavar="RUN.ckpt", help="File for checkpoints, to resume from."),
 ]
 
 
@@ -46,41 +44,41 @@ def run(
     threads: Threads = None,
     out: Out = None,
     plot: Plot = None,
+    record: Record = None,
+    checkpoint: Checkpoint = None,
+    every: Every = None,
 ) -> None:
     """Run a model. Ctrl-C ends the run, and keeps the data so far."""
     check_time(time, dt)
-    if out is not None:
-        check_can_write(out, DATA)
-    if plot is not None:
-        from nengo_jit.cli.output import PICTURES, check_can_draw
-
-        check_can_draw()
-        check_can_write(plot, PICTURES)
+    keeping = Keeping(out, plot, checkpoint)
+    if record is not None:
+        check_can_write(record, (".zarr",), packages=("zarr",))
+        if record.exists():
+            raise BadInputError(f"{record} exists already: choose another path, or delete it")
+    if checkpoint is not None and checkpoint.exists():
+        raise BadInputError(
+            f"{checkpoint} exists already: go on by nengo-jit resume, or choose another path"
+        )
+    if every is not None and checkpoint is None:
+        raise BadInputError("--every needs --checkpoint")
     check_options(engine, threads)
+    period = check_every(every, dt)
 
     from nengo_jit import Simulator
     from nengo_jit.cli.errors import running_model
     from nengo_jit.cli.model_file import load
-    from nengo_jit.cli.progress import Bar, speed
+    from nengo_jit.cli.progress import Bar
 
     network = load(model)
     typer.echo(f"{model}: {_contents(network)}")
     began = perf_counter()
     with running_model():
-        sim = Simulator(network, dt, seed, progress_bar=Bar(), engine=engine, threads=threads)
+        sim = Simulator(
+            network, dt, seed, progress_bar=Bar(), engine=engine, threads=threads, record=record
+        )
     with sim:
         typer.echo(f"built in {perf_counter() - began:.2f} s for the engine '{sim.engine}'")
-        bar = Bar(dt)
-        try:
-            with running_model():
-                sim.run(time, progress_bar=bar)
-        finally:
-            simulated = sim.n_steps * dt
-            typer.echo(
-                f"simulated {simulated:g} s in {bar.seconds:.3g} s: {speed(simulated, bar.seconds)}"
-                + ("" if sim.n_steps >= round(time / dt) else ", not to the end")
-            )
-            _keep(sim, out, plot)
+        simulate(sim, round(time / dt), keeping, period)
 
 
 def _contents(network: nengo.Network) -> str:
@@ -94,17 +92,3 @@ def _contents(network: nengo.Network) -> str:
     }
     parts = [f"{n} {kind if n != 1 else kind[:-1]}" for kind, n in counts.items() if n]
     return ", ".join(parts) or "nothing"
-
-
-def _keep(sim: Simulator, out: Path | None, plot: Path | None) -> None:
-    """Write the data so far."""
-    if out is not None:
-        from nengo_jit.cli.output import save_npz
-
-        save_npz(sim, out)
-        typer.echo(f"wrote {out}")
-    if plot is not None:
-        from nengo_jit.plot import probes
-
-        probes(sim).savefig(plot)
-        typer.echo(f"wrote {plot}")
