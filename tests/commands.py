@@ -8,6 +8,7 @@ MODEL = """
 import nengo
 import numpy as np
 
+nengo.rc["decoder_cache"]["enabled"] = "False"  # it warns if other processes use it
 with nengo.Network(seed=1) as model:
     stimulus = nengo.Node(lambda t: np.sin(6 * t))
     with nengo.Network() as inner:
