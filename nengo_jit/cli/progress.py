@@ -25,13 +25,15 @@ class Bar(ProgressBar):
     def __init__(self, dt: float | None = None):
         self._dt = dt
         self.seconds = 0.0
+        console = Console(stderr=True)
         self._display = Display(
             TextColumn("{task.description}"),
             BarColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[remark]}"),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._display.add_task("", remark="")
 

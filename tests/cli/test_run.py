@@ -40,6 +40,7 @@ def test_data_and_a_picture_are_written(model, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "30 neurons, 1 ensemble, 1 node, 1 connection, 2 probes" in done.stdout
     assert "simulated 0.1 s" in done.stdout and "times real time" in done.stdout
+    assert done.stderr == ""
     with np.load(tmp_path / "data.npz") as data:
         assert data["decoded"].shape == (50, 1)
         assert data["spikes"].shape == (100, 30)
