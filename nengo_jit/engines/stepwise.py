@@ -108,7 +108,7 @@ class StepwiseEngine(Engine):
         finally:
             self._steps = steps
         parts = [
-            Part(kind_of(op), each, {op: 1.0}, isinstance(op, SimPyFunc))
+            Part(_name(op), each, {op: 1.0}, isinstance(op, SimPyFunc))
             for (op, _), each in zip(steps, seconds)
         ]
         rest = max(0.0, whole - sum(seconds))
@@ -143,3 +143,8 @@ class StepwiseEngine(Engine):
                 self.signals.restore()
                 add_context(error, self.failed_in(operator))
             raise
+
+
+def _name(operator: Operator | str) -> str:
+    """The kind of an operator; engines may give a text in place of an operator."""
+    return operator if isinstance(operator, str) else kind_of(operator)

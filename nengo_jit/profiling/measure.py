@@ -197,6 +197,8 @@ class Accounts:
     def _owner(self, operator: Operator | None) -> object:
         if operator is None:
             return None
+        if isinstance(operator, str):  # an engine's name for several operators
+            return f"({operator})"
         return self._owners.get(operator, f"({kind_of(operator)})")
 
     def _text(self, owner: object) -> str:

@@ -9,6 +9,7 @@ import pytest
 from nengo.exceptions import SimulationError, SimulatorClosed, ValidationError
 
 import nengo_jit
+from nengo_jit.engines.reference import ReferenceEngine
 from nengo_jit.profiling import Profile
 
 
@@ -200,6 +201,18 @@ def test_models_that_nengo_has_built_have_a_profile():
     assert sum(found.objects["share"]) == pytest.approx(1.0)
     assert "(SimNeurons LIF)" in found.objects["object"]
     assert next(iter(found.build.values())) == []
+
+
+def test_engines_may_name_steps_of_several_operators(monkeypatch):
+    def make_steps(self, rng):
+        steps = [self.step_of(operator, rng) for operator in self.plan.operators]
+        yield "all of them", lambda: [step() for step in steps]
+
+    monkeypatch.setattr(ReferenceEngine, "make_steps", make_steps)
+    with nengo_jit.Simulator(network(), progress_bar=False, engine="reference") as sim:
+        found = sim.profile(20)
+    assert column(found.kernels, "all of them", "share") > 0.5
+    assert "(all of them)" in found.objects["object"]
 
 
 def test_an_empty_network_has_a_profile():
