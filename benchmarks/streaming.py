@@ -1,6 +1,6 @@
 """What it costs to let probe data stream to disk: steps of 10,000 recorded values.
 
-    python benchmarks/streaming.py [--steps 3000] [--folder .]
+    python benchmarks/streaming.py [--steps 5000] [--folder .]
 
 Runs alternate between data in memory and on disk. A line for each kind of data has the time of a
 step and the ratio, each the best of all rounds.
@@ -40,7 +40,7 @@ def seconds_of_a_step(sim: nengo_jit.Simulator, n_steps: int) -> float:
 def main() -> None:
     """Measure both kinds of data, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     print("recorded    in memory    on disk    ratio")

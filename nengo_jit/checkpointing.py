@@ -68,7 +68,7 @@ class Checkpointed(Lasting):
             If functions of the model refer to objects whose state is not saved, once for each
             simulator. ``docs/checkpoints.md`` says how they can save it.
         """
-        path = Path(path)
+        path = Path(path).absolute()
         self._turn.hold(lambda: self._take(path, data).write(path))
 
     def _take(self, path: Path, data: bool = True) -> Checkpoint:
@@ -84,7 +84,7 @@ class Checkpointed(Lasting):
             )
         samples = stream = None
         if self._stream is not None:
-            place = os.path.relpath(self._stream.path, path.absolute().parent)
+            place = os.path.relpath(self._stream.path, path.parent)
             stream = {"path": place, "counts": self._stream.counts()}
         elif data:
             samples = samples_of(self._probes, self.data.raw)
@@ -121,7 +121,8 @@ class Checkpointed(Lasting):
             If the file is no checkpoint or damaged, has an unknown format, or belongs to another
             model; the error names the first difference.
         """
-        return cls._made_from(Checkpoint.read(Path(path)), Path(path), network, options)
+        path = Path(path).absolute()
+        return cls._made_from(Checkpoint.read(path), path, network, options)
 
     @classmethod
     def resume(
@@ -152,7 +153,7 @@ class Checkpointed(Lasting):
         ValidationError, OSError
             See `load`; also if another simulator writes to the path.
         """
-        path = Path(path)
+        path = Path(path).absolute()
         checkpoints = Checkpoints(path)
         try:
             found = checkpoints.newest()
@@ -232,7 +233,7 @@ class Checkpointed(Lasting):
             if every is not None:
                 raise ValidationError("Say where to: checkpoint='run.ckpt'", attr="every")
             return None
-        path = Path(checkpoint)
+        path = Path(checkpoint).absolute()  # the process may change its folder
         schedule = Schedule(every, self.dt)
         if self._checkpoints is None or self._checkpoints.path != path:
             checkpoints = Checkpoints(path)
@@ -252,7 +253,7 @@ class Checkpointed(Lasting):
     def _note_in_store(self, path: Path) -> None:
         """Let the store say that there is a checkpoint, so that it is not begun anew."""
         if self._stream is not None:
-            self._stream.note(checkpoint=str(path.absolute()))
+            self._stream.note(checkpoint=str(path))
 
     def _steps_left(self, writer: Writer | None) -> int:
         """Maximum number of steps until `_keep_up` must be called."""

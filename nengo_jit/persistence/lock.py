@@ -73,9 +73,14 @@ class PathLock:
     def __del__(self) -> None:
         self.release()
 
+    @property
+    def is_of_another_process(self) -> bool:
+        """bool: whether this process was forked from the one that has the lock."""
+        return self._process != os.getpid()
+
     def check(self) -> None:
         """Raise SimulationError in a process that was forked from the one that has the lock."""
-        if self._process != os.getpid():
+        if self.is_of_another_process:
             raise SimulationError(
                 "This process was forked from the one that writes to the path, and cannot write."
             )
@@ -83,7 +88,7 @@ class PathLock:
     def release(self) -> None:
         """Release the lock, and delete the lock file. Does nothing in a forked process."""
         file, self._file = self._file, -1
-        if file >= 0 and self._process == os.getpid():
+        if file >= 0 and not self.is_of_another_process:
             with contextlib.suppress(OSError):
                 self._path.unlink()
             if fcntl is not None:

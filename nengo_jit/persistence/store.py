@@ -176,6 +176,11 @@ class Store:
         """Let another simulator write to the store."""
         self._lock.release()
 
+    @property
+    def is_of_another_process(self) -> bool:
+        """bool: whether this process was forked from the one that writes."""
+        return self._lock.is_of_another_process
+
     def check(self) -> None:
         """Raise SimulationError in a process that was forked from the one that writes."""
         self._lock.check()

@@ -98,9 +98,8 @@ class Stream:
         self._stored: dict[Probe, Stored] = {}
         self._times: list[Times] = []
         self._flushed = self._committed = 0  # ticks
-        self._begun = self._due = (
-            0.0  # when the latest batch began, and when the next commit is due
-        )
+        self._begun = 0.0  # when the latest batch began
+        self._due = 0.0  # when the next commit is due
 
     @property
     def variables(self) -> list[Variable]:
@@ -115,7 +114,7 @@ class Stream:
 
     def begin(self, path: Path, attributes: Mapping[str, Any], overwrite: bool = False) -> None:
         """Make a store, and begin to stream; for errors see `Store.create`."""
-        self._store = Store.create(path, self.variables, attributes, overwrite)
+        self._store = Store.create(path.absolute(), self.variables, attributes, overwrite)
         self._connect({})
 
     def resume(self, path: Path, counts: Mapping[str, int]) -> None:
@@ -132,7 +131,7 @@ class Stream:
         difference = same(self.variables, variables_in(read_metadata(path)))
         if difference is not None:
             raise ValidationError(f"'{path}' belongs to another model: {difference}", attr="record")
-        store = Store.open(path)
+        store = Store.open(path.absolute())
         try:
             for name, count in counts.items():
                 if store.lengths[name] < count:
@@ -175,10 +174,15 @@ class Stream:
         self._due = monotonic() + INTERVAL
 
     def clear(self, clear: Callable[[], None]) -> None:
-        """Delete all samples, where ``clear`` begins new spans of the recording."""
+        """Delete all samples, where ``clear`` begins new spans of the recording.
+
+        Once the stream is closed, what is in the store stays there.
+        """
         with self._lock:
             store = self._store
-            assert store is not None
+            if store is None:
+                clear()
+                return
             self._wait()
             before = list(self._stored.values())
             clear()
@@ -278,6 +282,9 @@ class Stream:
             store = self._store
             if store is None:
                 return
+            if store.is_of_another_process:
+                self._store = None
+                return
             try:
                 self.flush()
             finally:
@@ -324,8 +331,9 @@ class Stream:
 
     def _wait(self) -> None:
         """Wait for the latest batch, and release what is in the store now."""
-        if self._batch is None:
+        if self._batch is None or self._store is None:
             return
+        self._store.check()  # the thread that writes is not in forked processes
         batch, future = self._batch
         try:
             seconds = future.result()

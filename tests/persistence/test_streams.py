@@ -362,6 +362,43 @@ def test_files_load_with_and_without_a_store(path, checkpoint):
         nengo_jit.Simulator.load(checkpoint, network(), progress_bar=False, record=path)
 
 
+def test_clearing_after_the_end(path):
+    with simulator(network(), record=path) as sim:
+        sim.run_steps(40)
+    sim.clear_probes()
+    assert len(sim.data[sim.model.probes[0]]) == 0
+    assert len(on_disk(path)[0]) == 40
+
+
+def test_a_process_may_change_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    with simulator(network(), record="run.zarr") as sim:
+        sim.run_steps(20, checkpoint="run.ckpt")
+        os.chdir("other")
+        sim.run_steps(20)
+        os.chdir("..")
+        assert os.listdir("other") == []
+        sim.run_steps(20, checkpoint="run.ckpt")
+    assert len(on_disk(tmp_path / "run.zarr")[0]) == 60
+
+
+def test_forked_processes_do_not_write(path):
+    with simulator(network(), record=path) as sim:
+        sim.run_steps(40)
+        child = os.fork()
+        if child == 0:
+            try:
+                sim.run_steps(20)
+            except SimulationError:
+                sim.close()
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        sim.run_steps(20)
+    assert len(on_disk(path)[0]) == 60
+
+
 def test_pickled_simulators_have_their_data_in_memory(path):
     with simulator(network(), record=path) as sim:
         sim.run_steps(40)
