@@ -21,7 +21,7 @@ from nengo_jit.profiling.owners import log_of, memory_of_parameters, memory_of_s
 from nengo_jit.profiling.profile import Profile
 from nengo_jit.profiling.tables import Cell, Table
 
-REST = "(clock and recording)"
+REST = "(engine)"
 OUTERMOST = "(outermost)"
 FIRST_STAGE = "signals, operators and decoders"
 

@@ -76,7 +76,7 @@ def test_all_operators_of_the_network_have_an_owner(profile):
     others = {
         name for name, kind in zip(profile.objects["object"], profile.objects["kind"]) if not kind
     }
-    assert others <= {"(clock and recording)", "(TimeUpdate)"}
+    assert others <= {"(engine)", "(TimeUpdate)"}
 
 
 def test_networks_are_sums_of_their_objects(profile):
