@@ -4,7 +4,7 @@ WORKERS ?= auto
 BIN := .venv/bin
 
 .PHONY: demo test lint unit conformance test-pythons test-clients fuzz fuzz-python fuzz-calls
-.PHONY: stress soak-gui soak-interrupts soak-starts clean
+.PHONY: stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -49,6 +49,11 @@ soak-interrupts: .venv/test
 # Long proof that whatever happens to the cache of machine code, models start with the same results.
 soak-starts: .venv/test
 	$(BIN)/python tests/soak/starts.py $(FLAGS)
+
+# Long proof that runs survive: killed 200 times and more, on a full disk, and with flat memory.
+soak: .venv/test
+	timeout 1800 sh -c '$(BIN)/python tests/soak/killed.py $(FLAGS) && \
+		$(BIN)/python tests/soak/lasting.py'
 
 # The tests of packages that use simulators, on nengo's and on ours.
 test-clients: .venv-clients/ready

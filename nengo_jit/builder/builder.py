@@ -14,6 +14,7 @@ from nengo.params import FrozenObject
 
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import third_party_build_function
+from nengo_jit.builder.log import BuildLog
 from nengo_jit.ir import model as ir
 from nengo_jit.ir.signal import Order
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
@@ -43,6 +44,8 @@ class Model(ir.Model, reference.Model):
         The configuration of the network that is being built.
     decoders : Decoders
         Solves for the decoders of connections.
+    log : BuildLog
+        The objects in the order in which they were built, with their operators.
     order : str
         Memory order of the large matrix of weights that is built next, see `Signal`.
     params : dict
@@ -75,6 +78,7 @@ class Model(ir.Model, reference.Model):
         self.decoders = Decoders()
         self.reads_columns: Callable[[Connection], bool] | None = None
         self.order: Order = "C"
+        self.log = BuildLog()
 
         self.toplevel: Network | None = None
         self.config: Config | None = None

@@ -15,6 +15,7 @@ from nengo.utils.progress import Progress
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.costs import build_cost, solve_cost
 from nengo_jit.builder.generators import generator
+from nengo_jit.builder.log import BuildLog
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Rng
 from nengo_jit.settings import settings_held
@@ -100,12 +101,15 @@ def _build_objects(model: Model, network: Network) -> None:
 
 
 def _build_each(model: Model, objects: Iterable[NengoObject]) -> None:
+    log = model.log if isinstance(model, Model) else BuildLog()
+    log.note(None, len(model.operators))
     for obj in objects:
         try:
             model.build(obj)
         except Exception as error:
             add_context(error, f"This happened while building {obj}.")
             raise
+        log.note(obj, len(model.operators))
 
 
 def seed_network(

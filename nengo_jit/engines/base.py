@@ -15,6 +15,7 @@ from nengo.exceptions import SimulationError
 
 from nengo_jit.engines.recording import Recording
 from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
+from nengo_jit.engines.timing import Timing
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
@@ -252,6 +253,10 @@ class Engine(ABC):
     def _check_between_runs(self, what: str) -> None:
         if self.is_running:
             raise SimulationError(f"A state can be {what} between runs only, not within a step.")
+
+    def run_timed(self, n_steps: int) -> Timing:
+        """Run at least two steps, and time each part of a step; SimulationError if it cannot."""
+        raise SimulationError("This engine cannot time the parts of a step.")
 
     def explain(self) -> Plan:
         """The plan, with information on how it is executed."""

@@ -1,70 +1,135 @@
-"""Hidden state: what Python objects keep from step to step, and a state cannot hold."""
+"""State inside Python objects: which ones may change, which can be saved, and which hide state.
+
+An object with methods ``state()`` and ``load_state(state)`` saves itself, if a node's function, a
+process's step or the like is that object, a method of it, or a function that refers to it.
+Generators of NumPy's are saved, too.
+"""
 
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Protocol
 
 import numpy as np
+from nengo import Simulator
 from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import SimPyFunc
 from nengo.params import FrozenObject
 
-from nengo_jit.ir.base import Operator
+from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.process_state import is_sim_process, keeps_to_its_state
 from nengo_jit.neurons import formula_of
 
 IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), type(...), slice, range)
 FROZEN = vars(FrozenObject()).keys()  # attributes of all such objects
-STATELESS = (ModuleType, type, BuiltinFunctionType, np.ufunc, np.dtype, np.generic, FrozenObject)
+STATELESS = (ModuleType, type, np.ufunc, np.dtype, np.generic, FrozenObject)
 
 
-def hides_state(operator: Operator) -> bool:
+class Lasting(Protocol):
+    """An object that can save its state, and restore it: the hook for users' objects."""
+
+    def state(self) -> object:
+        """Return the state: arrays, numbers, strings, lists and dictionaries."""
+
+    def load_state(self, state: Any) -> None:
+        """Continue from a state that `state` has returned."""
+
+
+def lasts(value: object) -> bool:
+    """Whether an object's state can be saved: it is a generator, or has the methods to do it."""
+    if isinstance(value, (np.random.RandomState, np.random.Generator)):
+        return True
+    has_hook = all(callable(getattr(value, name, None)) for name in ("state", "load_state"))
+    return has_hook and not isinstance(value, Simulator)  # it may be the one that is saved
+
+
+def hides_state(
+    operator: Operator, step: Step | None = None, memory: Iterable[np.ndarray] = ()
+) -> bool:
     """Whether the steps of an operator may depend on more than a state can hold.
 
-    A state holds signals and generators of random numbers. It cannot hold objects that a function
-    refers to, nor objects that third-party processes or operators make.
+    A state holds signals, generators of random numbers, and objects that save themselves. It cannot
+    hold other objects that a function refers to. For parameters see `changeable_of`.
     """
+    return not all(map(lasts, changeable_of(operator, step, memory)))
+
+
+def changeable_of(
+    operator: Operator, step: Step | None = None, memory: Iterable[np.ndarray] = ()
+) -> list[object]:
+    """Return the objects that may change, and that the steps of an operator refer to.
+
+    Parameters
+    ----------
+    operator : Operator
+        The operator.
+    step : callable, optional
+        Its function, if it has been made; else the operator itself counts as such an object where
+        nothing is known of it.
+    memory : iterable of numpy.ndarray
+        The memory of its signals, which does not count.
+    """
+    roots: list[object] = []
     if is_sim_process(operator):
-        return not keeps_to_its_state(operator.process)
-    if isinstance(operator, SimNeurons):  # parameters of neuron types cannot be changed
+        if not keeps_to_its_state(operator.process):
+            roots = [step or operator]
+    elif isinstance(operator, SimNeurons):  # parameters of neuron types cannot be changed
         attributes, formula = vars(operator.neurons), formula_of(operator.neurons)
-        used = [attributes[name] for name in attributes.keys() - FROZEN]
-        used += [formula.random] if formula is not None else []
-        return any(map(may_change, used))
-    if isinstance(operator, SimPyFunc):
-        return may_change(operator.fn)
-    if type(operator).make_step is Operator.make_step:  # which is made of a pure function
-        return False
-    return not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))
+        roots = [attributes[name] for name in attributes.keys() - FROZEN]
+        roots += [formula.random] if formula is not None else []
+    elif isinstance(operator, SimPyFunc):
+        roots = [operator.fn]
+    elif (
+        type(operator).make_step is not Operator.make_step  # which is made of a pure function
+        and not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))
+    ):
+        roots = [step or operator]
+    own = list(memory)
+    found = {id(each): each for root in roots for each in changeable(root)}
+    return [
+        each
+        for each in found.values()
+        if not (isinstance(each, np.ndarray) and any(np.may_share_memory(each, a) for a in own))
+    ]
 
 
-def may_change(value: object, seen: frozenset[int] = frozenset()) -> bool:
-    """Whether an object may change from one step to the next, in a way that matters.
+def may_change(value: object) -> bool:
+    """Whether an object may change from one step to the next, in a way that matters."""
+    return next(changeable(value), None) is not None
 
-    This holds for all mutable objects, except functions that refer to no other mutable object.
+
+def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
+    """The objects that may change, of an object and all that it refers to.
+
+    These are all mutable objects, except functions that refer to no other mutable object.
     """
+    seen = set() if seen is None else seen
+    if isinstance(value, BuiltinFunctionType):  # perhaps bound to an object, as `[].append` is
+        owner = value.__self__
+        if owner is not None and not isinstance(owner, ModuleType):
+            yield owner
+        return
     if isinstance(value, (*IMMUTABLE, *STATELESS)) or id(value) in seen:
-        return _is_bound(value)
-    seen |= {id(value)}
+        return
+    seen.add(id(value))
+    parts: Iterable[object] = ()
     if isinstance(value, (tuple, frozenset)):
-        return any(may_change(each, seen) for each in value)
-    if isinstance(value, np.ndarray):
-        return value.flags.writeable
-    if isinstance(value, partial):
+        parts = value
+    elif isinstance(value, partial):
         parts = (value.func, *value.args, *value.keywords.values())
-        return any(may_change(each, seen) for each in parts)
-    if isinstance(value, FunctionType):
-        return _assigns(value) or any(may_change(each, seen) for each in _referred(value))
-    return True
-
-
-def _is_bound(value: object) -> bool:
-    """Whether an object is a built-in function bound to an object, such as ``[].append``."""
-    owner = getattr(value, "__self__", None) if isinstance(value, BuiltinFunctionType) else None
-    return owner is not None and not isinstance(owner, ModuleType)
+    elif isinstance(value, MethodType):
+        parts = (value.__self__,) if lasts(value.__self__) else (value.__self__, value.__func__)
+    elif isinstance(value, FunctionType) and not lasts(value):
+        if _assigns(value):
+            yield value
+        parts = _referred(value)
+    elif not (isinstance(value, np.ndarray) and not value.flags.writeable):
+        yield value
+    for each in parts:
+        yield from changeable(each, seen)
 
 
 def _referred(function: FunctionType) -> Iterator[object]:

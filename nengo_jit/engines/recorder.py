@@ -117,9 +117,12 @@ class Recorder:
         Converts a row to the object that a list gets: an array, or a matrix.
     is_sparse : bool
         Whether samples are sparse matrices.
+    most : int
+        Maximum size of a block (bytes), unless a larger one is needed.
     """
 
     def __init__(self, source: Any, period: float, clock: Clock):
+        self.most = MOST
         self.clock = clock
         self.period = period
         self.always = period <= 1
@@ -177,7 +180,7 @@ class Recorder:
         used = count - block.first
         if used + n > len(block.rows):
             n_bytes = max(1, math.prod(self.source.shape) * self.source.itemsize)
-            size = min(max(2 * used, LEAST // n_bytes), MOST // n_bytes)
+            size = min(max(2 * used, LEAST // n_bytes), self.most // n_bytes)
             block.next, used = self._make_block(count, max(n, size)), 0
             block = block.next
         return block, used

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter, length_hint
 from typing import Any, NamedTuple
 
@@ -56,10 +56,16 @@ class Recording:
         Counts the completed steps.
     recorders : dict of (nengo.Probe, Recorder)
         Own the samples of each probe.
+    make_samples : callable
+        Makes the objects that read the samples of spans; `Samples` by default.
+    cleared_at : int
+        Tick at which `clear` has begun new lists.
     """
 
     def __init__(self, probes: Iterable[ProbePlan], signals: SignalDict):
         self.clock = Clock()
+        self.make_samples: Callable[..., Any] = Samples
+        self.cleared_at = 0
         self._probes = tuple(probes)
         self.recorders = {
             planned.probe: Recorder(signals[planned.signal], planned.period, self.clock)
@@ -76,7 +82,7 @@ class Recording:
         span = Span(recorder, first)
         if samples is OURS and not recorder.is_sparse:
             source = recorder.source
-            return Target(span, Samples(source.shape, source.dtype, span, block), [])
+            return Target(span, self.make_samples(source.shape, source.dtype, span, block), [])
         return Target(span, [] if samples is OURS else samples, [block], iter(range(first, END)))
 
     def _chain(self, probe: Probe) -> Iterator[Target]:
@@ -134,7 +140,7 @@ class Recording:
     def clear(self) -> None:
         """Begin new lists for all probes, after the same step; existing lists do not change."""
         blocks = {probe: recorder.block for probe, recorder in self.recorders.items()}
-        ticks = self.clock.ticks
+        self.cleared_at = ticks = self.clock.ticks
         for probe, block in blocks.items():
             self._redirect(probe, block, ticks)
 

@@ -16,22 +16,25 @@ nengo's.
 - ``rng``: state of the generator that operators get from the simulator.
 - ``kept``: results that the engine computes from those of the step before; the key is ``"3"`` for
   the fourth operator. Other engines, and states without it, differ by rounding errors.
-- ``hidden``: operators whose steps may depend on more than a state can hold, see
-  `nengo_jit.engines.hidden`. Their objects are left as they are.
+- ``objects``: what objects that save themselves have returned; the key is ``"3/0"`` for the first
+  such object of the fourth operator, see `nengo_jit.engines.hidden`.
+- ``hidden``: operators whose steps may depend on more than a state can hold. Their objects are left
+  as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from nengo.builder.neurons import SimNeurons
 from nengo.exceptions import ValidationError
 
-from nengo_jit.engines.hidden import hides_state
+from nengo_jit.engines.hidden import changeable_of, hides_state, lasts
 from nengo_jit.engines.recording import Recording
-from nengo_jit.ir.base import Operator
+from nengo_jit.exceptions import add_context
+from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.identity import Identity
@@ -65,6 +68,7 @@ class Stateful(Protocol):
     recording: Recording
     seed: Seed
     drawn_from: np.random.RandomState
+    broken: str | None
 
     @property
     def kept(self) -> dict[Operator, list[np.ndarray]]:
@@ -74,15 +78,22 @@ class Stateful(Protocol):
     def n_steps(self) -> int:
         """int: number of completed steps since the last reset."""
 
+    @property
+    def python_steps(self) -> dict[Operator, Step]:
+        """Dict of (Operator, callable): see `Engine.python_steps`."""
+
 
 def take_state(engine: Stateful, identity: Identity) -> State:
     """The state of an engine, after `Engine.settle`."""
     generators = {key: _state_of(each) for key, each in _generators(engine)}
+    steps = engine.python_steps
     hidden = [
         str(operator)
         for number, operator in enumerate(engine.plan.operators)
-        if hides_state(operator) or generators.get(str(number), ...) is None
+        if hides_state(operator, steps.get(operator), _memory(engine, operator))
+        or generators.get(str(number), ...) is None
     ]
+    objects = {key: _saved(operator, each) for key, operator, each in _objects(engine)}
     return {
         "format": FORMAT,
         "model": identity.describe(),
@@ -92,6 +103,7 @@ def take_state(engine: Stateful, identity: Identity) -> State:
         "generators": generators,
         "rng": _state_of(engine.drawn_from),
         "kept": {key: [each.copy() for each in arrays] for key, arrays in _kept(engine)},
+        "objects": objects,
         "hidden": hidden,
     }
 
@@ -109,6 +121,14 @@ def check_state(engine: Stateful, identity: Identity, state: object) -> None:
         shapes = [_numbers(engine.signals[each]).shape for each in _writable(engine, identity)]
         if [np.shape(array) for array in state["signals"]] != shapes:
             difference = "has signals of other shapes"
+    if difference is None and engine.broken is None:  # else functions have not been made
+        operators = engine.plan.operators
+        ours = {key for key, *_ in _objects(engine)}
+        saved = state.get("objects", dict.fromkeys(ours)).keys()
+        for key in sorted(saved ^ ours, key=_place):
+            has = "has another" if key in ours else "lacks an"
+            difference = f"{has} object that saves its state in {operators[_place(key)[0]]}"
+            break
     if difference is not None:
         raise ValidationError(
             f"This is the state of another model: the simulator's model {difference}", attr="state"
@@ -128,6 +148,9 @@ def give_state(engine: Stateful, identity: Identity, state: State) -> None:
             for array, numbers in zip(arrays, saved):
                 array[...] = numbers
     _set_state(engine.drawn_from, state["rng"])
+    for key, operator, each in list(_objects(engine)):
+        if key in state.get("objects", {}):  # earlier versions did not save them
+            _restore(operator, each, state["objects"][key])
     engine.recording.clock.n_steps = state["n_steps"]
 
 
@@ -151,6 +174,70 @@ def _generators(engine: Stateful) -> Iterator[tuple[str, object]]:
         if isinstance(operator, SimNeurons):
             for name, generator in operator.state_extra.items():
                 yield f"{number}/{name}", generator
+
+
+def _memory(engine: Stateful, operator: Operator) -> list[np.ndarray]:
+    signals = (*operator.all_signals, *engine.buffers)
+    return [_numbers(engine.signals[each]) for each in signals]
+
+
+def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
+    """Objects that save their state, by their keys in a state, with an operator that uses each."""
+    steps = engine.python_steps
+    ours = {id(each) for each in (engine.drawn_from, *engine.generators.values())}
+    for number, operator in enumerate(engine.plan.operators):
+        found = changeable_of(operator, steps.get(operator), _memory(engine, operator))
+        lasting = (each for each in found if lasts(each) and id(each) not in ours)
+        for place, each in enumerate(lasting):
+            yield f"{number}/{place}", operator, each
+
+
+def _place(key: str) -> tuple[int, int]:
+    number, place = key.split("/")
+    return int(number), int(place)
+
+
+def _saved(operator: Operator, value: Any) -> object:
+    """State of an object that saves itself."""
+    known = _state_of(value)
+    if known is not None:
+        return known
+    try:
+        return _copied(value.state())
+    except Exception as error:
+        add_context(error, f"This happened while the state of {value!r} was saved, in {operator}.")
+        raise
+
+
+def _restore(operator: Operator, value: Any, state: Any) -> None:
+    if _state_of(value) is not None:
+        _set_state(value, state)
+        return
+    try:
+        value.load_state(_copied(state))
+    except Exception as error:
+        add_context(error, f"This happened while {value!r} loaded its state, in {operator}.")
+        raise
+
+
+def _copied(value: object) -> object:
+    """Copy a state of a user's object; TypeError if it contains anything that cannot be saved."""
+    if value is None or isinstance(value, (bool, int, float, complex, str)):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufcSUmM":
+        return value.copy()
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copied, value)) if type(value) in (list, tuple) else _refuse(value)
+    if isinstance(value, dict) and all(type(key) is str for key in value):
+        return {key: _copied(each) for key, each in value.items()}
+    return _refuse(value)
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(
+        "A state must consist of arrays, numbers, strings, lists, tuples, and dictionaries whose "
+        f"keys are strings; {value!r} is none of these"
+    )
 
 
 def _kept(engine: Stateful) -> Iterator[tuple[str, list[np.ndarray]]]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from time import perf_counter
 
 import numpy as np
 
 from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.timing import Part, Timing
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.options import Options
 from nengo_jit.planner import Plan
+from nengo_jit.planner.merge import kind_of
+
+REST = "recording, and calling the operators"
 
 
 class StepwiseEngine(Engine):
@@ -82,6 +88,32 @@ class StepwiseEngine(Engine):
             self.settle()
         return n_done
 
+    def run_timed(self, n_steps: int) -> Timing:
+        seconds = [0.0] * len(self._steps)
+
+        def timed(number: int, step: Step) -> Step:
+            def step_timed() -> None:
+                begin = perf_counter()
+                step()
+                seconds[number] += perf_counter() - begin
+
+            return step_timed
+
+        steps = self._steps
+        self._steps = [(op, timed(i, step)) for i, (op, step) in enumerate(steps)]
+        try:
+            begin = perf_counter()
+            n_done = self.run(n_steps)
+            whole = perf_counter() - begin
+        finally:
+            self._steps = steps
+        parts = [
+            Part(_name(op), each, {op: 1.0}, isinstance(op, SimPyFunc))
+            for (op, _), each in zip(steps, seconds)
+        ]
+        rest = max(0.0, whole - sum(seconds))
+        return Timing(n_done, whole, [*parts, Part(REST, rest, {None: 1.0})])
+
     def pause(self) -> None:
         self._is_paused = self._is_running
 
@@ -111,3 +143,8 @@ class StepwiseEngine(Engine):
                 self.signals.restore()
                 add_context(error, self.failed_in(operator))
             raise
+
+
+def _name(operator: Operator | str) -> str:
+    """The kind of an operator; engines may give a text in place of an operator."""
+    return operator if isinstance(operator, str) else kind_of(operator)

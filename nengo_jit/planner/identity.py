@@ -49,13 +49,9 @@ class Identity:
     def _described(self) -> _Description:
         return _Description(self._plan.operators, self.bases)
 
+    @cached_property
     def values(self) -> np.ndarray:
-        """Return, for each array, the weighted sums of its elements and of their absolute values.
-
-        Returns
-        -------
-        (n_arrays, 2) numpy.ndarray
-        """
+        """(n_arrays, 2) numpy.ndarray: for each array, weighted sums of elements and of sizes."""
         arrays = [base.initial_value for base in self.bases]
         arrays += [array for _, array in self._described.arrays]
         distinct = {id(array): array for array in arrays}  # signals share zeros
@@ -68,7 +64,7 @@ class Identity:
             "dt": float(self._plan.dt),
             "precision": str(self._plan.time.dtype),
             "operators": self._described.digests,
-            "values": self.values(),
+            "values": self.values,
         }
 
     def difference(self, other: dict[str, Any]) -> str | None:
@@ -96,7 +92,7 @@ class Identity:
         named = [f"the signal '{base.name}'" for base in self.bases]
         named += [str(operator) for operator, _ in self._described.arrays]
         tolerance = ALIKE[plan.time.dtype.itemsize]
-        for place in np.flatnonzero(~_alike(self.values(), other["values"], tolerance))[:1]:
+        for place in np.flatnonzero(~_alike(self.values, other["values"], tolerance))[:1]:
             yield f"has different values in {named[place]}"
 
 
@@ -167,7 +163,10 @@ def _strides_of(signal: Signal) -> tuple[int, ...] | None:
 
 
 def _name(value: Any) -> str:
-    return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
+    """Name of a function or class. A user's module may have another name in another process."""
+    module = str(getattr(value, "__module__", ""))
+    is_known = module.startswith(("nengo.", "nengo_jit.", "numpy"))
+    return f"{module}.{value.__qualname__}" if is_known else str(value.__qualname__)
 
 
 def _alike(ours: np.ndarray, theirs: ArrayLike, tolerance: float) -> np.ndarray:
@@ -187,6 +186,6 @@ def _measure(value: Any) -> tuple[float, float]:
     for start in range(0, array.size, BLOCK):
         block = numbers[start : start + BLOCK].astype(np.float64)
         weights = WEIGHTS[: block.size]
-        total += float(weights @ block)
-        size += float(weights @ np.abs(block))
+        total += float(np.einsum("i,i", weights, block))  # `@` would start threads
+        size += float(np.einsum("i,i", weights, np.abs(block)))
     return total, size

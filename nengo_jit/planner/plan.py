@@ -9,6 +9,7 @@ from nengo import Probe
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import Graph
+from nengo_jit.planner.html import plan_as_html
 from nengo_jit.planner.layout import Runs
 from nengo_jit.planner.merge import Group
 from nengo_jit.planner.printing import Execution, by_execution, by_group, duration, in_order
@@ -95,16 +96,30 @@ class Plan:
     compiled: tuple[tuple[Operator, str], ...] = ()
 
     def __str__(self) -> str:
-        how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
-        probes = f"{len(self.probes)} probe{'s' if len(self.probes) != 1 else ''}"
-        lines = [f"Plan: {len(self.operators)} operators {how}, {probes}, dt = {self.dt:g} s"]
+        lines = [self._summary()]
         if self.executions:
-            nanoseconds = sum(each.nanoseconds or 0.0 for each in self.executions)
-            lines[0] += f", kernels take about {duration(nanoseconds)} a step"
             lines += by_execution(self.groups, self.executions)
         else:
             lines += by_group(self.groups) if self.groups else in_order(self.operators)
-        lines += [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
+        return "\n".join([*lines, *self._remarks()])
+
+    def _repr_html_(self) -> str:
+        return plan_as_html(
+            self._summary(), self.operators, self.groups, self.executions, self._remarks()
+        )
+
+    def _summary(self) -> str:
+        how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
+        probes = f"{len(self.probes)} probe{'s' if len(self.probes) != 1 else ''}"
+        line = f"Plan: {len(self.operators)} operators {how}, {probes}, dt = {self.dt:g} s"
+        if self.executions:
+            nanoseconds = sum(each.nanoseconds or 0.0 for each in self.executions)
+            line += f", kernels take about {duration(nanoseconds)} a step"
+        return line
+
+    def _remarks(self) -> list[str]:
+        """Lines about probes, deferred operators and Python functions."""
+        lines = [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
         if self.deferred:
             written = [
                 signal.base.name
@@ -118,7 +133,7 @@ class Plan:
                 f"deferred until signals are read: {len(self.deferred)} operators, "
                 "since nothing else reads " + ", ".join([*names[:NAMED], *more])
             )
-        return "\n".join([*lines, *self.functions()])
+        return [*lines, *self.functions()]
 
     def functions(self) -> list[str]:
         """Return a line for each Python function: whether it is compiled, and if not, why."""

@@ -80,7 +80,7 @@ def by_execution(groups: Sequence[Group], executions: Sequence[Execution]) -> It
     for group, execution in zip(groups, executions):
         n = len(group.members)
         nanoseconds = _number(execution.nanoseconds)
-        threads = _span(execution.threads)
+        threads = span_of(execution.threads)
         elements = sum(map(size_of, group.members))
         numbers = f"{group.level:5d} {n:8d} {elements:9d} {threads:>7s} {nanoseconds:>7s}  "
         notes = [note if count == n else f"{count} {note}" for note, count in execution.notes]
@@ -111,7 +111,8 @@ def _number(nanoseconds: float | None) -> str:
     return f"{nanoseconds:.{0 if nanoseconds >= 10 or nanoseconds == 0 else 1}f}"
 
 
-def _span(threads: Sequence[int]) -> str:
+def span_of(threads: Sequence[int]) -> str:
+    """Format numbers of threads; consecutive ones as a range."""
     if len(threads) > 2 and threads[-1] - threads[0] == len(threads) - 1:
         return f"{threads[0]}-{threads[-1]}"
     return ", ".join(map(str, threads)) if threads else "-"

@@ -22,12 +22,14 @@ from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.engines.cpu.program.program import Program
 from nengo_jit.engines.cpu.program.programs import Programs
+from nengo_jit.engines.cpu.program.stopwatch import Stopwatch
 from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
 from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.recorder import CALLS
+from nengo_jit.engines.timing import Timing
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
@@ -82,6 +84,7 @@ class CpuEngine(Engine):
         self._clock = self.recording.clock
         status = np.zeros(2, np.int64)  # see `RUNNING`
         self._status_words, self._status = status, status.data  # the latter is faster to read
+        self._stopwatch: Stopwatch | None = None  # while steps are timed
         self._outlived: list[object] = []  # used by a run during which the engine was reset
         self.callbacks: list[Callback] = []
         self._tracing = Tracing(self.callbacks, bool(options.compile_python))
@@ -127,9 +130,12 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
-        graph = partial(self._lowering.fusion.graph, self.plan.graph)
+        graph, threads = partial(self._lowering.fusion.graph, self.plan.graph), self.threads
+        if self._stopwatch is not None:
+            lowering, threads = self._lowering, 1
+            levels = self._stopwatch.timed(levels, lowering.fusion, lowering.arena)
         self._programs = Programs(
-            levels, graph, self.threads, dtype, self._status_words, self._assembly.undo
+            levels, graph, threads, dtype, self._status_words, self._assembly.undo
         )
 
     def _reassemble(self) -> None:
@@ -341,6 +347,15 @@ class CpuEngine(Engine):
         if failed is not None:
             self._raise_error(failed)
         return n_done
+
+    def run_timed(self, n_steps: int) -> Timing:
+        self._stopwatch = Stopwatch()
+        try:
+            self._request_programs()
+            return self._stopwatch.measure(self.run, n_steps)
+        finally:
+            self._stopwatch = None
+            self._request_programs()
 
     @property
     def is_running(self) -> bool:

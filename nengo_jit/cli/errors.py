@@ -1,0 +1,56 @@
+"""Errors of the command line: bad input, and models that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import TracebackException
+
+OURS = str(Path(__file__).parents[1])
+
+
+class BadInputError(Exception):
+    """The command line asks for something that cannot be done. The message is one line."""
+
+
+class ModelError(Exception):
+    """A model has raised an error.
+
+    Parameters
+    ----------
+    error : BaseException
+        The error.
+
+    Attributes
+    ----------
+    text : str
+        Its traceback, without the frames of this package.
+    """
+
+    def __init__(self, error: BaseException):
+        super().__init__(str(error))
+        found = TracebackException.from_exception(error)
+        _remove_our_frames(found)
+        self.text = "".join(found.format())
+
+
+@contextmanager
+def running_model() -> Iterator[None]:
+    """Context that runs code of the user: an error in it is a `ModelError`."""
+    try:
+        yield
+    except (BadInputError, ModelError):
+        raise
+    except SystemExit as error:
+        raise ModelError(error) from None
+    except Exception as error:
+        raise ModelError(error) from None
+
+
+def _remove_our_frames(found: TracebackException | None) -> None:
+    """Remove the frames of this package from a traceback, and from those that led to it."""
+    while found is not None:
+        found.stack[:] = [frame for frame in found.stack if not frame.filename.startswith(OURS)]
+        _remove_our_frames(found.__context__)
+        found = found.__cause__

@@ -1,0 +1,117 @@
+"""Run a simulator and keep its data: what ``run`` and ``resume`` have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nengo_jit.cli.errors import BadInputError, running_model
+from nengo_jit.cli.options import check_can_write
+from nengo_jit.cli.pictures import check_can_draw
+
+if TYPE_CHECKING:
+    from nengo_jit import Simulator
+
+DATA = {".npz": (), ".zarr": ("zarr",)}  # packages that each kind of file needs
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE.npz", help="File for all data (npz or zarr)."),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE.png", help="Picture of all probes (png, svg or pdf)."),
+]
+Every = Annotated[
+    str | None,
+    typer.Option(
+        "--every", metavar="TIME", help="Time between checkpoints: '5 min', '10 s simulated'."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of a run. What cannot be written is refused.
+
+    Attributes
+    ----------
+    out, plot : Path or None
+        Files for the data and the picture of all probes.
+    checkpoint : Path or None
+        File for checkpoints.
+    """
+
+    out: Path | None
+    plot: Path | None
+    checkpoint: Path | None
+
+    def __post_init__(self) -> None:
+        if self.out is not None:
+            check_can_write(self.out, tuple(DATA), DATA.get(self.out.suffix, ()))
+            if self.out.suffix == ".zarr" and self.out.exists():
+                raise BadInputError(f"{self.out} exists already: choose another path, or delete it")
+        if self.plot is not None:
+            check_can_draw(self.plot)
+        if self.checkpoint is not None:
+            check_can_write(self.checkpoint)
+
+
+def check_every(text: str | None, dt: float) -> int | str | None:
+    """The time between checkpoints, as `Simulator.run` takes it; refuses other texts."""
+    from nengo.exceptions import ValidationError
+
+    from nengo_jit.persistence.periodic import Schedule
+
+    every = int(text) if text is not None and text.strip().isdigit() else text
+    try:
+        Schedule(every, dt)
+    except ValidationError as error:
+        raise BadInputError(f"--every: {error.args[0]}") from None
+    return every
+
+
+def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | None) -> None:
+    """Run steps, say how fast, and write what is kept, also after an error or Ctrl-C.
+
+    Parameters
+    ----------
+    sim : Simulator
+        The simulator.
+    n_steps : int
+        Number of steps.
+    keeping : Keeping
+        What is kept.
+    every : int, str or None
+        Time between checkpoints, from `check_every`.
+    """
+    from nengo_jit.cli.progress import Bar, speed
+
+    bar, first = Bar(sim.dt), sim.n_steps
+    if keeping.checkpoint is None:
+        every = None
+    try:
+        with running_model():
+            sim.run_steps(n_steps, bar, checkpoint=keeping.checkpoint, every=every)
+    finally:
+        simulated = (sim.n_steps - first) * sim.dt
+        is_whole = sim.n_steps - first >= n_steps
+        typer.echo(
+            f"simulated {simulated:g} s in {bar.seconds:.3g} s: {speed(simulated, bar.seconds)}"
+            + ("" if is_whole else ", not to the end")
+        )
+        _write(sim, keeping)
+
+
+def _write(sim: Simulator, keeping: Keeping) -> None:
+    if keeping.out is not None:
+        sim.data.save(keeping.out)
+        typer.echo(f"wrote {keeping.out}")
+    if keeping.plot is not None:
+        from nengo_jit.plot import probes
+
+        probes(sim).savefig(keeping.plot)
+        typer.echo(f"wrote {keeping.plot}")

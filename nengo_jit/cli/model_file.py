@@ -1,0 +1,78 @@
+"""Find the network in a Python file."""
+
+from __future__ import annotations
+
+import sys
+import tokenize
+from pathlib import Path
+
+from nengo import Network
+
+from nengo_jit.cli.errors import BadInputError, running_model
+from nengo_jit.labels import name_by_variables
+
+NAME = "model"  # of the variable that has the network, as in nengo-gui
+RUN_NAME = "nengo_jit_model"  # the value of ``__name__`` in the file
+
+
+def load(path: Path) -> Network:
+    """Execute a Python file and return its network.
+
+    That is the value of the variable ``model``, or else the only outermost network that a
+    variable has. Its objects without a label are labelled with the names of their variables. The
+    file sees its folder first on Python's path; ``if __name__ == "__main__":`` is not executed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    nengo.Network
+
+    Raises
+    ------
+    BadInputError
+        If the file cannot be read, or does not have one network.
+    ModelError
+        If the file raises an error.
+    """
+    source = _read(path)
+    variables: dict[str, object] = {
+        "__name__": RUN_NAME,
+        "__file__": str(path.absolute()),
+        "__builtins__": __builtins__,
+    }
+    sys.path.insert(0, str(path.absolute().parent))
+    sys.argv = [str(path)]
+    with running_model():
+        exec(compile(source, str(path), "exec"), variables)
+    network = _find(path, variables)
+    name_by_variables(network, variables)
+    return network
+
+
+def _read(path: Path) -> str:
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
+    except (SyntaxError, UnicodeDecodeError):
+        raise BadInputError(f"{path} cannot be read: it is not a text file") from None
+
+
+def _find(path: Path, variables: dict[str, object]) -> Network:
+    model = variables.get(NAME)
+    if isinstance(model, Network):
+        return model
+    networks = {name: each for name, each in variables.items() if isinstance(each, Network)}
+    inner = {each for network in networks.values() for each in network.all_networks}
+    outer = {each: name for name, each in networks.items() if each not in inner}
+    if not outer:
+        raise BadInputError(f"{path} has no network: assign one to a variable named '{NAME}'")
+    if len(outer) > 1:
+        names = ", ".join(sorted(outer.values()))
+        raise BadInputError(f"{path} has several networks ({names}): name one of them '{NAME}'")
+    return next(iter(outer))

@@ -1,0 +1,70 @@
+"""``nengo-jit resume``: continue a run from its newest checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nengo_jit.cli.errors import BadInputError
+from nengo_jit.cli.keeping import Every, Keeping, Out, Plot, check_every, simulate
+from nengo_jit.cli.options import (
+    EngineName,
+    ModelFile,
+    Threads,
+    check_duration,
+    check_options,
+)
+
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="RUN.CKPT", help="As given to run --checkpoint.")
+]
+Until = Annotated[
+    float, typer.Option("--time", "-t", help="Seconds to simulate in all, from the first step on.")
+]
+
+
+def resume(
+    model: ModelFile,
+    checkpoint: Checkpoint,
+    time: Until = 1.0,
+    engine: EngineName = None,
+    threads: Threads = None,
+    out: Out = None,
+    plot: Plot = None,
+    every: Every = None,
+) -> None:
+    """Continue a run from its newest checkpoint, as if it had never stopped.
+
+    Data that went to a store go on to go there.
+    """
+    check_duration("--time", time)
+    keeping = Keeping(out, plot, checkpoint)
+    check_options(engine, threads)
+    period = check_every(every, dt=0.001)
+
+    from nengo.exceptions import ValidationError
+
+    from nengo_jit import Simulator
+    from nengo_jit.cli.errors import running_model
+    from nengo_jit.cli.model_file import load
+    from nengo_jit.cli.progress import Bar
+    from nengo_jit.persistence.periodic import previous_of
+
+    if not (checkpoint.exists() or previous_of(checkpoint).exists()):
+        raise BadInputError(f"{checkpoint} does not exist: begin by nengo-jit run --checkpoint")
+    network = load(model)
+    with running_model():
+        try:
+            sim = Simulator.resume(
+                checkpoint, network, progress_bar=Bar(), engine=engine, threads=threads
+            )
+        except (ValidationError, OSError) as error:
+            raise BadInputError(" ".join(str(error).split())) from None
+    with sim:
+        typer.echo(f"{model}: continued at {sim.time:g} s on the engine '{sim.engine}'")
+        n_steps = round(time / sim.dt) - sim.n_steps
+        if n_steps < 0:
+            raise BadInputError(f"--time {time:g} is over: the checkpoint is at {sim.time:g} s")
+        simulate(sim, n_steps, keeping, period)

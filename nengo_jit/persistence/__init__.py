@@ -1,0 +1,1 @@
+"""What outlives a process: checkpoints of simulations, and probe data on disk."""

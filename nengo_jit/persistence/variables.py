@@ -1,0 +1,151 @@
+"""Probes as variables of a data set: their names, dimensions, units and descriptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nengo import Connection, Probe
+from nengo.connection import LearningRule
+from nengo.ensemble import Neurons
+
+from nengo_jit.planner.plan import ProbePlan
+
+TIME = "time"
+UNITS = {
+    "spikes": "Hz",
+    "rates": "Hz",
+    "refractory_time": "s",
+}  # of what is probed; others have "1"
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a data set: the samples of a probe, or their times.
+
+    Attributes
+    ----------
+    name : str
+        Name of the variable.
+    dims : tuple of str
+        Names of the dimensions; the first is the time axis.
+    shape : tuple of int
+        Shape of a sample.
+    dtype : numpy.dtype
+        Type of the numbers.
+    attributes : dict of (str, str)
+        Units and descriptions.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A time axis: the times of the samples of all probes with one period.
+
+    Attributes
+    ----------
+    name : str
+        Name of the axis.
+    period : float
+        Steps between samples, see `ProbePlan`.
+    dt : float
+        Length of a step (seconds).
+    """
+
+    name: str
+    period: float
+    dt: float
+
+    def times(self, first: int, last: int) -> np.ndarray:
+        """Times of the samples in the steps ``first + 1`` to ``last`` (seconds)."""
+        steps = np.arange(first + 1, last + 1)
+        return steps[steps % self.period < 1] * self.dt
+
+    @property
+    def variable(self) -> Variable:
+        """Variable: the coordinate of the axis."""
+        attributes = {"units": "s", "long_name": "simulated time"}
+        return Variable(self.name, (self.name,), (), np.dtype(np.float64), attributes)
+
+
+def axis_of(planned: ProbePlan, dt: float) -> Axis:
+    """Time axis of a probe; all probes that record in each step share one."""
+    if planned.period <= 1:
+        return Axis(TIME, 1.0, dt)
+    return Axis(f"{TIME}_every_{planned.period * dt:g}_s", planned.period, dt)
+
+
+def variables_of(probes: Iterable[ProbePlan], dt: float) -> list[Variable]:
+    """Variables of probes, in the same order, with distinct names."""
+    made: dict[str, Variable] = {}
+    for number, planned in enumerate(probes):
+        name = base = _name(planned.probe) or f"probe_{number}"
+        if base == TIME or base.startswith(f"{TIME}_"):  # as axes are called
+            name = base = f"probe_{base}"
+        copy = 1
+        while name in made:
+            copy += 1
+            name = f"{base}_{copy}"
+        shape = planned.signal.shape
+        dims = (axis_of(planned, dt).name, *(f"{name}.{place}" for place in range(len(shape))))
+        dtype = np.dtype(planned.signal.dtype)
+        made[name] = Variable(name, dims, shape, dtype, _attributes(planned.probe))
+    return list(made.values())
+
+
+def _name(probe: Probe) -> str:
+    """Name for a probe from its label, or from the label of its target; may be empty."""
+    label = probe.label
+    if label is None:
+        target = _label(probe.obj)
+        label = f"{target}.{probe.attr}" if target else ""
+    return re.sub(r"[^\w.-]+", "_", label).strip("_.")
+
+
+def _label(obj: Any) -> str:
+    if isinstance(obj, Neurons):
+        return _label(obj.ensemble)
+    if isinstance(obj, LearningRule):
+        return _label(obj.connection)
+    if isinstance(obj, Connection) and obj.label is None:
+        ends = _label(obj.pre_obj), _label(obj.post_obj)
+        return "_to_".join(ends) if all(ends) else ""
+    return getattr(obj, "label", None) or ""
+
+
+def _attributes(probe: Probe) -> dict[str, str]:
+    is_output = isinstance(probe.obj, Neurons) and probe.attr == "output"
+    return {
+        "units": "Hz" if is_output else UNITS.get(probe.attr, "1"),
+        "long_name": probe.label or f"{probe.attr} of {_text(probe.target)}",
+        "object": _text(probe.target),
+        "attribute": str(probe.attr),
+        "synapse": str(probe.synapse),
+    }
+
+
+def _text(value: object) -> str:
+    return ADDRESS.sub("", str(value))
+
+
+def same(ours: Sequence[Variable], theirs: Sequence[Variable]) -> str | None:
+    """Return the first difference between variables, for an error; None if there is none."""
+    for mine, other in zip(ours, theirs):
+        for key in ("name", "dims", "shape", "dtype"):
+            if getattr(mine, key) != getattr(other, key):
+                return (
+                    f"'{mine.name}' has the {key} {getattr(mine, key)}, not {getattr(other, key)}"
+                )
+    if len(ours) != len(theirs):
+        return f"there are {len(ours)} variables, not {len(theirs)}"
+    return None

@@ -1,0 +1,56 @@
+"""Runs with checkpoints and stores, and the command ``resume``."""
+
+import numpy as np
+import pytest
+from commands import MODEL, command, refused
+
+INTERRUPTED = (
+    MODEL
+    + """
+    import os, signal
+    def interrupt(t):
+        if abs(t - 0.3) < 1e-9 and not os.path.exists("interrupted"):
+            open("interrupted", "w").close()
+            os.kill(os.getpid(), signal.SIGINT)
+    nengo.Node(interrupt)
+"""
+)
+
+
+def test_an_interrupted_run_continues_as_if_it_had_never_stopped(model, tmp_path):
+    model.write_text(INTERRUPTED)
+    files = ["--record", "run.zarr", "--checkpoint", "run.ckpt", "--every", 50]
+    done = command("run", model, "--time", 0.5, *files, cwd=tmp_path)
+    assert done.returncode == 130, done.stderr
+    done = command("resume", model, "run.ckpt", "-t", 0.5, "-o", "all.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "continued at 0." in done.stdout
+    whole = command("run", model, "--time", 0.5, "-o", "whole.npz", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    with np.load(tmp_path / "all.npz") as found, np.load(tmp_path / "whole.npz") as expected:
+        assert set(found) == set(expected)
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name])
+    xarray = pytest.importorskip("xarray")
+    with xarray.open_zarr(tmp_path / "run.zarr") as store:
+        assert store["spikes"].shape == (500, 30)
+
+
+def test_data_are_written_as_a_store(model, tmp_path):
+    done = command("run", model, "--time", 0.05, "--out", "data.zarr", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data.zarr").is_dir()
+
+
+def test_what_cannot_be_resumed_is_refused(model, tmp_path):
+    line = refused(command("resume", model, "none.ckpt", cwd=tmp_path))
+    assert "none.ckpt" in line and "--checkpoint" in line
+    (tmp_path / "bad.ckpt").write_text("no checkpoint")
+    assert "bad.ckpt" in refused(command("resume", model, "bad.ckpt", cwd=tmp_path))
+
+    done = command("run", model, "--time", 0.05, "--checkpoint", "run.ckpt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    line = refused(command("resume", model, "run.ckpt", "--time", 0.01, cwd=tmp_path))
+    assert "--time" in line and "0.05 s" in line
+    model.write_text(MODEL.replace("30", "31"))
+    assert "another model" in refused(command("resume", model, "run.ckpt", cwd=tmp_path))

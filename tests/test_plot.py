@@ -1,0 +1,109 @@
+"""What the plots show."""
+
+import nengo
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from nengo.exceptions import ValidationError
+
+import nengo_jit
+from nengo_jit import plot
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with nengo.Network(seed=1) as network:
+        network.node = nengo.Node([0.5, -1])
+        network.ensemble = nengo.Ensemble(20, 2, label="pair", radius=2)
+        nengo.Connection(network.node, network.ensemble)
+        network.decoded = nengo.Probe(network.ensemble, synapse=0.01, label="decoded")
+        network.spikes = nengo.Probe(network.ensemble.neurons, sample_every=0.002)
+        network.rates = nengo.Probe(network.ensemble.neurons, synapse=0.1)
+    with nengo_jit.Simulator(network, engine="reference", progress_bar=False) as sim:
+        sim.run(0.1)
+        sim.network = network
+        yield sim
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def test_values_are_lines_over_seconds(sim, ax):
+    assert plot.values(sim, sim.network.decoded, ax) is ax
+    assert len(ax.lines) == 2
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), sim.trange())
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), sim.data[sim.network.decoded][:, 1])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (s)", "decoded output")
+    assert ax.get_title() == "decoded"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "1"]
+
+
+def test_raster_has_a_mark_for_each_spike(sim, ax):
+    plot.raster(sim, sim.network.spikes, ax)
+    spikes = sim.data[sim.network.spikes]
+    (marks,) = ax.lines
+    assert len(marks.get_xdata()) == np.count_nonzero(spikes) > 0
+    sample, neuron = np.argwhere(spikes)[-1]
+    time = sim.trange(sample_every=0.002)[sample]
+    assert (time, neuron) in zip(marks.get_xdata(), marks.get_ydata())
+    assert ax.get_title() == "pair.neurons output"
+
+
+def test_tuning_curves_are_those_of_nengo(sim, ax):
+    plot.tuning_curves(sim, sim.network.ensemble, ax)
+    assert len(ax.lines) == 20
+    assert ax.get_xlim() == (-2, 2)
+    x = np.zeros((101, 2))
+    x[:, 0] = np.linspace(-2, 2, 101)
+    _, rates = nengo.utils.ensemble.tuning_curves(sim.network.ensemble, sim, inputs=x)
+    np.testing.assert_array_equal(np.array([line.get_ydata() for line in ax.lines]).T, rates)
+    assert (ax.get_ylabel(), ax.get_title()) == ("firing rate (Hz)", "pair")
+
+
+def test_similarity_is_a_dot_product(sim, ax):
+    class Pointer:
+        v = (0, 2)
+
+    plot.similarity(sim, sim.network.decoded, {"X": [1, 0], "Y": Pointer()}, ax)
+    samples = sim.data[sim.network.decoded]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), samples[:, 0])
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 2 * samples[:, 1])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["X", "Y"]
+
+
+def test_similarity_refuses_vectors_of_another_size(sim):
+    with pytest.raises(ValidationError, match=r"3 numbers .* samples of 2"):
+        plot.similarity(sim, sim.network.decoded, np.ones((4, 3)))
+
+
+def test_axes_are_made_if_none_are_given(sim):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    ax = plot.values(sim, sim.network.decoded)
+    assert ax.lines
+    pyplot.close(ax.figure)
+
+
+def test_all_probes_are_drawn_by_their_kind(sim):
+    axes = plot.probes(sim).axes
+    assert [ax.get_ylabel() for ax in axes] == ["decoded output", "neuron", "output"]
+    assert [ax.get_xlabel() for ax in axes] == ["", "", "time (s)"]
+    assert [len(ax.lines) for ax in axes] == [2, 1, 20]
+
+
+def test_deleted_samples_do_not_shift_times(ax):
+    with nengo.Network() as network:
+        probe = nengo.Probe(nengo.Node(lambda t: t))
+    with nengo_jit.Simulator(network, engine="reference", progress_bar=False) as sim:
+        sim.run_steps(10)
+        sim.clear_probes()
+        sim.run_steps(5)
+        plot.values(sim, probe, ax)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), ax.lines[0].get_xdata())
+
+
+def test_a_simulator_without_probes_can_be_drawn():
+    with nengo_jit.Simulator(nengo.Network(), engine="reference", progress_bar=False) as sim:
+        assert plot.probes(sim).texts[0].get_text() == "no probes"
