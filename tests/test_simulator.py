@@ -330,7 +330,8 @@ def test_precision_of_nengos_settings_holds_everywhere(bits):
     with nengo_jit.Simulator(net) as sim:
         sim.run(0.01)
         for signal, array in sim.signals.items():
-            assert array.dtype in (f"float{bits}", f"int{bits}"), signal
+            is_kernel = bits == 16 and "Convolution" in signal.name  # 64 bits, as in nengo
+            assert is_kernel or array.dtype in (f"float{bits}", f"int{bits}"), signal
         for field in sim.data[ens]:
             assert field.dtype == f"float{bits}"
         assert sim.data[conn].weights.dtype == f"float{bits}"
