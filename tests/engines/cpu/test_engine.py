@@ -17,6 +17,7 @@ from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.language.kernel import Kernel, Routine
+from nengo_jit.engines.cpu.python.callee import FOR_TAPES
 from nengo_jit.engines.cpu.program.schedule import batches
 from nengo_jit.ir.operator import Reset
 from nengo_jit.neurons import formulas
@@ -253,6 +254,7 @@ def test_compile_all_asks_for_every_kernel_in_either_precision(monkeypatch):
         here = {value for value in vars(module).values() if isinstance(value, Routine)}
         others = {each for each in here if each.name.startswith("half_")}
         assert here - others <= {k for k, _ in asked}
+    assert set(FOR_TAPES) <= set(asked)
     n_rates = sum(k.function.__name__ == "compute_rates" for k, _ in asked)
     assert n_rates == sum(formula.rate is not None for formula in formulas())
     assert set(filter(None, map(kernels.neurons.kernel_of, formulas()))) <= {k for k, _ in asked}

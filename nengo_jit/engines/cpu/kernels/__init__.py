@@ -30,8 +30,8 @@ from nengo_jit.engines.cpu.kernels import (
 from nengo_jit.engines.cpu.language.kernel import Routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, PRECISIONS
 from nengo_jit.engines.cpu.program import copying, team
+from nengo_jit.engines.cpu.python import blocks, compare
 from nengo_jit.engines.cpu.python import call as python
-from nengo_jit.engines.cpu.python import compare
 from nengo_jit.engines.cpu.python import tape_vm as tape
 from nengo_jit.engines.cpu.toolchain.kernel_cache import load_kernels
 from nengo_jit.neurons import formulas
@@ -63,6 +63,7 @@ def compile_all() -> None:
 
 
 __all__ = [
+    "blocks",
     "compare",
     "convolutions",
     "dense",
