@@ -17,8 +17,8 @@ from nengo_jit.engines.cpu import kernels
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.engine import CpuEngine
 from nengo_jit.engines.cpu.language.kernel import Kernel, Routine
-from nengo_jit.engines.cpu.python.callee import FOR_TAPES
 from nengo_jit.engines.cpu.program.schedule import batches
+from nengo_jit.engines.cpu.python.callee import FOR_TAPES
 from nengo_jit.ir.operator import Reset
 from nengo_jit.neurons import formulas
 from nengo_jit.options import Options
