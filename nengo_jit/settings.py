@@ -38,9 +38,16 @@ def settings() -> Settings:
 
 
 @contextmanager
-def settings_held() -> Iterator[None]:
-    """Context in which settings are read once: that takes longer than making a signal."""
-    token = _held.set(settings())
+def settings_held(float_dtype: np.dtype | None = None) -> Iterator[None]:
+    """Context in which settings are read once: that takes longer than making a signal.
+
+    Parameters
+    ----------
+    float_dtype : numpy.dtype, optional
+        Type of real numbers within the context, in place of nengo's.
+    """
+    current = settings()
+    token = _held.set(current._replace(float_dtype=float_dtype or current.float_dtype))
     try:
         yield
     finally:

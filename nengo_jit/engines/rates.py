@@ -15,7 +15,7 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.neurons.rates import DT, RateBackend
 from nengo_jit.parallel import n_cores, parallel_map
-from nengo_jit.settings import settings
+from nengo_jit.settings import settings_held
 
 POPULATION = 4096  # neurons that are run together, so that their state fits into a core's cache
 
@@ -34,11 +34,12 @@ class OnEngine(RateBackend):
         self.threads = backend.options.threads or n_cores()
 
     def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
-        parts = np.array_split(J, min(self.threads, -(-len(J) // POPULATION)) or 1)
-        if settings().float_dtype != J.dtype:  # an engine has one precision
+        if J.dtype not in self.backend.precisions:
             return super().settle(neurons, formula, J)
+        parts = np.array_split(J, min(self.threads, -(-len(J) // POPULATION)) or 1)
         alone = type(self.backend)(replace(self.backend.options, threads=1))
-        populations = [Population(alone, neurons, formula, part) for part in parts]
+        with settings_held(J.dtype):  # an engine has one precision
+            populations = [Population(alone, neurons, formula, part) for part in parts]
         return np.concatenate(list(parallel_map(Population.settle, populations, self.threads)))
 
     def compute(

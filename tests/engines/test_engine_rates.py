@@ -7,8 +7,9 @@ import pytest
 import nengo_jit
 from nengo_jit.engines import ENGINES, backend_class
 from nengo_jit.engines.rates import POPULATION, OnEngine
-from nengo_jit.neurons.rates import rates
+from nengo_jit.neurons.rates import RateBackend, rates
 from nengo_jit.options import Options
+from nengo_jit.settings import settings_held
 
 NEURONS = [
     nengo.Izhikevich(),
@@ -60,6 +61,15 @@ def test_many_neurons(threads):
     chosen = slice(None, None, 97)
     expected = nengo.Izhikevich().rates(J[chosen], np.ones(1), np.zeros(1))
     np.testing.assert_array_equal(ours[chosen], expected)
+
+
+def test_neurons_settle_on_the_engine_whatever_the_precision_of_the_model(monkeypatch):
+    monkeypatch.setattr(RateBackend, "settle", None)
+    J, neurons = np.linspace(-40, 40, 30)[:, np.newaxis], nengo.Izhikevich()
+    method = OnEngine(backend_class()(Options(threads=1)))
+    with settings_held(np.dtype("float32")):
+        ours = rates(neurons, J, np.ones(1), np.zeros(1), method)
+    np.testing.assert_array_equal(ours, neurons.rates(J, np.ones(1), np.zeros(1)))
 
 
 @pytest.mark.parametrize("bits", [32, 64])
