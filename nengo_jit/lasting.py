@@ -58,7 +58,7 @@ class Lasting(Internals):
         return self._engine.state()
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state, and delete all probe data.
+        """Continue from a saved state, and delete all probe data, also on disk.
 
         Parameters
         ----------

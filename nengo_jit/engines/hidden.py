@@ -28,7 +28,7 @@ FROZEN = vars(FrozenObject()).keys()  # attributes of all such objects
 STATELESS = (ModuleType, type, np.ufunc, np.dtype, np.generic, FrozenObject)
 
 
-class Lasting(Protocol):
+class SavesItself(Protocol):
     """An object that can save its state, and restore it: the hook for users' objects."""
 
     def state(self) -> object:

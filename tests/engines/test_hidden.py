@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.hidden import hides_state, may_change
+from nengo_jit.engines.hidden import changeable, changeable_of, hides_state, lasts, may_change
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
@@ -179,3 +179,63 @@ def test_operators():
     assert "suspect" in str(hidden[0])
     assert hidden[1].process.data == {0: into_a_list}
     assert hidden[2] is foreign
+
+
+class Lasting(Callable):
+    """An object that saves its state."""
+
+    def state(self):
+        return 0
+
+    def load_state(self, state):
+        pass
+
+
+GENERATOR, SAVED = np.random.RandomState(0), Lasting()
+
+
+def by_a_generator(t):
+    return GENERATOR.normal() + SAVED.method(t)
+
+
+@pytest.mark.parametrize(
+    "function, found",
+    [
+        (by_a_generator, [GENERATOR, SAVED]),
+        (GENERATOR.uniform, [GENERATOR]),
+        (SAVED, [SAVED]),
+        (SAVED.method, [SAVED]),
+        (functools.partial(math.pow, 2.0), []),
+        (functools.partial(SAVED.method, HISTORY), [SAVED, HISTORY]),
+        (enclosing((SAVED, HISTORY, 1)), [SAVED, HISTORY]),
+        (HISTORY.append, [HISTORY]),
+    ],
+)
+def test_objects_that_may_change(function, found):
+    assert sorted(map(id, changeable(function))) == sorted(map(id, found))
+
+
+def test_objects_that_save_their_state():
+    with nengo.Network() as net:
+        for obj in (GENERATOR, np.random.default_rng(0), SAVED):
+            assert lasts(obj)
+        for obj in (HISTORY, Callable(), nengo.LIF(), len):
+            assert not lasts(obj)
+        nengo.Node(by_a_generator, label="saved")
+        nengo.Node(enclosing((SAVED, HISTORY)), label="in part")
+    model = Model()
+    model.build(net)
+    saved, partly = (each for each in model.operators if "SimPyFunc" in str(each))
+    assert (hides_state(saved), hides_state(partly)) == (False, True)
+
+
+def test_memory_of_an_operator_is_not_hidden():
+    memory, other = np.zeros(3), np.zeros(3)
+    foreign = Foreign("foreign", sets=[], incs=[], reads=[], updates=[])
+
+    def step():
+        return memory[0] + other[0]
+
+    assert [each is other for each in changeable_of(foreign, step, [memory])] == [True]
+    assert changeable_of(foreign, step, [memory, other]) == []
+    assert changeable_of(foreign) == [foreign]
