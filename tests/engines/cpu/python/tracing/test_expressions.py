@@ -142,7 +142,7 @@ COMPILED = [
     "out[:] = np.ones_like(v)",
     "out.fill(0)",
     "out[:] = np.full_like(v, 3)",
-    "out[:] = np.empty_like(v) * 0 + v",
+    "tmp = np.empty_like(v); tmp[:] = v; out[:] = tmp",
     "tmp = np.zeros((30, 20)); tmp[:] = J; out[:] = tmp.sum()",
     "out[:] = v[:, None].dot(np.ones((1, 1)))[:, 0]",
     "out[:] = (v * w).sum() / v.size",
