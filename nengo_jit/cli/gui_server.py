@@ -1,0 +1,147 @@
+"""The server of ``nengo-jit gui``: nengo-gui's, on our simulator."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import TypedDict
+
+import nengo_gui
+from nengo_gui import exec_env, guibackend, page, server
+
+from nengo_jit import Simulator
+from nengo_jit.cli.errors import BadInputError, ModelError
+from nengo_jit.cli.gui import HOST
+from nengo_jit.profiling.owners import owners_of
+
+BACKEND = "nengo_jit"
+EXAMPLE = "examples/default.py"  # in nengo-gui
+
+
+class ShownError(TypedDict):
+    """An error as nengo-gui's editor shows it: the traceback, and the line in the model's file."""
+
+    trace: str
+    line: int | None
+
+
+class Page(page.Page):
+    """A page of nengo-gui. Errors of our simulator end with the error and the node's name."""
+
+    _error: ShownError | None = None
+
+    @property
+    def error(self) -> ShownError | None:
+        """Dict or None: the latest error. It is set while the exception is handled."""
+        return self._error
+
+    @error.setter
+    def error(self, shown: ShownError | None) -> None:
+        raised = sys.exc_info()[1]
+        if shown is not None and isinstance(raised, Exception) and hasattr(raised, "__notes__"):
+            shown = ShownError(trace=self._explain(raised), line=shown["line"])
+        self._error = shown
+
+    def _explain(self, error: Exception) -> str:
+        """The traceback of an error with notes, which end with the error in place of the notes."""
+        text = ModelError(error).text.rstrip("\n")
+        last = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        name = self._name_of_culprit()
+        return f"{text}\n{last} (in {name})\n" if name else f"{text}\n{last}\n"
+
+    def _name_of_culprit(self) -> str | None:
+        """The name, on the page, of the object in which a step failed."""
+        sim = self.sim
+        if not isinstance(sim, Simulator):
+            return None
+        operator = sim._engine.at_fault
+        owner = owners_of(sim.model).get(operator) if operator is not None else None
+        if owner not in self.default_labels and getattr(owner, "label", None) is None:
+            return None
+        return str(self.get_label(owner))
+
+
+class RequestHandler(guibackend.GuiRequestHandler):
+    """Answers the browser. The editor's completions come from the versions of Jedi of today."""
+
+    @guibackend.RequireAuthentication("/login")
+    def complete(self) -> server.JsonResponse:
+        """Answer with the names that could stand at the cursor; with none if Jedi is missing."""
+        try:
+            import jedi
+        except ImportError:
+            return server.JsonResponse([])
+        place = int(self.db["row"]) + 1, int(self.db["col"])
+        try:
+            found = jedi.Script(self.db["code"], path=self.db["filename"]).complete(*place)
+        except Exception:  # it executes code of all sorts, and has errors
+            return server.JsonResponse([])
+        return server.JsonResponse(
+            [{"name": c.name, "value": c.name, "score": 1, "meta": c.type} for c in found]
+        )
+
+
+class Server(guibackend.GuiServer):
+    """Serves pages of nengo-gui on our simulator, to browsers of this machine.
+
+    Parameters
+    ----------
+    model : Path or None
+        File of the first page's model; an example of nengo-gui by default.
+    port : int
+        A free port, or 0 for any.
+    """
+
+    def __init__(self, model: Path | None, port: int):
+        if BACKEND not in exec_env.known_modules:
+            exec_env.known_modules.append(BACKEND)
+        logging.getLogger("nengo_jit").setLevel(logging.ERROR)  # the console is not for the model
+        filename = model or Path(nengo_gui.__file__).parent / EXAMPLE
+        super().__init__(
+            guibackend.ModelContext(filename=str(filename)),
+            guibackend.GuiServerSettings((HOST, port)),
+            page.PageSettings(backend=BACKEND),
+        )
+        self.RequestHandlerClass = RequestHandler
+        self._checked: Page | None = None
+
+    def create_page(self, filename: str | None, reset_cfg: bool = False) -> Page:
+        """Make a page for a browser."""
+        made = Page(self, filename=filename, settings=self.page_settings, reset_cfg=reset_cfg)
+        self.pages.append(made)
+        return made
+
+    def check_model(self) -> None:
+        """Execute the model's file; BadInputError if it raises an error, or has no network."""
+        checked = Page(self, filename=None, settings=self.page_settings)
+        checked.finished = True  # it never runs
+        for component in checked.components:
+            self.component_uids.pop(id(component), None)
+        if checked.error is not None:
+            *_, last = checked.error["trace"].strip().splitlines()
+            where = f"{checked.filename}, line {checked.error['line']}"
+            raise BadInputError(f"{where}: {last.strip()}")
+        self._checked = checked
+
+    def warm_up(self) -> None:
+        """Build the model that was checked, with its plots, in the background.
+
+        The kernels that it needs are compiled and loaded then, and nengo's cache has its decoders.
+        """
+        threading.Thread(target=self._build, daemon=True).start()
+
+    def _build(self) -> None:
+        checked, self._checked = self._checked, None
+        if checked is None:
+            return
+        try:
+            for component in checked.components:
+                component.add_nengo_objects(checked)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                Simulator(checked.model, progress_bar=False).close()
+        except Exception:  # the page says so when it builds the model
+            return
