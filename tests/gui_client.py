@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
@@ -21,8 +21,11 @@ import numpy as np
 import websocket
 
 DT = 0.001  # seconds
+MOST_TO_BUILD = 300.0  # seconds, since kernels may have to be compiled
 N_VOLTAGES = 5  # lines of a voltage plot, as nengo-gui draws it
-PATTERN = r"new Nengo\.(\w+)\((?:\w+, )*(\{.*\})\);|Nengo\.(Ace)\(\"(\d+)\""
+PATTERN = re.compile(
+    r'new Nengo\.(?:(\w+)\((?:\w+, )*(\{".*\})\);|(Ace|NetGraph)\((?:main, \{uid:)?"(\d+)")'
+)
 
 
 class Server:
@@ -92,18 +95,33 @@ def serving(model: Path, backend: str = "nengo_jit") -> Iterator[Server]:
 
 
 @dataclass
-class Plot:
-    """What a plot was sent.
+class Component:
+    """A plot, or another part of a page, and what it was sent.
 
     Attributes
     ----------
+    kind : str
+        nengo-gui's name of it in JavaScript, such as "Value"; "Voltage" for voltages.
+    info : dict
+        Its settings.
     steps : list of int
-        The number of each step.
+        For a plot, the number of each step.
+    values : list of tuple of float
+        For a plot of values, the values of each step.
+    texts : list of str
+        Messages that are text.
     """
 
+    kind: str
+    info: dict[str, Any]
     socket: Any
-    record: struct.Struct | None
     steps: list[int] = field(default_factory=list)
+    values: list[tuple[float, ...]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def send(self, message: str | dict[str, Any]) -> None:
+        """Send a message to the server, as JSON unless it is text."""
+        self.socket.send(message if isinstance(message, str) else json.dumps(message))
 
     def listen(self) -> None:
         """Take what comes until the socket is closed."""
@@ -114,12 +132,22 @@ class Plot:
             pass
 
     def take(self, message: bytes | str) -> None:
-        """Note the steps of a message: one or several records, each of which begins with a time."""
-        if isinstance(message, bytes) and message:
-            size = self.record.size if self.record else len(message)
-            for place in range(0, len(message), size):
-                (t,) = struct.unpack_from("<f", message, place)
-                self.steps.append(round(t / DT))
+        """Note a message: text, or one or several records, each of which begins with a time."""
+        if isinstance(message, str):
+            self.texts.append(message)
+            return
+        record = self._record
+        size = record.size if record else max(len(message), 1)
+        for place in range(0, len(message), size):
+            (t,) = struct.unpack_from("<f", message, place)
+            self.steps.append(round(t / DT))
+            if record:
+                self.values.append(record.unpack_from(message, place)[1:])
+
+    @property
+    def _record(self) -> struct.Struct | None:
+        n_values = self.info.get("n_lines", self.info.get("n_sliders"))
+        return struct.Struct(f"<{1 + n_values}f") if n_values else None
 
     @property
     def missing(self) -> int:
@@ -129,7 +157,13 @@ class Plot:
 
 
 class Page:
-    """A page of nengo-gui, as a browser opens it."""
+    """A page of nengo-gui, as a browser opens it.
+
+    Attributes
+    ----------
+    components : list of Component
+        In the order in which they were made; those that the server makes later are at the end.
+    """
 
     def __init__(self, url: str):
         jar = CookieJar()
@@ -137,36 +171,70 @@ class Page:
         html = opener.open(url, timeout=60).read().decode()
         self._cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
         self._host = url.split("/")[2]
-        self.plots: dict[str, Plot] = {}
-        self._threads: list[threading.Thread] = []
-        pattern = r"new Nengo\.(Value|Raster|SimControl)\(\w+, (?:sim, )?(\{.*\})\);"
-        for kind, described in re.findall(pattern, html):
-            info = json.loads(described)
-            socket = self._connect(info["uid"])
-            if kind == "Value":
-                name = "voltage" if info["n_lines"] == N_VOLTAGES else "value"
-                self._show(name, Plot(socket, struct.Struct(f"<{1 + info['n_lines']}f")))
-            elif kind == "Raster":
-                self._show("raster", Plot(socket, None))
-            elif kind == "SimControl":
-                self.control = socket
-                self._show("control", Plot(socket, None))
+        self.components: list[Component] = []
+        self._seen = 0
+        self.show(html)
 
-    def _connect(self, uid: int) -> Any:
-        return websocket.create_connection(
-            f"ws://{self._host}/viz_component?uid={uid}",
-            cookie=self._cookie,
-            origin=f"http://{self._host}",
-        )
+    def show(self, javascript: str) -> None:
+        """Connect to the components that a script makes."""
+        for kind, described, part, uid in PATTERN.findall(javascript):
+            info = {"uid": uid} if part else json.loads(described)
+            socket = websocket.create_connection(
+                f"ws://{self._host}/viz_component?uid={info['uid']}",
+                cookie=self._cookie,
+                origin=f"http://{self._host}",
+            )
+            if kind == "Value" and info["n_lines"] == N_VOLTAGES:
+                kind = "Voltage"
+            self.components.append(Component(kind or part, info, socket))
+            threading.Thread(target=self.components[-1].listen, daemon=True).start()
 
-    def _show(self, name: str, plot: Plot) -> None:
-        self.plots[name] = plot
-        self._threads.append(threading.Thread(target=plot.listen, daemon=True))
-        self._threads[-1].start()
+    def __getitem__(self, kind: str) -> Component:
+        """The newest component of a kind."""
+        return [each for each in self.components if each.kind == kind][-1]
+
+    def add(self, kind: str, uid: str, **more: Any) -> Component:
+        """Add a plot of an object, as the menu of the object does."""
+        n_components = len(self.components)
+        place = {"x": 0.5, "y": 0.5, "width": 0.1, "height": 0.1}
+        self["NetGraph"].send({"act": "create_graph", "type": kind, "uid": uid, **place, **more})
+        assert self.wait(lambda: self.follow() > n_components), f"no {kind}"
+        return self.components[-1]
+
+    def follow(self) -> int:
+        """Connect to what the server has made meanwhile; returns the number of components."""
+        graph = self["NetGraph"]
+        while self._seen < len(graph.texts):
+            message = json.loads(graph.texts[self._seen])
+            self._seen += 1
+            if message.get("type") == "js":
+                self.show(message["code"])
+        return len(self.components)
+
+    @staticmethod
+    def wait(condition: Callable[[], object], seconds: float = MOST_TO_BUILD) -> bool:
+        """Wait until a condition holds; returns whether it does."""
+        latest = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > latest:
+                return False
+            time.sleep(0.05)
+        return True
+
+    @property
+    def errors(self) -> list[str]:
+        """List of str: the tracebacks that the editor has shown."""
+        said = [json.loads(text) for text in self["Ace"].texts]
+        return [each["error"]["trace"] for each in said if each.get("error")]
+
+    def play(self) -> None:
+        """Press the button to play, and wait until a plot or the clock moves."""
+        clock = self["SimControl"]
+        n_messages = len(clock.steps)
+        clock.send("continue")
+        assert self.wait(lambda: len(clock.steps) > n_messages + 3), self.errors
 
     def close(self) -> None:
         """Close all sockets."""
-        for plot in self.plots.values():
-            plot.socket.close()
-
-
+        for component in self.components:
+            component.socket.close()

@@ -30,9 +30,7 @@ class ModelError(Exception):
 
     def __init__(self, error: BaseException):
         super().__init__(str(error))
-        found = TracebackException.from_exception(error)
-        _remove_our_frames(found)
-        self.text = "".join(found.format())
+        self.text = "".join(traceback_of_model(error).format())
 
 
 @contextmanager
@@ -46,6 +44,13 @@ def running_model() -> Iterator[None]:
         raise ModelError(error) from None
     except Exception as error:
         raise ModelError(error) from None
+
+
+def traceback_of_model(error: BaseException) -> TracebackException:
+    """Return the traceback of an error, without the frames of this package."""
+    found = TracebackException.from_exception(error)
+    _remove_our_frames(found)
+    return found
 
 
 def _remove_our_frames(found: TracebackException | None) -> None:

@@ -13,7 +13,7 @@ import nengo_gui
 from nengo_gui import exec_env, guibackend, page, server
 
 from nengo_jit import Simulator
-from nengo_jit.cli.errors import BadInputError, ModelError
+from nengo_jit.cli.errors import BadInputError, traceback_of_model
 from nengo_jit.cli.gui import HOST
 from nengo_jit.profiling.owners import owners_of
 
@@ -46,11 +46,14 @@ class Page(page.Page):
         self._error = shown
 
     def _explain(self, error: Exception) -> str:
-        """The traceback of an error with notes, which end with the error in place of the notes."""
-        text = ModelError(error).text.rstrip("\n")
-        last = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        """The traceback of an error, with the error and the name in the place of the notes."""
+        found = traceback_of_model(error)
+        notes, found.__notes__ = found.__notes__, None
+        last = "".join(found.format_exception_only())
+        frames = "".join(found.format()).removesuffix(last)
         name = self._name_of_culprit()
-        return f"{text}\n{last} (in {name})\n" if name else f"{text}\n{last}\n"
+        last = f"{last.rstrip()} (in {name})\n" if name else last
+        return frames + "\n".join([*notes, last])
 
     def _name_of_culprit(self) -> str | None:
         """The name, on the page, of the object in which a step failed."""
