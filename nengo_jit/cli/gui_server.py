@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 import warnings
 from pathlib import Path
 from typing import TypedDict
@@ -29,9 +30,32 @@ class ShownError(TypedDict):
 
 
 class Page(page.Page):
-    """A page of nengo-gui. Errors of our simulator end with the error and the node's name."""
+    """A page of nengo-gui, which survives what users do while it builds the model.
+
+    nengo-gui's own pages stop for good if a plot is added during a build. Here it is added after
+    the build. Errors of our simulator end with the error and the name of the node.
+    """
 
     _error: ShownError | None = None
+
+    def __init__(self, gui: Server, filename: str | None, reset_cfg: bool = False):
+        super().__init__(gui, filename, gui.page_settings, reset_cfg)
+        self.lock = threading.RLock()  # since it is held while new code replaces components
+
+    def add_component(self, component: object) -> None:
+        with self.lock:
+            super().add_component(component)
+
+    def remove_component(self, component: object) -> None:
+        with self.lock:
+            super().remove_component(component)
+
+    def build(self) -> None:
+        try:
+            super().build()
+        except Exception:  # else the thread that runs the page would end
+            self.error = ShownError(trace=traceback.format_exc(), line=None)
+            self.building = self.rebuild = False
 
     @property
     def error(self) -> ShownError | None:
@@ -113,13 +137,13 @@ class Server(guibackend.GuiServer):
 
     def create_page(self, filename: str | None, reset_cfg: bool = False) -> Page:
         """Make a page for a browser."""
-        made = Page(self, filename=filename, settings=self.page_settings, reset_cfg=reset_cfg)
+        made = Page(self, filename, reset_cfg)
         self.pages.append(made)
         return made
 
     def check_model(self) -> None:
         """Execute the model's file; BadInputError if it raises an error, or has no network."""
-        checked = Page(self, filename=None, settings=self.page_settings)
+        checked = Page(self, filename=None)
         checked.finished = True  # it never runs
         for component in checked.components:
             self.component_uids.pop(id(component), None)

@@ -52,7 +52,7 @@ PLOTS = [
     ("SpikeGrid", "ensemble"),
     ("Slider", "stimulus"),
 ]
-SHOWN = {"Value", "Voltage", "XYValue", "Raster", "SpikeGrid", "Slider"}
+SHOWN = {"Value", "Voltage", "XYValue", "Raster", "Image", "Slider"}
 EDITS = [  # of the model: more neurons, an error in the file, in a build, and in a step
     MODEL.replace("50", "80"),
     MODEL + "    1 / 0\n",
