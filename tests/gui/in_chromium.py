@@ -3,6 +3,7 @@
 ``make test-gui`` runs it. With PICTURES=folder in the environment, screenshots go to that folder.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -30,10 +31,30 @@ BROKEN = """\
 ITEM = "Nengo.netgraph.svg_objects['{}'].shape"
 PLAY = "document.querySelector('#pause_button')"
 RESET = "document.querySelector('#reset_button')"
-BARS = "document.querySelectorAll('.graph')"
-PLOTS = ("Value", "XY-value", "Spikes", "Voltages", "Firing pattern")
-N_LINES = "document.querySelectorAll('.graph path.line').length"
-HEIGHT = "document.querySelectorAll('.graph path.line')[0].getBoundingClientRect().height"
+GRAPHS = "Nengo.Component.components"
+TIME = "sim.time_slider.last_time"  # seconds
+HANDLE = f"{GRAPHS}.find(c => c.sliders).sliders[0].handle"
+MENU = "[...document.querySelectorAll('.dropdown-menu a')].find(a => a.textContent.trim() == '{}')"
+CONSOLE = "document.querySelector('#rightpane').textContent"
+PLACES = {  # centers, in parts of the picture
+    "Value(ensemble)": (0.32, 0.25),
+    "XYValue(ensemble)": (0.75, 0.25),
+    "Raster(ensemble)": (0.32, 0.75),
+    "Voltage(ensemble)": (0.75, 0.75),
+    "Slider(stimulus)": (0.08, 0.75),
+}
+SIZE = {"Slider": (0.06, 0.15)}
+
+
+def layout():
+    """The file in which nengo-gui keeps where the plots are."""
+    lines = []
+    for number, (plot, (x, y)) in enumerate(PLACES.items()):
+        width, height = SIZE.get(plot.split("(")[0], (0.18, 0.2))
+        lines.append(f"_viz_{number} = nengo_gui.components.{plot}")
+        for name, value in (("x", x), ("y", y), ("width", width), ("height", height)):
+            lines.append(f"_viz_config[_viz_{number}].{name} = {value}")
+    return "\n".join(lines)
 
 
 @pytest.fixture
@@ -43,6 +64,7 @@ def browser(tmp_path):
         pytest.fail(MISSING)
     file = tmp_path / "model.py"
     file.write_text(MODEL)
+    Path(f"{file}.cfg").write_text(layout())
     with serving(file) as server, tab() as page:
         page.go(server.url)
         page.wait(f"'ensemble' in Nengo.netgraph.svg_objects && {ITEM.format('ensemble')}")
@@ -54,39 +76,63 @@ def browser(tmp_path):
         assert line.startswith("model.py: http://")
 
 
-def add(page, plot, item):
-    """Add a plot from the menu of an object; returns the number of plots."""
-    n_plots = page.value(f"{BARS}.length")
-    page.click(ITEM.format(item), "right")
-    entry = f"[...document.querySelectorAll('.menu-item, .dropdown-menu a')].find(a => a.textContent.trim() == '{plot}')"
-    page.wait(entry)
-    page.click(entry)
-    page.wait(f"{BARS}.length == {n_plots + 1}")
-    return n_plots + 1
-
-
-def now(page):
-    """Time that the page shows (seconds)."""
-    return page.value("sim.time_slider.last_time")
-
-
 def play(page):
     """Click on play, and wait until simulated time goes on."""
     page.wait("sim.paused")
-    began = now(page)
+    time.sleep(0.3)
+    began = page.value(TIME)
     page.click(PLAY)
-    page.wait(f"sim.time_slider.last_time > {began} + 0.3")
+    page.wait(f"!sim.paused && {TIME} > {began} + 0.6")
 
 
 def keep(page, name):
     """Write a picture, for people."""
     if "PICTURES" in os.environ:
-        page.screenshot(Path(os.environ["PICTURES"], f"{name}.png"))
+        page.screenshot(Path(os.environ["PICTURES"], f"gui_{name}.png"))
+
+
+def newest(page, number):
+    """The newest values that a plot has drawn."""
+    return page.value(f"{GRAPHS}[{number}].data_store.data.map(line => line.at(-1))")
 
 
 def test_from_loading_to_an_error_and_back(browser):
-    for plot in PLOTS:
-        add(browser, plot, "ensemble")
-    add(browser, "Slider", "stimulus")
+    number = {
+        kind: browser.value(f"{GRAPHS}.findIndex(c => c instanceof Nengo.{kind})")
+        for kind in ("Value", "XYValue", "Raster")
+    }
+    assert browser.value(f"{GRAPHS}.length") == 5
     play(browser)
+    assert newest(browser, number["Value"]) == pytest.approx([0.5, 0], abs=0.2)
+    assert newest(browser, number["XYValue"]) == pytest.approx([0.5, 0], abs=0.3)
+    assert browser.value(f"{GRAPHS}[{number['Raster']}].path.attr('d').length") > 100
     keep(browser, "plots")
+
+    browser.drag(HANDLE, 0, -40)  # the slider, up
+    browser.wait(f"{GRAPHS}[{number['Value']}].data_store.data[0].at(-1) > 0.7")
+
+    browser.click(ITEM.format("ensemble"), "right")  # a plot, while it runs
+    browser.wait(MENU.format("Firing pattern"))
+    browser.click(MENU.format("Firing pattern"))
+    browser.wait(f"{GRAPHS}.length == 6")
+    play(browser)
+
+    browser.click(PLAY)  # pause
+    browser.wait("sim.paused")
+    time.sleep(0.5)
+    paused_at = browser.value(TIME)
+    time.sleep(0.5)
+    assert browser.value(TIME) == paused_at > 0
+    browser.click(RESET)
+    browser.wait(f"{TIME} == 0")
+
+    browser.value(f"ace.edit('editor').setValue({json.dumps(MODEL + BROKEN)})")
+    browser.wait("'culprit' in Nengo.netgraph.svg_objects")
+    time.sleep(0.3)
+    browser.click(PLAY)
+    browser.wait(f"{CONSOLE}.includes('ZeroDivisionError: division by zero (in culprit)')")
+    keep(browser, "error")
+
+    browser.value(f"ace.edit('editor').setValue({json.dumps(MODEL)})")
+    browser.wait(f"!('culprit' in Nengo.netgraph.svg_objects) && !{CONSOLE}.includes('Error')")
+    play(browser)
