@@ -51,7 +51,7 @@ def measure(path: Path, backend: str, seconds: float) -> tuple[float | None, str
     str
         The last line of the error.
     """
-    server = Server(path, 0)
+    server = Server(path, ("localhost", 0))
     server.page_settings.backend = backend
     page = Page(server, filename=None)
     page.finished = True  # we step it ourselves
@@ -79,7 +79,7 @@ def measure(path: Path, backend: str, seconds: float) -> tuple[float | None, str
 
 def paused(path: Path, backend: str) -> float:
     """Share of a core that a paused model takes."""
-    server = Server(path, 0)
+    server = Server(path, ("localhost", 0))
     server.page_settings.backend = backend
     page = Page(server, filename=None)
     page.build()

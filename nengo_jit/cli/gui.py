@@ -51,7 +51,7 @@ def gui(model: ModelFile = None, port: Port = None, browser: Browser = True) -> 
 
     if model is not None:
         read(model)  # refuses what cannot be read
-    server = Server(model, port)
+    server = Server(model, (HOST, port))
     server.check_model()
     typer.echo(f"{server.model_context.filename}: {server.get_url()} (Ctrl-C to stop)")
     server.warm_up()

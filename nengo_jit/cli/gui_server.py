@@ -15,7 +15,6 @@ from nengo_gui import exec_env, guibackend, page, server
 
 from nengo_jit import Simulator
 from nengo_jit.cli.errors import BadInputError, traceback_of_model
-from nengo_jit.cli.gui import HOST
 from nengo_jit.profiling.owners import owners_of
 
 BACKEND = "nengo_jit"
@@ -72,7 +71,8 @@ class Page(page.Page):
     def _explain(self, error: Exception) -> str:
         """The traceback of an error, with the error and the name in the place of the notes."""
         found = traceback_of_model(error)
-        notes, found.__notes__ = found.__notes__, None
+        notes = list(getattr(error, "__notes__", ()))
+        found.__notes__ = None
         last = "".join(found.format_exception_only())
         frames = "".join(found.format()).removesuffix(last)
         name = self._name_of_culprit()
@@ -94,9 +94,12 @@ class Page(page.Page):
 class RequestHandler(guibackend.GuiRequestHandler):
     """Answers the browser. The editor's completions come from the versions of Jedi of today."""
 
-    @guibackend.RequireAuthentication("/login")
-    def complete(self) -> server.JsonResponse:
+    def complete(self) -> server.HttpResponse:
         """Answer with the names that could stand at the cursor; with none if Jedi is missing."""
+        return self._complete()
+
+    @guibackend.RequireAuthentication("/login")
+    def _complete(self) -> server.JsonResponse:
         try:
             import jedi
         except ImportError:
@@ -118,18 +121,18 @@ class Server(guibackend.GuiServer):
     ----------
     model : Path or None
         File of the first page's model; an example of nengo-gui by default.
-    port : int
-        A free port, or 0 for any.
+    address : tuple of (str, int)
+        Name of this machine, and a free port, or 0 for any.
     """
 
-    def __init__(self, model: Path | None, port: int):
+    def __init__(self, model: Path | None, address: tuple[str, int]):
         if BACKEND not in exec_env.known_modules:
             exec_env.known_modules.append(BACKEND)
         logging.getLogger("nengo_jit").setLevel(logging.ERROR)  # the console is not for the model
         filename = model or Path(nengo_gui.__file__).parent / EXAMPLE
         super().__init__(
             guibackend.ModelContext(filename=str(filename)),
-            guibackend.GuiServerSettings((HOST, port)),
+            guibackend.GuiServerSettings(address),
             page.PageSettings(backend=BACKEND),
         )
         self.RequestHandlerClass = RequestHandler
