@@ -11,6 +11,7 @@ from typing import Any
 import nengo.builder as reference
 from nengo.utils.functions import function_name
 
+from nengo_jit.builder.caching import seconds_of
 from nengo_jit.engines import Engine
 from nengo_jit.engines.timing import BLOCK, Part, Timing, n_interruptions
 from nengo_jit.ir.base import Operator
@@ -263,13 +264,11 @@ def _build(model: reference.Model) -> Table:
     for stage, seconds in log.stages.items():
         if stage == FIRST_STAGE:
             rows += [(stage, kind, each) for kind, each in _sorted(kinds)]
-            rows.append(
-                (
-                    stage,
-                    "seeds, cache of decoders, and the rest",
-                    max(0.0, seconds - sum(kinds.values())),
-                )
-            )
+            cache = seconds_of(model.decoder_cache)
+            if cache:
+                rows.append((stage, "files of nengo's cache of decoders", cache))
+            rest = seconds - sum(kinds.values()) - cache
+            rows.append((stage, "seeds, and the rest", max(0.0, rest)))
         else:
             rows.append((stage, "", seconds))
     return _table(["stage", "part", "seconds"], rows, share_of="seconds")
