@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -15,6 +16,7 @@ from nengo_jit.cli.options import (
     Threads,
     check_options,
     check_time,
+    where_we_began,
 )
 from nengo_jit.cli.pictures import check_can_draw
 
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
 Repeats = Annotated[int, typer.Option("--repeats", min=1, help="Times to build and run each.")]
 Plot = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE.png", help="Picture of the times (png, svg or pdf)."),
+    typer.Option(
+        "--plot",
+        metavar="FILE.png",
+        callback=where_we_began,
+        help="Picture of the times (png, svg or pdf).",
+    ),
 ]
 
 
@@ -102,13 +109,14 @@ def bench(
 def _measure(
     model: Path, make: Callable[[nengo.Network], nengo.Simulator], seconds: float
 ) -> Times:
+    """Execute a model file, from the current folder; build the model, and run it."""
     from time import perf_counter
 
     from nengo_jit.cli.errors import running_model
     from nengo_jit.cli.model_file import load
 
-    network = load(model)  # anew, since Python functions may keep a state
-    with running_model():
+    with chdir("."), running_model():  # the model may change the folder
+        network = load(model)  # anew, since Python functions may keep a state
         began = perf_counter()
         with make(network) as sim:
             built = perf_counter()

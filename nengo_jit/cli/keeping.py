@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nengo_jit.cli.errors import BadInputError, running_model
-from nengo_jit.cli.options import check_can_write
+from nengo_jit.cli.options import check_can_write, where_we_began
 from nengo_jit.cli.pictures import check_can_draw
 
 if TYPE_CHECKING:
@@ -19,11 +19,22 @@ DATA = {".npz": (), ".zarr": ("zarr",)}  # packages that each kind of file needs
 
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FILE.npz", help="File for all data (npz or zarr)."),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE.npz",
+        callback=where_we_began,
+        help="File for all data (npz or zarr).",
+    ),
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE.png", help="Picture of all probes (png, svg or pdf)."),
+    typer.Option(
+        "--plot",
+        metavar="FILE.png",
+        callback=where_we_began,
+        help="Picture of all probes (png, svg or pdf).",
+    ),
 ]
 Every = Annotated[
     str | None,
@@ -43,21 +54,45 @@ class Keeping:
         Files for the data and the picture of all probes.
     checkpoint : Path or None
         File for checkpoints.
+    record : Path or None
+        Store that samples go to while the model runs.
     """
 
     out: Path | None
     plot: Path | None
     checkpoint: Path | None
+    record: Path | None = None
 
     def __post_init__(self) -> None:
         if self.out is not None:
-            check_can_write(self.out, tuple(DATA), DATA.get(self.out.suffix, ()))
-            if self.out.suffix == ".zarr" and self.out.exists():
-                raise BadInputError(f"{self.out} exists already: choose another path, or delete it")
+            suffix = self.out.suffix.lower()
+            check_can_write(self.out, tuple(DATA), DATA.get(suffix, ()))
+            if suffix == ".zarr":
+                check_is_new(self.out)
         if self.plot is not None:
             check_can_draw(self.plot)
+        if self.record is not None:
+            check_can_write(self.record, (".zarr",), packages=("zarr",))
+            check_is_new(self.record)
         if self.checkpoint is not None:
             check_can_write(self.checkpoint)
+        check_differ(self.out, self.plot, self.checkpoint, self.record)
+
+
+def check_is_new(path: Path) -> None:
+    """Refuse a path where there is something already."""
+    if path.exists():
+        raise BadInputError(f"{path} exists already: choose another path, or delete it")
+
+
+def check_differ(*paths: Path | None) -> None:
+    """Refuse paths of which two are the same."""
+    known: set[Path] = set()
+    for path in paths:
+        if path in known:
+            raise BadInputError(f"{path} cannot be two files: choose another path for one of them")
+        if path is not None:
+            known.add(path)
 
 
 def check_every(text: str | None, dt: float) -> int | str | None:

@@ -17,16 +17,25 @@ from nengo_jit.cli.options import (
     check_can_write,
     check_duration,
     check_options,
+    where_we_began,
 )
 
 Steps = Annotated[int, typer.Option("--steps", min=4, help="Steps to run; half of them timed.")]
 WarmUp = Annotated[int, typer.Option("--warm-up", min=0, help="Steps to run before.")]
 Page = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE.html", help="Page with interactive pictures."),
+    typer.Option(
+        "--html",
+        metavar="FILE.html",
+        callback=where_we_began,
+        help="Page with interactive pictures.",
+    ),
 ]
 Data = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE.json", help="All figures as JSON.")
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE.json", callback=where_we_began, help="All figures as JSON."
+    ),
 ]
 
 

@@ -40,6 +40,15 @@ def test_bench_makes_the_model_anew_for_each_run(model, tmp_path):
     assert (tmp_path / "count").read_text() == 5 * "x"  # once to warm up
 
 
+def test_bench_finds_models_that_change_the_folder(model, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    model.write_text(f"import os\nos.chdir('elsewhere')\n{MODEL}")
+    options = ["-t", 0.01, "--repeats", 1, "--plot", "b.svg"]
+    done = command("bench", model.name, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.svg").exists()
+
+
 def test_bench_refuses_bad_options(model, tmp_path):
     assert "--repeats" in refused(command("bench", model, "--repeats", 0))
     assert "x.txt" in refused(command("bench", model, "--plot", "x.txt", cwd=tmp_path))

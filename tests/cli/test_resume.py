@@ -50,7 +50,21 @@ def test_what_cannot_be_resumed_is_refused(model, tmp_path):
 
     done = command("run", model, "--time", 0.05, "--checkpoint", "run.ckpt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    line = refused(command("resume", model, "run.ckpt", "--time", 0.01, cwd=tmp_path))
-    assert "--time" in line and "0.05 s" in line
+    done = command("resume", model, "run.ckpt", "--time", 0.01, cwd=tmp_path)
+    assert "--time" in refused(done) and "0.05 s" in refused(done)
+    assert done.stdout == ""
+
+    for name in ("run.ckpt", "bad.ckpt"):  # the wrong way round
+        line = refused(command("resume", name, model, cwd=tmp_path))
+        assert "model first, then the checkpoint" in line
+    line = refused(command("run", "run.ckpt", cwd=tmp_path))
+    assert "nengo-jit resume MODEL.PY run.ckpt" in line
+    with np.load(tmp_path / "run.ckpt") as archive:
+        np.savez(tmp_path / "data.npz", **{name: archive[name] for name in archive.files[:1]})
+    line = refused(command("resume", model, "data.npz", cwd=tmp_path))
+    assert f"nengo-jit: '{tmp_path / 'data.npz'}' is no checkpoint" in line
+    (tmp_path / "folder").mkdir()
+    assert "folder" in refused(command("resume", model, "folder", cwd=tmp_path))
+
     model.write_text(MODEL.replace("30", "31"))
     assert "another model" in refused(command("resume", model, "run.ckpt", cwd=tmp_path))
