@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from nengo_jit import __version__
 from nengo_jit.cli import BAD_INPUT, INTERRUPTED
 from nengo_jit.cli.bench import bench
 from nengo_jit.cli.compile import compile_kernels
-from nengo_jit.cli.errors import BadInputError, ModelError
+from nengo_jit.cli.errors import BadInputError, ModelError, format_warning
 from nengo_jit.cli.info import info
 from nengo_jit.cli.plan import plan
 from nengo_jit.cli.profile import profile
@@ -71,6 +72,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     KeyboardInterrupt
         After Ctrl-C.
     """
+    warnings.formatwarning = format_warning
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="nengo-jit", standalone_mode=False)

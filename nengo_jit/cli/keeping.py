@@ -125,6 +125,10 @@ def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | 
     """
     from nengo_jit.cli.progress import Bar, speed
 
+    if n_steps == 0:
+        typer.echo("nothing to simulate: this is the end of the run")
+        _write(sim, keeping)
+        return
     bar, first = Bar(sim.dt), sim.n_steps
     if keeping.checkpoint is None:
         every = None

@@ -146,8 +146,8 @@ class Checkpoints:
             aside = self.path.with_name(f"{self.path.name}.damaged")
             self.path.replace(aside)
             warnings.warn(
-                f"{error} It is now '{aside}'. The simulation continues from the checkpoint "
-                "before.",
+                f"{error.args[0]}. It is now '{aside}'. The simulation continues from the "
+                "checkpoint before.",
                 stacklevel=4,
             )
             return found

@@ -61,11 +61,12 @@ def test_info_names_versions_and_places(tmp_path):
         assert text in done.stdout
 
 
-def test_compile_compiles_all(monkeypatch):
+def test_compile_compiles_all(monkeypatch, capsys):
     given = []
     monkeypatch.setattr(kernel_cache, "load_kernels", lambda *arguments: given.append(arguments))
     monkeypatch.setattr(kernel_cache, "are_kept", lambda kernels: True)
     compile_kernels()
+    assert capsys.readouterr().out == f"{len(kernels.all_kernels())} kernels are in the cache\n"
     ((found, progress),) = given
     assert found == kernels.all_kernels() and progress is not None
 
