@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import nullcontext
 from operator import index
 
 import numpy as np
@@ -38,7 +39,8 @@ class Running(Inspectable, Checkpointed):
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
         checkpoint : path-like, optional
-            File for checkpoints, from time to time and at the end. The last two are kept, and
+            File for checkpoints, from time to time, at the end, and if Ctrl-C ends the run: after
+            the current step, while a second Ctrl-C ends it at once. The last two are kept, and
             `resume` continues from the newest one.
         every : int or str, optional
             How often: a number of steps, or a time such as "30 s", "2 h" or "10 s simulated". By
@@ -121,7 +123,8 @@ class Running(Inspectable, Checkpointed):
     ) -> None:
         self._check_open("run")
         writer = self._writer(checkpoint, every)
-        with ProgressTracker(bar, Progress("Simulating", "Simulation", steps)) as tracker:
+        tracker = ProgressTracker(bar, Progress("Simulating", "Simulation", steps))
+        with writer or nullcontext(), tracker:
             done = self._run_pieces(steps, tracker, writer)
             for _ in range(steps - done):
                 self.step()

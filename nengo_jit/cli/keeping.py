@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -143,6 +144,8 @@ def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | 
             + ("" if is_whole else ", not to the end")
         )
         _write(sim, keeping)
+        if not is_whole and keeping.checkpoint is not None and keeping.checkpoint.exists():
+            typer.echo(f"to continue: nengo-jit resume MODEL.PY {quote(str(keeping.checkpoint))}")
 
 
 def _write(sim: Simulator, keeping: Keeping) -> None:
