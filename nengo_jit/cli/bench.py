@@ -94,7 +94,7 @@ def bench(
     for column in ("build s", "run s", "speed"):
         table.add_column(column, justify="right")
     for name, each in best.items():
-        table.add_row(name, f"{each.build:.3f}", f"{each.run:.3f}", speed(time, each.run))
+        table.add_row(name, f"{each.build:.3g}", f"{each.run:.3g}", speed(time, each.run))
     Console(soft_wrap=True).print(table)
     nengo_times, our_times = best.values()
     typer.echo(

@@ -89,12 +89,13 @@ def run(
 
 def _contents(network: nengo.Network) -> str:
     """What a network consists of, in a line."""
+    from nengo_jit.planner.printing import counted
+
     counts = {
-        "neurons": network.n_neurons,
-        "ensembles": len(network.all_ensembles),
-        "nodes": len(network.all_nodes),
-        "connections": len(network.all_connections),
-        "probes": len(network.all_probes),
+        "neuron": network.n_neurons,
+        "ensemble": len(network.all_ensembles),
+        "node": len(network.all_nodes),
+        "connection": len(network.all_connections),
+        "probe": len(network.all_probes),
     }
-    parts = [f"{n} {kind if n != 1 else kind[:-1]}" for kind, n in counts.items() if n]
-    return ", ".join(parts) or "nothing"
+    return ", ".join(counted(n, kind) for kind, n in counts.items() if n) or "nothing"
