@@ -243,15 +243,24 @@ def _table(
 def _function(operator: Operator) -> tuple[str, str]:
     """Name and place of the function that an operator calls."""
     function = getattr(operator, "fn", None)
+    name = kind_of(operator) if function is None else function_name(function)
     if function is None:
-        return kind_of(operator), ""
+        function = _method(operator)
     while isinstance(function, partial):
         function = function.func
     if not hasattr(function, "__code__"):
         function = type(function).__call__
     code = getattr(function, "__code__", None)
     where = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
-    return function_name(operator.fn), where
+    return name, where
+
+
+def _method(operator: Operator) -> object:
+    """The method that says what an operator without a function computes."""
+    for part, method in (("neurons", "step"), ("process", "make_step")):
+        if hasattr(operator, part):
+            return getattr(type(getattr(operator, part)), method)
+    return type(operator).make_step
 
 
 def _build(model: reference.Model) -> Table:
