@@ -3,6 +3,7 @@
 import itertools
 
 import nengo
+import numpy as np
 import pytest
 from nengo.cache import WriteableCacheIndex
 
@@ -73,3 +74,38 @@ def test_the_time_of_the_files_is_counted(accesses, monkeypatch):
     sim = build()
     assert sim.model.decoder_cache.seconds == 200  # to read the index, and to write it
     assert build(with_decoders=False).model.decoder_cache.seconds == 0
+
+
+SOLVED = {
+    "eval_points": np.linspace(-1, 1, 40)[:, None],
+    "encoders": np.resize([[1.0], [-1.0]], (10, 1)),
+    "radius": 1.0,
+    "gain": np.linspace(1, 2, 10),
+    "bias": np.linspace(0, 3, 10),
+}
+OTHERS = {
+    "eval_points": np.linspace(-0.9, 1, 40)[:, None],
+    "encoders": np.resize([[1.0], [-1.0], [-1.0]], (10, 1)),
+    "radius": 1.1,
+    "gain": np.linspace(1, 2.1, 10),
+    "bias": np.linspace(0, 3.1, 10),
+}
+
+
+@pytest.mark.parametrize("changed", SOLVED)
+def test_decoders_of_other_ensembles_are_not_found(accesses, changed):
+    def decoders(**options):
+        with nengo.Network(seed=1) as net:
+            a = nengo.Ensemble(10, 1, **options)
+            connection = nengo.Connection(a, a, function=np.sin)
+        with nengo_jit.Simulator(net, progress_bar=False, engine="reference") as sim:
+            return sim.data[connection].weights
+
+    other = {**SOLVED, changed: OTHERS[changed]}
+    first = decoders(**SOLVED)
+    accesses["written"] = 0
+    found = decoders(**other)
+    assert accesses["written"] == 1
+    nengo.rc.set("decoder_cache", "enabled", "False")
+    np.testing.assert_array_equal(found, decoders(**other))
+    assert not np.array_equal(found, first)
