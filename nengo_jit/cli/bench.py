@@ -17,6 +17,7 @@ from nengo_jit.cli.options import (
     check_options,
     check_time,
     where_we_began,
+    writing,
 )
 from nengo_jit.cli.pictures import check_can_draw
 
@@ -102,8 +103,8 @@ def bench(
         f"{nengo_times.run / our_times.run:.3g} times as fast as nengo"
     )
     if plot is not None:
-        _draw(best, f"{model.name}, {time:g} s simulated", plot)
-        typer.echo(f"wrote {plot}")
+        with writing(plot):
+            _draw(best, f"{model.name}, {time:g} s simulated", plot)
 
 
 def _measure(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nengo_jit.cli.errors import BadInputError, running_model
-from nengo_jit.cli.options import check_can_write, where_we_began
+from nengo_jit.cli.options import check_can_write, where_we_began, writing
 from nengo_jit.cli.pictures import check_can_draw
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | 
     every : int, str or None
         Time between checkpoints, from `check_every`.
     """
-    from nengo_jit.cli.progress import Bar, speed
+    from nengo_jit.cli.progress import Bar
 
     if n_steps == 0:
         typer.echo("nothing to simulate: this is the end of the run")
@@ -136,24 +136,34 @@ def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | 
     try:
         with running_model():
             sim.run_steps(n_steps, bar, checkpoint=keeping.checkpoint, every=every)
-    finally:
+    except BaseException:
         simulated = (sim.n_steps - first) * sim.dt
-        is_whole = sim.n_steps - first >= n_steps
-        typer.echo(
-            f"simulated {simulated:g} s in {bar.seconds:.3g} s: {speed(simulated, bar.seconds)}"
-            + ("" if is_whole else ", not to the end")
-        )
-        _write(sim, keeping)
-        if not is_whole and keeping.checkpoint is not None and keeping.checkpoint.exists():
+        typer.echo(f"{_speed(simulated, bar.seconds)}, not to the end")
+        try:
+            _write(sim, keeping)
+        except BadInputError as error:  # the one in hand matters more
+            typer.echo(f"nengo-jit: {error}", err=True)
+        if keeping.checkpoint is not None and keeping.checkpoint.exists():
             typer.echo(f"to continue: nengo-jit resume MODEL.PY {quote(str(keeping.checkpoint))}")
+        raise
+    typer.echo(_speed(n_steps * sim.dt, bar.seconds))
+    _write(sim, keeping)
+
+
+def _speed(simulated: float, seconds: float) -> str:
+    from nengo_jit.cli.progress import speed
+
+    return f"simulated {simulated:g} s in {seconds:.3g} s: {speed(simulated, seconds)}"
 
 
 def _write(sim: Simulator, keeping: Keeping) -> None:
-    if keeping.out is not None:
-        sim.data.save(keeping.out)
-        typer.echo(f"wrote {keeping.out}")
-    if keeping.plot is not None:
-        from nengo_jit.plot import probes
+    try:
+        if keeping.out is not None:
+            with writing(keeping.out):
+                sim.data.save(keeping.out)
+    finally:
+        if keeping.plot is not None:
+            from nengo_jit.plot import probes
 
-        probes(sim).savefig(keeping.plot)
-        typer.echo(f"wrote {keeping.plot}")
+            with writing(keeping.plot):
+                probes(sim).savefig(keeping.plot)

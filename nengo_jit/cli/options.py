@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -33,6 +35,16 @@ EngineName = Annotated[
     str | None, typer.Option("--engine", help="Engine to run on; nengo-jit info lists them.")
 ]
 Threads = Annotated[int | None, typer.Option("--threads", help="Threads to use at most.")]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Context that writes a file, and says so."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {error.strerror}") from None
+    typer.echo(f"wrote {path}")
 
 
 def where_we_began(path: Path | None) -> Path | None:

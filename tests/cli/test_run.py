@@ -147,6 +147,19 @@ def test_files_are_written_where_the_command_began(model, tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize(("text", "code"), [(MODEL, 2), (FAILING, 1)])
+def test_what_cannot_be_written_after_a_run_is_said_in_a_line(model, tmp_path, text, code):
+    (tmp_path / "gone").mkdir()
+    model.write_text(f"import os\nos.rmdir('gone')\n{text}")
+    options = ["--out", "gone/a.npz", "--plot", "b.svg"]
+    done = command("run", model, "--time", 0.1, *options, cwd=tmp_path)
+    assert done.returncode == code
+    first, *others = done.stderr.splitlines()
+    assert first == f"nengo-jit: {tmp_path}/gone/a.npz cannot be written: No such file or directory"
+    assert bool(others) == ("out of cheese" in done.stderr) == (code == 1)
+    assert (tmp_path / "b.svg").exists()
+
+
 def test_suffixes_may_be_in_capitals(model, tmp_path):
     for name in ("A.NPZ", "B.Zarr"):
         done = command("run", model, "-t", 0.02, "--out", name, cwd=tmp_path)
