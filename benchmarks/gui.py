@@ -1,7 +1,8 @@
 """Run all examples that nengo-gui brings along as nengo-gui does, on nengo and on nengo-jit.
 
-Each is loaded with its plots, built, and stepped at full speed. ``--seconds`` is the simulated
-time of each. Then three sizes of models, and a paused model. "CPU" is processor time.
+Each is loaded with its plots, built, and stepped at full speed for ``--seconds`` of simulated time,
+or for ``--most`` seconds of processor time ("CPU"), whichever is shorter. Then three sizes of
+models, and a paused model.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import nengo_gui
 
-from nengo_jit.cli.gui_server import Page, Server
+from nengo_jit.cli.gui_page import Page
+from nengo_jit.cli.gui_server import Server
 
 EXAMPLES = Path(nengo_gui.__file__).parent / "examples"
 BACKENDS = ("nengo", "nengo_jit")
@@ -41,8 +43,8 @@ MODELS = {
 }
 
 
-def measure(path: Path, backend: str, seconds: float) -> tuple[float | None, str]:
-    """Step a model for some simulated time.
+def measure(path: Path, backend: str, seconds: float, most: float) -> tuple[float | None, str]:
+    """Step a model for some simulated time, or until the processor time is over.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def measure(path: Path, backend: str, seconds: float) -> tuple[float | None, str
     """
     server = Server(path, ("localhost", 0))
     server.page_settings.backend = backend
-    page = Page(server, filename=None)
+    page = Page(server, None, server.page_settings)
     page.finished = True  # we step it ourselves
     control = page.components[0]
     control.paused, control.target_rate = False, None
@@ -65,10 +67,12 @@ def measure(path: Path, backend: str, seconds: float) -> tuple[float | None, str
     try:
         for _ in range(100):
             sim.step()
-        began = time.process_time()
-        for _ in range(round(seconds / sim.dt)):
+        began, cpu, n_steps = time.process_time(), 0.0, 0
+        while n_steps * sim.dt < seconds and cpu < most:
             sim.step()
-        return seconds / (time.process_time() - began), ""
+            n_steps += 1
+            cpu = time.process_time() - began
+        return n_steps * sim.dt / cpu, ""
     except Exception as error:
         return None, repr(error)
     finally:
@@ -81,7 +85,7 @@ def paused(path: Path, backend: str) -> float:
     """Share of a core that a paused model takes."""
     server = Server(path, ("localhost", 0))
     server.page_settings.backend = backend
-    page = Page(server, filename=None)
+    page = Page(server, None, server.page_settings)
     page.build()
     time.sleep(1.0)  # it has taken its first step, and waits
     began, cpu = time.monotonic(), time.process_time()
@@ -97,13 +101,15 @@ def main() -> int:
     """Print all tables; returns how many examples run on nengo only."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="simulated, of each example")
+    parser.add_argument("--most", type=float, default=10.0, help="seconds of CPU for each")
     parser.add_argument("--only", default="", help="part of the names of examples; 'none' for none")
     options = parser.parse_args()
+    limits = options.seconds, options.most
     n_worse = 0
     for path in sorted(EXAMPLES.rglob("*.py")):
         name = str(path.relative_to(EXAMPLES))
         if options.only in name:
-            (nengo, why), (ours, reason) = (measure(path, b, options.seconds) for b in BACKENDS)
+            (nengo, why), (ours, reason) = (measure(path, b, *limits) for b in BACKENDS)
             n_worse += nengo is not None and ours is None
             if nengo and ours:
                 print(f"{name:45} {nengo:7.2f} {ours:7.2f} {ours / nengo:6.1f} times", flush=True)
@@ -115,7 +121,7 @@ def main() -> int:
             path.write_text(text)
             lines = [f"_viz_{i} = nengo_gui.components.{p}({shown})" for i, p in enumerate(plots)]
             Path(f"{path}.cfg").write_text("\n".join(lines))
-            (nengo, why), (ours, reason) = (measure(path, b, options.seconds) for b in BACKENDS)
+            (nengo, why), (ours, reason) = (measure(path, b, *limits) for b in BACKENDS)
             shares = ", ".join(f"{b} {100 * paused(path, b):.1f} %" for b in BACKENDS)
             print(f"{name}: {nengo or why} and {ours or reason} s per s of CPU; paused: {shares}")
     print(f"{n_worse} examples run on nengo only")

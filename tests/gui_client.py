@@ -110,6 +110,8 @@ class Component:
         For a plot of values, the values of each step.
     texts : list of str
         Messages that are text.
+    is_shown : bool
+        Whether it is still on the page.
     """
 
     kind: str
@@ -118,10 +120,17 @@ class Component:
     steps: list[int] = field(default_factory=list)
     values: list[tuple[float, ...]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    is_shown: bool = True
 
     def send(self, message: str | dict[str, Any]) -> None:
         """Send a message to the server, as JSON unless it is text."""
         self.socket.send(message if isinstance(message, str) else json.dumps(message))
+
+    def remove(self, message: str = "remove") -> None:
+        """Remove the plot from the page; the message says so to the server, if there is one."""
+        self.is_shown = False
+        if message:
+            self.send(message)
 
     def listen(self) -> None:
         """Take what comes until the socket is closed."""
@@ -190,8 +199,8 @@ class Page:
             threading.Thread(target=self.components[-1].listen, daemon=True).start()
 
     def __getitem__(self, kind: str) -> Component:
-        """The newest component of a kind."""
-        return [each for each in self.components if each.kind == kind][-1]
+        """The newest component of a kind that is shown."""
+        return [each for each in self.components if each.kind == kind and each.is_shown][-1]
 
     def add(self, kind: str, uid: str, **more: Any) -> Component:
         """Add a plot of an object, as the menu of the object does."""
@@ -202,13 +211,17 @@ class Page:
         return self.components[-1]
 
     def follow(self) -> int:
-        """Connect to what the server has made meanwhile; returns the number of components."""
+        """Do what the server has asked for meanwhile; returns the number of components so far."""
         graph = self["NetGraph"]
         while self._seen < len(graph.texts):
             message = json.loads(graph.texts[self._seen])
             self._seen += 1
             if message.get("type") == "js":
                 self.show(message["code"])
+            elif message.get("type") == "delete_graph":
+                for each in self.components:
+                    if each.info["uid"] == message["uid"]:
+                        each.remove("remove_undo" if message.get("notify_server", True) else "")
         return len(self.components)
 
     @staticmethod

@@ -3,92 +3,19 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-import traceback
 import warnings
 from pathlib import Path
-from typing import TypedDict
 
 import nengo_gui
 from nengo_gui import exec_env, guibackend, page, server
 
 from nengo_jit import Simulator
-from nengo_jit.cli.errors import BadInputError, traceback_of_model
-from nengo_jit.profiling.owners import owners_of
+from nengo_jit.cli.errors import BadInputError
+from nengo_jit.cli.gui_page import Page
 
 BACKEND = "nengo_jit"
 EXAMPLE = "examples/default.py"  # in nengo-gui
-
-
-class ShownError(TypedDict):
-    """An error as nengo-gui's editor shows it: the traceback, and the line in the model's file."""
-
-    trace: str
-    line: int | None
-
-
-class Page(page.Page):
-    """A page of nengo-gui, which survives what users do while it builds the model.
-
-    nengo-gui's own pages stop for good if a plot is added during a build. Here it is added after
-    the build. Errors of our simulator end with the error and the name of the node.
-    """
-
-    _error: ShownError | None = None
-
-    def __init__(self, gui: Server, filename: str | None, reset_cfg: bool = False):
-        super().__init__(gui, filename, gui.page_settings, reset_cfg)
-        self.lock = threading.RLock()  # since it is held while new code replaces components
-
-    def add_component(self, component: object) -> None:
-        with self.lock:
-            super().add_component(component)
-
-    def remove_component(self, component: object) -> None:
-        with self.lock:
-            super().remove_component(component)
-
-    def build(self) -> None:
-        try:
-            super().build()
-        except Exception:  # else the thread that runs the page would end
-            self.error = ShownError(trace=traceback.format_exc(), line=None)
-            self.building = self.rebuild = False
-
-    @property
-    def error(self) -> ShownError | None:
-        """Dict or None: the latest error. It is set while the exception is handled."""
-        return self._error
-
-    @error.setter
-    def error(self, shown: ShownError | None) -> None:
-        raised = sys.exc_info()[1]
-        if shown is not None and isinstance(raised, Exception) and hasattr(raised, "__notes__"):
-            shown = ShownError(trace=self._explain(raised), line=shown["line"])
-        self._error = shown
-
-    def _explain(self, error: Exception) -> str:
-        """The traceback of an error, with the error and the name in the place of the notes."""
-        found = traceback_of_model(error)
-        notes = list(getattr(error, "__notes__", ()))
-        found.__notes__ = None
-        last = "".join(found.format_exception_only())
-        frames = "".join(found.format()).removesuffix(last)
-        name = self._name_of_culprit()
-        last = f"{last.rstrip()} (in {name})\n" if name else last
-        return frames + "\n".join([*notes, last])
-
-    def _name_of_culprit(self) -> str | None:
-        """The name, on the page, of the object in which a step failed."""
-        sim = self.sim
-        if not isinstance(sim, Simulator):
-            return None
-        operator = sim._engine.at_fault
-        owner = owners_of(sim.model).get(operator) if operator is not None else None
-        if owner not in self.default_labels and getattr(owner, "label", None) is None:
-            return None
-        return str(self.get_label(owner))
 
 
 class RequestHandler(guibackend.GuiRequestHandler):
@@ -140,13 +67,13 @@ class Server(guibackend.GuiServer):
 
     def create_page(self, filename: str | None, reset_cfg: bool = False) -> Page:
         """Make a page for a browser."""
-        made = Page(self, filename, reset_cfg)
+        made = Page(self, filename, self.page_settings, reset_cfg)
         self.pages.append(made)
         return made
 
     def check_model(self) -> None:
         """Execute the model's file; BadInputError if it raises an error, or has no network."""
-        checked = Page(self, filename=None)
+        checked = Page(self, None, self.page_settings)
         checked.finished = True  # it never runs
         for component in checked.components:
             self.component_uids.pop(id(component), None)
