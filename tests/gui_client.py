@@ -220,7 +220,7 @@ class Page:
                 self.show(message["code"])
             elif message.get("type") == "delete_graph":
                 for each in self.components:
-                    if each.info["uid"] == message["uid"]:
+                    if each.is_shown and each.info["uid"] == message["uid"]:
                         each.remove("remove_undo" if message.get("notify_server", True) else "")
         return len(self.components)
 

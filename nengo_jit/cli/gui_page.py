@@ -34,9 +34,9 @@ class LostPlot(Component):
 class Page(page.Page):
     """A page of nengo-gui that survives what users do.
 
-    nengo-gui's own pages stop for good, or lose plots, if a plot is added while the code has an
-    error or the model is being built, or if adding or removing a plot is undone after the code has
-    been edited. Errors of our simulator end with the error and the name of the node.
+    nengo-gui's own pages stop for good, or lose plots, if a plot is added just before an edit,
+    while the code has an error, or while the model is being built, or if adding or removing a plot
+    is undone after an edit. Errors of our simulator end with the error and the name of the node.
     """
 
     model: nengo.Network | None
@@ -55,6 +55,8 @@ class Page(page.Page):
 
     def execute(self, code: str) -> None:
         """Execute code. After an error, the page keeps the model that it has, and its plots."""
+        if self.config is not None:
+            self.save_config()  # the new model gets the plots that are in the file
         model, variables = self.model, self.locals
         super().execute(code)
         if self.error is None:

@@ -13,6 +13,7 @@ MODEL = """
 import nengo
 import numpy as np
 
+nengo.rc["decoder_cache"]["enabled"] = "False"  # it warns if other processes use it
 steps = []
 
 
@@ -158,3 +159,45 @@ def test_an_error_ends_with_itself_and_the_short_name_of_the_node(gui):
     gui.page["Ace"].send({"code": MODEL, "save": False})  # and all is well again
     assert gui.page.wait(lambda: "error" in json.loads(gui.page["Ace"].texts[-1]))
     gui.page.play()
+
+
+def test_a_plot_is_added_while_the_code_has_an_error(gui):
+    gui.page["Ace"].send({"code": MODEL + "    1 / 0\n", "save": False})
+    assert gui.page.wait(lambda: gui.page.errors)
+    plot = gui.page.add("Value", "ensemble")
+    gui.page.play()  # the model that there was
+    assert gui.page.wait(lambda: len(plot.values) > 20)
+    gui.page["Ace"].send({"code": MODEL, "save": False})
+    assert gui.page.wait(lambda: json.loads(gui.page["Ace"].texts[-1]).get("error") is None)
+    gui.page.play()
+    n_values = len(plot.values)
+    assert gui.page.wait(lambda: len(plot.values) > n_values + 20)
+
+
+def test_what_was_done_to_plots_before_an_edit_is_not_undone(gui):
+    gui.page.add("Value", "ensemble").remove()
+    gui.page.add("Value", "stimulus")
+    gui.page["Ace"].send({"code": MODEL.replace("50", "60"), "save": False})
+    graph = gui.page["NetGraph"]
+    assert gui.page.wait(
+        lambda: {"type": "remove", "uid": "ensemble"} in map(json.loads, graph.texts)
+    )
+    graph.send({"undo": "1"})
+    graph.send({"undo": "1"})
+    gui.page.play()
+    assert gui.page.wait(lambda: len(gui.page["Value"].values) > 20)
+    assert gui.page["Value"].values[-1][0] == pytest.approx(0.25, abs=0.01)  # of the stimulus
+    assert not gui.page.errors
+
+
+def test_plots_of_changed_and_of_deleted_objects_do_not_disturb(gui):
+    changed, deleted = gui.page.add("Voltage", "ensemble"), gui.page.add("HTMLView", "html")
+    gui.page.play()
+    code = MODEL.replace("50", "60").replace("html =", "other =")
+    gui.page["Ace"].send({"code": code, "save": False})
+    assert gui.page.wait(lambda: gui.page.follow() and not (changed.is_shown or deleted.is_shown))
+    gui.page.play()
+    assert gui.page.wait(lambda: len(gui.page["Voltage"].steps) > 20)  # the new one
+    assert not gui.page.errors
+    (line,) = gui.server.said  # none of the old ones, whose connections have ended
+    assert line.startswith("model.py: http://localhost:")

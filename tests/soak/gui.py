@@ -104,10 +104,10 @@ def click(page: Page, seconds: float, rng: random.Random) -> int:
     while time.monotonic() < end:
         try:
             rng.choice(actions)()
+            page.follow()
         except (websocket.WebSocketException, OSError, IndexError, AssertionError):
             if not page["SimControl"].socket.connected:
                 break  # else the plot is gone
-        page.follow()
         time.sleep(rng.choice((0.0, 0.02, 0.2, 0.5)))
         n_times += 1
     time.sleep(1.0)
