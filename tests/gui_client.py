@@ -241,15 +241,19 @@ class Page:
         return [each["error"]["trace"] for each in said if each.get("error")]
 
     def play(self) -> None:
-        """Press the button to play until the clock moves: a new plot pauses a while later."""
+        """Press the button to play, and wait until the clock moves."""
         clock = self["SimControl"]
         time.sleep(0.1)  # for the clock to see a new plot
         n_messages = len(clock.steps)
+        assert self.play_until(lambda: len(clock.steps) > n_messages + 20), self.errors
+
+    def play_until(self, condition: Callable[[], object]) -> bool:
+        """Press the button until a condition holds: new plots and new code pause a while later."""
         for _ in range(round(MOST_TO_BUILD)):
-            clock.send("continue")
-            if self.wait(lambda: len(clock.steps) > n_messages + 20, seconds=1.0):
-                return
-        raise AssertionError(self.errors or "It does not play")
+            self["SimControl"].send("continue")
+            if self.wait(condition, seconds=1.0):
+                return True
+        return False
 
     def close(self) -> None:
         """Close all sockets."""

@@ -12,6 +12,7 @@ import typer
 
 from nengo_jit.cli.errors import BadInputError
 
+NEEDED = ("nengo_gui", "jedi")
 HOST = "localhost"
 FIRST_PORT, LAST_PORT = 8080, 65535
 
@@ -42,8 +43,8 @@ def gui(model: ModelFile = None, port: Port = None, browser: Browser = True) -> 
 
     The server ends when its last page has been closed, or by Ctrl-C.
     """
-    if find_spec("nengo_gui") is None:
-        raise BadInputError("This command needs nengo-gui: pip install 'nengo-jit[gui]'")
+    if not all(map(find_spec, NEEDED)):
+        raise BadInputError("This command needs nengo-gui and Jedi: pip install 'nengo-jit[gui]'")
     port = _choose_port(port)
 
     from nengo_jit.cli.gui_server import Server
@@ -61,6 +62,8 @@ def gui(model: ModelFile = None, port: Port = None, browser: Browser = True) -> 
         webbrowser.open(str(server.get_url(token="one-time")))
     try:
         server.serve_forever(poll_interval=0.02)
+    except KeyboardInterrupt:
+        pass
     finally:
         server.shutdown()
         server.wait_for_shutdown(timeout=0.5)

@@ -8,11 +8,11 @@ import traceback
 from typing import TypedDict
 
 import nengo
-from nengo_gui import guibackend, page, server, user_action
-from nengo_gui.components import Component
+from nengo_gui import guibackend, page, user_action
 
 from nengo_jit import Simulator
 from nengo_jit.cli.errors import traceback_of_model
+from nengo_jit.cli.gui_plots import LostPlot
 from nengo_jit.profiling.owners import owners_of
 
 
@@ -21,14 +21,6 @@ class ShownError(TypedDict):
 
     trace: str
     line: int | None
-
-
-class LostPlot(Component):
-    """Stands for a plot that the page has no longer, and ends its connection."""
-
-    def update_client(self, client: server.WebSocket) -> None:
-        """End the connection, in its thread."""
-        raise server.SocketClosedError
 
 
 class Page(page.Page):

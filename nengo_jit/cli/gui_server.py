@@ -7,10 +7,12 @@ import threading
 import warnings
 from pathlib import Path
 
+import jedi
 import nengo_gui
 from nengo_gui import exec_env, guibackend, page, server
 
 from nengo_jit import Simulator
+from nengo_jit.cli import gui_plots
 from nengo_jit.cli.errors import BadInputError
 from nengo_jit.cli.gui_page import Page
 
@@ -21,16 +23,17 @@ EXAMPLE = "examples/default.py"  # in nengo-gui
 class RequestHandler(guibackend.GuiRequestHandler):
     """Answers the browser. The editor's completions come from the versions of Jedi of today."""
 
+    def ws_default(self) -> None:
+        """Serve a part of a page, unless it has been removed before its connection is there."""
+        if int(self.query["uid"][0]) in self.server.component_uids:
+            super().ws_default()
+
     def complete(self) -> server.HttpResponse:
-        """Answer with the names that could stand at the cursor; with none if Jedi is missing."""
+        """Answer with the names that could stand at the cursor."""
         return self._complete()
 
     @guibackend.RequireAuthentication("/login")
     def _complete(self) -> server.JsonResponse:
-        try:
-            import jedi
-        except ImportError:
-            return server.JsonResponse([])
         place = int(self.db["row"]) + 1, int(self.db["col"])
         try:
             found = jedi.Script(self.db["code"], path=self.db["filename"]).complete(*place)
@@ -55,6 +58,7 @@ class Server(guibackend.GuiServer):
     def __init__(self, model: Path | None, address: tuple[str, int]):
         if BACKEND not in exec_env.known_modules:
             exec_env.known_modules.append(BACKEND)
+        gui_plots.install()
         logging.getLogger("nengo_jit").setLevel(logging.ERROR)  # the console is not for the model
         filename = model or Path(nengo_gui.__file__).parent / EXAMPLE
         super().__init__(

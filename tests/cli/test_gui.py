@@ -1,6 +1,7 @@
 """``nengo-jit gui``, seen over websockets, as a browser sees it."""
 
 import json
+import signal
 import socket
 from types import SimpleNamespace
 
@@ -98,6 +99,32 @@ def test_a_file_that_runs_a_simulator_is_told_not_to(file, name):
         page.close()
 
 
+def test_ctrl_c_ends_the_server(gui):
+    gui.page.play()
+    gui.server.process.send_signal(signal.SIGINT)
+    assert gui.server.process.wait(timeout=30) == 0
+    (line,) = gui.server.said
+    assert line.startswith("model.py: http://localhost:")
+
+
+def test_pages_do_not_disturb_each_other(gui):
+    other = Page(gui.server.url)
+    pages = {0.8: gui.page, -0.8: other}
+    plots = {value: page.add("Value", "stimulus") for value, page in pages.items()}
+    for value, page in pages.items():
+        slider = page.add("Slider", "stimulus")
+        page.play()
+        slider.send(f"0,{value}")
+    assert other.wait(
+        lambda: (
+            [plot.values[-1][0] for plot in plots.values()] == pytest.approx(list(plots), abs=0.01)
+        )
+    )
+    assert [plot.missing for plot in plots.values()] == [0, 0]
+    other.close()
+    gui.page.play()
+
+
 def test_our_backend_is_listed_and_selected(gui):
     gui.control.send("config")
     assert gui.page.wait(lambda: any(text.startswith("sims:") for text in gui.control.texts))
@@ -114,6 +141,7 @@ def test_plots_get_every_step_and_the_console_nothing(gui):
     assert gui.page.wait(lambda: all(len(plot.steps) > 100 for plot in plots))
     gui.control.send("pause")
     assert [plot.missing for plot in plots] == [0, 0, 0]
+    assert gui.page["Voltage"].steps[0] == 1
     n_steps, time = html.texts[50].split("<p>")[1].split("</p>")[0].split(" of ")
     assert float(time) == pytest.approx(0.001 * (int(n_steps) + 1))  # `on_step` runs after a step
     (line,) = gui.server.said
@@ -147,8 +175,7 @@ def test_adding_and_removing_plots_in_mid_run_goes_on(gui):
 def test_an_error_ends_with_itself_and_the_short_name_of_the_node(gui):
     gui.page["Ace"].send({"code": MODEL + FAILS_LATER, "save": False})
     assert gui.page.wait(lambda: any("inner" in text for text in gui.page["NetGraph"].texts))
-    gui.control.send("continue")
-    assert gui.page.wait(lambda: gui.page.errors)
+    assert gui.page.play_until(lambda: gui.page.errors)
     (trace,) = gui.page.errors
     assert trace.endswith("ZeroDivisionError: division by zero (in culprit)\n")
     assert "step 21 (t = 0.021 s)" in trace and "<lambda>" in trace

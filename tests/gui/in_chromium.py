@@ -20,6 +20,7 @@ from gui_client import serving
 MODEL = """\
 import nengo
 
+nengo.rc["decoder_cache"]["enabled"] = "False"  # it warns if other processes use it
 with nengo.Network(seed=1) as model:
     stimulus = nengo.Node([0.5, 0])
     ensemble = nengo.Ensemble(50, 2)

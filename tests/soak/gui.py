@@ -6,8 +6,7 @@ The server must not die, nor print a traceback, and what it sends must have ever
 ``--clicks``, it clicks at random instead: plots are added and removed, sliders moved, the model
 edited, also wrongly. Then the server must not die, nor print an exception of nengo-jit.
 
-nengo-gui copies the voltages and then deletes them, without a lock: a step between the two is
-lost, whatever the simulator. So it may lose a few in a million; ``--backend nengo`` shows how many.
+``--backend nengo`` shows what nengo-gui's own plots do: it may lose a few voltages in a million.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from gui_client import Page, serving
 
-LOST_BY_THE_GUI = 1e-3  # share of the voltages
 MODEL = """
 import nengo
 import numpy as np
 
+nengo.rc["decoder_cache"]["enabled"] = "False"  # it warns if other processes use it
 with nengo.Network(seed=1) as model:
     stimulus = nengo.Node(lambda t: np.sin(6 * t), label="stimulus")
     ensemble = nengo.Ensemble(50, 1, label="ensemble")
@@ -140,8 +139,7 @@ def run(backend: str, seconds: float, seed: int, clicks: bool) -> list[str]:
     for name in ("Voltage", "Value", "Raster"):
         plot = page[name]
         print(f"{name}: {len(plot.steps)} samples, {plot.missing} missing; {n_times} pauses")
-        most = LOST_BY_THE_GUI * len(plot.steps) if name == "Voltage" else 0
-        if not plot.steps or plot.missing > most:
+        if not plot.steps or plot.missing:
             wrong.append(f"{name}: {plot.missing} of {len(plot.steps)} samples are missing")
     return wrong + ([said] if wrong else [])
 
