@@ -77,7 +77,11 @@ class Server(guibackend.GuiServer):
 
     def check_model(self) -> None:
         """Execute the model's file; BadInputError if it raises an error, or has no network."""
-        checked = Page(self, None, self.page_settings)
+        try:
+            checked = Page(self, None, self.page_settings)
+        except UnicodeDecodeError as error:
+            name = self.model_context.filename
+            raise BadInputError(f"{name} cannot be read: it is not in {error.encoding}") from None
         checked.finished = True  # it never runs
         for component in checked.components:
             self.component_uids.pop(id(component), None)

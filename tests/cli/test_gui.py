@@ -85,6 +85,12 @@ def test_a_file_with_an_error_is_refused(file, text, line):
     assert "model.py" in said and line in said
 
 
+def test_a_file_in_another_encoding_is_refused(file):
+    file.write_text("# -*- coding: latin-1 -*-\n# \xe9\n", encoding="latin-1")
+    said = refused(command("gui", file.name, "--no-browser", cwd=file.parent, PYTHONUTF8="1"))
+    assert "model.py cannot be read: it is not in utf-8" in said
+
+
 @pytest.mark.parametrize("name", ["nengo", "nengo_jit"])
 def test_a_file_that_runs_a_simulator_is_told_not_to(file, name):
     text = f"{MODEL}\nimport {name}\n{name}.Simulator(model).run(1)\n"
