@@ -203,10 +203,12 @@ class Page:
         return [each for each in self.components if each.kind == kind and each.is_shown][-1]
 
     def add(self, kind: str, uid: str, **more: Any) -> Component:
-        """Add a plot of an object, as the menu of the object does."""
+        """Add a plot of an object, as the menu of the object does, once the object is drawn."""
+        graph = self["NetGraph"]
+        assert self.wait(lambda: any(f'"uid": "{uid}"' in text for text in graph.texts)), uid
         n_components = len(self.components)
         place = {"x": 0.5, "y": 0.5, "width": 0.1, "height": 0.1}
-        self["NetGraph"].send({"act": "create_graph", "type": kind, "uid": uid, **place, **more})
+        graph.send({"act": "create_graph", "type": kind, "uid": uid, **place, **more})
         assert self.wait(lambda: self.follow() > n_components), f"no {kind}"
         return self.components[-1]
 
@@ -245,7 +247,7 @@ class Page:
         clock = self["SimControl"]
         time.sleep(0.1)  # for the clock to see a new plot
         n_messages = len(clock.steps)
-        assert self.play_until(lambda: len(clock.steps) > n_messages + 20), self.errors
+        assert self.play_until(lambda: len(set(clock.steps[n_messages:])) > 10), self.errors
 
     def play_until(self, condition: Callable[[], object]) -> bool:
         """Press the button until a condition holds: new plots and new code pause a while later."""

@@ -8,7 +8,7 @@ import traceback
 from typing import TypedDict
 
 import nengo
-from nengo_gui import guibackend, page, user_action
+from nengo_gui import exec_env, guibackend, page, user_action
 
 from nengo_jit import Simulator
 from nengo_jit.cli.errors import traceback_of_model
@@ -90,6 +90,16 @@ class Page(page.Page):
             self.error = ShownError(trace=traceback.format_exc(), line=None)
             self.building = self.rebuild = False
 
+    def runner(self) -> None:
+        """Run the model and build it, in the page's thread, also after code that calls exit()."""
+        while not self.finished:
+            try:
+                super().runner()
+            except SystemExit:
+                line = exec_env.determine_line_number()
+                self.error = ShownError(trace=traceback.format_exc(), line=line)
+                self.sim = None
+
     def _disconnect_lost_plots(self) -> None:
         """End the connections of the plots that new code has removed; no simulator knows them."""
         with self.lock:
@@ -106,11 +116,11 @@ class Page(page.Page):
     @error.setter
     def error(self, shown: ShownError | None) -> None:
         raised = sys.exc_info()[1]
-        if shown is not None and isinstance(raised, Exception) and hasattr(raised, "__notes__"):
+        if shown is not None and raised is not None and hasattr(raised, "__notes__"):
             shown = ShownError(trace=self._explain(raised), line=shown["line"])
         self._error = shown
 
-    def _explain(self, error: Exception) -> str:
+    def _explain(self, error: BaseException) -> str:
         """The traceback of an error, with the error and the name in the place of the notes."""
         found = traceback_of_model(error)
         notes = list(getattr(error, "__notes__", ()))

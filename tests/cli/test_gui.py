@@ -234,3 +234,19 @@ def test_plots_of_changed_and_of_deleted_objects_do_not_disturb(gui):
     assert not gui.page.errors
     (line,) = gui.server.said  # none of the old ones, whose connections have ended
     assert line.startswith("model.py: http://localhost:")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "    culprit = nengo.Node(lambda t: exit(3) if t > 0.02 else t)\n",
+        "def on_step(sim):\n    if sim is not None and sim.n_steps == 20: exit(3)\n",
+    ],
+)
+def test_an_exit_in_a_step_does_not_end_the_page(gui, more):
+    gui.page["Ace"].send({"code": MODEL + more, "save": False})
+    assert gui.page.play_until(lambda: gui.page.errors)
+    assert "SystemExit: 3" in gui.page.errors[0]
+    gui.page["Ace"].send({"code": MODEL, "save": False})
+    assert gui.page.wait(lambda: "error" in json.loads(gui.page["Ace"].texts[-1]))
+    gui.page.play()
