@@ -260,4 +260,4 @@ class Page:
     def close(self) -> None:
         """Close all sockets."""
         for component in self.components:
-            component.socket.close()
+            component.socket.shutdown()
