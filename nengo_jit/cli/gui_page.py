@@ -59,11 +59,11 @@ class Page(page.Page):
 
     @staticmethod
     def _forget_plots(stack: list[list[user_action.Action]]) -> None:
-        """Remove the actions on plots, which are plots of a model that is gone."""
+        """Remove the actions on plots: these belong to the old model."""
         stack[:] = [each for each in stack if not any(hasattr(one, "component") for one in each)]
 
     def add_component(self, component: object) -> None:
-        """Add a plot, after a build that is going on. The simulator, which lacks it, goes."""
+        """Add a plot, once no build is going on. Drop the simulator, which has no data for it."""
         with self.lock:
             if component not in self.components:
                 self.sim = None
@@ -76,7 +76,7 @@ class Page(page.Page):
                 super().remove_component(component)
 
     def remove_graph(self, component: object) -> None:
-        """Note that the user removes a plot, to be undone."""
+        """Push the removal of a plot on the stack of what can be undone."""
         with self.lock:
             if component in self.components:
                 super().remove_graph(component)
@@ -101,7 +101,7 @@ class Page(page.Page):
                 self.sim = None
 
     def _disconnect_lost_plots(self) -> None:
-        """End the connections of the plots that new code has removed; no simulator knows them."""
+        """End the connections of plots that new code has removed: no simulator has data for them."""
         with self.lock:
             for each in list(self.gui.component_uids.values()):
                 if each.page is self and each not in self.components and not each.replace_with:
@@ -121,7 +121,7 @@ class Page(page.Page):
         self._error = shown
 
     def _explain(self, error: BaseException) -> str:
-        """The traceback of an error, with the error and the name in the place of the notes."""
+        """The traceback of an error: the frames, the notes, and at the end the error and the name."""
         found = traceback_of_model(error)
         notes = list(getattr(error, "__notes__", ()))
         found.__notes__ = None

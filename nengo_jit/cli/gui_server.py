@@ -21,10 +21,10 @@ EXAMPLE = "examples/default.py"  # in nengo-gui
 
 
 class RequestHandler(guibackend.GuiRequestHandler):
-    """Answers the browser. The editor's completions come from the versions of Jedi of today."""
+    """Answers the browser. Unlike nengo-gui's own, it works with current versions of Jedi."""
 
     def ws_default(self) -> None:
-        """Serve a part of a page, unless it has been removed before its connection is there."""
+        """Serve a part of a page, unless it was removed before the browser connected to it."""
         if int(self.query["uid"][0]) in self.server.component_uids:
             super().ws_default()
 
@@ -37,7 +37,7 @@ class RequestHandler(guibackend.GuiRequestHandler):
         place = int(self.db["row"]) + 1, int(self.db["col"])
         try:
             found = jedi.Script(self.db["code"], path=self.db["filename"]).complete(*place)
-        except Exception:  # it executes code of all sorts, and has errors
+        except Exception:  # Jedi fails on some incomplete code
             return server.JsonResponse([])
         return server.JsonResponse(
             [{"name": c.name, "value": c.name, "score": 1, "meta": c.type} for c in found]
@@ -59,7 +59,7 @@ class Server(guibackend.GuiServer):
         if BACKEND not in exec_env.known_modules:
             exec_env.known_modules.append(BACKEND)
         gui_plots.install()
-        logging.getLogger("nengo_jit").setLevel(logging.ERROR)  # the console is not for the model
+        logging.getLogger("nengo_jit").setLevel(logging.ERROR)  # keep the console quiet
         filename = model or Path(nengo_gui.__file__).parent / EXAMPLE
         super().__init__(
             guibackend.ModelContext(filename=str(filename)),
