@@ -1,0 +1,49 @@
+"""The backend of the JAX engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from nengo.utils.progress import Progress
+
+from nengo_jit.engines.backend import Backend
+from nengo_jit.engines.jax.buckets import is_lowered, key_of
+from nengo_jit.engines.jax.engine import JaxEngine
+from nengo_jit.ir.base import Operator
+from nengo_jit.planner import Pass, Plan
+from nengo_jit.planner.merge import Group
+from nengo_jit.planner.passes import group, lay_out
+
+
+class JaxBackend(Backend):
+    """The backend of the JAX engine."""
+
+    name: ClassVar[str] = "jax"
+    precisions: ClassVar[Collection[np.dtype]] = [np.dtype(f"float{n}") for n in (32, 64)]
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        return self._group, divide, lay_out
+
+    def _group(self, plan: Plan) -> Plan:
+        return group(plan, [each for each in plan.operators if not is_lowered(each, plan.dt)])
+
+    def compile(self, plan: Plan, progress: Progress | None = None) -> JaxEngine:
+        return JaxEngine(plan, self.options)
+
+    def calls_python(self, operator: Operator) -> bool:
+        return not is_lowered(operator, 0.001)
+
+
+def divide(plan: Plan) -> Plan:
+    """Divide groups into those that one operation computes, so that their operands are adjacent."""
+    groups = []
+    for each in plan.groups:
+        members: dict[object, list[Operator]] = {}
+        for operator in each.members:
+            members.setdefault(key_of(operator, plan.dt), []).append(operator)
+        groups += [Group(each.level, each.kind, tuple(some)) for some in members.values()]
+    return replace(plan, groups=tuple(groups))

@@ -1,0 +1,30 @@
+"""The array library that operators compute with on the device: `jax.numpy`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nengo_jit.ir.products import Rows
+
+xp = jnp
+
+
+class PaddedRows(NamedTuple):
+    """A sparse matrix, as rows that are padded to one length; see `nengo_jit.ir.products.Rows`."""
+
+    numbers: jax.Array
+    columns: jax.Array
+
+    def dot(self, x: jax.Array) -> jax.Array:
+        """Return the product with a vector."""
+        return jnp.sum(self.numbers * x[self.columns], axis=0)
+
+
+def to_device(value: object) -> jax.Array | PaddedRows:
+    """Copy an array, or a sparse matrix, to the device."""
+    if isinstance(value, Rows):
+        return PaddedRows(jnp.asarray(value.numbers), jnp.asarray(value.columns))
+    return jnp.asarray(value)
