@@ -10,7 +10,7 @@ import numpy as np
 from nengo.utils.progress import Progress
 
 from nengo_jit.engines.backend import Backend
-from nengo_jit.engines.jax.buckets import is_lowered, key_of
+from nengo_jit.engines.jax.bucketing import is_lowered, key_of
 from nengo_jit.engines.jax.engine import JaxEngine
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner import Pass, Plan

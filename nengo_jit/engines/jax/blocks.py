@@ -23,12 +23,12 @@ class Region(NamedTuple):
     ----------
     block : int
         Number of the block.
-    index : numpy.ndarray of int
-        The number of each element in the block, in the shape of a signal.
+    elements : numpy.ndarray of int
+        Their numbers in the block, in the shape of a signal.
     """
 
     block: int
-    index: np.ndarray
+    elements: np.ndarray
 
 
 class Blocks:
@@ -75,12 +75,15 @@ class Blocks:
 
     def region_of(self, signal: Signal) -> Region:
         """Return the elements of a signal or a view; KeyError if it is in no block."""
+        if not signal.size:
+            return Region(0, np.empty(signal.shape, int))
         block, start = self._start[signal.base]
-        index = np.full(signal.shape, start + signal.offset // signal.itemsize)
+        assert signal.strides is not None, "a sparse signal has no elements"
+        elements = np.full(signal.shape, start + signal.elemoffset)
         for axis, (n, stride) in enumerate(zip(signal.shape, signal.strides)):
             steps = np.arange(n) * (stride // signal.itemsize)
-            index += steps.reshape((-1, *(1,) * (signal.ndim - axis - 1)))
-        return Region(block, index)
+            elements += steps.reshape((-1, *(1,) * (signal.ndim - axis - 1)))
+        return Region(block, elements)
 
 
 def _all_runs(runs: Iterable[Iterable[Signal]], signals: SignalDict) -> Iterator[list[Signal]]:

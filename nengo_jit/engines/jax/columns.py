@@ -69,22 +69,23 @@ def column_of(regions: Sequence[Region], shape: tuple[int, ...]) -> Column:
         Shape of the column.
     """
     parts = []
-    for block, run in groupby(regions, key=lambda region: region.block):
-        index = np.concatenate([region.index.ravel() for region in run])
-        if index.size:
-            parts.append(Part(block, _as_slice(index), index.size))
+    filled = [region for region in regions if region.elements.size]
+    for block, run in groupby(filled, key=lambda region: region.block):
+        index = np.concatenate([region.elements.ravel() for region in run])
+        parts.append(Part(block, _as_slice(index), index.size))
     return Column(tuple(parts), shape)
 
 
-def in_turns(column: Column) -> list[tuple[Part, slice]]:
+def in_turns(column: Column) -> list[tuple[Part, Index]]:
     """Divide a column into parts without repeated elements, to be incremented one after the other.
 
     Returns
     -------
     list of (Part, slice or numpy.ndarray)
-        Each part, and its elements in the column.
+        Each part, and which elements of the column it has.
     """
-    turns, start = [], 0
+    turns: list[tuple[Part, Index]] = []
+    start = 0
     for part in column.parts:
         whole = slice(start, start + part.size)
         start += part.size
@@ -95,7 +96,7 @@ def in_turns(column: Column) -> list[tuple[Part, slice]]:
         for number in range(int(turn.max()) + 1):
             chosen = np.flatnonzero(turn == number)
             index = _as_slice(part.index[chosen])
-            selected = whole if chosen.size == part.size else whole.start + chosen
+            selected = whole if chosen.size == part.size else _as_slice(whole.start + chosen)
             turns.append((Part(part.block, index, chosen.size), selected))
     return turns
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nengo_jit.engines.jax.buckets import Drawn
+from nengo_jit.engines.jax.bucket import Drawn
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
@@ -54,7 +54,9 @@ class Draws:
                 n_numbers = operator.outputs()[0].size
                 targets[operator] = flat[:, start : start + n_numbers]
                 start += n_numbers
-        needed = [(self._draws[each], each, targets[each]) for each in self._draws if each in targets]
+        needed = [
+            (self._draws[each], each, targets[each]) for each in self._draws if each in targets
+        ]
         for step in range(n if needed else 0):
             t = dtype.type((first + step) * self._plan.dt).item()
             for draw, operator, target in needed:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nengo_jit.engines.jax.blocks import Blocks
-from nengo_jit.engines.jax.buckets import Bucket, Bucketing, is_lowered
+from nengo_jit.engines.jax.bucketing import Bucketing, is_lowered
+from nengo_jit.engines.jax.calls import Loop, Segment, as_given, is_lost
 from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.draws import Draw, Draws
 from nengo_jit.engines.jax.library import to_device
-from nengo_jit.engines.jax.loop import loop_of
-from nengo_jit.engines.jax.lowering import Lowered
 from nengo_jit.engines.jax.memory import DeviceMemory
 from nengo_jit.engines.jax.phases import phases_of
 from nengo_jit.engines.recorder import TICKS, Recorder
@@ -24,20 +20,9 @@ from nengo_jit.engines.stepwise import StepwiseEngine
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
-from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.planner import Plan
-
-CHUNK = 1024  # most steps of a call
-CHUNK_BYTES = 1 << 25  # of samples and drawn numbers in a call
-
-
-@contextmanager
-def as_given() -> Iterator[None]:
-    """Context for calls of JAX: numbers keep the precision in which they are given."""
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        yield
 
 
 class JaxEngine(StepwiseEngine):
@@ -61,13 +46,13 @@ class JaxEngine(StepwiseEngine):
             self._memory = DeviceMemory(self._blocks)
         self._on_host: dict[Operator, Step] = {}
         self._drawing: dict[Operator, Draw] = {}
-        self._loop: _Loop | None = None
+        self._loop: Loop | None = None
         self._is_outdated = False
 
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
         self._on_host, self._drawing = {}, {}
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-            if not is_lowered(operator, self.plan.dt):
+            if is_lost() or not is_lowered(operator, self.plan.dt):
                 self._on_host[operator] = self.step_of(operator, rng)
                 continue
             with self.making(operator):
@@ -94,26 +79,28 @@ class JaxEngine(StepwiseEngine):
         bucketing = Bucketing(self.plan, self.signals, self._blocks)
         phases = phases_of(self.plan, self._on_host, bucketing)
         draws = Draws(self.plan, self._drawing)
+        recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
             leaves = [to_device(each) for each in bucketing.constants.leaves]
-        recorders = list(self.recording.recorders.values())
-        signals = [planned.signal for planned in self.plan.probes]
-        self._loop = None
-        if not self._on_host and not any(each.is_sparse for each in recorders):
-            columns = [self._column(signal) for signal in signals]
-            self._loop = _Loop(phases[0] if phases else [], leaves, columns, draws)
-            return []
-        steps: list[tuple[Operator, Step]] = []
-        for phase in phases:
-            if isinstance(phase, list):
-                segment = _Segment(phase, leaves, draws)
-                step = partial(segment.run, self._memory, self.recording.clock)
-                steps.append((phase[0].members[0], step))
-            else:
-                steps.append((phase, self._call(phase)))
-        seen = [self._blocks.block_of(each) for each in (*signals, self.plan.step) if each in self._blocks]
-        steps.append((self.plan.operators[-1], partial(self._memory.pull, seen)))
-        return steps
+            if not self._on_host and not any(each.sparse for each in recorded):
+                (buckets,) = phases
+                written = [each for each in recorded if each in self._blocks]
+                self._loop = Loop(buckets, leaves, draws, list(map(self._column, written)))
+                return []
+            self._loop = None
+            steps: list[tuple[Operator, Step]] = []
+            for phase in phases:
+                if isinstance(phase, Operator):
+                    steps.append((phase, self._call(phase)))
+                else:
+                    segment = Segment(phase, leaves, draws)
+                    steps.append((phase[0].members[0], partial(self._run_segment, segment)))
+        seen = [each for each in (*recorded, self.plan.step) if each in self._blocks]
+        pull = partial(self._memory.pull, [self._blocks.block_of(each) for each in seen])
+        return [*steps, (self.plan.operators[-1], pull)]
+
+    def _run_segment(self, segment: Segment) -> None:
+        segment.run(self._memory, self.n_steps + 1)
 
     def _column(self, signal: Signal) -> Column:
         return column_of([self._blocks.region_of(signal)], signal.shape)
@@ -148,7 +135,6 @@ class JaxEngine(StepwiseEngine):
         self._is_running, n_done = True, 0
         try:
             while n_done < n_steps and not self._is_paused:
-                memory.push()
                 n = min(self._loop.size, n_steps - n_done)
                 samples = self._loop.run(memory, clock.n_steps + 1, n)
                 self._record(samples, n)
@@ -161,10 +147,12 @@ class JaxEngine(StepwiseEngine):
         return n_done
 
     def _record(self, samples: list[np.ndarray], n: int) -> None:
-        """Record the samples of some steps, and count the steps."""
-        clock = self.recording.clock
+        """Record some steps, given the samples of signals that change, and count the steps."""
+        clock, changing = self.recording.clock, iter(samples)
         numbers = np.arange(clock.n_steps + 1, clock.n_steps + n + 1)
-        for recorder, rows in zip(self.recording.recorders.values(), samples):
+        for planned, recorder in zip(self.plan.probes, self.recording.recorders.values()):
+            constant = np.broadcast_to(recorder.source, (n, *recorder.source.shape))
+            rows = next(changing) if planned.signal in self._blocks else constant
             _write(recorder, rows, numbers, clock.ticks)
         clock.view[TICKS] += n
 
@@ -210,50 +198,6 @@ class JaxEngine(StepwiseEngine):
     @property
     def python_steps(self) -> dict[Operator, Step]:
         return self._on_host
-
-
-class _Segment:
-    """Buckets that run in one call, for one step."""
-
-    def __init__(self, buckets: list[Bucket], leaves: list[jax.Array], draws: Draws):
-        self._lowered = Lowered(buckets)
-        self._leaves, self._draws = leaves, draws
-        with as_given():
-            self._indices = [jnp.asarray(each) for each in self._lowered.indices]
-        self._written = {
-            part.block for bucket in buckets for write in bucket.results for part in write.column.parts
-        }
-        self._run = jax.jit(self._lowered.run)
-
-    def run(self, memory: DeviceMemory, clock: object) -> None:
-        memory.push()
-        drawn = self._draws.take(self._lowered.drawn, clock.n_steps + 1, 1, 1)
-        numbers = tuple(each[0] for each in drawn)
-        arrays = self._run(self._leaves, self._indices, tuple(memory.arrays), numbers)
-        memory.changed_on_device(arrays, self._written)
-
-
-class _Loop:
-    """A whole step, many times in one call."""
-
-    def __init__(
-        self, buckets: list[Bucket], leaves: list[jax.Array], recorded: list[Column], draws: Draws
-    ):
-        self._lowered = Lowered(buckets, recorded)
-        self._leaves, self._draws = leaves, draws
-        with as_given():
-            self._indices = [jnp.asarray(each) for each in self._lowered.indices]
-        n_numbers = sum(column.size for column in recorded)
-        n_numbers += sum(int(np.prod(each.shape)) for each in self._lowered.drawn)
-        self.size = max(1, min(CHUNK, CHUNK_BYTES // (8 * max(1, n_numbers))))
-        self._run = loop_of(self._lowered, recorded, self.size)
-
-    def run(self, memory: DeviceMemory, first: int, n: int) -> list[np.ndarray]:
-        """Run steps; returns the samples of each."""
-        drawn = self._draws.take(self._lowered.drawn, first, n, self.size)
-        arrays, samples = self._run(self._leaves, self._indices, tuple(memory.arrays), drawn, n)
-        memory.changed_on_device(arrays, range(len(arrays)))
-        return [np.asarray(each)[:n] for each in samples]
 
 
 def _write(recorder: Recorder, rows: np.ndarray, numbers: np.ndarray, ticks: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nengo_jit.ir.products import Rows
 
@@ -23,7 +24,10 @@ class PaddedRows(NamedTuple):
         return jnp.sum(self.numbers * x[self.columns], axis=0)
 
 
-def to_device(value: object) -> jax.Array | PaddedRows:
+Constant: TypeAlias = jax.Array | PaddedRows
+
+
+def to_device(value: np.ndarray | Rows) -> Constant:
     """Copy an array, or a sparse matrix, to the device."""
     if isinstance(value, Rows):
         return PaddedRows(jnp.asarray(value.numbers), jnp.asarray(value.columns))

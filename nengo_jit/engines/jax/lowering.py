@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nengo_jit.engines.jax.buckets import Argument, Bucket, Drawn, Leaf, Read, Static, Write
+from nengo_jit.engines.jax.bucket import Argument, Bucket, Drawn, Leaf, Read, Static, Write
 from nengo_jit.engines.jax.columns import Column, Index, in_turns
-from nengo_jit.engines.jax.library import PaddedRows, xp
+from nengo_jit.engines.jax.library import Constant, xp
 
 State: TypeAlias = tuple[jax.Array, ...]  # the blocks
-Constants: TypeAlias = Sequence["jax.Array | PaddedRows"]
+Constants: TypeAlias = Sequence[Constant]
 
 
 class Lowered:
@@ -76,7 +76,9 @@ class Lowered:
         blocks = list(state)
         numbers = iter(drawn)
         for bucket in self.buckets:
-            values = [self._value(each, leaves, indices, blocks, numbers) for each in bucket.arguments]
+            values = [
+                self._value(each, leaves, indices, blocks, numbers) for each in bucket.arguments
+            ]
             for write, value in zip(bucket.results, _computed(bucket, values)):
                 self._store(write, value, indices, blocks)
         return tuple(blocks)
@@ -90,9 +92,7 @@ class Lowered:
             return jnp.zeros(column.shape)
         return jnp.reshape(parts[0] if len(parts) == 1 else jnp.concatenate(parts), column.shape)
 
-    def _part(
-        self, index: Index, values: jax.Array, indices: Sequence[jax.Array]
-    ) -> jax.Array:
+    def _part(self, index: Index, values: jax.Array, indices: Sequence[jax.Array]) -> jax.Array:
         if isinstance(index, slice):
             return values[index]
         return values.at[indices[self._number[id(index)]]].get(mode="promise_in_bounds")
@@ -103,7 +103,7 @@ class Lowered:
         leaves: Constants,
         indices: Sequence[jax.Array],
         blocks: list[jax.Array],
-        drawn: Iterable[jax.Array],
+        drawn: Iterator[jax.Array],
     ) -> object:
         if isinstance(argument, Static):
             return argument.value
@@ -111,7 +111,7 @@ class Lowered:
             return leaves[argument.number]
         if isinstance(argument, Read):
             return self.read(argument.column, indices, blocks)
-        return next(iter(drawn))
+        return next(drawn)
 
     def _store(
         self,
@@ -152,15 +152,17 @@ class Lowered:
             blocks[number] = lax.dynamic_update_slice(block, values, (index.start,))
 
 
-def _computed(bucket: Bucket, values: list[object]) -> Sequence[jax.Array]:
+def _computed(bucket: Bucket, values: Sequence[Any]) -> Sequence[Any]:
     """Return the results of a bucket."""
     if not bucket.is_mapped:
         return bucket.function(xp, *values)
-    mapped = [not isinstance(each, Static) and each.is_mapped for each in bucket.arguments]
+    is_mapped = [not isinstance(each, Static) and each.is_mapped for each in bucket.arguments]
 
-    def of_one(*own: jax.Array) -> Sequence[jax.Array]:
-        remaining = iter(own)
-        merged = [next(remaining) if m else v for m, v in zip(mapped, values)]
+    def of_one(*mapped: Any) -> Sequence[Any]:
+        own = iter(mapped)
+        merged = [next(own) if is_own else value for is_own, value in zip(is_mapped, values)]
         return bucket.function(xp, *merged)
 
-    return jax.vmap(of_one)(*(value for m, value in zip(mapped, values) if m))
+    mapped = [value for is_own, value in zip(is_mapped, values) if is_own]
+    results: Sequence[Any] = jax.vmap(of_one)(*mapped)
+    return results

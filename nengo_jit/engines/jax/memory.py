@@ -38,13 +38,14 @@ class DeviceMemory:
 
     def __init__(self, blocks: Blocks):
         self._host = blocks.host
-        self.arrays = [jnp.asarray(each) for each in blocks.host]
+        self.arrays: list[jax.Array] = []
         self.shared: set[int] = set()
-        self._newer_on_host: set[int] = set()
+        self._newer_on_host = set(range(len(blocks)))
         self._newer_on_device: set[int] = set()
 
     def push(self) -> None:
         """Copy what the host has changed to the device."""
+        self.arrays = self.arrays or [jnp.zeros(())] * len(self._host)
         for number in self._newer_on_host | self.shared:
             if number not in self._newer_on_device:
                 self.arrays[number] = jnp.array(self._host[number], copy=True)

@@ -6,11 +6,12 @@ from collections.abc import Container
 from itertools import groupby
 from typing import TypeAlias
 
-from nengo_jit.engines.jax.buckets import Bucket, Bucketing
+from nengo_jit.engines.jax.bucket import Bucket
+from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
-Phase: TypeAlias = "list[Bucket] | Operator"
+Phase: TypeAlias = list[Bucket] | Operator
 
 
 def phases_of(plan: Plan, on_host: Container[Operator], bucketing: Bucketing) -> list[Phase]:
@@ -42,5 +43,6 @@ def phases_of(plan: Plan, on_host: Container[Operator], bucketing: Bucketing) ->
             phases[-1] += buckets
         elif buckets:
             phases.append(buckets)
-        phases += sorted(callers, key=place.__getitem__)
+        callers.sort(key=place.__getitem__)
+        phases += callers
     return phases
