@@ -71,7 +71,7 @@ def key_of(operator: Operator, dt: float) -> tuple[object, ...]:
 
 def _key(operator: Operator, known: Computation) -> tuple[object, ...]:
     signals = (*known.inputs, *known.outputs)
-    kinds = tuple((each.dtype.str, each.readonly) for each in signals)
+    kinds = tuple((each.dtype.str, each.base.readonly) for each in signals)
     if isinstance(operator, Copy):
         return kinds
     fixed = tuple(None if _is_number(each) else each for each in known.parameters)
@@ -191,7 +191,7 @@ class Form(ABC):
         return self._numbers(values)
 
     def _operand(self, column: Sequence[Signal]) -> Argument:
-        if column[0].readonly:
+        if column[0].base.readonly:  # a read-only view may be one of memory that changes
             return self._constant(column)
         return Read(self._column(column), self.is_mapped)
 
