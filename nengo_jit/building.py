@@ -69,10 +69,11 @@ def build_engine(
             stages["start of the compiler"] = perf_counter() - began
             if isinstance(model, Model):
                 model.reads_columns = backend.reads_columns
+                builder = backend.builder
                 model.decoders = Decoders(
                     backend.options.threads,
-                    OnEngine(backend),
-                    backend.evaluator() if backend.options.compile_python else IN_PYTHON,
+                    OnEngine(builder),
+                    builder.evaluator() if backend.options.compile_python else IN_PYTHON,
                 )
             progress = tracker.next_stage("Building", "Build")
             is_shown = not isinstance(tracker.progress_bar, NoProgressBar)

@@ -71,6 +71,11 @@ class Backend(ABC):
         """Plan how to run a model on the engine; BuildError if that is impossible."""
         return make_plan(model, self.passes)
 
+    @property
+    def builder(self) -> Backend:
+        """Backend: the one whose `rates_by` and `evaluator` the builder uses; by default this."""
+        return self
+
     @abstractmethod
     def compile(self, plan: Plan, progress: Progress | None = None) -> Engine:
         """Make an engine that runs a plan.

@@ -1,4 +1,4 @@
-"""The backend of the JAX engine."""
+"""The backend of the JAX engine: it plans in buckets, and builds with the kernels for CPUs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from nengo import Network
 from nengo.utils.progress import Progress
 
 from nengo_jit.engines.backend import Backend
+from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.kernels.needed import needed_to_build
+from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
+from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
 from nengo_jit.engines.jax.bucketing import is_lowered, key_of
 from nengo_jit.engines.jax.engine import JaxEngine
 from nengo_jit.ir.base import Operator
@@ -36,6 +41,13 @@ class JaxBackend(Backend):
 
     def calls_python(self, operator: Operator) -> bool:
         return not is_lowered(operator, 0.001)
+
+    def prepare(self, network: Network, dtype: np.dtype) -> None:
+        prefetch(needed_to_build(network), AWAITED)
+
+    @property
+    def builder(self) -> Backend:
+        return CpuBackend(self.options)
 
 
 def divide(plan: Plan) -> Plan:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -13,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from nengo_jit.engines.jax.arrays import Constant
 from nengo_jit.engines.jax.bucket import Bucket
 from nengo_jit.engines.jax.columns import Column
 from nengo_jit.engines.jax.draws import Draws
-from nengo_jit.engines.jax.library import Constant
 from nengo_jit.engines.jax.lowering import Lowered, State
 from nengo_jit.engines.jax.memory import DeviceMemory
 
@@ -24,21 +22,6 @@ CHUNK = 1024  # most steps of a call
 CHUNK_BYTES = 1 << 25  # most bytes of samples and drawn numbers in a call
 
 Samples: TypeAlias = tuple[jax.Array, ...]
-
-
-_process = os.getpid()
-
-
-def is_lost() -> bool:
-    """Whether this process was forked from the one that has loaded JAX, so that JAX would hang."""
-    return os.getpid() != _process
-
-
-@contextmanager
-def as_given() -> Iterator[None]:
-    """Context for calls of JAX: numbers keep the precision in which they are given."""
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        yield
 
 
 class Segment:

@@ -21,7 +21,7 @@ class Draws:
     plan : Plan
         Tells the order of operators, and the time.
     draws : dict of (Operator, callable)
-        From `Operator.draws`, in the order of the plan.
+        From `Operator.draws`, in the order of the plan. They may be replaced at any time.
     """
 
     def __init__(self, plan: Plan, draws: dict[Operator, Draw]):

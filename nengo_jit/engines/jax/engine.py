@@ -7,12 +7,14 @@ from functools import partial
 
 import numpy as np
 
+from nengo_jit.engines.jax.arrays import to_device
 from nengo_jit.engines.jax.blocks import Blocks
 from nengo_jit.engines.jax.bucketing import Bucketing, is_lowered
-from nengo_jit.engines.jax.calls import Loop, Segment, as_given, is_lost
+from nengo_jit.engines.jax.calls import Loop, Segment
 from nengo_jit.engines.jax.columns import Column, column_of
+from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
 from nengo_jit.engines.jax.draws import Draw, Draws
-from nengo_jit.engines.jax.library import to_device
+from nengo_jit.engines.jax.facts import Facts, facts_of
 from nengo_jit.engines.jax.memory import DeviceMemory
 from nengo_jit.engines.jax.phases import phases_of
 from nengo_jit.engines.recorder import TICKS, Recorder
@@ -41,6 +43,7 @@ class JaxEngine(StepwiseEngine):
 
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         super().__init__(plan, options)
+        keep_compiled()
         self._blocks = Blocks(plan.runs, self.signals)
         with as_given():
             self._memory = DeviceMemory(self._blocks)
@@ -48,9 +51,11 @@ class JaxEngine(StepwiseEngine):
         self._drawing: dict[Operator, Draw] = {}
         self._loop: Loop | None = None
         self._is_outdated = False
+        self._facts: Facts | None = None
 
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
-        self._on_host, self._drawing = {}, {}
+        self._on_host.clear()
+        self._drawing.clear()
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if is_lost() or not is_lowered(operator, self.plan.dt):
                 self._on_host[operator] = self.step_of(operator, rng)
@@ -58,7 +63,7 @@ class JaxEngine(StepwiseEngine):
             with self.making(operator):
                 operator.check(self.signals)
                 self._begin_draws(operator, rng)
-        self._memory.changed_on_host(range(len(self._blocks)))
+        self._memory.begin()
         return self._lower()
 
     def _begin_draws(self, operator: Operator, rng: np.random.RandomState) -> None:
@@ -76,6 +81,10 @@ class JaxEngine(StepwiseEngine):
     def _lower(self) -> list[tuple[Operator, Step]]:
         """Lower all operators; returns the functions to call in each step if some need Python."""
         self._is_outdated = False
+        facts = facts_of(self.plan, self._on_host)
+        if facts == self._facts:
+            return self._steps
+        self._facts = facts
         bucketing = Bucketing(self.plan, self.signals, self._blocks)
         phases = phases_of(self.plan, self._on_host, bucketing)
         draws = Draws(self.plan, self._drawing)
@@ -90,11 +99,11 @@ class JaxEngine(StepwiseEngine):
             self._loop = None
             steps: list[tuple[Operator, Step]] = []
             for phase in phases:
-                if isinstance(phase, Operator):
-                    steps.append((phase, self._call(phase)))
-                else:
+                if isinstance(phase, list):
                     segment = Segment(phase, leaves, draws)
                     steps.append((phase[0].members[0], partial(self._run_segment, segment)))
+                else:
+                    steps.append((phase, self._call(phase)))
         seen = [each for each in (*recorded, self.plan.step) if each in self._blocks]
         pull = partial(self._memory.pull, [self._blocks.block_of(each) for each in seen])
         return [*steps, (self.plan.operators[-1], pull)]
@@ -107,12 +116,12 @@ class JaxEngine(StepwiseEngine):
 
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
-        memory, blocks, call = self._memory, self._blocks, self._on_host[operator]
+        memory, blocks, calls = self._memory, self._blocks, self._on_host
         own = [blocks.block_of(each) for each in operator.all_signals if each in blocks]
 
         def step() -> None:
             memory.pull([*own, *memory.shared])
-            call()
+            calls[operator]()
             memory.changed_on_host(own)
 
         return step

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from nengo_jit.engines.jax.arrays import Constant, xp
 from nengo_jit.engines.jax.bucket import Argument, Bucket, Drawn, Leaf, Read, Static, Write
 from nengo_jit.engines.jax.columns import Column, Index, in_turns
-from nengo_jit.engines.jax.library import Constant, xp
 
 State: TypeAlias = tuple[jax.Array, ...]  # the blocks
 Constants: TypeAlias = Sequence[Constant]

@@ -43,6 +43,11 @@ class DeviceMemory:
         self._newer_on_host = set(range(len(blocks)))
         self._newer_on_device: set[int] = set()
 
+    def begin(self) -> None:
+        """Forget what is on the device, since the host has initial values."""
+        self._newer_on_host.update(range(len(self._host)))
+        self._newer_on_device.clear()
+
     def push(self) -> None:
         """Copy what the host has changed to the device."""
         self.arrays = self.arrays or [jnp.zeros(())] * len(self._host)
