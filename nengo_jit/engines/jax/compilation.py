@@ -27,7 +27,7 @@ def as_given() -> Iterator[None]:
 
 def keep_compiled() -> None:
     """Let JAX keep what it compiles in our cache folder, unless the user has chosen another."""
-    if jax.config.jax_compilation_cache_dir is not None:
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     folder = writable_folder()
     if folder is not None:
