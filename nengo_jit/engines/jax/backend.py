@@ -15,8 +15,9 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.kernels.needed import needed_to_build
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
 from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
-from nengo_jit.engines.jax.bucketing import is_lowered, key_of
+from nengo_jit.engines.jax.bucketing import key_of, types_of
 from nengo_jit.engines.jax.engine import JaxEngine
+from nengo_jit.engines.jax.fitting import is_lowered
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner import Pass, Plan
 from nengo_jit.planner.merge import Group
@@ -56,6 +57,8 @@ def divide(plan: Plan) -> Plan:
     for each in plan.groups:
         members: dict[object, list[Operator]] = {}
         for operator in each.members:
-            members.setdefault(key_of(operator, plan.dt), []).append(operator)
+            in_python = operator in plan.callers
+            key = types_of(operator) if in_python else key_of(operator, plan.dt)
+            members.setdefault(key, []).append(operator)
         groups += [Group(each.level, each.kind, tuple(some)) for some in members.values()]
     return replace(plan, groups=tuple(groups))

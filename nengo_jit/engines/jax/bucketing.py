@@ -24,6 +24,7 @@ from nengo_jit.engines.jax.bucket import (
     Write,
 )
 from nengo_jit.engines.jax.columns import Column, column_of
+from nengo_jit.engines.jax.fitting import takes_draws
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import Computation, computation
 from nengo_jit.ir.filters import first_order, scale
@@ -33,39 +34,20 @@ from nengo_jit.ir.operator import Copy, ElementwiseInc, Reset
 from nengo_jit.ir.processes import SimProcess, given
 from nengo_jit.ir.products import Rows, rows_of
 from nengo_jit.ir.signal import Signal
-from nengo_jit.neurons import Formula
-from nengo_jit.neurons.base import uniform
 from nengo_jit.planner.plan import Plan
 
 ELEMENTWISE_FILTERS = (first_order, scale, given)
 
 
-def is_lowered(operator: Operator, dt: float) -> bool:
-    """Whether an operator runs on the device; others call Python.
-
-    Parameters
-    ----------
-    operator : Operator
-        Any operator.
-    dt : float
-        Length of a step (seconds).
-    """
-    known = computation(operator, dt)
-    if known is None:
-        return False
-    formula = known.parameters[0] if known.parameters else None
-    if isinstance(formula, Formula) and formula.random not in (None, uniform):
-        return False  # what it draws depends on the state
-    if any(each.readonly or each.sparse for each in known.outputs):
-        return False
-    return all(each.readonly for each in known.inputs if each.sparse)
+def types_of(operator: Operator) -> tuple[object, ...]:
+    """Return the types of an operator's numbers: a block has numbers of one type."""
+    return tuple(each.dtype.str for each in operator.all_signals)
 
 
 def key_of(operator: Operator, dt: float) -> tuple[object, ...]:
-    """Return a key: operators of one kind with equal keys can be one bucket."""
+    """Return a key: operators of one kind with equal keys, which are lowered, can be one bucket."""
     known = computation(operator, dt)
-    if known is None:
-        return tuple(each.dtype.str for each in operator.all_signals)
+    assert known is not None, "only such operators are lowered"
     return _key(operator, known)
 
 
@@ -349,10 +331,3 @@ def _is_elementwise(operator: Operator, known: Computation) -> bool:
         is_simple = known.parameters[0] in ELEMENTWISE_FILTERS
         return is_simple and all(each.ndim == 0 for each in arrays)
     return isinstance(operator, SimNeurons | ElementwiseInc | Reset)
-
-
-def takes_draws(operator: Operator) -> bool:
-    """Whether `Operator.draws` of an operator that is lowered returns a function."""
-    if isinstance(operator, SimProcess):
-        return operator.input is None
-    return isinstance(operator, SimNeurons) and bool(operator.state_extra)

@@ -87,11 +87,15 @@ class Loop:
 
     def run(self, memory: DeviceMemory, first: int, n: int) -> list[np.ndarray]:
         """Run ``n`` steps from step ``first``, counted from one; returns the samples of each."""
-        memory.push()
-        drawn = self._draws.take(self._lowered.drawn, first, n, self.size)
-        arrays, samples = self._call(self._leaves, self._indices, tuple(memory.arrays), drawn, n)
+        arrays, samples = self._call(*self.arguments(memory, first, n))
         memory.changed_on_device(arrays, range(len(arrays)))
         return [np.asarray(each)[:n] for each in samples]
+
+    def arguments(self, memory: DeviceMemory, first: int, n: int) -> tuple[object, ...]:
+        """What the compiled function takes, see `run`."""
+        memory.push()
+        drawn = self._draws.take(self._lowered.drawn, first, n, self.size)
+        return self._leaves, self._indices, tuple(memory.arrays), drawn, n
 
 
 def _run(

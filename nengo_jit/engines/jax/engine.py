@@ -9,12 +9,13 @@ import numpy as np
 
 from nengo_jit.engines.jax.arrays import to_device
 from nengo_jit.engines.jax.blocks import Blocks
-from nengo_jit.engines.jax.bucketing import Bucketing, is_lowered
+from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.calls import Loop, Segment
 from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
 from nengo_jit.engines.jax.draws import Draw, Draws
 from nengo_jit.engines.jax.facts import Facts, facts_of
+from nengo_jit.engines.jax.fitting import is_lowered
 from nengo_jit.engines.jax.memory import DeviceMemory
 from nengo_jit.engines.jax.phases import phases_of
 from nengo_jit.engines.recorder import TICKS, Recorder

@@ -12,7 +12,7 @@ from jax import lax
 
 from nengo_jit.engines.jax.arrays import Constant, xp
 from nengo_jit.engines.jax.bucket import Argument, Bucket, Drawn, Leaf, Read, Static, Write
-from nengo_jit.engines.jax.columns import Column, Index, in_turns
+from nengo_jit.engines.jax.columns import Column, Index, Part, in_turns, indices_of
 
 State: TypeAlias = tuple[jax.Array, ...]  # the blocks
 Constants: TypeAlias = Sequence[Constant]
@@ -49,17 +49,13 @@ class Lowered:
             if write.is_added
         }
         for bucket in self.buckets:
-            for argument in bucket.arguments:
-                if isinstance(argument, Read):
-                    self._note(part.index for part in argument.column.parts)
-            for write in bucket.results:
-                if write.is_added:
-                    for part, selected in self._turns[id(write)]:
-                        self._note((part.index, selected))
-                else:
-                    self._note(part.index for part in write.column.parts)
+            read = [each.column for each in bucket.arguments if isinstance(each, Read)]
+            for column in (*read, *(write.column for write in bucket.results)):
+                self._note(column.indices)
+        for turns in self._turns.values():
+            self._note(indices_of(turns))
         for column in columns:
-            self._note(part.index for part in column.parts)
+            self._note(column.indices)
         arguments = (each for bucket in self.buckets for each in bucket.arguments)
         self.drawn = [each for each in arguments if isinstance(each, Drawn)]
 
@@ -90,7 +86,10 @@ class Lowered:
         parts = [self._part(part.index, blocks[part.block], indices) for part in column.parts]
         if not parts:
             return jnp.zeros(column.shape)
-        return jnp.reshape(parts[0] if len(parts) == 1 else jnp.concatenate(parts), column.shape)
+        values = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        if column.order is not None:
+            values = self._part(column.order, values, indices)
+        return jnp.reshape(values, column.shape)
 
     def _part(self, index: Index, values: jax.Array, indices: Sequence[jax.Array]) -> jax.Array:
         if isinstance(index, slice):
@@ -122,16 +121,12 @@ class Lowered:
     ) -> None:
         column = write.column
         flat = jnp.ravel(jnp.broadcast_to(jnp.asarray(value), column.shape))
-        if write.is_added:
-            for part, selected in self._turns[id(write)]:
-                added = self._part(selected, flat, indices)
-                now = self._part(part.index, blocks[part.block], indices) + added
-                self._set(part.block, part.index, now, indices, blocks)
-            return
-        start = 0
-        for part in column.parts:
-            self._set(part.block, part.index, flat[start : start + part.size], indices, blocks)
-            start += part.size
+        parts: Sequence[Part] = self._turns[id(write)] if write.is_added else column.parts
+        for part in parts:
+            values = self._part(part.places, flat, indices)
+            if write.is_added:
+                values = self._part(part.index, blocks[part.block], indices) + values
+            self._set(part.block, part.index, values, indices, blocks)
 
     def _set(
         self,
