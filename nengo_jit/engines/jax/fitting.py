@@ -15,10 +15,10 @@ import numpy as np
 from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import Computation, computation
-from nengo_jit.ir.filters import triangle, with_passthrough
+from nengo_jit.ir.filters import noise, triangle, with_passthrough
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc
-from nengo_jit.ir.processes import SimProcess
+from nengo_jit.ir.processes import SimProcess, given
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.neurons.base import uniform
@@ -107,7 +107,7 @@ def _process_fits(operator: SimProcess, known: Computation) -> bool:
     output = operator.output.shape
     if operator.input is None:
         return len(output) == 1
-    if operator.input.shape != output:
+    if operator.input.shape != output or known.parameters[0] in (given, noise):
         return False
     if known.parameters[0] is with_passthrough and len(output) > 1:
         return False
