@@ -4,9 +4,9 @@
     jax_engine.py
     jax_engine.py integrator lorenz --bits 32
 
-*lowering* and *compiling* are processor time (seconds): to lower the plan, and to compile it with an
-empty cache. A step is the least time of several batches (microseconds), on the device that JAX has
-found, which is printed first.
+*lowering* and *compiling* are processor time (seconds): to lower the plan, and to compile it with
+an empty cache. A step is the least time of several batches (microseconds), on the device that JAX
+has found, which is printed first.
 """
 
 import argparse
