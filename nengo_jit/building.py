@@ -81,13 +81,15 @@ def build_engine(
         built = perf_counter()
         stages["signals, operators and decoders"] = built - began - sum(stages.values())
         use_our_operators(model.operators)
-        plan = backend.plan(model)
+        progress = tracker.next_stage()
+        with progress:
+            plan = backend.plan(model, progress)
         planned = perf_counter()
         stages["plan"] = planned - built
         probes = plan.probes
         if not record:
             plan = replace(plan, probes=())
-        with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
+        with progress:
             engine = backend.compile(plan, progress)
         stages["memory and kernels"] = perf_counter() - planned
         return engine, probes

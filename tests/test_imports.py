@@ -21,6 +21,7 @@ PIPELINE = [
     "collector",
     "labels",
     "markup",
+    "progress",
     "neurons",
     "ir",
     "builder",

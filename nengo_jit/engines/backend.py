@@ -67,9 +67,9 @@ class Backend(ABC):
         """
         return ()
 
-    def plan(self, model: Model) -> Plan:
+    def plan(self, model: Model, progress: Progress | None = None) -> Plan:
         """Plan how to run a model on the engine; BuildError if that is impossible."""
-        return make_plan(model, self.passes)
+        return make_plan(model, self.passes, progress)
 
     @property
     def builder(self) -> Backend:

@@ -6,8 +6,10 @@ time linear in operators and edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+
+from nengo.utils.progress import Progress
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
@@ -29,19 +31,22 @@ from nengo_jit.planner.verify import (
     verify_layout,
     verify_order,
 )
+from nengo_jit.progress import begin_stage
 
 Pass = Callable[[Plan], Plan]
 
 
-def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
+def make_plan(model: Model, passes: Sequence[Pass] = (), progress: Progress | None = None) -> Plan:
     """Plan how to run a model.
 
     Parameters
     ----------
     model : Model or nengo.builder.Model
         The model.
-    passes : iterable of callable
+    passes : sequence of callable
         The passes of the engine's backend.
+    progress : nengo.utils.progress.Progress, optional
+        Is updated when the operators are in order, and for each pass.
 
     Returns
     -------
@@ -52,6 +57,7 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
     BuildError
         If the operators depend on each other in a cycle.
     """
+    begin_stage(progress, "Planning", 1 + len(passes))
     graph = dependency_graph([op for op in model.operators if hasattr(op, "make_step")])
     order = topological_order(graph)
     verify_order(graph, order)
@@ -72,6 +78,8 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
         probes=probes,
     )
     for each in passes:
+        if progress is not None:
+            progress.step()
         plan = each(plan)
     return plan
 

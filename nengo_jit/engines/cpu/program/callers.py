@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nengo.utils.progress import Progress
+
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.ir.memory import SignalDict
@@ -10,7 +12,11 @@ from nengo_jit.planner.plan import Plan
 
 
 def lower_plan(
-    plan: Plan, signals: SignalDict, exposure: Exposure, threads: int
+    plan: Plan,
+    signals: SignalDict,
+    exposure: Exposure,
+    threads: int,
+    progress: Progress | None = None,
 ) -> tuple[Plan, Plan, Lowering]:
     """Lower all operators, given what is exposed by now.
 
@@ -27,6 +33,8 @@ def lower_plan(
         What is exposed. What operators that call Python expose is added.
     threads : int
         Maximum number of threads.
+    progress : nengo.utils.progress.Progress, optional
+        Is updated for each operator.
 
     Returns
     -------
@@ -45,7 +53,7 @@ def lower_plan(
             plan = passes.lay_out(passes.group(plan, callers))
         shown = passes.expose(plan, exposure.private, exposure.public) if exposure else plan
         lowering = Lowering(shown, signals, exposure, threads)
-        lowering.lower_all()
+        lowering.lower_all(progress)
         in_python = [op for op in shown.operators if lowering.calls_python(op)]
         if not exposure.add_callers(in_python) and shown.callers.issuperset(in_python):
             return plan, shown, lowering
