@@ -30,7 +30,7 @@ def kernels_for_tapes() -> None:
     load_kernels(FOR_POINTS)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
     """Let Ctrl-C raise KeyboardInterrupt, also in a job that a shell has told to ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
