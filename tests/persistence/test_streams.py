@@ -201,6 +201,7 @@ class TestStored:
             lambda: stored.__delitem__(slice(3)),
             lambda: stored.__setitem__(0, 1.0),
             *[lambda: stored.append([1.0]), lambda: stored.clear(), lambda: stored.pop()],
+            lambda: np.add(stored, 1.0, out=stored),
         ]
         for attempt in attempts:
             with pytest.raises(ReadonlyError, match=r"cannot be changed.*clear_probes"):
