@@ -25,9 +25,8 @@ from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.files import SUFFIX, replace_file, sync_path
 from nengo_jit.persistence.lock import PathLock
-from nengo_jit.persistence.variables import Variable
+from nengo_jit.persistence.variables import METADATA, Variable
 
-METADATA = "zarr.json"
 FORMAT = 1
 ENDLESS = 2**40  # length of the arrays through which Zarr reads
 TOTAL_BYTES = 1 << 26  # of one chunk of each array
@@ -162,7 +161,8 @@ class Store:
                 if not each.name.isdigit() or int(each.name) >= n_chunks:
                     shutil.rmtree(each) if each.is_dir() else each.unlink()
         for each in self.path.rglob(f"*{SUFFIX}"):  # a process was killed while it wrote these
-            each.unlink()
+            if each.is_file():  # else it is the folder of a probe with such a label
+                each.unlink()
         self._unsynced = {each for each in self._unsynced if each.exists()}
 
     def sync(self) -> None:
