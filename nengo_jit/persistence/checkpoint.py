@@ -12,7 +12,8 @@ reference in it. The archive has a checksum for each of its parts. Nothing in it
 - ``samples``: an array for each probe, in the same order; None for a probe whose data are not in
   the file, or None for all.
 - ``stream``: where the samples of probes are if they stream: ``path``, relative to the folder of
-  the file, and ``counts``, their numbers of samples. None if they do not stream.
+  the file, ``counts``, their numbers of samples, and ``begun``, an attribute of the store, see
+  `nengo_jit.persistence.store`. None if they do not stream.
 """
 
 from __future__ import annotations

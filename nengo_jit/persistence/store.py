@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import numpy as np
 from nengo.exceptions import ValidationError
@@ -28,6 +29,7 @@ from nengo_jit.persistence.lock import PathLock
 from nengo_jit.persistence.variables import METADATA, Variable
 
 FORMAT = 1
+BEGUN = "nengo_jit_begun"  # attribute: a random text, another one each time a store begins anew
 ENDLESS = 2**40  # length of the arrays through which Zarr reads
 TOTAL_BYTES = 1 << 26  # of one chunk of each array
 LEAST_BYTES, MOST_BYTES = 1 << 16, 1 << 22  # of a chunk
@@ -93,7 +95,7 @@ class Store:
             arrays = {each.name: _metadata(each, len(variables)) for each in variables}
             group = _group({"nengo_jit_format": FORMAT, **attributes}, arrays)
             made = cls(path, lock, group)
-            made.commit(dict.fromkeys(arrays, 0))
+            made.begin_anew()
         except BaseException:
             lock.release()
             raise
@@ -164,6 +166,11 @@ class Store:
             if each.is_file():  # else it is the folder of a probe with such a label
                 each.unlink()
         self._unsynced = {each for each in self._unsynced if each.exists()}
+
+    def begin_anew(self) -> None:
+        """Delete all rows. No checkpoint belongs to the store any more."""
+        self.attributes[BEGUN] = uuid4().hex
+        self.truncate(dict.fromkeys(self.lengths, 0))
 
     def sync(self) -> None:
         """Wait until all that is committed is on the disk."""

@@ -98,7 +98,7 @@ def variables_of(probes: Iterable[ProbePlan], dt: float) -> list[Variable]:
     taken: set[str] = set()
     for number, planned in enumerate(probes):
         name = base = _name(planned.probe) or f"probe_{number}"
-        if base == METADATA or base == TIME or base.startswith(f"{TIME}_"):  # as axes are called
+        if base in (METADATA, TIME) or base.startswith(f"{TIME}_"):  # as axes are called
             name = base = f"probe_{base}"
         shape = planned.signal.shape
         copy = 1
