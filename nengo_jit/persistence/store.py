@@ -157,7 +157,11 @@ class Store:
     def truncate(self, lengths: Mapping[str, int]) -> None:
         """Delete the rows from given numbers on, of all arrays at once."""
         self.commit(lengths)
-        for name, length in lengths.items():
+        self.delete_rest()
+
+    def delete_rest(self) -> None:
+        """Delete the files of rows that do not count."""
+        for name, length in self.lengths.items():
             n_chunks = math.ceil(length / self.rows[name])
             for each in (self.path / name / "c").glob("*"):
                 if not each.name.isdigit() or int(each.name) >= n_chunks:
@@ -168,9 +172,14 @@ class Store:
         self._unsynced = {each for each in self._unsynced if each.exists()}
 
     def begin_anew(self) -> None:
-        """Delete all rows. No checkpoint belongs to the store any more."""
+        """Let no rows count, and no checkpoint belong to the store; `delete_rest` deletes them."""
+        before = self.attributes.get(BEGUN)
         self.attributes[BEGUN] = uuid4().hex
-        self.truncate(dict.fromkeys(self.lengths, 0))
+        try:
+            self.commit(dict.fromkeys(self.lengths, 0))
+        except BaseException:  # such as a full disk; the rows are still there
+            self.attributes[BEGUN] = before
+            raise
 
     def sync(self) -> None:
         """Wait until all that is committed is on the disk."""

@@ -192,11 +192,12 @@ class Stream:
                 clear()
                 return
             self._wait()
+            store.begin_anew()
             before = list(self._stored.values())
             clear()
             for stored in before:
                 stored.delete()
-            store.begin_anew()
+            store.delete_rest()
             self._follow(store, {})
 
     def prepend(self, rows: Mapping[Probe, np.ndarray], n_steps: int) -> None:

@@ -573,3 +573,25 @@ def test_a_disk_that_is_full(path, checkpoint, monkeypatch):
     assert_same(on_disk(path), expected)
     with resume(checkpoint, network()) as sim:
         assert sim.n_steps == 100
+
+
+def test_clearing_on_a_disk_that_is_full(path, checkpoint, monkeypatch):
+    """Nothing is cleared, and checkpoints still belong to the store."""
+    expected = undisturbed(60)
+
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device", "file")
+
+    with simulator(network(), record=path) as sim:
+        sim.run_steps(40, checkpoint=checkpoint)
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "replace_file", fail)
+            with pytest.raises(OSError, match="No space left"):
+                sim.clear_probes()
+        sim.run_steps(20)
+        assert_same(data(sim), expected)
+    assert_same(on_disk(path), expected)
+    with resume(checkpoint, network()) as sim:
+        sim.clear_probes()
+        sim.run_steps(10)
+        assert len(sim.data[sim.model.probes[0]]) == 10
