@@ -40,6 +40,7 @@ from nengo_jit.parallel import n_cores
 from nengo_jit.planner import passes
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
+from nengo_jit.stages import advance, begin
 
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
@@ -93,11 +94,11 @@ class CpuEngine(Engine):
         self._has_settled = Event()
         self._unexposed = plan
         self._reusable: dict[Operator, Callback] = {}  # in other programs
-        self._lowering = self._lower_all()
+        self._lowering = self._lower_all(progress)
         self._assemble(progress)
         SimNeurons.engines.add(self)
 
-    def _lower_all(self) -> Lowering:
+    def _lower_all(self, progress: Progress | None = None) -> Lowering:
         """Lower all operators, given what is exposed by now."""
         exposure = self._exposure
         known = self._unexposed.callers
@@ -109,8 +110,10 @@ class CpuEngine(Engine):
             plan = self._unexposed
             if exposure:
                 plan = passes.expose(plan, exposure.private, exposure.public)
+            begin(progress, "Lowering", 2 * len(plan.operators))
             lowering = Lowering(plan, self.signals, exposure, self.threads)
-            lowering.lower_all()
+            advance(progress, len(plan.operators))
+            lowering.lower_all(progress)
             in_python = [op for op in plan.operators if lowering.calls_python(op)]
             if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
                 self.plan = plan
@@ -130,6 +133,7 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
+        begin(progress, "Assembling")
         graph, threads = partial(self._lowering.fusion.graph, self.plan.graph), self.threads
         if self._stopwatch is not None:
             lowering, threads = self._lowering, 1

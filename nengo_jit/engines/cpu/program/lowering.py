@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+from nengo.utils.progress import Progress
 
 from nengo_jit.engines.cpu.language.kernel import Row, start
 from nengo_jit.engines.cpu.language.mt19937 import BorrowedGenerator, Stream
@@ -29,6 +30,7 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
+from nengo_jit.stages import advance
 
 
 class Resumable(Protocol):
@@ -233,11 +235,12 @@ class Lowering:
         self.populations.finish()
         del self.facts
 
-    def lower_all(self) -> None:
+    def lower_all(self, progress: Progress | None = None) -> None:
         """Lower all operators, group by group, so that rows that can be joined are adjacent."""
         for group in self._groups:
             for operator in group.members:
                 self.lower(operator)
+            advance(progress, len(group.members))
 
     def lower(self, operator: Operator) -> Lowered | None:
         """Lower an operator, once; returns its rows, or None if it must run in Python."""
