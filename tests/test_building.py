@@ -81,7 +81,7 @@ def test_each_stage_is_shown_from_its_beginning_to_its_end(network, entered, sha
     assert (whole.n_steps, whole.max_steps) == (3, 3)
     assert list(shares) == STAGES[:-1]
     for of_stage in shares.values():
-        assert 0 < of_stage[0] and of_stage == sorted(of_stage) and of_stage[-1] == 1
+        assert of_stage[0] > 0 and of_stage == sorted(of_stage) and of_stage[-1] == 1
     assert (last.name_during, last.max_steps) == (STAGES[-1], None)  # who knows how long it takes
 
 
