@@ -40,6 +40,7 @@ from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
+from nengo_jit.stages import begin
 
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
@@ -118,6 +119,7 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
+        begin(progress, "Assembling")
         graph, threads = partial(self._lowering.fusion.graph, self.plan.graph), self.threads
         if self._stopwatch is not None:
             lowering, threads = self._lowering, 1
