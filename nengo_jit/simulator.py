@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 from operator import index
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from nengo_jit.persistence.store import check_free
 from nengo_jit.turn import Turn
 
 logger = logging.getLogger(__name__)
+
+with suppress(ValidationError):  # the constructor raises it
+    backend_for(Options.chosen())  # imports the engine now, not while somebody waits for a model
 
 
 class Simulator(Inspectable, Checkpointed):
