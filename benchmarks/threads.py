@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether threads pay: steps with one thread, with two, and with the default number.
 
-    threads.py                                        # models that need much memory or many products
+    threads.py                                        # models of much memory or many products
     threads.py dense_recurrent convnet --bits 32
     threads.py --file my_models.py mine               # a file with MODELS = {name: function}
 
