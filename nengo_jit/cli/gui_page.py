@@ -101,7 +101,7 @@ class Page(page.Page):
                 self.sim = None
 
     def _disconnect_lost_plots(self) -> None:
-        """End the connections of plots that new code has removed: no simulator has data for them."""
+        """End the connections of plots that new code has removed: they get no data any more."""
         with self.lock:
             for each in list(self.gui.component_uids.values()):
                 if each.page is self and each not in self.components and not each.replace_with:
@@ -121,7 +121,7 @@ class Page(page.Page):
         self._error = shown
 
     def _explain(self, error: BaseException) -> str:
-        """The traceback of an error: the frames, the notes, and at the end the error and the name."""
+        """The traceback of an error: frames, notes, and at the end the error and the name."""
         found = traceback_of_model(error)
         notes = list(getattr(error, "__notes__", ()))
         found.__notes__ = None
