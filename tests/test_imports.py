@@ -37,6 +37,7 @@ PIPELINE = [
     "lasting",
     "checkpointing",
     "simulator",
+    "sweeps",
     "plot",
     "__init__",
     "cli",
