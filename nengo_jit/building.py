@@ -66,7 +66,7 @@ def build_engine(
         began = perf_counter()
         if network is not None:
             backend.prepare(network, model.time.dtype)
-            stages["start of the compiler"] = perf_counter() - began
+            stages["lookup of kernels"] = perf_counter() - began
             if isinstance(model, Model):
                 model.reads_columns = backend.reads_columns
                 model.decoders = Decoders(

@@ -36,6 +36,7 @@ PIPELINE = [
     "inspection",
     "lasting",
     "checkpointing",
+    "running",
     "simulator",
     "sweeps",
     "plot",

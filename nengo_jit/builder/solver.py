@@ -13,6 +13,7 @@ from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
 from nengo_jit.builder.builder import Builder, Model, method_of
+from nengo_jit.builder.caching import SaltedCache
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
 from nengo_jit.builder.sharing import Key, key_of
 from nengo_jit.builder.systems import Solved
@@ -220,7 +221,12 @@ def _solve_alone(
 ) -> Solved:
     """Look the decoders up in the decoder cache, if there is one, or else call the solver."""
     built = model.params[conn.pre_obj]
-    x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
+    encoders = built.encoders / conn.pre_obj.radius
+    if key is not None and isinstance(model.decoder_cache, SaltedCache):
+        # Only a digest of `x` is made, for which that of its factors will do: they are smaller.
+        x = np.concatenate([np.shape(eval_points), np.ravel(eval_points), np.ravel(encoders)])
+    else:
+        x = np.dot(eval_points, encoders.T)
     solve: Callable[..., Solved] = partial(solve_for_decoders, method=method_of(model))
     if _uses_cache(model, conn):
         if key is not None:

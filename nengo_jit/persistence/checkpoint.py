@@ -87,6 +87,14 @@ class Checkpoint:
         )
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file looks like a checkpoint; it may be damaged all the same."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return CONTENT in archive.namelist()
+
+
 def _read_1(content: Mapping[str, Any]) -> Checkpoint:
     names = ("state", "network_seed", "probes", "samples", "stream")
     return Checkpoint(**{name: content[name] for name in names})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from threading import Event, get_ident
 
@@ -13,10 +12,12 @@ from nengo.exceptions import SimulationError
 from nengo.utils.progress import Progress
 
 from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.cpu.explaining import explained
 from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.noise import draw_seed
 from nengo_jit.engines.cpu.language.kernel import Kernel
-from nengo_jit.engines.cpu.program.assembly import assemble, executions
+from nengo_jit.engines.cpu.program.assembly import assemble
+from nengo_jit.engines.cpu.program.callers import lower_plan
 from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.program.lowering import Lowering
@@ -37,7 +38,6 @@ from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
-from nengo_jit.planner import passes
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
 
@@ -99,22 +99,10 @@ class CpuEngine(Engine):
 
     def _lower_all(self) -> Lowering:
         """Lower all operators, given what is exposed by now."""
-        exposure = self._exposure
-        known = self._unexposed.callers
-        exposure.add_callers(op for op in self._unexposed.operators if op in known)
-        while True:
-            callers = exposure.private.keys()
-            if not callers <= self._unexposed.callers:  # `calls_python` did not find all
-                self._unexposed = passes.lay_out(passes.group(self._unexposed, callers))
-            plan = self._unexposed
-            if exposure:
-                plan = passes.expose(plan, exposure.private, exposure.public)
-            lowering = Lowering(plan, self.signals, exposure, self.threads)
-            lowering.lower_all()
-            in_python = [op for op in plan.operators if lowering.calls_python(op)]
-            if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
-                self.plan = plan
-                return lowering
+        self._unexposed, self.plan, lowering = lower_plan(
+            self._unexposed, self.signals, self._exposure, self.threads
+        )
+        return lowering
 
     def _assemble(self, progress: Progress | None = None) -> None:
         """Make programs of the lowered operators."""
@@ -230,27 +218,8 @@ class CpuEngine(Engine):
 
     def explain(self) -> Plan:
         self._tracing.trace()
-        whole = [each for each in self.callbacks if each.draw is None]
-        in_python = [each for each in whole if each.traced is None]
-        compiled = [(each.operator, each.remark) for each in whole if each.traced is not None]
-        compiled += [
-            (each.operator, f"draws random numbers by '{each.draw.name}'")
-            for each in self.callbacks
-            if each.draw is not None
-        ]
-        return replace(
-            self.plan,
-            deferred=self._assembly.deferred,
-            executions=executions(
-                self.plan,
-                self._assembly,
-                self._lowering.fusion,
-                self.callbacks,
-                self._programs.later.threads_of,
-            ),
-            in_python=tuple((each.operator, each.remark) for each in in_python),
-            compiled=tuple(compiled),
-        )
+        threads_of, fusion = self._programs.later.threads_of, self._lowering.fusion
+        return explained(self.plan, self._assembly, fusion, self.callbacks, threads_of)
 
     def hand_out(self, signal: Signal) -> np.ndarray:
         array = self.signals[signal]
