@@ -109,6 +109,11 @@ def _name(probe: Probe) -> str:
     if label is None:
         target = _label(probe.obj)
         label = f"{target}.{probe.attr}" if target else ""
+    return clean(label)
+
+
+def clean(label: str) -> str:
+    """Make a name of a label, of letters that names of variables may have; may be empty."""
     return re.sub(r"[^\w.-]+", "_", label).strip("_.")
 
 

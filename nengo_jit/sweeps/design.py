@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from nengo.exceptions import ValidationError
 
-SEED, CASE = "seed", "case"
-RESERVED = {"time", "error", "seconds", CASE}
-MOST_LETTERS = 40  # of the name of an object
+from nengo_jit.persistence.variables import ADDRESS, TIME
 
-Grid: TypeAlias = Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]
+SEED, CASE = "seed", "case"
+SECONDS, ERROR = "seconds", "error"
+RESERVED = {TIME, CASE, SEED, SECONDS, ERROR}
+MOST_LETTERS = 40  # of the name of an object
+NUMBERS = (bool, int, float, np.bool_, np.number)
+NAME = re.compile(r"[\w.-]+")  # of an array in a store
+
+Grid: TypeAlias = Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Design:
         Dimensions of the grid.
     shape : tuple of int
         Their sizes.
-    coordinates : dict of (str, (str, list))
+    coordinates : dict of (str, (str, numpy.ndarray))
         Dimension and values of each coordinate.
     cases : list of dict or None
         Parameters of each case, if they are listed.
@@ -40,7 +46,7 @@ class Design:
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
-    coordinates: dict[str, tuple[str, list[Any]]]
+    coordinates: dict[str, tuple[str, np.ndarray]]
     cases: list[dict[str, Any]] | None
     values: dict[str, list[Any]]
     seeds: list[int] | None
@@ -50,28 +56,32 @@ class Design:
         """Make a design; ValidationError if a parameter or the seeds are invalid."""
         values: dict[str, list[Any]] = {}
         cases = None
-        coordinates: dict[str, tuple[str, list[Any]]] = {}
+        coordinates: dict[str, tuple[str, np.ndarray]] = {}
         sizes: dict[str, int] = {}
         if parameters is None or isinstance(parameters, Mapping):
-            values = {name: list(each) for name, each in (parameters or {}).items()}
-            for name, each in values.items():
-                coordinates[name] = (name, names_of(each))
-                sizes[name] = len(each)
+            for name, each in (parameters or {}).items():
+                values[name] = _listed(each, f"Values of '{name}'")
+                coordinates[name] = (name, coordinate(values[name]))
+                sizes[name] = len(values[name])
         else:
-            cases = [dict(case) for case in parameters]
+            cases = _listed(parameters, "Parameters")
+            if not all(isinstance(case, Mapping) for case in cases):
+                raise ValidationError("Each case must be a dictionary", attr="parameters")
+            cases = [dict(case) for case in cases]
             sizes[CASE] = len(cases)
             for name in dict.fromkeys(name for case in cases for name in case):
-                coordinates[name] = (CASE, names_of([case.get(name) for case in cases]))
-        listed = None if seeds is None else _checked(seeds)
-        reserved = RESERVED if listed is None else RESERVED | {SEED}
+                coordinates[name] = (CASE, coordinate([case.get(name) for case in cases]))
         for name in coordinates:
-            if name in reserved:
-                raise ValidationError(f"'{name}' has another meaning here", attr="parameters")
-        if listed is not None:
-            coordinates[SEED] = (SEED, list(listed))
+            if not isinstance(name, str) or name in RESERVED or not NAME.fullmatch(name):
+                raise ValidationError(f"A parameter cannot be called {name!r}", attr="parameters")
+        listed = None
+        if seeds is not None:
+            listed = _checked(_listed(seeds, "Seeds"))
+            coordinates[SEED] = (SEED, np.asarray(listed))
             sizes[SEED] = len(listed)
-        if 0 in sizes.values():
-            raise ValidationError("Every parameter needs a value, and a sweep a seed", "parameters")
+        for name, size in sizes.items():
+            if size == 0:
+                raise ValidationError(f"There is no {name} to run", attr="parameters")
         return cls(tuple(sizes), tuple(sizes.values()), coordinates, cases, values, listed)
 
     @property
@@ -92,24 +102,40 @@ class Design:
         return {name: each[place[name]] for name, each in self.values.items()}, seed
 
 
-def names_of(values: Sequence[Any]) -> list[Any]:
-    """Values of a coordinate: numbers and strings as they are, objects by name or by index."""
-    if all(isinstance(each, (bool, np.bool_)) for each in values):
-        return list(values)
-    if all(isinstance(each, (int, float, np.number)) for each in values):
-        return list(values)
+def coordinate(values: Sequence[Any]) -> np.ndarray:
+    """Numbers and strings as they are, other objects by their names or their places."""
+    if all(isinstance(each, str) for each in values):
+        return np.asarray(values)
+    if all(isinstance(each, NUMBERS) for each in values):
+        numbers = np.asarray(values)
+        if numbers.dtype.kind in "biuf":
+            return numbers
     names = [_name(each) for each in values]
-    is_clear = all(name and len(name) <= MOST_LETTERS for name in names)
-    return names if is_clear and len(set(names)) == len(names) else list(range(len(values)))
+    is_clear = all(0 < len(name) <= MOST_LETTERS for name in names)
+    distinct = {each if isinstance(each, NUMBERS) else id(each) for each in values}
+    if is_clear and len(set(names)) == len(distinct):
+        return np.asarray(names)
+    return np.arange(len(values))
 
 
 def _name(value: object) -> str:
-    name = value if isinstance(value, str) else getattr(value, "__name__", None)
-    return str(name) if name else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "__name__", None)
+    return name if isinstance(name, str) else ADDRESS.sub("", repr(value))
 
 
-def _checked(seeds: Iterable[int]) -> list[int]:
-    listed = [int(seed) for seed in seeds]
+def _listed(values: Iterable[Any], what: str) -> list[Any]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ValidationError(f"{what} must be a list, not {values!r}", attr="parameters")
+    return list(values)
+
+
+def _checked(seeds: list[Any]) -> list[int]:
+    try:
+        listed = [operator.index(seed) for seed in seeds]
+    except TypeError:
+        raise ValidationError("Seeds must be whole numbers", attr="seeds") from None
     if len(set(listed)) < len(listed) or any(not 0 <= seed < 2**32 for seed in listed):
         raise ValidationError("Seeds must be different, from 0 to 2**32 - 1", attr="seeds")
     return listed

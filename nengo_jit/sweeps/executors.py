@@ -8,32 +8,41 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from multiprocessing import connection, get_context
-from multiprocessing import parent_process
+from collections.abc import Hashable, Iterator, Sequence
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from nengo_jit.sweeps.worker import Outcome, run_batch
+from nengo_jit.sweeps.worker import Outcome, Run, run_batch
 
-PRELOADED = ["nengo_jit.sweeps.worker"]
+if TYPE_CHECKING:
+    import distributed
+
+PRELOADED = ["nengo_jit.sweeps.worker", "scipy.linalg.lapack", "cloudpickle"]
 
 
 class LostError(Exception):
-    """A worker has died while it ran a task."""
+    """A worker has died while it did a task."""
+
+
+Finished: TypeAlias = list[tuple[Hashable, list[Outcome] | LostError]]
 
 
 class Executor(Protocol):
     """Does tasks: calls of `run_batch`."""
 
+    most_losses: int  # how often a run may lose its worker
+
     @property
     def n_tasks(self) -> int:
         """int: number of tasks to submit at a time."""
 
-    def submit(self, packed: bytes, runs: Sequence[Any]) -> object:
+    def submit(self, runs: Sequence[Run]) -> Hashable:
         """Start a task; returns a key of it."""
 
-    def finished(self) -> list[tuple[object, list[Outcome] | LostError]]:
+    def finished(self) -> Finished:
         """Wait for tasks; returns their keys and results."""
 
     def close(self) -> None:
@@ -43,65 +52,73 @@ class Executor(Protocol):
 class Local:
     """Processes on this machine, each with one task at a time.
 
-    They are forked from a process that has imported what they need, but nothing of the user's: it
-    has one thread, so that forking is safe.
+    They are forked from a process that has imported what they need, but nothing of the user's, and
+    that runs nothing, so that forking is safe.
 
     Parameters
     ----------
-    n : int
+    job : bytes
+        The pickled `Job`.
+    n_tasks : int
         Number of processes.
     """
 
-    def __init__(self, n: int):
-        self.n_tasks = n
+    most_losses = 5
+
+    def __init__(self, job: bytes, n_tasks: int):
+        self._job, self.n_tasks = job, n_tasks
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
-        self._free: list[tuple[Any, Any]] = []
-        self._busy: dict[Any, Any] = {}
+        self._free: list[tuple[Connection, BaseProcess]] = []
+        self._busy: dict[Connection, BaseProcess] = {}
 
-    def submit(self, packed: bytes, runs: Sequence[Any]) -> object:
-        message = pickle.dumps((packed, runs), 5)
-        while True:
-            ours, process = self._free.pop() if self._free else self._start()
+    def submit(self, runs: Sequence[Run]) -> Hashable:
+        message = pickle.dumps(runs, pickle.HIGHEST_PROTOCOL)
+        while self._free:
+            ours, process = self._free.pop()
             try:
                 ours.send_bytes(message)
             except OSError:  # it was killed while it was idle
-                self._end(ours, process)
+                _end(ours, process)
             else:
                 self._busy[ours] = process
                 return ours
+        ours, process = self._start()
+        self._busy[ours] = process
+        with contextlib.suppress(OSError):  # if it dies now, `finished` will say so
+            ours.send_bytes(message)
+        return ours
 
-    def finished(self) -> list[tuple[object, list[Outcome] | LostError]]:
-        found: list[tuple[object, list[Outcome] | LostError]] = []
+    def finished(self) -> Finished:
+        found: Finished = []
         for ours in connection.wait(list(self._busy)):
+            assert isinstance(ours, Connection)
             process = self._busy.pop(ours)
             try:
                 found.append((ours, pickle.loads(ours.recv_bytes())))
             except (EOFError, OSError):
-                self._end(ours, process)
-                found.append((ours, LostError(f"its process ended ({process.exitcode})")))
+                _end(ours, process)
+                found.append((ours, LostError(f"exit code {process.exitcode}")))
             else:
                 self._free.append((ours, process))
         return found
 
     def close(self) -> None:
-        for ours, process in [*self._free, *self._busy.items()]:
+        known = [*self._free, *self._busy.items()]
+        for _, process in known:  # all of them, before a second Ctrl-C interrupts the waiting
             process.kill()
-            self._end(ours, process)
+        for ours, process in known:
+            _end(ours, process)
         self._free, self._busy = [], {}
 
-    def _start(self) -> tuple[Any, Any]:
+    def _start(self) -> tuple[Connection, BaseProcess]:
         ours, theirs = self._context.Pipe()
-        arguments = (theirs, dict(os.environ), os.getcwd())
-        process = self._context.Process(target=serve, args=arguments, daemon=False)
+        arguments = (theirs, self._job, dict(os.environ), os.getcwd())
+        process = self._context.Process(target=serve, args=arguments, name="nengo-jit sweep")
         with _without_main():
             process.start()
         theirs.close()
         return ours, process
-
-    def _end(self, ours: Any, process: Any) -> None:
-        ours.close()
-        process.join()
 
 
 class OnDask:
@@ -109,30 +126,36 @@ class OnDask:
 
     Parameters
     ----------
+    job : bytes
+        The pickled `Job`.
     client : distributed.Client
         The cluster's client.
     """
 
-    def __init__(self, client: Any):
+    most_losses = 1  # Dask has tried several times before it gives up
+
+    def __init__(self, job: bytes, client: distributed.Client):
         self._client = client
-        self._running: set[Any] = set()
+        # As a task, it can be computed again if the only worker that has it dies.
+        self._job = client.submit(bytes, job, pure=False)
+        self._running: set[distributed.Future] = set()
 
     @property
     def n_tasks(self) -> int:
-        """int: number of tasks to submit at a time."""
+        """int: number of tasks to submit at a time: two for each worker, of which one waits."""
         return 2 * max(1, len(self._client.nthreads()))
 
-    def submit(self, packed: bytes, runs: Sequence[Any]) -> object:
-        future = self._client.submit(run_batch, packed, runs, pure=False)
+    def submit(self, runs: Sequence[Run]) -> Hashable:
+        future = self._client.submit(run_batch, self._job, runs, pure=False)
         self._running.add(future)
         return future
 
-    def finished(self) -> list[tuple[object, list[Outcome] | LostError]]:
+    def finished(self) -> Finished:
         from distributed import KilledWorker, wait
 
         done = wait(self._running, return_when="FIRST_COMPLETED").done
         self._running -= done
-        found: list[tuple[object, list[Outcome] | LostError]] = []
+        found: Finished = []
         for future in done:
             try:
                 found.append((future, future.result()))
@@ -141,21 +164,21 @@ class OnDask:
         return found
 
     def close(self) -> None:
-        self._client.cancel(list(self._running))
+        self._client.cancel([*self._running, self._job])
 
 
-def serve(theirs: Any, environment: dict[str, str], folder: str) -> None:
+def serve(theirs: Connection, job: bytes, environment: dict[str, str], folder: str) -> None:
     """Do tasks until the connection is closed, or the process at its other end has died."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for that process
     os.environ.clear()
-    os.environ.update({"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | environment)
+    os.environ.update(environment)
     with contextlib.suppress(OSError):
         os.chdir(folder)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            packed, runs = pickle.loads(theirs.recv_bytes())
-            theirs.send_bytes(pickle.dumps(run_batch(packed, runs), 5))
+            outcomes = run_batch(job, pickle.loads(theirs.recv_bytes()))
+            theirs.send_bytes(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL))
 
 
 def _die_with_parent() -> None:
@@ -163,6 +186,11 @@ def _die_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
+
+
+def _end(ours: Connection, process: BaseProcess) -> None:
+    ours.close()
+    process.join()
 
 
 @contextlib.contextmanager

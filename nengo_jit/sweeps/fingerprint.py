@@ -1,25 +1,45 @@
-"""What a sweep is made of, as texts that are the same in every process, to compare sweeps."""
+"""Describe functions and values by texts that are the same in every process, to compare sweeps.
+
+A function is described by its bytecode, so that comments and the place of its file do not matter,
+and by what it refers to: defaults, closure variables, and globals. Of modules that are the user's
+own, what a function uses is described in the same way; installed packages count by their names.
+"""
 
 from __future__ import annotations
 
-import ast
-import inspect
-import re
-import textwrap
+import copyreg
+import dis
+import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
-from types import CodeType, FunctionType, MethodType, ModuleType
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import nengo
 import numpy as np
+from nengo.params import FrozenObject
 
-LONGEST = 100  # letters of a value that is kept as it is
+LONGEST = 100  # letters of a description; others are replaced by a digest
+ATOMS = (type(None), type(...), bool, int, float, complex, str, bytes, range)
+CACHED = "_FrozenObject__argreprs"
+INSTALLED = [
+    *{Path(path).resolve() for path in sysconfig.get_paths().values()},
+    Path(nengo.__file__).resolve().parent,
+    Path(__file__).resolve().parents[1],
+]
 
 
 def parts_of(function: Any) -> dict[str, str]:
-    """Describe a function: its source, defaults, and the variables and globals that it uses."""
-    return dict(_parts(function, ()))
+    """Describe a function: its code, and everything that it refers to, by name."""
+    return {name: Describer().text(value) for name, value in _parts(function)}
+
+
+def text_of(value: Any) -> str:
+    """Describe a value."""
+    return Describer().text(value)
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
@@ -30,10 +50,83 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
     return None
 
 
-def text_of(value: Any, around: tuple[int, ...] = ()) -> str:
-    """Describe a value; long descriptions are replaced by a digest."""
-    text = _text(value, around)
-    return text if len(text) <= LONGEST else f"{type(value).__name__} #{digest(text.encode())}"
+def is_users(module: str | None) -> bool:
+    """Whether a module is neither installed nor built in."""
+    if module == "__main__":
+        return True
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if file is None:
+        return False
+    path = Path(file).resolve()
+    return not any(path.is_relative_to(folder) for folder in INSTALLED)
+
+
+class Describer:
+    """Describes values. An object that comes again is replaced by its number, as in a pickle."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, Any]] = {}
+
+    def text(self, value: Any) -> str:
+        """Describe a value; long descriptions are replaced by a digest."""
+        text = self._text(value)
+        return text if len(text) <= LONGEST else f"{type(value).__name__} #{digest(text.encode())}"
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if type(value) in ATOMS:
+            return repr(value)
+        if isinstance(value, (set, frozenset)):  # in any order
+            return f"{{{', '.join(sorted(map(text_of, value)))}}}"
+        if id(value) in self._known:
+            return f"object {self._known[id(value)][0]}"
+        self._known[id(value)] = len(self._known), value
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            content = np.ascontiguousarray(value).tobytes()
+            return f"array {value.dtype} {value.shape} #{digest(content)}"
+        if type(value) is dict:
+            return f"{{{', '.join(f'{self.text(k)}: {self.text(v)}' for k, v in value.items())}}}"
+        if type(value) in (list, tuple):
+            return f"[{', '.join(map(self.text, value))}]"
+        if isinstance(value, ModuleType):
+            return f"module {value.__name__}"
+        if isinstance(value, CodeType):
+            return self._code(value)
+        name = getattr(value, "__qualname__", None)
+        if isinstance(value, (FunctionType, MethodType, partial)) or (
+            isinstance(value, type) and is_users(value.__module__)
+        ):
+            if name is not None and not is_users(value.__module__):
+                return f"{value.__module__}.{name}"
+            parts = [f"{key} {self.text(each)}" for key, each in _parts(value)]
+            return f"{name or 'partial'} #{digest(chr(10).join(parts).encode())}"
+        if isinstance(value, (type, BuiltinFunctionType)):
+            return f"{value.__module__}.{name}"
+        return self._object(value)
+
+    def _object(self, value: Any) -> str:
+        """Describe an object by its class, and by what it would be copied from."""
+        if isinstance(getattr(value, "__wrapped__", None), FunctionType):  # such as `lru_cache`
+            return self.text(value.__wrapped__)
+        try:
+            reduce = copyreg.dispatch_table.get(type(value))
+            reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
+        except Exception:  # such as those of locks and files
+            return self.text(type(value))
+        if isinstance(reduced, str):
+            return f"{type(value).__name__} {reduced}"
+        make, arguments, *rest = reduced
+        contents = [list(each) if isinstance(each, Iterator) else each for each in rest if each]
+        if isinstance(value, FrozenObject):  # which keeps its description once it has been shown
+            contents = [{**contents[0], CACHED: None}]
+        is_usual = getattr(make, "__name__", "") == "__newobj__"  # called with the class
+        contents += arguments[1:] if is_usual else [make, *arguments]
+        return f"{self.text(type(value))}({', '.join(map(self.text, contents))})"
+
+    def _code(self, code: CodeType) -> str:
+        rest = [code.co_consts, code.co_names, code.co_varnames, code.co_freevars]
+        return f"#{digest(code.co_code + self.text(rest).encode())}"
 
 
 def digest(content: bytes) -> str:
@@ -41,82 +134,53 @@ def digest(content: bytes) -> str:
     return blake2b(content, digest_size=8).hexdigest()
 
 
-def _text(value: Any, around: tuple[int, ...]) -> str:
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, range)):
-        return repr(value)
-    if id(value) in around:
-        return "..."
-    inside = (*around, id(value))
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        content = np.ascontiguousarray(value).tobytes()
-        return f"array {value.dtype} {value.shape} #{digest(content)}"
-    if isinstance(value, Mapping):
-        items = [f"{text_of(k, inside)}: {text_of(v, inside)}" for k, v in value.items()]
-        return f"{{{', '.join(items)}}}"
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return f"[{', '.join(text_of(each, inside) for each in value)}]"
-    if isinstance(value, (set, frozenset)):
-        return f"{{{', '.join(sorted(text_of(each, inside) for each in value))}}}"
-    if isinstance(value, ModuleType):
-        return f"module {value.__name__}"
-    if isinstance(value, (FunctionType, MethodType, partial)):
-        parts = "\n".join(f"{key} {each}" for key, each in _parts(value, inside))
-        return f"{getattr(value, '__name__', 'partial')} #{digest(parts.encode())}"
-    name = getattr(value, "__qualname__", None)
-    if isinstance(value, type) or name is not None:
-        source = _source(value) if getattr(value, "__module__", "") == "__main__" else ""
-        return f"{value.__module__}.{name} {digest(source.encode()) if source else ''}".strip()
-    state = value.__getstate__() if hasattr(value, "__getstate__") else None
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    return f"{kind}({text_of(state, inside)})" if state else kind
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a function, a method, a partial function or a class consists of, by name."""
+    if isinstance(value, partial):
+        yield from _parts(value.func)
+        yield "arguments", [value.args, value.keywords]
+    elif isinstance(value, MethodType):
+        yield "object", value.__self__
+        yield from _parts(value.__func__)
+    elif isinstance(value, type):
+        yield "bases", [*value.__bases__]
+        for name, each in sorted(vars(value).items()):
+            inner = getattr(each, "__func__", each)
+            if isinstance(each, property):
+                yield f"property '{name}'", [each.fget, each.fset]
+            elif isinstance(inner, (FunctionType, *ATOMS)) and name != "__doc__":
+                yield f"attribute '{name}'", inner
+    elif isinstance(value, FunctionType):
+        yield "code", value.__code__
+        yield "defaults", [value.__defaults__, value.__kwdefaults__]
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
+            try:
+                yield f"closure variable '{name}'", cell.cell_contents
+            except ValueError:  # not assigned yet
+                yield f"closure variable '{name}'", None
+        yield from _globals(value)
+    else:
+        yield "object", value
 
 
-def _parts(function: Any, around: tuple[int, ...]) -> Iterator[tuple[str, str]]:
-    inside = (*around, id(function))
-    if isinstance(function, partial):
-        yield from _parts(function.func, inside)
-        yield "arguments", text_of((function.args, function.keywords), inside)
-        return
-    if isinstance(function, MethodType):
-        yield "object", text_of(function.__self__, inside)
-        function = function.__func__
-    if not isinstance(function, FunctionType):
-        yield "object", text_of(function, around)
-        return
-    yield "source", digest(_source(function).encode())
-    yield "defaults", text_of((function.__defaults__, function.__kwdefaults__), inside)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            yield f"closure variable '{name}'", text_of(cell.cell_contents, inside)
-        except ValueError:
-            yield f"closure variable '{name}'", "unset"
-    for name in sorted(set(_names(function.__code__)) & function.__globals__.keys()):
+def _globals(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Global variables that a function uses, and what it uses of modules of the user's."""
+    names, attributes = set[str](), set[str]()
+    for code in _codes_in(function.__code__):
+        for each in dis.get_instructions(code):
+            if "GLOBAL" in each.opname or "NAME" in each.opname:
+                names.add(each.argval)
+        attributes.update(code.co_names)
+    for name in sorted(names & function.__globals__.keys()):
         value = function.__globals__[name]
-        if isinstance(value, ModuleType):
-            continue
-        is_foreign = getattr(value, "__module__", None) not in (None, function.__module__)
-        described = getattr(value, "__qualname__", "") if is_foreign else ""
-        yield f"global variable '{name}'", described or text_of(value, inside)
+        yield f"global variable '{name}'", value
+        if isinstance(value, ModuleType) and is_users(value.__name__):
+            for used in sorted(attributes & vars(value).keys()):
+                yield f"'{name}.{used}'", vars(value)[used]
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-
-
-def _source(value: Any) -> str:
-    """Syntax of a function or class, without comments; of a lambda, its bytecode."""
-    if getattr(value, "__name__", "") != "<lambda>":
-        try:
-            return ast.dump(ast.parse(textwrap.dedent(inspect.getsource(value))))
-        except (OSError, TypeError, SyntaxError):
-            pass
-    return _bytecode(value.__code__) if isinstance(value, FunctionType) else repr(value)
-
-
-def _bytecode(code: CodeType) -> str:
-    constants = [_bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    text = f"{code.co_code!r} {constants} {code.co_names} {code.co_varnames}"
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _codes_in(each)

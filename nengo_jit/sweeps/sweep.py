@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -17,20 +16,21 @@ from nengo.exceptions import ValidationError
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.checkpointing import PathLike
+from nengo_jit.exceptions import add_context
 from nengo_jit.parallel import n_cores
-from nengo_jit.sweeps.design import Design, Grid
-from nengo_jit.sweeps.executors import Executor, Local, LostError, OnDask
-from nengo_jit.sweeps.fingerprint import parts_of, text_of
+from nengo_jit.persistence.variables import clean
+from nengo_jit.sweeps.arrays import Arrays, InMemory
+from nengo_jit.sweeps.design import RESERVED, Design, Grid
+from nengo_jit.sweeps.dispatch import Dispatcher
+from nengo_jit.sweeps.executors import Executor, Local, OnDask
+from nengo_jit.sweeps.fingerprint import difference, parts_of, text_of
 from nengo_jit.sweeps.results import Results
-from nengo_jit.sweeps.worker import NOISE, Job, Outcome
+from nengo_jit.sweeps.stored import InStore
+from nengo_jit.sweeps.worker import NOISE, Job
 
 if TYPE_CHECKING:
     import distributed
     import xarray
-
-TASK = 1.0  # seconds that a task should take
-MOST_BYTES = 1 << 26  # of the results of a task
-MOST_LOSSES = 3  # workers that may die in a run
 
 
 def sweep(
@@ -39,7 +39,7 @@ def sweep(
     seeds: Iterable[int] | None = None,
     time: float = 1.0,
     dt: float = 0.001,
-    probes: Sequence[str] | None = None,
+    probes: Iterable[str] | None = None,
     out: PathLike | None = None,
     client: distributed.Client | None = None,
     resume: bool = True,
@@ -50,137 +50,133 @@ def sweep(
 ) -> xarray.Dataset:
     """Run a network for each combination of parameters and seeds, on all cores or on a cluster.
 
-    A run depends on its parameters and its seed only: its results are those of a `Simulator`, to
-    the bit. The global generators of NumPy and `random` are seeded with the run's seed, too.
+    A run depends on its parameters and its seed only. Its results are those of a `Simulator` of the
+    engine ``cpu``, to the bit. The global generators of NumPy and `random` are seeded with the
+    run's seed, too.
 
     Parameters
     ----------
     make_network : callable
         Called with parameters by keyword. Returns a network, or a network and a dictionary of
         probes by name. Without names, all probes are recorded, under their labels or numbers.
-    parameters : mapping of (str, iterable) or sequence of dict
+    parameters : mapping of (str, iterable) or iterable of mapping, optional
         The values of each parameter, all combinations of which are run, or the parameters of each
         case.
     seeds : iterable of int, optional
         Seeds of the network, each for all parameters. None to keep the network's own.
     time, dt : float
         Duration of a run, and of a step (seconds).
-    probes : sequence of str, optional
+    probes : iterable of str, optional
         Names of the probes to record; all by default.
     out : path-like, optional
         Folder of a Zarr store for the results. They are kept in memory without it.
     client : distributed.Client, optional
-        A Dask cluster; all cores of this machine by default.
+        Client of a Dask cluster; all cores of this machine by default.
     resume : bool
         Whether to do only those runs that an existing store lacks, or in which they have failed.
+        Otherwise an existing store is an error.
     vary : "noise", optional
         Seeds are those of the simulator: the network stays the same, with its own seed.
     overwrite : bool
         Whether to delete an existing sweep.
     progress_bar : bool or nengo.utils.progress.ProgressBar
-        Whether, or where, to show the progress, and a summary at the end.
+        Whether, or where, to show the progress. A summary is printed at the end.
 
     Returns
     -------
     xarray.Dataset
         The samples of each probe, by parameters, seed and time. Failed runs are NaN, and the
-        variable ``error`` has the reason.
+        variable ``error`` says why.
 
     Raises
     ------
     ImportError
         If a package of the extra ``sweep`` is not installed.
+    OSError
+        If the store cannot be written.
     ValidationError
         If an argument is invalid, or the store is of another sweep. The error names the difference.
     """
     _check_installed(out is not None, client is not None)
-    import cloudpickle
-
+    n_steps = round(time / dt) if 0 < dt < math.inf and 0 < time < math.inf else 0
+    if n_steps < 1:
+        raise ValidationError("A run must have at least one step", attr="time")
     if vary not in (None, NOISE) or (vary == NOISE and seeds is None):
         raise ValidationError("Must be None, or 'noise' with seeds", attr="vary")
-    if not (0 < dt < math.inf and 0 < time < math.inf and round(time / dt) >= 1):
-        raise ValidationError("A run must have at least one step", attr="time")
+    if isinstance(probes, str):
+        raise ValidationError("Must be a list of names", attr="probes")
     design = Design.of(parameters, seeds)
-    _check_arguments(make_network, design)
+    _check_parameters(make_network, design)
     settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
-    names = None if probes is None else tuple(probes)
-    job = Job(make_network, float(time), float(dt), names, vary, settings)
-    path = None if out is None else Path(out)
-    described = _description(job, design)
-    results = Results(design, round(time / dt), path, described, resume, overwrite)
-    began = perf_counter()
+    settings["decoder_cache"] |= {"enabled": "False"}  # other seeds have other decoders
+    names = None if probes is None else tuple(map(clean, probes))
+    taken = frozenset({*RESERVED, *design.coordinates})
+    job = Job(make_network, float(time), float(dt), names, vary, taken, settings)
+    packed = _packed(job)
+    arrays = _open(out, design, job, resume, overwrite)
     try:
+        results = Results(design, n_steps, arrays)
         missing = results.missing
-        if missing:
-            executor = (
-                Local(min(n_cores(), len(missing))) if client is None else OnDask(client)
-            )
-            try:
-                bar = Progress("Sweeping", "Sweep", len(missing))
-                with ProgressTracker(progress_bar, bar) as tracker:
-                    step = tracker.total_progress.step
-                    _do(executor, cloudpickle.dumps(job), design, missing, results, step)
-            finally:
-                executor.close()
-        if progress_bar is not False:
-            failed = len(results.missing)
-            seconds = perf_counter() - began
-            print(
-                f"{design.n_runs} runs: {len(missing)} done in {seconds:.3g} s, {failed} failed"
-                + (" (see the variable 'error')" if failed else "")
-            )
+        began = perf_counter()
+        try:
+            if missing:
+                executor: Executor = (
+                    Local(packed, min(n_cores(), len(missing)))
+                    if client is None
+                    else OnDask(packed, client)
+                )
+                try:
+                    bar = Progress("Sweeping", "Sweep", len(missing))
+                    with ProgressTracker(progress_bar, bar) as tracker:
+                        step = tracker.total_progress.step
+                        Dispatcher(executor, design, results, step).do(missing)
+                finally:
+                    executor.close()
+        finally:
+            if progress_bar:
+                n_done = len(missing) - len(results.missing)
+                print(_summary(results, n_done, perf_counter() - began))
     finally:
-        results.close()
+        arrays.close()
     return results.dataset()
 
 
-def _do(
-    executor: Executor,
-    packed: bytes,
-    design: Design,
-    missing: Sequence[int],
-    results: Results,
-    step: Callable[..., None],
-) -> None:
-    """Do runs, some at a time. Those of a worker that dies are done again, each by itself."""
-    import cloudpickle
-
-    waiting, alone = list(reversed(missing)), list[int]()
-    running: dict[object, list[int]] = {}
-    losses: Counter[int] = Counter()
-    warned: set[object] = set()
-    size = 1
-    while waiting or alone or running:
-        while (waiting or alone) and len(running) < executor.n_tasks:
-            if alone:
-                batch = [alone.pop()]
-            else:
-                fair = math.ceil(len(waiting) / (2 * executor.n_tasks))
-                batch = [waiting.pop() for _ in range(min(size, fair))]
-            runs = [(n, cloudpickle.dumps(design.run(n)[0]), design.run(n)[1]) for n in batch]
-            running[executor.submit(packed, runs)] = batch
-        for key, outcomes in executor.finished():
-            batch = running.pop(key)
-            if isinstance(outcomes, LostError):
-                losses.update(batch)
-                if len(batch) > 1 or losses[batch[0]] <= MOST_LOSSES:
-                    alone += batch
-                    continue
-                text = f"The worker died {losses[batch[0]]} times: {outcomes}"
-                outcomes = [Outcome(batch[0], 0.0, text)]
-            results.add(outcomes)
-            step(len(outcomes))
-            for each in {each for outcome in outcomes for each in outcome.warned} - warned:
-                warned.add(each)
-                warnings.warn(each[1], each[0], stacklevel=3)
-            seconds = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
-            n_bytes = sum(a.nbytes for o in outcomes for *_, a in o.samples) / len(outcomes)
-            size = max(1, int(min(TASK / max(seconds, 1e-4), MOST_BYTES / max(n_bytes, 1))))
+def _open(out: PathLike | None, design: Design, job: Job, resume: bool, overwrite: bool) -> Arrays:
+    """Open the store, or make it, or make arrays in memory."""
+    name = getattr(job.make_network, "__name__", type(job.make_network).__name__)
+    attributes: dict[str, object] = {"label": name, "dt": job.dt}
+    if out is None:
+        return InMemory(len(design.dims), attributes)
+    path = Path(out)
+    apart = [name for name, (dim, _) in design.coordinates.items() if name != dim]
+    if apart:
+        attributes["coordinates"] = " ".join(apart)  # xarray's way to say so
+    store = InStore(path, len(design.dims), attributes)
+    try:
+        described = _description(job, design)
+        if store.described is None or overwrite:
+            store.begin(described)
+            return store
+        if not resume:
+            raise ValidationError(f"'{path}' exists: use resume or overwrite", attr="out")
+        changed = difference(store.described, described)
+        if changed is not None:
+            raise ValidationError(
+                f"'{path}' has another sweep: {changed}. Choose another path, or begin anew by "
+                "overwrite=True",
+                attr="out",
+            )
+        store.open()
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def _description(job: Job, design: Design) -> dict[str, str]:
     """Describe what the results depend on."""
-    found = {f"make_network's {key}": text for key, text in parts_of(job.make_network).items()}
+    found = {"the version of Python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
+    found |= {f"make_network's {key}": text for key, text in parts_of(job.make_network).items()}
     found |= {f"the parameter '{name}'": text_of(each) for name, each in design.values.items()}
     found["the list of parameters"] = text_of(design.cases)
     found["the list of seeds"] = text_of(design.seeds)
@@ -189,7 +185,19 @@ def _description(job: Job, design: Design) -> dict[str, str]:
     return found
 
 
-def _check_arguments(make_network: Callable[..., Any], design: Design) -> None:
+def _packed(job: Job) -> bytes:
+    import cloudpickle
+
+    try:
+        packed: bytes = cloudpickle.dumps(job)
+    except Exception as error:
+        add_context(error, "This happened while make_network was pickled, to send it to workers.")
+        raise
+    return packed
+
+
+def _check_parameters(make_network: Callable[..., Any], design: Design) -> None:
+    """Refuse parameters that `make_network` does not have, or lacks."""
     try:
         signature = inspect.signature(make_network)
     except (TypeError, ValueError):
@@ -206,5 +214,15 @@ def _check_installed(needs_store: bool, needs_cluster: bool) -> None:
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise ImportError(
-            f"Sweeps need {' and '.join(missing)}: pip install 'nengo-jit[sweep]'"
+            f"Sweeps need {' and '.join(missing)}, which pip install 'nengo-jit[sweep]' installs"
         )
+
+
+def _summary(results: Results, n_done: int, seconds: float) -> str:
+    n_left, n_failed = len(results.missing), results.n_failed
+    text = f"{n_done} runs done in {seconds:.3g} s"
+    if n_failed:
+        text += f", {n_failed} failed (see the variable 'error')"
+    if n_left > n_failed:
+        text += f", {n_left - n_failed} left"
+    return text

@@ -6,21 +6,25 @@ import random
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_jit.parallel import one_thread_in_blas
-from nengo_jit.persistence.variables import Axis, Variable, axis_of, variables_of
+from nengo_jit.persistence.variables import ADDRESS, Axis, Variable, axis_of, clean, variables_of
 from nengo_jit.simulator import Simulator
 
 NOISE = "noise"
 _one_at_a_time = threading.Lock()  # global generators are seeded, and warnings caught
+
+Probes: TypeAlias = Mapping[str, nengo.Probe]
+Samples: TypeAlias = tuple[Variable, Axis, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Job:
         Names of the probes to record; None for all.
     vary : str or None
         "noise" if seeds are those of the simulator.
+    taken : frozenset of str
+        Names that no variable may have.
     settings : dict
         Values of ``nengo.rc`` by section and name.
     """
@@ -46,7 +52,17 @@ class Job:
     dt: float
     probes: tuple[str, ...] | None
     vary: str | None
+    taken: frozenset[str]
     settings: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its number, its pickled parameters, and its seed."""
+
+    number: int
+    parameters: bytes
+    seed: int | None
 
 
 @dataclass
@@ -56,39 +72,54 @@ class Outcome:
     number: int
     seconds: float = float("nan")
     error: str = ""
-    samples: list[tuple[Variable, Axis, np.ndarray]] = field(default_factory=list)
+    samples: list[Samples] = field(default_factory=list)
     warned: set[tuple[type[Warning], str]] = field(default_factory=set)
 
+    @property
+    def n_bytes(self) -> int:
+        """int: size of the samples."""
+        return sum(array.nbytes for *_, array in self.samples)
 
-def run_batch(
-    packed: bytes, runs: Sequence[tuple[int, bytes | Mapping[str, Any], int | None]]
-) -> list[Outcome]:
+
+@dataclass(frozen=True)
+class Built:
+    """A simulator, with its probes by name, and whether it can run again with another seed.
+
+    It can if resetting it is like building it again: nothing keeps state but signals and processes.
+    """
+
+    sim: Simulator
+    named: Probes | None
+    is_repeatable: bool
+
+
+_kept: dict[tuple[bytes, bytes], Built] = {}  # one at most, of a job and parameters
+
+
+def run_batch(job: bytes, runs: Sequence[Run]) -> list[Outcome]:
     """Do some runs, one after the other.
 
     Parameters
     ----------
-    packed : bytes
-        The `Job`. Each run unpacks it again, so that no run sees what another has changed.
-    runs : sequence of (int, bytes, int or None)
-        Number, packed parameters, and seed of each run.
+    job : bytes
+        The pickled `Job`. Each build unpickles it again: no run sees what another has changed.
+    runs : sequence of Run
+        The runs.
     """
-    import cloudpickle
-
     outcomes = []
     with _one_at_a_time, one_thread_in_blas():
-        for number, parameters, seed in runs:
-            outcome = Outcome(number)
+        for run in runs:
+            outcome = Outcome(run.number)
             began = perf_counter()
-            with warnings.catch_warnings(record=True) as caught:
+            with _isolated(), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 try:
-                    job = cloudpickle.loads(packed)
-                    outcome.samples = _run(job, cloudpickle.loads(parameters), seed)
+                    outcome.samples = _do(job, run)
                 except (Exception, SystemExit) as error:
                     outcome.error = "".join(traceback.format_exception_only(error)).strip()
             outcome.seconds = perf_counter() - began
             outcome.warned = {
-                (each.category, str(each.message))
+                (_sendable(each.category), ADDRESS.sub("", str(each.message)))
                 for each in caught
                 if not issubclass(each.category, (ResourceWarning, DeprecationWarning))
             }
@@ -96,46 +127,115 @@ def run_batch(
     return outcomes
 
 
-def _run(
-    job: Job, parameters: Mapping[str, Any], seed: int | None
-) -> list[tuple[Variable, Axis, np.ndarray]]:
-    for section, values in job.settings.items():
+def _sendable(category: type[Warning]) -> type[Warning]:
+    """The category of a warning if other processes can import it."""
+    return category if category.__module__.startswith(("builtins", "nengo")) else UserWarning
+
+
+@contextmanager
+def _isolated() -> Iterator[None]:
+    """Context in which a run may change nengo's settings, and seed the global generators."""
+    settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        _set(settings)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _set(settings: Mapping[str, Mapping[str, str]]) -> None:
+    for section, values in settings.items():
         for name, value in values.items():
             nengo.rc.set(section, name, value)
-    nengo.rc.set("decoder_cache", "enabled", "False")  # other seeds, other decoders
-    random.seed(seed or 0)
-    np.random.seed(seed or 0)
+
+
+def _do(packed: bytes, run: Run) -> list[Samples]:
+    import cloudpickle
+
+    job: Job = cloudpickle.loads(packed)
+    _set(job.settings)
+    built = _kept.pop((packed, run.parameters), None)
+    if built is None:
+        while _kept:  # two simulators would take twice the memory
+            _kept.popitem()[1].sim.close()
+        built = _build(job, cloudpickle.loads(run.parameters), run.seed)
+    try:
+        if job.vary == NOISE:
+            _seed_globals(run.seed)
+            built.sim.reset(run.seed)
+        built.sim.run(job.time)
+        samples = _samples(built, job)
+    except BaseException:
+        built.sim.close()
+        raise
+    if built.is_repeatable:
+        _kept[packed, run.parameters] = built
+    else:
+        built.sim.close()
+    return samples
+
+
+def _build(job: Job, parameters: Mapping[str, Any], seed: int | None) -> Built:
+    is_noise = job.vary == NOISE
+    _seed_globals(None if is_noise else seed)
     made = job.make_network(**parameters)
-    network, named = made if isinstance(made, tuple) else (made, None)
-    if not isinstance(network, nengo.Network):
-        raise ValidationError(f"make_network returned {made!r}, not a network", "make_network")
-    noise = seed if job.vary == NOISE else None
-    if job.vary == NOISE and network.seed is None:
+    network, named = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(network, nengo.Network) or not isinstance(named, (Mapping, type(None))):
+        raise ValidationError(
+            f"It must return a network, or a network and a dictionary of probes, not {made!r}",
+            attr="make_network",
+        )
+    if is_noise and network.seed is None:
         raise ValidationError("vary='noise' needs a network with a seed", attr="vary")
-    if seed is not None and job.vary != NOISE:
+    if not is_noise and seed is not None:
         if network.seed not in (None, seed):
             warnings.warn("The sweep's seeds replace the seed of the network", stacklevel=1)
         network.seed = seed
-    with Simulator(network, job.dt, noise, progress_bar=False, engine="cpu", threads=1) as sim:
-        sim.run(job.time)
-        return _samples(sim, named, job)
+    sim = Simulator(
+        network, job.dt, seed if is_noise else None, progress_bar=False, engine="cpu", threads=1
+    )
+    try:
+        return Built(sim, named, is_noise and _is_repeatable(sim))
+    except BaseException:
+        sim.close()
+        raise
 
 
-def _samples(
-    sim: Simulator, named: Mapping[str, nengo.Probe] | None, job: Job
-) -> list[tuple[Variable, Axis, np.ndarray]]:
-    planned = sim._probes
-    found: dict[str, tuple[Variable, Axis, np.ndarray]] = {}
-    names = {} if named is None else {probe: name for name, probe in named.items()}
+def _is_repeatable(sim: Simulator) -> bool:
+    state = sim.state()
+    has_generators = any(not key.isdigit() for key in state["generators"])  # those of neurons
+    return not (state["hidden"] or state["objects"] or has_generators)
+
+
+def _seed_globals(seed: int | None) -> None:
+    random.seed(seed or 0)
+    np.random.seed(seed or 0)
+
+
+def _samples(built: Built, job: Job) -> list[Samples]:
+    planned = built.sim._probes
+    names = None if built.named is None else {each: name for name, each in built.named.items()}
+    found: dict[str, Samples] = {}
     for each, variable in zip(planned, variables_of(planned, job.dt)):
-        if named is not None and each.probe not in names:
+        if names is not None and each.probe not in names:
             continue
-        name = names.get(each.probe, variable.name)
+        name = variable.name if names is None else clean(names[each.probe])
+        if name in job.taken:
+            name = f"probe_{name}"
         axis = axis_of(each, job.dt)
-        dims = (axis.name, *(f"{name}.{i}" for i in range(len(variable.shape))))
-        array = np.asarray(sim.data[each.probe]).reshape(-1, *variable.shape)
+        dims = (axis.name, *(f"{name}.{place}" for place in range(len(variable.shape))))
+        array = np.asarray(built.sim.data[each.probe])
+        if array.dtype.kind == "O":
+            raise ValidationError(f"Samples of '{name}' are sparse matrices", attr="probes")
+        if name in found:
+            raise ValidationError(f"Two probes are called '{name}'", attr="probes")
+        array = array.reshape(-1, *variable.shape)
         found[name] = (replace(variable, name=name, dims=dims), axis, array)
-    for name in job.probes or ():
+    if job.probes is None:
+        return list(found.values())
+    for name in job.probes:
         if name not in found:
-            raise ValidationError(f"There is no probe '{name}' among {sorted(found)}", "probes")
-    return [each for name, each in found.items() if job.probes is None or name in job.probes]
+            raise ValidationError(f"There is no probe '{name}', only {[*found]}", attr="probes")
+    return [found[name] for name in job.probes]

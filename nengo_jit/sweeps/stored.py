@@ -1,0 +1,179 @@
+"""Arrays of results in a Zarr store."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nengo.exceptions import ValidationError
+
+from nengo_jit.persistence.files import replace_file
+from nengo_jit.persistence.lock import PathLock
+from nengo_jit.persistence.store import METADATA, is_store
+from nengo_jit.sweeps.arrays import Array, Place
+
+if TYPE_CHECKING:
+    import xarray
+
+SWEEP = "nengo_jit_sweep"  # attribute of the store that has the description of the sweep
+MOST_NUMBERS = 1 << 12  # of a chunk
+
+
+class InStore:
+    """Arrays in a Zarr store, which one process may write at a time.
+
+    Zarr makes the arrays, and writes numbers. Samples of a run are a chunk, or several if they are
+    more than those of the first run. Chunks are not compressed: their files have the numbers and
+    nothing else, and are renamed into place, so that they are whole or not there.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the store.
+    n_dims : int
+        Number of dimensions of the grid, which are the first ones of all arrays.
+    attributes : mapping of (str, object)
+        Attributes of the data set.
+
+    Attributes
+    ----------
+    described : dict or None
+        Description of the sweep that the store is of; None if it is new.
+
+    Raises
+    ------
+    ValidationError
+        If there is something else, or another process writes there.
+    OSError
+        If the folder cannot be made.
+    """
+
+    def __init__(self, path: Path, n_dims: int, attributes: Mapping[str, object]):
+        self._path, self._n_dims = Path(os.path.realpath(path)), n_dims
+        self._attributes = attributes
+        self._lock = PathLock(self._path)
+        self._arrays: dict[str, Any] = {}
+        try:
+            self.described = self._read_description()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_description(self) -> dict[str, str] | None:
+        if not self._path.exists():
+            return None
+        try:
+            metadata = json.loads((self._path / METADATA).read_bytes())
+            described: dict[str, str] = metadata["attributes"][SWEEP]
+        except (OSError, ValueError, KeyError, TypeError):
+            if is_store(self._path) and not (self._path / METADATA).exists():
+                return None  # an empty folder
+            raise ValidationError(
+                f"'{self._path}' exists, and is not the store of a sweep", attr="out"
+            ) from None
+        return described
+
+    def begin(self, described: Mapping[str, str]) -> None:
+        """Delete what there is, and begin anew."""
+        import zarr
+
+        if self._path.exists():
+            shutil.rmtree(self._path)
+        about = {**self._attributes, SWEEP: dict(described)}
+        self._group = zarr.open_group(str(self._path), mode="w", zarr_format=3, attributes=about)
+
+    def open(self) -> None:
+        """Continue."""
+        import zarr
+
+        self._group = zarr.open_group(str(self._path), mode="r+")
+        self._arrays = dict(self._group.arrays())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def make(self, name: str, array: Array) -> None:
+        grid, samples = array.shape[: self._n_dims], array.shape[self._n_dims :]
+        if samples:
+            chunks = (*[1] * len(grid), *samples)
+        else:
+            chunks = (*[1] * len(grid[:-1]), *(min(MOST_NUMBERS, size) for size in grid[-1:]))
+        self._make(name, array.dims, array.shape, array.dtype, array.attributes, chunks, array.fill)
+
+    def add_coordinate(
+        self, name: str, dim: str, values: np.ndarray, attributes: Mapping[str, str]
+    ) -> None:
+        is_text = values.dtype.kind == "U"
+        content = values.astype(object) if is_text else values
+        self._make(name, (dim,), values.shape, content.dtype, attributes, values.shape)
+        self._arrays[name][...] = content
+
+    def _make(
+        self,
+        name: str,
+        dims: Sequence[str],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        attributes: Mapping[str, str],
+        chunks: tuple[int, ...],
+        fill: float | str | None = None,
+    ) -> None:
+        self._arrays[name] = self._group.create_array(
+            name,
+            shape=shape,
+            chunks=tuple(max(1, size) for size in chunks),
+            dtype=str if dtype == object else dtype,
+            compressors=None,
+            fill_value=fill,
+            dimension_names=dims,
+            attributes=dict(attributes),
+            overwrite=True,  # a process may have been killed before it was complete
+        )
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        return tuple(self._arrays[name].metadata.dimension_names)
+
+    def first(self, name: str) -> tuple[int, ...]:
+        return tuple(self._arrays[name].chunks[self._n_dims :])
+
+    def numbers(self, name: str) -> np.ndarray:
+        return np.array(self._arrays[name][...])
+
+    def set_numbers(self, name: str, row: Place, numbers: np.ndarray) -> None:
+        self._arrays[name][row] = numbers
+
+    def set_samples(self, name: str, place: Place, samples: np.ndarray) -> None:
+        array, n = self._arrays[name], len(place)
+        wanted = tuple(map(max, array.shape, (*array.shape[:n], *samples.shape)))
+        if wanted != array.shape:
+            array.resize(wanted)
+        sizes = array.chunks[n:]
+        counts = [math.ceil(total / size) for total, size in zip(samples.shape, sizes)]
+        folder = self._path.joinpath(name, "c", *map(str, place))
+        for block in itertools.product(*map(range, counts)):
+            starts = [i * size for i, size in zip(block, sizes)]
+            part = samples[tuple(slice(i, i + size) for i, size in zip(starts, sizes))]
+            if part.shape != sizes:
+                pads = [(0, size - has) for size, has in zip(sizes, part.shape)]
+                part = np.pad(part, pads, constant_values=np.nan)
+            content = np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data
+            file = folder.joinpath(*map(str, block))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, lambda opened, content=content: opened.write(content), sync=False)
+
+    def dataset(self) -> xarray.Dataset:
+        import xarray
+
+        found = xarray.open_zarr(str(self._path), consolidated=False, chunks=None)
+        found.attrs.pop(SWEEP)
+        return found
+
+    def close(self) -> None:
+        self._lock.release()
