@@ -88,7 +88,7 @@ class InMemory:
         Attributes of the data set.
     """
 
-    def __init__(self, n_dims: int, attributes: Mapping[str, object]):
+    def __init__(self, n_dims: int, attributes: Mapping[str, str | float]):
         self._n_dims, self._attributes = n_dims, dict(attributes)
         self._made: dict[str, Array] = {}
         self._arrays: dict[str, np.ndarray] = {}
@@ -124,7 +124,8 @@ class InMemory:
         if wanted != array.shape:
             pads = [(0, new - old) for new, old in zip(wanted, array.shape)]
             array = self._arrays[name] = np.pad(array, pads, constant_values=np.nan)
-        array[(*place, *map(slice, samples.shape))] = samples
+        index: tuple[int | slice, ...] = (*place, *(slice(size) for size in samples.shape))
+        array[index] = samples
 
     def dataset(self) -> xarray.Dataset:
         import xarray

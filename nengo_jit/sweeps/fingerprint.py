@@ -119,7 +119,7 @@ class Describer:
         make, arguments, *rest = reduced
         contents = [list(each) if isinstance(each, Iterator) else each for each in rest if each]
         if isinstance(value, FrozenObject):  # which keeps its description once it has been shown
-            contents = [{**contents[0], CACHED: None}]
+            contents = [{**each, CACHED: None} for each in contents if isinstance(each, dict)]
         is_usual = getattr(make, "__name__", "") == "__newobj__"  # called with the class
         contents += arguments[1:] if is_usual else [make, *arguments]
         return f"{self.text(type(value))}({', '.join(map(self.text, contents))})"

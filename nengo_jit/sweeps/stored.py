@@ -55,7 +55,7 @@ class InStore:
         If the folder cannot be made.
     """
 
-    def __init__(self, path: Path, n_dims: int, attributes: Mapping[str, object]):
+    def __init__(self, path: Path, n_dims: int, attributes: Mapping[str, Any]):
         self._path, self._n_dims = Path(os.path.realpath(path)), n_dims
         self._attributes = attributes
         self._lock = PathLock(self._path)
@@ -129,7 +129,7 @@ class InStore:
             name,
             shape=shape,
             chunks=tuple(max(1, size) for size in chunks),
-            dtype=str if dtype == object else dtype,
+            dtype=str if dtype.kind == "O" else dtype,
             compressors=None,
             fill_value=fill,
             dimension_names=dims,
@@ -163,10 +163,10 @@ class InStore:
             if part.shape != sizes:
                 pads = [(0, size - has) for size, has in zip(sizes, part.shape)]
                 part = np.pad(part, pads, constant_values=np.nan)
-            content = np.ascontiguousarray(part, array.dtype.newbyteorder("<")).data
-            file = folder.joinpath(*map(str, block))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(file, lambda opened, content=content: opened.write(content), sync=False)
+            _write(
+                folder.joinpath(*map(str, block)),
+                np.ascontiguousarray(part, array.dtype.newbyteorder("<")),
+            )
 
     def dataset(self) -> xarray.Dataset:
         import xarray
@@ -177,3 +177,8 @@ class InStore:
 
     def close(self) -> None:
         self._lock.release()
+
+
+def _write(path: Path, content: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda file: file.write(content.data), sync=False)

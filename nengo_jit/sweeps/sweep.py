@@ -144,7 +144,7 @@ def sweep(
 def _open(out: PathLike | None, design: Design, job: Job, resume: bool, overwrite: bool) -> Arrays:
     """Open the store, or make it, or make arrays in memory."""
     name = getattr(job.make_network, "__name__", type(job.make_network).__name__)
-    attributes: dict[str, object] = {"label": name, "dt": job.dt}
+    attributes: dict[str, Any] = {"label": name, "dt": job.dt}
     if out is None:
         return InMemory(len(design.dims), attributes)
     path = Path(out)

@@ -107,11 +107,11 @@ def run_batch(job: bytes, runs: Sequence[Run]) -> list[Outcome]:
         The runs.
     """
     outcomes = []
-    with _one_at_a_time, one_thread_in_blas():
+    with _one_at_a_time, one_thread_in_blas(), _isolated():
         for run in runs:
             outcome = Outcome(run.number)
             began = perf_counter()
-            with _isolated(), warnings.catch_warnings(record=True) as caught:
+            with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 try:
                     outcome.samples = _do(job, run)
@@ -134,7 +134,7 @@ def _sendable(category: type[Warning]) -> type[Warning]:
 
 @contextmanager
 def _isolated() -> Iterator[None]:
-    """Context in which a run may change nengo's settings, and seed the global generators."""
+    """Context in which runs may change nengo's settings, and seed global generators."""
     settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
     states = random.getstate(), np.random.get_state()
     try:

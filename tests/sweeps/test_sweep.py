@@ -142,7 +142,7 @@ def test_other_sweeps_are_refused_by_name(tmp_path):
         sweep(maker(2), {"gain": [1]}, [0], out=out)
     with pytest.raises(ValidationError, match=r"parameter 'gain' was \[1\], and is \[2\]"):
         sweep(maker(1), {"gain": [2]}, [0], out=out)
-    with pytest.raises(ValidationError, match="make_network.s code was"):
+    with pytest.raises(ValidationError, match=r"make_network.s code was"):
         sweep(lambda gain: make_network(gain + 1), {"gain": [1]}, [0], out=out)
     ds = sweep(maker(2), {"gain": [1]}, [0], out=out, overwrite=True)
     np.testing.assert_array_equal(ds.spikes[0, 0], single(0, gain=2)[1])
