@@ -70,8 +70,7 @@ class InStore:
         if not self._path.exists():
             return None
         try:
-            metadata = json.loads((self._path / METADATA).read_bytes())
-            described: dict[str, str] = metadata["attributes"][SWEEP]
+            described: dict[str, str] = json.loads(_metadata(self._path)["attributes"][SWEEP])
         except (OSError, ValueError, KeyError, TypeError):
             if is_store(self._path) and not (self._path / METADATA).exists():
                 return None  # an empty folder
@@ -86,15 +85,25 @@ class InStore:
 
         if self._path.exists():
             shutil.rmtree(self._path)
-        about = {**self._attributes, SWEEP: dict(described)}
+        about = {**self._attributes, SWEEP: json.dumps(described)}
         self._group = zarr.open_group(str(self._path), mode="w", zarr_format=3, attributes=about)
 
     def open(self) -> None:
         """Continue."""
         import zarr
 
+        self._write_metadata(None)  # so that readers see arrays grow
         self._group = zarr.open_group(str(self._path), mode="r+")
         self._arrays = dict(self._group.arrays())
+
+    def _write_metadata(self, consolidated: object) -> None:
+        """Write the metadata of the group, with those of all arrays or without."""
+        metadata = _metadata(self._path)
+        metadata.pop("consolidated_metadata", None)
+        if consolidated is not None:
+            metadata["consolidated_metadata"] = consolidated
+        content = json.dumps(metadata, indent=2).encode()
+        replace_file(self._path / METADATA, lambda file: file.write(content), sync=False)
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
@@ -176,7 +185,19 @@ class InStore:
         return found
 
     def close(self) -> None:
-        self._lock.release()
+        try:
+            if self._arrays and self._path.exists():
+                known = {each: _metadata(self._path / each) for each in self._arrays}
+                about = {"kind": "inline", "must_understand": False, "metadata": known}
+                self._write_metadata(about)
+        finally:
+            self._lock.release()
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Metadata of a group or an array."""
+    metadata: dict[str, Any] = json.loads((path / METADATA).read_bytes())
+    return metadata
 
 
 def _write(path: Path, content: np.ndarray) -> None:

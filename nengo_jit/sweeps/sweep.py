@@ -143,8 +143,9 @@ def sweep(
 
 def _open(out: PathLike | None, design: Design, job: Job, resume: bool, overwrite: bool) -> Arrays:
     """Open the store, or make it, or make arrays in memory."""
-    name = getattr(job.make_network, "__name__", type(job.make_network).__name__)
-    attributes: dict[str, Any] = {"label": name, "dt": job.dt}
+    attributes: dict[str, Any] = {"dt": job.dt}
+    if hasattr(job.make_network, "__name__"):
+        attributes["label"] = job.make_network.__name__
     if out is None:
         return InMemory(len(design.dims), attributes)
     path = Path(out)
@@ -220,7 +221,9 @@ def _check_installed(needs_store: bool, needs_cluster: bool) -> None:
 
 def _summary(results: Results, n_done: int, seconds: float) -> str:
     n_left, n_failed = len(results.missing), results.n_failed
-    text = f"{n_done} runs done in {seconds:.3g} s"
+    text = f"{n_done} runs done"
+    if n_done:
+        text += f" in {seconds:.3g} s"
     if n_failed:
         text += f", {n_failed} failed (see the variable 'error')"
     if n_left > n_failed:
