@@ -194,19 +194,22 @@ def sweep(
     numbers = numbers.transpose(*apart, along, ...)
     n_seeds = 1 if along == "seed" else numbers.sizes.get("seed", 1)
     table = numbers.values.reshape(-1, ds.sizes[along], n_seeds)
-    places, index = np.unique(ds[x].values, return_inverse=True)
+    values = ds[x].values.tolist()
+    places = list(dict.fromkeys(values if isinstance(values[0], str) else sorted(values)))
+    number = {place: i for i, place in enumerate(places)}
+    index = np.array([number[value] for value in values])
     ax = _axes(ax)
     lines = []
     for rows in table:
-        groups = [rows[index == place] for place in range(len(places))]
+        groups = [rows[index == i] for i in range(len(places))]
         kept = [group[~np.isnan(group)] for group in groups]
         mean = np.array([each.mean() if each.size else np.nan for each in kept])
         spread = np.array([each.std() if each.size else np.nan for each in kept])
         lines += ax.plot(places, mean, marker="." if len(places) < 50 else "", linewidth=1)
         ax.fill_between(places, mean - spread, mean + spread, alpha=0.2, linewidth=0)
     if 1 < len(lines) <= 2 * MOST_LINES:
-        values = itertools.product(*(ds[dim].values for dim in apart))
-        names = [", ".join(map(str, each)) for each in values]
+        combinations = itertools.product(*(ds[dim].values for dim in apart))
+        names = [", ".join(map(str, each)) for each in combinations]
         _legend(ax, lines, names, title=", ".join(map(str, apart)))
     ax.set(xlabel=_with_units(ds[x]), ylabel=_with_units(found))
     return ax

@@ -60,11 +60,11 @@ class Design:
         sizes: dict[str, int] = {}
         if parameters is None or isinstance(parameters, Mapping):
             for name, each in (parameters or {}).items():
-                values[name] = _listed(each, f"Values of '{name}'")
+                values[name] = _listed(each, f"Values of '{name}'", "parameters")
                 coordinates[name] = (name, coordinate(values[name]))
                 sizes[name] = len(values[name])
         else:
-            cases = _listed(parameters, "Parameters")
+            cases = _listed(parameters, "Parameters", "parameters")
             if not all(isinstance(case, Mapping) for case in cases):
                 raise ValidationError("Each case must be a dictionary", attr="parameters")
             cases = [dict(case) for case in cases]
@@ -76,7 +76,7 @@ class Design:
                 raise ValidationError(f"A parameter cannot be called {name!r}", attr="parameters")
         listed = None
         if seeds is not None:
-            listed = _checked(_listed(seeds, "Seeds"))
+            listed = _checked(_listed(seeds, "Seeds", "seeds"))
             coordinates[SEED] = (SEED, np.asarray(listed))
             sizes[SEED] = len(listed)
         for name, size in sizes.items():
@@ -125,9 +125,9 @@ def _name(value: object) -> str:
     return name if isinstance(name, str) else ADDRESS.sub("", repr(value))
 
 
-def _listed(values: Iterable[Any], what: str) -> list[Any]:
+def _listed(values: Iterable[Any], what: str, attr: str) -> list[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise ValidationError(f"{what} must be a list, not {values!r}", attr="parameters")
+        raise ValidationError(f"{what} must be a list, not {values!r}", attr=attr)
     return list(values)
 
 

@@ -7,13 +7,15 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
+from nengo.exceptions import ValidationError
+
 from nengo_jit.sweeps.design import Design
 from nengo_jit.sweeps.executors import Executor, LostError
 from nengo_jit.sweeps.results import Results
 from nengo_jit.sweeps.worker import Outcome, Run
 
 SECONDS = 1.0  # that a task should take
-MOST_BYTES = 1 << 26  # of the results of a task
+MOST_BYTES = 1 << 24  # of the results of a task
 
 
 class Dispatcher:
@@ -56,6 +58,8 @@ class Dispatcher:
         ------
         OSError
             If results cannot be written.
+        ValidationError
+            If parameters cannot be pickled.
         """
         waiting = list(reversed(numbers))
         self._fill(waiting)
@@ -88,7 +92,12 @@ class Dispatcher:
         parameters, seed = self._design.run(number)
         key = [*map(id, parameters), *map(id, parameters.values())]
         if self._packed is None or self._packed[0] != key:
-            self._packed = key, cloudpickle.dumps(parameters)
+            try:
+                self._packed = key, cloudpickle.dumps(parameters)
+            except Exception as error:
+                raise ValidationError(
+                    f"They cannot be pickled, to send them to workers: {error}", attr="parameters"
+                ) from error
         return Run(number, self._packed[1], seed)
 
     def _outcomes(self, batch: list[int], found: list[Outcome] | LostError) -> list[Outcome]:

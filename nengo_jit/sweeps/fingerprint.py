@@ -51,10 +51,10 @@ def difference(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
 
 
 def is_users(module: str | None) -> bool:
-    """Whether a module is neither installed nor built in."""
-    if module == "__main__":
+    """Whether a module is neither installed nor built in, such as one that is not imported."""
+    if module == "__main__" or module not in sys.modules:
         return True
-    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    file = getattr(sys.modules[module], "__file__", None)
     if file is None:
         return False
     path = Path(file).resolve()

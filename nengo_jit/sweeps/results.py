@@ -107,7 +107,9 @@ class Results:
             self._arrays.make(name, Array(dims, shape, dtype, np.nan, variable.attributes))
         if self._arrays.dims(name) != dims:
             others = self._arrays.dims(name)
-            raise ValidationError(f"'{name}' has the dimensions {dims}, but {others} in other runs")
+            raise ValidationError(
+                f"'{name}' has the dimensions {dims}, but {others} in other runs", attr="probes"
+            )
         sizes = {}
         usual = self._arrays.first(name)
         for dim, size, other in zip(variable.dims[1:], samples.shape[1:], usual[1:]):

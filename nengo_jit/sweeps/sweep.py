@@ -16,7 +16,6 @@ from nengo.exceptions import ValidationError
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 
 from nengo_jit.checkpointing import PathLike
-from nengo_jit.exceptions import add_context
 from nengo_jit.parallel import n_cores
 from nengo_jit.persistence.variables import clean
 from nengo_jit.sweeps.arrays import Arrays, InMemory
@@ -105,6 +104,8 @@ def sweep(
         raise ValidationError("Must be None, or 'noise' with seeds", attr="vary")
     if isinstance(probes, str):
         raise ValidationError("Must be a list of names", attr="probes")
+    if not callable(make_network):
+        raise ValidationError("Must be a function that makes a network", attr="make_network")
     design = Design.of(parameters, seeds)
     _check_parameters(make_network, design)
     settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
@@ -125,6 +126,8 @@ def sweep(
                     if client is None
                     else OnDask(packed, client)
                 )
+                if progress_bar and client is not None and client.dashboard_link:
+                    print(f"Dask's dashboard: {client.dashboard_link}")
                 try:
                     bar = Progress("Sweeping", "Sweep", len(missing))
                     with ProgressTracker(progress_bar, bar) as tracker:
@@ -192,8 +195,9 @@ def _packed(job: Job) -> bytes:
     try:
         packed: bytes = cloudpickle.dumps(job)
     except Exception as error:
-        add_context(error, "This happened while make_network was pickled, to send it to workers.")
-        raise
+        raise ValidationError(
+            f"It cannot be pickled, to send it to workers: {error}", attr="make_network"
+        ) from error
     return packed
 
 
