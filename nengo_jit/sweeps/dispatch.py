@@ -103,7 +103,8 @@ class Dispatcher:
     def _outcomes(self, batch: list[int], found: list[Outcome] | LostError) -> list[Outcome]:
         """The outcomes of a task; if its worker has died, of those runs that are given up."""
         if isinstance(found, LostError):
-            self._losses.update(batch)
+            if len(batch) == 1:
+                self._losses.update(batch)
             if len(batch) > 1 or self._losses[batch[0]] < self._executor.most_losses:
                 self._alone += batch
                 return []

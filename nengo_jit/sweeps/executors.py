@@ -20,7 +20,12 @@ from nengo_jit.sweeps.worker import Outcome, Run, run_batch
 if TYPE_CHECKING:
     import distributed
 
-PRELOADED = ["nengo_jit.sweeps.worker", "scipy.linalg.lapack", "cloudpickle"]
+PRELOADED = [
+    "nengo_jit.sweeps.worker",
+    "nengo_jit.engines.cpu.backend",
+    "scipy.linalg.lapack",
+    "cloudpickle",
+]
 
 
 class LostError(Exception):
@@ -33,7 +38,7 @@ Finished: TypeAlias = list[tuple[Hashable, list[Outcome] | LostError]]
 class Executor(Protocol):
     """Does tasks: calls of `run_batch`."""
 
-    most_losses: int  # how often a run may lose its worker
+    most_losses: int  # how many workers may die while they do a run and nothing else
 
     @property
     def n_tasks(self) -> int:
@@ -63,7 +68,7 @@ class Local:
         Number of processes.
     """
 
-    most_losses = 5
+    most_losses = 8
 
     def __init__(self, job: bytes, n_tasks: int):
         self._job, self.n_tasks = job, n_tasks

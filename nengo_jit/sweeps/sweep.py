@@ -25,7 +25,7 @@ from nengo_jit.sweeps.executors import Executor, Local, OnDask
 from nengo_jit.sweeps.fingerprint import difference, parts_of, text_of
 from nengo_jit.sweeps.results import Results
 from nengo_jit.sweeps.stored import InStore
-from nengo_jit.sweeps.worker import NOISE, Job
+from nengo_jit.sweeps.worker import NOISE, Job, build_functions
 
 if TYPE_CHECKING:
     import distributed
@@ -112,7 +112,8 @@ def sweep(
     settings["decoder_cache"] |= {"enabled": "False"}  # other seeds have other decoders
     names = None if probes is None else tuple(map(clean, probes))
     taken = frozenset({*RESERVED, *design.coordinates})
-    job = Job(make_network, float(time), float(dt), names, vary, taken, settings)
+    builders = build_functions()
+    job = Job(make_network, float(time), float(dt), names, vary, taken, settings, builders)
     packed = _packed(job)
     arrays = _open(out, design, job, resume, overwrite)
     try:
@@ -182,6 +183,8 @@ def _description(job: Job, design: Design) -> dict[str, str]:
     found = {"the version of Python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
     found |= {f"make_network's {key}": text for key, text in parts_of(job.make_network).items()}
     found |= {f"the parameter '{name}'": text_of(each) for name, each in design.values.items()}
+    for _, kind, function in job.builders:
+        found[f"the build function of {kind.__qualname__}"] = text_of(function)
     found["the list of parameters"] = text_of(design.cases)
     found["the list of seeds"] = text_of(design.seeds)
     found |= {key: text_of(getattr(job, key)) for key in ("time", "dt", "probes", "vary")}

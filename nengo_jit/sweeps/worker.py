@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import traceback
 import warnings
@@ -14,13 +15,16 @@ from typing import Any, TypeAlias
 
 import nengo
 import numpy as np
+from nengo.builder import Builder as NengoBuilder
 from nengo.exceptions import ValidationError
 
+from nengo_jit.builder import Builder
 from nengo_jit.parallel import one_thread_in_blas
 from nengo_jit.persistence.variables import ADDRESS, Axis, Variable, axis_of, clean, variables_of
 from nengo_jit.simulator import Simulator
 
 NOISE = "noise"
+REGISTRIES = NengoBuilder.builders, Builder.builders
 _one_at_a_time = threading.Lock()  # global generators are seeded, and warnings caught
 
 Probes: TypeAlias = Mapping[str, nengo.Probe]
@@ -45,6 +49,8 @@ class Job:
         Names that no variable may have.
     settings : dict
         Values of ``nengo.rc`` by section and name.
+    builders : tuple of (int, type, callable)
+        Build functions that workers do not get by importing modules, see `build_functions`.
     """
 
     make_network: Callable[..., Any]
@@ -54,6 +60,7 @@ class Job:
     vary: str | None
     taken: frozenset[str]
     settings: dict[str, dict[str, str]]
+    builders: tuple[tuple[int, type, Callable[..., object]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,19 @@ def run_batch(job: bytes, runs: Sequence[Run]) -> list[Outcome]:
     return outcomes
 
 
+def build_functions() -> tuple[tuple[int, type, Callable[..., object]], ...]:
+    """Build functions from scripts and notebooks, with their class and the place of the registry.
+
+    Workers register those from modules when they import these.
+    """
+    return tuple(
+        (place, kind, function)
+        for place, registry in enumerate(REGISTRIES)
+        for kind, function in registry.items()
+        if function.__module__ == "__main__" or function.__module__ not in sys.modules
+    )
+
+
 def _sendable(category: type[Warning]) -> type[Warning]:
     """The category of a warning if other processes can import it."""
     return category if category.__module__.startswith(("builtins", "nengo")) else UserWarning
@@ -156,6 +176,8 @@ def _do(packed: bytes, run: Run) -> list[Samples]:
 
     job: Job = cloudpickle.loads(packed)
     _set(job.settings)
+    for place, kind, function in job.builders:
+        REGISTRIES[place][kind] = function
     built = _kept.pop((packed, run.parameters), None)
     if built is None:
         while _kept:  # two simulators would take twice the memory

@@ -30,7 +30,10 @@ def test_cases_are_run_as_they_are():
     design = Design.of(iter([{"a": 1}, {"a": 2, "b": 3}]), None)
     assert design.dims == ("case",)
     assert [design.run(number) for number in (0, 1)] == [({"a": 1}, None), ({"a": 2, "b": 3}, None)]
-    assert {name: dim for name, (dim, _) in design.coordinates.items()} == {"a": "case", "b": "case"}
+    assert {name: dim for name, (dim, _) in design.coordinates.items()} == {
+        "a": "case",
+        "b": "case",
+    }
 
 
 def test_there_may_be_a_single_run():

@@ -79,7 +79,9 @@ def test_modules_of_users_are_followed(tmp_path, monkeypatch):
     monkeypatch.setattr(helpers, "f", lambda: 2)
     assert "'helpers.f'" in difference(before, parts_of(made["make"]))
     assert is_users("my_helpers_of_sweeps") and is_users("__main__") and is_users("unknown")
-    assert not any(map(is_users, ("numpy", "nengo.dists", "nengo_jit.sweeps.fingerprint", "math", "functools")))
+    assert not any(
+        map(is_users, ("numpy", "nengo.dists", "nengo_jit.sweeps.fingerprint", "math", "functools"))
+    )
 
 
 @pytest.mark.parametrize(

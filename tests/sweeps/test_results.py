@@ -1,5 +1,6 @@
 """Results are the same in memory and in a store, in whatever order runs end."""
 
+import contextlib
 import json
 import os
 import random
@@ -165,10 +166,8 @@ def test_a_process_may_die_before_any_file_is_written(broken, tmp_path, monkeypa
 
     monkeypatch.setattr(stored, "replace_file", dying)
     arrays = in_store(design, tmp_path / "r.zarr")
-    try:
+    with contextlib.suppress(SystemExit):
         Results(design, N_STEPS, arrays).add(outcomes_of(design))
-    except SystemExit:
-        pass
     arrays._lock.release()
     monkeypatch.undo()
     again = InStore(tmp_path / "r.zarr", 1, {})
@@ -178,9 +177,7 @@ def test_a_process_may_die_before_any_file_is_written(broken, tmp_path, monkeypa
     again.close()
     for number, each in enumerate(outcomes_of(design)):
         expected = each.samples[0][2]
-        np.testing.assert_array_equal(
-            results.dataset().x[number, :, : expected.shape[1]], expected
-        )
+        np.testing.assert_array_equal(results.dataset().x[number, :, : expected.shape[1]], expected)
 
 
 def test_only_stores_of_sweeps_are_deleted(tmp_path):
