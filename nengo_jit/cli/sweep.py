@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -134,7 +135,8 @@ def values_of(options: list[str]) -> dict[str, list[object]]:
         try:
             found[name] = [*ast.literal_eval(f"[{values}]")]
         except (ValueError, SyntaxError):
-            found[name] = [_literal(each) for each in values.split(",")]
+            (parts,) = csv.reader([values], quotechar="'", skipinitialspace=True)
+            found[name] = [_literal(each) for each in parts]
     return found
 
 
