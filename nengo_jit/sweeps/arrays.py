@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -64,8 +64,8 @@ class Arrays(Protocol):
     def numbers(self, name: str) -> np.ndarray:
         """All numbers of an array without samples."""
 
-    def set_numbers(self, name: str, row: Place, numbers: np.ndarray) -> None:
-        """Write the numbers of all runs with the first indices ``row``."""
+    def set_numbers(self, name: str, numbers: np.ndarray, places: Collection[Place]) -> None:
+        """Write the numbers of some runs, which are at these places among those of all runs."""
 
     def set_samples(self, name: str, place: Place, samples: np.ndarray) -> None:
         """Write the samples of a run; the array grows if they are more than before."""
@@ -115,8 +115,9 @@ class InMemory:
     def numbers(self, name: str) -> np.ndarray:
         return self._arrays[name].copy()
 
-    def set_numbers(self, name: str, row: Place, numbers: np.ndarray) -> None:
-        self._arrays[name][row] = numbers
+    def set_numbers(self, name: str, numbers: np.ndarray, places: Collection[Place]) -> None:
+        for place in places:
+            self._arrays[name][place] = numbers[place]
 
     def set_samples(self, name: str, place: Place, samples: np.ndarray) -> None:
         array = self._arrays[name]

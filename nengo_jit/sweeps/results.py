@@ -51,6 +51,7 @@ class Results:
         if name not in self._arrays:
             dims, shape = self._design.dims, self._design.shape
             self._arrays.make(name, Array(dims, shape, dtype, fill, attributes))
+            self._numbers[name] = np.full(shape, fill, dtype)
         if name not in self._numbers:
             self._numbers[name] = self._arrays.numbers(name)
 
@@ -74,7 +75,7 @@ class Results:
             If they cannot be written.
         """
         with HeldInterrupts():
-            changed: dict[str, set[Place]] = {}  # rows of numbers
+            changed: dict[str, list[Place]] = {}
             for outcome in outcomes:
                 place = self._design.index(outcome.number)
                 numbers: dict[str, float | str] = {}
@@ -88,10 +89,9 @@ class Results:
                 for name, number in numbers.items():
                     if self._numbers[name][place] != number:
                         self._numbers[name][place] = number
-                        changed.setdefault(name, set()).add(place[:-1])
+                        changed.setdefault(name, []).append(place)
             for name in (*changed.keys() - {SECONDS}, SECONDS):
-                for row in changed.get(name, ()):
-                    self._arrays.set_numbers(name, row, self._numbers[name][row])
+                self._arrays.set_numbers(name, self._numbers[name], changed.get(name, ()))
 
     def _put(
         self, place: Place, variable: Variable, axis: Axis, samples: np.ndarray

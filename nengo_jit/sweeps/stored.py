@@ -7,7 +7,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import floordiv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,10 @@ class InStore:
         if samples:
             chunks = (*[1] * len(grid), *samples)
         else:
-            chunks = (*[1] * len(grid[:-1]), *(min(MOST_NUMBERS, size) for size in grid[-1:]))
+            chunks, left = (), MOST_NUMBERS
+            for size in reversed(grid):
+                chunks = (min(size, left), *chunks)
+                left //= chunks[0]
         self._make(name, array.dims, array.shape, array.dtype, array.attributes, chunks, array.fill)
 
     def add_coordinate(
@@ -155,8 +159,11 @@ class InStore:
     def numbers(self, name: str) -> np.ndarray:
         return np.array(self._arrays[name][...])
 
-    def set_numbers(self, name: str, row: Place, numbers: np.ndarray) -> None:
-        self._arrays[name][row] = numbers
+    def set_numbers(self, name: str, numbers: np.ndarray, places: Collection[Place]) -> None:
+        array = self._arrays[name]
+        for chunk in {tuple(map(floordiv, place, array.chunks)) for place in places}:
+            index = tuple(slice(i * n, (i + 1) * n) for i, n in zip(chunk, array.chunks))
+            array[index] = numbers[index]
 
     def set_samples(self, name: str, place: Place, samples: np.ndarray) -> None:
         array, n = self._arrays[name], len(place)
