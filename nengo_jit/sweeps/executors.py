@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from nengo_jit.sweeps.worker import Outcome, Run, run_batch
+from nengo_jit.sweeps.worker import Outcome, Run, release, run_batch
 
 if TYPE_CHECKING:
     import distributed
@@ -169,7 +169,12 @@ class OnDask:
         return found
 
     def close(self) -> None:
-        self._client.cancel([*self._running, self._job])
+        from distributed import fire_and_forget
+
+        with contextlib.suppress(OSError):  # if the cluster is gone
+            self._client.cancel([*self._running, self._job])
+            for worker in self._client.nthreads():
+                fire_and_forget(self._client.submit(release, workers=[worker], pure=False))
 
 
 def serve(theirs: Connection, job: bytes, environment: dict[str, str], folder: str) -> None:

@@ -180,8 +180,7 @@ def _do(packed: bytes, run: Run) -> list[Samples]:
         REGISTRIES[place][kind] = function
     built = _kept.pop((packed, run.parameters), None)
     if built is None:
-        while _kept:  # two simulators would take twice the memory
-            _kept.popitem()[1].sim.close()
+        _close_kept()  # two simulators would take twice the memory
         built = _build(job, cloudpickle.loads(run.parameters), run.seed)
     try:
         if job.vary == NOISE:
@@ -197,6 +196,17 @@ def _do(packed: bytes, run: Run) -> list[Samples]:
     else:
         built.sim.close()
     return samples
+
+
+def release() -> None:
+    """Close the simulator that is kept for another run."""
+    with _one_at_a_time:
+        _close_kept()
+
+
+def _close_kept() -> None:
+    while _kept:
+        _kept.popitem()[1].sim.close()
 
 
 def _build(job: Job, parameters: Mapping[str, Any], seed: int | None) -> Built:
