@@ -18,6 +18,7 @@ from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 from nengo_jit.checkpointing import PathLike
 from nengo_jit.parallel import n_cores
 from nengo_jit.persistence.variables import clean
+from nengo_jit.planner.printing import counted
 from nengo_jit.sweeps.arrays import Arrays, InMemory
 from nengo_jit.sweeps.design import RESERVED, Design, Grid
 from nengo_jit.sweeps.dispatch import Dispatcher
@@ -228,9 +229,9 @@ def _check_installed(needs_store: bool, needs_cluster: bool) -> None:
 
 def _summary(results: Results, n_done: int, seconds: float) -> str:
     n_left, n_failed = len(results.missing), results.n_failed
-    text = f"{n_done} runs done"
-    if n_done:
-        text += f" in {seconds:.3g} s"
+    if not n_done and not n_left:
+        return "all runs were done already"
+    text = f"{counted(n_done, 'run')} done in {seconds:.3g} s"
     if n_failed:
         text += f", {n_failed} failed (see the variable 'error')"
     if n_left > n_failed:
