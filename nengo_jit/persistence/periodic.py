@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.checkpoint import Checkpoint
@@ -61,8 +62,8 @@ class Schedule:
         self.steps: int | None = None
         self.seconds = 0.0
         every = DEFAULT if every is None else every
-        if isinstance(every, int) and not isinstance(every, bool):
-            self.steps = every
+        if isinstance(every, int | np.integer) and not isinstance(every, bool):
+            self.steps = int(every)
         else:
             text = re.fullmatch(
                 r"\s*(\d+\.?\d*|\.\d+)\s*(\w+?)(\s+simulated)?\s*",
@@ -72,7 +73,7 @@ class Schedule:
                 raise ValidationError(f"Must be a time {EXAMPLES} (got {every!r})", attr="every")
             self.seconds = float(text[1]) * UNITS[text[2]]
             if text[3]:
-                self.steps = round(self.seconds / dt)
+                self.steps = round(min(self.seconds / dt, sys.maxsize))
         if self.steps == 0 or (self.steps or self.seconds) <= 0:
             raise ValidationError(
                 f"Must be at least a step and above zero, {EXAMPLES} (got {every!r})", attr="every"

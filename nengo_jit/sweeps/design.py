@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from nengo.exceptions import ValidationError
 
-from nengo_jit.persistence.variables import ADDRESS, TIME
+from nengo_jit.persistence.variables import ADDRESS, METADATA, TIME
 
 SEED, CASE = "seed", "case"
 SECONDS, ERROR = "seconds", "error"
-RESERVED = {TIME, CASE, SEED, SECONDS, ERROR}
+RESERVED = {METADATA, TIME, CASE, SEED, SECONDS, ERROR}
 MOST_LETTERS = 40  # of the name of an object
 NUMBERS = (bool, int, float, np.bool_, np.number)
 NAME = re.compile(r"[\w.-]+")  # of an array in a store

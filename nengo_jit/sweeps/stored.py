@@ -17,7 +17,8 @@ from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.files import replace_file
 from nengo_jit.persistence.lock import PathLock
-from nengo_jit.persistence.store import METADATA, is_store
+from nengo_jit.persistence.store import is_store
+from nengo_jit.persistence.variables import METADATA
 from nengo_jit.sweeps.arrays import Array, Place
 
 if TYPE_CHECKING:

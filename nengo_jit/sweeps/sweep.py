@@ -20,10 +20,10 @@ from nengo_jit.parallel import n_cores
 from nengo_jit.persistence.variables import clean
 from nengo_jit.planner.printing import counted
 from nengo_jit.sweeps.arrays import Arrays, InMemory
+from nengo_jit.sweeps.description import difference, parts_of, text_of
 from nengo_jit.sweeps.design import RESERVED, Design, Grid
 from nengo_jit.sweeps.dispatch import Dispatcher
 from nengo_jit.sweeps.executors import Executor, Local, OnDask
-from nengo_jit.sweeps.fingerprint import difference, parts_of, text_of
 from nengo_jit.sweeps.results import Results
 from nengo_jit.sweeps.stored import InStore
 from nengo_jit.sweeps.worker import NOISE, Job, build_functions
@@ -112,9 +112,9 @@ def sweep(
     settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
     settings["decoder_cache"] |= {"enabled": "False"}  # other seeds have other decoders
     names = None if probes is None else tuple(map(clean, probes))
-    taken = frozenset({*RESERVED, *design.coordinates})
+    reserved = frozenset({*RESERVED, *design.coordinates})
     builders = build_functions()
-    job = Job(make_network, float(time), float(dt), names, vary, taken, settings, builders)
+    job = Job(make_network, float(time), float(dt), names, vary, reserved, settings, builders)
     packed = _packed(job)
     arrays = _open(out, design, job, resume, overwrite)
     try:

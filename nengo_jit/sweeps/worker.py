@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -20,7 +20,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_jit.builder import Builder
 from nengo_jit.parallel import one_thread_in_blas
-from nengo_jit.persistence.variables import ADDRESS, Axis, Variable, axis_of, clean, variables_of
+from nengo_jit.persistence.variables import ADDRESS, Axis, Variable, axis_of, variables_of
 from nengo_jit.simulator import Simulator
 
 NOISE = "noise"
@@ -45,7 +45,7 @@ class Job:
         Names of the probes to record; None for all.
     vary : str or None
         "noise" if seeds are those of the simulator.
-    taken : frozenset of str
+    reserved : frozenset of str
         Names that no variable may have.
     settings : dict
         Values of ``nengo.rc`` by section and name.
@@ -58,7 +58,7 @@ class Job:
     dt: float
     probes: tuple[str, ...] | None
     vary: str | None
-    taken: frozenset[str]
+    reserved: frozenset[str]
     settings: dict[str, dict[str, str]]
     builders: tuple[tuple[int, type, Callable[..., object]], ...] = ()
 
@@ -248,23 +248,16 @@ def _seed_globals(seed: int | None) -> None:
 
 def _samples(built: Built, job: Job) -> list[Samples]:
     planned = built.sim._probes
-    names = None if built.named is None else {each: name for name, each in built.named.items()}
+    labels = None
+    if built.named is not None:
+        labels = {each: name for name, each in built.named.items()}
+        planned = tuple(each for each in planned if each.probe in labels)
     found: dict[str, Samples] = {}
-    for each, variable in zip(planned, variables_of(planned, job.dt)):
-        if names is not None and each.probe not in names:
-            continue
-        name = variable.name if names is None else clean(names[each.probe])
-        if name in job.taken:
-            name = f"probe_{name}"
-        axis = axis_of(each, job.dt)
-        dims = (axis.name, *(f"{name}.{place}" for place in range(len(variable.shape))))
+    for each, variable in zip(planned, variables_of(planned, job.dt, labels, job.reserved)):
         array = np.asarray(built.sim.data[each.probe])
         if array.dtype.kind == "O":
-            raise ValidationError(f"Samples of '{name}' are sparse matrices", attr="probes")
-        if name in found:
-            raise ValidationError(f"Two probes are called '{name}'", attr="probes")
-        array = array.reshape(-1, *variable.shape)
-        found[name] = (replace(variable, name=name, dims=dims), axis, array)
+            raise ValidationError(f"Samples of {each.probe} are sparse matrices", attr="probes")
+        found[variable.name] = variable, axis_of(each, job.dt), array.reshape(-1, *variable.shape)
     if job.probes is None:
         return list(found.values())
     for name in job.probes:

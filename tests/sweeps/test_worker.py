@@ -42,7 +42,7 @@ def drawing():
 def do(make_network, seeds, parameters=(), **options):
     settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
     settings["decoder_cache"]["enabled"] = "False"
-    known = {"time": 0.02, "dt": 0.001, "probes": None, "vary": None, "taken": frozenset()}
+    known = {"time": 0.02, "dt": 0.001, "probes": None, "vary": None, "reserved": frozenset()}
     job = Job(make_network, **(known | options), settings=settings)
     packed = cloudpickle.dumps(dict(parameters))
     outcomes = run_batch(
@@ -152,7 +152,7 @@ def named():
 
 
 def test_probes_have_names():
-    (outcome,) = do(named, [1], taken=frozenset({"gain"}))
+    (outcome,) = do(named, [1], reserved=frozenset({"gain"}))
     assert [*samples_of(outcome)] == ["a_b", "probe_gain"]
     assert outcome.samples[0][0].dims == ("time", "a_b.0")
     (outcome,) = do(named, [1], probes=("a_b",))

@@ -40,6 +40,7 @@ from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
+from nengo_jit.stages import begin
 
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
@@ -58,8 +59,8 @@ class CpuEngine(Engine):
         ``compile_python``, Python functions that only calculate run without calling Python.
         Results depend on neither.
     progress : nengo.utils.progress.Progress, optional
-        Is updated for each kernel that is ready. The first time that a kernel is used on a machine
-        it has to be compiled, which takes about a second.
+        Is updated for each operator that is lowered, then for each kernel that is ready. The first
+        time that a kernel is used on a machine it has to be compiled, which takes about a second.
 
     Attributes
     ----------
@@ -93,14 +94,14 @@ class CpuEngine(Engine):
         self._has_settled = Event()
         self._unexposed = plan
         self._reusable: dict[Operator, Callback] = {}  # in other programs
-        self._lowering = self._lower_all()
+        self._lowering = self._lower_all(progress)
         self._assemble(progress)
         SimNeurons.engines.add(self)
 
-    def _lower_all(self) -> Lowering:
+    def _lower_all(self, progress: Progress | None = None) -> Lowering:
         """Lower all operators, given what is exposed by now."""
         self._unexposed, self.plan, lowering = lower_plan(
-            self._unexposed, self.signals, self._exposure, self.threads
+            self._unexposed, self.signals, self._exposure, self.threads, progress
         )
         return lowering
 
@@ -118,6 +119,7 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
+        begin(progress, "Assembling")
         graph, threads = partial(self._lowering.fusion.graph, self.plan.graph), self.threads
         if self._stopwatch is not None:
             lowering, threads = self._lowering, 1

@@ -10,7 +10,7 @@ import nengo
 import numpy as np
 import pytest
 
-from nengo_jit.sweeps.fingerprint import difference, is_users, parts_of, text_of
+from nengo_jit.sweeps.description import difference, is_users, parts_of, text_of
 
 SCALE = 2
 
@@ -80,7 +80,7 @@ def test_modules_of_users_are_followed(tmp_path, monkeypatch):
     assert "'helpers.f'" in difference(before, parts_of(made["make"]))
     assert is_users("my_helpers_of_sweeps") and is_users("__main__") and is_users("unknown")
     assert not any(
-        map(is_users, ("numpy", "nengo.dists", "nengo_jit.sweeps.fingerprint", "math", "functools"))
+        map(is_users, ("numpy", "nengo.dists", "nengo_jit.sweeps.description", "math", "functools"))
     )
 
 
@@ -123,7 +123,7 @@ def test_what_counts_as_equal():
 
 SCRIPT = """
 import nengo, numpy as np, pathlib
-from nengo_jit.sweeps.fingerprint import parts_of, text_of
+from nengo_jit.sweeps.description import parts_of, text_of
 
 class Mine(nengo.LIF):
     def step(self, dt, J, output): output[...] = J
