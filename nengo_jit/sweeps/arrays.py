@@ -45,7 +45,8 @@ class Array:
 class Arrays(Protocol):
     """Arrays by name."""
 
-    def __contains__(self, name: str) -> bool: ...
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an array, or a coordinate, of this name."""
 
     def make(self, name: str, array: Array) -> None:
         """Make an array."""
@@ -77,7 +78,7 @@ class Arrays(Protocol):
         """Let others write."""
 
 
-class InMemory:
+class InMemory(Arrays):
     """Arrays in memory.
 
     Parameters

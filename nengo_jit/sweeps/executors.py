@@ -54,7 +54,7 @@ class Executor(Protocol):
         """Stop all tasks."""
 
 
-class Local:
+class Local(Executor):
     """Processes on this machine, each with one task at a time.
 
     They are forked from a process that has imported what they need, but nothing of the user's, and
@@ -71,11 +71,15 @@ class Local:
     most_losses = 8
 
     def __init__(self, job: bytes, n_tasks: int):
-        self._job, self.n_tasks = job, n_tasks
+        self._job, self._n_tasks = job, n_tasks
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
         self._free: list[tuple[Connection, BaseProcess]] = []
         self._busy: dict[Connection, BaseProcess] = {}
+
+    @property
+    def n_tasks(self) -> int:
+        return self._n_tasks
 
     def submit(self, runs: Sequence[Run]) -> Hashable:
         message = pickle.dumps(runs, pickle.HIGHEST_PROTOCOL)
@@ -126,8 +130,8 @@ class Local:
         return ours, process
 
 
-class OnDask:
-    """The workers of a Dask cluster.
+class OnDask(Executor):
+    """The workers of a Dask cluster, each with one task that it does, and one that waits.
 
     Parameters
     ----------
@@ -147,7 +151,6 @@ class OnDask:
 
     @property
     def n_tasks(self) -> int:
-        """int: number of tasks to submit at a time: two for each worker, of which one waits."""
         return 2 * max(1, len(self._client.nthreads()))
 
     def submit(self, runs: Sequence[Run]) -> Hashable:

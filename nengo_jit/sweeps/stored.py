@@ -19,7 +19,7 @@ from nengo_jit.persistence.files import replace_file
 from nengo_jit.persistence.lock import PathLock
 from nengo_jit.persistence.store import is_store
 from nengo_jit.persistence.variables import METADATA
-from nengo_jit.sweeps.arrays import Array, Place
+from nengo_jit.sweeps.arrays import Array, Arrays, Place
 
 if TYPE_CHECKING:
     import xarray
@@ -28,7 +28,7 @@ SWEEP = "nengo_jit_sweep"  # attribute of the store that has the description of 
 MOST_NUMBERS = 1 << 12  # of a chunk
 
 
-class InStore:
+class InStore(Arrays):
     """Arrays in a Zarr store, which one process may write at a time.
 
     Zarr makes the arrays, and writes numbers. Samples of a run are a chunk, or several if they are
