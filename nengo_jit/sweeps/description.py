@@ -24,9 +24,10 @@ from nengo.params import FrozenObject
 
 LONGEST = 100  # letters of a description; others are replaced by a digest
 ATOMS = (type(None), type(...), bool, int, float, complex, str, bytes, range)
+PACKAGES = {"site-packages", "dist-packages"}  # folders of installed packages
 CACHED = "_FrozenObject__argreprs"
 INSTALLED = [
-    *{Path(path).resolve() for path in sysconfig.get_paths().values()},
+    *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")),
     Path(nengo.__file__).resolve().parent,
     Path(__file__).resolve().parents[1],
 ]
@@ -58,7 +59,8 @@ def is_users(module: str | None) -> bool:
     if file is None:
         return False
     path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in INSTALLED)
+    is_installed = any(path.is_relative_to(folder) for folder in INSTALLED)
+    return not is_installed and PACKAGES.isdisjoint(path.parts)
 
 
 class Describer:

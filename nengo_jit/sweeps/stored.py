@@ -85,8 +85,11 @@ class InStore(Arrays):
         """Delete what there is, and begin anew."""
         import zarr
 
-        if self._path.exists():
-            shutil.rmtree(self._path)
+        for each in self._path.glob("*"):
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != METADATA:  # which comes last: it says that this is a sweep
+                each.unlink()
         about = {**self._attributes, SWEEP: json.dumps(described)}
         self._group = zarr.open_group(str(self._path), mode="w", zarr_format=3, attributes=about)
 
@@ -96,7 +99,11 @@ class InStore(Arrays):
 
         self._write_metadata(None)  # so that readers see arrays grow
         self._group = zarr.open_group(str(self._path), mode="r+")
-        self._arrays = dict(self._group.arrays())
+        self._arrays = {  # without what a process left empty that was killed
+            name: array
+            for name, array in self._group.arrays()
+            if (self._path / name / "c").exists()
+        }
 
     def _write_metadata(self, consolidated: object) -> None:
         """Write the metadata of the group, with those of all arrays or without."""

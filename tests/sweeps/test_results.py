@@ -4,12 +4,14 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import warnings
 
 import numpy as np
 import pytest
 import xarray
+import zarr
 from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.variables import Axis, Variable
@@ -141,6 +143,43 @@ def test_a_store_continues(tmp_path):
         warnings.simplefilter("error")
         shown = xarray.open_zarr(tmp_path / "r.zarr")
     assert shown.x.shape == (4, 2, 4, 5)
+
+
+def test_arrays_that_were_left_empty_are_made_again(tmp_path):
+    design = Design.of(GRID, None)
+    arrays = in_store(design, tmp_path / "r.zarr")
+    Results(design, N_STEPS, arrays).add(outcomes_of(design)[:3])
+    arrays.close()
+    for name in ("n", "kind", "time"):
+        shutil.rmtree(tmp_path / "r.zarr" / name / "c")
+    again = InStore(tmp_path / "r.zarr", 2, {})
+    again.open()
+    results = Results(design, N_STEPS, again)
+    results.add(outcomes_of(design)[3:])
+    again.close()
+    ds = results.dataset()
+    assert ds.n.values.tolist() == GRID["n"] and ds.kind.values.tolist() == GRID["kind"]
+    np.testing.assert_allclose(ds.time, [0.1, 0.2, 0.3, 0.4])
+    assert not np.isnan(ds.x[..., 0]).any()
+
+
+def test_a_store_can_be_begun_anew_after_a_crash(tmp_path, monkeypatch):
+    design = Design.of({"n": [1]}, None)
+    in_store(design, tmp_path / "r.zarr").close()
+    results = Results(design, N_STEPS, arrays := in_store(design, tmp_path / "r.zarr"))
+    results.add([outcome(0, 1)])
+    arrays.close()
+    store = InStore(tmp_path / "r.zarr", 1, {})
+    monkeypatch.setattr(zarr, "open_group", None)  # as if it had been killed before
+    with pytest.raises(TypeError):
+        store.begin({"what": "another test"})
+    store.close()
+    monkeypatch.undo()
+    again = InStore(tmp_path / "r.zarr", 1, {})
+    assert again.described == {"what": "a test"}
+    again.begin({"what": "another test"})
+    assert Results(design, N_STEPS, again).missing == [0]
+    again.close()
 
 
 def test_cases_have_coordinates_in_a_store(tmp_path):
