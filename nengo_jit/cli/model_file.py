@@ -41,7 +41,7 @@ def load(path: Path) -> Network:
     ModelError
         If the file raises an error.
     """
-    return network_in(path, _read(path))
+    return network_in(path, read(path))
 
 
 def load_function(path: Path) -> tuple[Callable[..., object], bool]:
@@ -57,7 +57,7 @@ def load_function(path: Path) -> tuple[Callable[..., object], bool]:
     is_own : bool
         Whether it is one of the file.
     """
-    source = _read(path)
+    source = read(path)
     variables = _execute(path, source)
     function = variables.get(FUNCTION)
     if callable(function):
@@ -88,7 +88,8 @@ def _execute(path: Path, source: str) -> dict[str, object]:
     return variables
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Return the text of a Python file; BadInputError if it cannot be read."""
     try:
         with tokenize.open(path) as file:
             source = file.read()

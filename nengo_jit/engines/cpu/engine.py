@@ -31,7 +31,6 @@ from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.timing import Timing
-from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
@@ -378,7 +377,7 @@ class CpuEngine(Engine):
             if isinstance(error, Pause):
                 return
             if operator is not None:  # else it was raised after a complete step
-                add_context(error, self.failed_in(operator))
+                self.blame(operator, error)
             raise error
         try:
             REGIONS.raise_failure()
