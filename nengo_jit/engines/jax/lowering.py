@@ -25,8 +25,6 @@ class Lowered:
     ----------
     buckets : iterable of Bucket
         The buckets, in order.
-    n_leaves : int
-        Number of constants that the buckets refer to.
     columns : iterable of Column
         Other columns that will be read.
 
@@ -36,6 +34,8 @@ class Lowered:
         Indices that are constants, too, since large literals take long to compile.
     drawn : list of Drawn
         What the host has to draw for a step.
+    written : set of int
+        The blocks that are written.
     """
 
     def __init__(self, buckets: Iterable[Bucket], columns: Iterable[Column] = ()):
@@ -57,6 +57,8 @@ class Lowered:
         for column in columns:
             self._note(column.indices)
         arguments = (each for bucket in self.buckets for each in bucket.arguments)
+        results = (write for bucket in self.buckets for write in bucket.results)
+        self.written = {part.block for write in results for part in write.column.parts}
         self.drawn = [each for each in arguments if isinstance(each, Drawn)]
 
     def _note(self, indices: Iterable[Index]) -> None:

@@ -1,0 +1,143 @@
+"""Which functions of JAX do what the instructions of a tape do.
+
+Tapes refer to NumPy's and the C library's functions by their addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import BuiltinFunctionType
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.tape_vm import LARGEST_INTEGER
+from nengo_jit.engines.cpu.python.tracing import Unsupported
+from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
+
+Function: TypeAlias = Callable[..., Any]
+
+# Names in `math`, and in `jax.numpy` if they differ there
+OF_C = {
+    **{name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1")},
+    **{name: name for name in ("log", "log1p", "log2", "log10", "exp2", "cbrt", "sqrt", "fmod")},
+    **{name: name for name in ("fabs", "floor", "ceil", "trunc", "copysign", "hypot")},
+    **{name: f"arc{name[1:]}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
+    "atan2": "arctan2",
+    "pow": "power",
+}
+OF_SPECIAL = {"erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc}
+LOOPS = (
+    *("absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh"),
+    *("cbrt", "ceil", "copysign", "cos", "cosh", "deg2rad", "degrees", "divide", "exp", "exp2"),
+    *("expm1", "fabs", "floor", "fmax", "fmin", "fmod", "heaviside", "hypot", "log", "log10"),
+    *("log1p", "log2", "logaddexp", "logaddexp2", "matmul", "maximum", "minimum", "multiply"),
+    *("negative", "nextafter", "power", "rad2deg", "radians", "reciprocal", "rint", "sign"),
+    *("sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc"),
+)
+# Functions of NumPy that JAX may compute differently, by more than rounding
+OTHERWISE = {"argpartition", "choose", "eigh", "lexsort", "partition", "qr", "svd", "take"}
+OTHERWISE |= {"take_along_axis"}
+
+
+def _divided_down(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.where(b == 0, jnp.inf, jnp.floor_divide(a, b))
+
+
+ELEMENTWISE: dict[Opcode, Function] = {
+    Opcode.MOVE: lambda a: a,
+    Opcode.ADD: jnp.add,
+    Opcode.SUBTRACT: jnp.subtract,
+    Opcode.MULTIPLY: jnp.multiply,
+    Opcode.DIVIDE: jnp.divide,
+    Opcode.REMAINDER: jnp.remainder,
+    Opcode.FLOOR_DIVIDE: _divided_down,
+    Opcode.NEGATIVE: jnp.negative,
+    Opcode.ABSOLUTE: jnp.abs,
+    Opcode.SQRT: jnp.sqrt,
+    Opcode.FLOOR: jnp.floor,
+    Opcode.CEIL: jnp.ceil,
+    Opcode.TRUNC: jnp.trunc,
+    Opcode.RINT: jnp.round,
+    Opcode.INTEGER: lambda a: jnp.where(jnp.abs(a) < LARGEST_INTEGER, a + 0.0, jnp.inf),
+    Opcode.LESS: jnp.less,
+    Opcode.LESS_EQUAL: jnp.less_equal,
+    Opcode.EQUAL: jnp.equal,
+    Opcode.NOT_EQUAL: jnp.not_equal,
+    Opcode.AND: jnp.logical_and,
+    Opcode.OR: jnp.logical_or,
+    Opcode.NOT: jnp.logical_not,
+    Opcode.SELECT: lambda a, b, c: jnp.where(c != 0, a, b),
+    Opcode.SHORT: lambda a: lax.reduce_precision(a, 8, 23),
+}
+ALWAYS_FINITE = {each for each in ELEMENTWISE if Opcode.LESS <= each <= Opcode.NOT}
+REDUCTIONS: dict[Function, tuple[Function, float]] = {
+    jnp.add: (jnp.sum, 0.0),
+    jnp.multiply: (jnp.prod, 1.0),
+    jnp.maximum: (jnp.max, -np.inf),
+    jnp.minimum: (jnp.min, np.inf),
+}
+
+
+@cache
+def _by_address() -> dict[tuple[int, int] | int, Function]:
+    found: dict[tuple[int, int] | int, Function] = {}
+    for name in LOOPS:
+        ufunc: np.ufunc = getattr(np, name)
+        for letter in "fd":
+            signature = f"{letter * ufunc.nin}->{letter}"
+            if signature in ufunc.types:
+                found[loop_of(ufunc, signature)] = getattr(jnp, name)
+    for name, ours in OF_C.items():
+        found[c_function(name)] = getattr(jnp, ours)
+    for name, function in OF_SPECIAL.items():
+        found[c_function(name)] = function
+    return found
+
+
+def function_at(address: tuple[int, int] | int) -> Function:
+    """Return what JAX has in place of the code at an address.
+
+    Parameters
+    ----------
+    address : int or tuple of int
+        Address of a function of the C library, or those of a ufunc's loop and its data.
+
+    Raises
+    ------
+    Unsupported
+        If it has nothing.
+    """
+    try:
+        return _by_address()[address]
+    except KeyError:
+        raise Unsupported("calls a function that the device does not have") from None
+
+
+def counterpart(function: Any) -> Function:
+    """Return the function of JAX with the name and meaning of one of NumPy's.
+
+    Raises
+    ------
+    Unsupported
+        If there is none.
+    """
+    name = getattr(function, "__name__", "")
+    if name in OTHERWISE:
+        raise Unsupported(f"calls `{name}`, which is not the same on the device")
+    if type(function) is BuiltinFunctionType and isinstance(function.__self__, np.ufunc):
+        if name == "reduce" and function.__self__.__name__ in LOOPS:
+            reduce: Function = getattr(jnp, function.__self__.__name__).reduce
+            return reduce
+    for theirs, ours in ((np, jnp), (np.linalg, jnp.linalg), (np.fft, jnp.fft)):
+        if getattr(theirs, name, None) is function and hasattr(ours, name):
+            found: Function = getattr(ours, name)
+            return found
+    if getattr(np.ndarray, name, None) is function and hasattr(jax.Array, name):
+        return lambda array, *args, **kwargs: getattr(array, name)(*args, **kwargs)
+    raise Unsupported(f"calls `{name}`, which the device does not have")

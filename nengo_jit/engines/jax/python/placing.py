@@ -1,0 +1,138 @@
+"""Where each operator with Python code runs: on the device, ahead of a chunk, or in its step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import numpy as np
+
+from nengo_jit.engines.cpu.program.mentions import GETTING, mentioned
+from nengo_jit.engines.cpu.python.tracing import Unsupported
+from nengo_jit.engines.jax.draws import Draw
+from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.python import SimPyFunc, store
+
+SHARES = "shares an array with another function, which is called in nengo's order"
+
+
+@dataclass
+class Placement:
+    """Where operators with Python code run.
+
+    Attributes
+    ----------
+    in_python : dict of (Operator, str)
+        Those that are called in their step, and why; the reason continues "it ...".
+    ahead : dict of (Operator, callable)
+        Those that are called ahead of a chunk of steps, see `nengo_jit.engines.jax.draws`.
+    taped : dict of (Operator, Taped)
+        Those that run on the device.
+    traced : dict of (Operator, Traced)
+        What the tracer has found of the others.
+    """
+
+    in_python: dict[Operator, str] = field(default_factory=dict)
+    ahead: dict[Operator, Draw] = field(default_factory=dict)
+    taped: dict[Operator, Taped] = field(default_factory=dict)
+    traced: dict[Operator, Traced] = field(default_factory=dict)
+
+    @property
+    def is_right(self) -> bool:
+        """bool: whether all that traced functions depend on is as it was."""
+        return all(each.is_right for each in self.traced.values())
+
+    def leave(self, operator: Operator, reason: str) -> None:
+        """Leave an operator to Python."""
+        self.in_python[operator] = reason
+        for found in (self.ahead, self.taped, self.traced):
+            found.pop(operator, None)
+
+
+def place(
+    steps: Mapping[Operator, Step],
+    sources: Mapping[Operator, Draw],
+    refused: Mapping[Operator, str],
+    signals: SignalDict,
+    tapes: Tapes,
+) -> Placement:
+    """Decide where operators run.
+
+    Functions that the tracer knows completely may run anywhere. All others are called in nengo's
+    order, since they may share a state.
+
+    Parameters
+    ----------
+    steps : mapping of (Operator, callable)
+        The steps of all operators with Python code.
+    sources : mapping of (Operator, callable)
+        Processes without input, and what computes their output from the time.
+    refused : mapping of (Operator, str)
+        Operators that must stay in Python, and why.
+    signals : SignalDict
+        The engine's memory.
+    tapes : Tapes
+        Makes programs.
+    """
+    placement = Placement()
+    for operator, step in steps.items():
+        try:
+            if operator in refused:
+                raise Unsupported(refused[operator])
+            placement.traced[operator] = Traced.of(operator, step, signals)
+        except Unsupported as reason:
+            placement.leave(operator, str(reason))
+    _part(placement)
+    for operator, traced in list(placement.traced.items()):
+        if traced.is_of_time:
+            placement.ahead[operator] = _of_time(operator, signals)
+            continue
+        try:
+            placement.taped[operator] = tapes.make(traced)
+        except Unsupported as reason:
+            placement.leave(operator, str(reason))
+    if placement.in_python and not _go_ahead(placement, sources):
+        for operator, traced in list(placement.traced.items()):
+            if traced.users:  # which Python may change in the middle of a step
+                placement.leave(operator, "reads arrays that other functions may change")
+    return placement
+
+
+def _part(placement: Placement) -> None:
+    """Leave operators to Python that share an array of the user's with one that writes it."""
+    writers = {op: each.written_of_users for op, each in placement.traced.items()}
+    users = {op: each.users for op, each in placement.traced.items() if each.users}
+    for operator, other in permutations(users, 2):
+        written = writers[operator]
+        if any(np.may_share_memory(a, b) for a in written for b in users[other]):
+            placement.leave(operator, SHARES)
+            placement.leave(other, SHARES)
+
+
+def _go_ahead(placement: Placement, sources: Mapping[Operator, Draw]) -> bool:
+    """Let processes without input run ahead, if nothing else is in Python that they may notice."""
+    left = placement.in_python
+    if any(operator not in sources for operator in left) or mentioned(left) & GETTING:
+        return False
+    if any(traced.users for traced in placement.traced.values()):
+        return False
+    placement.ahead.update({operator: sources[operator] for operator in left})
+    left.clear()
+    return True
+
+
+def _of_time(operator: Operator, signals: SignalDict) -> Draw:
+    """Return the function that computes the output from the time."""
+    assert isinstance(operator, SimPyFunc) and operator.output is not None
+    fn, like = operator.fn, signals[operator.output]
+    takes_time = operator.t_passed
+
+    def draw(t: float, *values: object) -> np.ndarray:
+        result = np.empty_like(like)
+        store(fn(t) if takes_time else fn(), result, fn)
+        return result
+
+    return draw

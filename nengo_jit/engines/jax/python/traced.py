@@ -1,0 +1,189 @@
+"""Operators with Python code that has been traced, so that it need not be called in each step."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+
+from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, written
+from nengo_jit.engines.cpu.python.tracing.instruction import LOADS, STORES, Memory
+from nengo_jit.engines.cpu.python.tracing.tape import Writer
+from nengo_jit.engines.jax.blocks import Blocks, Region
+from nengo_jit.engines.jax.python.program import Program
+from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.python import SimPyFunc
+
+MOST_BYTES = 1 << 24  # of an array of the user's, which is copied to the device in each call
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What the tracer has found of an operator's step.
+
+    Attributes
+    ----------
+    operator : Operator
+        The operator.
+    own : list of numpy.ndarray
+        The arrays of its signals.
+    writer : Writer
+        What it computes.
+    watched : Guards
+        What it reads that may be rebound.
+    reasons : list of str
+        Why some paths need Python; each continues "it ...".
+    """
+
+    operator: Operator
+    own: list[np.ndarray]
+    writer: Writer
+    watched: Guards
+    reasons: list[str]
+
+    @classmethod
+    def of(cls, operator: Operator, step: Step, signals: SignalDict) -> Traced:
+        """Trace the step of an operator.
+
+        Raises
+        ------
+        Unsupported
+            If only Python can execute it.
+        """
+        own = [signals[each] for each in operator.all_signals if not each.sparse]
+        return cls(operator, own, *written(step, own))
+
+    @property
+    def is_right(self) -> bool:
+        """bool: whether all that it depends on is as it was during tracing."""
+        are_same = all(
+            ctypes.c_ssize_t.from_address(address).value == value
+            for address, value in self.writer.headers
+        )
+        return are_same and not self.watched.have_changed()
+
+    @property
+    def users(self) -> list[np.ndarray]:
+        """List of numpy.ndarray: arrays of the user's that it reads or writes."""
+        return [each for each in self.writer.relied_on if not _is_among(each, self.own)]
+
+    @property
+    def written_of_users(self) -> list[np.ndarray]:
+        """List of numpy.ndarray: arrays of the user's that it writes."""
+        stored = (each.result for each in self.writer.instructions if each.opcode in STORES.values())
+        arrays = [each.array for each in stored if isinstance(each, Memory)]
+        return [each for each in arrays if each is not None and not _is_among(each, self.own)]
+
+    @property
+    def is_of_time(self) -> bool:
+        """bool: whether the operator is a function of time alone, which writes only its output."""
+        operator = self.operator
+        if not isinstance(operator, SimPyFunc) or operator.output is None or operator.x_passed:
+            return False
+        return not self.written_of_users
+
+
+@dataclass(frozen=True)
+class Taped:
+    """An operator that runs on the device by its program.
+
+    Attributes
+    ----------
+    program : Program
+        What it computes.
+    constants : (n,) numpy.ndarray
+        Its first argument.
+    places : tuple of (Region or numpy.ndarray)
+        For each array of the program: elements of a block, or the values of a constant.
+    flag : Region
+        The element that is set in a step that needs Python.
+    """
+
+    program: Program
+    constants: np.ndarray
+    places: tuple[Region | np.ndarray, ...]
+    flag: Region
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """Tuple: equal for tapes that are lowered alike."""
+        places = (
+            each.tobytes() if isinstance(each, np.ndarray) else (each.block, each.elements.tobytes())
+            for each in (*self.places, self.flag)
+        )
+        return self.program, self.constants.tobytes(), *places
+
+
+class Tapes:
+    """Makes operators that run on the device by their programs.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Gets a block for the flags, and one for each array of the user's.
+    most : int
+        Most operators.
+
+    Attributes
+    ----------
+    flags : int
+        The block of the flags.
+    shared : set of int
+        The blocks of arrays of the user's.
+    """
+
+    def __init__(self, blocks: Blocks, most: int):
+        blocks.detach()
+        self._blocks = blocks
+        self.flags = blocks.attach(np.zeros(most, bool))
+        self.shared: set[int] = set()
+        self._n = 0
+
+    def make(self, traced: Traced) -> Taped:
+        """Make the program of an operator, and find its arrays.
+
+        Raises
+        ------
+        Unsupported
+            If the device cannot compute it.
+        """
+        program = Program(traced.writer.instructions)
+        constants = traced.writer.constant_values
+        program.check(len(constants))
+        places = [self._place(each, traced.own) for each in program.memories]
+        if any(isinstance(places[number], np.ndarray) for number in program.written):
+            raise Unsupported("writes to a signal that is read-only")
+        flag = Region(self.flags, np.array(self._n))
+        self._n += 1
+        return Taped(program, constants, tuple(places), flag)
+
+    def _place(self, memory: Memory, own: list[np.ndarray]) -> Region | np.ndarray:
+        array, region = memory.array, self._blocks.locate(memory.address, memory.size)
+        assert array is not None
+        if not _is_among(array, own):
+            if region is not None:
+                raise Unsupported("reads signals that are not its own")
+            return self._attached(array)
+        return np.array(array).ravel() if region is None else region
+
+    def _attached(self, array: np.ndarray) -> Region:
+        """Return the elements of an array of the user's, which gets a block."""
+        if array.nbytes > MOST_BYTES or array.dtype.name not in LOADS:
+            raise Unsupported("reads a large array")
+        if not array.flags.forc:
+            raise Unsupported("reads an array that is not contiguous")
+        for number in self.shared:
+            block = self._blocks.host[number]
+            if np.may_share_memory(block, array):
+                if block.ctypes.data == array.ctypes.data and block.size == array.size:
+                    return Region(number, np.arange(array.size))
+                raise Unsupported("reads a part of an array that is also read as a whole")
+        number = self._blocks.attach(array)
+        self.shared.add(number)
+        return Region(number, np.arange(array.size))
+
+
+def _is_among(array: np.ndarray, own: list[np.ndarray]) -> bool:
+    return any(np.may_share_memory(array, each) for each in own)
