@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -114,14 +115,12 @@ class JaxEngine(StepwiseEngine):
 
         These are the functions of steps that `Loop` cannot compute, if there is one.
         """
-        self._memory.shared -= self._users
         tapes = Tapes(self._blocks, len(self._python))
         refused = dict.fromkeys((op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND)
         if is_lost() or not self.options.compile_python:
             refused = dict.fromkeys(self._python, "is not compiled because `compile_python` is off")
         placement = place(self._python, self._sources, refused, self.signals, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
-        self._memory.shared |= self._users
         self._memory.begin()
         if self.plan.callers != set(placement.in_python):
             self.plan = group(self.plan, placement.in_python)
@@ -155,6 +154,7 @@ class JaxEngine(StepwiseEngine):
                 steps = self._in_python(buckets, leaves)
             else:
                 steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
+                steps = self._in_order(steps)
         seen = [each for each in (*recorded, self.plan.step) if each in self._blocks]
         pull = partial(self._memory.pull, [self._blocks.block_of(each) for each in seen])
         return [*steps, (self.plan.operators[-1], pull)]
@@ -171,6 +171,23 @@ class JaxEngine(StepwiseEngine):
         steps.append((first, partial(self._try_segment, segment)))
         return steps + [(operator, partial(self._if_lost, step)) for operator, step in again]
 
+    def _in_order(self, steps: list[tuple[Operator, Step]]) -> list[tuple[Operator, Step]]:
+        """Add to the functions of a step what is called ahead, before all that follows in nengo.
+
+        Of two functions that raise, it is then the one that raises in nengo. Nothing is called
+        twice: the numbers are kept.
+        """
+        place = {operator: number for number, operator in enumerate(self.plan.operators)}
+        waiting = sorted(self._placement.ahead, key=place.__getitem__)
+        ordered: list[tuple[Operator, Step]] = []
+        for operator, step in steps:
+            if operator in self._placement.in_python:
+                n = bisect_left(waiting, place[operator], key=place.__getitem__)
+                ordered += [(each, partial(self._draw, each)) for each in waiting[:n]]
+                del waiting[:n]
+            ordered.append((operator, step))
+        return ordered
+
     def _in_python(
         self, buckets: Sequence[Bucket], leaves: Sequence[Constant]
     ) -> list[tuple[Operator, Step]]:
@@ -182,9 +199,10 @@ class JaxEngine(StepwiseEngine):
                 members = [operator for each in some for operator in each.members]
                 steps += [(operator, self._call(operator)) for operator in members]
                 continue
-            segment = Segment(list(some), leaves, self._draws)
+            others = list(some)
+            segment = Segment(others, leaves, self._draws)
             steps += self._drawing_for(segment)
-            steps.append((buckets[0].members[0], partial(self._run_segment, segment)))
+            steps.append((others[0].members[0], partial(self._run_segment, segment)))
         return steps
 
     def _drawing_for(self, segment: Segment) -> list[tuple[Operator, Step]]:
@@ -213,7 +231,9 @@ class JaxEngine(StepwiseEngine):
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
         memory, blocks, calls = self._memory, self._blocks, self._python
-        own = [blocks.block_of(each) for each in operator.all_signals if each in blocks]
+        own = {blocks.block_of(each) for each in operator.all_signals if each in blocks}
+        if operator in self._placement.taped:
+            own |= self._placement.taped[operator].blocks
 
         def step() -> None:
             memory.pull([*own, *memory.shared])
@@ -230,9 +250,10 @@ class JaxEngine(StepwiseEngine):
                 self._relower()
             # tapes do not report underflow
             self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
-        if not self.is_asked and not is_within:
-            self._memory.pull_all()
-            self._memory.changed_on_host(range(len(self._blocks)))
+        if not is_within:
+            changed = self._users if self.is_asked else range(len(self._blocks))
+            self._memory.pull(changed)
+            self._memory.changed_on_host(changed)
         with as_given():
             return super().run(n_steps) if self._loop is None else self._run_loop(n_steps)
 
@@ -255,6 +276,7 @@ class JaxEngine(StepwiseEngine):
             self._is_running = self._is_paused = False
             if not self.is_asked or memory.shared:
                 memory.pull_all()
+            memory.pull(self._users)
             self.settle()
         return n_done
 

@@ -31,7 +31,6 @@ OF_C = {
     "atan2": "arctan2",
     "pow": "power",
 }
-OF_SPECIAL = {"erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc}
 LOOPS = (
     *("absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh"),
     *("cbrt", "ceil", "copysign", "cos", "cosh", "deg2rad", "degrees", "divide", "exp", "exp2"),
@@ -95,8 +94,6 @@ def _by_address() -> dict[tuple[int, int] | int, Function]:
                 found[loop_of(ufunc, signature)] = getattr(jnp, name)
     for name, ours in OF_C.items():
         found[c_function(name)] = getattr(jnp, ours)
-    for name, function in OF_SPECIAL.items():
-        found[c_function(name)] = function
     return found
 
 

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import numpy as np
 
-from nengo_jit.engines.cpu.program.mentions import GETTING, mentioned
+from nengo_jit.engines.cpu.program.mentions import GETTING, MAX_OBJECTS, mentioned, reached
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.jax.draws import Draw
 from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced
@@ -94,10 +94,9 @@ def place(
             placement.taped[operator] = tapes.make(traced)
         except Unsupported as reason:
             placement.leave(operator, str(reason))
-    if placement.in_python and not _go_ahead(placement, sources):
-        for operator, traced in list(placement.traced.items()):
-            if traced.users:  # which Python may change in the middle of a step
-                placement.leave(operator, "reads arrays that other functions may change")
+    while placement.in_python and _leave_more(placement, steps):
+        pass
+    _go_ahead(placement, sources)
     return placement
 
 
@@ -112,16 +111,27 @@ def _part(placement: Placement) -> None:
             placement.leave(other, SHARES)
 
 
-def _go_ahead(placement: Placement, sources: Mapping[Operator, Draw]) -> bool:
+def _leave_more(placement: Placement, steps: Mapping[Operator, Step]) -> bool:
+    """Leave operators to Python that use arrays that Python may change in the middle of a step."""
+    found = reached(steps[operator] for operator in placement.in_python)
+    arrays = [each for each in found if isinstance(each, np.ndarray)]
+    shared = [
+        operator
+        for operator, traced in placement.traced.items()
+        if any(np.may_share_memory(a, b) for a in traced.users for b in arrays)
+        or (traced.users and len(found) >= MAX_OBJECTS)
+    ]
+    for operator in shared:
+        placement.leave(operator, SHARES)
+    return bool(shared)
+
+
+def _go_ahead(placement: Placement, sources: Mapping[Operator, Draw]) -> None:
     """Let processes without input run ahead, if nothing else is in Python that they may notice."""
     left = placement.in_python
-    if any(operator not in sources for operator in left) or mentioned(left) & GETTING:
-        return False
-    if any(traced.users for traced in placement.traced.values()):
-        return False
-    placement.ahead.update({operator: sources[operator] for operator in left})
-    left.clear()
-    return True
+    if all(operator in sources for operator in left) and not mentioned(left) & GETTING:
+        placement.ahead.update({operator: sources[operator] for operator in left})
+        left.clear()
 
 
 def _of_time(operator: Operator, signals: SignalDict) -> Draw:

@@ -25,6 +25,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Span,
 )
 from nengo_jit.engines.cpu.python.tracing.instruction import Registers as Operand
+from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.engines.jax.python.operations import (
     ALWAYS_FINITE,
     ELEMENTWISE,
@@ -145,7 +146,8 @@ class Program:
         arrays += [(cell.size, cell.dtype) for cell in self._cells.values()]
         like = [jax.ShapeDtypeStruct((size,), dtype) for size, dtype in arrays]
         try:
-            jax.eval_shape(lambda *values: self(jnp, *values), *like)
+            with as_given():
+                jax.eval_shape(lambda *values: self(jnp, *values), *like)
         except Unsupported:
             raise
         except Exception as error:  # of any kind: Python makes the call instead

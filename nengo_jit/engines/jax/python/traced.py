@@ -107,6 +107,11 @@ class Taped:
     flag: Region
 
     @property
+    def blocks(self) -> set[int]:
+        """Set of int: the blocks that it reads or writes, besides its flag."""
+        return {each.block for each in self.places if isinstance(each, Region)}
+
+    @property
     def facts(self) -> tuple[object, ...]:
         """Tuple: equal for tapes that are lowered alike."""
         places = (
