@@ -189,9 +189,7 @@ def test_arguments_of_the_constructor(path):
     assert str(path) in caught.value.__notes__[-1]
     with pytest.raises(ValidationError, match="threads"):
         load(path, network(), threads=0)
-    with pytest.raises(
-        ValidationError, match=r"seed: The seed .* is 7, not 8"
-    ):
+    with pytest.raises(ValidationError, match=r"seed: The seed .* is 7, not 8"):
         load(path, network(), seed=8)
     with load(path, network(), seed=7) as sim:
         assert sim.n_steps == 5

@@ -108,7 +108,6 @@ class Bucketing:
             form = _form_of(*pairs[0], len(pairs))
             yield form(pairs, self.constants, self._signals, self._blocks).bucket()
 
-
     def _computation(self, operator: Operator) -> Computation:
         if operator in self._placement.ahead:
             return Computation(given, (), [], operator.outputs(), operator.place())

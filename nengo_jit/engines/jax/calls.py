@@ -19,7 +19,7 @@ from nengo_jit.engines.jax.lowering import Lowered, State
 from nengo_jit.engines.jax.memory import DeviceMemory
 
 CHUNK = 1024  # most steps of a call
-CHUNK_BYTES = 1 << 25  # most bytes of samples and drawn numbers in a call
+CHUNK_BYTES = 1 << 23  # most bytes of samples and drawn numbers in a call
 
 Samples: TypeAlias = tuple[jax.Array, ...]
 Carried: TypeAlias = tuple[jax.Array, State, Samples]  # with the number of steps that are done

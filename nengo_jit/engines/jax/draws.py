@@ -6,7 +6,7 @@ are kept until their step is done, since drawing them again would give others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,7 +20,8 @@ Draw = Callable[..., np.ndarray]
 class _Ahead:
     """The numbers of an operator for some steps from a ``first`` one on."""
 
-    def __init__(self, first: int):
+    def __init__(self, operator: Operator, first: int):
+        self.like = np.empty(operator.outputs()[0].shape)
         self.first = first
         self.rows: list[np.ndarray] = []
         self.error: Exception | None = None  # that the step after these has raised
@@ -31,6 +32,16 @@ class _Ahead:
             self.rows, self.error = [], None
         del self.rows[: number - self.first]
         self.first = number
+
+    def draw(self, draw: Draw, t: float) -> None:
+        """Add the numbers of another step."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        values = np.asarray(draw(t, self.like))
+        if values.shape != self.like.shape:
+            values = np.broadcast_to(values, self.like.shape)
+        self.rows.append(values.ravel())
 
 
 class Draws:
@@ -52,36 +63,38 @@ class Draws:
         """Forget what has been drawn for later steps."""
         self._ahead.clear()
 
+    def _of(self, operator: Operator, number: int) -> _Ahead:
+        if operator not in self._ahead:
+            self._ahead[operator] = _Ahead(operator, number)
+        return self._ahead[operator]
+
+    def _time(self, number: int) -> float:
+        time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
+        return time
+
     def draw(self, operator: Operator, number: int) -> None:
         """Draw the numbers of an operator for a step, counted from one, unless it is done.
 
         If a function of the user's raises, or has raised in `prepare`, this raises the error.
         """
-        ahead = self._ahead.setdefault(operator, _Ahead(number))
-        ahead.begin(number)
-        self._draw(operator, ahead, number)
-
-    def _draw(self, operator: Operator, ahead: _Ahead, number: int) -> None:
-        if number < ahead.first + len(ahead.rows):
-            return
-        if ahead.error is not None:
-            error, ahead.error = ahead.error, None
-            raise error
-        t = self._plan.time.dtype.type(number * self._plan.dt).item()
-        shape = operator.outputs()[0].shape
-        ahead.rows.append(np.broadcast_to(self._draws[operator](t, np.empty(shape)), shape).ravel())
+        ahead = self._of(operator, number)
+        if not 0 <= number - ahead.first < len(ahead.rows):
+            ahead.begin(number)
+            ahead.draw(self._draws[operator], self._time(number))
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""
         members = {operator for place in places for operator in place.members}
-        needed: Collection[Operator] = [each for each in self._draws if each in members]
-        pairs = [(each, self._ahead.setdefault(each, _Ahead(first))) for each in needed]
-        for _, ahead in pairs:
+        needed = [(each, self._of(each, first)) for each in self._draws if each in members]
+        for _, ahead in needed:
             ahead.begin(first)
-        for number in range(first, first + (n if pairs else 0)):
-            for operator, ahead in pairs:
+        for number in range(first, first + (n if needed else 0)):
+            t = self._time(number)
+            for operator, ahead in needed:
+                if number < first + len(ahead.rows):
+                    continue
                 try:
-                    self._draw(operator, ahead, number)
+                    ahead.draw(self._draws[operator], t)
                 except Exception as error:
                     ahead.error = error
                     return number - first

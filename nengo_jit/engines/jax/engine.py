@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -116,7 +115,9 @@ class JaxEngine(StepwiseEngine):
         These are the functions of steps that `Loop` cannot compute, if there is one.
         """
         tapes = Tapes(self._blocks, len(self._python))
-        refused = dict.fromkeys((op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND)
+        refused = dict.fromkeys(
+            (op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND
+        )
         if is_lost() or not self.options.compile_python:
             refused = dict.fromkeys(self._python, "is not compiled because `compile_python` is off")
         placement = place(self._python, self._sources, refused, self.signals, tapes)
@@ -154,7 +155,6 @@ class JaxEngine(StepwiseEngine):
                 steps = self._in_python(buckets, leaves)
             else:
                 steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
-                steps = self._in_order(steps)
         seen = [each for each in (*recorded, self.plan.step) if each in self._blocks]
         pull = partial(self._memory.pull, [self._blocks.block_of(each) for each in seen])
         return [*steps, (self.plan.operators[-1], pull)]
@@ -170,23 +170,6 @@ class JaxEngine(StepwiseEngine):
         again = self._in_python(phase, leaves)
         steps.append((first, partial(self._try_segment, segment)))
         return steps + [(operator, partial(self._if_lost, step)) for operator, step in again]
-
-    def _in_order(self, steps: list[tuple[Operator, Step]]) -> list[tuple[Operator, Step]]:
-        """Add to the functions of a step what is called ahead, before all that follows in nengo.
-
-        Of two functions that raise, it is then the one that raises in nengo. Nothing is called
-        twice: the numbers are kept.
-        """
-        place = {operator: number for number, operator in enumerate(self.plan.operators)}
-        waiting = sorted(self._placement.ahead, key=place.__getitem__)
-        ordered: list[tuple[Operator, Step]] = []
-        for operator, step in steps:
-            if operator in self._placement.in_python:
-                n = bisect_left(waiting, place[operator], key=place.__getitem__)
-                ordered += [(each, partial(self._draw, each)) for each in waiting[:n]]
-                del waiting[:n]
-            ordered.append((operator, step))
-        return ordered
 
     def _in_python(
         self, buckets: Sequence[Bucket], leaves: Sequence[Constant]

@@ -31,9 +31,7 @@ def buckets_of_tapes(taped: Mapping[Operator, Taped], constants: Constants) -> I
         yield _bucket(members, [taped[each] for each in members], constants)
 
 
-def _bucket(
-    members: Sequence[Operator], tapes: Sequence[Taped], constants: Constants
-) -> Bucket:
+def _bucket(members: Sequence[Operator], tapes: Sequence[Taped], constants: Constants) -> Bucket:
     program, is_mapped = tapes[0].program, len(members) > 1
 
     def leaf(arrays: Sequence[np.ndarray]) -> Leaf:

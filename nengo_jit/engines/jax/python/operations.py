@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from types import BuiltinFunctionType
 from typing import Any, TypeAlias
 
 import jax
@@ -19,14 +18,14 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import LARGEST_INTEGER
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
+from nengo_jit.engines.cpu.python.tracing.of_numpy import CLIP
 
 Function: TypeAlias = Callable[..., Any]
 
-# Names in `math`, and in `jax.numpy` if they differ there
+# Names in `math`, and in `jax.numpy`
 OF_C = {
     **{name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1")},
-    **{name: name for name in ("log", "log1p", "log2", "log10", "exp2", "cbrt", "sqrt", "fmod")},
-    **{name: name for name in ("fabs", "floor", "ceil", "trunc", "copysign", "hypot")},
+    **{name: name for name in ("log", "log1p", "log2", "log10", "fmod", "copysign")},
     **{name: f"arc{name[1:]}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "atan2": "arctan2",
     "pow": "power",
@@ -92,6 +91,8 @@ def _by_address() -> dict[tuple[int, int] | int, Function]:
             signature = f"{letter * ufunc.nin}->{letter}"
             if signature in ufunc.types:
                 found[loop_of(ufunc, signature)] = getattr(jnp, name)
+    for letter in "fd":
+        found[loop_of(CLIP, f"{3 * letter}->{letter}")] = jnp.clip
     for name, ours in OF_C.items():
         found[c_function(name)] = getattr(jnp, ours)
     return found
@@ -127,10 +128,10 @@ def counterpart(function: Any) -> Function:
     name = getattr(function, "__name__", "")
     if name in OTHERWISE:
         raise Unsupported(f"calls `{name}`, which is not the same on the device")
-    if type(function) is BuiltinFunctionType and isinstance(function.__self__, np.ufunc):
-        if name == "reduce" and function.__self__.__name__ in LOOPS:
-            reduce: Function = getattr(jnp, function.__self__.__name__).reduce
-            return reduce
+    owner = getattr(function, "__self__", None)
+    if name == "reduce" and isinstance(owner, np.ufunc) and owner.__name__ in LOOPS:
+        reduce: Function = getattr(jnp, owner.__name__).reduce
+        return reduce
     for theirs, ours in ((np, jnp), (np.linalg, jnp.linalg), (np.fft, jnp.fft)):
         if getattr(theirs, name, None) is function and hasattr(ours, name):
             found: Function = getattr(ours, name)

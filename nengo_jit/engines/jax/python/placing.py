@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
+from math import isfinite
 
 import numpy as np
 
 from nengo_jit.engines.cpu.program.mentions import GETTING, MAX_OBJECTS, mentioned, reached
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.jax.draws import Draw
-from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced
+from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced, Watched, watched_by
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc, store
 
+STEPWISE = "is a function of time, and cannot be called ahead while others are called in each step"
 SHARES = "shares an array with another function, which is called in nengo's order"
 
 
@@ -28,7 +30,8 @@ class Placement:
     in_python : dict of (Operator, str)
         Those that are called in their step, and why; the reason continues "it ...".
     ahead : dict of (Operator, callable)
-        Those that are called ahead of a chunk of steps, see `nengo_jit.engines.jax.draws`.
+        Those that are called ahead of a chunk of steps, see `nengo_jit.engines.jax.draws`. None if
+        others are called in their step, since then there are no chunks.
     taped : dict of (Operator, Taped)
         Those that run on the device.
     traced : dict of (Operator, Traced)
@@ -39,11 +42,16 @@ class Placement:
     ahead: dict[Operator, Draw] = field(default_factory=dict)
     taped: dict[Operator, Taped] = field(default_factory=dict)
     traced: dict[Operator, Traced] = field(default_factory=dict)
+    _watched: Watched = field(default_factory=lambda: watched_by([]))
+
+    def watch(self) -> None:
+        """Collect all that traced functions depend on; `is_right` needs it."""
+        self._watched = watched_by(self.traced.values())
 
     @property
     def is_right(self) -> bool:
         """bool: whether all that traced functions depend on is as it was."""
-        return all(each.is_right for each in self.traced.values())
+        return self._watched.is_right
 
     def leave(self, operator: Operator, reason: str) -> None:
         """Leave an operator to Python."""
@@ -97,6 +105,10 @@ def place(
     while placement.in_python and _leave_more(placement, steps):
         pass
     _go_ahead(placement, sources)
+    if placement.in_python:
+        for operator in list(placement.ahead):
+            placement.leave(operator, STEPWISE)
+    placement.watch()
     return placement
 
 
@@ -141,8 +153,11 @@ def _of_time(operator: Operator, signals: SignalDict) -> Draw:
     takes_time = operator.t_passed
 
     def draw(t: float, *values: object) -> np.ndarray:
-        result = np.empty_like(like)
-        store(fn(t) if takes_time else fn(), result, fn)
+        value, result = fn(t) if takes_time else fn(), np.empty_like(like)
+        if isinstance(value, float) and isfinite(value):  # by far the fastest check
+            result.fill(value)
+        else:
+            store(value, result, fn)
         return result
 
     return draw

@@ -277,7 +277,7 @@ class _Path:
         precision = np.float32 if instruction.opcode == Opcode.LOOP_SHORT else np.float64
         values = [self._read_span(each).astype(precision) for each in call.inputs]
         if len(call.sizes) == 4:
-            return _product(*values, call)
+            return _product(call, *values)
         if len(call.sizes) == 1 and call.steps[-1]:
             result: jax.Array = function(*values)
             return result
@@ -298,8 +298,8 @@ class _Path:
     def _evaluate(self, part: object) -> Any:
         """Compute an expression of NumPy's functions."""
         if isinstance(part, Leaf):
-            values = self._registers.read(part.registers).astype(part.kind)
-            return values.reshape(part.shape)
+            numbers = self._registers.read(part.registers).astype(part.kind)
+            return jnp.reshape(numbers, part.shape)
         if isinstance(part, InPlace):
             return jnp.reshape(self._memories[part.cell.number], part.shape)
         if isinstance(part, Items):
@@ -387,11 +387,10 @@ OTHERS: dict[Opcode, Callable[[_Path, Instruction], jax.Array]] = {
 }
 
 
-def _product(first: jax.Array, second: jax.Array, call: LoopCall) -> jax.Array:
+def _product(call: LoopCall, first: jax.Array, second: jax.Array) -> jax.Array:
     """The product of two matrices, each of which may be stored by columns."""
     _, m, n, p = call.sizes
     item = call.steps[-1]  # bytes
     a = jnp.reshape(first, (m, n)) if call.steps[4] == item else jnp.reshape(first, (n, m)).T
     b = jnp.reshape(second, (n, p)) if call.steps[6] == item else jnp.reshape(second, (p, n)).T
     return jnp.ravel(a @ b)
-

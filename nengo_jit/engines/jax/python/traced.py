@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,22 @@ from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc
 
 MOST_BYTES = 1 << 24  # of an array of the user's, which is copied to the device in each call
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What functions depend on: integers in memory by their addresses, and names."""
+
+    words: dict[int, int]
+    names: Guards
+
+    @property
+    def is_right(self) -> bool:
+        """bool: whether all is as it was during tracing."""
+        word = ctypes.c_ssize_t.from_address
+        if not all(word(address).value == value for address, value in self.words.items()):
+            return False
+        return not self.names.have_changed()
 
 
 @dataclass(frozen=True)
@@ -58,11 +75,7 @@ class Traced:
     @property
     def is_right(self) -> bool:
         """bool: whether all that it depends on is as it was during tracing."""
-        are_same = all(
-            ctypes.c_ssize_t.from_address(address).value == value
-            for address, value in self.writer.headers
-        )
-        return are_same and not self.watched.have_changed()
+        return watched_by([self]).is_right
 
     @property
     def users(self) -> list[np.ndarray]:
@@ -72,7 +85,9 @@ class Traced:
     @property
     def written_of_users(self) -> list[np.ndarray]:
         """List of numpy.ndarray: arrays of the user's that it writes."""
-        stored = (each.result for each in self.writer.instructions if each.opcode in STORES.values())
+        stored = (
+            each.result for each in self.writer.instructions if each.opcode in STORES.values()
+        )
         arrays = [each.array for each in stored if isinstance(each, Memory)]
         return [each for each in arrays if each is not None and not _is_among(each, self.own)]
 
@@ -115,7 +130,9 @@ class Taped:
     def facts(self) -> tuple[object, ...]:
         """Tuple: equal for tapes that are lowered alike."""
         places = (
-            each.tobytes() if isinstance(each, np.ndarray) else (each.block, each.elements.tobytes())
+            each.tobytes()
+            if isinstance(each, np.ndarray)
+            else (each.block, each.elements.tobytes())
             for each in (*self.places, self.flag)
         )
         return self.program, self.constants.tobytes(), *places
@@ -188,6 +205,16 @@ class Tapes:
         number = self._blocks.attach(array)
         self.shared.add(number)
         return Region(number, np.arange(array.size))
+
+
+def watched_by(traced: Iterable[Traced]) -> Watched:
+    """Collect what functions depend on."""
+    words: dict[int, int] = {}
+    names = Guards()
+    for each in traced:
+        words.update(each.writer.headers)
+        names.update(each.watched)
+    return Watched(words, names)
 
 
 def _is_among(array: np.ndarray, own: list[np.ndarray]) -> bool:
