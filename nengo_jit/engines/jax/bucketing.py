@@ -7,7 +7,7 @@ are mapped over a leading axis, if all shapes are the same. Everything here is N
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from nengo_jit.engines.jax.bucket import (
 )
 from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.fitting import takes_draws
+from nengo_jit.engines.jax.noise import Noise, drawing
 from nengo_jit.engines.jax.python.buckets import buckets_of_tapes
 from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.ir.base import Operator
@@ -81,6 +82,8 @@ class Bucketing:
         Where the signals lie.
     placement : Placement
         Where operators with Python code run.
+    noise : mapping of (Operator, Noise)
+        Operators with random numbers that the device draws.
 
     Attributes
     ----------
@@ -88,9 +91,16 @@ class Bucketing:
         The arrays that buckets refer to.
     """
 
-    def __init__(self, plan: Plan, signals: SignalDict, blocks: Blocks, placement: Placement):
+    def __init__(
+        self,
+        plan: Plan,
+        signals: SignalDict,
+        blocks: Blocks,
+        placement: Placement,
+        noise: Mapping[Operator, Noise],
+    ):
         self._plan, self._signals, self._blocks = plan, signals, blocks
-        self._placement = placement
+        self._placement, self._noise = placement, noise
         self.constants = Constants()
 
     def buckets_of(self, members: Sequence[Operator]) -> Iterator[Bucket]:
@@ -103,10 +113,16 @@ class Bucketing:
                 continue
             known = self._computation(operator)
             if any(each.size for each in known.outputs):
-                found.setdefault(_key(operator, known), []).append((operator, known))
+                noise = self._noise.get(operator)
+                key = _key(operator, known), None if noise is None else noise.sampler
+                found.setdefault(key, []).append((operator, known))
         for pairs in found.values():
             form = _form_of(*pairs[0], len(pairs))
-            yield form(pairs, self.constants, self._signals, self._blocks).bucket()
+            if pairs[0][0] not in self._noise:
+                yield form(pairs, self.constants, self._signals, self._blocks).bucket()
+            else:
+                bucket = Mapped(pairs, self.constants, self._signals, self._blocks).bucket()
+                yield drawing(bucket, [self._noise[op] for op, _ in pairs], self.constants)
 
     def _computation(self, operator: Operator) -> Computation:
         if operator in self._placement.ahead:

@@ -71,7 +71,7 @@ class Segment:
         memory.push()
         drawn = self._draws.take(self.drawn, number, 1, 1)
         numbers = tuple(each[0] for each in drawn)
-        arrays = self._call(self._leaves, self._indices, tuple(memory.arrays), numbers)
+        arrays = self._call(self._leaves, self._indices, tuple(memory.arrays), numbers, number)
         if self._flags is not None and np.asarray(arrays[self._flags]).any():
             return False
         memory.changed_on_device(arrays, self._written)
@@ -135,7 +135,7 @@ class Loop:
         """What the compiled function takes, see `run`."""
         memory.push()
         drawn = self._draws.take(self._lowered.drawn, first, n, self.size)
-        return self._leaves, self._indices, tuple(memory.arrays), drawn, n
+        return self._leaves, self._indices, tuple(memory.arrays), drawn, first, n
 
 
 def _run(
@@ -147,9 +147,10 @@ def _run(
     indices: Sequence[jax.Array],
     state: State,
     drawn: Sequence[jax.Array],
+    first: jax.Array,
     n: jax.Array,
 ) -> tuple[jax.Array, State, Samples]:
-    """Run ``n`` steps, or all before the first one that needs Python.
+    """Run ``n`` steps from step ``first``, or all before the first one that needs Python.
 
     Arrays in ``drawn`` and in the samples have ``size`` rows. If a step needs Python, the blocks
     are those after that step, and of no use.
@@ -167,7 +168,7 @@ def _run(
     def step(carried: Carried) -> Carried:
         i, state, samples = carried
         numbers = tuple(lax.dynamic_index_in_dim(each, i, keepdims=False) for each in drawn)
-        state = lowered.run(leaves, indices, state, numbers)
+        state = lowered.run(leaves, indices, state, numbers, first + i)
         rows = zip(samples, [each(state) for each in read])
         written = tuple(lax.dynamic_update_index_in_dim(s, row, i, 0) for s, row in rows)
         return i + jnp.where(is_lost(state), 0, 1), state, written

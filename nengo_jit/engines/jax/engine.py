@@ -20,8 +20,9 @@ from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
 from nengo_jit.engines.jax.draws import Draw, Draws
 from nengo_jit.engines.jax.facts import Facts, facts_of
-from nengo_jit.engines.jax.fitting import is_lowered
+from nengo_jit.engines.jax.fitting import is_lowered, takes_draws
 from nengo_jit.engines.jax.memory import DeviceMemory
+from nengo_jit.engines.jax.noise import Noise, sampler_of
 from nengo_jit.engines.jax.phases import Phase, phases_of
 from nengo_jit.engines.jax.python.placing import Placement, place
 from nengo_jit.engines.jax.python.sources import is_source, source_of
@@ -32,7 +33,7 @@ from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
 from nengo_jit.ir.signal import Signal
-from nengo_jit.options import Options
+from nengo_jit.options import FAST, Options
 from nengo_jit.planner import Plan
 from nengo_jit.planner.passes import group
 
@@ -65,6 +66,7 @@ class JaxEngine(StepwiseEngine):
         self._native: dict[Operator, Draw] = {}  # what draws for operators that are lowered
         self._drawing: dict[Operator, Draw] = {}  # with functions that are called ahead of time
         self._draws = Draws(plan, self._drawing)
+        self._noise: dict[Operator, Noise] = {}  # what the device draws
         self._placement = Placement()
         self._n_changes: Counter[Operator] = Counter()
         self._loop: Loop | None = None
@@ -76,10 +78,10 @@ class JaxEngine(StepwiseEngine):
         self._facts: Facts | None = None
 
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
-        for each in (self._python, self._sources, self._native, self._n_changes):
+        for each in (self._python, self._sources, self._native, self._noise, self._n_changes):
             each.clear()
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-            if is_lost() or not is_lowered(operator, self.plan.dt):
+            if is_lost() or not is_lowered(operator, self.plan.dt, self.options.noise):
                 self._python[operator] = self._python_step(operator, rng)
                 continue
             with self.making(operator):
@@ -98,7 +100,16 @@ class JaxEngine(StepwiseEngine):
         return step
 
     def _begin_draws(self, operator: Operator, rng: np.random.RandomState) -> None:
-        """Make the function that draws for an operator, if there is one."""
+        """Make the function that draws for an operator, or its noise, if there is one."""
+        fast = self.options.noise == FAST
+        sampler = sampler_of(operator, self.plan.dt) if fast and takes_draws(operator) else None
+        if sampler is not None:
+            if is_sim_process(operator):
+                own = operator.process.get_rng(rng)
+            else:
+                (own,) = operator.state_extra.values()
+            self._noise[operator] = Noise.of(sampler, own)
+            return
         if not is_sim_process(operator):
             draw = operator.draws(self.plan.dt, rng)
         else:
@@ -135,11 +146,11 @@ class JaxEngine(StepwiseEngine):
         self._drawing.clear()
         self._drawing.update((each, known[each]) for each in self.plan.operators if each in known)
         self._draws.forget()
-        facts = facts_of(self.plan, placement)
+        facts = facts_of(self.plan, placement, self._noise)
         if facts == self._facts:
             return self._steps
         self._facts = facts
-        bucketing = Bucketing(self.plan, self.signals, self._blocks, placement)
+        bucketing = Bucketing(self.plan, self.signals, self._blocks, placement, self._noise)
         phases = phases_of(self.plan, placement.in_python, bucketing)
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
@@ -291,11 +302,12 @@ class JaxEngine(StepwiseEngine):
         for operator in self.plan.operators if self._is_outdated else ():
             if not isinstance(operator, SimNeurons):
                 continue
-            if is_lowered(operator, self.plan.dt):
+            if is_lowered(operator, self.plan.dt, self.options.noise):
                 self._python.pop(operator, None)
                 self._begin_draws(operator, rng)
             else:
                 self._native.pop(operator, None)
+                self._noise.pop(operator, None)
                 self._python[operator] = self.step_of(operator, rng)
         self._steps = self._place()
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
 
+from nengo_jit.engines.jax.noise import Noise
 from nengo_jit.engines.jax.python.placing import Placement
+from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import computation
 from nengo_jit.planner.plan import Plan
 
 Facts: TypeAlias = list[tuple[object, ...]]
 
 
-def facts_of(plan: Plan, placement: Placement) -> Facts:
+def facts_of(plan: Plan, placement: Placement, noise: Mapping[Operator, Noise]) -> Facts:
     """Return, for each operator, what it computes, or where it calls Python."""
     facts: Facts = []
     for operator in plan.operators:
@@ -27,7 +30,9 @@ def facts_of(plan: Plan, placement: Placement) -> Facts:
             continue
         parameters = tuple(map(_comparable, known.parameters))
         signals = *map(id, known.inputs), *map(id, known.outputs)
-        facts.append((known.function, parameters, signals, _comparable(known.place)))
+        place, random = _comparable(known.place), noise.get(operator)
+        drawn = () if random is None else (random.sampler, random.key.tobytes())
+        facts.append((known.function, parameters, signals, place, *drawn))
     return facts
 
 
