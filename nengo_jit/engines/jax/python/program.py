@@ -25,6 +25,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Span,
 )
 from nengo_jit.engines.cpu.python.tracing.instruction import Registers as Operand
+from nengo_jit.engines.cpu.python.tracing.strides import span_of
 from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.engines.jax.python.operations import (
     ALWAYS_FINITE,
@@ -50,10 +51,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class InPlace:
-    """An array in an expression of NumPy's functions, which is read where it is."""
+    """An array in an expression of NumPy's functions, which is read where it is.
+
+    Attributes
+    ----------
+    cell : Cell
+        The array.
+    shape, steps : tuple of int
+        Its shape, and its strides in elements.
+    offset : int
+        Its first element.
+    """
 
     cell: Cell
     shape: tuple[int, ...]
+    steps: tuple[int, ...]
+    offset: int
+
+    def view(self, values: jax.Array) -> jax.Array:
+        """Return the array, given the values in the cell."""
+        contiguous = np.cumprod((1, *self.shape[:0:-1]))[::-1]
+        if values.size == np.prod(self.shape) and self.steps == tuple(contiguous):
+            return jnp.reshape(values, self.shape)
+        indices = np.indices(self.shape, sparse=True)
+        steps = (each * step for each, step in zip(indices, self.steps))
+        return values[sum(steps, np.array(self.offset))]
 
 
 class Program:
@@ -125,9 +147,9 @@ class Program:
     def _expression(self, part: object) -> object:
         """Return an expression without addresses."""
         if isinstance(part, Leaf) and part.memory is not None:
-            if not part.memory.flags.c_contiguous:
-                raise Unsupported("calls NumPy on an array that is not contiguous")
-            return InPlace(self._cell(Memory.of(part.memory)), part.shape)
+            span, offset = span_of(part.memory)
+            steps = tuple(each // part.memory.itemsize for each in part.memory.strides)
+            return InPlace(self._cell(Memory.of(span)), part.shape, steps, offset)
         if isinstance(part, Call):
             return replace(part, args=tuple(map(self._expression, part.args)))
         if isinstance(part, Items):
@@ -301,7 +323,7 @@ class _Path:
             numbers = self._registers.read(part.registers).astype(part.kind)
             return jnp.reshape(numbers, part.shape)
         if isinstance(part, InPlace):
-            return jnp.reshape(self._memories[part.cell.number], part.shape)
+            return part.view(jnp.ravel(self._memories[part.cell.number]))
         if isinstance(part, Items):
             return part.kind(map(self._evaluate, part.items))
         if not isinstance(part, Call):

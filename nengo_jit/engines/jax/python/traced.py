@@ -16,6 +16,7 @@ from nengo_jit.engines.jax.python.program import Program
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc
+from nengo_jit.regions import pointer
 
 MOST_BYTES = 1 << 24  # of an array of the user's, which is copied to the device in each call
 
@@ -191,20 +192,35 @@ class Tapes:
         return np.array(array).ravel() if region is None else region
 
     def _attached(self, array: np.ndarray) -> Region:
-        """Return the elements of an array of the user's, which gets a block."""
-        if array.nbytes > MOST_BYTES or array.dtype.name not in LOADS:
-            raise Unsupported("reads a large array")
-        if not array.flags.forc:
-            raise Unsupported("reads an array that is not contiguous")
+        """Return the elements of an array of the user's; what owns its memory gets a block."""
+        owner = _owner_of(array)
+        if not self._is_fit(owner, array.dtype):
+            owner = array
+        if not self._is_fit(owner, array.dtype):
+            raise Unsupported("reads a large array, or one that is not contiguous")
         for number in self.shared:
             block = self._blocks.host[number]
-            if np.may_share_memory(block, array):
-                if block.ctypes.data == array.ctypes.data and block.size == array.size:
-                    return Region(number, np.arange(array.size))
-                raise Unsupported("reads a part of an array that is also read as a whole")
-        number = self._blocks.attach(array)
-        self.shared.add(number)
-        return Region(number, np.arange(array.size))
+            first = (pointer(array) - pointer(block)) // array.itemsize
+            if array.dtype == block.dtype and 0 <= first <= block.size - array.size:
+                return Region(number, first + np.arange(array.size))
+            if np.may_share_memory(block, owner):
+                raise Unsupported("reads an array in two ways")
+        self.shared.add(self._blocks.attach(owner))
+        return self._attached(array)
+
+    @staticmethod
+    def _is_fit(array: np.ndarray, dtype: np.dtype) -> bool:
+        is_small = array.nbytes <= MOST_BYTES and array.flags.forc
+        return is_small and array.dtype == dtype and dtype.name in LOADS
+
+
+def _owner_of(array: np.ndarray) -> np.ndarray:
+    """Return the outermost base that is an array, also through views by `as_strided`."""
+    owner, base = array, array.base
+    while base is not None:
+        owner = base if isinstance(base, np.ndarray) else owner
+        base = getattr(base, "base", None)
+    return owner
 
 
 def watched_by(traced: Iterable[Traced]) -> Watched:
