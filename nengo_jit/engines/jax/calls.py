@@ -123,6 +123,8 @@ class Loop:
             The samples of each signal that is recorded.
         """
         n = self._draws.prepare(self._lowered.drawn, first, n)
+        if not n:
+            return 0, []
         *arguments, _ = self.arguments(memory, first, n)
         n_done, arrays, samples = self._call(*arguments, n)
         if self._flags is not None and int(n_done) < n:

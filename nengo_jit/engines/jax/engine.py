@@ -262,7 +262,8 @@ class JaxEngine(StepwiseEngine):
                 if self._may_use_tapes():
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
-                    self._record(samples, n_run)
+                    if n_run:
+                        self._record(samples, n_run)
                 if n_run < n:
                     n_run += super().run(1)
                 n_done += n_run

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from nengo import Process
 
 from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.engines.jax.noise import sampler_of
@@ -44,6 +45,8 @@ def is_lowered(operator: Operator, dt: float, noise: str = NENGO) -> bool:
         return False
     if known is None:
         return False
+    if isinstance(operator, SimProcess) and _draws_from_users(operator.process):
+        return False
     formula = known.parameters[0] if known.parameters else None
     random = formula.random if isinstance(formula, Formula) else None
     if random is not None and len(operator.state_extra) != 1:
@@ -58,6 +61,12 @@ def is_lowered(operator: Operator, dt: float, noise: str = NENGO) -> bool:
         (matrix, vector), (target,) = known.inputs, known.outputs
         return matrix.readonly and matrix.shape == target.shape + vector.shape
     return _fits(operator, known)
+
+
+def _draws_from_users(process: Process) -> bool:
+    """Whether a process draws from a distribution of the user's, which is Python code."""
+    dist = getattr(process, "dist", None)
+    return dist is not None and type(dist).__module__ != "nengo.dists"
 
 
 def takes_draws(operator: Operator) -> bool:
