@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.options import FAST, Options
 from nengo_jit.planner import Plan
 from nengo_jit.planner.passes import group
+
+logger = logging.getLogger(__name__)
 
 MOST_CHANGES = 10  # of what a function depends on, before it stays in Python
 REBOUND = "reads names that are rebound again and again"
@@ -73,6 +76,7 @@ class JaxEngine(StepwiseEngine):
         self._users: set[int] = set()  # blocks of arrays of the user's
         self._flags = 0
         self._is_watched = False  # whether somebody notices that Python is not called
+        self._has_warned = False
         self._is_lost = False  # whether a segment cannot compute this step
         self._is_outdated = False
         self._facts: Facts | None = None
@@ -133,10 +137,24 @@ class JaxEngine(StepwiseEngine):
             refused = dict.fromkeys(self._python, "is not compiled because `compile_python` is off")
         placement = place(self._python, self._sources, refused, self.signals, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
+        self._warn(placement)
         self._memory.begin()
         if self.plan.callers != set(placement.in_python):
             self.plan = group(self.plan, placement.in_python)
         return self._lower()
+
+    def _warn(self, placement: Placement) -> None:
+        """Log, once, that Python has to be called in each step."""
+        if placement.in_python and not self._has_warned:
+            self._has_warned = True
+            operator, reason = next(iter(placement.in_python.items()))
+            logger.warning(
+                "The engine 'jax' calls Python in each step, which takes 200 µs or more, for "
+                "%d operator(s), such as %s: it %s. `print(sim.plan)` lists them.",
+                len(placement.in_python),
+                operator,
+                reason,
+            )
 
     def _lower(self) -> list[tuple[Operator, Step]]:
         """Lower all operators; returns the functions of a step, see `_place`."""

@@ -74,6 +74,9 @@ ELEMENTWISE: dict[Opcode, Function] = {
     Opcode.SHORT: lambda a: lax.reduce_precision(a, 8, 23),
 }
 ALWAYS_FINITE = {each for each in ELEMENTWISE if Opcode.LESS <= each <= Opcode.NOT}
+# What makes infinity, or "not a number", of operands that are not finite
+HANDING_ON = {Opcode.MOVE, Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE}
+HANDING_ON |= {Opcode.ABSOLUTE, Opcode.SHORT}
 REDUCTIONS: dict[Function, tuple[Function, float]] = {
     jnp.add: (jnp.sum, 0.0),
     jnp.multiply: (jnp.prod, 1.0),
