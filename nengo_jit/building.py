@@ -61,7 +61,7 @@ def build_engine(
     """
     use_our_build_functions(model, Builder())
     stages = model.log.stages if isinstance(model, Model) else {}
-    tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
+    tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 3))
     with tracker:
         began = perf_counter()
         if network is not None:
@@ -81,15 +81,14 @@ def build_engine(
         built = perf_counter()
         stages["signals, operators and decoders"] = built - began - sum(stages.values())
         use_our_operators(model.operators)
-        progress = tracker.next_stage()
-        with progress:
+        with tracker.next_stage("Planning", "Planning") as progress:
             plan = backend.plan(model, progress)
         planned = perf_counter()
         stages["plan"] = planned - built
         probes = plan.probes
         if not record:
             plan = replace(plan, probes=())
-        with progress:
+        with tracker.next_stage("Getting ready", "Getting ready") as progress:
             engine = backend.compile(plan, progress)
         stages["memory and kernels"] = perf_counter() - planned
         return engine, probes

@@ -85,7 +85,7 @@ class Checkpointed(Lasting):
         samples = stream = None
         if self._stream is not None:
             place = os.path.relpath(self._stream.path, path.parent)
-            stream = {"path": place, "counts": self._stream.counts()}
+            stream = {"path": place, **self._stream.position()}
         elif data:
             samples = samples_of(self._probes, self.data.raw)
         probes = describe_probes(self._probes)
@@ -174,8 +174,7 @@ class Checkpointed(Lasting):
                     options.pop("overwrite", None)
                 sim = cls._made_from(found, path, network, options)
                 if stream is not None:
-                    counts = stream["counts"]
-                    sim._connect(lambda stream: stream.resume(store, counts))
+                    sim._connect(lambda made: made.resume(store, stream))
         except BaseException:
             checkpoints.release()
             raise
@@ -300,6 +299,11 @@ class Checkpointed(Lasting):
         except BaseException:
             self.close()
             raise
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        if self._stream is not None:
+            self._stream.note(seed=None if self.seed is None else int(self.seed))
 
     def _check_records(self) -> None:
         if self._stream is not None:

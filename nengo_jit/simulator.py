@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import nengo
@@ -24,6 +25,9 @@ from nengo_jit.persistence.export import Recorded
 from nengo_jit.persistence.store import check_free
 from nengo_jit.running import Running
 from nengo_jit.turn import Turn
+
+with suppress(ValidationError):  # the constructor raises it
+    backend_for(Options.chosen())  # imports the engine now, not while somebody waits for a model
 
 
 class Simulator(Running):

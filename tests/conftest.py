@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sharing import sharing
 
+from nengo_jit.builder import solver
 from nengo_jit.engines.cpu.python.functions import FOR_POINTS
 from nengo_jit.engines.cpu.toolchain.kernel_cache import load_kernels
 from nengo_jit.ir.memory import SignalDict
@@ -22,6 +23,12 @@ def nengo_settings() -> Iterator[None]:
     yield
     np.seterr(**floating_point)  # an interrupt that was injected between two opcodes may leave it
     nengo.rc.reload_rc([])
+
+
+@pytest.fixture(autouse=True)
+def decoders_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the caches of tests have the decoders of small ensembles, which are solved as fast."""
+    monkeypatch.setattr(solver, "LEAST_CACHED", 0)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -19,6 +19,7 @@ PIPELINE = [
     "settings",
     "options",
     "collector",
+    "stages",
     "labels",
     "markup",
     "progress",

@@ -387,6 +387,14 @@ def test_truncated_files(path):
             load(path, changed())
 
 
+def test_positions_outside_of_the_file(path):
+    damaged = bytearray(saved(path))
+    damaged[-4] ^= 0x20  # of the position of the directory: the system refuses to seek there
+    path.write_bytes(damaged)
+    with pytest.raises(ValidationError, match="damaged"):
+        load(path, changed())
+
+
 def test_flipped_bits_are_noticed(path):
     """A changed byte is an error, or changes nothing."""
     whole, draw = saved(path), random.Random(0)

@@ -14,6 +14,7 @@ from nengo_jit.cli import BAD_INPUT, INTERRUPTED
 from nengo_jit.cli.bench import bench
 from nengo_jit.cli.compile import compile_kernels
 from nengo_jit.cli.errors import BadInputError, ModelError, format_warning
+from nengo_jit.cli.gui import gui
 from nengo_jit.cli.info import info
 from nengo_jit.cli.plan import plan
 from nengo_jit.cli.profile import profile
@@ -37,6 +38,7 @@ for function, name, summary in (
     (profile, "profile", "Show where time and memory go."),
     (plan, "plan", "Print how a model runs."),
     (bench, "bench", "Compare a model with nengo's simulator on this machine."),
+    (gui, "gui", "Edit, play and plot a model in nengo-gui."),
     (compile_kernels, "compile", "Compile all kernels ahead of time."),
     (info, "info", "Show versions, cores, the cache and engines."),
 ):

@@ -38,7 +38,7 @@ def load(path: Path) -> Network:
     ModelError
         If the file raises an error.
     """
-    source = _read(path)
+    source = read(path)
     variables: dict[str, object] = {
         "__name__": RUN_NAME,
         "__file__": str(path.absolute()),
@@ -53,7 +53,8 @@ def load(path: Path) -> Network:
     return network
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Return the text of a Python file; BadInputError if it cannot be read."""
     try:
         with tokenize.open(path) as file:
             source = file.read()

@@ -68,7 +68,20 @@ class Backend(ABC):
         return ()
 
     def plan(self, model: Model, progress: Progress | None = None) -> Plan:
-        """Plan how to run a model on the engine; BuildError if that is impossible."""
+        """Plan how to run a model on the engine.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        progress : nengo.utils.progress.Progress, optional
+            Is updated while the model is planned.
+
+        Raises
+        ------
+        BuildError
+            If it cannot run.
+        """
         return make_plan(model, self.passes, progress)
 
     @property

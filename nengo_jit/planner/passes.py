@@ -31,9 +31,11 @@ from nengo_jit.planner.verify import (
     verify_layout,
     verify_order,
 )
-from nengo_jit.progress import begin_stage
+from nengo_jit.stages import advance, begin
 
 Pass = Callable[[Plan], Plan]
+
+GRAPH, ORDER = 2, 1  # steps of progress; a pass is one
 
 
 def make_plan(model: Model, passes: Sequence[Pass] = (), progress: Progress | None = None) -> Plan:
@@ -46,7 +48,7 @@ def make_plan(model: Model, passes: Sequence[Pass] = (), progress: Progress | No
     passes : sequence of callable
         The passes of the engine's backend.
     progress : nengo.utils.progress.Progress, optional
-        Is updated when the operators are in order, and for each pass.
+        Is updated after each part of the work.
 
     Returns
     -------
@@ -57,10 +59,12 @@ def make_plan(model: Model, passes: Sequence[Pass] = (), progress: Progress | No
     BuildError
         If the operators depend on each other in a cycle.
     """
-    begin_stage(progress, "Planning", 1 + len(passes))
+    begin(progress, "Planning", GRAPH + ORDER + len(passes))
     graph = dependency_graph([op for op in model.operators if hasattr(op, "make_step")])
+    advance(progress, GRAPH)
     order = topological_order(graph)
     verify_order(graph, order)
+    advance(progress, ORDER)
     probes = tuple(
         ProbePlan(
             probe=probe,
@@ -78,9 +82,8 @@ def make_plan(model: Model, passes: Sequence[Pass] = (), progress: Progress | No
         probes=probes,
     )
     for each in passes:
-        if progress is not None:
-            progress.step()
         plan = each(plan)
+        advance(progress)
     return plan
 
 

@@ -45,10 +45,8 @@ def test_real_time(clock, every, seconds):
 @pytest.mark.parametrize(
     "every, steps",
     [
-        (10, 10),
-        (np.int64(10), 10),
-        ("10 s simulated", 5000),
-        ("4ms simulated", 2),
+        *[(10, 10), (np.int32(10), 10), ("10 s simulated", 5000), ("4ms simulated", 2)],
+        pytest.param("9" * 400 + " d simulated", sys.maxsize, id="endless"),
     ],
 )
 def test_steps_and_simulated_time(clock, every, steps):

@@ -31,7 +31,6 @@ from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.timing import Timing
-from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
@@ -40,6 +39,7 @@ from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
+from nengo_jit.stages import begin
 
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
@@ -118,6 +118,7 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
+        begin(progress, "Assembling")
         graph, threads = partial(self._lowering.fusion.graph, self.plan.graph), self.threads
         if self._stopwatch is not None:
             lowering, threads = self._lowering, 1
@@ -376,7 +377,7 @@ class CpuEngine(Engine):
             if isinstance(error, Pause):
                 return
             if operator is not None:  # else it was raised after a complete step
-                add_context(error, self.failed_in(operator))
+                self.blame(operator, error)
             raise error
         try:
             REGIONS.raise_failure()

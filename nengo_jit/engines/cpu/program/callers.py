@@ -9,6 +9,7 @@ from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.planner import passes
 from nengo_jit.planner.plan import Plan
+from nengo_jit.stages import advance, begin
 
 
 def lower_plan(
@@ -52,7 +53,9 @@ def lower_plan(
         if not callers <= plan.callers:  # `calls_python` did not find all
             plan = passes.lay_out(passes.group(plan, callers))
         shown = passes.expose(plan, exposure.private, exposure.public) if exposure else plan
+        begin(progress, "Lowering", 2 * len(shown.operators))
         lowering = Lowering(shown, signals, exposure, threads)
+        advance(progress, len(shown.operators))
         lowering.lower_all(progress)
         in_python = [op for op in shown.operators if lowering.calls_python(op)]
         if not exposure.add_callers(in_python) and shown.callers.issuperset(in_python):
