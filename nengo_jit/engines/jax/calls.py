@@ -129,6 +129,8 @@ class Loop:
         n_done, arrays, samples = self._call(*arguments, n)
         if self._flags is not None and int(n_done) < n:
             n = int(n_done)
+            if not n:
+                return 0, []
             _, arrays, samples = self._call(*arguments, n)
         memory.changed_on_device(arrays, self._written)
         return n, [np.asarray(each)[:n] for each in samples]

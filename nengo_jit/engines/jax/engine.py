@@ -26,6 +26,7 @@ from nengo_jit.engines.jax.memory import DeviceMemory
 from nengo_jit.engines.jax.noise import Noise, sampler_of
 from nengo_jit.engines.jax.phases import Phase, phases_of
 from nengo_jit.engines.jax.python.placing import Placement, place
+from nengo_jit.engines.jax.python.program import Program
 from nengo_jit.engines.jax.python.sources import is_source, source_of
 from nengo_jit.engines.jax.python.traced import Tapes
 from nengo_jit.engines.recorder import TICKS, Recorder
@@ -71,6 +72,7 @@ class JaxEngine(StepwiseEngine):
         self._draws = Draws(plan, self._drawing)
         self._noise: dict[Operator, Noise] = {}  # what the device draws
         self._placement = Placement()
+        self._checked: set[Program] = set()
         self._n_changes: Counter[Operator] = Counter()
         self._loop: Loop | None = None
         self._users: set[int] = set()  # blocks of arrays of the user's
@@ -129,7 +131,7 @@ class JaxEngine(StepwiseEngine):
 
         These are the functions of steps that `Loop` cannot compute, if there is one.
         """
-        tapes = Tapes(self._blocks, len(self._python))
+        tapes = Tapes(self._blocks, len(self._python), self._checked)
         refused = dict.fromkeys(
             (op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND
         )

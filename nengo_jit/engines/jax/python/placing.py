@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import permutations
 from math import isfinite
+from typing import TypeVar
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from nengo_jit.engines.cpu.program.mentions import GETTING, MAX_OBJECTS, mentioned, reached
 from nengo_jit.engines.cpu.python.tracing import Unsupported
@@ -17,6 +18,7 @@ from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc, store
 
+Tag = TypeVar("Tag")
 STEPWISE = "is a function of time, and cannot be called ahead while others are called in each step"
 SHARES = "shares an array with another function, which is called in nengo's order"
 
@@ -114,28 +116,42 @@ def place(
 
 def _part(placement: Placement) -> None:
     """Leave operators to Python that share an array of the user's with one that writes it."""
-    writers = {op: each.written_of_users for op, each in placement.traced.items()}
-    users = {op: each.users for op, each in placement.traced.items() if each.users}
-    for operator, other in permutations(users, 2):
-        written = writers[operator]
-        if any(np.may_share_memory(a, b) for a in written for b in users[other]):
-            placement.leave(operator, SHARES)
-            placement.leave(other, SHARES)
+    traced = placement.traced.items()
+    uses = [(array, (op, False)) for op, each in traced for array in each.users]
+    uses += [(array, (op, True)) for op, each in traced for array in each.written_of_users]
+    for cluster in _clusters(uses):
+        sharing = {operator for operator, _ in cluster}
+        if len(sharing) > 1 and any(is_written for _, is_written in cluster):
+            for operator in sharing:
+                placement.leave(operator, SHARES)
 
 
 def _leave_more(placement: Placement, steps: Mapping[Operator, Step]) -> bool:
     """Leave operators to Python that use arrays that Python may change in the middle of a step."""
     found = reached(steps[operator] for operator in placement.in_python)
-    arrays = [each for each in found if isinstance(each, np.ndarray)]
-    shared = [
-        operator
-        for operator, traced in placement.traced.items()
-        if any(np.may_share_memory(a, b) for a in traced.users for b in arrays)
-        or (traced.users and len(found) >= MAX_OBJECTS)
-    ]
+    uses: list[tuple[np.ndarray, Operator | None]]
+    uses = [(array, op) for op, each in placement.traced.items() for array in each.users]
+    clusters = [[operator for _, operator in uses]]
+    if len(found) < MAX_OBJECTS:
+        uses += [(each, None) for each in found if isinstance(each, np.ndarray)]
+        clusters = [each for each in _clusters(uses) if None in each]
+    shared = {operator for each in clusters for operator in each if operator is not None}
     for operator in shared:
         placement.leave(operator, SHARES)
     return bool(shared)
+
+
+def _clusters(uses: Iterable[tuple[np.ndarray, Tag]]) -> list[list[Tag]]:
+    """Group what is said of arrays: those that may have memory in common are in one group."""
+    bounds = [(*byte_bounds(array), tag) for array, tag in uses]
+    clusters: list[list[Tag]] = []
+    last = -1
+    for start, end, tag in sorted(bounds, key=lambda each: each[0]):
+        if start >= last:
+            clusters.append([])
+        clusters[-1].append(tag)
+        last = max(last, end)
+    return clusters
 
 
 def _go_ahead(placement: Placement, sources: Mapping[Operator, Draw]) -> None:

@@ -148,6 +148,8 @@ class Tapes:
         Gets a block for the flags, and one for each array of the user's.
     most : int
         Most operators.
+    checked : set of Program
+        Programs that the device is known to compute; gets others.
 
     Attributes
     ----------
@@ -157,9 +159,9 @@ class Tapes:
         The blocks of arrays of the user's.
     """
 
-    def __init__(self, blocks: Blocks, most: int):
+    def __init__(self, blocks: Blocks, most: int, checked: set[Program]):
         blocks.detach()
-        self._blocks = blocks
+        self._blocks, self._checked = blocks, checked
         self.flags = blocks.attach(np.zeros(most, bool))
         self.shared: set[int] = set()
         self._n = 0
@@ -174,7 +176,9 @@ class Tapes:
         """
         program = Program(traced.writer.instructions)
         constants = traced.writer.constant_values
-        program.check(len(constants))
+        if program not in self._checked:
+            program.check(len(constants))
+            self._checked.add(program)
         places = [self._place(each, traced.own) for each in program.memories]
         if any(isinstance(places[number], np.ndarray) for number in program.written):
             raise Unsupported("writes to a signal that is read-only")
