@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -75,6 +75,8 @@ class JaxEngine(StepwiseEngine):
         self._checked: set[Program] = set()
         self._n_changes: Counter[Operator] = Counter()
         self._loop: Loop | None = None
+        # makes the functions of steps that the loop cannot compute
+        self._without_loop: Callable[[], list[tuple[Operator, Step]]] = list
         self._users: set[int] = set()  # blocks of arrays of the user's
         self._flags = 0
         self._is_watched = False  # whether somebody notices that Python is not called
@@ -127,9 +129,9 @@ class JaxEngine(StepwiseEngine):
             self._native[operator] = draw
 
     def _place(self) -> list[tuple[Operator, Step]]:
-        """Decide where Python code runs, and lower all operators; returns the functions of a step.
+        """Decide where Python code runs, and lower all operators.
 
-        These are the functions of steps that `Loop` cannot compute, if there is one.
+        Returns the functions of a step; none if there is a loop.
         """
         tapes = Tapes(self._blocks, len(self._python), self._checked)
         refused = dict.fromkeys(
@@ -181,14 +183,17 @@ class JaxEngine(StepwiseEngine):
                 written = [each for each in recorded if each in self._blocks]
                 columns = list(map(self._column, written))
                 self._loop = Loop(buckets, leaves, self._draws, columns, self._flags)
-                if not (placement.taped or placement.ahead):
-                    return []
-                steps = self._in_python(buckets, leaves)
-            else:
-                steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
+                self._without_loop = lambda: [*self._in_python(buckets, leaves), self._pulling()]
+                return []
+            steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
+        return [*steps, self._pulling()]
+
+    def _pulling(self) -> tuple[Operator, Step]:
+        """Make the function that copies to the host what is recorded."""
+        recorded = [planned.signal for planned in self.plan.probes]
         seen = [each for each in (*recorded, self.plan.step) if each in self._blocks]
         pull = partial(self._memory.pull, [self._blocks.block_of(each) for each in seen])
-        return [*steps, (self.plan.operators[-1], pull)]
+        return self.plan.operators[-1], pull
 
     def _steps_of(self, phase: Phase, leaves: Sequence[Constant]) -> list[tuple[Operator, Step]]:
         """Make the functions of a phase: what to draw, then the segment, or a call of Python."""
@@ -285,6 +290,7 @@ class JaxEngine(StepwiseEngine):
                     if n_run:
                         self._record(samples, n_run)
                 if n_run < n:
+                    self._steps = self._steps or self._without_loop()
                     n_run += super().run(1)
                 n_done += n_run
         finally:
