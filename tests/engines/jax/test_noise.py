@@ -87,6 +87,30 @@ def test_numbers_do_not_depend_on_other_operators():
     np.testing.assert_array_equal(alone, among)
 
 
+def test_numbers_are_the_same_beside_calls_of_python():
+    def make(is_impure):
+        with nengo.Network(seed=1) as net:
+            nengo.Probe(nengo.Node(nengo.processes.WhiteNoise(seed=8), size_out=2))
+            ens = nengo.Ensemble(20, 1, neuron_type=nengo.PoissonSpiking(nengo.LIFRate()))
+            nengo.Probe(ens.neurons)
+            if is_impure:
+                calls = []
+                nengo.Node(lambda t: calls.append(t))
+        return net
+
+    samples = []
+    for is_impure in (False, True):
+        net = make(is_impure)
+        with nengo_jit.Simulator(
+            net, engine="jax", noise="fast", progress_bar=False, seed=1
+        ) as sim:
+            sim.run_steps(40)
+            assert len(sim.plan.in_python) == is_impure
+            samples.append([sim.data[probe] for probe in net.all_probes])
+    for alone, beside in zip(*samples, strict=True):
+        np.testing.assert_array_equal(alone, beside)
+
+
 def test_runs_begin_again_after_a_reset():
     net = processes(nengo.dists.Gaussian(0, 1))
     with nengo_jit.Simulator(net, engine="jax", noise="fast", progress_bar=False, seed=1) as sim:

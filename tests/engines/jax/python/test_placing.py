@@ -195,6 +195,38 @@ def test_states_in_arrays_of_the_user(tolerance):
     assert_on_device(lambda: network(Leaky(), Leaky(), branches), tolerance, n_steps=(20, 50))
 
 
+def test_states_in_arrays_begin_again_after_a_reset():
+    class Counting(nengo.Process):
+        def make_step(self, shape_in, shape_out, dt, rng, state):
+            number = np.zeros(shape_out)
+
+            def step(t, x):
+                number[...] += 1 + x
+                return number
+
+            return step
+
+    net = network(Counting(), branches)
+    with nengo_jit.Simulator(net, engine="jax", progress_bar=False) as sim:
+        sim.run_steps(30)
+        before = [sim.data[probe].copy() for probe in net.all_probes]
+        sim.reset()
+        for n in (10, 20):
+            sim.run_steps(n)
+        for probe, samples in zip(net.all_probes, before, strict=True):
+            np.testing.assert_array_equal(sim.data[probe], samples)
+
+
+def test_warnings_say_why_python_is_called(caplog):
+    calls = []
+    net = network(branches, lambda t, x: calls.append(t) or x)
+    with nengo_jit.Simulator(net, engine="jax", progress_bar=False) as sim:
+        sim.run_steps(2)
+        sim.reset()
+    (message,) = [each for each in caplog.messages if "calls Python in each step" in each]
+    assert "a list" in message or "function of time" in message
+
+
 def test_arrays_that_users_read_and_change_between_runs():
     def run(engine):
         factors, total = np.ones(2), np.zeros(2)
