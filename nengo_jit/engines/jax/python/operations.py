@@ -5,6 +5,7 @@ Tapes refer to NumPy's and the C library's functions by their addresses.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -35,16 +36,45 @@ LOOPS = (
     *("cbrt", "ceil", "copysign", "cos", "cosh", "deg2rad", "degrees", "divide", "exp", "exp2"),
     *("expm1", "fabs", "floor", "fmax", "fmin", "fmod", "heaviside", "hypot", "log", "log10"),
     *("log1p", "log2", "logaddexp", "logaddexp2", "matmul", "maximum", "minimum", "multiply"),
-    *("negative", "nextafter", "power", "rad2deg", "radians", "reciprocal", "rint", "sign"),
+    *("negative", "nextafter", "power", "rad2deg", "radians", "reciprocal", "rint"),
     *("sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc"),
 )
+OPERATORS = ("add", "getitem", "matmul", "mul", "neg", "sub", "truediv")
 # Functions of NumPy that JAX may compute differently, by more than rounding
 OTHERWISE = {"argpartition", "choose", "eigh", "lexsort", "partition", "qr", "svd", "take"}
 OTHERWISE |= {"take_along_axis"}
 
 
+def _remainder(a: jax.Array, b: jax.Array) -> jax.Array:
+    """``a % b``, with Python's sign of zero."""
+    rest = jnp.fmod(a, b)
+    rest = jnp.where(_differ(rest, b), rest + b, rest)
+    return jnp.where(rest == 0, jnp.copysign(0.0, b), rest)
+
+
 def _divided_down(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.where(b == 0, jnp.inf, jnp.floor_divide(a, b))
+    """``a // b``, with Python's sign of zero; infinity if b is zero."""
+    rest = jnp.fmod(a, b)
+    quotient = (a - rest) / b - _differ(rest, b)
+    floor = jnp.floor(quotient)
+    whole = jnp.where(quotient - floor > 0.5, floor + 1.0, floor)
+    whole = jnp.where(quotient == 0, jnp.copysign(0.0, a / b), whole)
+    return jnp.where(b == 0, jnp.inf, whole)
+
+
+def _differ(rest: jax.Array, b: jax.Array) -> jax.Array:
+    """Whether a remainder has not the sign of the divisor."""
+    return (rest != 0) & ((b < 0) != (rest < 0))
+
+
+def _sign(a: jax.Array) -> jax.Array:
+    """The sign of a number; it has no negative zero."""
+    return jnp.where(a == 0, 0.0, jnp.sign(a))
+
+
+def _whole(a: jax.Array) -> jax.Array:
+    """A whole number; it has no negative zero."""
+    return jnp.where(jnp.abs(a) < LARGEST_INTEGER, jnp.where(a == 0, 0.0, a), jnp.inf)
 
 
 ELEMENTWISE: dict[Opcode, Function] = {
@@ -53,7 +83,7 @@ ELEMENTWISE: dict[Opcode, Function] = {
     Opcode.SUBTRACT: jnp.subtract,
     Opcode.MULTIPLY: jnp.multiply,
     Opcode.DIVIDE: jnp.divide,
-    Opcode.REMAINDER: jnp.remainder,
+    Opcode.REMAINDER: _remainder,
     Opcode.FLOOR_DIVIDE: _divided_down,
     Opcode.NEGATIVE: jnp.negative,
     Opcode.ABSOLUTE: jnp.abs,
@@ -62,7 +92,7 @@ ELEMENTWISE: dict[Opcode, Function] = {
     Opcode.CEIL: jnp.ceil,
     Opcode.TRUNC: jnp.trunc,
     Opcode.RINT: jnp.round,
-    Opcode.INTEGER: lambda a: jnp.where(jnp.abs(a) < LARGEST_INTEGER, a + 0.0, jnp.inf),
+    Opcode.INTEGER: _whole,
     Opcode.LESS: jnp.less,
     Opcode.LESS_EQUAL: jnp.less_equal,
     Opcode.EQUAL: jnp.equal,
@@ -95,6 +125,7 @@ def _by_address() -> dict[tuple[int, int] | int, Function]:
             if signature in ufunc.types:
                 found[loop_of(ufunc, signature)] = getattr(jnp, name)
     for letter in "fd":
+        found[loop_of(np.sign, f"{letter}->{letter}")] = _sign
         found[loop_of(CLIP, f"{3 * letter}->{letter}")] = jnp.clip
     for name, ours in OF_C.items():
         found[c_function(name)] = getattr(jnp, ours)
@@ -135,10 +166,13 @@ def counterpart(function: Any) -> Function:
     if name == "reduce" and isinstance(owner, np.ufunc) and owner.__name__ in LOOPS:
         reduce: Function = getattr(jnp, owner.__name__).reduce
         return reduce
+    if name in OPERATORS and getattr(operator, name) is function:
+        same: Function = getattr(operator, name)  # JAX's arrays have these, too
+        return same
     for theirs, ours in ((np, jnp), (np.linalg, jnp.linalg), (np.fft, jnp.fft)):
         if getattr(theirs, name, None) is function and hasattr(ours, name):
             found: Function = getattr(ours, name)
             return found
     if getattr(np.ndarray, name, None) is function and hasattr(jax.Array, name):
         return lambda array, *args, **kwargs: getattr(array, name)(*args, **kwargs)
-    raise Unsupported(f"calls `{name}`, which the device does not have")
+    raise Unsupported(f"calls `{name or function}`, which the device does not have")

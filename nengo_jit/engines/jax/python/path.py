@@ -220,8 +220,9 @@ class Path:
     def _evaluate(self, part: object) -> Any:
         """Compute an expression of NumPy's functions."""
         if isinstance(part, Leaf):
-            numbers = self._registers.read(part.registers).astype(part.kind)
-            return jnp.reshape(numbers, part.shape)
+            key = part.key  # `part.registers` may have been assigned to since then
+            numbers = np.frombuffer(key, int) if isinstance(key, bytes) else np.array(key)
+            return jnp.reshape(self._registers.read(numbers).astype(part.kind), part.shape)
         if isinstance(part, InPlace):
             return part.view(jnp.ravel(self._memories[part.cell.number]))
         if isinstance(part, Items):

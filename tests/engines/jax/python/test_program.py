@@ -51,6 +51,16 @@ class Compiled:
 POINTS = np.random.RandomState(1).uniform(-2, 2, (20, 3))
 
 
+def in_place(x):
+    m = np.outer(x, x)
+    m @= m.T
+    return np.sort(m[0]) + m[1]
+
+
+def zeros(x):
+    return np.arctan2(np.sign(x * 0.0), x) + np.copysign(1, x * 0.0 % -2) + np.copysign(1, x // 9)
+
+
 def loops(x):
     total = np.zeros(3)
     for i, each in enumerate(x):
@@ -71,6 +81,8 @@ FUNCTIONS = {
     "selection": lambda x: np.where(x > 0, np.sqrt(np.abs(x)), x**2),
     "selected sum": lambda x: x[x > 0.5].sum() + (x < 0).sum() * x,
     "loops": loops,
+    "in place": in_place,
+    "zeros": zeros,
     "choices": chooses,
     "clipping": lambda x: np.clip(x, -0.5, x[0] * x[0] + 0.5),
     "order": lambda x: np.sort(x) + np.argmax(x) + np.cumsum(x),
