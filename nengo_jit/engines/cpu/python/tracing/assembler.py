@@ -7,7 +7,6 @@ from itertools import chain
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python.instructions import (
     PART_WIDTH,
     WIDTH,
@@ -31,6 +30,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Slot,
     Sources,
 )
+from nengo_jit.engines.cpu.python.tracing.pairs import operation_of
 from nengo_jit.ir.memory import address
 
 
@@ -171,7 +171,7 @@ class Assembler:
     def _part(self, part: GroupPart, group: Group) -> list[int]:
         line = [0] * PART_WIDTH
         line[Part.OPCODE], line[Part.IS_CHECKED] = part.opcode, part.is_checked
-        line[Part.OPERATION] = (ROUNDED if part.is_rounded else OPERATIONS).get(part.opcode, -1)
+        line[Part.OPERATION] = operation_of(part)
         operands = (part.result, *part.operands, *(part.result,) * (3 - len(part.operands)))
         for (place, mode), operand in zip(PLACES, operands):
             start = operand.start
@@ -214,11 +214,6 @@ PLACES = (
     (Part.B, Part.B_MODE),
     (Part.C, Part.C_MODE),
 )
-# The operations that carry out instructions in groups
-OPERATIONS = {Opcode[each.name]: each for each in Operation if each.name in Opcode.__members__}
-OPERATIONS |= {Opcode.LOAD: Operation.MOVE, Opcode.LOAD_SHORT: Operation.WIDEN}
-OPERATIONS |= {Opcode.UNPACK: Operation.WIDEN, Opcode.PACK: Operation.NARROW}
-ROUNDED = {Opcode[each.name[:-6]]: each for each in Operation if each.name.endswith("_SHORT")}
 # How operands are encoded; `Assembler._operands` does all others.
 ENCODERS: dict[Opcode, Callable[[Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: Assembler._loop,
