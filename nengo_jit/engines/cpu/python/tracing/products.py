@@ -3,8 +3,8 @@
 BLAS chooses the order in which it adds, and the sign of a zero. `numpy.matmul` has an inner loop
 that tapes can call. `numpy.dot` has none, and calls other functions of BLAS if a dimension has one
 element. Such a product is computed in a way that gives the same bits as NumPy on `_samples`, which
-are tried once for each function, layout and type. So are products with vectors on the left, and of
-arrays that are not contiguous.
+are tried once for each function, layout and type. So are products of two vectors, with a vector on
+the left, and of arrays that are not contiguous.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from nengo_jit.engines.cpu.python.tracing.values import Array, Number, Unsupport
 from nengo_jit.ir.memory import address
 
 LARGEST_PRODUCT = 4096  # elements of a matrix; with more, BLAS may use threads
+ALIGNMENTS = (0, 0), (0, 1), (1, 0), (1, 1)  # elements before the arrays that are tried
 N_RANDOM = 10  # samples; every second one would show another order of adding three numbers
 INNER_LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
 
@@ -82,7 +83,7 @@ def product(tracer: Tracer, function: Function, first: Array, second: Array) -> 
     if dtype.kind != "f" or second.dtype != dtype or not 0 < m * n * p <= LARGEST_PRODUCT:
         raise Unsupported("multiplies large arrays, or arrays of integers, or of several types")
     is_usual = (
-        *(1 not in (*a.shape, *b.shape), (a.ndim, b.ndim) != (1, 2)),
+        *(1 not in (*a.shape, *b.shape), a.ndim == 2),
         *(is_contiguous(first), is_contiguous(second)),
     )
     way = BY_LOOP if all(is_usual) else _way(function, dtype, _layout_of(a), _layout_of(b))
@@ -114,11 +115,20 @@ def _letters(dtype: np.dtype) -> str:
     return f"{dtype.char * 2}->{dtype.char}"
 
 
+def _copied(array: np.ndarray) -> np.ndarray:
+    """A contiguous copy with the array's alignment: the number of elements before it, modulo 2."""
+    (m, n), itemsize = array.shape, array.itemsize
+    steps = (n, 1) if _order_of(array) == "C" else (1, m)
+    copy = empty_with(array.shape, steps, array.dtype, address(array) // itemsize % 2)
+    copy[...] = array
+    return copy
+
+
 def _compute_by_loop(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     result = np.empty((len(a), b.shape[1]), a.dtype)
     function, data = loop_of(np.matmul, _letters(a.dtype))
     arguments = [np.array(each) for each in _sizes_and_steps(a, b, a.itemsize)]
-    operands = [np.array(each, order=_order_of(each)) for each in (a, b)]
+    operands = [_copied(each) for each in (a, b)]
     arguments.insert(0, np.array([address(each) for each in (*operands, result)]))
     INNER_LOOP(function)(*map(address, arguments), data)
     return result
@@ -179,19 +189,28 @@ def _way(function: Function, dtype: np.dtype, first: Layout, second: Layout) -> 
     Raises
     ------
     Unsupported
-        If there is none.
+        If there is none, or if results depend on the alignment of the arrays, as those of BLAS's
+        oldest kernels do.
     """
-    a, b = (empty_with(*layout, dtype) for layout in (first, second))
-    n, p = a.shape[-1], (*b.shape, 1)[1]
+    shapes = first[0], second[0]
+    n, p = shapes[0][-1], (*shapes[1], 1)[1]
     ways = OF_ONE if n == 1 else [BY_LOOP]
+    operands = [
+        [empty_with(*layout, dtype, skipped) for layout, skipped in zip((first, second), pair)]
+        for pair in ALIGNMENTS
+    ]
     with np.errstate(all="ignore"):
-        for sample in _samples(a.shape, b.shape, float(np.finfo(dtype).tiny)):
-            a[...], b[...] = sample
-            expected = np.asarray(function(a, b)).tobytes()
-            pair = a.reshape(-1, n), b.reshape(n, p)
-            ways = [each for each in ways if each.compute(*pair).tobytes() == expected]
+        for sample in _samples(*shapes, float(np.finfo(dtype).tiny)):
+            results = set()
+            for a, b in operands if np.ndim(sample[0]) else operands[:1]:
+                a[...], b[...] = sample
+                results.add(np.asarray(function(a, b)).tobytes())
+                pair = a.reshape(-1, n), b.reshape(n, p)
+                ways = [each for each in ways if each.compute(*pair).tobytes() in results]
+            if len(results) > 1:
+                ways = []
     if not ways:
-        raise Unsupported(f"multiplies arrays of shapes {a.shape} and {b.shape}")
+        raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
     return ways[0]
 
 
