@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python.instructions import Opcode
-from nengo_jit.engines.cpu.python.tracing.instruction import GroupPart, Place, Slot
+from nengo_jit.engines.cpu.python.tracing.instruction import GroupPart, Slot
 
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL}
 FIRST = {*COMPARISONS, Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY}
@@ -39,15 +39,16 @@ def _only_reader(parts: Sequence[GroupPart], position: int) -> int | None:
     slot, found = part.result, None
     if not isinstance(slot.start, Slot):
         return None
-    changed: set[Place] = set()
+    operands = {each.start for each in part.operands}
+    are_unchanged = True
     for index in range(position + 1, len(parts)):
         other = parts[index]
         if slot in other.operands:
-            if found is not None or changed & set(part.operands):
+            if found is not None or not are_unchanged:
                 return None
             found = index
-        if other.opcode != Opcode.CHECK:
-            changed.add(other.result)
+        if other.opcode != Opcode.CHECK and other.result.start in operands:
+            are_unchanged = False
         if other.result == slot:
             break
     return found

@@ -39,6 +39,10 @@ def reversed_(numbers, shape):
     return contiguous(numbers, shape)[(BACKWARDS,) * len(shape)]
 
 
+def shifted(numbers, shape):
+    return contiguous(numbers[1:], shape)
+
+
 def column(numbers, shape):
     return contiguous(numbers, shape) if len(shape) > 1 else contiguous(numbers, (*shape, 3))[:, 1]
 
@@ -48,6 +52,8 @@ LAYOUTS = {
     "transposed and contiguous": (transposed, contiguous),
     "columns and transposed": (column, transposed),
     "strided and reversed": (strided, reversed_),
+    "contiguous and reversed": (contiguous, reversed_),
+    "contiguous and shifted": (contiguous, shifted),
     "reversed and columns": (reversed_, column),
 }
 
