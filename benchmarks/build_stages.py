@@ -6,7 +6,8 @@
 
 For each model: CPU seconds in each stage on one thread, their sum, and wall-clock seconds with all
 cores. Each row is the quickest of the repeats, in one process with the kernels loaded and nengo's
-decoder cache off. The stages:
+decoder cache off. Then wall-clock seconds with nengo's decoder cache, which is on by default: with
+an empty one, and with one that has the decoders. The stages:
 
     sampling   evaluation points, encoders, gains and biases of ensembles
     rates      of neurons, at evaluation points
@@ -17,6 +18,7 @@ decoder cache off. The stages:
 """
 
 import argparse
+import tempfile
 import time
 import warnings
 from collections import Counter
@@ -31,6 +33,7 @@ from nengo_jit.builder import Model, ensemble, network, solver, systems
 from nengo_jit.engines import backend
 
 STAGES = ("sampling", "rates", "solving", "objects", "planning", "engine")
+WALL_CLOCK = ("all cores", "no hits", "cached")
 
 # What belongs to a stage, but for what it calls that belongs to another one.
 FUNCTIONS = (
@@ -105,7 +108,10 @@ def make_ready(network, **options):
 
 
 def measure(model, repeats):
-    """CPU seconds by stage on one thread, and seconds with all cores, of the quickest repeats."""
+    """CPU seconds by stage on one thread, and seconds with all cores, of the quickest repeats.
+
+    The latter are without a decoder cache, with an empty one, and with a full one.
+    """
     make_ready(model())  # loads kernels
     rows = []
     for _ in range(repeats):
@@ -114,7 +120,13 @@ def measure(model, repeats):
             make_ready(net, threads=1)
         rows.append(stopwatch.seconds)
     quickest = min(rows, key=lambda seconds: sum(seconds[stage] for stage in STAGES))
-    return quickest, min(make_ready(model()) for _ in range(repeats))
+    ready = min(make_ready(model()) for _ in range(repeats))
+    with tempfile.TemporaryDirectory() as folder:
+        nengo.rc["decoder_cache"].update(enabled="True", path=folder)
+        missed = make_ready(model())
+        cached = min(make_ready(model()) for _ in range(repeats))
+        nengo.rc["decoder_cache"]["enabled"] = "False"
+    return quickest, (ready, missed, cached)
 
 
 def main():
@@ -127,11 +139,11 @@ def main():
     args = parser.parse_args()
     nengo.rc.set("decoder_cache", "enabled", "False")
     warnings.filterwarnings("ignore", category=UserWarning)
-    print(f"{'model':22s}" + "".join(f"{s:>10s}" for s in (*STAGES, "sum", "all cores")))
+    print(f"{'model':22s}" + "".join(f"{s:>10s}" for s in (*STAGES, "sum", *WALL_CLOCK)))
     for name in args.models or MODELS:
         seconds, ready = measure(MODELS[name], args.repeats)
         figures = [seconds[stage] for stage in STAGES]
-        row = "".join(f"{figure:10.3f}" for figure in (*figures, sum(figures), ready))
+        row = "".join(f"{figure:10.3f}" for figure in (*figures, sum(figures), *ready))
         print(f"{name:22s}{row}", flush=True)
 
 

@@ -5,17 +5,19 @@
     first_start.py --models lorenz pes
     first_start.py --file my_models.py         # a file with MODELS = {name: function}
     first_start.py --compiled                  # after `nengo-jit compile`
+    first_start.py --entries 20000             # with nengo's decoder cache, of so many entries
 
-A start is a process of its own, with nengo's decoder cache off. The first one finds an empty cache
-of machine code, the second one what the first has left, which is all that the model waits for; what
-else it can use is compiled later (kernels for tapes). Figures are seconds from constructing the
-simulator to its first completed step, seconds of processor time that this has taken (of processes
-that compile as well), peak memory of the process (MB), how much longer the first start took
-(seconds), how many modules each process has imported, and which of the packages that compile are
-among them. With ``--count``, each figure is the median of several pairs of starts.
+A start is a process of its own, by default with nengo's decoder cache off. The first one finds an
+empty cache of machine code, the second one what the first has left, which is all that the model
+waits for; what else it can use is compiled later (kernels for tapes). Figures are seconds from
+constructing the simulator to its first completed step, seconds of processor time that this has
+taken (of processes that compile as well), peak memory of the process (MB), how much longer the
+first start took (seconds), how many modules each process has imported, and which of the packages
+that compile are among them. With ``--count``, each figure is the median of several pairs of starts.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -30,7 +32,7 @@ from compare import HERE, load_models
 COMPILERS = ("numba", "llvmlite", "elftools")
 
 
-def measure(path, name):
+def measure(path, name, decoders):
     """Child process: build one model and run one step, print one JSON line."""
     import resource
 
@@ -39,7 +41,7 @@ def measure(path, name):
     import nengo_jit
     from nengo_jit.engines.cpu.toolchain.kernel_cache import KERNELS
 
-    nengo.rc["decoder_cache"]["enabled"] = "False"
+    nengo.rc["decoder_cache"].update(enabled=str(decoders is not None), path=str(decoders))
     net = load_models(path)[name]()
     before, start = os.times(), time.perf_counter()
     sim = nengo_jit.Simulator(net, progress_bar=False)
@@ -61,16 +63,31 @@ def measure(path, name):
 def start(path, name, cache):
     """Start a model in a process; returns its figures."""
     command = [sys.executable, __file__, "--file", str(path), "--child", name]
+    decoders = cache / "decoders"
+    if decoders.exists():
+        command += ["--decoders", str(decoders)]
     environment = {**os.environ, "NENGO_JIT_CACHE_DIR": str(cache)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def fill(folder, n_entries):
+    """Make a cache of decoders with an index of so many entries."""
+    from nengo.cache import DecoderCache
+
+    with DecoderCache(cache_dir=folder)._index as index:
+        for number in range(n_entries):
+            index[hashlib.sha1(b"%d" % number).hexdigest()] = (str(folder / f"{number}.nco"), 0, 1)
+
+
 def pair(arguments, name):
     """The first and the second start of a model on a new cache."""
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as folder:
+        cache = pathlib.Path(folder)
+        if arguments.entries is not None:
+            fill(cache / "decoders", arguments.entries)
         if arguments.compiled:
-            environment = {**os.environ, "NENGO_JIT_CACHE_DIR": cache}
+            environment = {**os.environ, "NENGO_JIT_CACHE_DIR": folder}
             command = [sys.executable, "-m", "nengo_jit", "compile"]
             subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
         first, second = (start(arguments.file, name, cache) for _ in range(2))
@@ -92,10 +109,12 @@ def main():
     parser.add_argument("--file", type=pathlib.Path, default=HERE / "models.py")
     parser.add_argument("--compiled", action="store_true", help="fill the cache beforehand")
     parser.add_argument("--count", type=int, default=1, help="pairs of starts of each model")
+    parser.add_argument("--entries", type=int, help="use nengo's decoder cache, with so many")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--decoders", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        measure(arguments.file, arguments.child)
+        measure(arguments.file, arguments.child, arguments.decoders)
         return
     print(f"{'model':22s}      first start            second start       longer   imported")
     print(f"{'':22s}  wall s  cpu s    MB    wall s  cpu s    MB    wall s   modules")

@@ -35,19 +35,19 @@ def rls_large():
     return rls(n=1500)
 
 
-def full_weights(rule, n=1000):
-    """A full weight matrix between two ensembles."""
+def full_weights(*rules, n=1000):
+    """A full weight matrix between two ensembles, and the rules that change it."""
     with nengo.Network(seed=0) as net:
         stim = nengo.Node(lambda t: np.sin(6 * t))
         pre, post = (nengo.Ensemble(n, 1, n_eval_points=500) for _ in range(2))
         nengo.Connection(stim, pre)
         solver = nengo.solvers.LstsqL2(weights=True)
-        learned = nengo.Connection(pre, post, solver=solver, learning_rule_type=rule)
-        if isinstance(rule, nengo.PES):
-            error = nengo.Node(size_in=1)
-            nengo.Connection(post, error)
-            nengo.Connection(stim, error, transform=-1)
-            nengo.Connection(error, learned.learning_rule)
+        learned = nengo.Connection(pre, post, solver=solver, learning_rule_type=list(rules))
+        for rule in learned.learning_rule:
+            if isinstance(rule.learning_rule_type, nengo.PES):
+                transform = np.ones((rule.size_in, 1))
+                nengo.Connection(post, rule, transform=transform)
+                nengo.Connection(stim, rule, transform=-transform)
         nengo.Probe(post, synapse=0.01)
     return net
 
@@ -65,6 +65,16 @@ def bcm_weights():
 def oja_weights():
     """Oja's rule."""
     return full_weights(nengo.Oja(1e-8))
+
+
+def two_rules():
+    """Supervised and unsupervised learning of the same weights."""
+    return full_weights(nengo.PES(), nengo.BCM(1e-10))
+
+
+def three_rules():
+    """The same, and a rule by which weights decay."""
+    return full_weights(nengo.PES(), nengo.BCM(1e-10), nengo.Oja(1e-8))
 
 
 def voja_encoders(n=1000, dimensions=256, post_synapse=None):
@@ -150,6 +160,8 @@ MODELS = {
         pes_weights,
         bcm_weights,
         oja_weights,
+        two_rules,
+        three_rules,
         voja_encoders,
         voja_filtered_encoders,
         users_rule,

@@ -61,18 +61,19 @@ def build_engine(
     """
     use_our_build_functions(model, Builder())
     stages = model.log.stages if isinstance(model, Model) else {}
-    tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2))
+    tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 3))
     with tracker:
         began = perf_counter()
         if network is not None:
             backend.prepare(network, model.time.dtype)
-            stages["start of the compiler"] = perf_counter() - began
+            stages["lookup of kernels"] = perf_counter() - began
             if isinstance(model, Model):
                 model.reads_columns = backend.reads_columns
+                builder = backend.builder
                 model.decoders = Decoders(
                     backend.options.threads,
-                    OnEngine(backend),
-                    backend.evaluator() if backend.options.compile_python else IN_PYTHON,
+                    OnEngine(builder),
+                    builder.evaluator() if backend.options.compile_python else IN_PYTHON,
                 )
             progress = tracker.next_stage("Building", "Build")
             is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
@@ -80,13 +81,14 @@ def build_engine(
         built = perf_counter()
         stages["signals, operators and decoders"] = built - began - sum(stages.values())
         use_our_operators(model.operators)
-        plan = backend.plan(model)
+        with tracker.next_stage("Planning", "Planning") as progress:
+            plan = backend.plan(model, progress)
         planned = perf_counter()
         stages["plan"] = planned - built
         probes = plan.probes
         if not record:
             plan = replace(plan, probes=())
-        with tracker.next_stage("Loading kernels", "Loading kernels") as progress:
+        with tracker.next_stage("Getting ready", "Getting ready") as progress:
             engine = backend.compile(plan, progress)
         stages["memory and kernels"] = perf_counter() - planned
         return engine, probes

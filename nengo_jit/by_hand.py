@@ -66,12 +66,15 @@ class StepsByHand:
     def _make(self, operator: Operator, rng: np.random.RandomState, is_engines: bool) -> Step:
         """Make an operator's step function, which also tells the engine which signals change."""
         engine, catch_up = self._engine, self._catch_up
-        own = None
-        if is_engines and isinstance(engine.generators.get(operator), GeneratorState):
-            own = operator.process.get_rng(rng)
-            step = operator.make_step_with(engine.signals, engine.plan.dt, lambda: own)
-        else:
+        generator = engine.generators.get(operator) if is_engines else None
+        if generator is None:
+            own = None
             step = operator.make_step(engine.signals, engine.plan.dt, rng)
+        else:
+            own = operator.process.get_rng(rng)  # also for the operators that follow
+            if not isinstance(generator, GeneratorState):
+                own = generator  # the engine draws from the same object
+            step = operator.make_step_with(engine.signals, engine.plan.dt, lambda: own)
 
         def by_hand() -> None:
             catch_up()

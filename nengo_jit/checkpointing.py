@@ -85,7 +85,7 @@ class Checkpointed(Lasting):
         samples = stream = None
         if self._stream is not None:
             place = os.path.relpath(self._stream.path, path.parent)
-            stream = {"path": place, "counts": self._stream.counts()}
+            stream = {"path": place, **self._stream.position()}
         elif data:
             samples = samples_of(self._probes, self.data.raw)
         probes = describe_probes(self._probes)
@@ -106,8 +106,8 @@ class Checkpointed(Lasting):
             uses the same random seed again.
         **options
             Arguments of the constructor, such as ``engine`` and ``threads``. The default of ``dt``
-            is that of the checkpoint. With ``record``, a new store begins with the probe data in
-            the checkpoint.
+            is that of the checkpoint; another ``seed`` is an error. With ``record``, a new store
+            begins with the probe data in the checkpoint.
 
         Returns
         -------
@@ -174,8 +174,7 @@ class Checkpointed(Lasting):
                     options.pop("overwrite", None)
                 sim = cls._made_from(found, path, network, options)
                 if stream is not None:
-                    counts = stream["counts"]
-                    sim._connect(lambda stream: stream.resume(store, counts))
+                    sim._connect(lambda made: made.resume(store, stream))
         except BaseException:
             checkpoints.release()
             raise
@@ -191,6 +190,15 @@ class Checkpointed(Lasting):
         options: dict[str, Any],
     ) -> Kind:
         """Make a simulator for a network, and let it continue from a checkpoint."""
+        seed = checkpoint.state["seed"]
+        if options.setdefault("seed", seed) != seed:
+            raise ValidationError(
+                f"The seed of the run that goes on is {seed}, not {options['seed']!r}. "
+                "sim.reset(seed=...) begins another run",
+                attr="seed",
+            )
+        if not isinstance(network, nengo.Network | None):
+            raise ValidationError(f"Must be a Network (got {network!r})", attr="network")
         if options.get("model") is None and network is not None:
             chosen = {name: options[name] for name in options.keys() & OPTIONS}
             backend = backend_for(Options.chosen(**chosen))
@@ -198,7 +206,6 @@ class Checkpointed(Lasting):
             if network.seed is None and checkpoint.network_seed is not None:
                 model.seeds[network] = checkpoint.network_seed
             options = {**options, "model": model}
-        options.setdefault("seed", checkpoint.state["seed"])
         sim = cls(network, **options)
         try:
             sim._turn.hold(sim._continue_from, checkpoint)
@@ -292,6 +299,11 @@ class Checkpointed(Lasting):
         except BaseException:
             self.close()
             raise
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        if self._stream is not None:
+            self._stream.note(seed=None if self.seed is None else int(self.seed))
 
     def _check_records(self) -> None:
         if self._stream is not None:

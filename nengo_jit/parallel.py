@@ -73,8 +73,8 @@ def _quota_of(group: Path) -> list[float]:
 
 
 @cache
-def linear_algebra(with_scipy: bool = True) -> ThreadpoolController:
-    """Return the linear algebra libraries that NumPy has loaded and, by default, SciPy, too.
+def linear_algebra(with_scipy: bool, /) -> ThreadpoolController:
+    """Return the linear algebra libraries that NumPy has loaded and, if asked for, SciPy, too.
 
     SciPy loads one of its own when it is imported, which takes 50 ms and 8 MiB.
     """

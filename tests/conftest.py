@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sharing import sharing
 
+from nengo_jit.builder import solver
 from nengo_jit.engines.cpu.python.functions import FOR_POINTS
 from nengo_jit.engines.cpu.toolchain.kernel_cache import load_kernels
 from nengo_jit.ir.memory import SignalDict
@@ -24,13 +25,19 @@ def nengo_settings() -> Iterator[None]:
     nengo.rc.reload_rc([])
 
 
+@pytest.fixture(autouse=True)
+def decoders_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the caches of tests have the decoders of small ensembles, which are solved as fast."""
+    monkeypatch.setattr(solver, "LEAST_CACHED", 0)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def kernels_for_tapes() -> None:
     """Wait for what simulators do not wait for, so that tests need not."""
     load_kernels(FOR_POINTS)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
     """Let Ctrl-C raise KeyboardInterrupt, also in a job that a shell has told to ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -189,6 +189,12 @@ def test_arguments_of_the_constructor(path):
     assert str(path) in caught.value.__notes__[-1]
     with pytest.raises(ValidationError, match="threads"):
         load(path, network(), threads=0)
+    with pytest.raises(ValidationError, match=r"seed: The seed .* is 7, not 8"):
+        load(path, network(), seed=8)
+    with load(path, network(), seed=7) as sim:
+        assert sim.n_steps == 5
+    with pytest.raises(ValidationError, match=r"network: Must be a Network \(got 3\)"):
+        load(path, 3)
 
 
 class Special(nengo_jit.Simulator):
@@ -379,6 +385,14 @@ def test_truncated_files(path):
         path.write_bytes(whole[:length])
         with pytest.raises(ValidationError, match=r"run.ckpt' is no checkpoint .*damaged"):
             load(path, changed())
+
+
+def test_positions_outside_of_the_file(path):
+    damaged = bytearray(saved(path))
+    damaged[-4] ^= 0x20  # of the position of the directory: the system refuses to seek there
+    path.write_bytes(damaged)
+    with pytest.raises(ValidationError, match="damaged"):
+        load(path, changed())
 
 
 def test_flipped_bits_are_noticed(path):

@@ -25,7 +25,7 @@ NAMES = "scipy_{}_64_", "{}_64_"  # in libraries with integers of 64 bits, such 
 @cache
 def _routines() -> dict[str, Callable[..., None]]:
     """Return LAPACK's routines by name; none if NumPy's library is not a known one."""
-    for library in linear_algebra(with_scipy=False).lib_controllers:
+    for library in linear_algebra(False).lib_controllers:
         for name in NAMES:
             try:
                 found = {each: library.dynlib[name.format(each)] for each in ROUTINES}

@@ -37,7 +37,7 @@ from nengo_jit.ir.evaluator import IN_PYTHON, Evaluator
 from nengo_jit.neurons.rates import IN_NUMPY, RateBackend
 from nengo_jit.parallel import n_cores, one_thread_in_blas, parallel_map
 
-BUDGET = 8 << 20  # bytes that are kept for connections that are still to be built
+BUDGET = 4 << 20  # bytes that are kept for connections that are still to be built
 IN_WORK = 512 << 20  # bytes of systems that threads solve at the same time
 BATCH = 1 << 17  # rates: a thread takes systems of at least that many together
 

@@ -42,14 +42,23 @@ class BuildLog:
         self._n_operators = array("q")
         self._times = array("d")
 
-    def note(self, obj: object, n_operators: int) -> None:
+    def note(self, obj: object, n_operators: int, elsewhere: float = 0.0) -> None:
         """Note that all operators of an object have been added to the model, which has so many.
 
         None, in place of an object, begins a part of the log.
+
+        Parameters
+        ----------
+        obj : object
+            The object, or None.
+        n_operators : int
+            Number of operators in the model.
+        elsewhere : float
+            Time so far (seconds) that counts for no object.
         """
         self._objects.append(obj)
         self._n_operators.append(n_operators)
-        self._times.append(perf_counter())
+        self._times.append(perf_counter() - elsewhere)
 
     def __iter__(self) -> Iterator[Built]:
         first, began = 0, 0.0

@@ -13,6 +13,7 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.caching import seconds_of
 from nengo_jit.builder.costs import build_cost, solve_cost
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.log import BuildLog
@@ -102,14 +103,14 @@ def _build_objects(model: Model, network: Network) -> None:
 
 def _build_each(model: Model, objects: Iterable[NengoObject]) -> None:
     log = model.log if isinstance(model, Model) else BuildLog()
-    log.note(None, len(model.operators))
+    log.note(None, len(model.operators), seconds_of(model.decoder_cache))
     for obj in objects:
         try:
             model.build(obj)
         except Exception as error:
             add_context(error, f"This happened while building {obj}.")
             raise
-        log.note(obj, len(model.operators))
+        log.note(obj, len(model.operators), seconds_of(model.decoder_cache))
 
 
 def seed_network(

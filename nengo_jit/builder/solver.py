@@ -13,15 +13,17 @@ from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
 from nengo_jit.builder.builder import Builder, Model, method_of
+from nengo_jit.builder.caching import SaltedCache
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
-from nengo_jit.builder.sharing import Key, key_of
+from nengo_jit.builder.sharing import BY_CHOLESKY, Key, key_of
 from nengo_jit.builder.systems import Solved
 from nengo_jit.builder.targets import check_targets, get_targets
 from nengo_jit.ir.evaluator import IN_PYTHON
-from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, rates
+from nengo_jit.neurons.rates import IN_NUMPY, RateBackend, rates, tells_rates
 from nengo_jit.parallel import one_thread_in_blas
 from nengo_jit.settings import settings
 
+LEAST_CACHED = 3e6  # multiplications for a Gram matrix: smaller systems are solved, not looked up
 WORTH_BLAS_THREADS = 1e9  # multiplications for a Gram matrix; threads slow smaller ones down
 
 
@@ -143,7 +145,8 @@ def build_decoders(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     """Compute a connection's decoders or, for a non-compositional solver, its weights.
 
-    The model's decoder cache is used if the user chose the connection's seed.
+    The model's decoder cache is used if the user chose the connection's seed, unless the cache is
+    the simulator's own and the decoders are computed as fast as they are looked up.
 
     Parameters
     ----------
@@ -183,7 +186,7 @@ def build_decoders(
         check_targets(conn, eval_points, values)
         return _project_to_neurons(model, conn, values, rng) if in_neuron_space else values
 
-    if key is not None and not _uses_cache(model, conn):
+    if key is not None and (not _uses_cache(model, conn) or _is_quick(model, key, eval_points)):
         decoders, solver_info = _solve_shared(model, key, conn, targets, rng)
     else:
         decoders, solver_info = _solve_alone(model, key, conn, eval_points, targets(), rng)
@@ -194,6 +197,15 @@ def build_decoders(
 
 def _uses_cache(model: Model, conn: Connection) -> bool:
     return bool(model.seeded[conn]) and not isinstance(model.decoder_cache, NoDecoderCache)
+
+
+def _is_quick(model: Model, key: Key, eval_points: np.ndarray) -> bool:
+    """Whether decoders are computed as fast as the simulator's own cache finds them."""
+    if key.solver_type not in BY_CHOLESKY or not isinstance(model.decoder_cache, SaltedCache):
+        return False
+    ensemble = key.ensemble
+    n_multiplications = len(eval_points) * ensemble.n_neurons**2
+    return n_multiplications < LEAST_CACHED and tells_rates(ensemble.neuron_type)
 
 
 def _solve_shared(
@@ -220,7 +232,12 @@ def _solve_alone(
 ) -> Solved:
     """Look the decoders up in the decoder cache, if there is one, or else call the solver."""
     built = model.params[conn.pre_obj]
-    x = np.dot(eval_points, built.encoders.T / conn.pre_obj.radius)
+    encoders = built.encoders / conn.pre_obj.radius
+    if key is not None and isinstance(model.decoder_cache, SaltedCache):
+        # Only a digest of `x` is made, for which that of its factors will do: they are smaller.
+        x = np.concatenate([np.shape(eval_points), np.ravel(eval_points), np.ravel(encoders)])
+    else:
+        x = np.dot(eval_points, encoders.T)
     solve: Callable[..., Solved] = partial(solve_for_decoders, method=method_of(model))
     if _uses_cache(model, conn):
         if key is not None:

@@ -104,19 +104,19 @@ class System:
         points, encoders = built.eval_points, built.encoders.T / ensemble.radius
 
         # numbers need no sums, and then a product by elements is faster
-        product = np.multiply if points.shape[1] == 1 else np.dot
-
-        def at(points: np.ndarray) -> np.ndarray:
+        product = np.multiply if points.shape[1] == 1 else np.matmul
+        if not tells_rates(ensemble.neuron_type):
             x = product(points, encoders)
             return rates(ensemble.neuron_type, x, built.gain, built.bias, method)
-
-        step = -(-POINTS // len(built.gain))
-        if len(points) <= step or not tells_rates(ensemble.neuron_type):
-            return at(points)
         activities = np.empty((len(points), len(built.gain)))
+        step = -(-POINTS // len(built.gain))
 
         def fill(start: int) -> None:
-            activities[start : start + step] = at(points[start : start + step])
+            x = activities[start : start + step]
+            product(points[start : start + step], encoders, out=x)
+            found = rates(ensemble.neuron_type, x, built.gain, built.bias, method, in_place=True)
+            if found is not x:
+                x[...] = found
 
         for_each(fill, range(0, len(points), step), self._threads)
         return activities

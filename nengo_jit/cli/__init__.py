@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import NoReturn
 
 NEEDED = ("typer", "rich")
-BAD_INPUT = 2  # exit code
+BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -31,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(BAD_INPUT)
-    from nengo_jit.cli.app import invoke
+    try:
+        from nengo_jit.cli.app import invoke
 
-    sys.exit(invoke(arguments))
+        code = invoke(arguments)
+    except KeyboardInterrupt:
+        print("nengo-jit: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(code)

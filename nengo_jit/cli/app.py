@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from nengo_jit import __version__
-from nengo_jit.cli import BAD_INPUT
+from nengo_jit.cli import BAD_INPUT, INTERRUPTED
 from nengo_jit.cli.bench import bench
 from nengo_jit.cli.compile import compile_kernels
-from nengo_jit.cli.errors import BadInputError, ModelError
+from nengo_jit.cli.errors import BadInputError, ModelError, format_warning
+from nengo_jit.cli.gui import gui
 from nengo_jit.cli.info import info
 from nengo_jit.cli.plan import plan
 from nengo_jit.cli.profile import profile
 from nengo_jit.cli.resume import resume
 from nengo_jit.cli.run import run
 
-MODEL_FAILED = 1  # exit codes
-INTERRUPTED = 130
+MODEL_FAILED = 1  # exit code
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of all errors in a command line
 
@@ -37,6 +38,7 @@ for function, name, summary in (
     (profile, "profile", "Show where time and memory go."),
     (plan, "plan", "Print how a model runs."),
     (bench, "bench", "Compare a model with nengo's simulator on this machine."),
+    (gui, "gui", "Edit, play and plot a model in nengo-gui."),
     (compile_kernels, "compile", "Compile all kernels ahead of time."),
     (info, "info", "Show versions, cores, the cache and engines."),
 ):
@@ -65,8 +67,14 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; returns the exit code.
 
     Bad input is one line of text, and 2. If the model fails, its own traceback is shown, without
-    the frames of this package, and the code is 1. After Ctrl-C it is 130.
+    the frames of this package, and the code is 1.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C.
     """
+    warnings.formatwarning = format_warning
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="nengo-jit", standalone_mode=False)
@@ -77,9 +85,8 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
     except ModelError as error:
         sys.stderr.write(error.text)
         return MODEL_FAILED
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("nengo-jit: interrupted", err=True)
-        return INTERRUPTED
+    if code == INTERRUPTED:  # what Typer makes of Ctrl-C
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
@@ -88,7 +95,8 @@ def _as_line(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "nengo-jit"
     message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
-    return f"{message.rstrip('.')}. See {path} --help"
+    end = "" if message.endswith("?") else "."
+    return f"{message.rstrip('.')}{end} See {path} --help"
 
 
 def _refuse(message: str) -> int:

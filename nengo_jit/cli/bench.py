@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -15,6 +16,8 @@ from nengo_jit.cli.options import (
     Threads,
     check_options,
     check_time,
+    where_we_began,
+    writing,
 )
 from nengo_jit.cli.pictures import check_can_draw
 
@@ -26,7 +29,12 @@ if TYPE_CHECKING:
 Repeats = Annotated[int, typer.Option("--repeats", min=1, help="Times to build and run each.")]
 Plot = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE.png", help="Picture of the times (png, svg or pdf)."),
+    typer.Option(
+        "--plot",
+        metavar="FILE.png",
+        callback=where_we_began,
+        help="Picture of the times (png, svg or pdf).",
+    ),
 ]
 
 
@@ -87,7 +95,7 @@ def bench(
     for column in ("build s", "run s", "speed"):
         table.add_column(column, justify="right")
     for name, each in best.items():
-        table.add_row(name, f"{each.build:.3f}", f"{each.run:.3f}", speed(time, each.run))
+        table.add_row(name, f"{each.build:.3g}", f"{each.run:.3g}", speed(time, each.run))
     Console(soft_wrap=True).print(table)
     nengo_times, our_times = best.values()
     typer.echo(
@@ -95,20 +103,21 @@ def bench(
         f"{nengo_times.run / our_times.run:.3g} times as fast as nengo"
     )
     if plot is not None:
-        _draw(best, f"{model.name}, {time:g} s simulated", plot)
-        typer.echo(f"wrote {plot}")
+        with writing(plot):
+            _draw(best, f"{model.name}, {time:g} s simulated", plot)
 
 
 def _measure(
     model: Path, make: Callable[[nengo.Network], nengo.Simulator], seconds: float
 ) -> Times:
+    """Execute a model file, from the current folder; build the model, and run it."""
     from time import perf_counter
 
     from nengo_jit.cli.errors import running_model
     from nengo_jit.cli.model_file import load
 
-    network = load(model)  # anew, since Python functions may keep a state
-    with running_model():
+    with chdir("."), running_model():  # the model may change the folder
+        network = load(model)  # anew, since Python functions may keep a state
         began = perf_counter()
         with make(network) as sim:
             built = perf_counter()

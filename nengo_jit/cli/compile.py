@@ -17,13 +17,15 @@ def compile_kernels() -> None:
     """
     from nengo.utils.progress import Progress, ProgressTracker
 
+    from nengo_jit.cli.progress import Bar
     from nengo_jit.engines.cpu.kernels import all_kernels
     from nengo_jit.engines.cpu.toolchain.kernel_cache import are_kept, load_kernels
 
-    tracker = ProgressTracker(True, Progress("Compiling", "Compile", 1))
+    tracker = ProgressTracker(Bar(), Progress("Compiling", "Compile", 1))
     kernels = all_kernels()
     with tracker, tracker.next_stage("Compiling kernels", "Kernels") as progress:
         load_kernels(kernels, progress)
     if not are_kept(kernels):
         typer.echo(NOT_KEPT, err=True)
         raise typer.Exit(1)
+    typer.echo(f"{len(kernels)} kernels are in the cache")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from traceback import TracebackException
 
-OURS = str(Path(__file__).parents[1])
+import typer
+
+OURS = (str(Path(__file__).parents[1]), contextlib.__file__)  # which decorates our functions
+TYPER = str(Path(typer.__file__).parent)
+format_of_python = warnings.formatwarning
 
 
 class BadInputError(Exception):
@@ -30,12 +35,10 @@ class ModelError(Exception):
 
     def __init__(self, error: BaseException):
         super().__init__(str(error))
-        found = TracebackException.from_exception(error)
-        _remove_our_frames(found)
-        self.text = "".join(found.format())
+        self.text = "".join(traceback_of_model(error).format())
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_model() -> Iterator[None]:
     """Context that runs code of the user: an error in it is a `ModelError`."""
     try:
@@ -46,6 +49,26 @@ def running_model() -> Iterator[None]:
         raise ModelError(error) from None
     except Exception as error:
         raise ModelError(error) from None
+
+
+def traceback_of_model(error: BaseException) -> TracebackException:
+    """Return the traceback of an error, without the frames of this package."""
+    found = TracebackException.from_exception(error)
+    _remove_our_frames(found)
+    return found
+
+
+def format_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Format a warning: as Python does if it is about a line of the model, else as one line."""
+    if filename.startswith((*OURS, TYPER)):
+        return f"nengo-jit: {' '.join(str(message).split())}\n"
+    return format_of_python(message, category, filename, lineno, line)
 
 
 def _remove_our_frames(found: TracebackException | None) -> None:

@@ -16,6 +16,8 @@ PACKAGES = (
     "scipy",
     "matplotlib",
     "plotly",
+    "zarr",
+    "xarray",
     "typer",
     "rich",
 )

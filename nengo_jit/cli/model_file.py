@@ -38,7 +38,7 @@ def load(path: Path) -> Network:
     ModelError
         If the file raises an error.
     """
-    source = _read(path)
+    source = read(path)
     variables: dict[str, object] = {
         "__name__": RUN_NAME,
         "__file__": str(path.absolute()),
@@ -53,14 +53,22 @@ def load(path: Path) -> Network:
     return network
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Return the text of a Python file; BadInputError if it cannot be read."""
     try:
         with tokenize.open(path) as file:
-            return file.read()
+            source = file.read()
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
     except (SyntaxError, UnicodeDecodeError):
-        raise BadInputError(f"{path} cannot be read: it is not a text file") from None
+        source = "\0"
+    if "\0" not in source:
+        return source
+    from nengo_jit.persistence.checkpoint import is_checkpoint
+
+    if is_checkpoint(path):
+        raise BadInputError(f"{path} is a checkpoint: nengo-jit resume MODEL.PY {path}")
+    raise BadInputError(f"{path} cannot be read: it is not a text file")
 
 
 def _find(path: Path, variables: dict[str, object]) -> Network:

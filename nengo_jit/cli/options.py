@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -25,11 +27,29 @@ ModelFile = Annotated[
 ]
 Seconds = Annotated[float, typer.Option("--time", "-t", help="Seconds to simulate.")]
 Dt = Annotated[float, typer.Option("--dt", help="Length of a step in seconds.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers of the run.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the random numbers of the run."),
+]
 EngineName = Annotated[
     str | None, typer.Option("--engine", help="Engine to run on; nengo-jit info lists them.")
 ]
 Threads = Annotated[int | None, typer.Option("--threads", help="Threads to use at most.")]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Context that writes a file, and says so."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {error.strerror}") from None
+    typer.echo(f"wrote {path}")
+
+
+def where_we_began(path: Path | None) -> Path | None:
+    """The absolute path of a file to write: the model may change the current folder."""
+    return None if path is None else path.absolute()
 
 
 def check_duration(name: str, seconds: float) -> None:
@@ -82,7 +102,7 @@ def check_can_write(
     for package in packages:
         if find_spec(package) is None:
             raise BadInputError(f"{path} needs {package}: pip install 'nengo-jit[{package}]'")
-    if path.suffix != ".zarr" and path.is_dir():
+    if path.suffix.lower() != ".zarr" and path.is_dir():
         raise BadInputError(f"{path} cannot be written: it is a folder")
     try:
         if path.exists() and not os.access(path, os.W_OK):

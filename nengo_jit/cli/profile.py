@@ -17,16 +17,26 @@ from nengo_jit.cli.options import (
     check_can_write,
     check_duration,
     check_options,
+    where_we_began,
+    writing,
 )
 
 Steps = Annotated[int, typer.Option("--steps", min=4, help="Steps to run; half of them timed.")]
 WarmUp = Annotated[int, typer.Option("--warm-up", min=0, help="Steps to run before.")]
 Page = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE.html", help="Page with interactive pictures."),
+    typer.Option(
+        "--html",
+        metavar="FILE.html",
+        callback=where_we_began,
+        help="Page with interactive pictures.",
+    ),
 ]
 Data = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE.json", help="All figures as JSON.")
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE.json", callback=where_we_began, help="All figures as JSON."
+    ),
 ]
 
 
@@ -68,10 +78,10 @@ def profile(
         found = sim.profile(steps)
     Console(soft_wrap=True).print(found)
     if html is not None:
-        found.save_html(html)
-        typer.echo(f"wrote {html}")
+        with writing(html):
+            found.save_html(html)
     if json is not None:
         from json import dumps
 
-        json.write_text(dumps(found.to_dict(), indent=1), encoding="utf-8")
-        typer.echo(f"wrote {json}")
+        with writing(json):
+            json.write_text(dumps(found.to_dict(), indent=1), encoding="utf-8")

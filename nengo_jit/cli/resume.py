@@ -15,14 +15,19 @@ from nengo_jit.cli.options import (
     Threads,
     check_duration,
     check_options,
+    where_we_began,
 )
 
 Checkpoint = Annotated[
-    Path, typer.Argument(metavar="RUN.CKPT", help="As given to run --checkpoint.")
+    Path,
+    typer.Argument(
+        metavar="RUN.CKPT", callback=where_we_began, help="As given to run --checkpoint."
+    ),
 ]
 Until = Annotated[
     float, typer.Option("--time", "-t", help="Seconds to simulate in all, from the first step on.")
 ]
+ABOUT_CHECKPOINTS = ("path", "record", "state")  # errors about other attributes are the model's
 
 
 def resume(
@@ -50,8 +55,12 @@ def resume(
     from nengo_jit.cli.errors import running_model
     from nengo_jit.cli.model_file import load
     from nengo_jit.cli.progress import Bar
+    from nengo_jit.persistence.checkpoint import is_checkpoint
     from nengo_jit.persistence.periodic import previous_of
 
+    is_swapped = checkpoint.suffix == ".py" and not is_checkpoint(checkpoint)
+    if is_swapped or is_checkpoint(model):
+        raise BadInputError("Give the model first, then the checkpoint: resume MODEL.PY RUN.CKPT")
     if not (checkpoint.exists() or previous_of(checkpoint).exists()):
         raise BadInputError(f"{checkpoint} does not exist: begin by nengo-jit run --checkpoint")
     network = load(model)
@@ -60,11 +69,17 @@ def resume(
             sim = Simulator.resume(
                 checkpoint, network, progress_bar=Bar(), engine=engine, threads=threads
             )
-        except (ValidationError, OSError) as error:
-            raise BadInputError(" ".join(str(error).split())) from None
+        except ValidationError as error:
+            if error.attr not in ABOUT_CHECKPOINTS:
+                raise
+            raise BadInputError(" ".join(str(error.args[0]).split())) from None
+        except OSError as error:
+            raise BadInputError(f"{error.filename} cannot be read: {error.strerror}") from None
     with sim:
-        typer.echo(f"{model}: continued at {sim.time:g} s on the engine '{sim.engine}'")
         n_steps = round(time / sim.dt) - sim.n_steps
         if n_steps < 0:
-            raise BadInputError(f"--time {time:g} is over: the checkpoint is at {sim.time:g} s")
+            raise BadInputError(
+                f"The checkpoint is at {sim.time:g} s already: --time is the end, not {time:g} s"
+            )
+        typer.echo(f"{model}: continued at {sim.time:g} s on the engine '{sim.engine}'")
         simulate(sim, n_steps, keeping, period)

@@ -17,9 +17,9 @@ from nengo_jit.cli.options import (
     Seconds,
     Seed,
     Threads,
-    check_can_write,
     check_options,
     check_time,
+    where_we_began,
 )
 
 if TYPE_CHECKING:
@@ -27,11 +27,21 @@ if TYPE_CHECKING:
 
 Record = Annotated[
     Path | None,
-    typer.Option("--record", metavar="RUN.zarr", help="Store that samples go to meanwhile."),
+    typer.Option(
+        "--record",
+        metavar="RUN.zarr",
+        callback=where_we_began,
+        help="Store that samples go to meanwhile.",
+    ),
 ]
 Checkpoint = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="RUN.ckpt", help="File for checkpoints, to resume from."),
+    typer.Option(
+        "--checkpoint",
+        metavar="RUN.ckpt",
+        callback=where_we_began,
+        help="File for checkpoints, to resume from.",
+    ),
 ]
 
 
@@ -50,11 +60,7 @@ def run(
 ) -> None:
     """Run a model. Ctrl-C ends the run, and keeps the data so far."""
     check_time(time, dt)
-    keeping = Keeping(out, plot, checkpoint)
-    if record is not None:
-        check_can_write(record, (".zarr",), packages=("zarr",))
-        if record.exists():
-            raise BadInputError(f"{record} exists already: choose another path, or delete it")
+    keeping = Keeping(out, plot, checkpoint, record)
     if checkpoint is not None and checkpoint.exists():
         raise BadInputError(
             f"{checkpoint} exists already: go on by nengo-jit resume, or choose another path"
@@ -83,12 +89,13 @@ def run(
 
 def _contents(network: nengo.Network) -> str:
     """What a network consists of, in a line."""
+    from nengo_jit.planner.printing import counted
+
     counts = {
-        "neurons": network.n_neurons,
-        "ensembles": len(network.all_ensembles),
-        "nodes": len(network.all_nodes),
-        "connections": len(network.all_connections),
-        "probes": len(network.all_probes),
+        "neuron": network.n_neurons,
+        "ensemble": len(network.all_ensembles),
+        "node": len(network.all_nodes),
+        "connection": len(network.all_connections),
+        "probe": len(network.all_probes),
     }
-    parts = [f"{n} {kind if n != 1 else kind[:-1]}" for kind, n in counts.items() if n]
-    return ", ".join(parts) or "nothing"
+    return ", ".join(counted(n, kind) for kind, n in counts.items() if n) or "nothing"

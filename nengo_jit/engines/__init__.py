@@ -22,6 +22,7 @@ ENGINES = {
     for name, backend in {
         "cpu": "cpu.backend:CpuBackend",
         "reference": "reference:ReferenceBackend",
+        "jax": "jax.backend:JaxBackend",
     }.items()
 }
 

@@ -67,9 +67,27 @@ class Backend(ABC):
         """
         return ()
 
-    def plan(self, model: Model) -> Plan:
-        """Plan how to run a model on the engine; BuildError if that is impossible."""
-        return make_plan(model, self.passes)
+    def plan(self, model: Model, progress: Progress | None = None) -> Plan:
+        """Plan how to run a model on the engine.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        progress : nengo.utils.progress.Progress, optional
+            Is updated while the model is planned.
+
+        Raises
+        ------
+        BuildError
+            If it cannot run.
+        """
+        return make_plan(model, self.passes, progress)
+
+    @property
+    def builder(self) -> Backend:
+        """Backend: the one whose `rates_by` and `evaluator` the builder uses; by default this."""
+        return self
 
     @abstractmethod
     def compile(self, plan: Plan, progress: Progress | None = None) -> Engine:

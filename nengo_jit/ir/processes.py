@@ -112,10 +112,16 @@ class SimProcess(Operator, reference.SimProcess):
         return function(xp, *arguments)
 
     def draws(self, dt: float, rng: Rng) -> Callable[..., np.ndarray] | None:
+        return self.draws_from(dt, lambda: self.process.get_rng(rng))
+
+    def draws_from(
+        self, dt: float, get_rng: Callable[[], np.random.RandomState]
+    ) -> Callable[..., np.ndarray] | None:
+        """Do the same as `draws`; ``get_rng()`` returns the process's own generator."""
         process, size = self.process, self.output.shape
         if self.input is not None:
             return None
-        generator = process.get_rng(rng)
+        generator = get_rng()
         if make_step_of(process) is FilteredNoise.make_step:
             return lambda t, *values: process.dist.sample(n=1, d=size[0], rng=generator)[0]
         step = process.make_step((0,), size, dt, generator, {})

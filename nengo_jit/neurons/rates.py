@@ -85,7 +85,7 @@ class RateBackend:
         parameters : tuple of float
             Parameters of the formula.
         result : (n_points, n_neurons) numpy.ndarray
-            Array for the rates (hertz).
+            Array for the rates (hertz); may be ``x``.
         """
         assert formula.rate is not None
         rows = max(1, BLOCK // max(1, gain.size))
@@ -136,6 +136,7 @@ def rates(
     gain: np.ndarray,
     bias: np.ndarray,
     method: RateBackend = IN_NUMPY,
+    in_place: bool = False,
 ) -> np.ndarray:
     """Return the steady rates of neurons: ``neurons.rates(x, gain, bias)``.
 
@@ -149,6 +150,8 @@ def rates(
         The neurons' tuning.
     method : RateBackend
         Computes the rates.
+    in_place : bool
+        Whether the rates may overwrite ``x``: new memory takes as long as a rate does.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def rates(
     x, gain, bias = (array.astype(float, copy=False) for array in (x, gain, bias))
     if formula.rate is None:
         return method.settle(neurons, formula, (gain * x + bias).ravel()).reshape(x.shape)
-    result = np.empty(x.shape)
+    result = x if in_place else np.empty(x.shape)
     method.compute(formula, x, gain, bias, formula.parameters(neurons, DT), result)
     return result
 

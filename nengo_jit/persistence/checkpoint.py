@@ -12,7 +12,8 @@ reference in it. The archive has a checksum for each of its parts. Nothing in it
 - ``samples``: an array for each probe, in the same order; None for a probe whose data are not in
   the file, or None for all.
 - ``stream``: where the samples of probes are if they stream: ``path``, relative to the folder of
-  the file, and ``counts``, their numbers of samples. None if they do not stream.
+  the file, ``counts``, their numbers of samples, and ``begun``, an attribute of the store, see
+  `nengo_jit.persistence.store`. None if they do not stream.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from nengo_jit.persistence.tree import flatten, rebuild
 FORMAT = 1
 CONTENT = "content.json"
 DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError),
+    *(OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError),
     *(NotImplementedError, RuntimeError, SyntaxError, UnicodeError, OverflowError, MemoryError),
 )
 
@@ -73,18 +74,27 @@ class Checkpoint:
         ValidationError
             If it is no checkpoint, damaged, or has an unknown format.
         """
-        try:
-            content = _read_archive(path)
-            number = content["format"]
-            if number in READERS:
-                return READERS[number](content)
-        except DAMAGED as error:
-            reason = f"'{path}' is no checkpoint of nengo-jit, or it is damaged: {error}"
-            raise ValidationError(reason, attr="path") from error
+        with open(path, "rb") as file:
+            try:
+                content = _read_archive(file)
+                number = content["format"]
+                if number in READERS:
+                    return READERS[number](content)
+            except DAMAGED as error:
+                reason = f"'{path}' is no checkpoint of nengo-jit, or it is damaged: {error}"
+                raise ValidationError(reason, attr="path") from error
         raise ValidationError(
             f"'{path}' has the format {number}; this version reads {', '.join(map(str, READERS))}",
             attr="path",
         )
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file looks like a checkpoint; it may be damaged all the same."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return CONTENT in archive.namelist()
 
 
 def _read_1(content: Mapping[str, Any]) -> Checkpoint:
@@ -103,8 +113,8 @@ def _write_archive(file: BinaryIO, structure: str, arrays: Mapping[str, np.ndarr
                 np.lib.format.write_array(part, array, allow_pickle=False)
 
 
-def _read_archive(path: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:
+def _read_archive(file: BinaryIO) -> dict[str, Any]:
+    with zipfile.ZipFile(file) as archive:
         arrays = {
             name.removesuffix(".npy"): _array(archive.read(name))  # which checks its checksum
             for name in archive.namelist()

@@ -56,9 +56,10 @@ class Recorded:
     def save(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
         """Write a file or a store; see `SimulationData.save`."""
         kinds = {".npz": self._save_npz, ".zarr": self._save_zarr}
-        if path.suffix not in kinds:
+        suffix = path.suffix.lower()
+        if suffix not in kinds:
             raise ValidationError(f"'{path}' must end in .npz or .zarr", attr="path")
-        self.hold(kinds[path.suffix], data, path, overwrite)
+        self.hold(kinds[suffix], data, path, overwrite)
 
     def to_xarray(self, data: Mapping[Any, Any]) -> xarray.Dataset:
         """Make a data set; see `SimulationData.to_xarray`."""

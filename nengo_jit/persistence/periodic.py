@@ -10,11 +10,14 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
+import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.checkpoint import Checkpoint
 from nengo_jit.persistence.files import remove_partial
+from nengo_jit.persistence.interrupts import HeldInterrupts
 from nengo_jit.persistence.lock import PathLock
 
 DEFAULT = "5 min"
@@ -59,8 +62,8 @@ class Schedule:
         self.steps: int | None = None
         self.seconds = 0.0
         every = DEFAULT if every is None else every
-        if isinstance(every, int) and not isinstance(every, bool):
-            self.steps = every
+        if isinstance(every, int | np.integer) and not isinstance(every, bool):
+            self.steps = int(every)
         else:
             text = re.fullmatch(
                 r"\s*(\d+\.?\d*|\.\d+)\s*(\w+?)(\s+simulated)?\s*",
@@ -70,7 +73,7 @@ class Schedule:
                 raise ValidationError(f"Must be a time {EXAMPLES} (got {every!r})", attr="every")
             self.seconds = float(text[1]) * UNITS[text[2]]
             if text[3]:
-                self.steps = round(self.seconds / dt)
+                self.steps = round(min(self.seconds / dt, sys.maxsize))
         if self.steps == 0 or (self.steps or self.seconds) <= 0:
             raise ValidationError(
                 f"Must be at least a step and above zero, {EXAMPLES} (got {every!r})", attr="every"
@@ -146,8 +149,8 @@ class Checkpoints:
             aside = self.path.with_name(f"{self.path.name}.damaged")
             self.path.replace(aside)
             warnings.warn(
-                f"{error} It is now '{aside}'. The simulation continues from the checkpoint "
-                "before.",
+                f"{error.args[0]}. It is now '{aside}'. The simulation continues from the "
+                "checkpoint before.",
                 stacklevel=4,
             )
             return found
@@ -158,7 +161,7 @@ class Checkpoints:
 
 
 class Writer:
-    """Writes checkpoints of a run when they are due.
+    """Context of a run, which writes checkpoints when they are due, or after Ctrl-C.
 
     Parameters
     ----------
@@ -183,11 +186,26 @@ class Writer:
         self._take, self._note = take, written
         self.steps_left, self._is_due = schedule.steps_left, schedule.is_due
         self._written = -1
+        self._interrupts = HeldInterrupts()
+
+    def __enter__(self) -> Writer:
+        self._interrupts.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._interrupts.__exit__(*exception)
 
     def after(self, n_steps: int) -> None:
-        """Write a checkpoint after ``n_steps`` steps, if one is due."""
-        if self._is_due(n_steps):
+        """Write a checkpoint after ``n_steps`` steps, if one is due.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If there has been a Ctrl-C, after a checkpoint has been written.
+        """
+        if self._interrupts.is_pending or self._is_due(n_steps):
             self.write(n_steps)
+        self._interrupts.check()
 
     def write(self, n_steps: int) -> None:
         """Write a checkpoint after ``n_steps`` steps, unless it has been written."""

@@ -19,16 +19,17 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import numpy as np
 from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.files import SUFFIX, replace_file, sync_path
 from nengo_jit.persistence.lock import PathLock
-from nengo_jit.persistence.variables import Variable
+from nengo_jit.persistence.variables import METADATA, Variable
 
-METADATA = "zarr.json"
 FORMAT = 1
+BEGUN = "nengo_jit_begun"  # attribute: a random text, another one each time a store begins anew
 ENDLESS = 2**40  # length of the arrays through which Zarr reads
 TOTAL_BYTES = 1 << 26  # of one chunk of each array
 LEAST_BYTES, MOST_BYTES = 1 << 16, 1 << 22  # of a chunk
@@ -94,7 +95,7 @@ class Store:
             arrays = {each.name: _metadata(each, len(variables)) for each in variables}
             group = _group({"nengo_jit_format": FORMAT, **attributes}, arrays)
             made = cls(path, lock, group)
-            made.commit(dict.fromkeys(arrays, 0))
+            made.begin_anew()
         except BaseException:
             lock.release()
             raise
@@ -156,14 +157,29 @@ class Store:
     def truncate(self, lengths: Mapping[str, int]) -> None:
         """Delete the rows from given numbers on, of all arrays at once."""
         self.commit(lengths)
-        for name, length in lengths.items():
+        self.delete_rest()
+
+    def delete_rest(self) -> None:
+        """Delete the files of rows that do not count."""
+        for name, length in self.lengths.items():
             n_chunks = math.ceil(length / self.rows[name])
             for each in (self.path / name / "c").glob("*"):
                 if not each.name.isdigit() or int(each.name) >= n_chunks:
                     shutil.rmtree(each) if each.is_dir() else each.unlink()
         for each in self.path.rglob(f"*{SUFFIX}"):  # a process was killed while it wrote these
-            each.unlink()
+            if each.is_file():  # else it is the folder of a probe with such a label
+                each.unlink()
         self._unsynced = {each for each in self._unsynced if each.exists()}
+
+    def begin_anew(self) -> None:
+        """Let no rows count, and no checkpoint belong to the store; `delete_rest` deletes them."""
+        before = self.attributes.get(BEGUN)
+        self.attributes[BEGUN] = uuid4().hex
+        try:
+            self.commit(dict.fromkeys(self.lengths, 0))
+        except BaseException:  # such as a full disk; the rows are still there
+            self.attributes[BEGUN] = before
+            raise
 
     def sync(self) -> None:
         """Wait until all that is committed is on the disk."""

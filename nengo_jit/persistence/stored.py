@@ -175,6 +175,8 @@ class Stored(NDArrayOperatorsMixin):
         return getattr(self.array, name)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(each, Stored) for each in options.get("out", ())):
+            self._refuse()
         arrays = [each.array if isinstance(each, Stored) else each for each in inputs]
         return getattr(ufunc, method)(*arrays, **options)
 

@@ -24,7 +24,7 @@ from nengo.exceptions import ValidationError
 from nengo_jit.engines.recorder import LEAST
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
-from nengo_jit.persistence.store import Store, read_metadata, variables_in
+from nengo_jit.persistence.store import BEGUN, Store, read_metadata, variables_in
 from nengo_jit.persistence.stored import Stored, slices_of
 from nengo_jit.persistence.times import Known, Times
 from nengo_jit.persistence.variables import Axis, Variable, axis_of, same, variables_of
@@ -117,14 +117,14 @@ class Stream:
         self._store = Store.create(path.absolute(), self.variables, attributes, overwrite)
         self._connect({})
 
-    def resume(self, path: Path, counts: Mapping[str, int]) -> None:
-        """Continue a store from given numbers of samples; delete the samples after these.
+    def resume(self, path: Path, position: Mapping[str, Any]) -> None:
+        """Continue a store from a position; delete the samples after it.
 
         Raises
         ------
         ValidationError
-            If the store is damaged, has other probes or fewer samples, or another simulator writes
-            to it.
+            If the store is damaged, has other probes or fewer samples, has begun anew since, or
+            another simulator writes to it.
         OSError
             If it cannot be read or written.
         """
@@ -132,7 +132,15 @@ class Stream:
         if difference is not None:
             raise ValidationError(f"'{path}' belongs to another model: {difference}", attr="record")
         store = Store.open(path.absolute())
+        counts = position["counts"]
         try:
+            if position.get("begun", ...) not in (..., store.attributes.get(BEGUN)):
+                raise ValidationError(
+                    f"'{path}' has not the probe data that the checkpoint belongs to: it is the "
+                    "store of another run, or clear_probes, reset or load_state have deleted "
+                    "these since. Simulator.load continues without them",
+                    attr="record",
+                )
             for name, count in counts.items():
                 if store.lengths[name] < count:
                     raise ValidationError(
@@ -184,11 +192,12 @@ class Stream:
                 clear()
                 return
             self._wait()
+            store.begin_anew()
             before = list(self._stored.values())
             clear()
             for stored in before:
                 stored.delete()
-            store.truncate(dict.fromkeys(store.lengths, 0))
+            store.delete_rest()
             self._follow(store, {})
 
     def prepend(self, rows: Mapping[Probe, np.ndarray], n_steps: int) -> None:
@@ -262,13 +271,13 @@ class Stream:
             if sync and self._store is not None:
                 self._store.sync()
 
-    def counts(self) -> dict[str, int]:
-        """Write all samples to the disk, and return their numbers, for a checkpoint."""
+    def position(self) -> dict[str, Any]:
+        """Write all samples to the disk, and return what `resume` needs, for a checkpoint."""
         self.flush(sync=True)
         assert self._store is not None
-        return dict(self._store.lengths)
+        return {"counts": dict(self._store.lengths), "begun": self._store.attributes.get(BEGUN)}
 
-    def note(self, **attributes: str) -> None:
+    def note(self, **attributes: str | int | None) -> None:
         """Add attributes to those of the store."""
         with self._lock:
             self._wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from nengo.ensemble import Neurons
 from nengo_jit.planner.plan import ProbePlan
 
 TIME = "time"
+METADATA = "zarr.json"  # the file in the folder of a group, and of an array
+MOST_BYTES = 200  # of a name, which is also the name of a folder
 UNITS = {
     "spikes": "Hz",
     "rates": "Hz",
@@ -82,25 +85,37 @@ def axis_of(planned: ProbePlan, dt: float) -> Axis:
     """Time axis of a probe; all probes that record in each step share one."""
     if planned.period <= 1:
         return Axis(TIME, 1.0, dt)
-    return Axis(f"{TIME}_every_{planned.period * dt:g}_s", planned.period, dt)
+    seconds = planned.period * dt
+    texts = (f"{seconds:.{digits}g}" for digits in (6, 12))
+    exact = (each for each in texts if math.isclose(float(each), seconds, rel_tol=1e-14))
+    text = next(exact, repr(seconds))  # so that different periods have different names
+    return Axis(f"{TIME}_every_{text}_s", planned.period, dt)
 
 
 def variables_of(probes: Iterable[ProbePlan], dt: float) -> list[Variable]:
-    """Variables of probes, in the same order, with distinct names."""
-    made: dict[str, Variable] = {}
+    """Variables of probes, in the same order; their names and those of dimensions are distinct."""
+    made: list[Variable] = []
+    taken: set[str] = set()
     for number, planned in enumerate(probes):
         name = base = _name(planned.probe) or f"probe_{number}"
-        if base == TIME or base.startswith(f"{TIME}_"):  # as axes are called
+        if base in (METADATA, TIME) or base.startswith(f"{TIME}_"):  # as axes are called
             name = base = f"probe_{base}"
+        shape = planned.signal.shape
         copy = 1
-        while name in made:
+        while not taken.isdisjoint([name, *_dims(name, shape)]):
             copy += 1
             name = f"{base}_{copy}"
-        shape = planned.signal.shape
-        dims = (axis_of(planned, dt).name, *(f"{name}.{place}" for place in range(len(shape))))
+        dims = _dims(name, shape)
+        taken.update([name, *dims])
         dtype = np.dtype(planned.signal.dtype)
-        made[name] = Variable(name, dims, shape, dtype, _attributes(planned.probe))
-    return list(made.values())
+        axis = axis_of(planned, dt).name
+        made.append(Variable(name, (axis, *dims), shape, dtype, _attributes(planned.probe)))
+    return made
+
+
+def _dims(name: str, shape: tuple[int, ...]) -> list[str]:
+    """Names of the dimensions of a sample."""
+    return [f"{name}.{place}" for place in range(len(shape))]
 
 
 def _name(probe: Probe) -> str:
@@ -109,7 +124,8 @@ def _name(probe: Probe) -> str:
     if label is None:
         target = _label(probe.obj)
         label = f"{target}.{probe.attr}" if target else ""
-    return re.sub(r"[^\w.-]+", "_", label).strip("_.")
+    name = re.sub(r"[^\w.-]+", "_", label).encode()[:MOST_BYTES].decode(errors="ignore")
+    return name.strip("_.")
 
 
 def _label(obj: Any) -> str:

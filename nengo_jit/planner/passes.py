@@ -6,8 +6,10 @@ time linear in operators and edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+
+from nengo.utils.progress import Progress
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
@@ -29,19 +31,24 @@ from nengo_jit.planner.verify import (
     verify_layout,
     verify_order,
 )
+from nengo_jit.stages import advance, begin
 
 Pass = Callable[[Plan], Plan]
 
+GRAPH, ORDER = 2, 1  # steps of progress; a pass is one
 
-def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
+
+def make_plan(model: Model, passes: Sequence[Pass] = (), progress: Progress | None = None) -> Plan:
     """Plan how to run a model.
 
     Parameters
     ----------
     model : Model or nengo.builder.Model
         The model.
-    passes : iterable of callable
+    passes : sequence of callable
         The passes of the engine's backend.
+    progress : nengo.utils.progress.Progress, optional
+        Is updated after each part of the work.
 
     Returns
     -------
@@ -52,9 +59,12 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
     BuildError
         If the operators depend on each other in a cycle.
     """
+    begin(progress, "Planning", GRAPH + ORDER + len(passes))
     graph = dependency_graph([op for op in model.operators if hasattr(op, "make_step")])
+    advance(progress, GRAPH)
     order = topological_order(graph)
     verify_order(graph, order)
+    advance(progress, ORDER)
     probes = tuple(
         ProbePlan(
             probe=probe,
@@ -73,6 +83,7 @@ def make_plan(model: Model, passes: Iterable[Pass] = ()) -> Plan:
     )
     for each in passes:
         plan = each(plan)
+        advance(progress)
     return plan
 
 

@@ -12,7 +12,14 @@ from nengo_jit.planner.graph import Graph
 from nengo_jit.planner.html import plan_as_html
 from nengo_jit.planner.layout import Runs
 from nengo_jit.planner.merge import Group
-from nengo_jit.planner.printing import Execution, by_execution, by_group, duration, in_order
+from nengo_jit.planner.printing import (
+    Execution,
+    by_execution,
+    by_group,
+    counted,
+    duration,
+    in_order,
+)
 
 NAMED = 3  # signals that a printed plan lists by name
 
@@ -38,6 +45,11 @@ class ProbePlan:
     def is_due(self, n_steps: int) -> bool:
         """Whether a sample is taken at the end of step ``n_steps``, counted from one."""
         return n_steps % self.period < 1
+
+    @property
+    def every(self) -> str:
+        """str: the period, as in "every 2.5 steps"."""
+        return "step" if self.period == 1 else f"{self.period:g} steps"
 
 
 @dataclass(frozen=True)
@@ -109,9 +121,13 @@ class Plan:
         )
 
     def _summary(self) -> str:
-        how = f"in {len(self.groups)} groups" if self.groups else "one after the other"
-        probes = f"{len(self.probes)} probe{'s' if len(self.probes) != 1 else ''}"
-        line = f"Plan: {len(self.operators)} operators {how}, {probes}, dt = {self.dt:g} s"
+        groups = counted(len(self.groups), "group")
+        how = f"in {groups}" if self.groups else "one after the other"
+        operators, probes = (
+            counted(len(self.operators), "operator"),
+            counted(len(self.probes), "probe"),
+        )
+        line = f"Plan: {operators} {how}, {probes}, dt = {self.dt:g} s"
         if self.executions:
             nanoseconds = sum(each.nanoseconds or 0.0 for each in self.executions)
             line += f", kernels take about {duration(nanoseconds)} a step"
@@ -119,7 +135,7 @@ class Plan:
 
     def _remarks(self) -> list[str]:
         """Lines about probes, deferred operators and Python functions."""
-        lines = [f"probe {probe.probe} every {probe.period:g} steps" for probe in self.probes]
+        lines = [f"probe {each.probe} every {each.every}" for each in self.probes]
         if self.deferred:
             written = [
                 signal.base.name

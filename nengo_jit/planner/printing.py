@@ -96,6 +96,11 @@ def _about(operator: Operator) -> str:
     return clip(f"       {name_of(operator)}")
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things, as in "1 probe" and "2 probes"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def duration(nanoseconds: float) -> str:
     """Format a duration with two significant digits, in a suitable unit."""
     for unit in ("ns", "µs", "ms", "s"):

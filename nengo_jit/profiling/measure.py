@@ -11,6 +11,7 @@ from typing import Any
 import nengo.builder as reference
 from nengo.utils.functions import function_name
 
+from nengo_jit.builder.caching import seconds_of
 from nengo_jit.engines import Engine
 from nengo_jit.engines.timing import BLOCK, Part, Timing, n_interruptions
 from nengo_jit.ir.base import Operator
@@ -242,15 +243,24 @@ def _table(
 def _function(operator: Operator) -> tuple[str, str]:
     """Name and place of the function that an operator calls."""
     function = getattr(operator, "fn", None)
+    name = kind_of(operator) if function is None else function_name(function)
     if function is None:
-        return kind_of(operator), ""
+        function = _method(operator)
     while isinstance(function, partial):
         function = function.func
     if not hasattr(function, "__code__"):
         function = type(function).__call__
     code = getattr(function, "__code__", None)
     where = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
-    return function_name(operator.fn), where
+    return name, where
+
+
+def _method(operator: Operator) -> object:
+    """The method that says what an operator without a function computes."""
+    for part, method in (("neurons", "step"), ("process", "make_step")):
+        if hasattr(operator, part):
+            return getattr(type(getattr(operator, part)), method)
+    return type(operator).make_step
 
 
 def _build(model: reference.Model) -> Table:
@@ -263,13 +273,11 @@ def _build(model: reference.Model) -> Table:
     for stage, seconds in log.stages.items():
         if stage == FIRST_STAGE:
             rows += [(stage, kind, each) for kind, each in _sorted(kinds)]
-            rows.append(
-                (
-                    stage,
-                    "seeds, cache of decoders, and the rest",
-                    max(0.0, seconds - sum(kinds.values())),
-                )
-            )
+            cache = seconds_of(model.decoder_cache)
+            if cache:
+                rows.append((stage, "files of nengo's cache of decoders", cache))
+            rest = seconds - sum(kinds.values()) - cache
+            rows.append((stage, "seeds, and the rest", max(0.0, rest)))
         else:
             rows.append((stage, "", seconds))
     return _table(["stage", "part", "seconds"], rows, share_of="seconds")

@@ -468,12 +468,12 @@ def test_ctrl_c_while_threads_are_at_work(monkeypatch, assert_unharmed):
     calls, rates = [], systems.rates
     lock = threading.Lock()
 
-    def slow_rates(*args):
+    def slow_rates(*args, **options):
         with lock:
             calls.append(args)
             if len(calls) == 6:  # both threads have started
                 interrupt()
-        return rates(*args)
+        return rates(*args, **options)
 
     net = make_network(n_ensembles=30)
     monkeypatch.setattr(systems, "rates", slow_rates)

@@ -26,7 +26,7 @@ from nengo.utils.least_squares_solvers import SVD, BlockConjgrad, ConjgradScipy
 from test_targets import FUNCTIONS, POINTS
 
 import nengo_jit
-from nengo_jit.builder import Model
+from nengo_jit.builder import Model, solver
 from nengo_jit.builder.solver import (
     build_linear_system,
     get_eval_points,
@@ -34,6 +34,7 @@ from nengo_jit.builder.solver import (
 )
 
 N_NEURONS = 15
+LEAST_CACHED = solver.LEAST_CACHED  # which other tests change
 
 
 class MeanRate(Solver):
@@ -480,6 +481,29 @@ def test_the_configured_cache_is_used_by_the_simulator(tmp_path, solver_calls):
         ) as sim:
             assert sim.model.decoder_cache.cache_dir == tmp_path
     assert len(solver_calls) == 1
+
+
+@pytest.mark.parametrize(
+    "n_neurons, options, is_cached",
+    [
+        (50, {}, False),  # with 750 evaluation points
+        (70, {}, True),
+        (20, {"n_eval_points": 10_000}, True),
+        (20, {"neuron_type": nengo.Izhikevich()}, True),  # rates take a simulation
+        (20, {"neuron_type": nengo.LIFRate()}, False),
+    ],
+)
+def test_decoders_are_cached_if_they_take_longer_than_looking_them_up(
+    tmp_path, monkeypatch, n_neurons, options, is_cached
+):
+    monkeypatch.setattr(solver, "LEAST_CACHED", LEAST_CACHED)
+    nengo.rc.set("decoder_cache", "enabled", "True")
+    nengo.rc.set("decoder_cache", "path", str(tmp_path))
+    with nengo.Network(seed=0) as net:
+        a = nengo.Ensemble(n_neurons, 1, **options)
+        nengo.Connection(a, a, function=square)
+    nengo_jit.Simulator(net, progress_bar=False, engine="reference").close()
+    assert len(list(tmp_path.rglob("*.nco"))) == is_cached
 
 
 def keys(folder):

@@ -53,6 +53,10 @@ def test_unknown_words_are_refused_in_one_line(arguments, named, model):
     assert named in refused(command(*arguments, cwd=model.parent))
 
 
+def test_refusals_are_sentences():
+    assert "Did you mean 'run'? See nengo-jit --help" in refused(command("rnu"))
+
+
 def test_without_a_command_the_way_to_the_help_is_shown():
     assert "nengo-jit --help" in refused(command())
 

@@ -81,6 +81,13 @@ def test_files_that_are_no_text_are_refused(tmp_path, content):
         load(path)
 
 
+def test_files_of_zeros_are_refused(tmp_path):
+    path = tmp_path / "zeros.py"
+    path.write_bytes(bytes(100))
+    with pytest.raises(BadInputError, match="not a text file"):
+        load(path)
+
+
 def test_folders_are_refused(tmp_path):
     assert "Is a directory" in refused(command("plan", tmp_path))
 

@@ -40,6 +40,15 @@ def test_bench_makes_the_model_anew_for_each_run(model, tmp_path):
     assert (tmp_path / "count").read_text() == 5 * "x"  # once to warm up
 
 
+def test_bench_finds_models_that_change_the_folder(model, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    model.write_text(f"import os\nos.chdir('elsewhere')\n{MODEL}")
+    options = ["-t", 0.01, "--repeats", 1, "--plot", "b.svg"]
+    done = command("bench", model.name, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.svg").exists()
+
+
 def test_bench_refuses_bad_options(model, tmp_path):
     assert "--repeats" in refused(command("bench", model, "--repeats", 0))
     assert "x.txt" in refused(command("bench", model, "--plot", "x.txt", cwd=tmp_path))
@@ -52,11 +61,12 @@ def test_info_names_versions_and_places(tmp_path):
         assert text in done.stdout
 
 
-def test_compile_compiles_all(monkeypatch):
+def test_compile_compiles_all(monkeypatch, capsys):
     given = []
     monkeypatch.setattr(kernel_cache, "load_kernels", lambda *arguments: given.append(arguments))
     monkeypatch.setattr(kernel_cache, "are_kept", lambda kernels: True)
     compile_kernels()
+    assert capsys.readouterr().out == f"{len(kernels.all_kernels())} kernels are in the cache\n"
     ((found, progress),) = given
     assert found == kernels.all_kernels() and progress is not None
 

@@ -1,4 +1,4 @@
-"""The CPU engine against the reference engine, on random networks and on every benchmark model."""
+"""Each engine against the reference engine, on random networks and on every benchmark model."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from nengo.exceptions import BuildError
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc, Operator
-from nengo_jit.engines.reference import ReferenceBackend
-
-pytest.importorskip("numba")
 from nengo_jit.engines.cpu.backend import CpuBackend
-from nengo_jit.engines.cpu.engine import CpuEngine
+from nengo_jit.engines.jax.backend import JaxBackend
+from nengo_jit.engines.reference import ReferenceBackend
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from models import MODELS
 from random_networks import Recipe, recipes
+
+each_backend = pytest.mark.parametrize("backend", [CpuBackend, JaxBackend], ids=lambda b: b.name)
 
 RTOL = 1e-9
 N_STEPS = 60
@@ -39,8 +39,8 @@ def build(network: nengo.Network) -> Model:
     return model
 
 
-def make_engine(model: Model, engine: Any = CpuBackend, seed: int = 1) -> Any:
-    made = compiled(model, engine)
+def make_engine(model: Model, backend: Any, seed: int = 1) -> Any:
+    made = compiled(model, backend)
     made.reset(seed)
     return made
 
@@ -79,7 +79,7 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class Comparison:
-    """The CPU engine and the reference engine, step by step, on models that were built alike.
+    """An engine and the reference engine, step by step, on models that were built alike.
 
     Every writable signal is compared after every step. It agrees if it differs by no more than
     ``rtol`` of the largest value that it has had so far. Signals may part only where rounding
@@ -89,14 +89,16 @@ class Comparison:
     Parameters
     ----------
     model, other : Model
-        For the CPU engine and for the reference engine.
+        For the engine and for the reference engine.
+    backend : type[Backend]
+        Makes the engine.
     rtol : float
         Which relative error is rounding.
     """
 
-    def __init__(self, model: Model, other: Model, rtol: float = RTOL):
+    def __init__(self, model: Model, other: Model, backend: Any, rtol: float = RTOL):
         self.rtol = rtol
-        self.engine = make_engine(model, CpuBackend)
+        self.engine = make_engine(model, backend)
         self.oracle = make_engine(other, ReferenceBackend)
         self.ours = {
             theirs: mine
@@ -177,17 +179,18 @@ def run_step(engine: Any) -> Exception | None:
     return None
 
 
+@each_backend
 @settings(
     max_examples=60,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-@given(recipes())
-def test_random_networks_agree(recipe: Recipe):
+@given(recipe=recipes())
+def test_random_networks_agree(backend: Any, recipe: Recipe):
     models = [build(recipe.build()) for _ in range(2)]
     try:
-        comparison = Comparison(*models)
+        comparison = Comparison(*models, backend)
     except BuildError as error:
         assume("cycles" not in str(error))
         raise
@@ -205,12 +208,13 @@ def test_random_networks_agree(recipe: Recipe):
 KEEPS_STATE = ("closed_loop", "noisy_mix")
 
 
+@each_backend
 @pytest.mark.parametrize("name", MODELS)
-def test_benchmark_models_agree(name):
+def test_benchmark_models_agree(name, backend):
     options = {"n_neurons": 100} if name == "noisy_mix" else {}  # twelve slow builds, twice
     model = build(MODELS[name](**options))
     other = build(MODELS[name](**options)) if name in KEEPS_STATE else model
-    engine, oracle = make_engine(model), make_engine(other, ReferenceBackend)
+    engine, oracle = make_engine(model, backend), make_engine(other, ReferenceBackend)
     engine.run(200)
     oracle.run(200)
     for mine, theirs in zip(all_samples(engine), all_samples(oracle)):
@@ -272,12 +276,13 @@ LEARNING = {
 }
 
 
+@each_backend
 @pytest.mark.parametrize("rule", LEARNING)
-def test_learning_in_the_long_run_is_statistically_the_same(rule):
+def test_learning_in_the_long_run_is_statistically_the_same(rule, backend):
     make, rule_type = LEARNING[rule]
     net = make(rule_type)
     model = build(net)
-    engine, oracle = make_engine(model), make_engine(model, ReferenceBackend)
+    engine, oracle = make_engine(model, backend), make_engine(model, ReferenceBackend)
     for each in (engine, oracle):
         each.run(10_000)
     mine, theirs = samples(engine, net.weights), samples(oracle, net.weights)
@@ -341,17 +346,19 @@ def everything():
     return build(net)
 
 
-def test_everything_agrees(everything):
-    engine, oracle = make_engine(everything), make_engine(everything, ReferenceBackend)
+@each_backend
+def test_everything_agrees(everything, backend):
+    engine, oracle = make_engine(everything, backend), make_engine(everything, ReferenceBackend)
     engine.run(100)
     oracle.run(100)
     for mine, theirs in zip(all_samples(engine), all_samples(oracle)):
         assert relative_error(mine, theirs) < RTOL
 
 
+@each_backend
 @pytest.mark.parametrize("cuts", [(50, 50), (1, 99), (33, 1, 0, 66)])
-def test_runs_in_parts_equal_one_run(everything, cuts):
-    whole, parts = make_engine(everything), make_engine(everything)
+def test_runs_in_parts_equal_one_run(everything, cuts, backend):
+    whole, parts = make_engine(everything, backend), make_engine(everything, backend)
     whole.run(100)
     for cut in cuts:
         parts.run(cut)
@@ -361,8 +368,9 @@ def test_runs_in_parts_equal_one_run(everything, cuts):
         assert np.array_equal(array, before[signal])
 
 
-def test_a_reset_repeats_every_bit(everything):
-    engine, other = make_engine(everything, seed=4), make_engine(everything, seed=8)
+@each_backend
+def test_a_reset_repeats_every_bit(everything, backend):
+    engine, other = (make_engine(everything, backend, seed) for seed in (4, 8))
     engine.run(80)
     other.run(23)
     other.reset(4)
@@ -376,9 +384,10 @@ def test_a_reset_repeats_every_bit(everything):
         assert np.array_equal(array, first[signal])
 
 
-def test_two_engines_of_one_plan_do_not_share_memory(everything):
-    plan = CpuBackend().plan(everything)
-    engine, other = CpuEngine(plan), CpuEngine(plan)
+@each_backend
+def test_two_engines_of_one_plan_do_not_share_memory(everything, backend):
+    plan = backend().plan(everything)
+    engine, other = backend().compile(plan), backend().compile(plan)
     engine.reset(1)
     other.reset(1)
     engine.run(10)
@@ -388,15 +397,16 @@ def test_two_engines_of_one_plan_do_not_share_memory(everything):
         assert np.array_equal(array, before[signal])
 
 
+@each_backend
 @pytest.mark.parametrize(
     "name, options",
     [("integrator", {}), ("basal_ganglia", {"dimensions": 3}), ("noisy_mix", {"n_neurons": 20})],
 )
-def test_single_precision_is_close_to_double(name, options):
+def test_single_precision_is_close_to_double(name, options, backend):
     engines = []
     for bits in (64, 32):
         nengo.rc.set("precision", "bits", str(bits))
-        engines.append(make_engine(build(MODELS[name](**options))))
+        engines.append(make_engine(build(MODELS[name](**options)), backend))
         engines[-1].run(100)
     double, single = map(all_samples, engines)
     for a, b in zip(single, double):
@@ -409,10 +419,11 @@ def test_single_precision_is_close_to_double(name, options):
         assert array.dtype in (np.float32, np.int32)
 
 
-def test_single_precision_agrees_with_the_reference_engine():
+@each_backend
+def test_single_precision_agrees_with_the_reference_engine(backend):
     nengo.rc.set("precision", "bits", "32")
     model = build(MODELS["integrator"]())
-    engine, oracle = make_engine(model), make_engine(model, ReferenceBackend)
+    engine, oracle = make_engine(model, backend), make_engine(model, ReferenceBackend)
     engine.run(50)
     oracle.run(50)
     for a, b in zip(all_samples(engine), all_samples(oracle)):
@@ -451,10 +462,11 @@ def failing_network(failure):
     return net
 
 
+@each_backend
 @pytest.mark.parametrize("n_steps", [1, 10])
-def test_a_node_that_fails_leaves_the_last_whole_step(n_steps):
+def test_a_node_that_fails_leaves_the_last_whole_step(n_steps, backend):
     models = [build(failing_network(Failure(time))) for time in (0.0305, np.inf)]
-    engine, whole = map(make_engine, models)
+    engine, whole = (make_engine(model, backend) for model in models)
     (place,) = (
         number
         for number, group in enumerate(engine.plan.groups)
@@ -478,7 +490,8 @@ def test_a_node_that_fails_leaves_the_last_whole_step(n_steps):
     assert_same_samples(engine, whole)
 
 
-def test_after_a_failure_processes_that_keep_arrays_go_on_as_if_nothing_had_happened():
+@each_backend
+def test_after_a_failure_processes_that_keep_arrays_go_on_as_if_nothing_had_happened(backend):
     models = [build(failing_network(Failure(time))) for time in (0.0105, np.inf)]
     for model in models:  # noise draws from generators, which cannot be taken back
         model.operators[:] = [
@@ -486,7 +499,7 @@ def test_after_a_failure_processes_that_keep_arrays_go_on_as_if_nothing_had_happ
             for op in model.operators
             if "WhiteNoise" not in type(getattr(op, "process", 0)).__name__
         ]
-    engine, whole = map(make_engine, models)
+    engine, whole = (make_engine(model, backend) for model in models)
     with pytest.raises(ZeroDivisionError):
         engine.run(40)
     engine.run(30)
@@ -534,9 +547,10 @@ def matrix_model():
     return model
 
 
+@each_backend
 @pytest.mark.parametrize("cuts", [(11,), (1, 4, 6)])
-def test_probes_of_views_take_the_right_elements_at_the_right_times(matrix_model, cuts):
-    engine = make_engine(matrix_model)
+def test_probes_of_views_take_the_right_elements_at_the_right_times(matrix_model, cuts, backend):
+    engine = make_engine(matrix_model, backend)
     for cut in cuts:
         engine.run(cut)
     for planned in engine.plan.probes:
@@ -547,8 +561,9 @@ def test_probes_of_views_take_the_right_elements_at_the_right_times(matrix_model
         assert np.array_equal(recorded, expected), planned.probe
 
 
-def test_writing_to_signals_between_runs_acts_as_on_the_reference_engine(everything):
-    engine, oracle = make_engine(everything), make_engine(everything, ReferenceBackend)
+@each_backend
+def test_writing_to_signals_between_runs_acts_as_on_the_reference_engine(everything, backend):
+    engine, oracle = make_engine(everything, backend), make_engine(everything, ReferenceBackend)
     rng = np.random.RandomState(0)
     writable = dict.fromkeys(
         signal
@@ -571,8 +586,9 @@ def test_writing_to_signals_between_runs_acts_as_on_the_reference_engine(everyth
         assert relative_error(mine, theirs) < RTOL
 
 
-def test_constants_cannot_be_written_to(everything):
-    engine = make_engine(everything)
+@each_backend
+def test_constants_cannot_be_written_to(everything, backend):
+    engine = make_engine(everything, backend)
     constants = [signal for signal in engine.signals if signal.readonly and not signal.sparse]
     assert constants
     for signal in constants:
@@ -589,7 +605,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-@pytest.mark.parametrize("engine", [CpuBackend, ReferenceBackend])
+@pytest.mark.parametrize("engine", [CpuBackend, ReferenceBackend, JaxBackend])
 def test_what_cannot_be_carried_out_is_refused(what, engine):
     model = Model()
     a, b, m = (Signal(np.ones(shape), name="x") for shape in (3, 3, (3, 3)))
@@ -598,7 +614,8 @@ def test_what_cannot_be_carried_out_is_refused(what, engine):
         make_engine(model, engine).run(1)
 
 
-def test_products_of_every_shape_agree():
+@each_backend
+def test_products_of_every_shape_agree(backend):
     rng = np.random.RandomState(0)
     model, targets = Model(), []
     for readonly in (True, False):
@@ -617,14 +634,14 @@ def test_products_of_every_shape_agree():
         model.add_op(ElementwiseInc(A, Signal(rng.randn(*shape), name="X"), Y))
         model.add_op(ElementwiseInc(Signal(rng.randn(1), name="a"), A, Y)) if shape else None
         model.add_op(ElementwiseInc(A, Signal(rng.randn(1), name="x"), Y)) if shape else None
-    engine, oracle = make_engine(model), make_engine(model, ReferenceBackend)
+    engine, oracle = make_engine(model, backend), make_engine(model, ReferenceBackend)
     engine.run(3)
     oracle.run(3)
     for signal in targets:
         assert relative_error(engine.signals[signal], oracle.signals[signal]) < 1e-12
 
 
-@pytest.mark.parametrize("engine", [CpuBackend, ReferenceBackend])
+@pytest.mark.parametrize("engine", [CpuBackend, ReferenceBackend, JaxBackend])
 def test_sparse_weights_can_be_probed(engine):
     pytest.importorskip("scipy.sparse")
     transform = nengo.Sparse((2, 2), indices=[[0, 1], [1, 0]], init=[1.0, 2.0])

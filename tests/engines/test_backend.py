@@ -49,14 +49,13 @@ def test_the_cpu_engine_is_planned_for_by_all_passes():
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_what_reference_and_cpu_take(name):
+def test_what_engines_take(name):
     options = Options.chosen(engine=name, threads=2, compile_python=False)
     backend = backend_for(options)
     assert (backend.name, backend.options) == (name, options)
     assert np.dtype("float64") in backend.precisions
-    assert (np.dtype("float16") in backend.precisions) == (
-        name == "reference" or has_half_precision()
-    )
+    has_half = {"cpu": has_half_precision(), "reference": True, "jax": False}
+    assert (np.dtype("float16") in backend.precisions) == has_half[name]
 
 
 class Picky(Backend):
@@ -118,7 +117,8 @@ def test_engines_of_other_packages_are_known_and_unknown_ones_list_them(install)
     (folder / "others_fine.py").write_text(FINE)
     assert list(known_engines()) == [*ENGINES, "fine", "zeta"]
     assert "others_fine" not in sys.modules  # it is imported when it is chosen
-    with pytest.raises(ValidationError, match=r"'warp'; known.*'cpu', 'reference', 'fine', 'zeta'"):
+    known = "'cpu', 'reference', 'jax', 'fine', 'zeta'"
+    with pytest.raises(ValidationError, match=f"'warp'; known.*{known}"):
         backend_class("warp")
     assert backend_class("fine").name == "fine"
     with nengo_jit.Simulator(nengo.Network(), engine="fine") as sim:

@@ -34,7 +34,7 @@ BY_FORMULA = [
 def test_rates_are_nengos(engine, neurons):
     rng = np.random.RandomState(0)
     x, gain, bias = rng.randn(30, 20), 20 * rng.rand(20), 10 * rng.randn(20)
-    method = OnEngine(backend_class(engine)(Options(threads=1)))
+    method = OnEngine(backend_class(engine)(Options(threads=1)).builder)
     expected = neurons.rates(x, gain, bias)
     np.testing.assert_array_equal(rates(neurons, x, gain, bias, method), expected)
 
@@ -47,7 +47,7 @@ def test_rates_by_formula(engine, neurons):
     x[0], gain[0], bias[0] = 0.0, 1.0, 1.0  # at the threshold
     with np.errstate(all="ignore"):
         expected = neurons.rates(x, gain, bias)
-    method = OnEngine(backend_class(engine)(Options(threads=2)))
+    method = OnEngine(backend_class(engine)(Options(threads=2)).builder)
     ours = rates(neurons, x, gain, bias, method)
     np.testing.assert_allclose(ours, expected, rtol=1e-13)
     assert np.count_nonzero(ours) > 1000

@@ -34,7 +34,7 @@ level  members  elements threads      ns  kind: what runs
        <Connection from <Ensemble 'oscillator'> to <Ensemble 'oscillator'>>.apply_weights
     5        2         4       1     1.2  SimProcess Lowpass update: filter_first_order
        Lowpass(tau=0.1)
-probe <Probe of 'decoded_output' of <Ensemble 'oscillator'>> every 1 steps
+probe <Probe of 'decoded_output' of <Ensemble 'oscillator'>> every step
 """
 
 OSCILLATOR_ON_REFERENCE = """\
@@ -64,7 +64,7 @@ operators  elements  kind
        <Connection from <Ensemble 'oscillator'> to <Ensemble 'oscillator'>>.apply_weights
         2         4  SimProcess Lowpass update
        Lowpass(tau=0.1)
-probe <Probe of 'decoded_output' of <Ensemble 'oscillator'>> every 1 steps
+probe <Probe of 'decoded_output' of <Ensemble 'oscillator'>> every step
 """
 
 LEARNING_ON_CPU = """\

@@ -130,3 +130,12 @@ def test_what_settles_is_run_by_who_is_asked_to(neurons):
     expected = neurons.rates(x, gain, bias)
     np.testing.assert_array_equal(rates(neurons, x, gain, bias, Counting()), expected)
     assert blocks == [20]
+
+
+@pytest.mark.parametrize("neurons", [nengo.LIF(), nengo.LIFRate(), nengo.Sigmoid(), nengo.Tanh()])
+def test_rates_in_place_have_the_same_bits(neurons):
+    rng = np.random.RandomState(0)
+    x, gain, bias = rng.uniform(-1, 1, (700, 50)), rng.uniform(1, 5, 50), rng.uniform(-1, 5, 50)
+    expected, place = rates(neurons, x, gain, bias), x.copy()
+    assert rates(neurons, place, gain, bias, in_place=True) is place
+    np.testing.assert_array_equal(place, expected)

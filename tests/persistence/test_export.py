@@ -144,3 +144,47 @@ def test_paths_that_cannot_be_written(sim, tmp_path):
 def test_data_without_a_simulator(tmp_path):
     with pytest.raises(ValidationError, match="data of a simulator"):
         SimulationData({}).save(tmp_path / "out.npz")
+
+
+LABELS = ["a.0", "a", "a.0.0", "a", "zarr.json", "run.partial", "../..", "x" * 300, "\N{SNOWMAN}"]
+
+
+def labelled():
+    with nengo.Network(seed=0) as net:
+        node = nengo.Node(lambda t: [t, -t])
+        for label in LABELS:
+            nengo.Probe(node, label=label)
+        nengo.Probe(node, label="\N{LATIN SMALL LETTER E WITH ACUTE}" * 150)
+    return net
+
+
+def test_labels_that_are_no_names_of_folders(tmp_path):
+    """Nor may a probe have the name of a dimension, or of Zarr's own file."""
+    run, checkpoint = tmp_path / "run.zarr", tmp_path / "run.ckpt"
+    with nengo_jit.Simulator(labelled(), progress_bar=False, record=run) as sim:
+        sim.run_steps(3, checkpoint=checkpoint)
+    with nengo_jit.Simulator.resume(checkpoint, labelled(), progress_bar=False) as sim:
+        sim.run_steps(2)
+        sim.data.save(tmp_path / "out.zarr")
+        expected = np.asarray(sim.data[sim.model.probes[0]])
+        stores = [xarray.open_zarr(tmp_path / name) for name in ("run.zarr", "out.zarr")]
+        for found in (sim.data.to_xarray(), *stores):
+            assert len(found.data_vars) == len(LABELS) + 1
+            for each in found.data_vars.values():
+                np.testing.assert_array_equal(each.values, expected)
+            found.close()
+
+
+def test_periods_that_are_almost_equal_have_times_of_their_own(tmp_path):
+    with nengo.Network() as net:
+        node = nengo.Node(lambda t: t)
+        probes = [nengo.Probe(node, sample_every=each) for each in (0.01, 0.0100000001, 0.003)]
+    with nengo_jit.Simulator(net, progress_bar=False, record=tmp_path / "run.zarr") as sim:
+        sim.run_steps(50)
+        expected = [np.asarray(sim.data[each])[:, 0] for each in probes]
+        found = sim.data.to_xarray()
+    with xarray.open_zarr(tmp_path / "run.zarr") as stored:
+        for data in (found, stored):
+            for each, times in zip(data.data_vars.values(), expected):
+                np.testing.assert_array_equal(each[each.dims[0]].values, times)
+    assert {"time_every_0.01_s", "time_every_0.003_s"} < set(found.coords)

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 from nengo.exceptions import ValidationError
 
@@ -41,13 +42,24 @@ def test_real_time(clock, every, seconds):
     assert schedule.is_due(3)
 
 
-@pytest.mark.parametrize("every, steps", [(10, 10), ("10 s simulated", 5000), ("4ms simulated", 2)])
+@pytest.mark.parametrize(
+    "every, steps",
+    [
+        *[(10, 10), (np.int32(10), 10), ("10 s simulated", 5000), ("4ms simulated", 2)],
+        pytest.param("9" * 400 + " d simulated", sys.maxsize, id="endless"),
+    ],
+)
 def test_steps_and_simulated_time(clock, every, steps):
     schedule = Schedule(every, 0.002)
     assert schedule.steps_left(0) == schedule.steps_left(steps) == steps
     assert schedule.steps_left(steps + 1) == steps - 1
     assert schedule.is_due(3 * steps)
     assert not schedule.is_due(3 * steps + 1)
+
+
+def test_times_beyond_all_numbers(clock):
+    assert Schedule(f"{'9' * 400} s simulated", 0.001).steps == sys.maxsize
+    assert not Schedule(f"{'9' * 400} s", 0.001).is_due(3)
 
 
 def test_by_default_they_take_a_hundredth_of_the_time(clock):

@@ -201,6 +201,7 @@ class TestStored:
             lambda: stored.__delitem__(slice(3)),
             lambda: stored.__setitem__(0, 1.0),
             *[lambda: stored.append([1.0]), lambda: stored.clear(), lambda: stored.pop()],
+            lambda: np.add(stored, 1.0, out=stored),
         ]
         for attempt in attempts:
             with pytest.raises(ReadonlyError, match=r"cannot be changed.*clear_probes"):
@@ -345,6 +346,45 @@ def test_before_the_first_checkpoint_it_begins_anew(path, checkpoint):
         assert sim.n_steps == 20
 
 
+def without_their_data(path):
+    """Checkpoints, each with a store that was cleared or reset since, or is that of another run."""
+    for change in ("clear_probes", "reset"):
+        with simulator(network(), record=path, overwrite=True) as sim:
+            sim.run_steps(30, checkpoint=path.with_name(change))
+            getattr(sim, change)()
+            sim.run_steps(50)
+        yield path.with_name(change)
+    other = path.with_name("other.zarr")
+    with simulator(network(), record=other) as sim:
+        sim.run_steps(30, checkpoint=path.with_name("another"))
+    shutil.rmtree(other)
+    with simulator(network(), record=other) as sim:
+        sim.run_steps(50)
+    yield path.with_name("another")
+
+
+def test_data_that_do_not_belong_to_the_checkpoint(path):
+    for checkpoint in without_their_data(path):
+        with pytest.raises(ValidationError, match=r"has not the probe data .* belongs to"):
+            resume(checkpoint, network())
+        store = path if checkpoint.name != "another" else path.with_name("other.zarr")
+        with xarray.open_zarr(store) as found:
+            assert len(found.time) == 50
+        with nengo_jit.Simulator.load(checkpoint, network(), progress_bar=False) as sim:
+            assert sim.n_steps == 30
+
+
+def test_the_store_has_the_seed_of_the_latest_reset(path):
+    with simulator(network(), record=path, seed=1) as sim:
+        sim.reset(seed=5)
+        state = sim.state()
+        sim.run_steps(10)
+        for change, seed in ((None, 5), (7, 7), (state, 5)):
+            sim.load_state(change) if change is state else sim.reset(change)
+            with xarray.open_zarr(path) as found:
+                assert found.attrs["seed"] == seed
+
+
 def test_files_load_with_and_without_a_store(path, checkpoint):
     expected = undisturbed(60)
     with simulator(network()) as sim:
@@ -460,13 +500,13 @@ def test_two_writers(path, checkpoint):
 
 def test_stores_of_other_models(path, checkpoint, tmp_path):
     with simulator(network(), record=path) as sim:
-        sim.run_steps(20, checkpoint=checkpoint)
+        sim.run_steps(10)
+        shutil.copytree(path, tmp_path / "short.zarr")
+        sim.run_steps(10, checkpoint=checkpoint)
     with simulator(network(n_neurons=21), record=tmp_path / "other.zarr") as sim:
         sim.run_steps(30)
     with pytest.raises(ValidationError, match="belongs to another model: 'probe_3' has the shape"):
         resume(checkpoint, network(), record=tmp_path / "other.zarr")
-    with simulator(network(), record=tmp_path / "short.zarr") as sim:
-        sim.run_steps(10)
     with pytest.raises(ValidationError, match=r"has 10 samples of .*belongs to 20"):
         resume(checkpoint, network(), record=tmp_path / "short.zarr")
     with pytest.raises(ValidationError, match="another model"):
@@ -534,3 +574,25 @@ def test_a_disk_that_is_full(path, checkpoint, monkeypatch):
     assert_same(on_disk(path), expected)
     with resume(checkpoint, network()) as sim:
         assert sim.n_steps == 100
+
+
+def test_clearing_on_a_disk_that_is_full(path, checkpoint, monkeypatch):
+    """Nothing is cleared, and checkpoints still belong to the store."""
+    expected = undisturbed(60)
+
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device", "file")
+
+    with simulator(network(), record=path) as sim:
+        sim.run_steps(40, checkpoint=checkpoint)
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "replace_file", fail)
+            with pytest.raises(OSError, match="No space left"):
+                sim.clear_probes()
+        sim.run_steps(20)
+        assert_same(data(sim), expected)
+    assert_same(on_disk(path), expected)
+    with resume(checkpoint, network()) as sim:
+        sim.clear_probes()
+        sim.run_steps(10)
+        assert len(sim.data[sim.model.probes[0]]) == 10

@@ -97,6 +97,29 @@ def test_functions_are_listed_with_their_file(profile):
         assert functions["how"] == ["Python: it is a Slow, an object with state"]
 
 
+class Ramp(nengo.Process):
+    def make_step(self, shape_in, shape_out, dt, rng, state):
+        return lambda t: [t]
+
+
+class Halved(nengo.RectifiedLinear):
+    def step(self, dt, J, output):
+        output[...] = 0.5 * J
+
+
+def test_neuron_types_and_processes_of_users_are_listed_with_their_file():
+    with nengo.Network() as net:
+        nengo.Node(Ramp(default_size_out=1))
+        nengo.Ensemble(5, 1, neuron_type=Halved())
+    with nengo_jit.Simulator(net, progress_bar=False, compile_python=False) as sim:
+        table = sim.profile(10).functions
+    found = dict(zip(table["function"], table["file"]))
+    for method in (Ramp.make_step, Halved.step):
+        kind = method.__qualname__.split(".")[0]
+        (file,) = (found[name] for name in found if kind in name)
+        assert file == f"{__file__}:{method.__code__.co_firstlineno}"
+
+
 def test_memory_is_that_of_signals_parameters_and_samples(profile):
     objects = profile.objects
     assert column(objects, "out", "bytes") >= 8 * 400

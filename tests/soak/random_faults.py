@@ -25,6 +25,7 @@ import nengo_jit
 from nengo_jit.builder import Model
 from nengo_jit.builder.operator import Copy, DotInc, ElementwiseInc
 from nengo_jit.builder.signal import Signal
+from nengo_jit.engines.cpu.backend import CpuBackend
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "conformance")]
 from random_networks import Recipe, recipes
@@ -214,7 +215,8 @@ def check(case: Case) -> None:
     if failures[0] is not None:
         return
     failure = "ValueError" if case.failure in INTERRUPTS else case.failure
-    comparison = Comparison(case.build(failure=failure), case.build(failure=failure), RTOL)
+    models = case.build(failure=failure), case.build(failure=failure)
+    comparison = Comparison(*models, CpuBackend, RTOL)
     comparison.run(N_STEPS)
     expected, error = alone(case, "cpu")
     if (

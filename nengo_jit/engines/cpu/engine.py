@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from threading import Event, get_ident
 
@@ -13,10 +12,12 @@ from nengo.exceptions import SimulationError
 from nengo.utils.progress import Progress
 
 from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.cpu.explaining import explained
 from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.noise import draw_seed
 from nengo_jit.engines.cpu.language.kernel import Kernel
-from nengo_jit.engines.cpu.program.assembly import assemble, executions
+from nengo_jit.engines.cpu.program.assembly import assemble
+from nengo_jit.engines.cpu.program.callers import lower_plan
 from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
 from nengo_jit.engines.cpu.program.lowering import Lowering
@@ -30,16 +31,15 @@ from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.timing import Timing
-from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
-from nengo_jit.planner import passes
 from nengo_jit.planner.plan import Plan
 from nengo_jit.regions import REGIONS
+from nengo_jit.stages import begin
 
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
@@ -58,8 +58,8 @@ class CpuEngine(Engine):
         ``compile_python``, Python functions that only calculate run without calling Python.
         Results depend on neither.
     progress : nengo.utils.progress.Progress, optional
-        Is updated for each kernel that is ready. The first time that a kernel is used on a machine
-        it has to be compiled, which takes about a second.
+        Is updated for each operator that is lowered, then for each kernel that is ready. The first
+        time that a kernel is used on a machine it has to be compiled, which takes about a second.
 
     Attributes
     ----------
@@ -93,28 +93,16 @@ class CpuEngine(Engine):
         self._has_settled = Event()
         self._unexposed = plan
         self._reusable: dict[Operator, Callback] = {}  # in other programs
-        self._lowering = self._lower_all()
+        self._lowering = self._lower_all(progress)
         self._assemble(progress)
         SimNeurons.engines.add(self)
 
-    def _lower_all(self) -> Lowering:
+    def _lower_all(self, progress: Progress | None = None) -> Lowering:
         """Lower all operators, given what is exposed by now."""
-        exposure = self._exposure
-        known = self._unexposed.callers
-        exposure.add_callers(op for op in self._unexposed.operators if op in known)
-        while True:
-            callers = exposure.private.keys()
-            if not callers <= self._unexposed.callers:  # `calls_python` did not find all
-                self._unexposed = passes.lay_out(passes.group(self._unexposed, callers))
-            plan = self._unexposed
-            if exposure:
-                plan = passes.expose(plan, exposure.private, exposure.public)
-            lowering = Lowering(plan, self.signals, exposure, self.threads)
-            lowering.lower_all()
-            in_python = [op for op in plan.operators if lowering.calls_python(op)]
-            if not exposure.add_callers(in_python) and plan.callers.issuperset(in_python):
-                self.plan = plan
-                return lowering
+        self._unexposed, self.plan, lowering = lower_plan(
+            self._unexposed, self.signals, self._exposure, self.threads, progress
+        )
+        return lowering
 
     def _assemble(self, progress: Progress | None = None) -> None:
         """Make programs of the lowered operators."""
@@ -130,6 +118,7 @@ class CpuEngine(Engine):
         now = [code for code in codes if code.when != "after"]
         used = {code if isinstance(code, Kernel) else code.kernel for code in now}
         load_kernels(needed(used, dtype), progress)
+        begin(progress, "Assembling")
         graph, threads = partial(self._lowering.fusion.graph, self.plan.graph), self.threads
         if self._stopwatch is not None:
             lowering, threads = self._lowering, 1
@@ -230,27 +219,8 @@ class CpuEngine(Engine):
 
     def explain(self) -> Plan:
         self._tracing.trace()
-        whole = [each for each in self.callbacks if each.draw is None]
-        in_python = [each for each in whole if each.traced is None]
-        compiled = [(each.operator, each.remark) for each in whole if each.traced is not None]
-        compiled += [
-            (each.operator, f"draws random numbers by '{each.draw.name}'")
-            for each in self.callbacks
-            if each.draw is not None
-        ]
-        return replace(
-            self.plan,
-            deferred=self._assembly.deferred,
-            executions=executions(
-                self.plan,
-                self._assembly,
-                self._lowering.fusion,
-                self.callbacks,
-                self._programs.later.threads_of,
-            ),
-            in_python=tuple((each.operator, each.remark) for each in in_python),
-            compiled=tuple(compiled),
-        )
+        threads_of, fusion = self._programs.later.threads_of, self._lowering.fusion
+        return explained(self.plan, self._assembly, fusion, self.callbacks, threads_of)
 
     def hand_out(self, signal: Signal) -> np.ndarray:
         array = self.signals[signal]
@@ -407,7 +377,7 @@ class CpuEngine(Engine):
             if isinstance(error, Pause):
                 return
             if operator is not None:  # else it was raised after a complete step
-                add_context(error, self.failed_in(operator))
+                self.blame(operator, error)
             raise error
         try:
             REGIONS.raise_failure()

@@ -2,9 +2,8 @@
 
 All rules change the weights by ``outer(gain, pre) - loss * weights``, where RLS has another vector
 in place of pre. Each rule has a kernel for its two factors, gain and loss, one number for each row
-of the weights; the kernels that apply them are common to all rules. In the columns of kernels, n is
-the number of columns of the weights and m that of rows, so that threads divide columns; distances
-are bytes from row to row.
+of the weights; the kernels that apply them are common to all rules. Threads divide the rows of
+the weights, as products with them do, so that each row stays in the cache of one core.
 """
 
 from __future__ import annotations
@@ -17,11 +16,21 @@ import numpy as np
 
 from nengo_jit.engines.cpu.kernels.half_rules import delta_in_half
 from nengo_jit.engines.cpu.kernels.operator import copy, copy_inc
-from nengo_jit.engines.cpu.language.columns import Count, Factor, In, Out, Own
+from nengo_jit.engines.cpu.language.columns import (
+    Count,
+    Distance,
+    Factor,
+    In,
+    Out,
+    OutRows,
+    Own,
+    RowsOf,
+)
 from nengo_jit.engines.cpu.language.kernel import Row, kernel, start
 from nengo_jit.engines.cpu.language.primitives import FLOAT16, Address, Memory, scalars, vector
 from nengo_jit.engines.cpu.program.contracts import contiguous
-from nengo_jit.engines.cpu.program.fusion import RULES, Part
+from nengo_jit.engines.cpu.program.fusion import Part
+from nengo_jit.engines.cpu.program.learned import RULES
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers, lowers_with
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import hold
@@ -30,6 +39,8 @@ from nengo_jit.ir.signal import Signal
 
 # adds delta in the first step of a run, see `lower_weights`
 first_inc = copy_inc.variant(when="first")
+
+AFTER_LOSS = 1  # stage of changes without loss, if another rule decays the same weights
 
 
 # Gain and loss of each rule
@@ -94,81 +105,80 @@ def voja_factors(
 @kernel(stage=2, contract=False)
 def outer(
     memory: Memory,
-    pre: In,
-    gain: Address,
-    delta: Out,
+    pre: Address,
+    gain: In,
+    delta: OutRows,
     n: Count,
     m: Factor,
-    distance: int,
+    distance: Distance,
 ) -> None:
     """``delta = outer(gain, pre)``."""
-    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
-    for i in range(m):
-        changes, height = vector(memory, delta + i * distance, n), gains[i]
-        for j in range(n):
+    activities, gains = vector(memory, pre, m), vector(memory, gain, n)
+    for i in range(n):
+        changes, height = vector(memory, delta + i * distance, m), gains[i]
+        for j in range(m):
             changes[j] = height * activities[j]
 
 
 @kernel(when="later", contract=False)
 def outer_inc(
     memory: Memory,
-    pre: In,
-    gain: Address,
-    weights: Out,
+    pre: Address,
+    gain: In,
+    weights: OutRows,
     n: Count,
     m: Factor,
-    distance: int,
+    distance: Distance,
 ) -> None:
     """``weights += outer(gain, pre)``."""
-    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
-    for i in range(m):
-        row, height = vector(memory, weights + i * distance, n), gains[i]
-        for j in range(n):
+    activities, gains = vector(memory, pre, m), vector(memory, gain, n)
+    for i in range(n):
+        row, height = vector(memory, weights + i * distance, m), gains[i]
+        for j in range(m):
             row[j] += height * activities[j]
 
 
 @kernel(stage=2, contract=False)
 def outer_with_loss(
     memory: Memory,
-    pre: In,
-    gain: Address,
-    delta: Out,
-    loss: Address,
-    weights: In,
+    pre: Address,
+    gain: In,
+    delta: OutRows,
+    loss: In,
+    weights: RowsOf,
     n: Count,
     m: Factor,
-    distance: int,
-    weights_distance: int,
+    distance: Distance,
 ) -> None:
     """``delta = outer(gain, pre) - loss * weights``."""
-    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
-    losses = vector(memory, loss, m)
-    for i in range(m):
-        changes = vector(memory, delta + i * distance, n)
-        row = vector(memory, weights + i * weights_distance, n)
+    activities, gains = vector(memory, pre, m), vector(memory, gain, n)
+    losses = vector(memory, loss, n)
+    for i in range(n):
+        changes = vector(memory, delta + i * distance, m)
+        row = vector(memory, weights + i * distance, m)
         height, share = gains[i], losses[i]
-        for j in range(n):
+        for j in range(m):
             changes[j] = height * activities[j] - share * row[j]
 
 
 @kernel(when="later", contract=False)
 def outer_with_loss_inc(
     memory: Memory,
-    pre: In,
-    gain: Address,
-    weights: Out,
-    loss: Address,
+    pre: Address,
+    gain: In,
+    weights: OutRows,
+    loss: In,
     n: Count,
     m: Factor,
-    distance: int,
+    distance: Distance,
 ) -> None:
     """``weights += outer(gain, pre) - loss * weights``."""
-    activities, gains = vector(memory, pre, n), vector(memory, gain, m)
-    losses = vector(memory, loss, m)
-    for i in range(m):
-        row = vector(memory, weights + i * distance, n)
+    activities, gains = vector(memory, pre, m), vector(memory, gain, n)
+    losses = vector(memory, loss, n)
+    for i in range(n):
+        row = vector(memory, weights + i * distance, m)
         height, share = gains[i], losses[i]
-        for j in range(n):
+        for j in range(m):
             row[j] += height * activities[j] - share * row[j]
 
 
@@ -202,27 +212,25 @@ class Change:
 
     def set_delta(self, lowering: Lowering, pre: Address) -> Row:
         """Return the row that writes the change to delta, from activities at an address."""
-        m, n = self.delta.shape
-        delta, distance = start(self.delta), self.delta.strides[0]
+        n, m = self.delta.shape
+        delta, distance = start(self.delta), self.delta[0].nbytes
         if self.weights is None or self.loss is None:
             return outer.row(pre=pre, gain=self.gain, delta=delta, n=n, m=m, distance=distance)
-        old = lowering.array(self.weights)
         return outer_with_loss.row(
             pre=pre,
             gain=self.gain,
             delta=delta,
             loss=self.loss,
-            weights=start(old),
+            weights=start(lowering.array(self.weights)),
             n=n,
             m=m,
             distance=distance,
-            weights_distance=old.strides[0],
         )
 
     def inc_weights(self, weights: np.ndarray) -> Row:
         """Return the row that adds the change to weights, from the activities that were kept."""
-        m, n = weights.shape
-        pre, target, distance = self.kept, start(weights), weights.strides[0]
+        n, m = weights.shape
+        pre, target, distance = self.kept, start(weights), weights[0].nbytes
         if self.loss is None:
             return outer_inc.row(
                 pre=pre, gain=self.gain, weights=target, n=n, m=m, distance=distance
@@ -363,10 +371,14 @@ def lower_delta(operator: Rule, change: Change, lowering: Lowering) -> Row:
 def lower_weights(operator: Copy, rule: Rule, lowering: Lowering) -> Lowered:
     """Add a rule's change to weights; in the first step of a run, add the delta in memory.
 
-    In later steps the product with the weights may do it, see `lower_learned_product`.
+    In later steps the product with the weights may do it, see `lower_learned_product`. If several
+    rules change the weights, the one with a loss comes first: its loss is of the weights before.
     """
     change, weights = change_by(rule, lowering), lowering.array(operator.dst)
-    first = first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size)
-    if operator in lowering.fusion.fused_into:
-        return [first]
-    return [first, change.inc_weights(weights)]
+    rows = [first_inc.row(src=start(change.delta), dst=start(weights), n=weights.size)]
+    if operator not in lowering.fusion.fused_into:
+        rows.append(change.inc_weights(weights))
+    others = lowering.facts.uses.writers_of(operator.dst)
+    if change.loss is None and len(others) > 1:
+        return [row.for_kernel(row.kernel.variant(stage=AFTER_LOSS)) for row in rows]
+    return rows

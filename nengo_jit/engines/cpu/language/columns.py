@@ -16,7 +16,7 @@ import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import Address, Memory
 
-Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS DISTANCE COUNT FACTOR OWN WHOLE OTHER")
+Role = Enum("Role", "IN OUT IN_OUT BYTES ROWS OUT_ROWS DISTANCE COUNT FACTOR OWN WHOLE OTHER")
 
 # Types of columns. A plain `Address` or ``int`` is the same for all elements of a row.
 
@@ -30,8 +30,10 @@ BytesOf = Annotated[Address, Role.BYTES]
 """Address of n bytes, one for each element."""
 RowsOf = Annotated[Address, Role.ROWS]
 """Address of the first of n rows of a matrix, one for each element; their stride is `Distance`."""
+OutRows = Annotated[Address, Role.OUT_ROWS]
+"""Address of the first of n rows of a matrix that are written; their stride is `Distance`."""
 Distance = Annotated[int, Role.DISTANCE]
-"""Stride of `RowsOf` (bytes)."""
+"""Stride of `RowsOf` and `OutRows` (bytes)."""
 Count = Annotated[int, Role.COUNT]
 """The number n of elements of a row."""
 Factor = Annotated[int, Role.FACTOR]
@@ -42,8 +44,8 @@ Whole = Annotated[Address, Role.WHOLE]
 """Address of n elements that one thread writes: the row cannot be split."""
 
 ELEMENTWISE = (Role.IN, Role.OUT, Role.IN_OUT)
-OF_ELEMENTS = {*ELEMENTWISE, Role.BYTES, Role.ROWS, Role.WHOLE}
-WRITTEN = (Role.OUT, Role.OWN, Role.WHOLE)
+OF_ELEMENTS = {*ELEMENTWISE, Role.BYTES, Role.ROWS, Role.OUT_ROWS, Role.WHOLE}
+WRITTEN = (Role.OUT, Role.OUT_ROWS, Role.OWN, Role.WHOLE)
 
 
 class Columns:
@@ -62,9 +64,11 @@ class Columns:
         Meaning of each column.
     count, factor, target : int or None
         Index of the `Count`, of the `Factor`, and of the column with the address that a row writes
-        to: the first `Out`, `Own` or `Whole`. None if there is no such column.
+        to: the first `Out`, `OutRows`, `Own` or `Whole`. None if there is no such column.
     matrix, distance : int or None
         Index of the `RowsOf` and of the `Distance`, if there are any.
+    writes_rows : bool
+        Whether the target is the first of n rows of a matrix.
     is_divisible : bool
         Whether a row can be split between its elements.
     is_whole : bool
@@ -97,14 +101,15 @@ class Columns:
         self.roles = tuple(self._role_of(name, hints) for name in self.names)
         self.count, self.factor = self._only(Role.COUNT), self._only(Role.FACTOR)
         self.matrix, self.distance = self._only(Role.ROWS), self._only(Role.DISTANCE)
-        if (self.distance is None) is not (self.matrix is None):
-            self._refuse("RowsOf and Distance need each other")
+        if (self.distance is None) is not {Role.ROWS, Role.OUT_ROWS}.isdisjoint(self.roles):
+            self._refuse("rows of a matrix and Distance need each other")
         if self.count is None and not OF_ELEMENTS.isdisjoint(self.roles):
             self._refuse("it has a column for n elements, but no Count")
         written = [i for i, role in enumerate(self.roles) if role in WRITTEN]
         self.target = written[0] if written else None
         self.is_whole = Role.WHOLE in self.roles
-        self.is_divisible = Role.OUT in self.roles
+        self.writes_rows = Role.OUT_ROWS in self.roles
+        self.is_divisible = self.writes_rows or Role.OUT in self.roles
 
     def _refuse(self, reason: str) -> NoReturn:
         raise TypeError(f"'{self._name}' cannot be a kernel: {reason}")
@@ -138,7 +143,7 @@ class Columns:
         """
         by_role = dict.fromkeys(ELEMENTWISE, itemsize) | {Role.BYTES: 1}
         if self.distance is not None:
-            by_role[Role.ROWS] = values[self.distance]
+            by_role |= dict.fromkeys((Role.ROWS, Role.OUT_ROWS), values[self.distance])
         return [(i, by_role[role]) for i, role in enumerate(self.roles) if role in by_role]
 
 

@@ -82,6 +82,14 @@ class Row:
         index = self.kernel.columns.count
         return 1 if index is None else self.values[index]
 
+    def step(self, itemsize: int) -> int:
+        """Bytes from where an element is written to where the next one is."""
+        columns = self.kernel.columns
+        if not columns.writes_rows:
+            return itemsize
+        assert columns.distance is not None
+        return self.values[columns.distance]
+
     @property
     def work(self) -> float:
         """float: estimated time (nanoseconds)."""

@@ -123,13 +123,14 @@ def compilable(step: Function, contract: bool = True) -> Function:
     return step
 
 
-def _only_in_kernels() -> NoReturn:
+def only_in_kernels() -> NoReturn:
+    """Raise the error of a primitive that Python calls."""
     raise NotImplementedError("This function can be called from compiled kernels only")
 
 
 def vector(memory: Memory, address: int, size: int) -> np.ndarray:
     """Array of the kernel's numbers at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def scalars(memory: Memory, address: int, size: int) -> np.ndarray:
@@ -137,7 +138,7 @@ def scalars(memory: Memory, address: int, size: int) -> np.ndarray:
 
     Python's numbers are of double precision until they meet one of the kernel's numbers.
     """
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def vector_from(memory: Memory, address: int) -> np.ndarray:
@@ -145,133 +146,67 @@ def vector_from(memory: Memory, address: int) -> np.ndarray:
 
     For indices that are known to be right.
     """
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def int64s(address: int, size: int) -> np.ndarray:
     """Array of 64-bit integers at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def int32s(address: int, size: int) -> np.ndarray:
     """Array of 32-bit integers at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def int16s(address: int, size: int) -> np.ndarray:
     """Array of 16-bit integers at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def uint8s(address: int, size: int) -> np.ndarray:
     """Array of bytes at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def float64s(address: int, size: int) -> np.ndarray:
     """Array of double-precision numbers at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def float32s(address: int, size: int) -> np.ndarray:
     """Array of single-precision numbers at an address."""
-    return _only_in_kernels()
-
-
-# Memory of Python objects, which is not bounds-checked
-
-
-def foreign_int64s(address: int, size: int) -> np.ndarray:
-    """Array of 64-bit integers in a Python object."""
-    return _only_in_kernels()
-
-
-def foreign_float64s(address: int, size: int) -> np.ndarray:
-    """Array of double-precision numbers in a Python object."""
-    return _only_in_kernels()
-
-
-def foreign_int64(address: int) -> int:
-    """Load a 64-bit integer from a Python object."""
-    return _only_in_kernels()
-
-
-def foreign_int32(address: int) -> int:
-    """Load a 32-bit integer from a Python object."""
-    return _only_in_kernels()
-
-
-def foreign_float64(address: int) -> float:
-    """Load a double-precision number from a Python object."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def call(kernel: int, table: int) -> int:
     """Call the kernel at an address on the table at another; returns its status."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def call_function(function: int, x: float) -> float:
     """Call the C function ``double (*)(double)`` at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def call_function_of_two(function: int, x: float, y: float) -> float:
     """Call the C function ``double (*)(double, double)`` at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def call_loop(function: int, arguments: int, sizes: int, steps: int, data: int) -> None:
     """Call the inner loop of a NumPy ufunc; all parameters are addresses."""
-    _only_in_kernels()
-
-
-# Python's C interface. All but `acquire_gil` need the GIL. Objects are given by address.
-
-
-def acquire_gil() -> int:
-    """Acquire the GIL; returns the state that `release_gil` takes."""
-    return _only_in_kernels()
-
-
-def release_gil(state: int) -> None:
-    """Release the GIL."""
-    _only_in_kernels()
-
-
-def call_object(function: int) -> int:
-    """Call an object without arguments; returns a new reference, or zero if it raised."""
-    return _only_in_kernels()
-
-
-def call_object_of_one(function: int, argument: int) -> int:
-    """Call an object with one argument; returns a new reference, or zero if it raised."""
-    return _only_in_kernels()
-
-
-def decref(value: int) -> None:
-    """Release a reference to an object."""
-    _only_in_kernels()
-
-
-def fetch_error(kind: int, value: int, traceback: int) -> None:
-    """Clear the current exception, and store its type, value and traceback at three addresses."""
-    _only_in_kernels()
-
-
-def as_integer(value: int, overflow: int) -> int:
-    """Convert an ``int`` object to an integer; sets a 32-bit flag at an address on overflow."""
-    return _only_in_kernels()
+    only_in_kernels()
 
 
 def atomic_add(address: int, value: int) -> int:
     """Add to the 64-bit integer at an address, atomically; returns the old value."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def atomic_load(address: int) -> int:
     """Load the 64-bit integer at an address, with acquire semantics."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def sleep_while(address: int, value: int) -> int:
@@ -279,32 +214,32 @@ def sleep_while(address: int, value: int) -> int:
 
     Only its lower 32 bits are compared.
     """
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def wake_sleepers(address: int) -> int:
     """Wake all threads that sleep by `sleep_while` at an address."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def nanoseconds() -> int:
     """Time of a monotonic clock (nanoseconds)."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def spin_hint() -> None:
     """Tell the processor that this is a spin-wait loop."""
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def fp_control() -> int:
     """Read this thread's floating-point control register, x86's MXCSR; 0 on other processors."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def set_fp_control(bits: int) -> None:
     """Write this thread's floating-point control register, see `fp_control`."""
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def use_widest_vectors() -> None:
@@ -312,7 +247,7 @@ def use_widest_vectors() -> None:
 
     By default it takes 256 bits even where there are 512. LIF neurons gain a quarter.
     """
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def no_vectorize() -> None:
@@ -320,22 +255,22 @@ def no_vectorize() -> None:
 
     Loops whose indices come from a list would use gather and scatter, which are slow on many CPUs.
     """
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def gather_if_fast() -> None:
     """As `no_vectorize`, unless the processor is known to gather quickly."""
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def libm_log(x: float) -> float:
     """Logarithm of the C library, never a substitute for it."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def libm_exp(x: float) -> float:
     """Exponential of the C library, never a substitute for it."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def scratch(n_bytes: int) -> Address:
@@ -343,27 +278,27 @@ def scratch(n_bytes: int) -> Address:
 
     The size must be a literal number.
     """
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def movemask(flags: int) -> int:
     """Bit mask of 64 bytes at an address: which of them are not zero, lowest bit first."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def ctz(bits: int) -> int:
     """Count trailing zeros of a 64-bit integer: the index of its lowest set bit, or 64."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def popcount(bits: int) -> int:
     """Count the set bits of a 64-bit integer."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def can_compress() -> bool:
     """Whether the processor has instructions for `list_bits`; a constant for the compiler."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def list_bits(bits: int, first: int, address: int) -> None:
@@ -371,7 +306,7 @@ def list_bits(bits: int, first: int, address: int) -> None:
 
     As many as 64 integers at the address may be overwritten.
     """
-    _only_in_kernels()
+    only_in_kernels()
 
 
 # Lanes: vector registers that kernels name
@@ -383,7 +318,7 @@ class Lanes:
 
 def n_lanes(memory: Memory) -> int:
     """Number of lanes of the processor's widest vectors; a constant for the compiler."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def load_lanes(memory: Memory, address: int, n: int) -> Lanes:
@@ -391,27 +326,27 @@ def load_lanes(memory: Memory, address: int, n: int) -> Lanes:
 
     Numbers after the first n are not read; n may be too large or negative.
     """
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def store_lanes(address: int, n: int, lanes: Lanes) -> None:
     """Store the first n of `n_lanes` numbers at an address; n may be too large or negative."""
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def add_product(lanes: Lanes, factor: float, others: Lanes) -> Lanes:
     """``lanes + factor * others``, each number of it rounded once or twice."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def add_products(lanes: Lanes, others: Lanes, more: Lanes) -> Lanes:
     """``lanes + others * more``, number by number, rounded as in `add_product`."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def sum_lanes(lanes: Lanes) -> float:
     """The sum of all numbers of a register: its halves are added until one number is left."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def calculate(
@@ -423,12 +358,12 @@ def calculate(
     Operands that the operation does not have must have a valid address, too. The result may be one
     of the arrays, but may not overlap with them otherwise.
     """
-    _only_in_kernels()
+    only_in_kernels()
 
 
 def tuple_of(array: np.ndarray, size: int) -> tuple[Any, ...]:
     """The elements of an array as a tuple, of a size that the compiler knows."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 @helper(forceinline=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +12,12 @@ from nengo_jit.engines.cpu.language.kernel import Row, start
 from nengo_jit.engines.cpu.program.components import PythonCall, Task
 from nengo_jit.engines.cpu.program.copying import copy_bytes
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.fusion import Fusion
 from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.graph import region_of
 from nengo_jit.planner.looks import bases_of
-from nengo_jit.planner.merge import kind_of
 from nengo_jit.planner.plan import Plan
-from nengo_jit.planner.printing import Execution
 
 WORTH_FOLDING = 0.05  # share of the work above which invariant operators get a program of their own
 IN_EACH_STEP = ("always", "later")  # see `Kernel.when`
@@ -177,47 +174,3 @@ def _saved(
 
 def _copying(source: np.ndarray, target: np.ndarray) -> Row:
     return copy_bytes.row(src=start(source), dst=start(target), n_bytes=source.nbytes)
-
-
-def executions(
-    plan: Plan,
-    assembly: Assembly,
-    fusion: Fusion,
-    callbacks: Collection[PythonCall],
-    threads_of: Callable[[int], tuple[int, ...]],
-) -> tuple[Execution, ...]:
-    """How each group is executed, for the printed plan.
-
-    Parameters
-    ----------
-    plan : Plan
-        The plan that has been assembled.
-    assembly, fusion : Assembly, Fusion
-        How it is executed.
-    callbacks : collection of PythonCall
-        The callbacks, in Python or compiled.
-    threads_of : callable
-        Maps the number of a group to the threads that work on it.
-    """
-    done_by = {each.operator: each.done_by for each in callbacks}
-    found = []
-    for number, group in enumerate(plan.groups):
-        notes: Counter[str] = Counter()
-        for operator in group.members:
-            fused = fusion.fused_into.get(operator)
-            if fused is not None:
-                notes[f"fused into {kind_of(fused.into)} as its {fused.part.value}"] += 1
-            if operator in fusion.duplicate_of:
-                notes["copied from an equal one"] += 1
-            if operator in assembly.invariant:
-                notes["in the first step only"] += 1
-            if operator in assembly.deferred:
-                notes["deferred until signals are read"] += 1
-            if operator in done_by:
-                notes[done_by[operator]] += 1
-        kernels = tuple(assembly.kernels[number])
-        is_known = done_by.keys().isdisjoint(group.members)
-        threads = threads_of(number) if kernels or not is_known else ()
-        nanoseconds = assembly.nanoseconds[number] if is_known else None
-        found.append(Execution(kernels, tuple(notes.items()), threads, nanoseconds))
-    return tuple(found)

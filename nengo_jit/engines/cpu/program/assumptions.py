@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,7 +28,10 @@ class Assumptions:
     def __init__(self) -> None:
         self.constants: dict[Signal, list[Holds]] = defaultdict(list)
         self.fragile: list[tuple[Signal, Holds]] = []
-        self._attributes: dict[Operator, tuple[object, ...]] = {}
+        # Lists, since a tuple and an entry in a dict for each of a million operators take more.
+        self._operators: list[Operator] = []
+        self._attributes: list[object] = []  # of all operators, one after the other
+        self._ends: array[int] = array("q")  # in that list
         self._contents: dict[Operator, list[tuple[Callable[[], object], object]]] = {}
 
     def assume(self, signal: Signal, holds: Holds) -> None:
@@ -36,7 +40,9 @@ class Assumptions:
 
     def note(self, operator: Operator) -> None:
         """Remember the attributes that an operator has when it is lowered."""
-        self._attributes[operator] = tuple(vars(operator).values())
+        self._operators.append(operator)
+        self._attributes.extend(vars(operator).values())
+        self._ends.append(len(self._attributes))
 
     def rely_on(self, operator: Operator, read: Callable[[], Value]) -> Value:
         """Call ``read`` and return its result; if that changes, the operator is outdated."""
@@ -46,19 +52,24 @@ class Assumptions:
 
     def is_about(self, operator: Operator) -> bool:
         """Whether an operator was lowered."""
-        return operator in self._attributes
+        return any(other is operator for other in self._operators)
 
     def outdated(self) -> set[Operator]:
         """Operators that have changed since they were lowered."""
-        changed = {op for op, before in self._attributes.items() if _differ(op, before)}
+        changed: set[Operator] = set()
+        first = 0
+        for operator, end in zip(self._operators, self._ends):
+            if _differ(operator, self._attributes[first:end]):
+                changed.add(operator)
+            first = end
         for operator, contents in self._contents.items():
             if any(read() != value for read, value in contents):
                 changed.add(operator)
         return changed
 
 
-def _differ(operator: Operator, before: tuple[object, ...]) -> bool:
+def _differ(operator: Operator, before: list[object]) -> bool:
     try:
-        return tuple(vars(operator).values()) != before
+        return list(vars(operator).values()) != before
     except ValueError:  # an attribute is another array
         return True

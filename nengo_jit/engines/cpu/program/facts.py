@@ -6,7 +6,6 @@ import numpy as np
 
 from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.language.primitives import Address
-from nengo_jit.engines.cpu.program.contracts import Contracts
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.uses import Uses
 from nengo_jit.ir.memory import SignalDict
@@ -32,15 +31,12 @@ class Facts:
         Type of the numbers.
     uses : Uses
         Readers and writers of each block of memory.
-    contracts : Contracts
-        Requirements for lowering an operator.
     """
 
     def __init__(self, plan: Plan, signals: SignalDict, exposure: Exposure):
         self.signals = signals
         self.dtype = np.dtype(plan.time.dtype)
         self.uses = Uses(plan)
-        self.contracts = Contracts(signals, self.dtype, plan.dt)
         self._exposure = exposure
 
     def array(self, signal: Signal) -> np.ndarray:

@@ -20,41 +20,28 @@ import numpy as np
 from nengo_jit.engines.cpu.language.kernel import start
 from nengo_jit.engines.cpu.language.primitives import FLOAT16
 from nengo_jit.engines.cpu.program.arena import CHUNK
-from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.keeping import held_products
+from nengo_jit.engines.cpu.program.learned import learned_weights
 from nengo_jit.engines.cpu.program.products import (
     Strategy,
     as_matrix,
     sparse_strategy_of,
     strategy_of,
 )
-from nengo_jit.engines.cpu.program.sums import adds_nothing, bias_of, is_whole, product_of, terms_of
+from nengo_jit.engines.cpu.program.sums import adds_nothing, bias_of, product_of, terms_of
 from nengo_jit.engines.cpu.program.unstored import Unstored
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, Reset, SparseDotInc
-from nengo_jit.ir.probe import SimProbe
 from nengo_jit.ir.signal import Signal
 from nengo_jit.ir.transforms import ConvInc, ConvTransposeInc, GeneralConvInc
 from nengo_jit.neurons import formula_of
 from nengo_jit.neurons.lif import FORMULA as LIF
 from nengo_jit.planner.graph import Graph
-from nengo_jit.planner.plan import Plan, ProbePlan
+from nengo_jit.planner.plan import Plan
 
 Product: TypeAlias = DotInc  # of which `SparseDotInc` is a subclass
-Rule: TypeAlias = SimPES | SimBCM | SimOja | SimVoja | SimRLS
-
-# Rules whose delta can be added to weights directly, and the operand of those with weight decay
-RULES: dict[type, str | None] = {
-    SimPES: None,
-    SimRLS: None,
-    SimBCM: None,
-    SimOja: "weights",
-    SimVoja: "scaled_encoders",
-}
-OUTER_PRODUCTS = SimPES, SimBCM  # rules whose delta is one, in the precision of the model
 CONVOLUTIONS = ConvInc, ConvTransposeInc, GeneralConvInc
 
 
@@ -241,23 +228,17 @@ def fuse(plan: Plan, facts: Facts, native: Collection[Operator]) -> Fusion:
     for product in strategies:
         if product not in fused and product not in with_bias and adds_nothing(product, facts):
             strategies[product] = Strategy.NONE
-    for rule in plan.operators:
-        if is_half and type(rule) not in OUTER_PRODUCTS:
-            continue  # delta is rounded between its terms
-        if isinstance(rule, Rule) and type(rule) in RULES and rule in native:
-            inc = _applier_of(rule, facts)
-            if inc is not None and inc in native:
-                fused[rule] = Fused(inc, Part.DELTA)
-                product = _product_after(inc, rule, facts)
-                if (
-                    product is not None
-                    and strategies.get(product) in (Strategy.ROWS, Strategy.ROWS_OF_EVENTS)
-                    and not is_half
-                    and product.X not in searched
-                    and product not in plan.deferred
-                    and level[product] < level[rule]
-                ):
-                    fused[inc] = Fused(product, Part.UPDATE)
+    for changes, product in learned_weights(plan, native, level, facts):
+        fused.update((rule, Fused(inc, Part.DELTA)) for rule, inc in changes)
+        if (
+            product is not None
+            and strategies.get(product) in (Strategy.ROWS, Strategy.ROWS_OF_EVENTS)
+            and not is_half
+            and product.X not in searched
+            and product not in plan.deferred
+            and all(level[product] < level[rule] for rule, _ in changes)
+        ):
+            fused[changes[-1][1]] = Fused(product, Part.UPDATE)
     held = frozenset(held_products(plan, strategies, with_bias, spiking, facts))
     lif = [op for op in neurons if formula_of(op.neurons) is LIF and not is_half]
     unstored, listed = Unstored(lif, level, plan, facts), spiking - searched
@@ -305,41 +286,6 @@ def _is_event_source(operator: SimNeurons, weighted: set[Signal], facts: Facts) 
         and operator.output in weighted
         and facts.uses.is_only_writer(operator, operator.output)
     )
-
-
-def _applier_of(rule: Rule, facts: Facts) -> Copy | None:
-    """The operator that adds a rule's delta to weights that nothing else changes, if any."""
-    uses, delta = facts.uses, rule.delta
-    inc = uses.only_reader_of(delta)
-    if type(inc) is not Copy or not inc.inc or not is_whole(inc) or inc.src is not delta:
-        return None
-    weights, decaying = inc.dst, RULES[type(rule)]
-    is_alone = uses.is_only_writer(rule, delta) and uses.is_only_writer(inc, weights)
-    return (
-        inc
-        if is_alone
-        and not facts.is_exposed(*rule.reads, delta, weights)
-        and (decaying is None or getattr(rule, decaying) is weights)
-        and contiguous(facts.array(weights))
-        and weights.shape == delta.shape
-        else None
-    )
-
-
-def _product_after(inc: Copy, rule: Rule, facts: Facts) -> Product | None:
-    """Return the only product with weights that a rule changes, if nothing else reads them.
-
-    The rule reads them only when user code reads the delta, and probes at the end of a step.
-    """
-    readers = [
-        each
-        for each in facts.uses.readers_of(inc.dst)
-        if each is not rule and not isinstance(each, (SimProbe, ProbePlan))
-    ]
-    if len(readers) != 1 or type(readers[0]) is not DotInc:
-        return None
-    (product,) = readers
-    return product if product.A is inc.dst and product.X.base is not inc.dst.base else None
 
 
 def _equal_products(

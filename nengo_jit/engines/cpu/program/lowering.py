@@ -13,13 +13,14 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+from nengo.utils.progress import Progress
 
 from nengo_jit.engines.cpu.language.kernel import Row, start
 from nengo_jit.engines.cpu.language.mt19937 import BorrowedGenerator, Stream
 from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena, Pool
 from nengo_jit.engines.cpu.program.assumptions import Assumptions
-from nengo_jit.engines.cpu.program.contracts import CONTRACTS, contiguous
+from nengo_jit.engines.cpu.program.contracts import CONTRACTS, Contracts, contiguous
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.facts import Facts
 from nengo_jit.engines.cpu.program.fusion import Part, fuse
@@ -29,6 +30,7 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.signal import Signal
 from nengo_jit.planner.plan import Plan
+from nengo_jit.stages import advance
 
 
 class Resumable(Protocol):
@@ -202,7 +204,7 @@ class Lowering:
         self.n_threads = n_threads
         self.dtype, self.dt = self.facts.dtype, plan.dt
         self._groups = plan.groups
-        self._native = {op for op in plan.operators if _is_native(op, self.facts)}
+        self._native = _native(plan, self.facts)
         self.fusion = fuse(plan, self.facts, self._native)
         verify_fusion(plan, self.facts, self.fusion)
         self._parts = self.fusion.parts
@@ -233,11 +235,12 @@ class Lowering:
         self.populations.finish()
         del self.facts
 
-    def lower_all(self) -> None:
+    def lower_all(self, progress: Progress | None = None) -> None:
         """Lower all operators, group by group, so that rows that can be joined are adjacent."""
         for group in self._groups:
             for operator in group.members:
                 self.lower(operator)
+            advance(progress, len(group.members))
 
     def lower(self, operator: Operator) -> Lowered | None:
         """Lower an operator, once; returns its rows, or None if it must run in Python."""
@@ -323,9 +326,14 @@ class Lowering:
         return start(copy)
 
 
-def _is_native(operator: Operator, facts: Facts) -> bool:
-    """Whether an operator meets all requirements for lowering."""
-    if function_for(operator) is None or not facts.contracts.are_met(operator):
-        return False
-    check = CHECKS.get(type(operator))
-    return check is None or check(operator, facts)
+def _native(plan: Plan, facts: Facts) -> set[Operator]:
+    """Operators that meet all requirements for lowering."""
+    contracts = Contracts(facts.signals, facts.dtype, plan.dt)  # large, and not needed later
+
+    def is_native(operator: Operator) -> bool:
+        if function_for(operator) is None or not contracts.are_met(operator):
+            return False
+        check = CHECKS.get(type(operator))
+        return check is None or check(operator, facts)
+
+    return set(filter(is_native, plan.operators))

@@ -210,7 +210,7 @@ class Program:
         self._sequential = Executable([alone], *self._given)
         self._shared: Executable | None = None
         if n_threads == 1:
-            self._shared, self._phases = self._sequential, ()
+            self._shared, self._levels, self._phases = self._sequential, (), ()
         self._latest = self._sequential
         self._threads: dict[int, list[int]] = defaultdict(list)  # by group
         self.n_done = 0

@@ -81,7 +81,14 @@ class Batch:
         """Address that each row writes to, number of bytes, and estimated time (nanoseconds)."""
         if not self._has_targets:
             return [(low, high - low, row.work) for row, (low, high) in zip(self.rows, self.spans)]
-        return [(row.target, row.size * itemsize, row.work) for row in self.rows]
+        return [(row.target, row.size * row.step(itemsize), row.work) for row in self.rows]
+
+    def matrices(self, itemsize: int) -> list[tuple[int, int, int]]:
+        """Addresses of the first and after the last of written rows of a matrix, and their step."""
+        if not isinstance(self.code, Kernel) or not self.code.columns.writes_rows:
+            return []
+        steps = ((row, row.step(itemsize)) for row in self.rows)
+        return [(row.target, row.target + row.size * step, step) for row, step in steps]
 
 
 def share(
@@ -249,14 +256,16 @@ def _clip(row: Row, low: int, high: int, itemsize: int) -> Row | None:
     start = row.target
     if not row.kernel.columns.is_divisible:
         return row if low <= start < high else None
-    first, last = (min(max(0, -((start - bound) // itemsize)), row.size) for bound in (low, high))
+    step = row.step(itemsize)
+    first, last = (min(max(0, -((start - bound) // step)), row.size) for bound in (low, high))
     return row.part(first, last - first, itemsize) if first < last else None
 
 
 def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
-    """Addresses that divide a level into parts of equal work, and do not cut any span."""
+    """Addresses that divide a level into parts of equal work, and cut no span and no row."""
     extents = sorted(extent for batch in level for extent in batch.extents(itemsize))
     spans = _merged(span for batch in level for span in batch.spans)
+    matrices = [extent for batch in level for extent in batch.matrices(itemsize)]
     total = sum(work for _, _, work in extents)
     cuts: list[int] = []
     done = 0.0
@@ -268,6 +277,9 @@ def _cuts(level: Sequence[Batch], n_threads: int, itemsize: int) -> list[int]:
             if i >= 0 and spans[i][0] < cut < spans[i][1]:
                 low, high = spans[i]
                 cut = low if cut - low < high - cut else high
+            for first, end, step in matrices:
+                if first < cut < end:
+                    cut += (first - cut) % step
             cuts.append(max([cut, *cuts[-1:]]))
         done += work
     return cuts + [END] * (n_threads - 1 - len(cuts))

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nengo_jit.engines.cpu.program.facts import Facts
-from nengo_jit.engines.cpu.program.fusion import Fusion, Part, Product, Rule
+from nengo_jit.engines.cpu.program.fusion import Fusion, Part, Product
+from nengo_jit.engines.cpu.program.learned import Rule, decays
 from nengo_jit.engines.cpu.program.products import Strategy
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.operator import Copy, DotInc
@@ -132,8 +133,13 @@ def _verify_delta(rule: Rule, inc: Copy, plan: Plan, facts: Facts) -> None:
     uses = facts.uses
     if uses.only_reader_of(rule.delta) is not inc or not uses.is_only_writer(rule, rule.delta):
         raise PlanError(f"others than {rule} and {inc} touch the delta")
-    if not uses.is_only_writer(inc, inc.dst):
-        raise PlanError(f"others than {inc} write to the weights")
+    others = [each for each in uses.writers_of(inc.dst) if each is not inc]
+    incs = [each for each in others if type(each) is Copy and each.inc]
+    rules = [each for inc in incs for each in uses.writers_of(inc.src)[:1]]
+    if len(rules) < len(others) or not all(isinstance(each, Rule) for each in rules):
+        raise PlanError(f"others than rules write to the weights that {inc} changes")
+    if decays(rule) and any(map(decays, rules)):
+        raise PlanError(f"{rule} needs the weights before another rule has changed them")
     if facts.is_exposed(*rule.reads, rule.delta, inc.dst):
         raise PlanError(f"user code may read what {rule} learns")
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 import numpy as np
 
 from nengo_jit.engines.cpu.language.primitives import (
+    float64s,
+    helper,
+    int64s,
+    scratch,
+)
+from nengo_jit.engines.cpu.language.python_objects import (
     acquire_gil,
     call_object,
     decref,
     fetch_error,
-    float64s,
-    helper,
-    int64s,
     release_gil,
-    scratch,
 )
 from nengo_jit.engines.cpu.python.instructions import Field
 

@@ -31,10 +31,12 @@ from nengo_jit.engines.cpu.language.primitives import (
     call_loop,
     float32s,
     float64s,
-    foreign_int64,
     helper,
     int64s,
     uint8s,
+)
+from nengo_jit.engines.cpu.language.python_objects import (
+    foreign_int64,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
 from nengo_jit.engines.cpu.python.tape_selections import find, positions_of, put, succeeds

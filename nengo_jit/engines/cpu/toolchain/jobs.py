@@ -24,12 +24,12 @@ from typing import IO, Any, TypeAlias, TypeVar
 import numpy as np
 
 import nengo_jit.scalar as vocabulary
-from nengo_jit.engines.cpu.language import primitives
+from nengo_jit.engines.cpu.language import primitives, python_objects
 from nengo_jit.engines.cpu.toolchain.fingerprint import fingerprint, referred
 
 Options = TypeVar("Options")
 
-SENT_BY_NAME = (primitives.__name__, vocabulary.__name__)  # modules
+SENT_BY_NAME = (primitives.__name__, python_objects.__name__, vocabulary.__name__)  # modules
 AWAITED, LIKELY, LATER = range(3)  # priorities, the highest first
 IDLE_TIMEOUT = 2.0  # seconds without a job after which a worker ends
 STALL_TIMEOUT = 20.0  # seconds without progress after which a process is taken to be stopped

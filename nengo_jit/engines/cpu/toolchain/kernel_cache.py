@@ -33,6 +33,7 @@ from nengo_jit.engines.cpu.toolchain.jobs import AWAITED, LATER, LIKELY, Job, jo
 from nengo_jit.engines.cpu.toolchain.keys import fastmath, name_of
 from nengo_jit.engines.cpu.toolchain.loader import IS_LINKED_HERE, load_image, load_object
 from nengo_jit.engines.cpu.toolchain.workers import POLL_INTERVAL, CompilerError, Workers
+from nengo_jit.stages import begin
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +136,7 @@ class KernelCache:
     def load(self, kernels: Kernels, progress: Progress | None = None) -> None:
         """Load kernels into memory; see `load_kernels`."""
         needed = _named(kernels)
-        if progress is not None:
-            progress.max_steps = max(len(needed), 1)
+        begin(progress, "Loading kernels", max(len(needed), 1))
         with self._lock:
             missing = self._look_up(needed)
             for name in needed.keys() - missing.keys():

@@ -6,6 +6,7 @@ an entry is never out of date.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ COMPILER = (
     "engines/cpu/toolchain/linker",
     "engines/cpu/language/operations",
     "engines/cpu/language/primitives",
+    "engines/cpu/language/python_objects",
     "engines/cpu/toolchain/llvm/elementary",
     "engines/cpu/toolchain/target",
     "engines/cpu/toolchain/translation",
@@ -47,7 +49,7 @@ COMPILER = (
 def name_of(kernel: Routine, dtype: np.dtype) -> str:
     """Name of the cache entry of a kernel's machine code for one precision."""
     options = fastmath(kernel), *map(_options, reachable(kernel.code))
-    key = fingerprint(kernel.code, repr(kernel.signature), options, dtype, *_compiler())
+    key = fingerprint(kernel.code, repr(kernel.signature), options, dtype, _compiler())
     return f"{kernel.name}-{key}"
 
 
@@ -72,10 +74,11 @@ def _sorted(value: object) -> object:
 
 
 @cache
-def _compiler() -> tuple[str | bytes, ...]:
-    """All that machine code depends on besides the kernel."""
+def _compiler() -> str:
+    """Digest of all that machine code depends on besides the kernel."""
     python = sys.implementation.cache_tag or sys.version
-    return (python, version("numba"), version("llvmlite"), description(), *map(_source, COMPILER))
+    parts = (python, version("numba"), version("llvmlite"), description(), *map(_source, COMPILER))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _source(module: str) -> bytes:

@@ -12,7 +12,7 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.builder.operator import Copy, DotInc, Reset
 from nengo_jit.builder.signal import Signal
-from nengo_jit.engines.cpu.program import fusion
+from nengo_jit.engines.cpu.program import learned
 from nengo_jit.engines.cpu.program.fusion import Part
 
 RULES = ("pes", "bcm", "oja", "voja", "rls")
@@ -93,7 +93,7 @@ def test_rows_of_silent_neurons_that_are_not_finite(maker, monkeypatch, bits, ki
         model.add_op(operator)
     fused = compiled(model)
     assert any(each.part is Part.UPDATE for each in fused._lowering.fusion.fused_into.values())
-    monkeypatch.setattr(fusion, "_product_after", lambda *_: None)
+    monkeypatch.setattr(learned, "_product_with", lambda *_: None)
     engines = fused, compiled(model)
     for engine in engines:
         engine.reset(0)
@@ -104,20 +104,57 @@ def test_rows_of_silent_neurons_that_are_not_finite(maker, monkeypatch, bits, ki
     assert not np.isfinite(fused.signals[product.Y]).all()
 
 
+def several_rules(make, kinds, n_post, n_pre, n_products=1):
+    """Operators with several rules that change the same weights, and products with these."""
+    weights, post = make.signal(n_post, n_pre), make.signal(n_post)
+    rules = [rule_for(make, kind, weights, make.signal(n_pre), post) for kind in kinds]
+    found = [Copy(rule.delta, weights, inc=True) for rule in rules]
+    for _ in range(n_products):
+        y = make.signal(n_post)
+        found += [Reset(y), DotInc(weights, make.signal(n_pre), y), Copy(y, post, inc=True)]
+    return [*found, *rules]
+
+
+SEVERAL = [("pes", "bcm"), ("pes", "pes"), ("oja", "pes"), ("bcm", "voja", "pes"), ("pes", "rls")]
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("kinds", [*SEVERAL, ("oja", "voja")], ids="+".join)
+@pytest.mark.parametrize("n_products", [0, 1, 2])
+def test_several_rules_change_the_same_weights(check, maker, kinds, bits, n_products):
+    check(several_rules(maker(3, bits), kinds, 9, 14, n_products))
+
+
+@pytest.mark.parametrize("kinds", SEVERAL, ids="+".join)
+def test_no_delta_of_several_rules_is_stored(check, maker, kernels_of, kinds):
+    check(several_rules(maker(3, 64), kinds, 9, 14))
+    assert [code.when for code in kernels_of("copy_inc")] != []
+    assert all(code.when == "first" for code in kernels_of("copy_inc")[: len(kinds)])
+    assert len(kernels_of("dot_learned_rows")) == 2
+
+
+def test_of_two_rules_that_decay_weights_each_stores_its_delta(check, maker, kernels_of):
+    check(several_rules(maker(3, 64), ("oja", "voja"), 9, 14))
+    assert kernels_of("outer_with_loss_inc") == kernels_of("dot_learned_rows") == []
+
+
 def network(rule, n_pre=300, n=60, pre_synapse=0.005):
     """An ensemble whose weights, decoders or encoders a rule changes."""
     with nengo.Network(seed=2) as net:
         stim = nengo.Node(lambda t: [np.sin(20 * t), np.cos(13 * t)])
         pre, post = nengo.Ensemble(n_pre, 2), nengo.Ensemble(n, 2)
         nengo.Connection(stim, pre)
-        if isinstance(rule, (nengo.BCM, nengo.Oja)):
+        rules = rule if isinstance(rule, list) else [rule]
+        if any(isinstance(each, (nengo.BCM, nengo.Oja)) for each in rules):
             solver = nengo.solvers.LstsqL2(weights=True)
             learned = nengo.Connection(pre, post, solver=solver, learning_rule_type=rule)
         else:
             learned = nengo.Connection(pre, post, learning_rule_type=rule)
-        if isinstance(rule, (nengo.PES, nengo.RLS)):
-            nengo.Connection(post, learned.learning_rule)
-            nengo.Connection(stim, learned.learning_rule, transform=-1)
+        of_rules = learned.learning_rule if isinstance(rule, list) else [learned.learning_rule]
+        for each, of_rule in zip(rules, of_rules):
+            if isinstance(each, (nengo.PES, nengo.RLS)):
+                nengo.Connection(post if of_rule.size_in == 2 else post.neurons, of_rule)
+                nengo.Connection(stim, of_rule, transform=-np.ones((of_rule.size_in, 2)))
         nengo.Probe(learned, "weights", sample_every=0.01)
         nengo.Probe(post, synapse=0.01)
         net.learned = learned
@@ -126,6 +163,8 @@ def network(rule, n_pre=300, n=60, pre_synapse=0.005):
 
 LEARNING = [nengo.PES(1e-3), nengo.Voja(1e-2), nengo.Voja(1e-2, post_synapse=None)]
 LEARNING += [nengo.BCM(1e-9), nengo.Oja(1e-6), nengo.RLS(1e-3)]
+LEARNING += [[nengo.PES(1e-3), nengo.PES(1e-4)], [nengo.BCM(1e-9), nengo.Oja(1e-6)]]
+LEARNING += [[nengo.PES(1e-6), nengo.BCM(1e-9), nengo.Oja(1e-6)]]
 
 
 def run(model, runs, backend="cpu", threads=1):

@@ -249,8 +249,8 @@ def nothing_at_all() -> None:
         (no_count, "no Count"),
         (two_counts, "more than one Count"),
         (two_factors, "more than one Factor"),
-        (no_distance, "RowsOf and Distance need each other"),
-        (no_rows, "RowsOf and Distance need each other"),
+        (no_distance, "rows of a matrix and Distance need each other"),
+        (no_rows, "rows of a matrix and Distance need each other"),
         (no_columns, "no columns"),
         (nothing_at_all, "must be Memory"),
     ],
@@ -266,6 +266,7 @@ LETTERS = {
     Role.OUT: "w",
     Role.BYTES: "b",
     Role.ROWS: "r",
+    Role.OUT_ROWS: "o",
     Role.DISTANCE: "d",
     Role.COUNT: "n",
     Role.FACTOR: "m",
@@ -307,10 +308,10 @@ EXPECTED = {
     "noise": "pm====",
     "notice": "=p=m",
     "oja_factors": "=ppm=",
-    "outer": "a=wnm=",
-    "outer_inc": "a=wnm=",
-    "outer_with_loss": "a=w=anm==",
-    "outer_with_loss_inc": "a=w=nm=",
+    "outer": "=aonmd",
+    "outer_inc": "=aonmd",
+    "outer_with_loss": "=aoarnmd",
+    "outer_with_loss_inc": "=aoanmd",
     "perform_at_points": "=========",
     "pes_factors": "awn=",
     "piecewise": "pm===",
@@ -347,9 +348,9 @@ def test_what_the_columns_of_each_kernel_mean():
     for each, _ in all_kernels():
         if isinstance(each, Kernel):
             kinds = letters(each)
-            written = [i for i, kind in enumerate(kinds) if kind in "wph"]
+            written = [i for i, kind in enumerate(kinds) if kind in "woph"]
             assert each.columns.target == (written[0] if written else None)
-            assert each.columns.is_divisible == ("w" in kinds)
+            assert each.columns.is_divisible == ("w" in kinds or "o" in kinds)
             assert each.columns.is_whole == ("h" in kinds)
             assert each.columns.count == (kinds.index("n") if "n" in kinds else None)
             assert each.columns.factor == (kinds.index("m") if "m" in kinds else None)

@@ -1,4 +1,4 @@
-"""Operands that do not fit: on either engine the same results, or the same errors."""
+"""Operands that do not fit: on each engine the same results, or the same errors."""
 
 import nengo
 import numpy as np
@@ -16,10 +16,11 @@ from nengo_jit.builder.processes import SimProcess
 from nengo_jit.engines import Engine
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.program.lowering import lowers
+from nengo_jit.engines.jax.backend import JaxBackend
 from nengo_jit.engines.reference import ReferenceBackend
 
-ENGINES = ReferenceBackend, CpuBackend
-N_MODELS = 120
+ENGINES = ReferenceBackend, CpuBackend, JaxBackend
+N_MODELS = {CpuBackend: 120, JaxBackend: 40}  # the latter are compiled
 
 
 def memory(engine):
@@ -50,26 +51,28 @@ def outcome(engine_class, kind, seed, bits):
     return "made", error, memory(engine)
 
 
-@pytest.mark.parametrize("bits", [64, 32, 16])
+@pytest.mark.parametrize(
+    "backend, bits", [*((CpuBackend, n) for n in (64, 32, 16)), (JaxBackend, 64), (JaxBackend, 32)]
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore")
-def test_random_operators(kind, bits):
+def test_random_operators(kind, backend, bits):
     tolerance = {64: 1e-9, 32: 1e-4, 16: 0.0}[bits]
     n_made = 0
-    for seed in range(N_MODELS):
+    for seed in range(N_MODELS[backend]):
         try:
             expected = outcome(ReferenceBackend, kind, seed, bits)
         except (BuildError, SignalError):  # by the operator itself
             continue
         n_made += 1
-        stage, error, arrays = outcome(CpuBackend, kind, seed, bits)
+        stage, error, arrays = outcome(backend, kind, seed, bits)
         assert (stage, error is None) == (expected[0], expected[1] is None), seed
         if kind != "circuit":  # of which several parts may be wrong
             assert type(error) is type(expected[1]), seed
         for actual, right in zip(arrays, expected[2], strict=True):
             scale = np.abs(right.astype(float)).max(initial=1e-30)
             np.testing.assert_allclose(actual, right, tolerance, tolerance * scale, str(seed))
-    assert n_made > N_MODELS / 4
+    assert n_made > N_MODELS[backend] / 4
 
 
 class Forgetful(Operator):

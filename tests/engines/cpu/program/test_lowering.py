@@ -146,7 +146,7 @@ def test_what_was_lowered_in_another_order_computes_the_same(net, monkeypatch):
         engine.settle()
         return [array.tobytes() for array in engine.signals.values()]
 
-    def lower_backwards(lowering):
+    def lower_backwards(lowering, progress=None):
         for group in reversed(lowering._groups):
             for operator in reversed(group.members):
                 lowering.lower(operator)

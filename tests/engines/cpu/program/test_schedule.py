@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.language.columns import Count, In, Out, Own, Whole
+from nengo_jit.engines.cpu.language.columns import Count, Distance, In, Out, OutRows, Own, Whole
 from nengo_jit.engines.cpu.language.kernel import kernel
 from nengo_jit.engines.cpu.language.primitives import Address, Memory
 from nengo_jit.engines.cpu.program import program as programs_of_a_step
@@ -37,6 +37,11 @@ def private(memory: Memory, number: int, written: Own) -> None:
 
 @kernel(cost=1000.0)
 def whole(memory: Memory, number: int, written: Whole, n: Count) -> None:
+    pass
+
+
+@kernel(cost=1000.0)
+def by_rows(memory: Memory, read: In, written: OutRows, n: Count, distance: Distance) -> None:
     pass
 
 
@@ -123,6 +128,28 @@ def one_block(monkeypatch):
 
 def kinds(program):
     return ["wait" if work.code is wait_for_all else "work" for work in program]
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 4])
+@pytest.mark.parametrize("distance", [64, 72, 1000])
+def test_no_thread_gets_a_part_of_a_row(n_threads, distance):
+    n = 21
+    level = tasks(
+        Batch(by_rows, rows_of(by_rows, (0, 10_000, n, distance))),
+        Batch(divisible, rows_of(divisible, (50_000, 10_000, n * distance // ITEMSIZE))),
+    )
+    programs = share([Phase([level])], n_threads, TEAM, ITEMSIZE)
+    read, stop = 0, 10_000
+    for program in programs:
+        rows, elements = (
+            next(work.rows[0] for work in program if work.code is code)
+            for code in (by_rows, divisible)
+        )
+        assert (rows["read"], rows["written"], elements["written"]) == (read, stop, stop)
+        read += rows["n"] * ITEMSIZE
+        stop += rows["n"] * distance
+        assert elements["written"] + elements["n"] * ITEMSIZE == stop
+    assert len(programs) == n_threads and stop == 10_000 + n * distance
 
 
 def test_little_work_is_not_shared():

@@ -9,6 +9,7 @@ from nengo_jit.builder import Model
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.program.fusion import Fused, Part
 from nengo_jit.engines.cpu.program.verify import verify_fusion
+from nengo_jit.ir.learning_rules import SimOja
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.planner.verify import PlanError
 
@@ -145,6 +146,17 @@ def test_a_delta_is_touched_by_a_rule_and_what_applies_it_alone():
             verify(Model(), [rule, inc, other], change)
     with pytest.raises(PlanError, match="learns"):
         verify(Model(), [rule, inc], change, exposed=[inc.dst])
+
+
+def test_the_loss_of_a_rule_is_of_weights_that_no_other_loss_has_changed():
+    weights = signal(3, 4)
+    rules = [SimOja(signal(4), signal(3), weights, signal(3, 4), 0.1, 0.5) for _ in range(2)]
+    incs = [Copy(rule.delta, weights, inc=True) for rule in rules]
+    change = fusing(*((rule, inc, Part.DELTA) for rule, inc in zip(rules, incs)))
+    with pytest.raises(PlanError, match="before another rule"):
+        verify(Model(), [*rules, *incs], change)
+    with pytest.raises(PlanError, match="others than rules"):
+        verify(Model(), [rules[0], *incs], fusing((rules[0], incs[0], Part.DELTA)))
 
 
 def keeping(*operators):

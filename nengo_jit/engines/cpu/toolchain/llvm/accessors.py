@@ -10,7 +10,7 @@ from numba.core import errors
 from numba.core.cgutils import get_or_insert_function
 from numba.np.arrayobj import np_cfarray
 
-from nengo_jit.engines.cpu.language import primitives
+from nengo_jit.engines.cpu.language import primitives, python_objects
 from nengo_jit.engines.cpu.toolchain.llvm.checks import HEADER, check, mark_scratch, size_from
 from nengo_jit.engines.cpu.toolchain.llvm.half import half, weak
 from nengo_jit.engines.cpu.toolchain.llvm.interface import (
@@ -93,8 +93,8 @@ _define_array(primitives.int16s, types.int16, 2)
 _define_array(primitives.uint8s, types.uint8, 1)
 _define_array(primitives.float64s, types.float64, 8)
 _define_array(primitives.float32s, types.float32, 4)
-_define_array(primitives.foreign_int64s, types.int64, 8, is_foreign=True)
-_define_array(primitives.foreign_float64s, types.float64, 8, is_foreign=True)
+_define_array(python_objects.foreign_int64s, types.int64, 8, is_foreign=True)
+_define_array(python_objects.foreign_float64s, types.float64, 8, is_foreign=True)
 
 
 def _define_number(function: Callable[..., object], number: Type) -> None:
@@ -110,9 +110,9 @@ def _define_number(function: Callable[..., object], number: Type) -> None:
     instruction(function)(definition)
 
 
-_define_number(primitives.foreign_int64, types.int64)
-_define_number(primitives.foreign_int32, types.int32)
-_define_number(primitives.foreign_float64, types.float64)
+_define_number(python_objects.foreign_int64, types.int64)
+_define_number(python_objects.foreign_int32, types.int32)
+_define_number(python_objects.foreign_float64, types.float64)
 
 
 @instruction(primitives.atomic_add)
@@ -210,7 +210,7 @@ def _list_bits(typingctx: Typing, bits: Type, first: Type, address: Type) -> Def
     return types.none(types.int64, types.int64, types.int64), codegen
 
 
-@instruction(primitives.fetch_error)
+@instruction(python_objects.fetch_error)
 def _fetch_error(typingctx: Typing, kind: Type, value: Type, traceback: Type) -> Definition:
     def codegen(context: Target, builder: Builder, signature: Signature, args: Values) -> Value:
         addresses = [check(context, builder, each, 1, 8) for each in args]

@@ -11,13 +11,13 @@ a header in front of it, by which it is found.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nengo_jit.engines.cpu.language.primitives import foreign_int64s
+from nengo_jit.engines.cpu.language.primitives import only_in_kernels
+from nengo_jit.engines.cpu.language.python_objects import foreign_int64s
 from nengo_jit.engines.cpu.toolchain.llvm.interface import (
     Builder,
     Definition,
@@ -86,28 +86,24 @@ def mark_scratch(builder: Builder, base: Value, n_bytes: int) -> Value:
     return address
 
 
-def _only_in_kernels() -> NoReturn:
-    raise NotImplementedError("This function can be called from compiled kernels only")
-
-
 def end_of_scratch(address: int) -> int:
     """End of the scratch memory that contains an address; zero if none does."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def end_of(address: int) -> int:
     """End of the known memory that contains an address; zero if none does."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def look_up(address: int, n: int, itemsize: int) -> int:
     """Return the address if ``n`` elements of ``itemsize`` bytes are known there, else fail."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def count_from(address: int, itemsize: int) -> int:
     """Count the elements of ``itemsize`` bytes from an address on; fails if there are none."""
-    return _only_in_kernels()
+    return only_in_kernels()
 
 
 def _end_of_scratch(address):

@@ -22,7 +22,7 @@ from numba.core.typing.templates import infer, infer_global, make_intrinsic_temp
 from numba.extending import overload
 from numba.np.arrayobj import load_item, make_array
 
-from nengo_jit.engines.cpu.language import primitives
+from nengo_jit.engines.cpu.language import primitives, python_objects
 from nengo_jit.engines.cpu.toolchain.llvm.interface import (
     Builder,
     Definition,
@@ -312,12 +312,12 @@ def define_external(
 
 define_external(primitives.libm_log, "log", types.float64, types.float64, is_builtin=False)
 define_external(primitives.libm_exp, "exp", types.float64, types.float64, is_builtin=False)
-define_external(primitives.acquire_gil, "PyGILState_Ensure", types.int32)
-define_external(primitives.release_gil, "PyGILState_Release", types.none, types.int32)
-define_external(primitives.call_object, "PyObject_CallNoArgs", types.int64, types.int64)
-define_external(primitives.decref, "Py_DecRef", types.none, types.int64)
+define_external(python_objects.acquire_gil, "PyGILState_Ensure", types.int32)
+define_external(python_objects.release_gil, "PyGILState_Release", types.none, types.int32)
+define_external(python_objects.call_object, "PyObject_CallNoArgs", types.int64, types.int64)
+define_external(python_objects.decref, "Py_DecRef", types.none, types.int64)
 define_external(
-    primitives.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
+    python_objects.as_integer, "PyLong_AsLongLongAndOverflow", types.int64, types.int64, types.int64
 )
 _new_tuple = types.ExternalFunction("PyTuple_New", types.int64(types.int64))
 _set_tuple_item = types.ExternalFunction(
@@ -358,7 +358,7 @@ else:
     define(primitives.wake_sleepers)(lambda address: 0)
 
 
-@define(primitives.call_object_of_one)
+@define(python_objects.call_object_of_one)
 def _call_object_of_one(function, argument):
     arguments = _new_tuple(1)
     if arguments == 0:
@@ -366,5 +366,5 @@ def _call_object_of_one(function, argument):
     _incref(argument)
     _set_tuple_item(arguments, 0, argument)
     result = _call_object_of_tuple(function, arguments)
-    primitives.decref(arguments)
+    python_objects.decref(arguments)
     return result

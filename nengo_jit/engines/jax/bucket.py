@@ -1,0 +1,143 @@
+"""Buckets: operators that are computed together, as one operation on larger arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from nengo_jit.engines.jax.columns import Column
+from nengo_jit.ir.arrays import Array
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.products import Rows
+
+
+@dataclass(frozen=True)
+class Static:
+    """An argument that is fixed when the program is compiled.
+
+    Attributes
+    ----------
+    value : object
+        A number, or what is no number at all, such as a function.
+    """
+
+    value: object
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A constant array, which the compiled program takes as an argument.
+
+    Attributes
+    ----------
+    number : int
+        Its number in `Constants.leaves`.
+    is_mapped : bool
+        Whether the first axis is that of the members.
+    """
+
+    number: int
+    is_mapped: bool
+
+
+@dataclass(frozen=True)
+class Read:
+    """Values of signals.
+
+    Attributes
+    ----------
+    column : Column
+        The signals of all members.
+    """
+
+    column: Column
+    is_mapped: bool
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Random numbers, and others that the host computes from the time alone.
+
+    Attributes
+    ----------
+    members : tuple of Operator
+        The operators, whose numbers lie one after the other.
+    shape : tuple of int
+        Shape of all numbers of a step.
+    """
+
+    members: tuple[Operator, ...]
+    shape: tuple[int, ...]
+    is_mapped: bool
+
+
+Argument: TypeAlias = Static | Leaf | Read | Drawn
+
+
+@dataclass(frozen=True)
+class Write:
+    """Where a result goes.
+
+    Attributes
+    ----------
+    column : Column
+        The signals of all members.
+    is_added : bool
+        Whether it is added to the value.
+    """
+
+    column: Column
+    is_added: bool
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Operators that are computed together: ``results = function(xp, *arguments)``.
+
+    Attributes
+    ----------
+    members : tuple of Operator
+        The operators.
+    function : callable
+        Their `compute`.
+    arguments : tuple of Argument
+        What it takes.
+    results : tuple of Write
+        What it returns.
+    is_mapped : bool
+        Whether the function is mapped over the members, along the first axis of arguments.
+    """
+
+    members: tuple[Operator, ...]
+    function: Callable[..., Sequence[Array]]
+    arguments: tuple[Argument, ...]
+    results: tuple[Write, ...]
+    is_mapped: bool
+
+
+@dataclass
+class Constants:
+    """Arrays that never change.
+
+    Attributes
+    ----------
+    leaves : list of numpy.ndarray or Rows
+        The arrays.
+    """
+
+    leaves: list[np.ndarray | Rows] = field(default_factory=list)
+    _known: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def add(self, value: np.ndarray | Rows) -> int:
+        """Add an array; returns its number."""
+        self.leaves.append(value)
+        return len(self.leaves) - 1
+
+    def share(self, key: tuple[object, ...], make: Callable[[], np.ndarray | Rows]) -> int:
+        """Return the number of the array with a key, which is made if there is none yet."""
+        if key not in self._known:
+            self._known[key] = self.add(make())
+        return self._known[key]

@@ -1,0 +1,163 @@
+"""Lower buckets to operations of JAX: a pure function from blocks to blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from nengo_jit.engines.jax.arrays import Constant, xp
+from nengo_jit.engines.jax.bucket import Argument, Bucket, Drawn, Leaf, Read, Static, Write
+from nengo_jit.engines.jax.columns import Column, Index, Part, in_turns, indices_of
+
+State: TypeAlias = tuple[jax.Array, ...]  # the blocks
+Constants: TypeAlias = Sequence[Constant]
+
+
+class Lowered:
+    """A sequence of buckets as a function of constants, blocks and what the host has drawn.
+
+    Parameters
+    ----------
+    buckets : iterable of Bucket
+        The buckets, in order.
+    n_leaves : int
+        Number of constants that the buckets refer to.
+    columns : iterable of Column
+        Other columns that will be read.
+
+    Attributes
+    ----------
+    indices : list of numpy.ndarray
+        Indices that are constants, too, since large literals take long to compile.
+    drawn : list of Drawn
+        What the host has to draw for a step.
+    """
+
+    def __init__(self, buckets: Iterable[Bucket], columns: Iterable[Column] = ()):
+        self.buckets = tuple(buckets)
+        self.indices: list[np.ndarray] = []
+        self._number: dict[int, int] = {}  # of an index, by id
+        self._turns = {
+            id(write): in_turns(write.column)
+            for bucket in self.buckets
+            for write in bucket.results
+            if write.is_added
+        }
+        for bucket in self.buckets:
+            read = [each.column for each in bucket.arguments if isinstance(each, Read)]
+            for column in (*read, *(write.column for write in bucket.results)):
+                self._note(column.indices)
+        for turns in self._turns.values():
+            self._note(indices_of(turns))
+        for column in columns:
+            self._note(column.indices)
+        arguments = (each for bucket in self.buckets for each in bucket.arguments)
+        self.drawn = [each for each in arguments if isinstance(each, Drawn)]
+
+    def _note(self, indices: Iterable[Index]) -> None:
+        for index in indices:
+            if isinstance(index, np.ndarray) and id(index) not in self._number:
+                self._number[id(index)] = len(self.indices)
+                self.indices.append(index)
+
+    def run(
+        self, leaves: Constants, indices: Sequence[jax.Array], state: State, drawn: State
+    ) -> State:
+        """Return the blocks after a step; can be traced."""
+        blocks = list(state)
+        numbers = iter(drawn)
+        for bucket in self.buckets:
+            values = [
+                self._value(each, leaves, indices, blocks, numbers) for each in bucket.arguments
+            ]
+            for write, value in zip(bucket.results, _computed(bucket, values)):
+                self._store(write, value, indices, blocks)
+        return tuple(blocks)
+
+    def read(
+        self, column: Column, indices: Sequence[jax.Array], blocks: Sequence[jax.Array]
+    ) -> jax.Array:
+        """Return the values of a column."""
+        parts = [self._part(part.index, blocks[part.block], indices) for part in column.parts]
+        if not parts:
+            return jnp.zeros(column.shape)
+        values = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        if column.order is not None:
+            values = self._part(column.order, values, indices)
+        return jnp.reshape(values, column.shape)
+
+    def _part(self, index: Index, values: jax.Array, indices: Sequence[jax.Array]) -> jax.Array:
+        if isinstance(index, slice):
+            return values[index]
+        return values.at[indices[self._number[id(index)]]].get(mode="promise_in_bounds")
+
+    def _value(
+        self,
+        argument: Argument,
+        leaves: Constants,
+        indices: Sequence[jax.Array],
+        blocks: list[jax.Array],
+        drawn: Iterator[jax.Array],
+    ) -> object:
+        if isinstance(argument, Static):
+            return argument.value
+        if isinstance(argument, Leaf):
+            return leaves[argument.number]
+        if isinstance(argument, Read):
+            return self.read(argument.column, indices, blocks)
+        return next(drawn)
+
+    def _store(
+        self,
+        write: Write,
+        value: jax.Array,
+        indices: Sequence[jax.Array],
+        blocks: list[jax.Array],
+    ) -> None:
+        column = write.column
+        flat = jnp.ravel(jnp.broadcast_to(jnp.asarray(value), column.shape))
+        parts: Sequence[Part] = self._turns[id(write)] if write.is_added else column.parts
+        for part in parts:
+            values = self._part(part.places, flat, indices)
+            if write.is_added:
+                values = self._part(part.index, blocks[part.block], indices) + values
+            self._set(part.block, part.index, values, indices, blocks)
+
+    def _set(
+        self,
+        number: int,
+        index: Index,
+        values: jax.Array,
+        indices: Sequence[jax.Array],
+        blocks: list[jax.Array],
+    ) -> None:
+        block = blocks[number]
+        values = values.astype(block.dtype)
+        if not isinstance(index, slice):
+            place = block.at[indices[self._number[id(index)]]]
+            blocks[number] = place.set(values, mode="promise_in_bounds", unique_indices=True)
+        elif values.shape == block.shape:
+            blocks[number] = values
+        else:
+            blocks[number] = lax.dynamic_update_slice(block, values, (index.start,))
+
+
+def _computed(bucket: Bucket, values: Sequence[Any]) -> Sequence[Any]:
+    """Return the results of a bucket."""
+    if not bucket.is_mapped:
+        return bucket.function(xp, *values)
+    is_mapped = [not isinstance(each, Static) and each.is_mapped for each in bucket.arguments]
+
+    def of_one(*mapped: Any) -> Sequence[Any]:
+        own = iter(mapped)
+        merged = [next(own) if is_own else value for is_own, value in zip(is_mapped, values)]
+        return bucket.function(xp, *merged)
+
+    mapped = [value for is_own, value in zip(is_mapped, values) if is_own]
+    results: Sequence[Any] = jax.vmap(of_one)(*mapped)
+    return results

@@ -1,0 +1,173 @@
+"""Run the steps of a simulator: on its engine, or one by one if methods have been replaced."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import nullcontext
+from operator import index
+
+import numpy as np
+from nengo.exceptions import ValidationError
+from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
+
+from nengo_jit.checkpointing import Checkpointed, PathLike
+from nengo_jit.inspection import Inspectable
+from nengo_jit.internals import PROBE, PROBE_STEP_TIME
+from nengo_jit.persistence.periodic import Writer
+
+logger = logging.getLogger(__name__)
+
+
+class Running(Inspectable, Checkpointed):
+    """The part of a simulator that runs steps."""
+
+    def run(
+        self,
+        time_in_seconds: float,
+        progress_bar: bool | ProgressBar | None = None,
+        *,
+        checkpoint: PathLike | None = None,
+        every: int | str | None = None,
+    ) -> None:
+        """Simulate for a given time, rounded to the nearest step.
+
+        Parameters
+        ----------
+        time_in_seconds : float
+            Duration (seconds of simulated time), not negative.
+        progress_bar : bool or nengo.utils.progress.ProgressBar, optional
+            Overrides the simulator's ``progress_bar``.
+        checkpoint : path-like, optional
+            File for checkpoints, from time to time, at the end, and if Ctrl-C ends the run: after
+            the current step, while a second Ctrl-C ends it at once. The last two are kept, and
+            `resume` continues from the newest one.
+        every : int or str, optional
+            How often: a number of steps, or a time such as "30 s", "2 h" or "10 s simulated". By
+            default every five minutes, or less often if it would take a hundredth of the run.
+
+        Raises
+        ------
+        OSError
+            If a checkpoint, or samples, cannot be written. What was there before is whole.
+        SimulationError
+            If a function returns None or a value that is not a finite number.
+        SimulatorClosed
+            If the simulator is closed, or another thread closes it during the run.
+        ValidationError
+            If the time is negative, ``every`` is no such time, the path has the checkpoint of
+            another simulation, or another simulator writes to it.
+        """
+        if time_in_seconds < 0:
+            raise ValidationError(
+                f"Must be positive (got {time_in_seconds:g})", attr="time_in_seconds"
+            )
+        steps = int(np.round(float(time_in_seconds) / self.dt))
+        if steps == 0:
+            warnings.warn(
+                f"{time_in_seconds} results in running for 0 timesteps. Simulator still at time "
+                f"{self.time}.",
+                stacklevel=2,
+            )
+        else:
+            logger.info(
+                "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
+            )
+            if (
+                checkpoint is None and every is None
+            ):  # a subclass may override it, with nengo's arguments
+                self.run_steps(steps, progress_bar=progress_bar)
+            else:
+                self.run_steps(steps, progress_bar, checkpoint=checkpoint, every=every)
+
+    def run_steps(
+        self,
+        steps: int,
+        progress_bar: bool | ProgressBar | None = None,
+        *,
+        checkpoint: PathLike | None = None,
+        every: int | str | None = None,
+    ) -> None:
+        """Simulate a given number of steps.
+
+        Parameters
+        ----------
+        steps : int
+            Number of steps.
+        progress_bar : bool or nengo.utils.progress.ProgressBar, optional
+            Overrides the simulator's ``progress_bar``.
+        checkpoint, every : optional
+            See `run`.
+
+        Raises
+        ------
+        OSError, SimulationError, SimulatorClosed, ValidationError
+            See `run`.
+        TypeError
+            If the number is not an integer.
+        """
+        steps = index(steps)
+        bar = self.progress_bar if progress_bar is None else progress_bar
+        self._see_replaced()
+        if self._is_run_by_engine:
+            self._turn.hold(self._run_steps, steps, bar, checkpoint, every)
+        else:  # other threads may take turns between steps
+            self._run_steps(steps, bar, checkpoint, every)
+
+    def _run_steps(
+        self,
+        steps: int,
+        bar: bool | ProgressBar,
+        checkpoint: PathLike | None,
+        every: int | str | None,
+    ) -> None:
+        self._check_open("run")
+        writer = self._writer(checkpoint, every)
+        tracker = ProgressTracker(bar, Progress("Simulating", "Simulation", steps))
+        with writer or nullcontext(), tracker:
+            done = self._run_pieces(steps, tracker, writer)
+            for _ in range(steps - done):
+                self.step()
+                tracker.total_progress.step()
+                self._keep_up(writer)
+            self._finish(writer)
+
+    def _run_pieces(self, steps: int, tracker: ProgressTracker, writer: Writer | None) -> int:
+        """Run steps on the engine while it may run them; return their number."""
+        done = left = 0
+        while done < steps and self._is_run_by_engine:
+            self._check_open("run")  # another thread may have closed it
+            if left == 0:
+                left = min(steps - done, self._steps_left(writer))
+                pieces = self._engine.pieces(left)
+            n_done = next(pieces)
+            left -= n_done
+            if self._records_itself:  # from this step on
+                self._probe()
+            done += n_done
+            tracker.total_progress.step(n_done)
+            self._keep_up(writer)
+        return done
+
+    def step(self) -> None:
+        """Simulate one step; for errors see `run`."""
+        self._turn.hold(self._step)
+
+    def _step(self) -> None:
+        if self.closed:
+            self._check_open("run")
+        by_hand = self._by_hand
+        if by_hand is None or by_hand.do_what_the_engine_does:
+            kind = type(self)
+            if kind._probe is not PROBE or kind._probe_step_time is not PROBE_STEP_TIME:
+                self._see_replaced()
+            self._engine.run(1)
+            if self._records_itself:
+                self._probe()
+            if self._stream is not None:
+                self._stream.after_piece()
+        else:
+            self._check_records()
+            self._engine.check_usable()
+            by_hand.carry_out()
+            self._probe()
