@@ -40,6 +40,7 @@ PIPELINE = [
     "checkpointing",
     "running",
     "simulator",
+    "sweeps",
     "plot",
     "__init__",
     "cli",
