@@ -41,6 +41,8 @@ class Segment:
 
     Attributes
     ----------
+    operators : list of Operator
+        The operators.
     drawn : list of Drawn
         What has to be drawn before a step.
     """
@@ -55,6 +57,7 @@ class Segment:
         self._lowered = Lowered(buckets)
         self._leaves, self._draws = leaves, draws
         self._indices = [jnp.asarray(each) for each in self._lowered.indices]
+        self.operators = self._lowered.operators
         self._written = self._lowered.written
         self._flags = flags if flags in self._written else None
         self._call = jax.jit(self._lowered.run)
@@ -90,6 +93,8 @@ class Loop:
 
     Attributes
     ----------
+    operators : list of Operator
+        The operators.
     size : int
         Most steps in a call.
     """
@@ -105,6 +110,7 @@ class Loop:
         self._lowered = Lowered(buckets, recorded)
         self._leaves, self._draws = leaves, draws
         self._indices = [jnp.asarray(each) for each in self._lowered.indices]
+        self.operators = self._lowered.operators
         self._written = self._lowered.written
         self._flags = flags if flags in self._written else None
         n_numbers = sum(column.size for column in recorded)

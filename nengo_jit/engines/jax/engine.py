@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
+from time import perf_counter
 
 import numpy as np
 
@@ -29,8 +30,10 @@ from nengo_jit.engines.jax.python.placing import Placement, place
 from nengo_jit.engines.jax.python.program import Program
 from nengo_jit.engines.jax.python.sources import is_source, source_of
 from nengo_jit.engines.jax.python.traced import Tapes
+from nengo_jit.engines.jax.timing import part_of
 from nengo_jit.engines.recorder import TICKS, Recorder
 from nengo_jit.engines.stepwise import StepwiseEngine
+from nengo_jit.engines.timing import Part, Timing
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
@@ -301,6 +304,16 @@ class JaxEngine(StepwiseEngine):
             self.settle()
         return n_done
 
+    def run_timed(self, n_steps: int) -> Timing:
+        if self._loop is not None:
+            begin = perf_counter()
+            n_done = self.run(n_steps)
+            seconds = perf_counter() - begin
+            return Timing(n_done, seconds, [part_of(self._loop.operators, seconds)])
+        timing = super().run_timed(n_steps)
+        parts = [_part_of(step, part) for (_, step), part in zip(self._steps, timing.parts)]
+        return replace(timing, parts=[*parts, timing.parts[-1]])
+
     def _record(self, samples: list[np.ndarray], n: int) -> None:
         """Record some steps, given the samples of signals that change, and count the steps."""
         clock, changing = self.recording.clock, iter(samples)
@@ -364,6 +377,12 @@ class JaxEngine(StepwiseEngine):
         compiled += [(op, "") for op in placement.ahead if op not in placement.traced]
         left = tuple(placement.in_python.items())
         return replace(self.plan, in_python=left, compiled=tuple(compiled))
+
+
+def _part_of(step: Step, part: Part) -> Part:
+    """Share out a part of a step if it is a compiled call."""
+    first = step.args[0] if isinstance(step, partial) and step.args else None
+    return part_of(first.operators, part.seconds) if isinstance(first, Segment) else part
 
 
 def _write(recorder: Recorder, rows: np.ndarray, numbers: np.ndarray, ticks: int) -> None:

@@ -30,6 +30,8 @@ class Lowered:
 
     Attributes
     ----------
+    operators : list of Operator
+        The members of all buckets, in order.
     indices : list of numpy.ndarray
         Indices that are constants, too, since large literals take long to compile.
     drawn : list of Drawn
@@ -40,6 +42,7 @@ class Lowered:
 
     def __init__(self, buckets: Iterable[Bucket], columns: Iterable[Column] = ()):
         self.buckets = tuple(buckets)
+        self.operators = [each for bucket in self.buckets for each in bucket.members]
         self.indices: list[np.ndarray] = []
         self._number: dict[int, int] = {}  # of an index, by id
         self._turns = {
