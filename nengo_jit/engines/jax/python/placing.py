@@ -13,7 +13,7 @@ from numpy.lib.array_utils import byte_bounds
 from nengo_jit.engines.cpu.program.mentions import GETTING, MAX_OBJECTS, mentioned, reached
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.jax.draws import Draw
-from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced, Watched, watched_by
+from nengo_jit.engines.jax.python.traced import Dependencies, Taped, Tapes, Traced, dependencies_of
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc, store
@@ -44,16 +44,16 @@ class Placement:
     ahead: dict[Operator, Draw] = field(default_factory=dict)
     taped: dict[Operator, Taped] = field(default_factory=dict)
     traced: dict[Operator, Traced] = field(default_factory=dict)
-    _watched: Watched = field(default_factory=lambda: watched_by([]))
+    _dependencies: Dependencies = field(default_factory=lambda: dependencies_of([]))
 
     def watch(self) -> None:
         """Collect all that traced functions depend on; `is_right` needs it."""
-        self._watched = watched_by(self.traced.values())
+        self._dependencies = dependencies_of(self.traced.values())
 
     @property
     def is_right(self) -> bool:
         """bool: whether all that traced functions depend on is as it was."""
-        return self._watched.is_right
+        return self._dependencies.is_right
 
     def leave(self, operator: Operator, reason: str) -> None:
         """Leave an operator to Python."""

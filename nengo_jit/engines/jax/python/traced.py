@@ -22,7 +22,7 @@ MOST_BYTES = 1 << 24  # of an array of the user's, which is copied to the device
 
 
 @dataclass(frozen=True)
-class Watched:
+class Dependencies:
     """What functions depend on: integers in memory by their addresses, and names."""
 
     words: dict[int, int]
@@ -76,7 +76,7 @@ class Traced:
     @property
     def is_right(self) -> bool:
         """bool: whether all that it depends on is as it was during tracing."""
-        return watched_by([self]).is_right
+        return dependencies_of([self]).is_right
 
     @property
     def users(self) -> list[np.ndarray]:
@@ -227,14 +227,14 @@ def _owner_of(array: np.ndarray) -> np.ndarray:
     return owner
 
 
-def watched_by(traced: Iterable[Traced]) -> Watched:
+def dependencies_of(traced: Iterable[Traced]) -> Dependencies:
     """Collect what functions depend on."""
     words: dict[int, int] = {}
     names = Guards()
     for each in traced:
         words.update(each.writer.headers)
         names.update(each.watched)
-    return Watched(words, names)
+    return Dependencies(words, names)
 
 
 def _is_among(array: np.ndarray, own: list[np.ndarray]) -> bool:
