@@ -27,6 +27,7 @@ PIPELINE = [
     "ir",
     "builder",
     "planner",
+    "batching",
     "engines",
     "profiling",
     "persistence",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -18,6 +19,7 @@ from nengo_jit.engines.state import Seed, State, check_state, give_state, take_s
 from nengo_jit.engines.timing import Timing
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.given import Given
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
@@ -82,11 +84,15 @@ class Engine(ABC):
         self.generators: dict[Operator, object] = {}
         self.broken: str | None = RESET_INTERRUPTED
         self.is_asked = False
-        self.signals, self.buffers = memory_of(plan)
+        self.signals, self.buffers = self.allocate()
         self.recording = Recording(plan.probes, self.signals)
         self.seed: Seed = None
         self.rng = self.drawn_from = np.random.RandomState(0)
         self._identity = Identity(plan)
+
+    def allocate(self) -> tuple[SignalDict, list[Signal]]:
+        """Allocate the memory of the plan; returns it, and the buffers that operators request."""
+        return memory_of(self.plan)
 
     @abstractmethod
     def begin(self, rng: np.random.RandomState) -> None:
@@ -188,6 +194,10 @@ class Engine(ABC):
             The argument of `begin`.
         """
         with self.making(operator):
+            if operator in self._given_for:
+                step, rows = operator.make_step(self.signals, self.plan.dt, rng), self._given_for
+                given = rows[operator].rows
+                return lambda: step() if given.values is None else None
             if not is_sim_process(operator):
                 return operator.make_step(self.signals, self.plan.dt, rng)
 
@@ -207,6 +217,48 @@ class Engine(ABC):
         except Exception as error:
             add_context(error, self.not_ready(operator))
             raise
+
+    @cached_property
+    def _given_for(self) -> dict[Operator, Given]:
+        """Dict of (Operator, Given): what takes the place of functions while there are rows."""
+        given = (each for each in self.plan.operators if isinstance(each, Given))
+        return {each.function: each for each in given if each.function is not None}
+
+    def give(self, operator: Given, rows: np.ndarray | None, first: int) -> None:
+        """Set the rows that an operator outputs.
+
+        Parameters
+        ----------
+        operator : Given
+            The operator.
+        rows : (n_steps, size) numpy.ndarray or None
+            Contiguous rows in the engine's precision, which the caller keeps; None for none.
+        first : int
+            Number of steps that are complete before the step of the first row.
+        """
+        operator.rows.values, operator.rows.first = rows, first
+
+    @property
+    def takes_turns(self) -> bool:
+        """bool: whether members of a batch may take turns on this engine, after a reset.
+
+        That is so if `private` and the signals are all that steps depend on. No function that the
+        engine calls may have a state of its own then.
+        """
+        return False
+
+    @property
+    def is_thread_safe(self) -> bool:
+        """bool: whether engines of one plan may run in several threads at the same time."""
+        return False
+
+    def private(self) -> object:
+        """Copy what steps depend on besides signals, the clock and generators in Python."""
+        return None
+
+    def load_private(self, private: Any) -> None:
+        """Continue from what `private` has returned, on this engine."""
+        return
 
     def state(self) -> State:
         """Everything that future steps depend on.
@@ -243,12 +295,16 @@ class Engine(ABC):
         SimulationError
             Within a step.
         """
-        self._check_between_runs("loaded")
-        check_state(self, self._identity, state)
+        self.check_loadable(state)
         self.reset(state["seed"], clear)
         self.broken = LOADING_INTERRUPTED
         give_state(self, self._identity, state)
         self.broken = None
+
+    def check_loadable(self, state: object) -> None:
+        """Raise the errors of `load_state`; changes nothing."""
+        self._check_between_runs("loaded")
+        check_state(self, self._identity, state)
 
     def _check_between_runs(self, what: str) -> None:
         if self.is_running:

@@ -69,6 +69,11 @@ class Clock:
         self.view[TICKS] += 1
 
 
+    def advance_to(self, ticks: int) -> None:
+        """Count steps, up to a number of ticks."""
+        self.view[TICKS] = ticks
+
+
 class Block:
     """Memory for consecutive samples.
 
@@ -184,6 +189,21 @@ class Recorder:
             block.next, used = self._make_block(count, max(n, size)), 0
             block = block.next
         return block, used
+
+    def begin_anew(self) -> None:
+        """Discard all samples, and use their memory again; nobody may have read them."""
+        block = self._block = self.block
+        if block.ticks is None:
+            block.first = self.clock.ticks
+        else:
+            block.first = 0
+            block.ticks[:] = NEVER
+
+    def recorded(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the valid samples in the latest block, and their ticks, as views."""
+        block = self.block
+        n = self.count() - block.first
+        return block.rows[:n], None if block.ticks is None else block.ticks[:n]
 
     def write(self) -> None:
         """Record a sample for the current step."""

@@ -24,7 +24,7 @@ nengo's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -190,6 +190,29 @@ def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
         lasting = (each for each in found if lasts(each) and id(each) not in ours)
         for place, each in enumerate(lasting):
             yield f"{number}/{place}", operator, each
+
+
+def shared_objects(engine: Stateful) -> list[tuple[Operator, object]]:
+    """Return objects with a state that engines of one plan may share, each with an operator.
+
+    These are generators of neurons, and what user code refers to and saves itself.
+    """
+    found = {id(each): (operator, each) for _, operator, each in _objects(engine)}
+    for operator in engine.plan.operators:
+        if isinstance(operator, SimNeurons):
+            found.update({id(each): (operator, each) for each in operator.state_extra.values()})
+    return list(found.values())
+
+
+def save_objects(objects: Iterable[tuple[Operator, object]]) -> list[object]:
+    """Return the state of each object."""
+    return [_saved(operator, each) for operator, each in objects]
+
+
+def restore_objects(objects: Iterable[tuple[Operator, object]], states: Iterable[object]) -> None:
+    """Give objects the states that `save_objects` has returned."""
+    for (operator, each), state in zip(objects, states):
+        _restore(operator, each, state)
 
 
 def _place(key: str) -> tuple[int, int]:

@@ -98,6 +98,10 @@ class KernelRecording:
         if self._promised > self._room:
             self._make_room(self._promised - ticks)
 
+    def forget_room(self) -> None:
+        """Look for room again in the next run: recorders begin anew, or the clock was set."""
+        self._room = self._promised = 0
+
     def _make_room(self, n_steps: int) -> None:
         self._room = 0  # until all room has been made
         if self._clock.calls:

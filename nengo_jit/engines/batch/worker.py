@@ -1,0 +1,136 @@
+"""Workers: engines on which the members of a batch take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nengo_jit.engines.base import Engine
+from nengo_jit.engines.batch.memory import BatchMemory
+from nengo_jit.engines.recorder import OFFSET, TICKS, Clock
+from nengo_jit.engines.state import Seed, State, restore_objects, save_objects, shared_objects
+from nengo_jit.exceptions import add_context
+from nengo_jit.ir.given import Given
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.rows import Rows
+
+Inputs = Mapping[Given, Rows]  # with an array (n_members, n_steps, size) of values
+
+
+@dataclass
+class Condition:
+    """What the steps of a member depend on, besides its memory and the clock.
+
+    Attributes
+    ----------
+    private : object
+        From `Engine.private`.
+    objects : list
+        States of Python objects that members share, see `shared_objects`.
+    """
+
+    private: object = None
+    objects: list[object] = field(default_factory=list)
+
+
+class Worker:
+    """An engine, and the members of the batch that it runs in turn.
+
+    Parameters
+    ----------
+    engine : Engine
+        The engine.
+    members : sequence of int
+        Numbers of the members.
+
+    Attributes
+    ----------
+    engine, members
+        As given.
+    conditions : dict of (int, Condition)
+        The condition of each member.
+    """
+
+    def __init__(self, engine: Engine, members: Sequence[int]):
+        self.engine, self.members = engine, members
+        engine.is_asked = True
+        self._blocks = engine.signals.blocks
+        self._objects = shared_objects(engine)
+        first = Condition(objects=save_objects(self._objects))
+        self.conditions = dict.fromkeys(members, first)
+
+    def put(self, member: int, memory: BatchMemory, clock: Clock) -> None:
+        """Continue from the state of a member."""
+        engine, condition = self.engine, self.conditions[member]
+        words = engine.recording.clock.words
+        words[[TICKS, OFFSET]] = clock.words[[TICKS, OFFSET]]
+        memory.load(member, self._blocks)
+        for recorder in engine.recording.recorders.values():
+            recorder.begin_anew()
+        engine.load_private(condition.private)
+        restore_objects(self._objects, condition.objects)
+
+    def take(self, member: int, rows: Sequence[np.ndarray]) -> Condition:
+        """Copy the memory of the engine to a member's rows; returns the member's condition."""
+        self.engine.settle()
+        for block, row in zip(self._blocks, rows):
+            np.copyto(row[member, : block.size], block)
+        return Condition(self.engine.private(), save_objects(self._objects))
+
+    def give(self, member: int, inputs: Inputs) -> None:
+        """Let operators output the rows of a member."""
+        for operator, rows in inputs.items():
+            values = None if rows.values is None else rows.values[member]
+            self.engine.give(operator, values, rows.first)
+
+    def run(self, member: int, n_steps: int) -> None:
+        """Run steps; if one raises, the error names the member."""
+        try:
+            self.engine.run(n_steps)
+        except Exception as error:
+            add_context(error, f"It was member {member} of the batch.")
+            raise
+
+    def set_generators(self, member: int, states: Sequence[Mapping[str, Any]]) -> None:
+        """Set the generators of neurons of a member to states, in the order of the plan."""
+        neurons = (each for each in self.engine.plan.operators if isinstance(each, SimNeurons))
+        restore_objects(self._objects, self.conditions[member].objects)
+        for operator, named in zip((each for each in neurons if each.state_extra), states):
+            for name, state in named.items():
+                operator.state_extra[name].set_state(state)
+        private = self.conditions[member].private
+        self.conditions[member] = Condition(private, save_objects(self._objects))
+
+    def load(self, member: int, state: State, rows: Sequence[np.ndarray]) -> None:
+        """Continue with a member from a state of the engine, which `Engine.state` returned."""
+        restore_objects(self._objects, self.conditions[member].objects)
+        self.engine.load_state(state, lambda: None)
+        self._objects = shared_objects(self.engine)
+        self.conditions[member] = self.take(member, rows)
+
+    def reset(
+        self, seeds: Mapping[int, Seed], memory: BatchMemory, rows: Sequence[np.ndarray]
+    ) -> dict[int, Condition]:
+        """Go back to the first step with all members, each with its seed; returns conditions.
+
+        Members with equal seeds begin from copies of one state, if they take turns.
+        """
+        engine, made = self.engine, {}
+        first_of: dict[Seed, int] = {}
+        for member, seed in seeds.items():
+            first = first_of.get(seed)
+            objects = self.conditions[member].objects
+            if first is None or not engine.takes_turns:
+                restore_objects(self._objects, objects)
+                engine.reset(seed, lambda: None)
+                self._objects = shared_objects(engine)  # of functions that were made anew
+                made[member] = self.take(member, rows)
+                first_of[seed] = member
+            else:
+                for block, row in zip(self._blocks, rows):
+                    row[member, : block.size] = row[first, : block.size]
+                made[member] = Condition(made[first].private, objects)
+        return made
