@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -194,10 +193,6 @@ class Engine(ABC):
             The argument of `begin`.
         """
         with self.making(operator):
-            if operator in self._given_for:
-                step, rows = operator.make_step(self.signals, self.plan.dt, rng), self._given_for
-                given = rows[operator].rows
-                return lambda: step() if given.values is None else None
             if not is_sim_process(operator):
                 return operator.make_step(self.signals, self.plan.dt, rng)
 
@@ -217,12 +212,6 @@ class Engine(ABC):
         except Exception as error:
             add_context(error, self.not_ready(operator))
             raise
-
-    @cached_property
-    def _given_for(self) -> dict[Operator, Given]:
-        """Dict of (Operator, Given): what takes the place of functions while there are rows."""
-        given = (each for each in self.plan.operators if isinstance(each, Given))
-        return {each.function: each for each in given if each.function is not None}
 
     def give(self, operator: Given, rows: np.ndarray | None, first: int) -> None:
         """Set the rows that an operator outputs.

@@ -24,7 +24,7 @@ nengo's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -93,7 +93,7 @@ def take_state(engine: Stateful, identity: Identity) -> State:
         if hides_state(operator, steps.get(operator), _memory(engine, operator))
         or generators.get(str(number), ...) is None
     ]
-    objects = {key: _saved(operator, each) for key, operator, each in _objects(engine)}
+    objects = {key: saved_object(operator, each) for key, operator, each in _objects(engine)}
     return {
         "format": FORMAT,
         "model": identity.describe(),
@@ -150,7 +150,7 @@ def give_state(engine: Stateful, identity: Identity, state: State) -> None:
     _set_state(engine.drawn_from, state["rng"])
     for key, operator, each in list(_objects(engine)):
         if key in state.get("objects", {}):  # earlier versions did not save them
-            _restore(operator, each, state["objects"][key])
+            restore_object(operator, each, state["objects"][key])
     engine.recording.clock.n_steps = state["n_steps"]
 
 
@@ -192,27 +192,20 @@ def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
             yield f"{number}/{place}", operator, each
 
 
-def shared_objects(engine: Stateful) -> list[tuple[Operator, object]]:
-    """Return objects with a state that engines of one plan may share, each with an operator.
+def changeable_objects(engine: Stateful) -> list[tuple[Operator, object]]:
+    """Return the objects that may change and that steps refer to, each with an operator.
 
-    These are generators of neurons, and what user code refers to and saves itself.
+    These are what user code refers to, see `changeable_of`, and generators of neurons.
     """
-    found = {id(each): (operator, each) for _, operator, each in _objects(engine)}
+    steps = engine.python_steps
+    found: dict[int, tuple[Operator, object]] = {}
     for operator in engine.plan.operators:
+        memory = _memory(engine, operator)
+        objects = changeable_of(operator, steps.get(operator), memory)
         if isinstance(operator, SimNeurons):
-            found.update({id(each): (operator, each) for each in operator.state_extra.values()})
+            objects += operator.state_extra.values()
+        found.update({id(each): (operator, each) for each in objects})
     return list(found.values())
-
-
-def save_objects(objects: Iterable[tuple[Operator, object]]) -> list[object]:
-    """Return the state of each object."""
-    return [_saved(operator, each) for operator, each in objects]
-
-
-def restore_objects(objects: Iterable[tuple[Operator, object]], states: Iterable[object]) -> None:
-    """Give objects the states that `save_objects` has returned."""
-    for (operator, each), state in zip(objects, states):
-        _restore(operator, each, state)
 
 
 def _place(key: str) -> tuple[int, int]:
@@ -220,7 +213,7 @@ def _place(key: str) -> tuple[int, int]:
     return int(number), int(place)
 
 
-def _saved(operator: Operator, value: Any) -> object:
+def saved_object(operator: Operator, value: Any) -> object:
     """State of an object that saves itself."""
     known = _state_of(value)
     if known is not None:
@@ -232,7 +225,8 @@ def _saved(operator: Operator, value: Any) -> object:
         raise
 
 
-def _restore(operator: Operator, value: Any, state: Any) -> None:
+def restore_object(operator: Operator, value: Any, state: Any) -> None:
+    """Give an object a state that `saved_object` has returned."""
     if _state_of(value) is not None:
         _set_state(value, state)
         return

@@ -12,8 +12,10 @@ from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.timing import Part, Timing
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.given import Given
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.python import SimPyFunc
+from nengo_jit.ir.rows import Rows
 from nengo_jit.options import Options
 from nengo_jit.planner import Plan
 from nengo_jit.planner.merge import kind_of
@@ -58,7 +60,12 @@ class StepwiseEngine(Engine):
         """
 
     def begin(self, rng: np.random.RandomState) -> None:
-        self._steps = list(self.make_steps(rng))
+        given = (each for each in self.plan.operators if isinstance(each, Given))
+        rows = {each.function: each.rows for each in given}
+        self._steps = [
+            (operator, _unless_given(step, rows[operator]) if operator in rows else step)
+            for operator, step in self.make_steps(rng)
+        ]
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
         for i, (each, _) in enumerate(self._steps):
@@ -148,3 +155,8 @@ class StepwiseEngine(Engine):
 def _name(operator: Operator | str) -> str:
     """The kind of an operator; engines may give a text in place of an operator."""
     return operator if isinstance(operator, str) else kind_of(operator)
+
+
+def _unless_given(step: Step, rows: Rows) -> Step:
+    """Return a function that runs a step while no rows are given."""
+    return lambda: step() if rows.values is None else None

@@ -8,10 +8,12 @@ import numpy as np
 from nengo import Probe
 
 from nengo_jit.engines.batch.worker import Condition, Worker
-from nengo_jit.engines.recorder import Block, Recorder
 from nengo_jit.engines.recording import Recording
 
 Failure = tuple[int, int, BaseException]  # number of complete steps, member, error
+
+
+TILE = 64  # samples of all members that are copied at a time
 
 
 class Chunk:
@@ -42,11 +44,14 @@ class Chunk:
         self.n_steps, self._rows = n_steps, rows
         self._clock = recording.clock
         self._end = recording.clock.ticks + n_steps
-        self._targets: dict[Probe, tuple[Block, int]] = {
-            probe: recorder.reserve(_most_samples(recorder, n_steps))
-            for probe, recorder in recording.recorders.items()
-        }
+        self._recorders = recording.recorders
+        self._samples: dict[Probe, np.ndarray] = {}
+        for probe, recorder in self._recorders.items():
+            n_members, *shape = recorder.source.shape
+            most = n_steps if recorder.always else int(n_steps / recorder.period) + 3
+            self._samples[probe] = np.empty((n_members, most, *shape), recorder.source.dtype)
         self._ticks: dict[Probe, np.ndarray] = {}
+        self._counts: dict[Probe, int] = {}
         self.conditions: dict[int, Condition] = {}
         self.failures: list[Failure] = []
         self.is_stopped = False
@@ -54,21 +59,22 @@ class Chunk:
     def note(self, member: int, worker: Worker) -> None:
         """Copy the results of a member that has run the steps from its worker."""
         condition = worker.take(member, self._rows)
-        for probe, (block, row) in self._targets.items():
+        for probe, own in self._samples.items():
             samples, ticks = worker.engine.recording.recorders[probe].recorded()
-            block.rows[row : row + len(samples), member] = samples
+            own[member, : len(samples)] = samples
+            self._counts[probe] = len(samples)
             if ticks is not None:
                 self._ticks[probe] = ticks.copy()
         self.conditions[member] = condition
 
     def commit(self) -> None:
-        """Let the steps and their samples count."""
-        for probe, ticks in self._ticks.items():
-            block, row = self._targets[probe]
+        """Let the steps and their samples count. May be called again if it is interrupted."""
+        for probe, samples in self._samples.items():
+            n = self._counts[probe]
+            block, row = self._recorders[probe].reserve(n)
+            for first in range(0, n, TILE):  # each is transposed in the cache
+                part = samples[:, first : min(first + TILE, n)]
+                block.rows[row + first : row + first + TILE][: part.shape[1]] = part.swapaxes(0, 1)
             if block.ticks is not None:
-                block.ticks[row : row + len(ticks)] = ticks
+                block.ticks[row : row + n] = self._ticks[probe]
         self._clock.advance_to(self._end)
-
-
-def _most_samples(recorder: Recorder, n_steps: int) -> int:
-    return n_steps if recorder.always else int(n_steps / recorder.period) + 3

@@ -30,6 +30,7 @@ from nengo_jit.options import Options
 from nengo_jit.planner.plan import Plan
 
 CHUNK_SECONDS = 0.005  # that a member runs before it is the turn of another
+SAMPLES = 1 << 26  # bytes of samples in a chunk, at most
 
 
 class BatchEngine(Engine):
@@ -140,7 +141,9 @@ class BatchEngine(Engine):
 
     def _chunk(self) -> int:
         """Number of steps that take `CHUNK_SECONDS` for a member."""
-        return max(1, min(self._longest, int(CHUNK_SECONDS / max(self._seconds, 1e-9))))
+        in_time = int(CHUNK_SECONDS / max(self._seconds, 1e-9))
+        n_bytes = sum(each.source.nbytes for each in self.recording.recorders.values())
+        return max(1, min(self._longest, in_time, SAMPLES // max(n_bytes, 1)))
 
     def run(self, n_steps: int) -> int:
         self._check_idle("run")

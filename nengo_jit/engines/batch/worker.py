@@ -10,8 +10,9 @@ import numpy as np
 
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch.memory import BatchMemory
+from nengo_jit.engines.batch.objects import Objects, Restore
 from nengo_jit.engines.recorder import OFFSET, TICKS, Clock
-from nengo_jit.engines.state import Seed, State, restore_objects, save_objects, shared_objects
+from nengo_jit.engines.state import Seed, State
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.given import Given
 from nengo_jit.ir.neurons import SimNeurons
@@ -28,12 +29,17 @@ class Condition:
     ----------
     private : object
         From `Engine.private`.
-    objects : list
-        States of Python objects that members share, see `shared_objects`.
+    objects : list of callable
+        Functions that restore the states of Python objects.
     """
 
     private: object = None
-    objects: list[object] = field(default_factory=list)
+    objects: list[Restore] = field(default_factory=list)
+
+    def restore_objects(self) -> None:
+        """Let Python objects have the states that they have for the member."""
+        for restore in self.objects:
+            restore()
 
 
 class Worker:
@@ -58,8 +64,8 @@ class Worker:
         self.engine, self.members = engine, members
         engine.is_asked = True
         self._blocks = engine.signals.blocks
-        self._objects = shared_objects(engine)
-        first = Condition(objects=save_objects(self._objects))
+        self._objects = Objects(engine)
+        first = Condition(objects=self._objects.save())
         self.conditions = dict.fromkeys(members, first)
 
     def put(self, member: int, memory: BatchMemory, clock: Clock) -> None:
@@ -71,14 +77,14 @@ class Worker:
         for recorder in engine.recording.recorders.values():
             recorder.begin_anew()
         engine.load_private(condition.private)
-        restore_objects(self._objects, condition.objects)
+        condition.restore_objects()
 
     def take(self, member: int, rows: Sequence[np.ndarray]) -> Condition:
         """Copy the memory of the engine to a member's rows; returns the member's condition."""
         self.engine.settle()
         for block, row in zip(self._blocks, rows):
             np.copyto(row[member, : block.size], block)
-        return Condition(self.engine.private(), save_objects(self._objects))
+        return Condition(self.engine.private(), self._objects.save())
 
     def give(self, member: int, inputs: Inputs) -> None:
         """Let operators output the rows of a member."""
@@ -97,18 +103,18 @@ class Worker:
     def set_generators(self, member: int, states: Sequence[Mapping[str, Any]]) -> None:
         """Set the generators of neurons of a member to states, in the order of the plan."""
         neurons = (each for each in self.engine.plan.operators if isinstance(each, SimNeurons))
-        restore_objects(self._objects, self.conditions[member].objects)
+        self.conditions[member].restore_objects()
         for operator, named in zip((each for each in neurons if each.state_extra), states):
             for name, state in named.items():
                 operator.state_extra[name].set_state(state)
         private = self.conditions[member].private
-        self.conditions[member] = Condition(private, save_objects(self._objects))
+        self.conditions[member] = Condition(private, self._objects.save())
 
     def load(self, member: int, state: State, rows: Sequence[np.ndarray]) -> None:
         """Continue with a member from a state of the engine, which `Engine.state` returned."""
-        restore_objects(self._objects, self.conditions[member].objects)
+        self.conditions[member].restore_objects()
         self.engine.load_state(state, lambda: None)
-        self._objects = shared_objects(self.engine)
+        self._objects = Objects(self.engine)
         self.conditions[member] = self.take(member, rows)
 
     def reset(
@@ -122,15 +128,14 @@ class Worker:
         first_of: dict[Seed, int] = {}
         for member, seed in seeds.items():
             first = first_of.get(seed)
-            objects = self.conditions[member].objects
             if first is None or not engine.takes_turns:
-                restore_objects(self._objects, objects)
+                self.conditions[member].restore_objects()
                 engine.reset(seed, lambda: None)
-                self._objects = shared_objects(engine)  # of functions that were made anew
+                self._objects = Objects(engine)  # of functions that were made anew
                 made[member] = self.take(member, rows)
                 first_of[seed] = member
             else:
                 for block, row in zip(self._blocks, rows):
                     row[member, : block.size] = row[first, : block.size]
-                made[member] = Condition(made[first].private, objects)
+                made[member] = Condition(made[first].private, self.conditions[member].objects)
         return made
