@@ -11,11 +11,12 @@ import nengo
 import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import ValidationError
+from nengo.transforms import SparseMatrix
 from numpy.typing import ArrayLike
 
 from nengo_jit.ir.given import Given
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.signal import Signal, is_sparse
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.identity import Identity
 
@@ -182,8 +183,9 @@ def _rebuild(
             )
         for found, base in zip(values, theirs.bases):
             found.append(_numbers(base.initial_value))
+        theirs_of = dict(zip(model.params, other.params.values()))  # probes make connections anew
         for obj, found in built.items():
-            found.append(other.params[obj])
+            found.append(theirs_of[obj])
         generators.append(_generators(other))
     for base, found in zip(identity.bases, values):
         if any(not np.array_equal(found[0], each, equal_nan=True) for each in found[1:]):
@@ -193,9 +195,7 @@ def _rebuild(
     variation.generators.extend(generators if any(generators) else [])
 
 
-def _difference(
-    ours: dict[str, Any], theirs: dict[str, Any], identity: Identity
-) -> str | None:
+def _difference(ours: dict[str, Any], theirs: dict[str, Any], identity: Identity) -> str | None:
     """Return how two models differ, besides the numbers in signals; None if they do not."""
     n_bases = len(identity.bases)
     values = np.concatenate([ours["values"][:n_bases], theirs["values"][n_bases:]])
@@ -203,7 +203,9 @@ def _difference(
 
 
 def _numbers(value: Any) -> np.ndarray:
-    numbers: np.ndarray = value if isinstance(value, np.ndarray) else value.allocate().data
+    if isinstance(value, SparseMatrix):
+        value = value.allocate()
+    numbers: np.ndarray = value.data if is_sparse(value) else value
     return numbers
 
 
@@ -237,7 +239,9 @@ def _set_parameters(
     if obj in model.params:
         known = {nengo.Ensemble: OF_ENSEMBLES, nengo.Connection: OF_CONNECTIONS}.get(type(obj), ())
     if not known:
-        raise _invalid(f"{obj!r} has no parameters here: give ensembles or connections of the model")
+        raise _invalid(
+            f"{obj!r} has no parameters here: give ensembles or connections of the model"
+        )
     if not isinstance(parameters, Mapping):
         raise _invalid(f"{obj}: must be a dictionary from names to arrays (got {parameters!r})")
     for name in parameters:
@@ -255,7 +259,9 @@ def _set_parameters(
         values = dict(arrays)
     else:
         if "scaled_encoders" in arrays and arrays.keys() & {"gain", "encoders"}:
-            raise _invalid(f"{obj}: 'scaled_encoders' are encoders times gain: give one or the other")
+            raise _invalid(
+                f"{obj}: 'scaled_encoders' are encoders times gain: give one or the other"
+            )
         signals, values = _of_ensemble(obj, arrays, built, model)
         arrays |= {name: values[name] for name in values.keys() & {"scaled_encoders"}}
     for name, signal in signals.items():
@@ -285,7 +291,7 @@ def _of_ensemble(
     if "gain" in arrays:
         for conn, sig in model.sig.items():
             if isinstance(conn, nengo.Connection) and "gains" in sig:
-                if conn.post_obj is ens.neurons:
+                if conn.post_obj == ens.neurons:
                     signals[str(conn)] = sig["gains"]
                     values[str(conn)] = arrays["gain"][:, conn.post_slice]
     return signals, values

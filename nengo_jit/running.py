@@ -87,7 +87,9 @@ class Running(Inspectable, Checkpointed):
             )
             given = {"inputs": inputs, "checkpoint": checkpoint, "every": every}
             # a subclass may override it, with nengo's arguments
-            others: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+            others: dict[str, Any] = {
+                name: value for name, value in given.items() if value is not None
+            }
             self.run_steps(steps, progress_bar=progress_bar, **others)
 
     def run_steps(

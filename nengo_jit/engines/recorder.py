@@ -68,7 +68,6 @@ class Clock:
             self.view[OFFSET] = offset
         self.view[TICKS] += 1
 
-
     def advance_to(self, ticks: int) -> None:
         """Count steps, up to a number of ticks."""
         self.view[TICKS] = ticks

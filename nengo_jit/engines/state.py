@@ -195,10 +195,11 @@ def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
 def changeable_objects(engine: Stateful) -> list[tuple[Operator, object]]:
     """Return the objects that may change and that steps refer to, each with an operator.
 
-    These are what user code refers to, see `changeable_of`, and generators of neurons.
+    These are what user code refers to, see `changeable_of`, and generators in Python.
     """
     steps = engine.python_steps
-    found: dict[int, tuple[Operator, object]] = {}
+    generators = [*engine.generators.items(), (engine.plan.operators[0], engine.drawn_from)]
+    found = {id(each): (op, each) for op, each in generators if not _is_native(each)}
     for operator in engine.plan.operators:
         memory = _memory(engine, operator)
         objects = changeable_of(operator, steps.get(operator), memory)
@@ -206,6 +207,10 @@ def changeable_objects(engine: Stateful) -> list[tuple[Operator, object]]:
             objects += operator.state_extra.values()
         found.update({id(each): (operator, each) for each in objects})
     return list(found.values())
+
+
+def _is_native(generator: object) -> bool:
+    return isinstance(generator, GeneratorState)
 
 
 def _place(key: str) -> tuple[int, int]:

@@ -89,9 +89,7 @@ class BatchEngine(Engine):
     def begin(self, rng: np.random.RandomState) -> None:
         """Do nothing: workers begin."""
 
-    def reset(
-        self, seed: Seed | Sequence[Seed], clear: Callable[[], None] | None = None
-    ) -> None:
+    def reset(self, seed: Seed | Sequence[Seed], clear: Callable[[], None] | None = None) -> None:
         """Go back to the first step with all members; ``seed`` may be a sequence, one for each."""
         self._check_idle("reset")
         self.broken = RESET_INTERRUPTED
@@ -259,8 +257,10 @@ class BatchEngine(Engine):
                 worker.put(member, self.signals, self.recording.clock)
                 members[member] = worker.engine.state()
         states = [members[member] for member in range(self.n_members)]
+        models = [each.pop("model") for each in states]  # the same for all
         return {
             "format": FORMAT,
+            "model": models[0],
             "seed": self.seed,
             "n_steps": self.n_steps,
             "members": states,
@@ -270,7 +270,7 @@ class BatchEngine(Engine):
     def check_loadable(self, state: object) -> None:
         self._check_between_runs("loaded")
         members = state.get("members") if isinstance(state, dict) else None
-        if not isinstance(members, list):
+        if not isinstance(members, list) or "model" not in state:
             raise ValidationError("This is not the state of a batch", attr="state")
         if len(members) != self.n_members:
             raise ValidationError(
@@ -279,7 +279,7 @@ class BatchEngine(Engine):
             )
         for worker in self._workers:
             for member in worker.members:
-                worker.engine.check_loadable(members[member])
+                worker.engine.check_loadable(_member_of(state, member))
 
     def load_state(self, state: State, clear: Callable[[], None] | None = None) -> None:
         self.check_loadable(state)
@@ -287,7 +287,7 @@ class BatchEngine(Engine):
         self.broken = LOADING_INTERRUPTED
         for worker in self._workers:
             for member in worker.members:
-                worker.load(member, state["members"][member], self._rows)
+                worker.load(member, _member_of(state, member), self._rows)
         self.signals.commit(self._rows)
         self.seed = state["seed"]
         self.seeds = tuple(each["seed"] for each in state["members"])
@@ -314,6 +314,11 @@ class BatchEngine(Engine):
 
     def read_clock(self) -> None:
         self.recording.clock.n_steps = self.signals[self.plan.step].flat[0].item()
+
+
+def _member_of(state: State, member: int) -> State:
+    """Return the state of a member, as an engine takes it."""
+    return {**state["members"][member], "model": state["model"]}
 
 
 def _wait_for(threads: Iterable[Thread]) -> None:

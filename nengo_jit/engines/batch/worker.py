@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,16 @@ class Condition:
         From `Engine.private`.
     objects : list of callable
         Functions that restore the states of Python objects.
+    seed : int
+        Seed of the latest reset.
+    rng : numpy.random.RandomState or None
+        Generator that operators draw from.
     """
 
     private: object = None
     objects: list[Restore] = field(default_factory=list)
+    seed: Seed = None
+    rng: np.random.RandomState | None = None
 
     def restore_objects(self) -> None:
         """Let Python objects have the states that they have for the member."""
@@ -77,6 +83,9 @@ class Worker:
         for recorder in engine.recording.recorders.values():
             recorder.begin_anew()
         engine.load_private(condition.private)
+        engine.seed = condition.seed
+        if condition.rng is not None:
+            engine.rng = engine.drawn_from = condition.rng
         condition.restore_objects()
 
     def take(self, member: int, rows: Sequence[np.ndarray]) -> Condition:
@@ -84,7 +93,8 @@ class Worker:
         self.engine.settle()
         for block, row in zip(self._blocks, rows):
             np.copyto(row[member, : block.size], block)
-        return Condition(self.engine.private(), self._objects.save())
+        engine = self.engine
+        return Condition(engine.private(), self._objects.save(), engine.seed, engine.drawn_from)
 
     def give(self, member: int, inputs: Inputs) -> None:
         """Let operators output the rows of a member."""
@@ -107,8 +117,8 @@ class Worker:
         for operator, named in zip((each for each in neurons if each.state_extra), states):
             for name, state in named.items():
                 operator.state_extra[name].set_state(state)
-        private = self.conditions[member].private
-        self.conditions[member] = Condition(private, self._objects.save())
+        condition = self.conditions[member]
+        self.conditions[member] = replace(condition, objects=self._objects.save())
 
     def load(self, member: int, state: State, rows: Sequence[np.ndarray]) -> None:
         """Continue with a member from a state of the engine, which `Engine.state` returned."""
@@ -137,5 +147,6 @@ class Worker:
             else:
                 for block, row in zip(self._blocks, rows):
                     row[member, : block.size] = row[first, : block.size]
-                made[member] = Condition(made[first].private, self.conditions[member].objects)
+                objects = self.conditions[member].objects
+                made[member] = replace(made[first], objects=objects)
         return made

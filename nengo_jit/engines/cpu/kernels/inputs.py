@@ -11,6 +11,7 @@ from nengo_jit.engines.cpu.kernels.probe import number_at
 from nengo_jit.engines.cpu.language.columns import Factor, Own
 from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import Address, Memory, int64s, vector
+from nengo_jit.engines.cpu.program.arena import Arena
 from nengo_jit.engines.cpu.program.lowering import Lowered, Lowering, lowers
 from nengo_jit.ir.given import Given
 
@@ -20,13 +21,19 @@ class GivenRows:
 
     Parameters
     ----------
+    arena : Arena
+        Keeps the memory.
+
+    Attributes
+    ----------
     buffer : (2,) numpy.ndarray of int64
         What the kernel reads: the address of the first row, or zero, and the number of steps
-        before it.
+        before it. It is not among the arena's buffers, since it is no part of a state.
     """
 
-    def __init__(self, buffer: np.ndarray):
-        self.buffer = buffer
+    def __init__(self, arena: Arena):
+        self.buffer = np.zeros(2, np.int64)
+        arena.keep(self.buffer)
 
     def continue_from(self, other: GivenRows) -> None:
         """Take over the rows of another object."""
@@ -61,7 +68,7 @@ def given(
 @lowers(Given)
 def lower_given(operator: Given, lowering: Lowering) -> Lowered:
     """Output rows, or what the node computes."""
-    table = lowering.tables[operator] = GivenRows(lowering.arena.buffer(2))
+    table = lowering.tables[operator] = GivenRows(lowering.arena)
     output = lowering.array(operator.output)
     row = given.row(
         y=start(output),

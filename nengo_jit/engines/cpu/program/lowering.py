@@ -291,7 +291,9 @@ class Lowering:
 
     def private(self) -> Private:
         """Copy the state of kernels that is not in signals."""
-        return Private(self, self.arena.contents, {op: copy(each) for op, each in self.tables.items()})
+        return Private(
+            self, self.arena.contents, {op: copy(each) for op, each in self.tables.items()}
+        )
 
     def load(self, private: Private) -> None:
         """Take over a state that `private` has copied, here or before operators were lowered anew."""
