@@ -181,17 +181,17 @@ def _rebuild(
                 "differ in numbers only",
                 attr="rebuild",
             )
-        for found, base in zip(values, theirs.bases):
-            found.append(_numbers(base.initial_value))
+        for numbers, base in zip(values, theirs.bases):
+            numbers.append(_numbers(base.initial_value))
         theirs_of = dict(zip(model.params, other.params.values()))  # probes make connections anew
-        for obj, found in built.items():
-            found.append(theirs_of[obj])
+        for obj, parameters in built.items():
+            parameters.append(theirs_of[obj])
         generators.append(_generators(other))
-    for base, found in zip(identity.bases, values):
-        if any(not np.array_equal(found[0], each, equal_nan=True) for each in found[1:]):
-            variation.set(base, np.stack(found))
-    for obj, found in built.items():
-        variation.built[obj] = _stacked(found)
+    for base, numbers in zip(identity.bases, values):
+        if any(not np.array_equal(numbers[0], each, equal_nan=True) for each in numbers[1:]):
+            variation.set(base, np.stack(numbers))
+    for obj, parameters in built.items():
+        variation.built[obj] = _stacked(parameters)
     variation.generators.extend(generators if any(generators) else [])
 
 
@@ -235,9 +235,9 @@ def _set_parameters(
     obj: Any, parameters: Any, batch: Batch, model: Model, variation: Variation
 ) -> None:
     """Check the parameters of an object, and set the signals that depend on them."""
-    known = ()
-    if obj in model.params:
-        known = {nengo.Ensemble: OF_ENSEMBLES, nengo.Connection: OF_CONNECTIONS}.get(type(obj), ())
+    known: Sequence[str] = ()
+    if isinstance(obj, nengo.Ensemble | nengo.Connection) and obj in model.params:
+        known = OF_ENSEMBLES if isinstance(obj, nengo.Ensemble) else OF_CONNECTIONS
     if not known:
         raise _invalid(
             f"{obj!r} has no parameters here: give ensembles or connections of the model"
@@ -290,10 +290,10 @@ def _of_ensemble(
         values["scaled_encoders"] = encoders * (gain / ens.radius)[..., np.newaxis]
     if "gain" in arrays:
         for conn, sig in model.sig.items():
-            if isinstance(conn, nengo.Connection) and "gains" in sig:
-                if conn.post_obj == ens.neurons:
-                    signals[str(conn)] = sig["gains"]
-                    values[str(conn)] = arrays["gain"][:, conn.post_slice]
+            is_into_neurons = isinstance(conn, nengo.Connection) and "gains" in sig
+            if is_into_neurons and conn.post_obj == ens.neurons:
+                signals[str(conn)] = sig["gains"]
+                values[str(conn)] = arrays["gain"][:, conn.post_slice]
     return signals, values
 
 
@@ -344,9 +344,11 @@ class Members:
     outputs: dict[nengo.Node, Signal]
     given: dict[nengo.Node, Given]
 
-    def seeds(self, seed: Any) -> Any:
-        """Return the seeds of a reset, from a seed for all members or one for each."""
-        return seed if _whole(seed) is not None else seeds_of(seed, self.batch.n_members)
+    def seeds(self, seed: Any) -> tuple[int, ...]:
+        """Return the seed of each member, from one for all or one for each."""
+        n_members = self.batch.n_members
+        seeds = [seed] * n_members if _whole(seed) is not None else seed
+        return seeds_of(seeds, n_members) or ()
 
     def rows(self, inputs: object, n_steps: int | None) -> dict[Given, np.ndarray]:
         """Return what operators output for the inputs of a run, see `checked_inputs`."""

@@ -18,6 +18,7 @@ from nengo.exceptions import (
 from nengo_jit.engines import Backend
 from nengo_jit.engines.batch import BatchEngine
 from nengo_jit.engines.live import LiveSignals
+from nengo_jit.engines.state import Seed
 from nengo_jit.internals import Internals
 from nengo_jit.ir.base import Operator
 from nengo_jit.labels import Labels
@@ -57,11 +58,11 @@ class Inspectable(Internals):
 
     @property
     def batch(self) -> int | None:
-        """int or None: number of members of the batch; None if there is none."""
+        """Int or None: number of members of the batch; None if there is none."""
         return None if self._members is None else self._members.batch.n_members
 
     @property
-    def seeds(self) -> tuple[int, ...] | None:
+    def seeds(self) -> tuple[Seed, ...] | None:
         """Tuple of int or None: seed of the run of each member; None if there is no batch."""
         return self._engine.seeds if isinstance(self._engine, BatchEngine) else None
 

@@ -16,8 +16,8 @@ from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
 from numpy.typing import ArrayLike
 
 from nengo_jit.checkpointing import Checkpointed, PathLike
-from nengo_jit.inspection import Inspectable
 from nengo_jit.engines.batch import BatchEngine
+from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME
 from nengo_jit.ir.given import Given
 from nengo_jit.persistence.periodic import Writer
@@ -67,8 +67,8 @@ class Running(Inspectable, Checkpointed):
         SimulatorClosed
             If the simulator is closed, or another thread closes it during the run.
         ValidationError
-            If the time is negative, inputs have another shape, ``every`` is no such time, the path has the checkpoint of
-            another simulation, or another simulator writes to it.
+            If the time is negative, inputs have another shape, ``every`` is no such time, the path
+            has the checkpoint of another simulation, or another simulator writes to it.
         """
         if time_in_seconds < 0:
             raise ValidationError(

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import nengo
 import numpy as np
@@ -20,6 +21,7 @@ from nengo_jit.checkpointing import PathLike
 from nengo_jit.collector import collector_paused
 from nengo_jit.data import BatchData, RawData, SimulationData
 from nengo_jit.engines import Engine, backend_for
+from nengo_jit.engines.batch import BatchEngine
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.internals import REPLACEABLE
 from nengo_jit.options import REPORT, Options
@@ -107,8 +109,8 @@ class Simulator(Running):
         If the store cannot be written.
     ValidationError
         If the engine is unknown or lacks an option, if the value of an option or ``dt`` is invalid,
-        if a process does not work with this ``dt``, if the store exists or is in use, or if seeds or
-        parameters of a batch do not fit; the error names the object and both shapes.
+        if a process does not work with this ``dt``, if the store exists or is in use, or if seeds
+        or parameters of a batch do not fit; the error names the object and both shapes.
 
     Notes
     -----
@@ -276,12 +278,12 @@ class Simulator(Running):
         """
         self._turn.hold(self._reset, seed)
 
-    def _reset(self, seed: int | None) -> None:
+    def _reset(self, seed: Any) -> None:
         self._check_open("be reset")
-        if self._members is not None:
-            seed = self.seeds if seed is None else self._members.seeds(seed)
-        if isinstance(seed, tuple):
-            self._engine.reset(seed, self.clear_probes)
+        if isinstance(self._engine, BatchEngine) and self._members is not None:
+            seeds = self._engine.seeds if seed is None else self._members.seeds(seed)
+            self.seed = self.seed if seed is None or np.ndim(seed) else seed
+            self._engine.reset_each(seeds, self.clear_probes)
         else:
             self.seed = self.seed if seed is None else seed
             self._engine.reset(self.seed, self.clear_probes)

@@ -678,9 +678,8 @@ def test_inputs_that_do_not_fit(learner, make, message):
             sim.run_steps(4, inputs=make(learner))
         assert sim.n_steps == 0
         sim.run_steps(1)
-    with simulator(learner) as sim:
-        with pytest.raises(ValidationError, match="Needs a batch"):
-            sim.run_steps(4, inputs={learner.node: np.zeros((2, 4, 2))})
+    with simulator(learner) as sim, pytest.raises(ValidationError, match="Needs a batch"):
+        sim.run_steps(4, inputs={learner.node: np.zeros((2, 4, 2))})
 
 
 @given(shape=st.lists(st.integers(0, 5), max_size=4).map(tuple))

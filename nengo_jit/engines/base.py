@@ -290,7 +290,7 @@ class Engine(ABC):
         give_state(self, self._identity, state)
         self.broken = None
 
-    def check_loadable(self, state: object) -> None:
+    def check_loadable(self, state: Any) -> None:
         """Raise the errors of `load_state`; changes nothing."""
         self._check_between_runs("loaded")
         check_state(self, self._identity, state)

@@ -148,7 +148,7 @@ def _referred(function: FunctionType) -> Iterator[object]:
 
 def _assigns(function: FunctionType) -> bool:
     """Whether a function assigns to global or enclosing variables."""
-    return any(map(len, assigned_by(function)))
+    return assigned_by(function) != ([], [])
 
 
 def assigned_by(function: FunctionType) -> tuple[list[CellType], list[str]]:

@@ -60,6 +60,8 @@ class BatchEngine(Engine):
         Seed of each member at the latest reset.
     """
 
+    signals: BatchMemory
+
     def __init__(
         self,
         plan: Plan,
@@ -89,11 +91,14 @@ class BatchEngine(Engine):
     def begin(self, rng: np.random.RandomState) -> None:
         """Do nothing: workers begin."""
 
-    def reset(self, seed: Seed | Sequence[Seed], clear: Callable[[], None] | None = None) -> None:
-        """Go back to the first step with all members; ``seed`` may be a sequence, one for each."""
+    def reset(self, seed: Seed, clear: Callable[[], None] | None = None) -> None:
+        self.reset_each((seed,) * self.n_members, clear)
+
+    def reset_each(self, seeds: tuple[Seed, ...], clear: Callable[[], None] | None = None) -> None:
+        """Go back to the state before the first step, with a seed for each member; see `reset`."""
         self._check_idle("reset")
+        self.settle()
         self.broken = RESET_INTERRUPTED
-        seeds = tuple(seed) if isinstance(seed, Sequence) else (seed,) * self.n_members
         for worker in self._workers:
             own = {member: seeds[member] for member in worker.members}
             worker.conditions = worker.reset(own, self.signals, self._rows)
@@ -167,7 +172,7 @@ class BatchEngine(Engine):
         failures = self._try_chunk(n_steps)
         if not failures:
             return
-        n_whole, member, error = min(failures, key=lambda each: each[:2])
+        n_whole, _, error = min(failures, key=lambda each: each[:2])
         self.broken = next((each.broken for each in self._engines if each.broken), None)
         if isinstance(error, Exception) and self.broken is None and n_whole > self.n_steps:
             self._try_chunk(n_whole - self.n_steps)  # no step, if one of these raises now
@@ -267,7 +272,7 @@ class BatchEngine(Engine):
             "hidden": sorted({name for each in states for name in each["hidden"]}),
         }
 
-    def check_loadable(self, state: object) -> None:
+    def check_loadable(self, state: Any) -> None:
         self._check_between_runs("loaded")
         members = state.get("members") if isinstance(state, dict) else None
         if not isinstance(members, list) or "model" not in state:

@@ -18,6 +18,7 @@ from nengo_jit.ir.given import Given
 from nengo_jit.ir.model import Model
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
+from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner import Plan, dependency_graph, make_plan
 from nengo_jit.planner.inputs import accept_inputs
@@ -77,7 +78,7 @@ def make_batch(
 
 
 def _engine(
-    backend: Backend, options: object, plan: Plan, progress: Progress | None = None
+    backend: Backend, options: Options, plan: Plan, progress: Progress | None = None
 ) -> Engine:
     """Make an engine that is ready to say whether members may take turns."""
     backend = copy(backend)

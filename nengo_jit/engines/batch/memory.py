@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from nengo.exceptions import SignalError
 
 from nengo_jit.ir.memory import ALIGNMENT, SignalDict, align, aligned_block
 from nengo_jit.ir.signal import Signal, is_sparse
 from nengo_jit.regions import pointer
 
 
-class BatchMemory(Mapping[Signal, Any]):
+class BatchMemory(SignalDict):
     """The live arrays of all members: a mapping from each signal to an array with a leading axis.
 
     The array of a read-only signal is the one that all members share, repeated and read-only. Of a
@@ -27,11 +28,11 @@ class BatchMemory(Mapping[Signal, Any]):
     """
 
     def __init__(self, signals: SignalDict, n_members: int):
+        super().__init__()
         self._signals, self._n = signals, n_members
-        self._blocks = signals.blocks
-        self._sizes = [block.size for block in self._blocks]
+        self._of_engine = signals.blocks
+        self._sizes = [block.size for block in self._of_engine]
         self._rows = [self._allocate(size) for size in self._sizes]
-        self._arrays: dict[Signal, np.ndarray] = {}
 
     def _allocate(self, size: int) -> np.ndarray:
         stride = align(max(size, 1), ALIGNMENT)
@@ -58,14 +59,15 @@ class BatchMemory(Mapping[Signal, Any]):
 
     def __getitem__(self, signal: Signal) -> np.ndarray:
         """Return the live array of a signal; KeyError if it has no memory."""
-        if signal not in self._arrays:
-            self._arrays[signal] = self._array(self._signals[signal])
-        return self._arrays[signal]
+        array: np.ndarray | None = self._arrays.get(signal)
+        if array is None:
+            array = self._arrays[signal] = self._array(self._signals[signal])
+        return array
 
     def _array(self, live: Any) -> np.ndarray:
         array: np.ndarray = live.data if is_sparse(live) else live
         shape = (self._n, *array.shape)
-        for block, rows in zip(self._blocks, self._rows):
+        for block, rows in zip(self._of_engine, self._rows):
             place = pointer(array) - pointer(block)
             if array.size and 0 <= place < block.size:
                 strides = (rows.strides[0], *array.strides)
@@ -86,6 +88,14 @@ class BatchMemory(Mapping[Signal, Any]):
 
     def __len__(self) -> int:
         return len(self._signals)
+
+    def items(self) -> ItemsView[Signal, np.ndarray]:
+        """Return all signals that have memory, with their arrays."""
+        return {signal: self[signal] for signal in self}.items()
+
+    def init(self, signal: Signal) -> None:
+        """Raise a SignalError: members have memory for the signals of operators only."""
+        raise SignalError(f"{signal} has no memory in a batch")
 
     def reset(self, signal: Signal) -> None:
         """Write the initial value of a signal to the memory of all members."""

@@ -34,7 +34,7 @@ from nengo_jit.ir.base import Operator
 LARGEST = 1 << 20  # bytes of an array; larger ones are data rather than state
 LIBRARIES = (sys.stdlib_module_names | {"nengo", "nengo_jit", "numpy", "scipy"}) - {"__main__"}
 LIBRARY_CLASSES = (Simulator, Network, FrozenObject, NengoObject)
-COLLECTIONS = (list, dict, set, bytearray)
+COLLECTIONS = (deque, list, dict, set, bytearray)
 
 Restore = Callable[[], object]
 
@@ -71,8 +71,8 @@ def _saved(
         if value.flags.writeable and value.nbytes <= LARGEST:
             numbers = value.copy()
             yield lambda: np.copyto(value, numbers)
-    elif isinstance(value, deque) or (is_attribute and isinstance(value, COLLECTIONS)):
-        if is_attribute or value.maxlen is not None:
+    elif isinstance(value, COLLECTIONS):
+        if is_attribute or (isinstance(value, deque) and value.maxlen is not None):
             items = copy(value)
             yield lambda: _refill(value, items)
     elif isinstance(value, FunctionType):

@@ -222,8 +222,8 @@ class CpuEngine(Engine):
         return {each.operator: each.step for each in self.callbacks if each.draw is None}
 
     def give(self, operator: Given, rows: np.ndarray | None, first: int) -> None:
-        if operator in self._lowering.tables:
-            self._lowering.tables[operator].give(rows, first)
+        if operator in self._lowering.given:
+            self._lowering.given[operator].give(rows, first)
         else:
             super().give(operator, rows, first)
         self._tracing.mute(operator.function, rows is not None)

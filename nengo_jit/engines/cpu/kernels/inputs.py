@@ -68,7 +68,7 @@ def given(
 @lowers(Given)
 def lower_given(operator: Given, lowering: Lowering) -> Lowered:
     """Output rows, or what the node computes."""
-    table = lowering.tables[operator] = GivenRows(lowering.arena)
+    place = lowering.given[operator] = GivenRows(lowering.arena)
     output = lowering.array(operator.output)
     row = given.row(
         y=start(output),
@@ -77,6 +77,6 @@ def lower_given(operator: Given, lowering: Lowering) -> Lowered:
         itemsize=output.itemsize,
         counter=lowering.address(operator.step),
         counter_size=operator.step.itemsize,
-        rows=start(table.buffer),
+        rows=start(place.buffer),
     )
     return [row]
