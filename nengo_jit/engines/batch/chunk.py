@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from nengo import Probe
@@ -14,6 +15,21 @@ Failure = tuple[int, int, BaseException]  # number of complete steps, member, er
 
 
 TILE = 64  # samples of all members that are copied at a time
+
+
+class Costs(NamedTuple):
+    """Processor time of a member (seconds), which other programs do not affect much.
+
+    Attributes
+    ----------
+    step : float
+        Of a step.
+    turn : float
+        Of copying its memory to an engine and back.
+    """
+
+    step: float
+    turn: float
 
 
 class Chunk:
@@ -38,6 +54,8 @@ class Chunk:
         Errors.
     is_stopped : bool
         Whether no more members should run.
+    seconds : list of tuple of float
+        Processor time of each member: of its steps, and of copying its memory.
     """
 
     def __init__(self, n_steps: int, recording: Recording, rows: Sequence[np.ndarray]):
@@ -55,6 +73,7 @@ class Chunk:
         self.conditions: dict[int, Condition] = {}
         self.failures: list[Failure] = []
         self.is_stopped = False
+        self.seconds: list[tuple[float, float]] = []
 
     def note(self, member: int, worker: Worker) -> None:
         """Copy the results of a member that has run the steps from its worker."""
@@ -66,6 +85,12 @@ class Chunk:
             if ticks is not None:
                 self._ticks[probe] = ticks.copy()
         self.conditions[member] = condition
+
+    def costs(self, seconds: float) -> Costs:
+        """Return the costs of the chunk, which took so long to commit (seconds)."""
+        running, copying = map(sum, zip(*self.seconds))
+        n_members = len(self.seconds)
+        return Costs(running / n_members / self.n_steps, (copying + seconds) / n_members)
 
     def commit(self) -> None:
         """Let the steps and their samples count. May be called again if it is interrupted."""

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from threading import Thread
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_jit.engines.base import LOADING_INTERRUPTED, RESET_INTERRUPTED, RUN_LOST, Engine
-from nengo_jit.engines.batch.chunk import Chunk, Failure
+from nengo_jit.engines.batch.chunk import Chunk, Costs, Failure
 from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.batch.worker import Inputs, Worker
 from nengo_jit.engines.state import FORMAT, Seed, State
@@ -29,7 +29,8 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.planner.plan import Plan
 
-CHUNK_SECONDS = 0.005  # that a member runs before it is the turn of another
+CHUNK_SECONDS = 0.005  # that a member runs at least before it is the turn of another
+WORTH_IT = 40  # times as long as copying its memory to and fro
 SAMPLES = 1 << 26  # bytes of samples in a chunk, at most
 
 
@@ -79,7 +80,7 @@ class BatchEngine(Engine):
         self._is_concurrent = engines[0].takes_turns
         self.seeds: tuple[Seed, ...] = (None,) * n_members
         self._inputs: Inputs = {}
-        self._seconds = 0.0  # of a step of a member
+        self._costs = Costs(0.0, 0.0)
         self._longest = 1  # chunk to run next, at most
         self._is_running = self._is_paused = False
         self._complete: Chunk | None = None  # a chunk that does not count yet
@@ -143,8 +144,9 @@ class BatchEngine(Engine):
             yield done
 
     def _chunk(self) -> int:
-        """Number of steps that take `CHUNK_SECONDS` for a member."""
-        in_time = int(CHUNK_SECONDS / max(self._seconds, 1e-9))
+        """Return the number of steps after which it is the turn of another member."""
+        seconds = max(CHUNK_SECONDS, WORTH_IT * self._costs.turn)
+        in_time = int(seconds / max(self._costs.step, 1e-9))
         n_bytes = sum(each.source.nbytes for each in self.recording.recorders.values())
         return max(1, min(self._longest, in_time, SAMPLES // max(n_bytes, 1)))
 
@@ -156,11 +158,8 @@ class BatchEngine(Engine):
         try:
             while n_done < n_steps and not self._is_paused:
                 size = min(n_steps - n_done, self._chunk())
-                begin = perf_counter()
                 self._run_chunk(size)
-                n_at_once = len(self._workers) if self._is_concurrent else 1
-                seconds = (perf_counter() - begin) * n_at_once / self.n_members
-                self._seconds, self._longest = seconds / size, 10 * size
+                self._longest = max(10 * size, self._longest)
                 n_done += size
         finally:
             self._is_running = self._is_paused = False
@@ -201,8 +200,10 @@ class BatchEngine(Engine):
         finally:
             _wait_for(thread for thread in threads if thread.ident is not None)
         if not chunk.failures:
+            begin = thread_time()
             self._complete = chunk
             self.settle()
+            self._costs = chunk.costs(thread_time() - begin)
         return chunk.failures
 
     def _work(self, worker: Worker, chunk: Chunk) -> None:
@@ -211,10 +212,14 @@ class BatchEngine(Engine):
             if chunk.is_stopped:
                 return
             try:
+                begin = thread_time()
                 worker.put(member, self.signals, self.recording.clock)
                 worker.give(member, self._inputs)
+                running = thread_time()
                 worker.run(member, chunk.n_steps)
+                seconds = thread_time() - running
                 chunk.note(member, worker)
+                chunk.seconds.append((seconds, thread_time() - begin - seconds))
             except BaseException as error:  # also Ctrl-C
                 chunk.failures.append((worker.engine.n_steps, member, error))
                 chunk.is_stopped = not isinstance(error, Exception)
