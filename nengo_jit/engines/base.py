@@ -242,7 +242,10 @@ class Engine(ABC):
         return False
 
     def private(self) -> object:
-        """Copy what steps depend on besides signals, the clock and generators in Python."""
+        """Copy what steps depend on besides signals, the clock and generators in Python.
+
+        None if there is nothing. The engine then looks at all signals before each run.
+        """
         return None
 
     def load_private(self, private: Any) -> None:

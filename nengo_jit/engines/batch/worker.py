@@ -68,7 +68,7 @@ class Worker:
 
     def __init__(self, engine: Engine, members: Sequence[int]):
         self.engine, self.members = engine, members
-        engine.is_asked = True
+        engine.is_asked = engine.private() is not None  # else it looks for changes before a run
         self._blocks = engine.signals.blocks
         self._objects = Objects(engine)
         first = Condition(objects=self._objects.save())
