@@ -1,16 +1,19 @@
-"""The array library that operators compute with on the device: `jax.numpy`."""
+"""The array library that operators compute with on the device: `jax.numpy`, and `elementary`."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nengo_jit.engines.jax import elementary
 from nengo_jit.ir.products import Rows
 
-xp = jnp
+xp = ModuleType("xp", jnp.__doc__)
+vars(xp).update(vars(jnp), expm1=elementary.expm1, log1p=elementary.log1p)
 
 
 class PaddedRows(NamedTuple):

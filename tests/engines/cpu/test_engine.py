@@ -24,8 +24,8 @@ from nengo_jit.neurons import formulas
 from nengo_jit.options import Options
 
 
-def engine_for(model):
-    engine = compiled(model, threads=1)
+def engine_for(model, threads=1):
+    engine = compiled(model, threads=threads)
     engine.reset(0)
     return engine
 
@@ -133,7 +133,7 @@ def test_what_lowering_finds_to_call_python_is_planned_for_then():
     model = Model()
     model.build(net)
     plan = CpuBackend().plan(model)
-    engine = CpuEngine(plan, Options(threads=1))
+    engine = CpuEngine(plan, Options(threads=2))  # on one thread, programs do not keep their levels
     called = [callback.operator for callback in engine.callbacks]
     assert len(plan.callers) == 2
     assert len(called) == 4
@@ -151,7 +151,7 @@ def test_an_ensemble_array_is_one_row():
     model.build(net)
     (group,) = (g for g in CpuBackend().plan(model).groups if g.kind == "SimNeurons LIF")
     assert len(group.members) == 20
-    levels = engine_for(model)._programs.later._levels
+    levels = engine_for(model, threads=2)._programs.later._levels
     (neurons,) = (w for level in levels for w in batches(level, 8) if _name(w.code) == "lif")
     assert len(neurons.rows) == 1
 
@@ -170,7 +170,7 @@ def test_what_nobody_reads_is_computed_when_somebody_looks():
     model = Model()
     model.build(net)
     output = model.sig[net.array.output]["out"]
-    engine = engine_for(model)
+    engine = engine_for(model, threads=2)  # programs for one thread do not keep their levels
     whole = CpuEngine(replace(engine.plan, deferred=frozenset()), Options(threads=1))
     left_out = [task for level in engine._programs.deferred._levels for task in level]
     assert {task.code.when for task in left_out} == {"after"}
