@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import resource
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter, process_time
 
 import nengo
@@ -39,9 +40,10 @@ def best(results: list[tuple[float, float]]) -> tuple[float, float]:
     return min(times), min(processor_times)
 
 
-def peak() -> float:
-    """Return the peak memory of the process (MiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def resident() -> float:
+    """Return the memory of the process (MiB)."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def compare(name: str, n_members: int, engine: str, threads: int | None) -> None:
@@ -50,12 +52,12 @@ def compare(name: str, n_members: int, engine: str, threads: int | None) -> None
     with nengo_jit.Simulator(MODELS[name](), threads=1, **options) as single:
         single.run_steps(300)
         n_steps = max(50, int(BUDGET / n_members / measured(single.run_steps, 300)[1]))
-        before = peak()
+        before = resident()
         with nengo_jit.Simulator(
             MODELS[name](), batch=n_members, threads=threads, **options
         ) as batch:
-            memory = peak() - before
             batch.run_steps(n_steps)
+            memory = resident() - before
             pairs = [
                 (measured(single.run_steps, n_steps), measured(batch.run_steps, n_steps))
                 for _ in range(REPEATS)

@@ -137,6 +137,8 @@ def build_batch(
     ValidationError
         See `varied`.
     """
+    if batch.rebuild and network is None:
+        raise ValidationError("Needs a network to build", attr="rebuild")
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2 + batch.n_members))
 
     def build(seed: int) -> reference.Model:
@@ -146,7 +148,7 @@ def build_batch(
         return other
 
     with tracker:
-        if batch.rebuild and batch.seeds is not None and network is not None:
+        if batch.rebuild and batch.seeds is not None:
             model.seeds[network] = batch.seeds[0]
         _build(network, model, backend, tracker)
         if variation is None:

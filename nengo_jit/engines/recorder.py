@@ -189,9 +189,18 @@ class Recorder:
             block = block.next
         return block, used
 
-    def begin_anew(self) -> None:
-        """Discard all samples, and use their memory again; nobody may have read them."""
+    def most_in(self, n_steps: int) -> int:
+        """Maximum number of samples in a number of steps."""
+        return n_steps if self.always else int(n_steps / self.period) + 3
+
+    def begin_anew(self, n_steps: int) -> None:
+        """Discard all samples, and use their memory again, for the samples of some steps.
+
+        Nobody may have read the samples.
+        """
         block = self._block = self.block
+        if len(block.rows) < self.most_in(n_steps):
+            block = self._block = self._make_block(0, self.most_in(n_steps))
         if block.ticks is None:
             block.first = self.clock.ticks
         else:

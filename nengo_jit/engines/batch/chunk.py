@@ -66,8 +66,8 @@ class Chunk:
         self._samples: dict[Probe, np.ndarray] = {}
         for probe, recorder in self._recorders.items():
             n_members, *shape = recorder.source.shape
-            most = n_steps if recorder.always else int(n_steps / recorder.period) + 3
-            self._samples[probe] = np.empty((n_members, most, *shape), recorder.source.dtype)
+            size = (n_members, recorder.most_in(n_steps), *shape)
+            self._samples[probe] = np.empty(size, recorder.source.dtype)
         self._ticks: dict[Probe, np.ndarray] = {}
         self._counts: dict[Probe, int] = {}
         self.conditions: dict[int, Condition] = {}

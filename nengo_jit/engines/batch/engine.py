@@ -9,7 +9,6 @@ raises, or Ctrl-C comes, all members are still after the same step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from contextvars import copy_context
 from threading import Thread
 from time import thread_time
@@ -198,7 +197,7 @@ class BatchEngine(Engine):
             chunk.is_stopped = True
             raise
         finally:
-            _wait_for(thread for thread in threads if thread.ident is not None)
+            _wait_for([each for each in threads if each.ident is not None], chunk)
         if not chunk.failures:
             begin = thread_time()
             self._complete = chunk
@@ -331,9 +330,14 @@ def _member_of(state: State, member: int) -> State:
     return {**state["members"][member], "model": state["model"]}
 
 
-def _wait_for(threads: Iterable[Thread]) -> None:
-    """Wait for threads, also if Ctrl-C comes meanwhile; they end soon."""
+def _wait_for(threads: Iterable[Thread], chunk: Chunk) -> None:
+    """Wait for the threads that run a chunk; if Ctrl-C comes meanwhile, until they have stopped."""
+    is_interrupted = False
     for thread in threads:
         while thread.is_alive():
-            with suppress(KeyboardInterrupt):
+            try:
                 thread.join()
+            except KeyboardInterrupt:
+                is_interrupted = chunk.is_stopped = True
+    if is_interrupted:
+        raise KeyboardInterrupt

@@ -80,8 +80,6 @@ class Worker:
         words = engine.recording.clock.words
         words[[TICKS, OFFSET]] = clock.words[[TICKS, OFFSET]]
         memory.load(member, self._blocks)
-        for recorder in engine.recording.recorders.values():
-            recorder.begin_anew()
         engine.load_private(condition.private)
         engine.seed = condition.seed
         if condition.rng is not None:
@@ -103,7 +101,9 @@ class Worker:
             self.engine.give(operator, values, rows.first)
 
     def run(self, member: int, n_steps: int) -> None:
-        """Run steps; if one raises, the error names the member."""
+        """Run steps, and record their samples only; if one raises, the error names the member."""
+        for recorder in self.engine.recording.recorders.values():
+            recorder.begin_anew(n_steps)
         try:
             self.engine.run(n_steps)
         except Exception as error:
