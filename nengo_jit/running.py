@@ -183,7 +183,7 @@ class Running(Inspectable, Checkpointed):
             self._keep_up(writer)
         return done
 
-    def step(self, inputs: Inputs | None = None) -> None:
+    def step(self, *, inputs: Inputs | None = None) -> None:
         """Simulate one step; for errors see `run`.
 
         Parameters

@@ -272,25 +272,25 @@ def _kept(engine: Stateful) -> Iterator[tuple[str, list[np.ndarray]]]:
 
 def _state_of(generator: object) -> Mapping[str, object] | None:
     """State of a generator, in NumPy's form; None for a third-party generator."""
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
     if isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         generator.give(rng)
-        generator = rng
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
+        return rng.get_state(legacy=False)
     return None
 
 
 def _set_state(generator: object, state: dict[str, Any] | None) -> None:
     if state is None:
         return
-    if isinstance(generator, GeneratorState):
+    if isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         rng.set_state(state)
         generator.load(rng)
-    elif isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)

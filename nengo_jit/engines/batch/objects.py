@@ -50,6 +50,8 @@ class Objects:
 
     def __init__(self, engine: Engine):
         self._found = changeable_objects(engine)
+        if engine.takes_turns:  # nothing draws from it in steps
+            self._found = [each for each in self._found if each[1] is not engine.drawn_from]
 
     def save(self) -> list[Restore]:
         """Return functions that give all objects the state that they have now."""

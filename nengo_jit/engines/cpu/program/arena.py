@@ -15,7 +15,7 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import ALIGNMENT, align, aligned_block
 
 CHUNK = 1 << 20  # bytes of constants allocated at a time
-BUFFERS = 1 << 14  # bytes of small buffers allocated at a time
+BUFFERS = 1 << 13  # bytes of small buffers allocated at a time
 
 Pool = Enum("Pool", "COLUMNS BEGINNINGS OTHERS")
 """Kinds of constants: rows can be joined if their constants of one kind lie side by side."""
