@@ -193,25 +193,21 @@ class Recorder:
         """Maximum number of samples in a number of steps."""
         return n_steps if self.always else int(n_steps / self.period) + 3
 
-    def begin_anew(self, n_steps: int) -> None:
-        """Discard all samples, and use their memory again, for the samples of some steps.
+    def record_into(self, rows: np.ndarray) -> None:
+        """Record the next samples into other memory, which must have room for all that follow.
 
-        Nobody may have read the samples.
+        Nobody may read the samples by this recorder.
         """
-        block = self._block = self.block
-        if len(block.rows) < self.most_in(n_steps):
-            block = self._block = self._make_block(0, self.most_in(n_steps))
-        if block.ticks is None:
-            block.first = self.clock.ticks
+        if self.always:
+            self._block = Block(self.clock.ticks, rows, None)
         else:
-            block.first = 0
-            block.ticks[:] = NEVER
+            self._block = Block(0, rows, np.full(len(rows), NEVER))
 
-    def recorded(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the valid samples in the latest block, and their ticks, as views."""
+    def recorded(self) -> tuple[int, np.ndarray | None]:
+        """Return the number of valid samples in the latest block, and their ticks."""
         block = self.block
         n = self.count() - block.first
-        return block.rows[:n], None if block.ticks is None else block.ticks[:n]
+        return n, None if block.ticks is None else block.ticks[:n]
 
     def write(self) -> None:
         """Record a sample for the current step."""

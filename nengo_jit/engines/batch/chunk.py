@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +21,13 @@ class Costs(NamedTuple):
 
     Attributes
     ----------
-    step : float
-        Of a step.
+    steps : float
+        Of one step, or of all.
     turn : float
         Of copying its memory to an engine and back.
     """
 
-    step: float
+    steps: float
     turn: float
 
 
@@ -41,8 +40,6 @@ class Chunk:
         Number of steps.
     recording : Recording
         The recording of the batch, whose samples have an axis for the members.
-    rows : sequence of (n_members, n_bytes) numpy.ndarray
-        Memory for what members have after these steps.
 
     Attributes
     ----------
@@ -54,12 +51,12 @@ class Chunk:
         Errors.
     is_stopped : bool
         Whether no more members should run.
-    seconds : list of tuple of float
-        Processor time of each member: of its steps, and of copying its memory.
+    costs : list of Costs
+        What the members have cost.
     """
 
-    def __init__(self, n_steps: int, recording: Recording, rows: Sequence[np.ndarray]):
-        self.n_steps, self._rows = n_steps, rows
+    def __init__(self, n_steps: int, recording: Recording):
+        self.n_steps = n_steps
         self._clock = recording.clock
         self._end = recording.clock.ticks + n_steps
         self._recorders = recording.recorders
@@ -68,29 +65,27 @@ class Chunk:
             n_members, *shape = recorder.source.shape
             size = (n_members, recorder.most_in(n_steps), *shape)
             self._samples[probe] = np.empty(size, recorder.source.dtype)
-        self._ticks: dict[Probe, np.ndarray] = {}
+        self._ticks: dict[Probe, np.ndarray | None] = {}
         self._counts: dict[Probe, int] = {}
         self.conditions: dict[int, Condition] = {}
         self.failures: list[Failure] = []
         self.is_stopped = False
-        self.seconds: list[tuple[float, float]] = []
+        self.costs: list[Costs] = []
 
-    def note(self, member: int, worker: Worker) -> None:
-        """Copy the results of a member that has run the steps from its worker."""
-        condition = worker.take(member, self._rows)
-        for probe, own in self._samples.items():
-            samples, ticks = worker.engine.recording.recorders[probe].recorded()
-            own[member, : len(samples)] = samples
-            self._counts[probe] = len(samples)
-            if ticks is not None:
-                self._ticks[probe] = ticks.copy()
+    def rows_of(self, member: int) -> dict[Probe, np.ndarray]:
+        """Return memory for the samples of a member, by probe."""
+        return {probe: rows[member] for probe, rows in self._samples.items()}
+
+    def note(self, member: int, condition: Condition, worker: Worker) -> None:
+        """Note the condition of a member that has run the steps, and how many samples it has."""
+        for probe, recorder in worker.engine.recording.recorders.items():
+            self._counts[probe], self._ticks[probe] = recorder.recorded()
         self.conditions[member] = condition
 
-    def costs(self, seconds: float) -> Costs:
-        """Return the costs of the chunk, which took so long to commit (seconds)."""
-        running, copying = map(sum, zip(*self.seconds))
-        n_members = len(self.seconds)
-        return Costs(running / n_members / self.n_steps, (copying + seconds) / n_members)
+    def mean_costs(self) -> Costs:
+        """Return the costs of a step, and of a turn, of a member."""
+        running, turns = map(sum, zip(*self.costs))
+        return Costs(running / len(self.costs) / self.n_steps, turns / len(self.costs))
 
     def commit(self) -> None:
         """Let the steps and their samples count. May be called again if it is interrupted."""

@@ -29,7 +29,9 @@ from nengo_jit.options import Options
 from nengo_jit.planner.plan import Plan
 
 CHUNK_SECONDS = 0.005  # that a member runs at least before it is the turn of another
-WORTH_IT = 40  # times as long as copying its memory to and fro
+WORTH_IT = 40  # times as long as copying its memory to and fro, or
+LEAST_WORTH_IT = 10  # times as long if all members together would take more than
+LONGEST = 4.0  # seconds, since Ctrl-C discards a chunk
 SAMPLES = 1 << 26  # bytes of samples in a chunk, at most
 
 
@@ -144,8 +146,11 @@ class BatchEngine(Engine):
 
     def _chunk(self) -> int:
         """Return the number of steps after which it is the turn of another member."""
-        seconds = max(CHUNK_SECONDS, WORTH_IT * self._costs.turn)
-        in_time = int(seconds / max(self._costs.step, 1e-9))
+        turn = self._costs.turn
+        n_at_once = len(self._workers) if self._is_concurrent else 1
+        seconds = max(CHUNK_SECONDS, WORTH_IT * turn)
+        seconds = min(seconds, max(LONGEST * n_at_once / self.n_members, LEAST_WORTH_IT * turn))
+        in_time = int(seconds / max(self._costs.steps, 1e-9))
         n_bytes = sum(each.source.nbytes for each in self.recording.recorders.values())
         return max(1, min(self._longest, in_time, SAMPLES // max(n_bytes, 1)))
 
@@ -178,7 +183,7 @@ class BatchEngine(Engine):
 
     def _try_chunk(self, n_steps: int) -> list[Failure]:
         """Run steps of all members, or none: returns what failed."""
-        chunk = Chunk(n_steps, self.recording, self._rows)
+        chunk = Chunk(n_steps, self.recording)
         first, *others = self._workers
         threads = []
         if self._is_concurrent:
@@ -199,10 +204,9 @@ class BatchEngine(Engine):
         finally:
             _wait_for([each for each in threads if each.ident is not None], chunk)
         if not chunk.failures:
-            begin = thread_time()
             self._complete = chunk
             self.settle()
-            self._costs = chunk.costs(thread_time() - begin)
+            self._costs = chunk.mean_costs()
         return chunk.failures
 
     def _work(self, worker: Worker, chunk: Chunk) -> None:
@@ -215,10 +219,11 @@ class BatchEngine(Engine):
                 worker.put(member, self.signals, self.recording.clock)
                 worker.give(member, self._inputs)
                 running = thread_time()
-                worker.run(member, chunk.n_steps)
+                worker.run(member, chunk.n_steps, chunk.rows_of(member))
                 seconds = thread_time() - running
-                chunk.note(member, worker)
-                chunk.seconds.append((seconds, thread_time() - begin - seconds))
+                condition = worker.take(member, self._rows)
+                chunk.costs.append(Costs(seconds, thread_time() - begin - seconds))
+                chunk.note(member, condition, worker)
             except BaseException as error:  # also Ctrl-C
                 chunk.failures.append((worker.engine.n_steps, member, error))
                 chunk.is_stopped = not isinstance(error, Exception)

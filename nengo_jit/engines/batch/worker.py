@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from nengo import Probe
 
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch.memory import BatchMemory
@@ -100,10 +101,10 @@ class Worker:
             values = None if rows.values is None else rows.values[member]
             self.engine.give(operator, values, rows.first)
 
-    def run(self, member: int, n_steps: int) -> None:
-        """Run steps, and record their samples only; if one raises, the error names the member."""
-        for recorder in self.engine.recording.recorders.values():
-            recorder.begin_anew(n_steps)
+    def run(self, member: int, n_steps: int, samples: Mapping[Probe, np.ndarray]) -> None:
+        """Run steps of a member, which errors name, and record into memory for each probe."""
+        for probe, rows in samples.items():
+            self.engine.recording.recorders[probe].record_into(rows)
         try:
             self.engine.run(n_steps)
         except Exception as error:
