@@ -16,9 +16,9 @@ from nengo.exceptions import SimulationError
 from nengo_jit.engines.recording import Recording
 from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
 from nengo_jit.engines.timing import Timing
+from nengo_jit.engines.turns import TakesTurns
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
-from nengo_jit.ir.given import Given
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
@@ -35,7 +35,7 @@ RUN_LOST = "This process was forked while another thread ran the simulator."
 PIECE_SECONDS = 0.05  # duration of a piece of a run, after which other threads have their turn
 
 
-class Engine(ABC):
+class Engine(TakesTurns, ABC):
     """Owns the memory of a plan's signals and runs its operators.
 
     An engine is made for one plan, in the precision of the plan's signals, and must be `reset`
@@ -212,45 +212,6 @@ class Engine(ABC):
         except Exception as error:
             add_context(error, self.not_ready(operator))
             raise
-
-    def give(self, operator: Given, rows: np.ndarray | None, first: int) -> None:
-        """Set the rows that an operator outputs.
-
-        Parameters
-        ----------
-        operator : Given
-            The operator.
-        rows : (n_steps, size) numpy.ndarray or None
-            Contiguous rows in the engine's precision, which the caller keeps; None for none.
-        first : int
-            Number of steps that are complete before the step of the first row.
-        """
-        operator.rows.values, operator.rows.first = rows, first
-
-    @property
-    def takes_turns(self) -> bool:
-        """bool: whether members of a batch may take turns on this engine, after a reset.
-
-        That is so if `private` and the signals are all that steps depend on. No function that the
-        engine calls may have a state of its own then.
-        """
-        return False
-
-    @property
-    def is_thread_safe(self) -> bool:
-        """bool: whether engines of one plan may run in several threads at the same time."""
-        return False
-
-    def private(self) -> object:
-        """Copy what steps depend on besides signals, the clock and generators in Python.
-
-        None if there is nothing. The engine then looks at all signals before each run.
-        """
-        return None
-
-    def load_private(self, private: Any) -> None:
-        """Continue from what `private` has returned, on this engine."""
-        return
 
     def state(self) -> State:
         """Everything that future steps depend on.

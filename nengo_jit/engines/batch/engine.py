@@ -175,7 +175,7 @@ class BatchEngine(Engine):
         failures = self._try_chunk(n_steps)
         if not failures:
             return
-        n_whole, _, error = min(failures, key=lambda each: each[:2])
+        n_whole, _, error = min(failures, key=_first)
         self.broken = next((each.broken for each in self._engines if each.broken), None)
         if isinstance(error, Exception) and self.broken is None and n_whole > self.n_steps:
             self._try_chunk(n_whole - self.n_steps)  # no step, if one of these raises now
@@ -226,7 +226,8 @@ class BatchEngine(Engine):
                 chunk.note(member, condition, worker)
             except BaseException as error:  # also Ctrl-C
                 chunk.failures.append((worker.engine.n_steps, member, error))
-                chunk.is_stopped = not isinstance(error, Exception)
+                if not isinstance(error, Exception):
+                    chunk.is_stopped = True
                 worker.engine.settle()
 
     def settle(self) -> None:
@@ -328,6 +329,12 @@ class BatchEngine(Engine):
 
     def read_clock(self) -> None:
         self.recording.clock.n_steps = self.signals[self.plan.step].flat[0].item()
+
+
+def _first(failure: Failure) -> tuple[bool, int, int]:
+    """Key by which Ctrl-C comes before all errors, and these in the order of steps and members."""
+    n_steps, member, error = failure
+    return isinstance(error, Exception), n_steps, member
 
 
 def _member_of(state: State, member: int) -> State:

@@ -11,17 +11,16 @@ from nengo import Probe
 from nengo.exceptions import SimulationError
 from nengo.utils.progress import Progress
 
-from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.base import RUN_LOST
 from nengo_jit.engines.cpu.explaining import explained
 from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.noise import draw_seed
 from nengo_jit.engines.cpu.language.kernel import Kernel
-from nengo_jit.engines.cpu.language.mt19937 import Stream
 from nengo_jit.engines.cpu.program.assembly import assemble
 from nengo_jit.engines.cpu.program.callers import lower_plan
 from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure, Pause, after_step
-from nengo_jit.engines.cpu.program.lowering import Lowering, Private
+from nengo_jit.engines.cpu.program.lowering import Lowering
 from nengo_jit.engines.cpu.program.program import Program
 from nengo_jit.engines.cpu.program.programs import Programs
 from nengo_jit.engines.cpu.program.stopwatch import Stopwatch
@@ -30,14 +29,13 @@ from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
+from nengo_jit.engines.cpu.turns import CpuTurns
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.timing import Timing
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
-from nengo_jit.ir.given import Given
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
-from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
@@ -48,7 +46,7 @@ from nengo_jit.stages import begin
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
 
-class CpuEngine(Engine):
+class CpuEngine(CpuTurns):
     """Runs a plan as programs of compiled kernels; see `Engine`.
 
     Operators without a kernel run in Python, in between.
@@ -220,37 +218,6 @@ class CpuEngine(Engine):
     @property
     def python_steps(self) -> dict[Operator, Step]:
         return {each.operator: each.step for each in self.callbacks if each.draw is None}
-
-    def give(self, operator: Given, rows: np.ndarray | None, first: int) -> None:
-        if operator in self._lowering.given:
-            self._lowering.given[operator].give(rows, first)
-        else:
-            super().give(operator, rows, first)
-        self._tracing.mute(operator.function, rows is not None)
-
-    @property
-    def takes_turns(self) -> bool:
-        generators = self.generators.values()
-        return all(isinstance(each, Stream) for each in generators) and all(
-            type(each.operator) in (SimPyFunc, SimNeurons)
-            or (type(each.operator) is not Given and each.is_pure)
-            for each in self.callbacks
-        )
-
-    @property
-    def is_thread_safe(self) -> bool:
-        if not all(each.is_pure for each in self.callbacks):
-            self._tracing.trace()  # more is known then
-        return all(each.is_pure for each in self.callbacks)
-
-    def private(self) -> tuple[Private, bool]:
-        return self._lowering.private(), self._programs.has_begun
-
-    def load_private(self, private: tuple[Private, bool]) -> None:
-        copied, has_begun = private
-        self._lowering.load(copied)
-        self._programs.has_begun = has_begun and copied.lowering is self._lowering
-        self._recorders.forget_room()
 
     def explain(self) -> Plan:
         self._tracing.trace()

@@ -1,10 +1,9 @@
-"""What users choose for a batch: seeds, parameters and inputs of its members."""
+"""How members of a batch differ from the start: by parameters, or since each is built anew."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import index
 from typing import Any
 
 import nengo
@@ -12,105 +11,16 @@ import numpy as np
 from nengo.builder import Model
 from nengo.exceptions import ValidationError
 from nengo.transforms import SparseMatrix
-from numpy.typing import ArrayLike
 
-from nengo_jit.ir.given import Given
+from nengo_jit.batching.choice import Batch, numbers_in
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal, is_sparse
 from nengo_jit.planner import make_plan
 from nengo_jit.planner.identity import Identity
 
-Parameters = Mapping[object, Mapping[str, ArrayLike]]
 Generators = list[list[dict[str, Any]]]  # by member: the states of generators, in nengo's order
 OF_ENSEMBLES = ("bias", "encoders", "gain", "scaled_encoders")
 OF_CONNECTIONS = ("weights",)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The members of a batch, as users choose them.
-
-    Parameters
-    ----------
-    n_members : int
-        Number of members.
-    seeds : sequence of int, optional
-        Seed of each member; all have the simulator's by default.
-    rebuild : bool
-        Whether each member is built with its seed as the network's.
-    parameters : dict of (object, dict of (str, array_like))
-        Built parameters by member.
-
-    Raises
-    ------
-    ValidationError
-        If one of them is invalid by itself.
-    """
-
-    n_members: int
-    seeds: tuple[int, ...] | None = None
-    rebuild: bool = False
-    parameters: Parameters = field(default_factory=dict)
-
-    @property
-    def seeds_of_runs(self) -> tuple[int, ...] | None:
-        """Tuple of int or None: the seed of each run; nengo adds one to that of a network."""
-        if self.seeds is None or not self.rebuild:
-            return self.seeds
-        return tuple((seed + 1) % 2**32 for seed in self.seeds)
-
-    @classmethod
-    def chosen(
-        cls, batch: object, seeds: object, rebuild: bool, parameters: object
-    ) -> Batch | None:
-        """Check the arguments of a simulator; returns None without a batch."""
-        if batch is None:
-            given = {"seeds": seeds, "rebuild": rebuild or None, "parameters": parameters}
-            for name in (name for name, value in given.items() if value is not None):
-                raise ValidationError("Needs a batch: give its size, batch=...", attr=name)
-            return None
-        n_members = _whole(batch)
-        if n_members is None or n_members < 1:
-            raise ValidationError(
-                f"Must be a positive whole number of members (got {batch!r})", attr="batch"
-            )
-        if rebuild and seeds is None:
-            raise ValidationError("Needs the seeds of the networks: seeds=...", attr="rebuild")
-        if not isinstance(parameters or {}, Mapping):
-            raise ValidationError(
-                f"Must be a dictionary from objects to parameters (got {parameters!r})",
-                attr="parameters",
-            )
-        chosen: Any = parameters or {}
-        return cls(n_members, seeds_of(seeds, n_members), rebuild, chosen)
-
-
-def seeds_of(seeds: object, n_members: int) -> tuple[int, ...] | None:
-    """Check the seeds of members; None stands for no seeds."""
-    if seeds is None:
-        return None
-    if not isinstance(seeds, (Sequence, np.ndarray)) or isinstance(seeds, (str, bytes)):
-        raise ValidationError(f"Must be a list of {n_members} integers (got {seeds!r})", "seeds")
-    checked = [_whole(each) for each in seeds]
-    wrong = [each for each, seed in zip(seeds, checked) if seed is None or not 0 <= seed < 2**32]
-    if wrong:
-        raise ValidationError(
-            f"Must be integers from 0 to {2**32 - 1} (got {wrong[0]!r})", attr="seeds"
-        )
-    if len(checked) != n_members:
-        raise ValidationError(
-            f"Must be one for each of the {n_members} members (got {len(checked)})", attr="seeds"
-        )
-    return tuple(seed for seed in checked if seed is not None)
-
-
-def _whole(value: Any) -> int | None:
-    if isinstance(value, (bool, np.bool_)):
-        return None
-    try:
-        return index(value)
-    except TypeError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -310,115 +220,5 @@ def _checked(value: Any, obj: object, name: str, built: Any, n_members: int) -> 
     return array
 
 
-def numbers_in(value: object) -> np.ndarray | None:
-    """Return a user's value as an array of real numbers; None if it is none."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # rows of different lengths
-        return None
-    return array if array.dtype.kind in "biuf" else None
-
-
 def _invalid(reason: str) -> ValidationError:
     return ValidationError(reason, attr="parameters")
-
-
-@dataclass(frozen=True)
-class Members:
-    """What is known of the members of a batch, once they are built.
-
-    Attributes
-    ----------
-    batch : Batch
-        What the user has chosen.
-    variation : Variation
-        How they differ from the start.
-    outputs : dict of (nengo.Node, Signal)
-        The outputs that users may give.
-    given : dict of (nengo.Node, Given)
-        The operators that output them.
-    """
-
-    batch: Batch
-    variation: Variation
-    outputs: dict[nengo.Node, Signal]
-    given: dict[nengo.Node, Given]
-
-    def seeds(self, seed: Any) -> tuple[int, ...]:
-        """Return the seed of each member, from one for all or one for each."""
-        n_members = self.batch.n_members
-        seeds = [seed] * n_members if _whole(seed) is not None else seed
-        return seeds_of(seeds, n_members) or ()
-
-    def rows(self, inputs: object, n_steps: int | None) -> dict[Given, np.ndarray]:
-        """Return what operators output for the inputs of a run, see `checked_inputs`."""
-        checked = checked_inputs(inputs, self.outputs, self.batch.n_members, n_steps)
-        return {self.given[node]: array for node, array in checked.items()}
-
-
-def checked_inputs(
-    inputs: object, outputs: Mapping[nengo.Node, Signal], n_members: int, n_steps: int | None
-) -> dict[nengo.Node, np.ndarray]:
-    """Check what a user gives for nodes.
-
-    Parameters
-    ----------
-    inputs : dict of (nengo.Node, array_like)
-        The arrays.
-    outputs : dict of (nengo.Node, Signal)
-        The outputs that can be given.
-    n_members : int
-        Number of members.
-    n_steps : int or None
-        Number of steps; None for one step, without an axis for it.
-
-    Returns
-    -------
-    dict of (nengo.Node, numpy.ndarray)
-        Contiguous arrays of shape ``(n_members, n_steps, size)``.
-
-    Raises
-    ------
-    ValidationError
-        If a node is unknown, or an array has another shape or is not of finite numbers.
-    """
-    if not isinstance(inputs, Mapping):
-        raise ValidationError(
-            f"Must be a dictionary from nodes to arrays (got {inputs!r})", attr="inputs"
-        )
-    checked = {}
-    for node, value in inputs.items():
-        if not isinstance(node, nengo.Node) or node not in outputs:
-            raise ValidationError(f"{node!r} {_why_not(node)}", attr="inputs")
-        signal = outputs[node]
-        steps = () if n_steps is None else (n_steps,)
-        wanted = (n_members, *steps, *signal.shape)
-        array = numbers_in(value)
-        if array is None:
-            raise ValidationError(
-                f"{node}: must be numbers of shape {wanted} (got {value!r})", attr="inputs"
-            )
-        if array.shape != wanted:
-            raise ValidationError(
-                f"{node}: must have the shape {wanted} (got {array.shape})", attr="inputs"
-            )
-        if not np.isfinite(array).all():
-            raise ValidationError(f"{node}: must be finite numbers", attr="inputs")
-        array = array.reshape(n_members, -1, *signal.shape)
-        checked[node] = np.ascontiguousarray(array, signal.dtype)
-    return checked
-
-
-def _why_not(node: object) -> str:
-    if not isinstance(node, nengo.Node):
-        return "is no node"
-    if node.output is None:
-        return "only passes its input on: give the nodes that it comes from"
-    return "is no node of this model with an output"
-
-
-def outputs_of(model: Model) -> dict[nengo.Node, Signal]:
-    """Return the outputs of all nodes that compute them or have a constant one."""
-    nodes = (obj for obj in model.params if isinstance(obj, nengo.Node))
-    found = {node: model.sig[node]["out"] for node in nodes if node.output is not None}
-    return {node: signal for node, signal in found.items() if signal is not None and signal.size}
