@@ -153,13 +153,10 @@ def build_batch(
         _build(network, model, backend, tracker)
         if variation is None:
             variation = varied(batch, model, build)
-        outputs = outputs_of(model)
         with tracker.next_stage("Getting ready", "Getting ready") as progress:
-            engine, given = make_batch(
-                backend, model, batch.n_members, outputs, variation.values, progress
-            )
+            engine = make_batch(backend, model, batch.n_members, variation.values, progress)
         engine.set_generators(variation.generators)
-        return engine, Members(batch, variation, outputs, given)
+        return engine, Members(batch, variation, outputs_of(model))
 
 
 def with_precision(backend: Backend, model: reference.Model) -> Backend:

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 
 from nengo_jit.checkpointing import Checkpointed, PathLike
 from nengo_jit.engines.batch import BatchEngine
+from nengo_jit.engines.turns import Output
 from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME
-from nengo_jit.ir.given import Given
 from nengo_jit.persistence.periodic import Writer
 
 logger = logging.getLogger(__name__)
@@ -130,23 +130,23 @@ class Running(Inspectable, Checkpointed):
         else:  # other threads may take turns between steps
             self._run_steps(steps, bar, checkpoint, every)
 
-    def _rows_of(self, inputs: Inputs, n_steps: int | None) -> dict[Given, np.ndarray]:
-        """Check inputs, and return what operators output for them."""
+    def _rows_of(self, inputs: Inputs, n_steps: int | None) -> dict[Output, np.ndarray]:
+        """Check inputs, and return what nodes output for them."""
         if self._members is None:
             raise ValidationError("Needs a batch: Simulator(network, batch=...)", attr="inputs")
         return self._members.rows(inputs, n_steps)
 
     def _run_given(
-        self, rows: dict[Given, np.ndarray], run: Callable[..., None], *arguments: object
+        self, rows: dict[Output, np.ndarray], run: Callable[..., None], *arguments: object
     ) -> None:
-        """Call a function that runs steps, in which operators output rows."""
+        """Call a function that runs steps, in which nodes output rows."""
         self._check_open("run")
         assert isinstance(self._engine, BatchEngine)
         self._engine.set_inputs(rows)
         try:
             run(*arguments)
         finally:
-            self._engine.set_inputs(None)
+            self._engine.set_inputs({})
 
     def _run_steps(
         self,

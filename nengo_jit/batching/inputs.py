@@ -13,8 +13,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_jit.batching.choice import Batch, numbers_in, seeds_of, whole
 from nengo_jit.batching.variation import Variation
-from nengo_jit.ir.given import Given
-from nengo_jit.ir.signal import Signal
+from nengo_jit.engines.turns import Output
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,13 @@ class Members:
         What the user has chosen.
     variation : Variation
         How they differ from the start.
-    outputs : dict of (nengo.Node, Signal)
+    outputs : dict of (nengo.Node, Output)
         The outputs that users may give.
-    given : dict of (nengo.Node, Given)
-        The operators that output them.
     """
 
     batch: Batch
     variation: Variation
-    outputs: dict[nengo.Node, Signal]
-    given: dict[nengo.Node, Given]
+    outputs: dict[nengo.Node, Output]
 
     def seeds(self, seed: Any) -> tuple[int, ...]:
         """Return the seed of each member, from one for all or one for each."""
@@ -44,14 +40,14 @@ class Members:
         seeds = [seed] * n_members if whole(seed) is not None else seed
         return seeds_of(seeds, n_members) or ()
 
-    def rows(self, inputs: object, n_steps: int | None) -> dict[Given, np.ndarray]:
-        """Return what operators output for the inputs of a run, see `checked_inputs`."""
+    def rows(self, inputs: object, n_steps: int | None) -> dict[Output, np.ndarray]:
+        """Return what nodes output for the inputs of a run, see `checked_inputs`."""
         checked = checked_inputs(inputs, self.outputs, self.batch.n_members, n_steps)
-        return {self.given[node]: array for node, array in checked.items()}
+        return {self.outputs[node]: array for node, array in checked.items()}
 
 
 def checked_inputs(
-    inputs: object, outputs: Mapping[nengo.Node, Signal], n_members: int, n_steps: int | None
+    inputs: object, outputs: Mapping[nengo.Node, Output], n_members: int, n_steps: int | None
 ) -> dict[nengo.Node, np.ndarray]:
     """Check what a user gives for nodes.
 
@@ -59,7 +55,7 @@ def checked_inputs(
     ----------
     inputs : dict of (nengo.Node, array_like)
         The arrays.
-    outputs : dict of (nengo.Node, Signal)
+    outputs : dict of (nengo.Node, Output)
         The outputs that can be given.
     n_members : int
         Number of members.
@@ -84,7 +80,7 @@ def checked_inputs(
     for node, value in inputs.items():
         if not isinstance(node, nengo.Node) or node not in outputs:
             raise ValidationError(f"{node!r} {_why_not(node)}", attr="inputs")
-        signal = outputs[node]
+        signal = outputs[node].signal
         steps = () if n_steps is None else (n_steps,)
         wanted = (n_members, *steps, *signal.shape)
         array = numbers_in(value)
@@ -111,8 +107,13 @@ def _why_not(node: object) -> str:
     return "is no node of this model with an output"
 
 
-def outputs_of(model: Model) -> dict[nengo.Node, Signal]:
+def outputs_of(model: Model) -> dict[nengo.Node, Output]:
     """Return the outputs of all nodes that compute them or have a constant one."""
+    writers = {signal: operator for operator in model.operators for signal in operator.sets}
     nodes = (obj for obj in model.params if isinstance(obj, nengo.Node))
     found = {node: model.sig[node]["out"] for node in nodes if node.output is not None}
-    return {node: signal for node, signal in found.items() if signal is not None and signal.size}
+    return {
+        node: Output(signal, writers.get(signal))
+        for node, signal in found.items()
+        if signal is not None and signal.size
+    }

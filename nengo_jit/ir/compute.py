@@ -4,7 +4,7 @@ Each operator has a pure function `compute`, from the values that it reads to th
 increments or updates. The reference engine runs it in NumPy (`Operator.make_step`); other engines
 can trace it with their own array library.
 
-Five kinds of operators override ``make_step``:
+Four kinds of operators override ``make_step``:
 
 - `SimPyFunc` calls a function of the user's. It has no `compute`.
 - `SimProcess` calls the step that the process makes, which is Python code. For nengo's own
@@ -12,7 +12,6 @@ Five kinds of operators override ``make_step``:
 - `SimNeurons` calls the neuron type's ``step``, which works in place, raises nengo's errors, and
   takes two thirds of the time of `compute` in NumPy. Neuron types with a formula also have a
   `compute`.
-- `Given` copies rows that users give.
 - Third-party operators have only a ``make_step``.
 """
 

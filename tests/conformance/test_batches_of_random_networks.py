@@ -13,15 +13,15 @@ import nengo_jit
 SEEDS = (7, 8, 8)
 
 
-def outcome(sim: nengo_jit.Simulator, cuts: list[int]) -> list[np.ndarray] | str:
+def outcome(recipe: Recipe, cuts: list[int], **options: Any) -> list[np.ndarray] | str:
     """The data of all probes after some runs, or the error that ended them."""
-    with sim:
-        try:
+    try:
+        with nengo_jit.Simulator(recipe.build(), progress_bar=False, **options) as sim:
             for cut in cuts:
                 sim.run_steps(cut)
-        except Exception as error:
-            return type(error).__name__
-        return [np.array(sim.data[probe]) for probe in sim.model.probes]
+            return [np.array(sim.data[probe]) for probe in sim.model.probes]
+    except Exception as error:
+        return type(error).__name__
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -32,14 +32,8 @@ def outcome(sim: nengo_jit.Simulator, cuts: list[int]) -> list[np.ndarray] | str
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_members_equal_single_runs(threads: int, recipe: Recipe, cuts: list[int]):
-    options: dict[str, Any] = {"progress_bar": False, "threads": threads}
-    batch = outcome(
-        nengo_jit.Simulator(recipe.build(), batch=len(SEEDS), seeds=SEEDS, **options), cuts
-    )
-    singles = {
-        seed: outcome(nengo_jit.Simulator(recipe.build(), seed=seed, **options), cuts)
-        for seed in set(SEEDS)
-    }
+    batch = outcome(recipe, cuts, threads=threads, batch=len(SEEDS), seeds=SEEDS)
+    singles = {seed: outcome(recipe, cuts, threads=threads, seed=seed) for seed in set(SEEDS)}
     if isinstance(batch, str):
         assert batch in singles.values()
         return

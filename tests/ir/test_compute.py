@@ -12,7 +12,6 @@ from nengo.synapses import Alpha, LinearFilter, Lowpass, Triangle
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import computation, to_library
-from nengo_jit.ir.given import Given
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
@@ -28,7 +27,7 @@ N_STEPS = 4
 N = 6
 
 # Operators that have no `compute`: users' functions are called in Python.
-EXEMPT = {Given, SimPyFunc}
+EXEMPT = {SimPyFunc}
 
 
 def random(*shape, seed=0):

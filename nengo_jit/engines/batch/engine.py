@@ -22,8 +22,7 @@ from nengo_jit.engines.batch.chunk import Chunk, Costs, Failure
 from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.batch.worker import Inputs, Worker
 from nengo_jit.engines.state import FORMAT, Seed, State
-from nengo_jit.ir.given import Given
-from nengo_jit.ir.rows import Rows
+from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.planner.plan import Plan
@@ -118,24 +117,22 @@ class BatchEngine(Engine):
             for member in worker.members if states else ():
                 worker.set_generators(member, states[member])
 
-    def set_inputs(self, inputs: Mapping[Given, np.ndarray] | None) -> None:
-        """Set the rows that operators output from the next step on.
+    def set_inputs(self, inputs: Mapping[Output, np.ndarray]) -> None:
+        """Set the rows that nodes output from the next step on.
 
         Parameters
         ----------
-        inputs : dict of (Given, numpy.ndarray) or None
-            Contiguous arrays ``(n_members, n_steps, size)``; None to end what was set before.
+        inputs : dict of (Output, numpy.ndarray)
+            Contiguous arrays ``(n_members, n_steps, size)``. Other nodes output what they compute.
         """
-        if inputs is None:
-            made: dict[Given, Rows] = {operator: Rows() for operator in self._inputs}
-            for worker in self._workers:
-                worker.give(0, made)
-            self._inputs = {}
-            return
-        self._inputs = {operator: Rows() for operator in inputs}
-        for operator, values in inputs.items():
-            self._inputs[operator].values = values
-            self._inputs[operator].first = self.n_steps
+        self.settle()
+        ended = {output: Rows() for output in self._inputs if output not in inputs}
+        for worker in self._workers:
+            worker.give(0, ended)
+        for output in ended:
+            if output.writer is None:
+                self.signals[output.signal] = output.signal.initial_value
+        self._inputs = {output: Rows(rows, self.n_steps) for output, rows in inputs.items()}
 
     def pieces(self, n_steps: int) -> Iterator[int]:
         left = n_steps

@@ -7,31 +7,27 @@ from copy import copy, deepcopy
 from dataclasses import replace
 
 import numpy as np
-from nengo import Node
 from nengo.utils.progress import Progress
 
 from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch.engine import BatchEngine
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.given import Given
 from nengo_jit.ir.model import Model
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
-from nengo_jit.planner import Plan, dependency_graph, make_plan
-from nengo_jit.planner.inputs import accept_inputs
+from nengo_jit.planner import Plan
 
 
 def make_batch(
     backend: Backend,
     model: Model,
     n_members: int,
-    outputs: Mapping[Node, Signal],
     values: Mapping[Signal, np.ndarray],
     progress: Progress | None = None,
-) -> tuple[BatchEngine, dict[Node, Given]]:
+) -> BatchEngine:
     """Make the engine of a batch.
 
     Parameters
@@ -42,8 +38,6 @@ def make_batch(
         The model.
     n_members : int
         Number of members.
-    outputs : dict of (nengo.Node, Signal)
-        The outputs that users may give, see `accept_inputs`.
     values : dict of (Signal, numpy.ndarray)
         Initial values by member, for signals that are not read-only.
     progress : nengo.utils.progress.Progress, optional
@@ -51,11 +45,9 @@ def make_batch(
 
     Returns
     -------
-    BatchEngine, dict of (nengo.Node, Given)
-        The engine, and the operators that can be given rows.
+    BatchEngine
     """
-    base, given = accept_inputs(make_plan(model), outputs)
-    plan = _passed(backend, base)
+    plan = backend.plan(model)
     n_threads = backend.options.threads or n_cores()
     options = backend.options
     if n_members >= n_threads:
@@ -63,7 +55,7 @@ def make_batch(
     first = _engine(backend, options, plan, progress)
     if not first.takes_turns:
         others = [_engine(backend, backend.options, plan) for _ in range(n_members - 1)]
-        return BatchEngine(plan, backend.options, [first, *others], n_members, values), given
+        return BatchEngine(plan, backend.options, [first, *others], n_members, values)
     n_engines = 1
     if n_threads > 1 and n_members >= n_threads:
         if first.is_thread_safe:
@@ -72,9 +64,9 @@ def make_batch(
             first = _engine(backend, backend.options, plan)
     engines = [first]
     for _ in range(n_engines - 1):
-        own = _with_own_generators(base)
-        engines.append(_engine(backend, options, plan if own is base else _passed(backend, own)))
-    return BatchEngine(plan, backend.options, engines, n_members, values), given
+        own = _with_own_generators(model)
+        engines.append(_engine(backend, options, plan if own is model else backend.plan(own)))
+    return BatchEngine(plan, backend.options, engines, n_members, values)
 
 
 def _engine(
@@ -88,21 +80,16 @@ def _engine(
     return engine
 
 
-def _passed(backend: Backend, plan: Plan) -> Plan:
-    for each in backend.passes:
-        plan = each(plan)
-    return plan
-
-
-def _with_own_generators(plan: Plan) -> Plan:
-    """Return a plan whose neurons draw from generators of their own, for another thread."""
+def _with_own_generators(model: Model) -> Model:
+    """Return a model whose neurons draw from generators of their own, for another thread."""
     copies: dict[Operator, Operator] = {}
     known: dict[int, object] = {}
-    for operator in plan.operators:
+    for operator in model.operators:
         if isinstance(operator, SimNeurons) and operator.state_extra:
             made = copies[operator] = copy(operator)
             made.state_extra = deepcopy(operator.state_extra, known)
     if not copies:
-        return plan
-    operators = tuple(copies.get(each, each) for each in plan.operators)
-    return replace(plan, operators=operators, graph=dependency_graph(operators))
+        return model
+    other = copy(model)
+    other.operators = [copies.get(each, each) for each in model.operators]
+    return other

@@ -14,12 +14,11 @@ from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.batch.objects import Objects, Restore
 from nengo_jit.engines.recorder import OFFSET, TICKS, Clock
 from nengo_jit.engines.state import Seed, State
+from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.exceptions import add_context
-from nengo_jit.ir.given import Given
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.rows import Rows
 
-Inputs = Mapping[Given, Rows]  # with an array (n_members, n_steps, size) of values
+Inputs = Mapping[Output, Rows]  # with values of shape (n_members, n_steps, size)
 
 
 @dataclass
@@ -96,10 +95,10 @@ class Worker:
         return Condition(engine.private(), self._objects.save(), engine.seed, engine.drawn_from)
 
     def give(self, member: int, inputs: Inputs) -> None:
-        """Let operators output the rows of a member."""
-        for operator, rows in inputs.items():
+        """Let nodes output the rows of a member."""
+        for output, rows in inputs.items():
             values = None if rows.values is None else rows.values[member]
-            self.engine.give(operator, values, rows.first)
+            self.engine.give(output, values, rows.first)
 
     def run(self, member: int, n_steps: int, samples: Mapping[Probe, np.ndarray]) -> None:
         """Run steps of a member, which errors name, and record into memory for each probe."""

@@ -41,13 +41,6 @@ class Resumable(Protocol):
         """Take over the state of another object of the same type."""
 
 
-class Giveable(Resumable, Protocol):
-    """Rows that users give."""
-
-    def give(self, rows: np.ndarray | None, first: int) -> None:
-        """Set the rows; see `Engine.give`."""
-
-
 SHARED = 1 << 16  # bytes of equal constant matrices that products share
 Lowered = list[Row]
 LoweringFunction = Callable[[Any, "Lowering"], "Lowered | None"]
@@ -216,8 +209,6 @@ class Lowering:
         Generators of random numbers, which are set at each reset.
     tables : dict of (Operator, Table)
         Tables that are filled at each reset.
-    given : dict of (Operator, GivenRows)
-        Rows that users give.
     delayed : set of Signal
         Bases that do not have, in each step, the values that they would have in Python.
     kept : dict of (Operator, Kept)
@@ -244,7 +235,6 @@ class Lowering:
         self.at_reset: dict[Operator, Callable[[np.random.RandomState], object]] = {}
         self.streams: dict[Operator, Stream] = {}
         self.tables: dict[Operator, Resumable] = {}
-        self.given: dict[Operator, Giveable] = {}
         self.delayed: set[Signal] = set()
         self.kept: dict[Operator, Kept] = {}
         self.borrowed: list[BorrowedGenerator] = []
@@ -298,8 +288,6 @@ class Lowering:
         for operator, table in self.tables.items():
             if operator in other.tables:
                 table.continue_from(other.tables[operator])
-        for operator, rows in self.given.items():
-            rows.continue_from(other.given[operator])
 
     def private(self) -> Private:
         """Copy the state of kernels that is not in signals."""

@@ -7,7 +7,6 @@ that nengo would. Each file has the contracts of the operators in the file of th
 """
 
 from nengo_jit.engines.cpu.program.contracts import (
-    given,
     learning_rules,
     neurons,
     operator,
@@ -25,7 +24,6 @@ __all__ = [
     "CONTRACTS",
     "Contracts",
     "contiguous",
-    "given",
     "learning_rules",
     "neurons",
     "operator",

@@ -14,7 +14,6 @@ from nengo.processes import FilteredNoise, Piecewise, PresentInput, WhiteNoise, 
 from nengo.synapses import LinearFilter
 
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.given import Given
 from nengo_jit.ir.learning_rules import SimBCM, SimOja, SimPES, SimRLS, SimVoja
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc, ElementwiseInc, Reset, SparseDotInc, TimeUpdate
@@ -80,7 +79,7 @@ def _always(operator: Operator) -> bool:
 
 CHECKS: dict[type, Callable[[Any], bool]] = {
     **dict.fromkeys(
-        (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc, TimeUpdate, SimProbe, Given), _always
+        (Reset, Copy, ElementwiseInc, DotInc, SparseDotInc, TimeUpdate, SimProbe), _always
     ),
     SimNeurons: _neurons,
     SimProcess: _process,
