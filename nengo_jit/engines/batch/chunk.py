@@ -8,6 +8,7 @@ import numpy as np
 from nengo import Probe
 
 from nengo_jit.engines.batch.worker import Condition, Worker
+from nengo_jit.engines.recorder import Recorder
 from nengo_jit.engines.recording import Recording
 
 Failure = tuple[int, int, BaseException]  # number of complete steps, member, error
@@ -40,6 +41,8 @@ class Chunk:
         Number of steps.
     recording : Recording
         The recording of the batch, whose samples have an axis for the members.
+    memory : dict of (nengo.Probe, numpy.ndarray)
+        Memory for samples, which chunks use one after the other: fresh memory takes time.
 
     Attributes
     ----------
@@ -55,16 +58,16 @@ class Chunk:
         What the members have cost.
     """
 
-    def __init__(self, n_steps: int, recording: Recording):
+    def __init__(self, n_steps: int, recording: Recording, memory: dict[Probe, np.ndarray]):
         self.n_steps = n_steps
         self._clock = recording.clock
         self._end = recording.clock.ticks + n_steps
         self._recorders = recording.recorders
-        self._samples: dict[Probe, np.ndarray] = {}
-        for probe, recorder in self._recorders.items():
-            n_members, *shape = recorder.source.shape
-            size = (n_members, recorder.most_in(n_steps), *shape)
-            self._samples[probe] = np.empty(size, recorder.source.dtype)
+        self._samples = {
+            probe: _with_room(memory.get(probe), recorder, n_steps)
+            for probe, recorder in self._recorders.items()
+        }
+        memory.update(self._samples)
         self._ticks: dict[Probe, np.ndarray | None] = {}
         self._counts: dict[Probe, int] = {}
         self.conditions: dict[int, Condition] = {}
@@ -98,3 +101,12 @@ class Chunk:
             if block.ticks is not None:
                 block.ticks[row : row + n] = self._ticks[probe]
         self._clock.advance_to(self._end)
+
+
+def _with_room(memory: np.ndarray | None, recorder: Recorder, n_steps: int) -> np.ndarray:
+    """Return memory for all samples of some steps, (n_members, n_samples, *shape)."""
+    most = recorder.most_in(n_steps)
+    if memory is not None and memory.shape[1] >= most:
+        return memory
+    n_members, *shape = recorder.source.shape
+    return np.empty((n_members, most, *shape), recorder.source.dtype)

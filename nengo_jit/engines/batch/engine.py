@@ -15,6 +15,7 @@ from time import thread_time
 from typing import Any
 
 import numpy as np
+from nengo import Probe
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_jit.engines.base import LOADING_INTERRUPTED, RESET_INTERRUPTED, RUN_LOST, Engine
@@ -83,6 +84,7 @@ class BatchEngine(Engine):
         self._costs = Costs(0.0, 0.0)
         self._longest = 1  # chunk to run next, at most
         self._is_running = self._is_paused = False
+        self._samples: dict[Probe, np.ndarray] = {}  # memory for those of a chunk
         self._complete: Chunk | None = None  # a chunk that does not count yet
 
     def allocate(self) -> tuple[BatchMemory, list[Signal]]:
@@ -180,7 +182,7 @@ class BatchEngine(Engine):
 
     def _try_chunk(self, n_steps: int) -> list[Failure]:
         """Run steps of all members, or none: returns what failed."""
-        chunk = Chunk(n_steps, self.recording)
+        chunk = Chunk(n_steps, self.recording, self._samples)
         first, *others = self._workers
         threads = []
         if self._is_concurrent:
