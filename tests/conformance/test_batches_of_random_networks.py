@@ -1,4 +1,4 @@
-"""Members of batches of random networks have the data of simulators of their own, bit for bit."""
+"""Batches of random networks: members equal single runs; engines agree on what users give."""
 
 from typing import Any
 
@@ -42,3 +42,36 @@ def test_members_equal_single_runs(threads: int, recipe: Recipe, cuts: list[int]
         assert not isinstance(single, str), single
         for ours, other in zip(batch, single, strict=True):
             np.testing.assert_array_equal(ours[member], other)
+
+
+def outcome_of_inputs(recipe: Recipe, engine: str) -> list[np.ndarray] | str:
+    """The data of all probes if users give the outputs of some nodes, or an error."""
+    network, rng = recipe.build(), np.random.RandomState(0)
+    nodes = [node for node in network.all_nodes if node.output is not None][:2]
+    try:
+        with nengo_jit.Simulator(
+            network, progress_bar=False, engine=engine, batch=2, seeds=[1, 2]
+        ) as sim:
+            sim.run_steps(3)
+            for some, n_steps in ((nodes, 9), ([], 3), (nodes[:1], 5), ([], 3)):
+                shapes = {node: (2, n_steps, node.size_out) for node in some}
+                inputs = {node: rng.uniform(-1, 1, shape) for node, shape in shapes.items()}
+                sim.run_steps(n_steps, inputs=inputs)
+            return [np.array(sim.data[probe]) for probe in sim.model.probes]
+    except Exception as error:
+        return type(error).__name__
+
+
+@given(recipe=recipes())
+@settings(
+    deadline=None,
+    derandomize=True,  # in other examples, rounding might shift a spike
+    max_examples=15,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_engines_agree_on_inputs(recipe: Recipe):
+    ours, expected = outcome_of_inputs(recipe, "cpu"), outcome_of_inputs(recipe, "reference")
+    assert isinstance(ours, str) == isinstance(expected, str)
+    if not isinstance(ours, str):
+        for array, other in zip(ours, expected, strict=True):
+            np.testing.assert_allclose(array, other, rtol=1e-9, atol=1e-9)
