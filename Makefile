@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons test-clients fuzz fuzz-python fuzz-calls
+.PHONY: demo test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
 .PHONY: stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
@@ -67,12 +67,20 @@ test-clients: .venv-clients/ready
 	.venv-clients/bin/python -m pip install --quiet --no-deps nengolib==0.5.2 nengo-loihi==1.1.0
 	touch $@
 
+# A model in nengo-gui, from end to end in a headless Chromium.
+test-gui: .venv/test
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		{ echo "Chromium is not installed. On Debian: apt-get install chromium"; exit 1; }
+	$(BIN)/pytest tests/gui/in_chromium.py
+
+# Ten minutes of random clicks, after ten of play and pause: soak-gui FLAGS="--seed 5".
 soak-gui: .venv-gui/ready
 	.venv-gui/bin/python tests/soak/gui.py $(FLAGS)
+	.venv-gui/bin/python tests/soak/gui.py --clicks --count 1 --seconds 600 $(FLAGS)
 
 .venv-gui/ready: pyproject.toml
 	test -x .venv-gui/bin/python || $(PYTHON) -m venv .venv-gui
-	.venv-gui/bin/python -m pip install --quiet --editable . 'nengo-gui>=0.6,<0.7' websocket-client
+	.venv-gui/bin/python -m pip install --quiet --editable '.[gui]' websocket-client
 	touch $@
 
 .venv/%: pyproject.toml

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nengo_jit.simulator import SimulationData, Simulator
+    from nengo_jit.sweeps.sweep import sweep
 
 __version__ = "0.1.0"
-__all__ = ["SimulationData", "Simulator", "__version__"]
+__all__ = ["SimulationData", "Simulator", "__version__", "sweep"]
 
 
 def __getattr__(name: str) -> object:
@@ -14,8 +15,9 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
     from importlib.util import find_spec
 
-    if name in ("SimulationData", "Simulator"):
-        globals()[name] = getattr(import_module("nengo_jit.simulator"), name)
+    if name in ("SimulationData", "Simulator", "sweep"):
+        module = "sweeps.sweep" if name == "sweep" else "simulator"
+        globals()[name] = getattr(import_module(f"nengo_jit.{module}"), name)
         return globals()[name]
     if not name.startswith("_") and find_spec(f"nengo_jit.{name}") is not None:
         return import_module(f"nengo_jit.{name}")

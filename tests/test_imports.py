@@ -41,6 +41,7 @@ PIPELINE = [
     "checkpointing",
     "running",
     "simulator",
+    "sweeps",
     "plot",
     "__init__",
     "cli",

@@ -37,6 +37,7 @@ OTHERS = {
     "architecture.md",
     "command_line.md",
     "cpu_engine.md",
+    "gui.md",
     "jax_engine.md",
     "large_models.md",
 }

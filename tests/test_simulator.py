@@ -442,6 +442,7 @@ def test_a_failing_step_names_itself_and_leaves_the_last_whole_step():
         assert sim.data[probe].shape == (3, 1)
         assert "step 4" in info.value.__notes__[0]
         assert "sensor" in info.value.__notes__[0]
+        assert sim._engine.at_fault.tag == str(node)
         sim.reset()
         sim.run(0.002)
         assert sim.data[probe].shape == (2, 1)

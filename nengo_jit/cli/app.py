@@ -14,11 +14,13 @@ from nengo_jit.cli import BAD_INPUT, INTERRUPTED
 from nengo_jit.cli.bench import bench
 from nengo_jit.cli.compile import compile_kernels
 from nengo_jit.cli.errors import BadInputError, ModelError, format_warning
+from nengo_jit.cli.gui import gui
 from nengo_jit.cli.info import info
 from nengo_jit.cli.plan import plan
 from nengo_jit.cli.profile import profile
 from nengo_jit.cli.resume import resume
 from nengo_jit.cli.run import run
+from nengo_jit.cli.sweep import sweep
 
 MODEL_FAILED = 1  # exit code
 
@@ -34,9 +36,11 @@ app = typer.Typer(
 for function, name, summary in (
     (run, "run", "Run a model, and keep what its probes recorded."),
     (resume, "resume", "Continue a run from its newest checkpoint."),
+    (sweep, "sweep", "Run a model with many parameters and seeds."),
     (profile, "profile", "Show where time and memory go."),
     (plan, "plan", "Print how a model runs."),
     (bench, "bench", "Compare a model with nengo's simulator on this machine."),
+    (gui, "gui", "Edit, play and plot a model in nengo-gui."),
     (compile_kernels, "compile", "Compile all kernels ahead of time."),
     (info, "info", "Show versions, cores, the cache and engines."),
 ):

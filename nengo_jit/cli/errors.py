@@ -35,9 +35,7 @@ class ModelError(Exception):
 
     def __init__(self, error: BaseException):
         super().__init__(str(error))
-        found = TracebackException.from_exception(error)
-        _remove_our_frames(found)
-        self.text = "".join(found.format())
+        self.text = "".join(traceback_of_model(error).format())
 
 
 @contextlib.contextmanager
@@ -51,6 +49,13 @@ def running_model() -> Iterator[None]:
         raise ModelError(error) from None
     except Exception as error:
         raise ModelError(error) from None
+
+
+def traceback_of_model(error: BaseException) -> TracebackException:
+    """Return the traceback of an error, without the frames of this package."""
+    found = TracebackException.from_exception(error)
+    _remove_our_frames(found)
+    return found
 
 
 def format_warning(

@@ -27,6 +27,7 @@ Checkpoint = Annotated[
 Until = Annotated[
     float, typer.Option("--time", "-t", help="Seconds to simulate in all, from the first step on.")
 ]
+ABOUT_CHECKPOINTS = ("path", "record", "state")  # errors about other attributes are the model's
 
 
 def resume(
@@ -69,6 +70,8 @@ def resume(
                 checkpoint, network, progress_bar=Bar(), engine=engine, threads=threads
             )
         except ValidationError as error:
+            if error.attr not in ABOUT_CHECKPOINTS:
+                raise
             raise BadInputError(" ".join(str(error.args[0]).split())) from None
         except OSError as error:
             raise BadInputError(f"{error.filename} cannot be read: {error.strerror}") from None

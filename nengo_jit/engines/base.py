@@ -75,6 +75,8 @@ class Engine(TakesTurns, ABC):
         The same, unless a user has replaced it.
     broken : str or None
         A sentence that says why the engine cannot run until it is reset, if it cannot.
+    at_fault : Operator or None
+        The operator that raised the latest error in a step.
     """
 
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
@@ -82,6 +84,7 @@ class Engine(TakesTurns, ABC):
         self.options = options
         self.generators: dict[Operator, object] = {}
         self.broken: str | None = RESET_INTERRUPTED
+        self.at_fault: Operator | None = None
         self.is_asked = False
         self.signals, self.buffers = self.allocate()
         self.recording = Recording(plan.probes, self.signals)
@@ -270,6 +273,11 @@ class Engine(TakesTurns, ABC):
     def explain(self) -> Plan:
         """The plan, with information on how it is executed."""
         return self.plan
+
+    def blame(self, operator: Operator | None, error: BaseException) -> None:
+        """Note in which operator a step failed, in `at_fault` and with the error."""
+        self.at_fault = operator
+        add_context(error, self.failed_in(operator))
 
     def failed_in(self, operator: Operator | None) -> str:
         """Message that says in which operator a step failed."""

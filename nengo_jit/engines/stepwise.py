@@ -11,7 +11,6 @@ import numpy as np
 from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.timing import Part, Timing
 from nengo_jit.engines.turns import Output, Rows
-from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.python import SimPyFunc
@@ -171,7 +170,7 @@ class StepwiseEngine(Engine):
             self._error = None
             if self.recording.clock.ticks == ticks:
                 self.signals.restore()
-                add_context(error, self.failed_in(operator))
+                self.blame(operator, error)
             raise
 
 

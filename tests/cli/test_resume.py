@@ -91,3 +91,15 @@ def test_what_cannot_be_resumed_is_refused(model, tmp_path):
 
     model.write_text(MODEL.replace("30", "31"))
     assert "another model" in refused(command("resume", model, "run.ckpt", cwd=tmp_path))
+
+
+def test_an_error_of_the_model_is_a_traceback(model, tmp_path):
+    done = command("run", model, "--time", 0.05, "--checkpoint", "run.ckpt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    wrong = "    nengo.Ensemble(2, 1, gain=[1.0, 1.0], bias=[1.0])\n"
+    model.write_text(MODEL + wrong)
+    for arguments in (["run", model], ["resume", model, "run.ckpt"]):
+        done = command(*arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr and "nengo_jit" not in done.stderr
+        assert "bias" in done.stderr.splitlines()[-1]

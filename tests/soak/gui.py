@@ -2,41 +2,33 @@
 
 ``make soak-gui`` sets up nengo-gui in an environment of its own and runs this ten times for 60
 seconds. A websocket client shows a voltage plot, a value plot and a raster, as a browser would.
-The server must not die, nor print a traceback, and what it sends must have every step.
+The server must not die, nor print a traceback, and what it sends must have every step. With
+``--clicks``, it clicks at random instead: plots are added and removed, sliders moved, the model
+edited, also wrongly. Then the server must not die, nor print an exception of nengo-jit.
 
-nengo-gui copies the voltages and then deletes them, without a lock: a step between the two is
-lost, whatever the simulator. So it may lose a few in a million; ``--backend nengo`` shows how many.
+``--backend nengo`` shows what nengo-gui's own plots do: it may lose a few voltages in a million.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import re
-import struct
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
-from dataclasses import dataclass, field
-from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import websocket
 
-DT = 0.001  # seconds
-N_VOLTAGES = 5
-MOST_TO_BUILD = 300.0  # seconds, since kernels may have to be compiled
-LOST_BY_THE_GUI = 1e-3  # share of the voltages
+sys.path.append(str(Path(__file__).parents[1]))
+
+from gui_client import Page, serving
+
 MODEL = """
 import nengo
 import numpy as np
 
+nengo.rc["decoder_cache"]["enabled"] = "False"  # it warns if other processes use it
 with nengo.Network(seed=1) as model:
     stimulus = nengo.Node(lambda t: np.sin(6 * t), label="stimulus")
     ensemble = nengo.Ensemble(50, 1, label="ensemble")
@@ -50,85 +42,22 @@ _viz_ace_editor = nengo_gui.components.AceEditor()
 _viz_net_graph = nengo_gui.components.NetGraph()
 _viz_sim_control = nengo_gui.components.SimControl()
 """
-
-
-@dataclass
-class Plot:
-    """What a plot was sent.
-
-    Attributes
-    ----------
-    steps : list of int
-        The number of each step.
-    """
-
-    socket: Any
-    record: struct.Struct | None
-    steps: list[int] = field(default_factory=list)
-
-    def listen(self) -> None:
-        """Take what comes until the socket is closed."""
-        try:
-            while True:
-                self.take(self.socket.recv())
-        except (websocket.WebSocketException, OSError):
-            pass
-
-    def take(self, message: bytes | str) -> None:
-        """Note the steps of a message: one or several records, each of which begins with a time."""
-        if isinstance(message, bytes) and message:
-            size = self.record.size if self.record else len(message)
-            for place in range(0, len(message), size):
-                (t,) = struct.unpack_from("<f", message, place)
-                self.steps.append(round(t / DT))
-
-    @property
-    def missing(self) -> int:
-        """int: how many steps between the first and the last are missing, or out of order."""
-        distances = np.diff(self.steps)
-        return int(np.sum(np.abs(distances - 1)))
-
-
-class Page:
-    """A page of nengo-gui, as a browser opens it."""
-
-    def __init__(self, url: str):
-        jar = CookieJar()
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-        html = opener.open(url, timeout=60).read().decode()
-        self._cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
-        self._host = url.split("/")[2]
-        self.plots: dict[str, Plot] = {}
-        self._threads: list[threading.Thread] = []
-        pattern = r"new Nengo\.(Value|Raster|SimControl)\(\w+, (?:sim, )?(\{.*\})\);"
-        for kind, described in re.findall(pattern, html):
-            info = json.loads(described)
-            socket = self._connect(info["uid"])
-            if kind == "Value":
-                name = "voltage" if info["n_lines"] == N_VOLTAGES else "value"
-                self._show(name, Plot(socket, struct.Struct(f"<{1 + info['n_lines']}f")))
-            elif kind == "Raster":
-                self._show("raster", Plot(socket, None))
-            elif kind == "SimControl":
-                self.control = socket
-                self._show("control", Plot(socket, None))
-
-    def _connect(self, uid: int) -> Any:
-        return websocket.create_connection(
-            f"ws://{self._host}/viz_component?uid={uid}",
-            cookie=self._cookie,
-            origin=f"http://{self._host}",
-        )
-
-    def _show(self, name: str, plot: Plot) -> None:
-        self.plots[name] = plot
-        self._threads.append(threading.Thread(target=plot.listen, daemon=True))
-        self._threads[-1].start()
-
-    def close(self) -> None:
-        """Close all sockets."""
-        for plot in self.plots.values():
-            plot.socket.close()
+PLOTS = [
+    ("Value", "stimulus"),
+    ("Value", "ensemble"),
+    ("XYValue", "stimulus"),
+    ("Raster", "ensemble"),
+    ("Voltage", "ensemble"),
+    ("SpikeGrid", "ensemble"),
+    ("Slider", "stimulus"),
+]
+SHOWN = {"Value", "Voltage", "XYValue", "Raster", "Image", "Slider"}
+EDITS = [  # of the model: more neurons, an error in the file, in a build, and in a step
+    MODEL.replace("50", "80"),
+    MODEL + "    1 / 0\n",
+    MODEL + "    nengo.Connection(ensemble, ensemble, function=lambda x: 1 / 0)\n",
+    MODEL + "    nengo.Node(lambda t: 1 / (t - 0.02 if abs(t - 0.02) > 1e-9 else 0))\n",
+]
 
 
 def play(page: Page, seconds: float, rng: random.Random) -> int:
@@ -136,17 +65,15 @@ def play(page: Page, seconds: float, rng: random.Random) -> int:
 
     Returns how often.
     """
-    n_times = 0
+    control, n_times = page["SimControl"], 0
     try:
-        page.control.send("continue")
-        latest = time.monotonic() + MOST_TO_BUILD
-        while not page.plots["voltage"].steps and time.monotonic() < latest:
-            time.sleep(0.1)
+        control.send("continue")
+        page.wait(lambda: page["Voltage"].steps)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            page.control.send("continue")
+            control.send("continue")
             time.sleep(rng.uniform(0.05, 1.0))
-            page.control.send("pause")
+            control.send("pause")
             time.sleep(rng.uniform(0.01, 0.2))
             n_times += 1
     except (websocket.WebSocketException, OSError):
@@ -155,51 +82,66 @@ def play(page: Page, seconds: float, rng: random.Random) -> int:
     return n_times
 
 
-def run(backend: str, seconds: float, seed: int) -> list[str]:
+def click(page: Page, seconds: float, rng: random.Random) -> int:
+    """Click here and there for some time, or until the server is gone; returns how often."""
+    actions = (
+        lambda: page["SimControl"].send("continue"),
+        lambda: page["SimControl"].send("continue"),
+        lambda: page["SimControl"].send("pause"),
+        lambda: page["SimControl"].send("reset"),
+        lambda: page["Slider"].send(f"0,{rng.uniform(-1, 1)}"),
+        lambda: page["Slider"].send("0,reset"),
+        lambda: page.add(*rng.choice(PLOTS)),
+        lambda: rng.choice([c for c in page.components if c.kind in SHOWN and c.is_shown]).remove(),
+        lambda: page["NetGraph"].send({"undo": rng.choice("10")}),
+        lambda: page["Ace"].send({"code": rng.choice(EDITS), "save": False}),
+        lambda: page["Ace"].send({"code": MODEL, "save": False}),
+    )
+    n_times = 0
+    end = time.monotonic() + seconds
+    page.add("Slider", "stimulus")
+    while time.monotonic() < end:
+        try:
+            rng.choice(actions)()
+            page.follow()
+        except (websocket.WebSocketException, OSError, IndexError, AssertionError):
+            if not page["SimControl"].socket.connected:
+                break  # else the plot is gone
+        time.sleep(rng.choice((0.0, 0.02, 0.2, 0.5)))
+        n_times += 1
+    time.sleep(1.0)
+    return n_times
+
+
+def run(backend: str, seconds: float, seed: int, clicks: bool) -> list[str]:
     """One session; returns what is wrong."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "model.py")
         model.write_text(MODEL)
         Path(f"{model}.cfg").write_text(LAYOUT)
-        command = [sys.executable, "-u", "-X", "faulthandler", "-m", "nengo_gui.main"]
-        command += ["--no-browser", "--port", "0", "--backend", backend, str(model)]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
-        )
-        said: list[str] = []
-        reader = threading.Thread(target=said.extend, args=(process.stdout,))
-        reader.start()
-        try:
-            page = Page(address_in(said, process))
-            n_times = play(page, seconds, random.Random(seed))
-            status = process.poll()
+        with serving(model, backend) as server:
+            page = Page(server.url)
+            n_times = (click if clicks else play)(page, seconds, random.Random(seed))
+            status = server.process.poll()
+            shown = page.errors
             page.close()
-        finally:
-            process.kill()
-            process.wait()
-            reader.join()
     wrong = [] if status is None else [f"the server died with {status}"]
-    if any("Traceback" in line or "rror" in line for line in said):
+    said = "".join(server.said)
+    if clicks:
+        n_steps = sum(len(component.steps) for component in page.components)
+        print(f"{n_times} clicks, {n_steps} samples, {len(shown)} errors of the model shown")
+        wrong += ["no plot was drawn, or no error shown"] if not (n_steps and shown) else []
+        wrong += [f"shown: {each}" for each in shown if "ZeroDivisionError" not in each]
+        wrong += ["the server printed an error"] if "Traceback" in said else []
+        return wrong + ([said] if wrong else [])
+    if "Traceback" in said or "rror" in said:
         wrong.append("the server printed an error")
-    for name in ("voltage", "value", "raster"):
-        plot = page.plots[name]
+    for name in ("Voltage", "Value", "Raster"):
+        plot = page[name]
         print(f"{name}: {len(plot.steps)} samples, {plot.missing} missing; {n_times} pauses")
-        most = LOST_BY_THE_GUI * len(plot.steps) if name == "voltage" else 0
-        if not plot.steps or plot.missing > most:
+        if not plot.steps or plot.missing:
             wrong.append(f"{name}: {plot.missing} of {len(plot.steps)} samples are missing")
-    return wrong + (["".join(said)] if wrong else [])
-
-
-def address_in(said: list[str], process: Any) -> str:
-    """Wait until the server has said where it is."""
-    for _ in range(600):
-        for line in list(said):
-            if "http://" in line:
-                return line.strip()
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise RuntimeError("The server does not start:\n" + "".join(said))
+    return wrong + ([said] if wrong else [])
 
 
 def main() -> int:
@@ -207,13 +149,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10, help="sessions")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each")
+    parser.add_argument("--clicks", action="store_true", help="click at random instead")
     parser.add_argument("--seed", type=int, default=0, help="of the pauses")
     parser.add_argument("--backend", default="nengo_jit", help="simulator")
     options = parser.parse_args()
     n_wrong = 0
     for number in range(options.count):
         print(f"session {number + 1} of {options.count}", flush=True)
-        wrong = run(options.backend, options.seconds, options.seed + number)
+        wrong = run(options.backend, options.seconds, options.seed + number, options.clicks)
         print("\n".join(wrong), flush=True)
         n_wrong += bool(wrong)
     print(f"{n_wrong} of {options.count} sessions went wrong")

@@ -34,7 +34,6 @@ from nengo_jit.engines.cpu.turns import CpuTurns
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.timing import Timing
 from nengo_jit.engines.turns import Output
-from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
@@ -382,7 +381,7 @@ class CpuEngine(CpuTurns):
             if isinstance(error, Pause):
                 return
             if operator is not None:  # else it was raised after a complete step
-                add_context(error, self.failed_in(operator))
+                self.blame(operator, error)
             raise error
         try:
             REGIONS.raise_failure()

@@ -52,7 +52,7 @@ def log1p(x: jax.Array) -> jax.Array:
         return jnp.log1p(x)
     # 1 + x = 2**k (1 + f); f is computed from x, since 1 + x is rounded.
     bits = lax.bitcast_convert_type(1.0 + x, jnp.int64)
-    exponent = (bits + (_bits_of(1.0) - _bits_of(ROOT_OF_HALF))) >> FRACTION
+    exponent = (bits + (_as_integer(1.0) - _as_integer(ROOT_OF_HALF))) >> FRACTION
     k = (exponent - BIAS).astype(x.dtype)
     scale = _power_of_two(2.0 - k)
     f = (0.25 * x) * scale + (0.25 * scale - 1.0)
@@ -65,7 +65,7 @@ def log1p(x: jax.Array) -> jax.Array:
     return jnp.where((x > -1.0) & (x < jnp.inf), y, special)
 
 
-def _bits_of(value: float) -> int:
+def _as_integer(value: float) -> int:
     return int(np.asarray(value).view(np.int64))
 
 
