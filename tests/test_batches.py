@@ -135,6 +135,11 @@ def single_run(n_steps, seed, engine, **options):
         return data(sim)
 
 
+@pytest.fixture(autouse=True)
+def always_in_threads(monkeypatch):
+    monkeypatch.setattr(batch_engine, "WORTH_THREADS", -1.0)
+
+
 @pytest.fixture(params=[0.005, 1e-9], ids=["long chunks", "single steps"])
 def chunks(request, monkeypatch):
     monkeypatch.setattr(batch_engine, "CHUNK_SECONDS", request.param)

@@ -32,6 +32,7 @@ CHUNK_SECONDS = 0.005  # that a member runs at least before it is the turn of an
 WORTH_IT = 40  # times as long as copying its memory to and fro, or
 LEAST_WORTH_IT = 10  # times as long if all members together would take more than
 LONGEST = 4.0  # seconds, since Ctrl-C discards a chunk
+WORTH_THREADS = 0.001  # seconds of steps from which on workers get threads
 SAMPLES = 1 << 26  # bytes of samples in a chunk, at most
 
 
@@ -185,7 +186,7 @@ class BatchEngine(Engine):
         chunk = Chunk(n_steps, self.recording, self._samples)
         first, *others = self._workers
         threads = []
-        if self._is_concurrent:
+        if self._is_concurrent and self._costs.steps * n_steps * len(first.members) > WORTH_THREADS:
             context = copy_context()
             threads = [
                 Thread(target=context.copy().run, args=(self._work, each, chunk), daemon=True)
