@@ -30,6 +30,7 @@ from nengo_jit.engines.base import Engine
 from nengo_jit.engines.hidden import assigned_by, lasts
 from nengo_jit.engines.state import changeable_objects, restore_object, saved_object
 from nengo_jit.ir.base import Operator
+from nengo_jit.ir.neurons import SimNeurons
 
 LARGEST = 1 << 20  # bytes of an array; larger ones are data rather than state
 LIBRARIES = (sys.stdlib_module_names | {"nengo", "nengo_jit", "numpy", "scipy"}) - {"__main__"}
@@ -52,6 +53,8 @@ class Objects:
         self._found = changeable_objects(engine)
         if engine.takes_turns:  # nothing draws from it in steps
             self._found = [each for each in self._found if each[1] is not engine.drawn_from]
+            if engine.is_thread_safe:  # no function changes anything
+                self._found = [each for each in self._found if isinstance(each[0], SimNeurons)]
 
     def save(self) -> list[Restore]:
         """Return functions that give all objects the state that they have now."""

@@ -141,7 +141,8 @@ class Worker:
             if first is None or not engine.takes_turns:
                 self.conditions[member].restore_objects()
                 engine.reset(seed, lambda: None)
-                self._objects = Objects(engine)  # of functions that were made anew
+                if not engine.takes_turns:  # functions have been made anew
+                    self._objects = Objects(engine)
                 made[member] = self.take(member, rows)
                 first_of[seed] = member
             else:
