@@ -192,9 +192,9 @@ class Simulator(Running):
             seed = network.seed + 1
         self.closed = False
         try:
-            self.reset(seed=np.random.randint(maxint) if seed is None else seed)
-            if chosen is not None and chosen.seeds is not None:
-                self.reset(seed=chosen.seeds_of_runs)
+            self.seed = np.random.randint(maxint) if seed is None else seed
+            own = None if chosen is None else chosen.seeds_of_runs
+            self.reset(seed=self.seed if own is None else own)
         except BaseException:
             self.closed = True
             raise
