@@ -92,6 +92,8 @@ class Chunk:
 
     def commit(self) -> None:
         """Let the steps and their samples count. May be called again if it is interrupted."""
+        if self._clock.ticks == self._end:
+            return
         for probe, samples in self._samples.items():
             n = self._counts[probe]
             block, row = self._recorders[probe].reserve(n)

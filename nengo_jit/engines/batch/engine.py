@@ -8,10 +8,12 @@ raises, or Ctrl-C comes, all members are still after the same step.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from threading import Thread
+from threading import Thread, get_ident
 from time import thread_time
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,7 @@ class BatchEngine(Engine):
         self._costs = Costs(0.0, 0.0)
         self._longest = 1  # chunk to run next, at most
         self._is_running = self._is_paused = False
+        self._runner = 0  # the thread that runs, or has run
         self._samples: dict[Probe, np.ndarray] = {}  # memory for those of a chunk
         self._complete: Chunk | None = None  # a chunk that does not count yet
 
@@ -158,15 +161,19 @@ class BatchEngine(Engine):
         self._check_idle("run")
         self.check_usable()
         self.settle()
-        self._is_running, n_done = True, 0
+        return self._run(n_steps)
+
+    def _run(self, n_steps: int) -> int:
+        self._runner, n_done = get_ident(), 0
         try:
+            self._is_running, self._is_paused = True, False
             while n_done < n_steps and not self._is_paused:
                 size = min(n_steps - n_done, self._chunk())
                 self._run_chunk(size)
                 self._longest = max(10 * size, self._longest)
                 n_done += size
         finally:
-            self._is_running = self._is_paused = False
+            self._is_running = False
             self.settle()
         return n_done
 
@@ -244,11 +251,22 @@ class BatchEngine(Engine):
         super().settle()
 
     def pause(self) -> None:
-        self._is_paused = self._is_running
+        self._is_paused = self.is_running
 
     @property
     def is_running(self) -> bool:
+        if self._is_running and get_ident() == self._runner:  # an interrupt may have left it so
+            self._is_running = self._is_within_run()
         return self._is_running
+
+    def _is_within_run(self) -> bool:
+        """Whether this thread is running the batch, and has been called in a step."""
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if frame.f_code is RUN and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def abandon(self, error: Exception) -> None:
         for engine in self._engines:
@@ -259,7 +277,7 @@ class BatchEngine(Engine):
         self._is_running, self.broken = False, RUN_LOST
 
     def _check_idle(self, what: str) -> None:
-        if self._is_running:
+        if self.is_running:
             raise SimulationError(f"A batch cannot be {what} by a function in a step.")
 
     def state(self) -> State:
@@ -340,6 +358,9 @@ def _first(failure: Failure) -> tuple[bool, int, int]:
 def _member_of(state: State, member: int) -> State:
     """Return the state of a member, as an engine takes it."""
     return {**state["members"][member], "model": state["model"]}
+
+
+RUN = BatchEngine._run.__code__
 
 
 def _wait_for(threads: Iterable[Thread], chunk: Chunk) -> None:
