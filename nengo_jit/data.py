@@ -237,10 +237,12 @@ class BatchData(SimulationData):
         The data of each object. A sample of a probe has the shape ``(n_members, *signal shape)``.
     members : Members
         The members.
+    recorded : Recorded
+        See `SimulationData`.
     """
 
-    def __init__(self, raw: Mapping[object, Any], members: Members):
-        super().__init__(raw)
+    def __init__(self, raw: Mapping[object, Any], members: Members, recorded: Recorded):
+        super().__init__(raw, recorded)
         self._members = members
 
     def __getitem__(self, key: object) -> Any:
@@ -250,8 +252,3 @@ class BatchData(SimulationData):
             return self._members.variation.built.get(key, value)
         n_members = self._members.batch.n_members
         return np.moveaxis(value, 0, 1) if len(value) else np.zeros((n_members, 0))
-
-    def _known(self) -> Recorded:
-        raise ValidationError(
-            "The data of a batch cannot be saved like this: save the arrays", attr="data"
-        )

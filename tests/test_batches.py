@@ -592,9 +592,29 @@ def test_what_a_batch_has_not():
             sim.profile()
         with pytest.raises(SimulationError, match="step functions"):
             sim._steps  # noqa: B018
-        with pytest.raises(ValidationError, match="save the arrays"):
-            sim.data.save("data.npz")
+        with pytest.raises(ValidationError, match=r"\.npz"):
+            sim.data.save("data.zarr")
         assert "operators" in str(sim.plan)
+
+
+def test_data_in_files_and_data_sets(tmp_path):
+    with nengo.Network(seed=0) as net:
+        noise = nengo.Node(WhiteNoise(), size_out=2)
+        nengo.Probe(noise, label="each")
+        nengo.Probe(noise, label="third", sample_every=0.003)
+        nengo.Probe(noise, label="late", sample_every=1.0)
+    with simulator(net, batch=3, seeds=SEEDS) as sim:
+        sim.run_steps(10)
+        sim.data.save(tmp_path / "data.npz")
+        with np.load(tmp_path / "data.npz") as saved:
+            np.testing.assert_array_equal(saved["each"], data(sim)[0])
+            assert saved["third"].shape == (3, 3, 2)
+            assert saved["late"].shape == (3, 0, 2)
+            np.testing.assert_allclose(saved["time"], sim.trange())
+        pytest.importorskip("xarray")
+        dataset = sim.data.to_xarray()
+        assert dataset["each"].dims == ("member", "time", "each.0")
+        assert dataset["third"].sizes["member"] == 3
 
 
 @pytest.fixture(scope="module")
