@@ -140,9 +140,11 @@ def always_in_threads(monkeypatch):
     monkeypatch.setattr(batch_engine, "WORTH_THREADS", -1.0)
 
 
-@pytest.fixture(params=[0.005, 1e-9], ids=["long chunks", "single steps"])
+@pytest.fixture(params=["long chunks", "single steps"])
 def chunks(request, monkeypatch):
-    monkeypatch.setattr(batch_engine, "CHUNK_SECONDS", request.param)
+    if request.param == "single steps":
+        for name in ("CHUNK_SECONDS", "WORTH_IT", "LEAST_WORTH_IT", "LONGEST"):
+            monkeypatch.setattr(batch_engine, name, 0)
 
 
 @pytest.mark.parametrize("process", [None, Drift()], ids=["shared programs", "own engines"])

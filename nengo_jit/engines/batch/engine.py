@@ -108,7 +108,7 @@ class BatchEngine(Engine):
         self.broken = RESET_INTERRUPTED
         for worker in self._workers:
             own = {member: seeds[member] for member in worker.members}
-            worker.conditions = worker.reset(own, self.signals, self._rows)
+            worker.conditions = worker.reset(own, self._rows)
         self.signals.commit(self._rows)
         for signal, values in self._values.items():
             self.signals[signal] = values

@@ -127,9 +127,7 @@ class Worker:
         self._objects = Objects(self.engine)
         self.conditions[member] = self.take(member, rows)
 
-    def reset(
-        self, seeds: Mapping[int, Seed], memory: BatchMemory, rows: Sequence[np.ndarray]
-    ) -> dict[int, Condition]:
+    def reset(self, seeds: Mapping[int, Seed], rows: Sequence[np.ndarray]) -> dict[int, Condition]:
         """Go back to the first step with all members, each with its seed; returns conditions.
 
         Members with equal seeds begin from copies of one state, if they take turns.

@@ -41,9 +41,10 @@ def build():
 
 
 @pytest.mark.parametrize("engine", ["cpu", "reference"])
-@pytest.mark.parametrize("seconds", [0.005, 1e-9], ids=["long chunks", "single steps"])
-def test_a_run(engine, seconds, monkeypatch):
-    monkeypatch.setattr(batch_engine, "CHUNK_SECONDS", seconds)
+@pytest.mark.parametrize("has_long_chunks", [True, False], ids=["long chunks", "single steps"])
+def test_a_run(engine, has_long_chunks, monkeypatch):
+    for name in ("CHUNK_SECONDS", "WORTH_IT", "LEAST_WORTH_IT", "LONGEST"):
+        monkeypatch.setattr(batch_engine, name, float(has_long_chunks))
     options = {"batch": 2, "seeds": [1, 2], "engine": engine, "threads": 1}
     with nengo_jit.Simulator(build(), **options) as sim:
         n = 1
