@@ -12,11 +12,14 @@ import nengo.builder as reference
 from nengo.exceptions import ValidationError
 from nengo.utils.progress import NoProgressBar, Progress, ProgressBar, ProgressTracker
 
+from nengo_jit.batching import Batch, Members, Variation, outputs_of, varied
 from nengo_jit.builder import Builder, Model
 from nengo_jit.builder.caching import decoder_cache
 from nengo_jit.builder.decoders import Decoders
 from nengo_jit.builder.interop import use_our_build_functions, use_our_operators
 from nengo_jit.engines import Backend, Engine, backend_class
+from nengo_jit.engines.batch import BatchEngine
+from nengo_jit.engines.batch.making import make_batch
 from nengo_jit.engines.rates import OnEngine
 from nengo_jit.ir.evaluator import IN_PYTHON
 from nengo_jit.planner import ProbePlan
@@ -59,28 +62,11 @@ def build_engine(
     Engine, tuple of ProbePlan
         The engine, and all probes, whether the engine records them or not.
     """
-    use_our_build_functions(model, Builder())
     stages = model.log.stages if isinstance(model, Model) else {}
     tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 3))
     with tracker:
-        began = perf_counter()
-        if network is not None:
-            backend.prepare(network, model.time.dtype)
-            stages["lookup of kernels"] = perf_counter() - began
-            if isinstance(model, Model):
-                model.reads_columns = backend.reads_columns
-                builder = backend.builder
-                model.decoders = Decoders(
-                    backend.options.threads,
-                    OnEngine(builder),
-                    builder.evaluator() if backend.options.compile_python else IN_PYTHON,
-                )
-            progress = tracker.next_stage("Building", "Build")
-            is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
-            model.build(network, progress=progress if is_shown else None)
+        _build(network, model, backend, tracker)
         built = perf_counter()
-        stages["signals, operators and decoders"] = built - began - sum(stages.values())
-        use_our_operators(model.operators)
         with tracker.next_stage("Planning", "Planning") as progress:
             plan = backend.plan(model, progress)
         planned = perf_counter()
@@ -92,6 +78,85 @@ def build_engine(
             engine = backend.compile(plan, progress)
         stages["memory and kernels"] = perf_counter() - planned
         return engine, probes
+
+
+def _build(
+    network: nengo.Network | None,
+    model: reference.Model,
+    backend: Backend,
+    tracker: ProgressTracker,
+) -> None:
+    """Build a network into a model; see `build_engine`."""
+    use_our_build_functions(model, Builder())
+    stages = model.log.stages if isinstance(model, Model) else {}
+    began = perf_counter()
+    if network is not None:
+        backend.prepare(network, model.time.dtype)
+        stages["lookup of kernels"] = perf_counter() - began
+        if isinstance(model, Model):
+            model.reads_columns = backend.reads_columns
+            builder = backend.builder
+            model.decoders = Decoders(
+                backend.options.threads,
+                OnEngine(builder),
+                builder.evaluator() if backend.options.compile_python else IN_PYTHON,
+            )
+        progress = tracker.next_stage("Building", "Build")
+        is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
+        model.build(network, progress=progress if is_shown else None)
+    stages["signals, operators and decoders"] = perf_counter() - began - sum(stages.values())
+    use_our_operators(model.operators)
+
+
+def build_batch(
+    network: nengo.Network | None,
+    model: reference.Model,
+    backend: Backend,
+    batch: Batch,
+    progress_bar: bool | ProgressBar = False,
+    variation: Variation | None = None,
+) -> tuple[BatchEngine, Members]:
+    """Build a network for the members of a batch, and make an engine that is ready to run them.
+
+    Parameters
+    ----------
+    network, model, backend, progress_bar
+        See `build_engine`.
+    batch : Batch
+        The members.
+    variation : Variation, optional
+        How they differ, if that is known already.
+
+    Returns
+    -------
+    BatchEngine, Members
+        The engine, and what users may give for the members.
+
+    Raises
+    ------
+    ValidationError
+        See `varied`.
+    """
+    if batch.rebuild and network is None:
+        raise ValidationError("Needs a network to build", attr="rebuild")
+    tracker = ProgressTracker(progress_bar, Progress("Building", "Build", 2 + batch.n_members))
+
+    def build(seed: int) -> reference.Model:
+        other = new_model(network, model.dt, backend)
+        other.seeds[network] = seed
+        _build(network, other, backend, tracker)
+        return other
+
+    with tracker:
+        if batch.rebuild and batch.seeds is not None:
+            model.seeds[network] = batch.seeds[0]
+        _build(network, model, backend, tracker)
+        if variation is None:
+            variation = varied(batch, model, build)
+        with tracker.next_stage("Getting ready", "Getting ready") as progress:
+            engine = make_batch(backend, model, batch.n_members, variation.values, progress)
+        engine.set_generators(variation.generators)
+        return engine, Members(batch, variation, outputs_of(model))
 
 
 def with_precision(backend: Backend, model: reference.Model) -> Backend:

@@ -12,6 +12,7 @@ import numpy as np
 from nengo import Probe
 from nengo.exceptions import ValidationError
 
+from nengo_jit.batching import Members
 from nengo_jit.engines import Engine
 from nengo_jit.engines.samples import Samples
 from nengo_jit.ir.signal import is_sparse
@@ -222,3 +223,32 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
     def reset(self) -> None:
         """Drop the cached arrays."""
         self._cache.clear()
+
+
+class BatchData(SimulationData):
+    """The data of each object in the members of a batch.
+
+    Probes map to arrays of shape ``(n_members, n_samples, *signal shape)``. Built parameters are
+    as ever, with a leading axis where members have their own.
+
+    Parameters
+    ----------
+    raw : RawData
+        The data of each object. A sample of a probe has the shape ``(n_members, *signal shape)``.
+    members : Members
+        The members.
+    recorded : Recorded
+        See `SimulationData`.
+    """
+
+    def __init__(self, raw: Mapping[object, Any], members: Members, recorded: Recorded):
+        super().__init__(raw, recorded)
+        self._members = members
+
+    def __getitem__(self, key: object) -> Any:
+        """Return the data of an object; a probe's samples as a read-only array."""
+        value = super().__getitem__(key)
+        if not isinstance(key, Probe):
+            return self._members.variation.built.get(key, value)
+        n_members = self._members.batch.n_members
+        return np.moveaxis(value, 0, 1) if len(value) else np.zeros((n_members, 0))

@@ -16,7 +16,9 @@ from nengo.exceptions import (
 )
 
 from nengo_jit.engines import Backend
+from nengo_jit.engines.batch import BatchEngine
 from nengo_jit.engines.live import LiveSignals
+from nengo_jit.engines.state import Seed
 from nengo_jit.internals import Internals
 from nengo_jit.ir.base import Operator
 from nengo_jit.labels import Labels
@@ -53,6 +55,16 @@ class Inspectable(Internals):
             shape = self.data[probe].shape if probe in self.data else ()
             rows.append((f"probe {name}", " by ".join(map(str, shape)) or "no samples"))
         return f"<b>nengo_jit.Simulator</b>{html_table(['', ''], rows)}"
+
+    @property
+    def batch(self) -> int | None:
+        """Int or None: number of members of the batch; None if there is none."""
+        return None if self._members is None else self._members.batch.n_members
+
+    @property
+    def seeds(self) -> tuple[Seed, ...] | None:
+        """Tuple of int or None: seed of the run of each member; None if there is no batch."""
+        return self._engine.seeds if isinstance(self._engine, BatchEngine) else None
 
     @property
     def dt(self) -> float:
@@ -108,6 +120,8 @@ class Inspectable(Internals):
             raise SimulatorClosed("Simulator cannot be profiled because it is closed.")
         if steps < 4:
             raise ValidationError(f"Must be at least 4 (got {steps})", attr="steps", obj=self)
+        if self._members is not None:
+            raise SimulationError("A batch has no profile: profile a simulator of one member")
         self._see_replaced()
         if self._records_itself or not self._is_run_by_engine:
             raise SimulationError("A simulator whose `step` or `_probe` is replaced has no profile")

@@ -10,7 +10,9 @@ from typing import ClassVar
 
 import nengo
 import numpy as np
+from nengo.exceptions import SimulationError
 
+from nengo_jit.batching import Members
 from nengo_jit.by_hand import StepsByHand
 from nengo_jit.data import RawData
 from nengo_jit.engines import Engine
@@ -42,6 +44,7 @@ class Internals(nengo.Simulator):
     _records_itself: bool
     _by_hand: StepsByHand | None
     _hand_set_time: float | None
+    _members: Members | None
 
     @property
     def _n_steps(self) -> int:
@@ -66,6 +69,8 @@ class Internals(nengo.Simulator):
 
         If the user changes or replaces the list, a step calls its functions, as in nengo.
         """
+        if self._members is not None:
+            raise SimulationError("The members of a batch have no common list of step functions")
         if self._by_hand is None:
             by_hand = StepsByHand(self._engine, self._turn.catch_up)
             by_hand.make(self._step_order, self.seed)

@@ -95,12 +95,15 @@ class Lasting(Internals):
             "progress_bar": self.progress_bar,
             "optimize": self.optimize,
             "options": replace(self._backend.options, engine=self.engine),
+            "batch": None if self._members is None else self._members.batch,
+            "variation": None if self._members is None else self._members.variation,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         options = state["options"]
         compile_python = bool(options.compile_python)  # the report has been printed
-        self._restored = replace(options, compile_python=compile_python)
+        options = replace(options, compile_python=compile_python)
+        self._restored = options, state["batch"], state["variation"]
         self.__init__(  # type: ignore[misc]  # a subclass may override it, with nengo's arguments
             network=None,
             model=state["model"],

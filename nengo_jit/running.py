@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from operator import index
+from typing import Any, TypeAlias
 
+import nengo
 import numpy as np
 from nengo.exceptions import ValidationError
 from nengo.utils.progress import Progress, ProgressBar, ProgressTracker
+from numpy.typing import ArrayLike
 
 from nengo_jit.checkpointing import Checkpointed, PathLike
+from nengo_jit.engines.batch import BatchEngine
+from nengo_jit.engines.turns import Output
 from nengo_jit.inspection import Inspectable
 from nengo_jit.internals import PROBE, PROBE_STEP_TIME
 from nengo_jit.persistence.periodic import Writer
 
 logger = logging.getLogger(__name__)
+
+Inputs: TypeAlias = Mapping[nengo.Node, ArrayLike]
 
 
 class Running(Inspectable, Checkpointed):
@@ -27,6 +35,7 @@ class Running(Inspectable, Checkpointed):
         time_in_seconds: float,
         progress_bar: bool | ProgressBar | None = None,
         *,
+        inputs: Inputs | None = None,
         checkpoint: PathLike | None = None,
         every: int | str | None = None,
     ) -> None:
@@ -38,6 +47,9 @@ class Running(Inspectable, Checkpointed):
             Duration (seconds of simulated time), not negative.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
+        inputs : dict of (nengo.Node, (batch, steps, size) array_like), optional
+            For the members of a batch, what nodes output in each of these steps. The functions of
+            these nodes are not called.
         checkpoint : path-like, optional
             File for checkpoints, from time to time, at the end, and if Ctrl-C ends the run: after
             the current step, while a second Ctrl-C ends it at once. The last two are kept, and
@@ -55,8 +67,8 @@ class Running(Inspectable, Checkpointed):
         SimulatorClosed
             If the simulator is closed, or another thread closes it during the run.
         ValidationError
-            If the time is negative, ``every`` is no such time, the path has the checkpoint of
-            another simulation, or another simulator writes to it.
+            If the time is negative, inputs have another shape, ``every`` is no such time, the path
+            has the checkpoint of another simulation, or another simulator writes to it.
         """
         if time_in_seconds < 0:
             raise ValidationError(
@@ -73,18 +85,19 @@ class Running(Inspectable, Checkpointed):
             logger.info(
                 "Running %s for %f seconds, or %d steps", self.model.label, time_in_seconds, steps
             )
-            if (
-                checkpoint is None and every is None
-            ):  # a subclass may override it, with nengo's arguments
-                self.run_steps(steps, progress_bar=progress_bar)
-            else:
-                self.run_steps(steps, progress_bar, checkpoint=checkpoint, every=every)
+            given = {"inputs": inputs, "checkpoint": checkpoint, "every": every}
+            # a subclass may override it, with nengo's arguments
+            others: dict[str, Any] = {
+                name: value for name, value in given.items() if value is not None
+            }
+            self.run_steps(steps, progress_bar=progress_bar, **others)
 
     def run_steps(
         self,
         steps: int,
         progress_bar: bool | ProgressBar | None = None,
         *,
+        inputs: Inputs | None = None,
         checkpoint: PathLike | None = None,
         every: int | str | None = None,
     ) -> None:
@@ -96,7 +109,7 @@ class Running(Inspectable, Checkpointed):
             Number of steps.
         progress_bar : bool or nengo.utils.progress.ProgressBar, optional
             Overrides the simulator's ``progress_bar``.
-        checkpoint, every : optional
+        inputs, checkpoint, every : optional
             See `run`.
 
         Raises
@@ -109,10 +122,31 @@ class Running(Inspectable, Checkpointed):
         steps = index(steps)
         bar = self.progress_bar if progress_bar is None else progress_bar
         self._see_replaced()
-        if self._is_run_by_engine:
+        if inputs is not None:
+            rows = self._rows_of(inputs, steps)
+            self._turn.hold(self._run_given, rows, self._run_steps, steps, bar, checkpoint, every)
+        elif self._is_run_by_engine:
             self._turn.hold(self._run_steps, steps, bar, checkpoint, every)
         else:  # other threads may take turns between steps
             self._run_steps(steps, bar, checkpoint, every)
+
+    def _rows_of(self, inputs: Inputs, n_steps: int | None) -> dict[Output, np.ndarray]:
+        """Check inputs, and return what nodes output for them."""
+        if self._members is None:
+            raise ValidationError("Needs a batch: Simulator(network, batch=...)", attr="inputs")
+        return self._members.rows(inputs, n_steps)
+
+    def _run_given(
+        self, rows: dict[Output, np.ndarray], run: Callable[..., None], *arguments: object
+    ) -> None:
+        """Call a function that runs steps, in which nodes output rows."""
+        self._check_open("run")
+        assert isinstance(self._engine, BatchEngine)
+        self._engine.set_inputs(rows)
+        try:
+            run(*arguments)
+        finally:
+            self._engine.set_inputs({})
 
     def _run_steps(
         self,
@@ -149,9 +183,18 @@ class Running(Inspectable, Checkpointed):
             self._keep_up(writer)
         return done
 
-    def step(self) -> None:
-        """Simulate one step; for errors see `run`."""
-        self._turn.hold(self._step)
+    def step(self, *, inputs: Inputs | None = None) -> None:
+        """Simulate one step; for errors see `run`.
+
+        Parameters
+        ----------
+        inputs : dict of (nengo.Node, (batch, size) array_like), optional
+            For the members of a batch, what nodes output in this step.
+        """
+        if inputs is None:
+            self._turn.hold(self._step)
+        else:
+            self._turn.hold(self._run_given, self._rows_of(inputs, None), self._step)
 
     def _step(self) -> None:
         if self.closed:

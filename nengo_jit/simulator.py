@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import nengo
 import numpy as np
@@ -13,11 +15,13 @@ from nengo.exceptions import SimulatorClosed, ValidationError
 from nengo.utils.numpy import maxint
 from nengo.utils.progress import ProgressBar
 
-from nengo_jit.building import build_engine, new_model, with_precision
+from nengo_jit.batching import Batch, Members, Parameters
+from nengo_jit.building import build_batch, build_engine, new_model, with_precision
 from nengo_jit.checkpointing import PathLike
 from nengo_jit.collector import collector_paused
-from nengo_jit.data import RawData, SimulationData
-from nengo_jit.engines import backend_for
+from nengo_jit.data import BatchData, RawData, SimulationData
+from nengo_jit.engines import Engine, backend_for
+from nengo_jit.engines.batch import BatchEngine
 from nengo_jit.engines.live import LiveSignals
 from nengo_jit.internals import REPLACEABLE
 from nengo_jit.options import REPORT, Options
@@ -71,6 +75,18 @@ class Simulator(Running):
         not fill the memory then, and ``data[probe]`` reads from the store.
     overwrite : bool
         Whether to delete a store that is there already, which is an error otherwise.
+    batch : int, optional
+        Number of simulations to run at the same time, the *members* of a batch. They may differ in
+        inputs, seeds and parameters, and never influence one another. See ``docs/batches.md``.
+    seeds : sequence of int, optional
+        Seed of each member. By default all have the seed of the simulator.
+    rebuild : bool
+        Whether to build each member with its seed as the network's. The seed of its run is then
+        that seed plus one.
+    parameters : dict of (object, dict of (str, array_like)), optional
+        Built parameters of each member, with a leading axis for the members: ``"gain"``,
+        ``"bias"``, ``"encoders"`` or ``"scaled_encoders"`` of ensembles, ``"weights"`` of
+        connections. Decoders are not solved again for them.
 
     Attributes
     ----------
@@ -97,7 +113,8 @@ class Simulator(Running):
         If the store cannot be written.
     ValidationError
         If the engine is unknown or lacks an option, if the value of an option or ``dt`` is invalid,
-        if a process does not work with this ``dt``, or if the store exists or is in use.
+        if a process does not work with this ``dt``, if the store exists or is in use, or if seeds
+        or parameters of a batch do not fit; the error names the object and both shapes.
 
     Notes
     -----
@@ -133,15 +150,22 @@ class Simulator(Running):
         noise: str | None = None,
         record: PathLike | None = None,
         overwrite: bool = False,
+        batch: int | None = None,
+        seeds: Sequence[int] | None = None,
+        rebuild: bool = False,
+        parameters: Parameters | None = None,
     ):
-        options = self.__dict__.pop("_restored", None)  # by `__setstate__`
-        if options is None:
+        chosen = Batch.chosen(batch, seeds, rebuild, parameters)
+        options, chosen, variation = self.__dict__.pop("_restored", (None, chosen, None))
+        if options is None:  # else `__setstate__` calls this
             options = Options.chosen(
                 engine=engine, threads=threads, compile_python=compile_python, noise=noise
             )
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         if record is not None:
+            if chosen is not None:
+                raise ValidationError("The data of a batch cannot stream to disk", attr="record")
             check_free(Path(record), overwrite)  # before the build, which may take long
         backend = backend_for(options)
         self.progress_bar = progress_bar
@@ -149,23 +173,37 @@ class Simulator(Running):
         self.model = new_model(network, dt, backend) if model is None else model
         self._records_itself = self._has_replaced("_probe", "_probe_step_time")
         self._backend = with_precision(backend, self.model)
-        self._engine, self._probes = build_engine(
-            network, self.model, self._backend, progress_bar, record=not self._records_itself
-        )
+        self._members: Members | None = None
+        self._engine: Engine
+        if chosen is None:
+            self._engine, self._probes = build_engine(
+                network, self.model, self._backend, progress_bar, record=not self._records_itself
+            )
+        else:
+            self._engine, self._members = build_batch(
+                network, self.model, self._backend, chosen, progress_bar, variation
+            )
+            self._probes = self._engine.plan.probes
         self._engine.is_asked = True
         self._turn = Turn(self._engine)
         self._step_order = list(self._engine.plan.operators)
         self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
-        recorded = Recorded(self._probes, self._engine, self._turn.hold, str(self.model.label))
+        recorded = Recorded(
+            self._probes, self._engine, self._turn.hold, str(self.model.label), self.batch
+        )
         self.data = SimulationData(self._sim_data, recorded)
+        if self._members is not None:
+            self.data = BatchData(self._sim_data, self._members, recorded)
 
         if seed is None and network is not None and network.seed is not None:
             seed = network.seed + 1
         self.closed = False
         try:
-            self.reset(seed=np.random.randint(maxint) if seed is None else seed)
+            self.seed = np.random.randint(maxint) if seed is None else seed
+            own = None if chosen is None else chosen.seeds_of_runs
+            self.reset(seed=self.seed if own is None else own)
         except BaseException:
             self.closed = True
             raise
@@ -233,13 +271,14 @@ class Simulator(Running):
         if self._stream is not None:
             self._stream.close()
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | Sequence[int] | None = None) -> None:
         """Go back to the state before the first step, and delete all probe data.
 
         Parameters
         ----------
-        seed : int, optional
-            New seed for the random numbers of the run. Those drawn by the build stay.
+        seed : int or sequence of int, optional
+            New seed for the random numbers of the run. Those drawn by the build stay. For a batch,
+            the seed of all members, or one for each.
 
         Raises
         ------
@@ -248,11 +287,15 @@ class Simulator(Running):
         """
         self._turn.hold(self._reset, seed)
 
-    def _reset(self, seed: int | None) -> None:
+    def _reset(self, seed: Any) -> None:
         self._check_open("be reset")
-        if seed is not None:
-            self.seed = seed
-        self._engine.reset(self.seed, self.clear_probes)
+        if isinstance(self._engine, BatchEngine) and self._members is not None:
+            seeds = self._engine.seeds if seed is None else self._members.seeds(seed)
+            self.seed = self.seed if seed is None or np.ndim(seed) else seed
+            self._engine.reset_each(seeds, self.clear_probes)
+        else:
+            self.seed = self.seed if seed is None else seed
+            self._engine.reset(self.seed, self.clear_probes)
         self._begin_anew()
 
 

@@ -28,6 +28,7 @@ PIPELINE = [
     "builder",
     "planner",
     "engines",
+    "batching",
     "profiling",
     "persistence",
     "data",

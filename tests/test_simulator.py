@@ -68,6 +68,7 @@ def test_signature_is_nengos_and_more_by_keyword():
     more = [
         *[("engine", None), ("threads", None), ("compile_python", None)],
         *[("noise", None), ("record", None), ("overwrite", False)],
+        *[("batch", None), ("seeds", None), ("rebuild", False), ("parameters", None)],
     ]
     for name, default in more:
         extra = inspect.signature(nengo_jit.Simulator).parameters[name]
@@ -80,7 +81,8 @@ def test_public_methods_are_nengos(name):
     theirs = getattr(nengo.Simulator, name)
     ours = getattr(nengo_jit.Simulator, name)
     if callable(theirs):
-        more = [("checkpoint", None), ("every", None)] if name in ("run", "run_steps") else []
+        more = [("inputs", None)] if name in ("run", "run_steps", "step") else []
+        more += [("checkpoint", None), ("every", None)] if name in ("run", "run_steps") else []
         assert named_defaults(ours) == [*named_defaults(theirs), *more]
         parameters = inspect.signature(ours).parameters
         assert all(parameters[key].kind is inspect.Parameter.KEYWORD_ONLY for key, _ in more)

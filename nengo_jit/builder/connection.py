@@ -219,7 +219,7 @@ def _build_into_neurons(
     if gain is None:
         raise BuildError(f"Building {conn}: {conn.post_obj} are in Direct mode and have no gains")
     copied = gain[post_slice].copy()  # as in nengo: not the array in `sim.data`
-    gains = Signal(copied, name=f"{conn}.gains", readonly=True)
+    gains = model.sig[conn]["gains"] = Signal(copied, name=f"{conn}.gains", readonly=True)
     if is_integer(post_slice) or isinstance(post_slice, slice):
         selected = target[post_slice]
     else:  # a list cannot be a view

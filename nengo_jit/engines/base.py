@@ -16,6 +16,7 @@ from nengo.exceptions import SimulationError
 from nengo_jit.engines.recording import Recording
 from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
 from nengo_jit.engines.timing import Timing
+from nengo_jit.engines.turns import TakesTurns
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
@@ -34,7 +35,7 @@ RUN_LOST = "This process was forked while another thread ran the simulator."
 PIECE_SECONDS = 0.05  # duration of a piece of a run, after which other threads have their turn
 
 
-class Engine(ABC):
+class Engine(TakesTurns, ABC):
     """Owns the memory of a plan's signals and runs its operators.
 
     An engine is made for one plan, in the precision of the plan's signals, and must be `reset`
@@ -85,11 +86,15 @@ class Engine(ABC):
         self.broken: str | None = RESET_INTERRUPTED
         self.at_fault: Operator | None = None
         self.is_asked = False
-        self.signals, self.buffers = memory_of(plan)
+        self.signals, self.buffers = self.allocate()
         self.recording = Recording(plan.probes, self.signals)
         self.seed: Seed = None
         self.rng = self.drawn_from = np.random.RandomState(0)
         self._identity = Identity(plan)
+
+    def allocate(self) -> tuple[SignalDict, list[Signal]]:
+        """Allocate the memory of the plan; returns it, and the buffers that operators request."""
+        return memory_of(self.plan)
 
     @abstractmethod
     def begin(self, rng: np.random.RandomState) -> None:
@@ -246,12 +251,16 @@ class Engine(ABC):
         SimulationError
             Within a step.
         """
-        self._check_between_runs("loaded")
-        check_state(self, self._identity, state)
+        self.check_loadable(state)
         self.reset(state["seed"], clear)
         self.broken = LOADING_INTERRUPTED
         give_state(self, self._identity, state)
         self.broken = None
+
+    def check_loadable(self, state: Any) -> None:
+        """Raise the errors of `load_state`; changes nothing."""
+        self._check_between_runs("loaded")
+        check_state(self, self._identity, state)
 
     def _check_between_runs(self, what: str) -> None:
         if self.is_running:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterable, Iterator
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -148,13 +148,22 @@ def _referred(function: FunctionType) -> Iterator[object]:
 
 def _assigns(function: FunctionType) -> bool:
     """Whether a function assigns to global or enclosing variables."""
-    own = set(function.__code__.co_freevars)
-    return any(
-        each.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
-        or (each.opname in ("STORE_DEREF", "DELETE_DEREF") and each.argval in own)
-        for code in _codes_in(function.__code__)
-        for each in dis.get_instructions(code)
-    )
+    return assigned_by(function) != ([], [])
+
+
+def assigned_by(function: FunctionType) -> tuple[list[CellType], list[str]]:
+    """Return the enclosing variables, and the names of global ones, that a function assigns to."""
+    own = function.__code__.co_freevars
+    enclosing: dict[str, None] = {}
+    names: dict[str, None] = {}
+    for code in _codes_in(function.__code__):
+        for each in dis.get_instructions(code):
+            if each.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+                names[each.argval] = None
+            elif each.opname in ("STORE_DEREF", "DELETE_DEREF") and each.argval in own:
+                enclosing[each.argval] = None
+    cells = dict(zip(own, function.__closure__ or ()))
+    return [cells[name] for name in enclosing], list(names)
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:

@@ -68,6 +68,10 @@ class Clock:
             self.view[OFFSET] = offset
         self.view[TICKS] += 1
 
+    def advance_to(self, ticks: int) -> None:
+        """Count steps, up to a number of ticks."""
+        self.view[TICKS] = ticks
+
 
 class Block:
     """Memory for consecutive samples.
@@ -184,6 +188,26 @@ class Recorder:
             block.next, used = self._make_block(count, max(n, size)), 0
             block = block.next
         return block, used
+
+    def most_in(self, n_steps: int) -> int:
+        """Maximum number of samples in a number of steps."""
+        return n_steps if self.always else int(n_steps / self.period) + 3
+
+    def record_into(self, rows: np.ndarray) -> None:
+        """Record the next samples into other memory, which must have room for all that follow.
+
+        Nobody may read the samples by this recorder.
+        """
+        if self.always:
+            self._block = Block(self.clock.ticks, rows, None)
+        else:
+            self._block = Block(0, rows, np.full(len(rows), NEVER))
+
+    def recorded(self) -> tuple[int, np.ndarray | None]:
+        """Return the number of valid samples in the latest block, and their ticks."""
+        block = self.block
+        n = self.count() - block.first
+        return n, None if block.ticks is None else block.ticks[:n]
 
     def write(self) -> None:
         """Record a sample for the current step."""

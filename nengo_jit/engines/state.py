@@ -93,7 +93,7 @@ def take_state(engine: Stateful, identity: Identity) -> State:
         if hides_state(operator, steps.get(operator), _memory(engine, operator))
         or generators.get(str(number), ...) is None
     ]
-    objects = {key: _saved(operator, each) for key, operator, each in _objects(engine)}
+    objects = {key: saved_object(operator, each) for key, operator, each in _objects(engine)}
     return {
         "format": FORMAT,
         "model": identity.describe(),
@@ -150,7 +150,7 @@ def give_state(engine: Stateful, identity: Identity, state: State) -> None:
     _set_state(engine.drawn_from, state["rng"])
     for key, operator, each in list(_objects(engine)):
         if key in state.get("objects", {}):  # earlier versions did not save them
-            _restore(operator, each, state["objects"][key])
+            restore_object(operator, each, state["objects"][key])
     engine.recording.clock.n_steps = state["n_steps"]
 
 
@@ -192,12 +192,33 @@ def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
             yield f"{number}/{place}", operator, each
 
 
+def changeable_objects(engine: Stateful) -> list[tuple[Operator, object]]:
+    """Return the objects that may change and that steps refer to, each with an operator.
+
+    These are what user code refers to, see `changeable_of`, and generators in Python.
+    """
+    steps = engine.python_steps
+    generators = [*engine.generators.items(), (engine.plan.operators[0], engine.drawn_from)]
+    found = {id(each): (op, each) for op, each in generators if not _is_native(each)}
+    for operator in engine.plan.operators:
+        memory = _memory(engine, operator)
+        objects = changeable_of(operator, steps.get(operator), memory)
+        if isinstance(operator, SimNeurons):
+            objects += operator.state_extra.values()
+        found.update({id(each): (operator, each) for each in objects})
+    return list(found.values())
+
+
+def _is_native(generator: object) -> bool:
+    return isinstance(generator, GeneratorState)
+
+
 def _place(key: str) -> tuple[int, int]:
     number, place = key.split("/")
     return int(number), int(place)
 
 
-def _saved(operator: Operator, value: Any) -> object:
+def saved_object(operator: Operator, value: Any) -> object:
     """State of an object that saves itself."""
     known = _state_of(value)
     if known is not None:
@@ -209,7 +230,8 @@ def _saved(operator: Operator, value: Any) -> object:
         raise
 
 
-def _restore(operator: Operator, value: Any, state: Any) -> None:
+def restore_object(operator: Operator, value: Any, state: Any) -> None:
+    """Give an object a state that `saved_object` has returned."""
     if _state_of(value) is not None:
         _set_state(value, state)
         return
@@ -250,25 +272,25 @@ def _kept(engine: Stateful) -> Iterator[tuple[str, list[np.ndarray]]]:
 
 def _state_of(generator: object) -> Mapping[str, object] | None:
     """State of a generator, in NumPy's form; None for a third-party generator."""
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
     if isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         generator.give(rng)
-        generator = rng
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
+        return rng.get_state(legacy=False)
     return None
 
 
 def _set_state(generator: object, state: dict[str, Any] | None) -> None:
     if state is None:
         return
-    if isinstance(generator, GeneratorState):
+    if isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, GeneratorState):
         rng = np.random.RandomState(0)
         rng.set_state(state)
         generator.load(rng)
-    elif isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)

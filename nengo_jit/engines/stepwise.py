@@ -10,6 +10,7 @@ import numpy as np
 
 from nengo_jit.engines.base import RUN_LOST, Engine
 from nengo_jit.engines.timing import Part, Timing
+from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.python import SimPyFunc
@@ -36,6 +37,7 @@ class StepwiseEngine(Engine):
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         super().__init__(plan, options)
         self._steps: list[tuple[Operator, Step]] = []
+        self._given: dict[Output, Rows] = {}
         self._is_running = self._is_paused = False
         self._error: Exception | None = None  # ends the run
         SimNeurons.engines.add(self)
@@ -58,6 +60,34 @@ class StepwiseEngine(Engine):
 
     def begin(self, rng: np.random.RandomState) -> None:
         self._steps = list(self.make_steps(rng))
+        for output in self._given:
+            self._insert(output)
+
+    def give(self, output: Output, rows: np.ndarray | None, first: int) -> None:
+        if type(self).run is not StepwiseEngine.run:  # it may not call the functions
+            super().give(output, rows, first)
+            return
+        if output not in self._given:
+            self._given[output] = Rows()
+            self._insert(output)
+        self._given[output].values, self._given[output].first = rows, first
+
+    def _insert(self, output: Output) -> None:
+        """Insert the step that outputs rows after the one that computes the output."""
+        rows, array, clock = self._given[output], self.signals[output.signal], self.recording.clock
+
+        def step_given() -> None:
+            if rows.values is not None:
+                array[...] = rows.values[clock.n_steps - rows.first]
+
+        operators = [operator for operator, _ in self._steps]
+        place = 0
+        if output.writer is not None:
+            place = operators.index(output.writer) + 1
+        if output.function is not None:
+            step = self._steps[place - 1][1]
+            self._steps[place - 1] = output.function, _unless_given(step, rows)
+        self._steps.insert(place, (output.writer or operators[0], step_given))
 
     def neurons_replaced(self, operator: SimNeurons) -> None:
         for i, (each, _) in enumerate(self._steps):
@@ -147,3 +177,8 @@ class StepwiseEngine(Engine):
 def _name(operator: Operator | str) -> str:
     """The kind of an operator; engines may give a text in place of an operator."""
     return operator if isinstance(operator, str) else kind_of(operator)
+
+
+def _unless_given(step: Step, rows: Rows) -> Step:
+    """Return a function that runs a step while no rows are given."""
+    return lambda: step() if rows.values is None else None

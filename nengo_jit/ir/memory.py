@@ -260,6 +260,11 @@ class SignalDict(Mapping[reference.Signal, Any]):
             else:
                 memory[...] = signal.initial_value
 
+    @property
+    def blocks(self) -> list[np.ndarray]:
+        """List of numpy.ndarray of uint8: all writable memory; it grows as signals are added."""
+        return [block.reshape(-1).view(np.uint8) for block in self._blocks]
+
     def save(self) -> None:
         """Save the contents of all writable memory, in place of what was saved before."""
         for block, saved in zip(self._blocks, self._saved):

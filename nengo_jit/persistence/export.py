@@ -20,6 +20,8 @@ from nengo_jit.planner.plan import ProbePlan
 if TYPE_CHECKING:
     import xarray
 
+MEMBER = "member"  # name of the dimension of the members of a batch
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -35,12 +37,15 @@ class Recorded:
         Calls a function between runs, with arguments, and returns its result.
     label : str
         Description of the model.
+    n_members : int or None
+        Number of members of a batch, the first axis of its data; None if there is no batch.
     """
 
     probes: Sequence[ProbePlan]
     engine: Engine
     hold: Callable[..., Any]
     label: str
+    n_members: int | None = None
 
     @property
     def dt(self) -> float:
@@ -88,16 +93,17 @@ class Recorded:
         for planned, variable in zip(self.probes, variables_of(self.probes, self.dt)):
             if planned.probe not in data:
                 continue
-            array = data[planned.probe]
-            if not len(array):
-                array = np.empty((0, *variable.shape), variable.dtype)
+            array, members = data[planned.probe], () if self.n_members is None else (MEMBER,)
+            if not array.size:
+                array = np.empty((*array.shape[: len(members)], 0, *variable.shape), variable.dtype)
+            n_samples = array.shape[len(members)]
             axis = axis_of(planned, self.dt)
-            times = _times(axis, n_steps, len(array))
+            times = _times(axis, n_steps, n_samples)
             name = axis.name
-            if name in axes and len(axes[name][1]) != len(array):  # a user has changed the data
+            if name in axes and len(axes[name][1]) != n_samples:  # a user has changed the data
                 name = f"{axis.name}_of_{variable.name}"
             axes.setdefault(name, (replace(axis.variable, name=name, dims=(name,)), times))
-            found.append((replace(variable, dims=(name, *variable.dims[1:])), array))
+            found.append((replace(variable, dims=(*members, name, *variable.dims[1:])), array))
         return [*axes.values(), *found]
 
     def _save_npz(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
@@ -113,6 +119,10 @@ class Recorded:
         replace_file(path, write)
 
     def _save_zarr(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
+        if self.n_members is not None:
+            raise ValidationError(
+                "The data of a batch go to a .npz file, or to xarray", attr="path"
+            )
         found = self._collect(data)
         variables = [variable for variable, _ in found]
         store = Store.create(path, variables, self.attributes, overwrite)

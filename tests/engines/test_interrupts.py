@@ -29,12 +29,12 @@ class Interrupt(BaseException):
     """What nobody catches by accident."""
 
 
-def interrupted(call, n):
+def interrupted(call, n, files=FILES):
     """Call a function, interrupted at the n-th bytecode in our files; whether there was one."""
     left = n
 
     def trace(frame, event, arg):
-        if frame.f_code.co_filename not in FILES:
+        if frame.f_code.co_filename not in files:
             return None
         frame.f_trace_opcodes = True
         return trace_bytecode

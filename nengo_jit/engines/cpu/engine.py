@@ -11,8 +11,9 @@ from nengo import Probe
 from nengo.exceptions import SimulationError
 from nengo.utils.progress import Progress
 
-from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.base import RUN_LOST
 from nengo_jit.engines.cpu.explaining import explained
+from nengo_jit.engines.cpu.kernels.inputs import GivenRows
 from nengo_jit.engines.cpu.kernels.needed import needed
 from nengo_jit.engines.cpu.kernels.noise import draw_seed
 from nengo_jit.engines.cpu.language.kernel import Kernel
@@ -29,8 +30,10 @@ from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
+from nengo_jit.engines.cpu.turns import CpuTurns
 from nengo_jit.engines.recorder import CALLS
 from nengo_jit.engines.timing import Timing
+from nengo_jit.engines.turns import Output
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.processes import SimProcess
@@ -44,7 +47,7 @@ from nengo_jit.stages import begin
 PATIENCE = 0.1  # seconds that other threads wait for the end of a step
 
 
-class CpuEngine(Engine):
+class CpuEngine(CpuTurns):
     """Runs a plan as programs of compiled kernels; see `Engine`.
 
     Operators without a kernel run in Python, in between.
@@ -87,6 +90,7 @@ class CpuEngine(Engine):
         self._stopwatch: Stopwatch | None = None  # while steps are timed
         self._outlived: list[object] = []  # used by a run during which the engine was reset
         self.callbacks: list[Callback] = []
+        self._given: dict[Output, GivenRows] = {}
         self._tracing = Tracing(self.callbacks, bool(options.compile_python))
         self._exposure = Exposure(plan.operators, self.signals)
         self._runner: int | None = None  # the thread that runs
@@ -108,7 +112,7 @@ class CpuEngine(Engine):
         """Make programs of the lowered operators."""
         deliver = partial(after_step, self.recording, self._exposure)
         self._recorders = KernelRecording(self.recording, self._step, self._lowering, deliver)
-        levels = [*self._lower(), *self._recorders.levels]
+        levels = [*self._with_given(self._lower()), *self._recorders.levels]
         codes = {task.code for level in levels for task in level}
         dtype = self._lowering.dtype
         after = [code for code in codes if isinstance(code, Kernel) and code.when == "after"]

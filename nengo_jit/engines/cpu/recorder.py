@@ -98,13 +98,17 @@ class KernelRecording:
         if self._promised > self._room:
             self._make_room(self._promised - ticks)
 
+    def forget_room(self) -> None:
+        """Look for room again in the next run: recorders begin anew, or the clock was set."""
+        self._room = self._promised = 0
+
     def _make_room(self, n_steps: int) -> None:
         self._room = 0  # until all room has been made
         if self._clock.calls:
             self._recording.deliver()
         room = (sys.maxsize >> 1) - self._clock.ticks
         for recorder, state in self._states:
-            block, used = recorder.reserve(_most_samples(recorder, n_steps))
+            block, used = recorder.reserve(recorder.most_in(n_steps))
             n_bytes = block.rows[:1].nbytes
             state[0] = start(block.rows) + used * n_bytes
             state[1] = 0 if block.ticks is None else start(block.ticks) + used * 8
@@ -114,11 +118,6 @@ class KernelRecording:
     def fetch_error(self) -> BaseException | None:
         """Return the exception that was raised after a complete step, if any, and forget it."""
         return fetch_error(self._task)
-
-
-def _most_samples(recorder: Recorder, n_steps: int) -> int:
-    """Maximum number of samples in a number of steps."""
-    return n_steps if recorder.always else int(n_steps / recorder.period) + 3
 
 
 def _fewest_steps(recorder: Recorder, n_samples: int) -> int:

@@ -14,7 +14,8 @@ from nengo_jit.engines.cpu.language.primitives import FLOAT16, FLOAT64, Address
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import ALIGNMENT, align, aligned_block
 
-CHUNK = 1 << 20  # bytes allocated at a time
+CHUNK = 1 << 20  # bytes of constants allocated at a time
+BUFFERS = 1 << 13  # bytes of small buffers allocated at a time
 
 Pool = Enum("Pool", "COLUMNS BEGINNINGS OTHERS")
 """Kinds of constants: rows can be joined if their constants of one kind lie side by side."""
@@ -37,6 +38,8 @@ class Arena:
         self._numbers: dict[tuple[np.dtype, bytes], Address] = {}
         self._matrices: dict[tuple[tuple[int, ...], bytes], np.ndarray] = {}
         self._buffers: dict[tuple[Operator, str], np.ndarray] = {}
+        self._blocks: list[np.ndarray] = []  # of buffers; small ones share a block
+        self._small, self._used_by_small = np.empty(0, np.uint8), 0
 
     def finish(self) -> None:
         """Free what only lowering needs."""
@@ -99,9 +102,27 @@ class Arena:
 
     def buffer(self, size: int, dtype: DTypeLike = np.int64) -> np.ndarray:
         """Allocate zeros that kernels may write to, at ``start(buffer)``."""
-        array: np.ndarray = np.zeros(size, dtype)
-        self._kept.append(array)
-        return array
+        n_bytes = size * np.dtype(dtype).itemsize
+        if n_bytes > BUFFERS:
+            self._blocks.append(aligned_block(n_bytes))
+            return np.ndarray(size, dtype, self._blocks[-1])
+        begin = align(self._used_by_small, ALIGNMENT)
+        if begin + n_bytes > self._small.size:
+            self._small, begin = aligned_block(BUFFERS), 0
+            self._blocks.append(self._small)
+        self._used_by_small = begin + n_bytes
+        return np.ndarray(size, dtype, self._small, begin)
+
+    @property
+    def contents(self) -> list[np.ndarray]:
+        """List of numpy.ndarray: copies of the memory of all buffers."""
+        used = {id(self._small): self._used_by_small}
+        return [block[: used.get(id(block))].copy() for block in self._blocks]
+
+    @contents.setter
+    def contents(self, value: list[np.ndarray]) -> None:
+        for block, saved in zip(self._blocks, value):
+            block[: saved.size] = saved
 
     def numbers_of(self, owner: Operator, name: str, size: int) -> np.ndarray:
         """The buffer of an operator with a name, allocated on the first call."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -148,6 +149,25 @@ class Kept:
     is_valid: Callable[[], bool] | None = None
 
 
+@dataclass(frozen=True)
+class Private:
+    """A copy of the state of kernels that is not in signals.
+
+    Attributes
+    ----------
+    lowering : Lowering
+        What it is a copy of.
+    buffers : list of numpy.ndarray
+        Contents of the arena.
+    tables : dict of (Operator, Table)
+        The tables, which keep the memory of their rows.
+    """
+
+    lowering: Lowering
+    buffers: list[np.ndarray]
+    tables: dict[Operator, Resumable]
+
+
 class Lowering:
     """Context of lowering functions.
 
@@ -268,6 +288,22 @@ class Lowering:
         for operator, table in self.tables.items():
             if operator in other.tables:
                 table.continue_from(other.tables[operator])
+
+    def private(self) -> Private:
+        """Copy the state of kernels that is not in signals."""
+        return Private(
+            self, self.arena.contents, {op: copy(each) for op, each in self.tables.items()}
+        )
+
+    def load(self, private: Private) -> None:
+        """Take over a copied state, also one of before operators were lowered anew."""
+        source = private.lowering
+        source.arena.contents = private.buffers
+        for operator, table in source.tables.items():
+            table.continue_from(private.tables[operator])
+        if source is not self:
+            self.continue_from(source)
+            self.forget()
 
     def hold(self, operator: Operator, kept: Kept) -> None:
         """Note that a kernel keeps the result of a product with a constant from step to step."""

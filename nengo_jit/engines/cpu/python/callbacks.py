@@ -32,6 +32,7 @@ from nengo_jit.engines.cpu.python.short_runs import ShortRuns
 from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, calls_are_observed, trace
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready
+from nengo_jit.engines.hidden import changeable_of
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
@@ -82,6 +83,8 @@ class Callback(Callee):
         one (see `nengo_jit.engines.cpu.python.populations`).
     at_fault : Operator
         The operator whose function was called last.
+    is_muted : bool
+        Whether the function is neither called nor executed.
     """
 
     when = "always"  # see `Kernel`
@@ -91,6 +94,7 @@ class Callback(Callee):
         super().__init__(operator, lambda: f"in step {clock.n_steps + 1}")
         self.operator, self.draw = operator, draw
         self.at_fault, self.level = operator, 0
+        self.is_muted = False
         self.members, self.leader = [self], self
         self.saved: list[tuple[np.ndarray, np.ndarray]] = []
         self.remark = "is not compiled yet"
@@ -172,6 +176,16 @@ class Callback(Callee):
             each.words[task.TAPE] = start(NOTHING)
         self.save(self.saved)
 
+    @property
+    def is_pure(self) -> bool:
+        """bool: whether calls have no effect but on signals, as far as is known of the function."""
+        if not changeable_of(self.operator, self.step, self.own):
+            return True
+        if self.traced is None or self.remark:  # it may do anything where it is not compiled
+            return False
+        written = self.traced.tape.written
+        return all(any(np.may_share_memory(a, b) for b in self.own) for a in written)
+
     def release(self) -> None:
         """Let all members carry out their own functions; they have no tapes then."""
         leader = self.leader
@@ -188,8 +202,17 @@ class Callback(Callee):
                 each.save(each.saved)
 
     def switch(self, on: bool) -> None:
-        if self.members:  # another one is in charge
+        if self.is_muted:
+            self.words[task.TAPE] = start(NOTHING)
+        elif self.members:  # another one is in charge
             super().switch(on)
+
+    def mute(self, on: bool) -> None:
+        """Neither call nor execute the function from now on, or do so again."""
+        if on:
+            self.get_ready_for_tapes()
+        self.is_muted = on
+        self.switch(False)
 
     def save(self, arrays: list[tuple[np.ndarray, np.ndarray]]) -> None:
         self.saved, leader = arrays, self.leader
@@ -231,6 +254,13 @@ class Tracing:
         for callback in self._traced:
             callback.release()
         self._traced, self._pending = [], True
+
+    def mute(self, operator: Operator | None, on: bool) -> None:
+        """Mute the callback of an operator, if there is one, or end that."""
+        for callback in self._callbacks:
+            if callback.operator is operator and callback.is_muted is not on:
+                callback.mute(on)
+                self._is_on = None  # tapes are switched on before the next run
 
     def trace(self) -> None:
         """Trace all callbacks after a reset, and later those that have changed."""

@@ -300,6 +300,7 @@ EXPECTED = {
     "filtered_noise": "pm========",
     "flag_spikes": "wbn",
     "gather": "=====",
+    "given": "pm===",
     "lead": "========",
     "lif": "aa======wwaab=n",
     "list_spikes": "=mp",
