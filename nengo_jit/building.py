@@ -67,17 +67,9 @@ def build_engine(
         if network is not None:
             backend.prepare(network, model.time.dtype)
             stages["lookup of kernels"] = perf_counter() - began
-            if isinstance(model, Model):
-                model.reads_columns = backend.reads_columns
-                builder = backend.builder
-                model.decoders = Decoders(
-                    backend.options.threads,
-                    OnEngine(builder),
-                    builder.evaluator() if backend.options.compile_python else IN_PYTHON,
-                )
             progress = tracker.next_stage("Building", "Build")
             is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
-            model.build(network, progress=progress if is_shown else None)
+            build_model(network, model, backend, progress if is_shown else None)
         built = perf_counter()
         stages["signals, operators and decoders"] = built - began - sum(stages.values())
         use_our_operators(model.operators)
@@ -92,6 +84,24 @@ def build_engine(
             engine = backend.compile(plan, progress)
         stages["memory and kernels"] = perf_counter() - planned
         return engine, probes
+
+
+def build_model(
+    network: nengo.Network,
+    model: reference.Model,
+    backend: Backend,
+    progress: Progress | None = None,
+) -> None:
+    """Build a network into a model whose build functions are ours, for an engine's backend."""
+    if isinstance(model, Model):
+        model.reads_columns = backend.reads_columns
+        builder = backend.builder
+        model.decoders = Decoders(
+            backend.options.threads,
+            OnEngine(builder),
+            builder.evaluator() if backend.options.compile_python else IN_PYTHON,
+        )
+    model.build(network, progress=progress)
 
 
 def with_precision(backend: Backend, model: reference.Model) -> Backend:
