@@ -7,13 +7,12 @@ and gains, for example, not their product. So the learned values can be given to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from nengo import Connection, Dense, Ensemble, Network
+from nengo import Connection, Dense, Ensemble, Network, Probe
 from nengo.base import NengoObject
 from nengo.exceptions import BuildError, ValidationError
 from nengo.neurons import Direct
@@ -71,16 +70,21 @@ class Parameters:
         self.known: dict[str, Parameter] = {}
         self.initial: dict[str, np.ndarray] = {}
         labels = Labels(network)
-        objects = [*network.all_ensembles, *network.all_connections]
-        self._names = labels.unique(objects)
+        # Probes of decoded values have connections of their own.
+        decoding = {each.post_obj: each for each in model.params if _leads_to_probe(each)}
+        self._connections: dict[NengoObject, Connection] = {
+            **{each: each for each in network.all_connections},
+            **{each: decoding[each] for each in network.all_probes if each in decoding},
+        }
+        self._names = labels.unique(_objects(network))
         for ensemble in network.all_ensembles:
             if not isinstance(ensemble.neuron_type, Direct):
                 built = model.params[ensemble]
                 self._add(ensemble, GAIN, built.gain)
                 self._add(ensemble, BIAS, built.bias)
                 self._add(ensemble, ENCODERS, built.encoders)
-        for connection in network.all_connections:
-            self._add_connection(connection)
+        for owner, connection in self._connections.items():
+            self._add_connection(owner, connection)
 
     def _add(self, obj: NengoObject, attribute: str, value: np.ndarray) -> None:
         name = self._name(obj, attribute)
@@ -90,23 +94,23 @@ class Parameters:
     def _name(self, obj: NengoObject, attribute: str) -> str:
         return f"{self._names[obj]}{SEPARATOR}{attribute}"
 
-    def _add_connection(self, connection: Connection) -> None:
+    def _add_connection(self, owner: NengoObject, connection: Connection) -> None:
         built, transform = self._model.params[connection], connection.transform
         if built.eval_points is None:
             if isinstance(transform, HAS_ARRAY):
-                self._add(connection, TRANSFORM, built.weights)
+                self._add(owner, TRANSFORM, built.weights)
             return
         if connection.solver.weights:
             raise BuildError(
-                f"{connection} cannot be used in training: its solver finds weights between "
+                f"{owner} cannot be used in training: its solver finds weights between "
                 "neurons. Use a solver without `weights=True`."
             )
         if isinstance(transform, NoTransform):
-            self._add(connection, DECODERS, built.weights)
+            self._add(owner, DECODERS, built.weights)
             return
         matrix, decoders = _divided(connection, np.asarray(built.weights))
-        self._add(connection, TRANSFORM, matrix)
-        self._add(connection, DECODERS, decoders)
+        self._add(owner, TRANSFORM, matrix)
+        self._add(owner, DECODERS, decoders)
 
     def selected(self, trainable: Selection) -> frozenset[str]:
         """Return the names of parameters to train.
@@ -161,9 +165,9 @@ class Parameters:
             values[self._model.sig[ensemble.neurons]["bias"]] = bias
             scale = jnp.reshape(gain / ensemble.radius, (-1, 1))
             values[self._model.sig[ensemble]["encoders"]] = encoders * scale
-        for connection in self.network.all_connections:
+        for owner, connection in self._connections.items():
             signals = self._model.sig[connection]
-            weights = self._weights(connection, params)
+            weights = self._weights(owner, params)
             if weights is not None:
                 values[signals["weights"]] = weights
             if "gains" in signals:
@@ -171,9 +175,9 @@ class Parameters:
                 values[signals["gains"]] = gain[_index(connection.post_slice)]
         return values
 
-    def _weights(self, connection: Connection, params: Params) -> jax.Array | None:
-        matrix = params.get(self._name(connection, TRANSFORM))
-        decoders = params.get(self._name(connection, DECODERS))
+    def _weights(self, owner: NengoObject, params: Params) -> jax.Array | None:
+        matrix = params.get(self._name(owner, TRANSFORM))
+        decoders = params.get(self._name(owner, DECODERS))
         if matrix is None or decoders is None:
             return matrix if decoders is None else decoders
         if matrix.ndim < 2:
@@ -183,9 +187,12 @@ class Parameters:
     def freeze(self, params: Mapping[str, np.ndarray], network: Network | None = None) -> None:
         """Write parameters into a network; see `Trainer.freeze_params`."""
         target = self.network if network is None else network
-        others = dict(zip(_objects(self.network), _objects(target)))
-        if len(_objects(target)) != len(others):
+        own, theirs = _objects(self.network), _objects(target)
+        if list(map(type, own)) != list(map(type, theirs)):
             raise ValidationError("The network has other objects", attr="net", obj=target)
+        others = dict(zip(own, theirs))
+        for obj, other in others.items():
+            other.seed = self._model.seeds[obj]  # of what is drawn, such as the first voltages
         for name, (obj, attribute) in self.known.items():
             other, value = others[obj], np.asarray(params[name])
             if attribute == TRANSFORM:
@@ -201,7 +208,11 @@ class Parameters:
 
 
 def _objects(network: Network) -> list[NengoObject]:
-    return list(chain(network.all_ensembles, network.all_connections))
+    return [*network.all_ensembles, *network.all_connections, *network.all_probes]
+
+
+def _leads_to_probe(obj: object) -> bool:
+    return isinstance(obj, Connection) and isinstance(obj.post_obj, Probe)
 
 
 def _divided(connection: Connection, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

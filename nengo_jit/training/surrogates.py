@@ -100,8 +100,9 @@ def vocabulary(surrogate: Surrogate) -> ModuleType:
     def where(condition: Any, if_true: Any, if_false: Any) -> jax.Array:
         if not isinstance(condition, Spiked):
             return jnp.where(condition, if_true, if_false)
-        if_true, if_false = jnp.asarray(if_true), jnp.asarray(if_false)
-        return _selected(surrogate, *condition, if_true, if_false)
+        shape, dtype = condition.distance.shape, condition.distance.dtype
+        values = (jnp.broadcast_to(jnp.asarray(each, dtype), shape) for each in (if_true, if_false))
+        return _selected(surrogate, *condition, *values)
 
     library = ModuleType("xp", xp.__doc__)
     greater, greater_equal = partial(_compared, jnp.greater), partial(_compared, jnp.greater_equal)
