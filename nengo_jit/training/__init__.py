@@ -1,7 +1,7 @@
 """Training: gradients through a network, and what was learned back into it."""
 
 try:
-    import jax as _jax
+    import jax as _jax  # noqa: F401
     import optax as _optax  # noqa: F401
 except ImportError as error:
     raise ImportError('training needs JAX and optax: pip install "nengo-jit[jax]"') from error

@@ -93,6 +93,15 @@ def checked(program: Program, x: X, y: Y | None = None) -> Data:
     return data._replace(targets=_targets(program, y or {}, data.n))
 
 
+def shared_inputs(program: Program, data: Data) -> dict[str, np.ndarray]:
+    """Return what nodes output that have no data, each (steps, size_out), by name."""
+    return {
+        name: program.tabulated(name, data.n_steps)
+        for name in program.nodes
+        if name not in data.inputs
+    }
+
+
 def _targets(program: Program, y: Y, n: int) -> dict[str, np.ndarray]:
     names = {probe: name for name, probe in program.probes.items()}
     targets = {}
@@ -110,7 +119,9 @@ def _targets(program: Program, y: Y, n: int) -> dict[str, np.ndarray]:
     return targets
 
 
-def check_targets(program: Program, targets: Mapping[str, np.ndarray], losses: dict[str, Loss]) -> None:
+def check_targets(
+    program: Program, targets: Mapping[str, np.ndarray], losses: dict[str, Loss]
+) -> None:
     """Check that targets fit their losses; ValidationError names the probe."""
     for name, loss in losses.items():
         if not is_of_labels(loss):

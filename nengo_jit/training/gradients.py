@@ -39,7 +39,7 @@ def differentiable(surrogate: Surrogate) -> Callable[..., Sequence[Array]]:
 
     def compute(xp: object, formula: Formula, *arguments: Any) -> Sequence[Any]:
         n = 1 + len(formula.parameter_names)
-        step = bind(formula.step, library)  # type: ignore[arg-type]
+        step = bind(formula.step, library)
         values = tuple(jnp.asarray(each) for each in arguments[n:])
         return _with_gradients(step)(values, arguments[:n])
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from nengo_jit.training.trainer import Trainer
+Callback: TypeAlias = "Callable[[Trained, History], bool | None]"
 
-Callback: TypeAlias = "Callable[[Trainer, History], bool | None]"
+
+class Trained(Protocol):
+    """What callbacks use of a `Trainer`.
+
+    Attributes
+    ----------
+    params : dict of (str, numpy.ndarray)
+        All parameters by name; may be set.
+    """
+
+    params: dict[str, np.ndarray]
 
 
 class History:
@@ -73,7 +83,7 @@ class EarlyStopping:
     def __init__(self, metric: str = "validation_loss", patience: int = 5):
         self.metric, self.patience = metric, patience
 
-    def __call__(self, trainer: Trainer, history: History) -> bool:
+    def __call__(self, trainer: Trained, history: History) -> bool:
         """Return whether to stop."""
         return len(history) - 1 - _best(history, self.metric) >= self.patience
 
@@ -91,12 +101,12 @@ class BestWeights:
         self.metric = metric
         self._kept: dict[str, np.ndarray] = {}
 
-    def __call__(self, trainer: Trainer, history: History) -> None:
+    def __call__(self, trainer: Trained, history: History) -> None:
         """Note the parameters if this epoch is the best one."""
         if _best(history, self.metric) == len(history) - 1:
             self._kept = trainer.params
 
-    def at_end(self, trainer: Trainer) -> None:
+    def at_end(self, trainer: Trained) -> None:
         """Give the best parameters to the trainer."""
         if self._kept:
             trainer.params = self._kept

@@ -71,7 +71,8 @@ class Parameters:
         self.initial: dict[str, np.ndarray] = {}
         labels = Labels(network)
         # Probes of decoded values have connections of their own.
-        decoding = {each.post_obj: each for each in model.params if _leads_to_probe(each)}
+        built = [each for each in model.params if isinstance(each, Connection)]
+        decoding = {each.post_obj: each for each in built if isinstance(each.post_obj, Probe)}
         self._connections: dict[NengoObject, Connection] = {
             **{each: each for each in network.all_connections},
             **{each: decoding[each] for each in network.all_probes if each in decoding},
@@ -211,10 +212,6 @@ def _objects(network: Network) -> list[NengoObject]:
     return [*network.all_ensembles, *network.all_connections, *network.all_probes]
 
 
-def _leads_to_probe(obj: object) -> bool:
-    return isinstance(obj, Connection) and isinstance(obj.post_obj, Probe)
-
-
 def _divided(connection: Connection, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Divide weights into a transform and decoders whose product they are."""
     shape, init = connection.transform.shape, connection.transform.init
@@ -233,7 +230,7 @@ def _divided(connection: Connection, weights: np.ndarray) -> tuple[np.ndarray, n
 def _with_array(transform: Dense | Convolution, value: np.ndarray) -> Dense | Convolution:
     """Return a transform with other values."""
     state = {**transform.__getstate__(), "init": value}
-    changed: Dense | Convolution = type(transform).__new__(type(transform))
+    changed: Dense | Convolution = object.__new__(type(transform))
     changed.__setstate__(state)
     return changed
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from nengo import Network, Node, Probe
+from nengo import Network, Node
 from nengo.exceptions import BuildError, ValidationError
 from nengo.processes import Process
 
@@ -229,7 +229,7 @@ def chunk_size(n_steps: int, remat: str | int | None) -> int:
 
 
 def _scanned(
-    step: Callable[[State, Inputs], tuple[State, Arrays]],
+    step: Step,
     state: State,
     inputs: Arrays,
     n_steps: int,

@@ -14,17 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from nengo import Network, Probe
-from nengo.exceptions import SimulationError, ValidationError
+from nengo.exceptions import ValidationError
 
 from nengo_jit.engines.jax.compilation import as_given, keep_compiled
 from nengo_jit.engines.jax.lowering import State
 from nengo_jit.persistence.checkpoint import DAMAGED, read_archive, write_archive
 from nengo_jit.persistence.files import replace_file
 from nengo_jit.persistence.tree import flatten
-from nengo_jit.training.data import Data, X, Y, check_targets, checked
-from nengo_jit.training.epochs import Epochs, Learned, batches, run_batch
+from nengo_jit.training.data import Data, X, Y, check_targets, checked, shared_inputs
+from nengo_jit.training.epochs import batches, run_batch
+from nengo_jit.training.fit import Fit, named_losses, on_device
 from nengo_jit.training.history import Callback, History
-from nengo_jit.training.losses import Loss, Losses, accuracy, is_of_labels, losses_of
+from nengo_jit.training.losses import Losses, accuracy, is_of_labels
 from nengo_jit.training.optimizers import optimizer_of
 from nengo_jit.training.parameters import Params, Selection
 from nengo_jit.training.program import Arrays, Program
@@ -180,42 +181,34 @@ class Trainer:
             learned in earlier epochs is kept.
         """
         history = self.history = History()
-        chosen, epoch_of = optimizer_of(optimizer), None
-        resident = checked(self._program, x, y) if isinstance(x, Mapping) else None
+        chosen = optimizer_of(optimizer)
         with as_given():
-            trained = {name: self._params[name] for name in self._trained}
-            learned = Learned(trained, chosen.init(trained), None)
+            resident = on_device(checked(self._program, x, y)) if isinstance(x, Mapping) else None
+            fit = Fit(
+                *(self._program, self._params, self._trained, loss, chosen),
+                *(self._remat, self._keep_state),
+            )
             try:
                 for number in range(1, epochs + 1):
-                    began, sums = perf_counter(), np.zeros(2)
-                    place = 0
-                    for data, order in self._rounds(resident, x):
-                        if epoch_of is None:
-                            losses = self._losses(loss, data)
-                            epoch_of = Epochs(self._program, losses, chosen, self._remat)
-                        check_targets(self._program, data.targets, losses)
-                        learned = self._with_state(learned, order.shape[1])
-                        args = self._arguments(data, order)
-                        learned, values = epoch_of.run(learned, self._params, *args)
-                        totals = self._check(values, learned, number, place)
-                        sums += totals.sum() * order.shape[1], order.size
-                        place += len(order)
-                    learned = learned._replace(state=None)
-                    self._params = {**self._params, **learned.trained}
-                    found = {"loss": float(sums[0] / sums[1]), "seconds": perf_counter() - began}
+                    began = perf_counter()
+                    mean = fit.epoch(number, self._rounds(resident, x))
+                    self._params = fit.params
+                    found = {"loss": mean, "seconds": perf_counter() - began}
                     if validation is not None:
                         results = self.evaluate(*validation, loss=loss)
                         found |= {f"validation_{key}": each for key, each in results.items()}
                     history.epochs.append(found)
                     if progress_bar:
                         _show(number, epochs, found)
-                    if any([each(self, history) for each in callbacks]):
+                    answers = [each(self, history) for each in callbacks]  # all are called
+                    if any(answers):
                         break
             except KeyboardInterrupt:
                 history.interrupted = True
         for each in callbacks:
-            if hasattr(each, "at_end"):
-                each.at_end(self)
+            at_end = getattr(each, "at_end", None)
+            if at_end is not None:
+                at_end(self)
         return history
 
     def _rounds(self, resident: Data | None, x: Any) -> Iterator[tuple[Data, np.ndarray]]:
@@ -228,55 +221,6 @@ class Trainer:
         order = np.arange(resident.n) if self._keep_state else self._rng.permutation(resident.n)
         for part in batches(order, self._batch):
             yield resident, part
-
-    def _losses(self, chosen: Losses, data: Data) -> dict[str, Loss]:
-        """The loss of each probe, by name."""
-        probes = self._program.probes
-        names = {probe: name for name, probe in probes.items()}
-        losses = losses_of(chosen, {probes[name]: None for name in data.targets})
-        for probe in losses:
-            if probe not in names:
-                raise ValidationError(f"{probe} is no probe of the network", attr="loss")
-        return {names[probe]: each for probe, each in losses.items()}
-
-    def _with_state(self, learned: Learned, size: int) -> Learned:
-        """Give each member of a batch a state that carries over, if states do."""
-        if not self._keep_state:
-            return learned
-        state = learned.state
-        if state is None or len(state[0]) < size:
-            initial = self._program.initial_state({**self._params, **learned.trained})
-            state = tuple(jnp.tile(each, (size, 1)) for each in initial)
-        return learned._replace(state=tuple(each[:size] for each in state))
-
-    def _arguments(self, data: Data, order: np.ndarray) -> tuple[Arrays, Any, np.ndarray]:
-        """What all samples have in common, the samples, and the order; see `Epochs.run`."""
-        return self._shared(data), (data.inputs, data.targets), order
-
-    def _shared(self, data: Data) -> dict[str, np.ndarray]:
-        return {
-            name: self._program.tabulated(name, data.n_steps)
-            for name in self._program.nodes
-            if name not in data.inputs
-        }
-
-    def _check(self, values: Arrays, learned: Learned, epoch: int, place: int) -> np.ndarray:
-        """Return the total loss of each batch; SimulationError if something is not finite."""
-        losses = {name: np.asarray(each) for name, each in values.items()}
-        for name, each in losses.items():
-            bad = np.flatnonzero(~np.isfinite(each))
-            if bad.size:
-                raise SimulationError(
-                    f"The loss of {self._program.probes[name]} is {each[bad[0]]} in epoch "
-                    f"{epoch}, batch {place + bad[0] + 1}"
-                )
-        for name, value in learned.trained.items():
-            if not jnp.isfinite(value).all():
-                raise SimulationError(
-                    f"'{name}' is not finite after epoch {epoch}, batch {place + len(each)}"
-                )
-        total: np.ndarray = np.sum(list(losses.values()), axis=0)
-        return total
 
     def predict(self, x: X) -> dict[Probe, np.ndarray]:
         """Return the samples of all probes.
@@ -296,7 +240,7 @@ class Trainer:
     def _outputs(self, data: Data) -> dict[str, np.ndarray]:
         size, found = min(self._batch, data.n), []
         with as_given():
-            shared = self._shared(data)
+            shared = shared_inputs(self._program, data)
             for start in range(0, data.n, size):
                 rows = np.minimum(np.arange(start, start + size), data.n - 1)
                 inputs = {name: each[rows] for name, each in data.inputs.items()}
@@ -312,7 +256,7 @@ class Trainer:
         For parameters and errors see `fit`. With several such probes, the accuracy is their mean.
         """
         data = checked(self._program, x, y)
-        losses = self._losses(loss, data)
+        losses = named_losses(self._program, loss, data)
         check_targets(self._program, data.targets, losses)
         outputs, total, shares = self._outputs(data), 0.0, []
         with as_given():
@@ -399,4 +343,8 @@ def _show(number: int, epochs: int, found: Mapping[str, float]) -> None:
     """Show an epoch on the standard error stream, over the one before on a terminal."""
     values = [f"{name.replace('_', ' ')} {each:.4g}" for name, each in found.items()]
     is_over = sys.stderr.isatty() and number < epochs
-    print(f"Epoch {number}/{epochs}: {', '.join(values)}", end="\r" if is_over else "\n", file=sys.stderr)
+    print(
+        f"Epoch {number}/{epochs}: {', '.join(values)}",
+        end="\r" if is_over else "\n",
+        file=sys.stderr,
+    )

@@ -163,9 +163,7 @@ class Constants:
             self._known[key] = self.add(make())
         return self._known[key]
 
-    def pack(
-        self, form: object, packing: Packing, values: Callable[[Signal], np.ndarray]
-    ) -> int:
+    def pack(self, form: object, packing: Packing, values: Callable[[Signal], np.ndarray]) -> int:
         """Return the number of the array that a form makes of signals, see `Packing`."""
         arrays = [np.asarray(values(each)) for each in packing.signals]
         number = self.share((form, *packing.signals), lambda: packing.pack(arrays))
