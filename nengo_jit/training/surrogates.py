@@ -107,7 +107,7 @@ def vocabulary(surrogate: Surrogate) -> ModuleType:
     library = ModuleType("xp", xp.__doc__)
     greater, greater_equal = partial(_compared, jnp.greater), partial(_compared, jnp.greater_equal)
     own = {"where": where, "floor": _floor, "greater": greater, "greater_equal": greater_equal}
-    vars(library).update(vars(xp), **own)
+    vars(library).update(vars(xp), **own, expm1=_expm1, log1p=_log1p)
     return library
 
 
@@ -142,3 +142,33 @@ def _floor_jvp(
     primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     return jnp.floor(primals[0]), tangents[0]
+
+
+# Of these the library has long series, whose derivatives would take long to compile.
+
+
+@jax.custom_jvp
+def _expm1(x: jax.Array) -> jax.Array:
+    value: jax.Array = xp.expm1(x)
+    return value
+
+
+@_expm1.defjvp
+def _expm1_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    value = xp.expm1(primals[0])
+    return value, (value + 1.0) * tangents[0]
+
+
+@jax.custom_jvp
+def _log1p(x: jax.Array) -> jax.Array:
+    value: jax.Array = xp.log1p(x)
+    return value
+
+
+@_log1p.defjvp
+def _log1p_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    return xp.log1p(primals[0]), tangents[0] / (1.0 + primals[0])

@@ -53,7 +53,7 @@ def test_seeds_decide_the_result():
 
 def test_a_step_of_the_optimizer_uses_all_samples_of_a_batch_and_the_remainder():
     def learned(batch, y, x):
-        net, given, scores = classifier(nengo.Sigmoid())
+        net, given, scores = classifier(nengo.Sigmoid(tau_ref=1.0))
         trainer = Trainer(net, batch=batch, seed=1)
         before = trainer.params
         history = trainer.fit(
@@ -284,7 +284,7 @@ def test_a_loss_that_is_not_finite_names_probe_epoch_and_batch():
 
     target = np.zeros(48)
     target[40] = 1.0
-    with pytest.raises(SimulationError, match="scores.* is .*inf in epoch 1, batch 3"):
+    with pytest.raises(SimulationError, match=r"scores.* is .*inf in epoch 1, batch 3"):
         trainer.fit({given: X}, {scores: target}, loss=loss, progress_bar=False)
     assert all(np.array_equal(before[name], each) for name, each in trainer.params.items())
 
