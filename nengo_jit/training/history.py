@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
+from nengo.exceptions import ValidationError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,10 @@ class History:
         return len(self.epochs)
 
     def __getitem__(self, name: str) -> list[float]:
-        """The values of a metric in all epochs."""
+        """The values of a metric in all epochs; ValidationError if there is none of that name."""
+        if self.epochs and name not in self.epochs[-1]:
+            known = ", ".join(f"'{each}'" for each in self.epochs[-1])
+            raise ValidationError(f"There is no metric '{name}', only {known}", attr="metric")
         return [each[name] for each in self.epochs]
 
     def plot(self, ax: Axes | None = None) -> Axes:

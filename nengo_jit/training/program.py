@@ -64,7 +64,7 @@ class Program:
     dt : float
         Length of a step (seconds).
     seed : int, optional
-        Seed of the build, for a network that has none.
+        Seed of the build, and of nodes' processes, for a network that has none.
     surrogate : callable
         Derivative of a spike.
 
@@ -101,6 +101,7 @@ class Program:
         model.operators[:] = [each for each in model.operators if not targets & {*each.sets}]
         use_our_operators(model.operators)
         self._plan = backend.plan(model)
+        self._seed = model.seeds[network]
         self.dt, self.dtype = dt, np.dtype(model.time.dtype)
         self.parameters = Parameters(network, model)
         names = labels.unique([each.probe for each in self._plan.probes])
@@ -133,7 +134,8 @@ class Program:
         values = self.parameters.signals(params)
         leaves = list(self._leaves)
         for number, (signals, index) in self._packed.items():
-            flat = jnp.concatenate([jnp.ravel(values[each]) for each in signals])
+            arrays = (values[each] if each in values else self._signals[each] for each in signals)
+            flat = jnp.concatenate([jnp.ravel(jnp.asarray(each)) for each in arrays])
             if np.array_equal(index.ravel(), np.arange(flat.size)):
                 leaves[number] = jnp.reshape(flat, index.shape)
             else:
@@ -218,7 +220,8 @@ class Program:
 
     def tabulated(self, name: str, n_steps: int) -> np.ndarray:
         """Return the output of a node, (n_steps, size_out), as Nengo computes it."""
-        return _tabulated(self.nodes[name], n_steps, self.dt, self.dtype)
+        rng = np.random.RandomState(self._seed)  # for processes without a seed
+        return _tabulated(self.nodes[name], n_steps, self.dt, self.dtype, rng)
 
 
 def chunk_size(n_steps: int, remat: str | int | None) -> int:
@@ -310,16 +313,16 @@ def _packed(
             numbers[base] = by_place
         index = packing.pack([numbers[each.base][elements_of(each)] for each in packing.signals])
         packed[number] = bases, index
-        for base in bases:
-            assert base in values, f"{base} is not a parameter"
     return packed
 
 
-def _tabulated(node: Node, n_steps: int, dt: float, dtype: np.dtype) -> np.ndarray:
+def _tabulated(
+    node: Node, n_steps: int, dt: float, dtype: np.dtype, rng: np.random.RandomState
+) -> np.ndarray:
     """Return what a node without input outputs in each step."""
     output, times = node.output, (np.arange(1, n_steps + 1) * dt).astype(dtype)
     if isinstance(output, Process):
-        rows = output.run_steps(n_steps, d=node.size_out, dt=dt)
+        rows = output.run_steps(n_steps, d=node.size_out, dt=dt, rng=rng)
     elif callable(output):
         rows = np.array([np.broadcast_to(output(t), node.size_out) for t in times.tolist()])
     elif output is None:

@@ -21,7 +21,9 @@ def of_all_kinds(neuron_type=None):
         nengo.Connection(by_time, first[1], transform=0.5)
         nengo.Connection(first, second, function=lambda x: x[0] * x[1], transform=0.7)
         nengo.Connection(first, second, transform=[[0.3, 0.4]])
-        nengo.Connection(second, first, function=lambda x: [x[0], x[0] ** 2, 1], transform=rng.rand(2, 3))
+        nengo.Connection(
+            second, first, function=lambda x: [x[0], x[0] ** 2, 1], transform=rng.rand(2, 3)
+        )
         random = nengo.Dense((1, 2), init=nengo.dists.Uniform(0.1, 0.2))
         nengo.Connection(first, second, transform=random)
         nengo.Connection(first.neurons, third.neurons, transform=rng.randn(12, 20) / 10)

@@ -4,12 +4,12 @@ import nengo
 import numpy as np
 import pytest
 from nengo.exceptions import BuildError
-from tests.training.networks import N_STEPS, of_all_kinds
 
 import nengo_jit
 from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.training.program import Program, chunk_size
 from nengo_jit.training.surrogates import fast_sigmoid
+from tests.training.networks import N_STEPS, of_all_kinds
 
 X = np.random.RandomState(0).uniform(-1, 1, (N_STEPS, 2))
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_trained_is_named():
     with nengo.Network() as net:
         node = nengo.Node(lambda t, x: x + t, size_in=1, size_out=1, label="doubting")
         nengo.Connection(nengo.Node(1.0), node)
-    with pytest.raises(BuildError, match="doubting.*cannot be trained: it calls Python"):
+    with pytest.raises(BuildError, match=r"doubting.*cannot be trained: it calls Python"):
         Program(net, 0.001, None, fast_sigmoid)
     with nengo.Network() as net:
         nengo.Ensemble(5, 1, noise=nengo.processes.WhiteNoise(), label="noisy")
@@ -155,5 +155,37 @@ def test_what_cannot_be_trained_is_named():
     with nengo.Network() as net:
         ens = nengo.Ensemble(5, 1, label="full")
         nengo.Connection(ens, ens, solver=nengo.solvers.LstsqL2(weights=True))
-    with pytest.raises(BuildError, match="full.*weights between neurons"):
+    with pytest.raises(BuildError, match=r"full.*weights between neurons"):
         Program(net, 0.001, None, fast_sigmoid)
+
+
+def test_processes_of_nodes_are_those_of_the_seed():
+    with nengo.Network(seed=0) as net:
+        node = nengo.Node(nengo.processes.WhiteSignal(1.0, high=20), label="noise")
+        nengo.Connection(node, nengo.Ensemble(5, 1))
+    with as_given():
+        tables = [Program(net, 0.001, None, fast_sigmoid).tabulated("noise", 20) for _ in range(2)]
+    np.testing.assert_array_equal(*tables)
+    assert tables[0].shape == (20, 1) and np.ptp(tables[0]) > 0
+
+
+def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
+    with nengo.Network(seed=0) as net:
+        given = nengo.Node(np.zeros(2), label="given")
+        first = nengo.Ensemble(10, 2, label="first")
+        second = nengo.Ensemble(8, 2, label="second")
+        nengo.Connection(given, first, transform=[0.5, 2.0], synapse=None)
+        voja = nengo.Voja(learning_rate=1e-2, post_synapse=0.01)
+        conn = nengo.Connection(first, second, learning_rule_type=voja, synapse=0.01)
+        nengo.Connection(second.neurons, second.neurons, transform=0.01, synapse=None)
+        nengo.Connection(second.neurons[0], second.neurons[3:5], transform=[[1], [2]])
+        probes = [nengo.Probe(second.neurons), nengo.Probe(conn.learning_rule, "scaled_encoders")]
+    with as_given():
+        program = Program(net, 0.001, None, fast_sigmoid)
+        params = params_of(program)
+    given.output = nengo.processes.PresentInput(X, 0.001)
+    changed = {name: np.asarray(each) * 1.1 for name, each in params.items()}
+    expected = run(program, changed)
+    program.parameters.freeze(changed)
+    with SIMULATORS[0](net) as sim:
+        assert_equal_runs(sim, probes, expected)

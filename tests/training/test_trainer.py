@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 from nengo.exceptions import SimulationError, ValidationError
-from tests.training.networks import classifier, of_all_kinds, patterns
 
 import nengo_jit
 from nengo_jit.training import BestWeights, EarlyStopping, Trainer, firing_rates
+from tests.training.networks import classifier, of_all_kinds, patterns
 
 X, LABELS = patterns()
 
@@ -194,6 +194,13 @@ def test_validation_callbacks_and_the_best_weights():
     assert set(history.epochs[0]) >= {"loss", "seconds", "validation_loss", "validation_accuracy"}
     axes = history.plot()
     assert len(axes.lines) == 3
+
+
+def test_callbacks_of_metrics_that_do_not_exist_name_those_that_do():
+    net, given, scores = classifier()
+    trainer = Trainer(net, batch=24)
+    with pytest.raises(ValidationError, match="no metric 'validation_loss', only 'loss', 'sec"):
+        fitted(trainer, given, scores, callbacks=[EarlyStopping()])
 
 
 def test_ctrl_c_keeps_what_was_learned():
