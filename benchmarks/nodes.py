@@ -117,9 +117,35 @@ def delay_lines(size=20):
     return net
 
 
+def small_products(order=6, n_nodes=10):
+    """Linear systems with one input each, as users write them: products of small matrices."""
+    rng = np.random.RandomState(0)
+    a, b = rng.uniform(-0.3, 0.3, (order, order)), rng.uniform(-1, 1, (order, 1))
+
+    def system():
+        state = np.zeros((order, 1))
+
+        def step(t, x):
+            state[:] = np.dot(a, state) + np.dot(b, x[np.newaxis])
+            return state.T.flatten()
+
+        return step
+
+    with nengo.Network(seed=0) as net:
+        stimulus = nengo.Node(lambda t: np.sin(6 * t))
+        for _ in range(n_nodes):
+            node = nengo.Node(system(), size_in=1)
+            nengo.Connection(stimulus, node, synapse=None)
+        nengo.Probe(node)
+    return net
+
+
 MODELS = {
     f.__name__: f
-    for f in (hundred_nodes, rate_neurons, users_neurons, users_populations, delay_lines)
+    for f in (
+        *(hundred_nodes, rate_neurons, users_neurons, users_populations, delay_lines),
+        small_products,
+    )
 }
 
 

@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nengo_jit.simulator import SimulationData, Simulator
+    from nengo_jit.sweeps.sweep import sweep
     from nengo_jit.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
-__all__ = ["SimulationData", "Simulator", "__version__"]  # Trainer needs an extra
+__all__ = ["SimulationData", "Simulator", "__version__", "sweep"]  # Trainer needs an extra
 PLACES = {
     "SimulationData": "simulator",
     "Simulator": "simulator",
     "Trainer": "training",
+    "sweep": "sweeps.sweep",
 }
 
 

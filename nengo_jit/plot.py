@@ -1,4 +1,4 @@
-"""The plots that everybody writes: values, spikes, tuning curves and similarity.
+"""The plots that everybody writes: values, spikes, tuning curves, similarity, and sweeps.
 
 Each function draws into Matplotlib's axes, its own or given ones, and returns them. Times are in
 seconds; titles and legends have the labels of the objects. Matplotlib is in the extra ``plot``.
@@ -6,7 +6,8 @@ seconds; titles and legends have the labels of the objects. Matplotlib is in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from nengo.utils.ensemble import tuning_curves as rates_of
 from nengo_jit.labels import Labels
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -152,6 +154,71 @@ def probes(sim: Simulator) -> Figure:
     for ax in rows[:-1]:
         ax.set_xlabel("")
     return figure
+
+
+def sweep(
+    ds: xarray.Dataset,
+    x: str,
+    y: str | xarray.DataArray | Callable[[xarray.Dataset], xarray.DataArray],
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot a result of a sweep against a parameter, or over time.
+
+    A line has the means over all seeds, and a band around it their standard deviation. There is a
+    line for each combination of the other parameters. Time, neurons and other dimensions are
+    averaged. Failed runs do not count.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `nengo_jit.sweep` has returned.
+    x : str
+        A parameter, the seed or a time axis.
+    y : str, xarray.DataArray, or callable
+        Name of a variable, or what has been computed from one, such as an error for each run, or a
+        function that computes it from the data set.
+    ax : matplotlib.axes.Axes, optional
+        The axes; new ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    found = ds[y] if isinstance(y, str) else y(ds) if callable(y) else y
+    if x not in ds.coords or ds[x].dims[0] not in found.dims:
+        known = sorted(str(name) for name in ds.coords if ds[name].dims[0] in found.dims)
+        raise ValidationError(f"'{x}' is none of {known}", attr="x")
+    along, runs = ds[x].dims[0], ds["seconds"].dims
+    apart = [dim for dim in runs if dim in found.dims and dim not in ("seed", along)]
+    numbers = found.mean([dim for dim in found.dims if dim != along and dim not in runs])
+    numbers = numbers.transpose(*apart, along, ...)
+    n_seeds = 1 if along == "seed" else numbers.sizes.get("seed", 1)
+    table = numbers.values.reshape(-1, ds.sizes[along], n_seeds)
+    values = ds[x].values.tolist()
+    places = list(dict.fromkeys(values if isinstance(values[0], str) else sorted(values)))
+    number = {place: i for i, place in enumerate(places)}
+    index = np.array([number[value] for value in values])
+    ax = _axes(ax)
+    lines = []
+    for rows in table:
+        groups = [rows[index == i] for i in range(len(places))]
+        kept = [group[~np.isnan(group)] for group in groups]
+        mean = np.array([each.mean() if each.size else np.nan for each in kept])
+        spread = np.array([each.std() if each.size else np.nan for each in kept])
+        lines += ax.plot(places, mean, marker="." if len(places) < 50 else "", linewidth=1)
+        ax.fill_between(places, mean - spread, mean + spread, alpha=0.2, linewidth=0)
+    if 1 < len(lines) <= 2 * MOST_LINES:
+        combinations = itertools.product(*(ds[dim].values for dim in apart))
+        names = [", ".join(map(str, each)) for each in combinations]
+        _legend(ax, lines, names, title=", ".join(map(str, apart)))
+    ax.set(xlabel=_with_units(ds[x]), ylabel=_with_units(found))
+    return ax
+
+
+def _with_units(found: xarray.DataArray) -> str:
+    units = found.attrs.get("units", "1")
+    name = str(found.name) if found.name is not None else ""
+    return f"{name} ({units})" if name and units != "1" else name
 
 
 def records_spikes(probe: Probe) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from nengo_jit.engines import GROUP
 
 DOCS = Path(__file__).parents[1] / "docs"
-HOW_TO = ["neurons", "synapses", "learning_rules", "engines", "checkpoints"]
+HOW_TO = ["neurons", "synapses", "learning_rules", "engines", "checkpoints", "sweeps"]
 
 
 def text_of(page: str) -> str:

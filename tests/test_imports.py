@@ -40,6 +40,7 @@ PIPELINE = [
     "checkpointing",
     "running",
     "simulator",
+    "sweeps",
     "training",
     "plot",
     "__init__",

@@ -107,3 +107,59 @@ def test_deleted_samples_do_not_shift_times(ax):
 def test_a_simulator_without_probes_can_be_drawn():
     with nengo_jit.Simulator(nengo.Network(), engine="reference", progress_bar=False) as sim:
         assert plot.probes(sim).texts[0].get_text() == "no probes"
+
+
+@pytest.fixture(scope="module")
+def swept():
+    def make(gain, kind):
+        with nengo.Network() as network:
+            node = nengo.Node([gain, -gain] if kind == "up" else [0.0, 0.0])
+            nengo.Probe(node, label="values")
+        if gain == 3:
+            raise ValueError
+        return network
+
+    return nengo_jit.sweep(
+        make, {"gain": [2, 1, 3], "kind": ["up", "off"]}, range(4), time=0.01, progress_bar=False
+    )
+
+
+def test_sweeps_have_means_and_spreads_over_seeds(swept, ax):
+    assert plot.sweep(swept, "gain", lambda ds: ds["values"][..., 0] + ds.seed, ax) is ax
+    up, off = ax.lines
+    assert up.get_xdata().tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(up.get_ydata(), [2.5, 3.5, np.nan])
+    np.testing.assert_array_equal(off.get_ydata(), [1.5, 1.5, np.nan])
+    (path,) = ax.collections[0].get_paths()
+    spread = np.std(range(4))
+    assert path.vertices[:, 1].min() == 2.5 - spread and path.vertices[:, 1].max() == 3.5 + spread
+    assert ax.get_xlabel() == "gain"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["up", "off"]
+    assert ax.get_legend().get_title().get_text() == "kind"
+
+
+def test_sweeps_over_time_and_texts(swept, ax):
+    plot.sweep(swept.sel(kind="up"), "time", swept["values"][..., 1].sel(kind="up"), ax)
+    assert len(ax.lines) == 3 and ax.get_xlabel() == "time (s)" and ax.get_ylabel() == "values"
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), np.full(10, -2.0))
+    texts = Figure().subplots()
+    plot.sweep(swept, "kind", "values", texts)
+    assert texts.lines[0].get_xdata().tolist() == ["up", "off"]
+    seeds = Figure().subplots()
+    plot.sweep(swept.sel(kind="up", gain=2), "seed", "seconds", seeds)
+    assert seeds.get_ylabel() == "seconds (s)" and len(seeds.lines[0].get_xdata()) == 4
+    with pytest.raises(ValidationError, match="'nothing' is none of"):
+        plot.sweep(swept, "nothing", "values", seeds)
+
+
+def test_cases_with_the_same_value_are_one_point(ax):
+    def make(gain, other):
+        with nengo.Network() as network:
+            nengo.Probe(nengo.Node([gain + other]), label="values")
+        return network
+
+    cases = [{"gain": gain, "other": other} for gain in (1, 2) for other in (0, 1)]
+    ds = nengo_jit.sweep(make, cases, time=0.01, progress_bar=False)
+    plot.sweep(ds, "gain", "values", ax)
+    assert ax.lines[0].get_xdata().tolist() == [1, 2]
+    assert ax.lines[0].get_ydata().tolist() == [1.5, 2.5]

@@ -20,6 +20,7 @@ from nengo_jit.cli.plan import plan
 from nengo_jit.cli.profile import profile
 from nengo_jit.cli.resume import resume
 from nengo_jit.cli.run import run
+from nengo_jit.cli.sweep import sweep
 
 MODEL_FAILED = 1  # exit code
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 for function, name, summary in (
     (run, "run", "Run a model, and keep what its probes recorded."),
     (resume, "resume", "Continue a run from its newest checkpoint."),
+    (sweep, "sweep", "Run a model with many parameters and seeds."),
     (profile, "profile", "Show where time and memory go."),
     (plan, "plan", "Print how a model runs."),
     (bench, "bench", "Compare a model with nengo's simulator on this machine."),

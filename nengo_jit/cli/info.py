@@ -18,6 +18,7 @@ PACKAGES = (
     "plotly",
     "zarr",
     "xarray",
+    "distributed",
     "typer",
     "rich",
 )

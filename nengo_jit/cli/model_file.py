@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import tokenize
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from nengo import Network
@@ -12,6 +14,7 @@ from nengo_jit.cli.errors import BadInputError, running_model
 from nengo_jit.labels import name_by_variables
 
 NAME = "model"  # of the variable that has the network, as in nengo-gui
+FUNCTION = "make_network"  # of the function that makes networks of parameters
 RUN_NAME = "nengo_jit_model"  # the value of ``__name__`` in the file
 
 
@@ -38,7 +41,41 @@ def load(path: Path) -> Network:
     ModelError
         If the file raises an error.
     """
+    return network_in(path, read(path))
+
+
+def load_function(path: Path) -> tuple[Callable[..., object], bool]:
+    """Execute a Python file and return a function that makes networks.
+
+    That is the file's function ``make_network``, if it has one. Else it is a function without
+    parameters that executes the file again; for errors see `load`.
+
+    Returns
+    -------
+    make_network : callable
+        The function.
+    is_own : bool
+        Whether it is one of the file.
+    """
     source = read(path)
+    variables = _execute(path, source)
+    function = variables.get(FUNCTION)
+    if callable(function):
+        return function, True
+    _find(path, variables)
+    return partial(network_in, path.absolute(), source), False
+
+
+def network_in(path: Path, source: str) -> Network:
+    """Execute the source of a file and return its network; see `load`."""
+    variables = _execute(path, source)
+    network = _find(path, variables)
+    name_by_variables(network, variables)
+    return network
+
+
+def _execute(path: Path, source: str) -> dict[str, object]:
+    """Execute the source of a file; returns its variables."""
     variables: dict[str, object] = {
         "__name__": RUN_NAME,
         "__file__": str(path.absolute()),
@@ -48,9 +85,7 @@ def load(path: Path) -> Network:
     sys.argv = [str(path)]
     with running_model():
         exec(compile(source, str(path), "exec"), variables)
-    network = _find(path, variables)
-    name_by_variables(network, variables)
-    return network
+    return variables
 
 
 def read(path: Path) -> str:

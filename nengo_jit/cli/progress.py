@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from nengo.utils.progress import Progress, ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -15,6 +17,8 @@ class Bar(ProgressBar):
     ----------
     dt : float, optional
         Length of a step (seconds), to show how fast simulated time passes.
+    shows_rest : bool
+        Whether to show how many steps are left, and for how long.
 
     Attributes
     ----------
@@ -22,8 +26,8 @@ class Bar(ProgressBar):
         Duration so far. The bar itself is closed up to a tenth of a second later.
     """
 
-    def __init__(self, dt: float | None = None):
-        self._dt = dt
+    def __init__(self, dt: float | None = None, shows_rest: bool = False):
+        self._dt, self._shows_rest = dt, shows_rest
         self.seconds = 0.0
         console = Console(stderr=True)
         self._display = Display(
@@ -52,6 +56,9 @@ class Bar(ProgressBar):
             self.close()
 
     def _remark(self, progress: Progress) -> str:
+        if self._shows_rest and progress.n_steps:
+            n_left = progress.max_steps - progress.n_steps
+            return f"{n_left} left, {timedelta(seconds=round(progress.eta()))}"
         if self._dt is None or not progress.n_steps:
             return ""
         seconds = progress.n_steps * self._dt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +92,31 @@ def axis_of(planned: ProbePlan, dt: float) -> Axis:
     return Axis(f"{TIME}_every_{text}_s", planned.period, dt)
 
 
-def variables_of(probes: Iterable[ProbePlan], dt: float) -> list[Variable]:
-    """Variables of probes, in the same order; their names and those of dimensions are distinct."""
+def variables_of(
+    probes: Iterable[ProbePlan],
+    dt: float,
+    labels: Mapping[Probe, str] | None = None,
+    reserved: Collection[str] = (),
+) -> list[Variable]:
+    """Variables of probes, in the same order; their names and those of dimensions are distinct.
+
+    Parameters
+    ----------
+    probes : iterable of ProbePlan
+        The probes.
+    dt : float
+        Length of a step (seconds).
+    labels : mapping of (nengo.Probe, str), optional
+        Labels that take the place of those of the probes.
+    reserved : collection of str
+        Names that have another meaning.
+    """
     made: list[Variable] = []
-    taken: set[str] = set()
+    taken = set(reserved)
     for number, planned in enumerate(probes):
-        name = base = _name(planned.probe) or f"probe_{number}"
-        if base in (METADATA, TIME) or base.startswith(f"{TIME}_"):  # as axes are called
+        label = (labels or {}).get(planned.probe)
+        name = base = (_name(planned.probe) if label is None else clean(label)) or f"probe_{number}"
+        if base in (METADATA, TIME, *reserved) or base.startswith(f"{TIME}_"):  # as axes are called
             name = base = f"probe_{base}"
         shape = planned.signal.shape
         copy = 1
@@ -124,6 +142,11 @@ def _name(probe: Probe) -> str:
     if label is None:
         target = _label(probe.obj)
         label = f"{target}.{probe.attr}" if target else ""
+    return clean(label)
+
+
+def clean(label: str) -> str:
+    """Make a name of a label, of letters that names of variables may have; may be empty."""
     name = re.sub(r"[^\w.-]+", "_", label).encode()[:MOST_BYTES].decode(errors="ignore")
     return name.strip("_.")
 

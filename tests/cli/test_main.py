@@ -8,7 +8,7 @@ from commands import command, refused
 
 import nengo_jit
 
-COMMANDS = ("run", "resume", "profile", "plan", "bench", "compile", "info")
+COMMANDS = ("run", "resume", "sweep", "profile", "plan", "bench", "compile", "info")
 HEAVY = ("nengo", "numpy", "numba", "scipy", "rich", "matplotlib")
 
 

@@ -177,7 +177,7 @@ def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
         nengo.Connection(given, first, transform=[0.5, 2.0], synapse=None)
         voja = nengo.Voja(learning_rate=1e-2, post_synapse=0.01)
         conn = nengo.Connection(first, second, learning_rule_type=voja, synapse=0.01)
-        nengo.Connection(second.neurons, second.neurons, transform=0.01, synapse=None)
+        nengo.Connection(second.neurons, second.neurons, transform=0.01, synapse=0)
         nengo.Connection(second.neurons[0], second.neurons[3:5], transform=[[1], [2]])
         probes = [nengo.Probe(second.neurons), nengo.Probe(conn.learning_rule, "scaled_encoders")]
     with as_given():

@@ -7,7 +7,6 @@ from itertools import chain
 
 import numpy as np
 
-from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python.instructions import (
     PART_WIDTH,
     WIDTH,
@@ -15,6 +14,7 @@ from nengo_jit.engines.cpu.python.instructions import (
     Opcode,
     Part,
 )
+from nengo_jit.engines.cpu.python.tracing.arena import Arena
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     CONSTANTS,
     LOADS,
@@ -30,7 +30,8 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Slot,
     Sources,
 )
-from nengo_jit.ir.memory import address, aligned_block
+from nengo_jit.engines.cpu.python.tracing.pairs import operation_of
+from nengo_jit.ir.memory import address
 
 
 class Assembler:
@@ -46,6 +47,8 @@ class Assembler:
         Values of the constants.
     countdown : int
         How often each path may be taken before it is compared for the first time.
+    arena : Arena
+        Provides memory.
 
     Attributes
     ----------
@@ -61,24 +64,20 @@ class Assembler:
         n_registers: int,
         constants: list[float],
         countdown: int,
+        arena: Arena,
     ):
-        self._countdown = countdown
+        self._countdown, self._arena = countdown, arena
         groups = [each for i in instructions for each in i.operands if isinstance(each, Group)]
         n_in_slots = max((group.n_slots * group.pitch for group in groups), default=0)
-        self._files = _zeros(n_registers), np.array(constants or [0.0])
-        slots = _zeros(n_in_slots)
-        self.kept: list[object] = [*self._files, slots]
+        self._files = arena.numbers(n_registers), arena.numbers(len(constants))
+        self._files[1][:] = constants
+        slots = arena.numbers(n_in_slots)
+        self.kept: list[object] = [*self._files]
         self.compared: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.written: list[np.ndarray] = []
         self._registers, self._constants = map(address, self._files)
         self._slots = address(slots)
         self._shadows: dict[int, np.ndarray] = {}  # by the identity of the array
-
-    def words(self, values: tuple[int, ...]) -> int:
-        """Address of a list of integers."""
-        listed = np.array(values, np.int64)
-        self.kept.append(listed)
-        return address(listed)
 
     def encode(self, index: int, instruction: Instruction) -> list[int]:
         """The fields of an instruction, which has an index in the code."""
@@ -126,8 +125,11 @@ class Assembler:
         assert isinstance(call, LoopCall)
         inputs = [self._address(each.first) for each in call.inputs]
         line[Field.LOOP], line[Field.DATA] = call.function, call.data
-        line[Field.ARGUMENTS] = self.words((*inputs, line[Field.RESULT]))
-        line[Field.SIZES], line[Field.STEPS] = self.words(call.sizes), self.words(call.steps)
+        line[Field.ARGUMENTS] = self._arena.words((*inputs, line[Field.RESULT]))
+        line[Field.SIZES], line[Field.STEPS] = (
+            self._arena.words(call.sizes),
+            self._arena.words(call.steps),
+        )
 
     def _call(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (call,) = instruction.operands
@@ -164,12 +166,12 @@ class Assembler:
         table = [0, len(group.first), len(group.parts), *group.shape, *group.at_once]
         for part in (*group.first, *group.parts):
             table += self._part(part, group)
-        line[Field.GROUP] = self.words(tuple(table))
+        line[Field.GROUP] = self._arena.words(tuple(table))
 
     def _part(self, part: GroupPart, group: Group) -> list[int]:
         line = [0] * PART_WIDTH
         line[Part.OPCODE], line[Part.IS_CHECKED] = part.opcode, part.is_checked
-        line[Part.OPERATION] = (ROUNDED if part.is_rounded else OPERATIONS).get(part.opcode, -1)
+        line[Part.OPERATION] = operation_of(part)
         operands = (part.result, *part.operands, *(part.result,) * (3 - len(part.operands)))
         for (place, mode), operand in zip(PLACES, operands):
             start = operand.start
@@ -193,7 +195,7 @@ class Assembler:
     def _gather(self, index: int, instruction: Instruction, line: list[int]) -> None:
         (sources,) = instruction.operands
         assert isinstance(sources, Sources)
-        line[Field.SOURCES] = self.words(tuple(map(self._address, sources.registers)))
+        line[Field.SOURCES] = self._arena.words(tuple(map(self._address, sources.registers)))
 
     def _commit(self, index: int, instruction: Instruction, line: list[int]) -> None:
         pairs = []
@@ -203,14 +205,7 @@ class Assembler:
         self.compared[index] = pairs
         spans = [(address(array), address(shadow), array.nbytes) for array, shadow in pairs]
         line[Field.COUNTDOWN] = self._countdown
-        line[Field.N_SPANS], line[Field.SPANS] = len(spans), self.words((*chain(*spans),))
-
-
-def _zeros(n: int) -> np.ndarray:
-    """Numbers that start on a cache line."""
-    numbers = aligned_block(8 * max(n, 1)).view(np.float64)
-    numbers[:] = 0.0
-    return numbers
+        line[Field.N_SPANS], line[Field.SPANS] = len(spans), self._arena.words((*chain(*spans),))
 
 
 PLACES = (
@@ -219,11 +214,6 @@ PLACES = (
     (Part.B, Part.B_MODE),
     (Part.C, Part.C_MODE),
 )
-# The operations that carry out instructions in groups
-OPERATIONS = {Opcode[each.name]: each for each in Operation if each.name in Opcode.__members__}
-OPERATIONS |= {Opcode.LOAD: Operation.MOVE, Opcode.LOAD_SHORT: Operation.WIDEN}
-OPERATIONS |= {Opcode.UNPACK: Operation.WIDEN, Opcode.PACK: Operation.NARROW}
-ROUNDED = {Opcode[each.name[:-6]]: each for each in Operation if each.name.endswith("_SHORT")}
 # How operands are encoded; `Assembler._operands` does all others.
 ENCODERS: dict[Opcode, Callable[[Assembler, int, Instruction, list[int]], None]] = {
     Opcode.LOOP: Assembler._loop,

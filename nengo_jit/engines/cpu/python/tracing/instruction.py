@@ -179,6 +179,9 @@ class GroupPart:
         Addresses of a ufunc's inner loop and of its data.
     is_rounded : bool
         Whether results are rounded to single precision.
+    then : Opcode, optional
+        What is done with the results, as the first operand, and with the last operand here. Both
+        results are rounded, or none.
     """
 
     opcode: Opcode
@@ -188,6 +191,7 @@ class GroupPart:
     steps: tuple[int, int, int] = (0, 0, 0)
     call: tuple[int, int] = (0, 0)
     is_rounded: bool = False
+    then: Opcode | None = None
 
 
 @dataclass(frozen=True)

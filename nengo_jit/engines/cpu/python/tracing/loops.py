@@ -7,7 +7,6 @@ Loops that reduce add numbers in the order of memory.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -30,8 +29,6 @@ from nengo_jit.engines.cpu.python.tracing.values import (
     Unsupported,
     described,
 )
-
-LARGEST_PRODUCT = 4096  # elements of a matrix; with more, BLAS may use threads
 
 
 def is_contiguous(array: Array) -> bool:
@@ -173,46 +170,3 @@ def reduce(
     if is_short:
         result = tracer.compute(Opcode.UNPACK, scalar(result))
     return Number(result, array.dtype.type)
-
-
-def product(tracer: Tracer, first: Array, second: Array) -> Array | Number:
-    """The product of a vector or matrix and a vector, or of two matrices.
-
-    Raises
-    ------
-    Unsupported
-        If NumPy might compute in another order.
-    """
-    shapes = first.registers.shape, second.registers.shape
-    n_dimensions = len(shapes[0]), len(shapes[1])
-    is_of_matrices = n_dimensions == (2, 2) and min(*shapes[0], *shapes[1]) > 1
-    is_fit = is_of_matrices or n_dimensions in ((1, 1), (2, 1))
-    if not is_fit or shapes[0][-1] != shapes[1][0]:
-        raise Unsupported(f"multiplies arrays of shapes {shapes[0]} and {shapes[1]}")
-    if is_of_matrices and np.intersect1d(first.registers, second.registers).size:
-        raise Unsupported("multiplies a matrix by itself")  # BLAS may use symmetry
-    p = shapes[1][1] if is_of_matrices else 1
-    dtype, size = first.dtype, first.registers.size * p
-    if dtype.kind != "f" or second.dtype != dtype or not 0 < size <= LARGEST_PRODUCT:
-        raise Unsupported("multiplies large arrays, or arrays of integers, or of several types")
-    if not (is_contiguous(first) and is_contiguous(second)):
-        raise Unsupported("multiplies arrays that are not contiguous")
-    m, n = (1, *shapes[0])[-2:]
-    of_first = (n, 1) if first.registers.flags.c_contiguous else (1, m)
-    of_second = (p, 1) if second.registers.flags.c_contiguous else (1, n)
-    is_short = dtype != FLOAT64
-    arrange = partial(packed, tracer) if is_short else tracer.contiguous
-    inputs = tuple(
-        Span(*arrange(each.registers.ravel(order="K")), each.registers.size)
-        for each in (first, second)
-    )
-    sizes = (1, m, n, p)
-    steps = (0, 0, 0, *(dtype.itemsize * each for each in (*of_first, *of_second, p, 1)))
-    call = LoopCall(*loop_of(np.matmul, "ff->f" if is_short else "dd->d"), sizes, steps, inputs)
-    result = tracer.compute(Opcode.LOOP_SHORT if is_short else Opcode.LOOP, call, n=m * p)
-    if is_short:
-        result = tracer.compute(Opcode.UNPACK, Registers(result, 1), n=m * p)
-    if n_dimensions == (1, 1):
-        return Number(result, dtype.type)
-    registers = np.arange(result, result + m * p)
-    return Array(registers.reshape(m, p) if is_of_matrices else registers, dtype)

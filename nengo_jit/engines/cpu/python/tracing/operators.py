@@ -32,7 +32,8 @@ from nengo_jit.engines.cpu.python.tracing.conversions import (
 )
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
-from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop, product
+from nengo_jit.engines.cpu.python.tracing.loops import is_contiguous, loop
+from nengo_jit.engines.cpu.python.tracing.products import Function, product
 from nengo_jit.engines.cpu.python.tracing.selections import (
     Selection,
     positions_of,
@@ -132,11 +133,11 @@ def _on_arrays(tracer: Tracer, operation: Operator, values: tuple[Value, ...]) -
     return call_ufunc(tracer, ufunc, *values)
 
 
-def multiply(tracer: Tracer, function: Callable[..., object], a: Value, b: Value) -> Value:
+def multiply(tracer: Tracer, function: Function, a: Value, b: Value) -> Value:
     """The product of vectors or matrices by `numpy.matmul` or `numpy.dot`."""
     first, second = array_of(tracer, a), array_of(tracer, b)
     try:
-        return product(tracer, first, second)
+        return product(tracer, function, first, second)
     except Unsupported:
         if first.dtype.kind == second.dtype.kind == "f":
             return call_numpy(tracer, function, (first, second), {})

@@ -25,6 +25,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     Registers,
     Slot,
 )
+from nengo_jit.engines.cpu.python.tracing.pairs import joined
 from nengo_jit.engines.cpu.python.tracing.reads import MODES
 
 BLOCK = 512  # elements; a few slots of this size fit into the first cache
@@ -114,7 +115,7 @@ class _Builder:
         """The group, once all members are added."""
         for index, store in self._stores.items():
             self._store(index, self._instructions[store])
-        first, parts = tuple(self._first), tuple(self._parts)
+        first, parts = tuple(self._first), joined(self._parts)
         return Group(self._shape, self._at_once, first, parts, self._n_slots)
 
     def add(self, index: int) -> None:

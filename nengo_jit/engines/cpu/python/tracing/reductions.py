@@ -15,11 +15,12 @@ from nengo_jit.engines.cpu.python.tracing.conversions import (
 )
 from nengo_jit.engines.cpu.python.tracing.functions import method, stands_for
 from nengo_jit.engines.cpu.python.tracing.instruction import scalar
-from nengo_jit.engines.cpu.python.tracing.loops import product, reduce
+from nengo_jit.engines.cpu.python.tracing.loops import reduce
 from nengo_jit.engines.cpu.python.tracing.operators import (
     apply,
     call_ufunc,
 )
+from nengo_jit.engines.cpu.python.tracing.products import product
 from nengo_jit.engines.cpu.python.tracing.selections import (
     Indices,
     Selection,
@@ -98,11 +99,14 @@ def _mean(tracer: Tracer, value: Value) -> Value:
 def _dot(tracer: Tracer, a: Value, b: Value) -> Value:
     if is_scalar(a) and is_scalar(b):
         return call_ufunc(tracer, np.multiply, array_of(tracer, a), array_of(tracer, b))
-    if any(1 in array_of(tracer, each).registers.shape for each in (a, b)):
-        raise Unsupported("calls `np.dot` on arrays with one element along a dimension")
     if is_scalar(a) or is_scalar(b):  # BLAS chooses the sign of results that underflow
         raise Unsupported("calls `np.dot` on a number and an array")
-    return product(tracer, array_of(tracer, a), array_of(tracer, b))
+    return product(tracer, np.dot, array_of(tracer, a), array_of(tracer, b))
+
+
+@stands_for(np.matmul)
+def _matmul(tracer: Tracer, a: Value, b: Value) -> Value:
+    return product(tracer, np.matmul, array_of(tracer, a), array_of(tracer, b))
 
 
 @stands_for(np.linalg.norm)
@@ -111,7 +115,7 @@ def _norm(tracer: Tracer, value: Value) -> Value:
     if array.registers.ndim != 1:
         raise Unsupported("computes the norm of a matrix")
     flat = array.of(array.registers.ravel(order="K"))
-    return call_ufunc(tracer, np.sqrt, product(tracer, flat, flat))
+    return call_ufunc(tracer, np.sqrt, product(tracer, np.dot, flat, flat))
 
 
 @stands_for(np.argmax)

@@ -85,10 +85,15 @@ def laid_out_as(array: np.ndarray, registers: np.ndarray) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(registers, array.shape, steps)
 
 
-def empty_with(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """A new array with strides (elements), which need not be contiguous or positive."""
+def empty_with(
+    shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype, skipped: int = 0
+) -> np.ndarray:
+    """A new array with strides (elements), which need not be contiguous or positive.
+
+    As many elements as are to be skipped precede it in memory.
+    """
     reaches = [(n - 1) * stride for n, stride in zip(shape, strides)]
-    first = -sum(min(each, 0) for each in reaches)
+    first = skipped - sum(min(each, 0) for each in reaches)
     buffer = np.zeros(first + sum(max(each, 0) for each in reaches) + 1, dtype)
     steps = [each * dtype.itemsize for each in strides]
     return np.lib.stride_tricks.as_strided(buffer[first:], shape, steps)

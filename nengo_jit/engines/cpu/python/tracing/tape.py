@@ -21,6 +21,7 @@ from nengo_jit.engines.cpu.python.instructions import (
 )
 from nengo_jit.engines.cpu.python.objects import header_of
 from nengo_jit.engines.cpu.python.tape_vm import MANY
+from nengo_jit.engines.cpu.python.tracing.arena import Arena
 from nengo_jit.engines.cpu.python.tracing.assembler import Assembler
 from nengo_jit.engines.cpu.python.tracing.grouping import grouped
 from nengo_jit.engines.cpu.python.tracing.guards import Words
@@ -258,19 +259,21 @@ class Writer:
             raise Unsupported("computes too many numbers")
         verify(instructions, n_registers, len(self._constants))
         countdown = 0 if N_PROOFS else INTERVAL - 1
-        assembler = Assembler(instructions, n_registers, self._constants, countdown)
-        code = np.zeros((1 + len(instructions), WIDTH), np.int64)
-        for i, instruction in enumerate(instructions, 1):
-            code[i] = assembler.encode(i, instruction)
-        has_changed = np.zeros(1, np.int64)
         guards = [*self._headers, *words]
         guarded, values = zip(*guards) if guards else ((), ())
+        size = (1 + len(instructions)) * WIDTH
+        arena = Arena(size + n_registers + len(self._constants) + 2 * len(guards))
+        code = arena.take(size).reshape(-1, WIDTH)
         head = code[0]
         head[Head.N_GUARDS] = len(guarded)
-        head[Head.GUARDED], head[Head.VALUES] = assembler.words(guarded), assembler.words(values)
+        head[Head.GUARDED], head[Head.VALUES] = arena.words(guarded), arena.words(values)
+        has_changed = arena.take(1)
         head[Head.HAS_CHANGED] = address(has_changed)
+        assembler = Assembler(instructions, n_registers, self._constants, countdown, arena)
+        for i, instruction in enumerate(instructions, 1):
+            code[i] = assembler.encode(i, instruction)
         head[Head.N_PROOFS] = N_PROOFS
         head[Head.PERFORM_GROUP] = address_of(perform_group, FLOAT64)
         head[Head.N_LEFT], head[Head.INTERVAL] = INTERVAL - 1, INTERVAL
-        kept = assembler.kept, self._held
+        kept = assembler.kept, arena, self._held
         return Tape(code, has_changed, assembler.compared, assembler.written, kept)

@@ -107,6 +107,19 @@ def _first(builder: Builder, values: Sequence[Value]) -> Value:
     return values[0]
 
 
+def _joined(first: Compute, second: Compute) -> Compute:
+    """One operation of two operands, and then another one of its result and a third operand."""
+    return lambda builder, values: second(builder, [first(builder, values[:2]), values[2]])
+
+
+# Pairs of operations that are done at once
+PAIRS = (
+    ("LESS", "MULTIPLY"),
+    ("LESS_EQUAL", "MULTIPLY"),
+    ("SUBTRACT", "MULTIPLY"),
+    ("MULTIPLY", "MULTIPLY"),
+    ("MULTIPLY", "ADD"),
+)
 # Number of operands, and the code for one vector
 OPERATIONS: dict[Operation, tuple[int, Compute]] = {
     Operation.MOVE: (1, _first),
@@ -137,6 +150,14 @@ OPERATIONS: dict[Operation, tuple[int, Compute]] = {
 for name in ("ADD", "SUBTRACT", "MULTIPLY", "DIVIDE", "SQRT"):
     n_operands, _exact = OPERATIONS[Operation[name]]
     OPERATIONS[Operation[f"{name}_SHORT"]] = n_operands, _rounded(_exact)
+for first, second in PAIRS:
+    for suffix in ("", "_SHORT"):
+        names = (
+            f"{name}{suffix}" if f"{name}{suffix}" in Operation.__members__ else name
+            for name in (first, second)
+        )
+        _one, _two = (OPERATIONS[Operation[name]][1] for name in names)
+        OPERATIONS[Operation[f"{first}_{second}{suffix}"]] = 3, _joined(_one, _two)
 
 
 @instruction(primitives.calculate)

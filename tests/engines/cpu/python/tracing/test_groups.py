@@ -4,6 +4,7 @@ Rules are operators as users write them, which change arrays of any size. They r
 from the same values, and all memory must be equal bit by bit after each step.
 """
 
+import ctypes
 import warnings
 
 import numpy as np
@@ -14,8 +15,10 @@ from numpy.testing import assert_array_equal
 from nengo_jit.builder import Model, Operator
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
+from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python import callbacks
-from nengo_jit.engines.cpu.python.instructions import Opcode
+from nengo_jit.engines.cpu.python.blocks import N_HEAD
+from nengo_jit.engines.cpu.python.instructions import PART_WIDTH, Field, Opcode, Part
 from nengo_jit.engines.cpu.python.tracing import grouping, tape
 from nengo_jit.engines.cpu.python.tracing.instruction import Instruction, Registers
 from nengo_jit.engines.cpu.python.tracing.reads import Malformed
@@ -228,6 +231,62 @@ def test_large_groups_write_to_memory_themselves():
     assert Opcode.STORE not in opcodes
     assert opcodes.index(Opcode.COMMIT) < opcodes.index(Opcode.GROUP)
     assert Opcode.LARGEST in opcodes[: opcodes.index(Opcode.COMMIT)]
+
+
+def operations_of(engine):
+    """What the groups of the first function do with each block."""
+    found = set()
+    for line in engine.callbacks[0].traced.tape.code[1:]:
+        if line[Field.OPCODE] == Opcode.GROUP:
+            start = int(line[Field.GROUP])
+            head = (ctypes.c_int64 * N_HEAD).from_address(start)
+            n = (head[1] + head[2]) * PART_WIDTH
+            parts = np.array((ctypes.c_int64 * n).from_address(start + 8 * N_HEAD))
+            found |= set(parts.reshape(-1, PART_WIDTH)[:, Part.OPERATION].tolist())
+    return found
+
+
+def difference_in_place(w, x):
+    w[...] = (w - x) * w
+    x[...] = 0.9 * (x - w)
+
+
+def mask_in_place(w, x):
+    w[...] = (w < x) * w - 0.1
+    w[...] = x * (x <= w) + 0.5 * w * x
+
+
+def read_before_and_after(w, x):
+    change = (w - x) * 0.3
+    w += change
+    x[...] = change * (w - x)
+
+
+def neighbours(w, x):
+    w[1:] = (w[:-1] - w[1:]) * x[1:]
+    x[:-1] = (x[1:] - w[:-1]) * 0.8
+
+
+@PRECISIONS
+@pytest.mark.parametrize("n", [400, 30_000])
+@pytest.mark.parametrize(
+    "rule", [difference_in_place, mask_in_place, read_before_and_after, neighbours]
+)
+def test_pairs_of_operations(rule, n, dtype):
+    """Also in place, of overlapping views, and in steps that Python has to carry out."""
+
+    def change(step, arrays):
+        if step in (5, 9):
+            arrays[step % 2][n // 2] = np.inf if step == 5 else 1e30
+        if step in (6, 10):
+            arrays[0][...], arrays[1][...] = numbers(n, dtype=dtype), 0.3
+
+    made = [numbers(n, dtype=dtype, seed=i) for i in range(2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        engine, _ = check(rule, made, change=change)
+    pairs = {operation for operation in Operation if "_MULTIPLY" in operation.name}
+    assert operations_of(engine) & pairs
 
 
 @PRECISIONS

@@ -27,8 +27,12 @@ def calculate_once(
     calculate(operation, n, result, a, b, c, numbers)
 
 
+def rounded(numbers):
+    return numbers.astype(np.float32).astype(np.float64)
+
+
 def short(function):
-    return lambda *operands: function(*operands).astype(np.float32).astype(np.float64)
+    return lambda *operands: rounded(function(*operands))
 
 
 def integer(a, b, c):
@@ -58,6 +62,16 @@ EXPECTED = {
     Operation.NOT: lambda a, b, c: (a == 0) * 1.0,
     Operation.SELECT: lambda a, b, c: np.where(c != 0, a, b),
     Operation.SHORT: short(lambda a, b, c: a),
+    Operation.LESS_MULTIPLY: lambda a, b, c: (a < b) * c,
+    Operation.LESS_EQUAL_MULTIPLY: lambda a, b, c: (a <= b) * c,
+    Operation.SUBTRACT_MULTIPLY: lambda a, b, c: (a - b) * c,
+    Operation.MULTIPLY_MULTIPLY: lambda a, b, c: a * b * c,
+    Operation.MULTIPLY_ADD: lambda a, b, c: a * b + c,
+    Operation.LESS_MULTIPLY_SHORT: short(lambda a, b, c: (a < b) * c),
+    Operation.LESS_EQUAL_MULTIPLY_SHORT: short(lambda a, b, c: (a <= b) * c),
+    Operation.SUBTRACT_MULTIPLY_SHORT: short(lambda a, b, c: rounded(a - b) * c),
+    Operation.MULTIPLY_MULTIPLY_SHORT: short(lambda a, b, c: rounded(a * b) * c),
+    Operation.MULTIPLY_ADD_SHORT: short(lambda a, b, c: rounded(a * b) + c),
     Operation.ADD_SHORT: short(lambda a, b, c: a + b),
     Operation.SUBTRACT_SHORT: short(lambda a, b, c: a - b),
     Operation.MULTIPLY_SHORT: short(lambda a, b, c: a * b),
