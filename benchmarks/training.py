@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from itertools import pairwise
 
 import jax
 import nengo
@@ -29,7 +30,7 @@ def build(sizes: list[int]) -> tuple[nengo.Network, nengo.Node, nengo.Probe]:
     with nengo.Network(seed=0) as network:
         given = nengo.Node(np.zeros(sizes[0]))
         source, synapse, ones = given, None, nengo.dists.Choice([1])
-        for n_in, n in zip(sizes[:-2], sizes[1:-1]):
+        for n_in, n in pairwise(sizes[:-1]):
             lif = nengo.LIF(amplitude=0.01)
             layer = nengo.Ensemble(n, 1, neuron_type=lif, gain=ones, bias=ones).neurons
             nengo.Connection(source, layer, transform=weights(n, n_in), synapse=synapse)

@@ -126,10 +126,12 @@ class Parameters:
         Raises
         ------
         ValidationError
-            If nothing is selected, or an object is not in the network or has no parameters.
+            If nothing is selected, an object is not in the network or has no parameters, or gains
+            are selected of an ensemble whose encoders a learning rule changes.
         """
         if callable(trainable) and not isinstance(trainable, type):
             chosen = {name for name, each in self.known.items() if trainable(*each)}
+            self._check_gains(chosen)
         else:
             chosen = set()
             if trainable is None:
@@ -142,6 +144,15 @@ class Parameters:
         if not chosen:
             raise ValidationError("There are no parameters to train", attr="trainable")
         return frozenset(chosen)
+
+    def _check_gains(self, chosen: Iterable[str]) -> None:
+        """Gains are constants of a learning rule that changes encoders."""
+        for obj, attribute in map(self.known.__getitem__, chosen):
+            if attribute == GAIN and not self._model.sig[obj]["encoders"].readonly:
+                raise ValidationError(
+                    f"The gains of {obj} cannot be trained: a learning rule changes its encoders",
+                    attr="trainable",
+                )
 
     def _of(self, wanted: object) -> set[str]:
         """Names of the parameters of an object, or of all objects of a type."""

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import nengo
 import numpy as np
 import pytest
-from nengo.exceptions import BuildError
+from nengo.exceptions import BuildError, ValidationError
 
 import nengo_jit
 from nengo_jit.engines.jax.compilation import as_given
@@ -185,6 +185,9 @@ def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
         params = params_of(program)
     given.output = nengo.processes.PresentInput(X, 0.001)
     changed = {name: np.asarray(each) * 1.1 for name, each in params.items()}
+    changed["second.gain"] = np.asarray(params["second.gain"])
+    with pytest.raises(ValidationError, match=r"gains of .*second.* cannot be trained"):
+        program.parameters.selected(lambda obj, name: name == "gain")
     expected = run(program, changed)
     program.parameters.freeze(changed)
     with SIMULATORS[0](net) as sim:
