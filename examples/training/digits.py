@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import nengo_jit
+from nengo_jit.training import History
 
 N_STEPS = 30
 N_NEURONS = 128
@@ -85,9 +86,7 @@ def build(seed: int) -> Classifier:
         return Classifier(network, image, nengo.Probe(scores), nengo.Probe(second.neurons))
 
 
-def train(
-    model: Classifier, digits: Digits, held_out: Digits, epochs: int, seed: int
-) -> nengo_jit.training.History:
+def train(model: Classifier, digits: Digits, held_out: Digits, epochs: int, seed: int) -> History:
     """Train the network, and write what it has learned into it."""
     n_batches = epochs * -(-len(digits.labels) // BATCH)
     rate = optax.cosine_onecycle_schedule(n_batches, HIGHEST_RATE)
@@ -120,9 +119,7 @@ def run(model: Classifier, digits: Digits) -> tuple[np.ndarray, np.ndarray]:
     return np.array(answers), spikes
 
 
-def draw(
-    history: nengo_jit.training.History, digits: Digits, answers: np.ndarray, spikes: np.ndarray
-) -> Figure:
+def draw(history: History, digits: Digits, answers: np.ndarray, spikes: np.ndarray) -> Figure:
     """Draw the training, spikes for one image, and digits with their answers."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplot_mosaic("AB;CC")
@@ -131,7 +128,7 @@ def draw(
     times, neurons = np.nonzero(spikes)
     axes["B"].plot(times + 1, neurons, "|", color="black", markersize=3)
     axes["B"].set(xlabel="step", ylabel="neuron", title=f"Spikes for a {digits.labels[0]}")
-    shown = np.hstack(digits.images[:12].reshape(-1, 8, 8))
+    shown = np.hstack(list(digits.images[:12].reshape(-1, 8, 8)))
     axes["C"].imshow(shown, cmap="gray_r")
     labels = [f"{each}" for each in answers[:12]]
     axes["C"].set_xticks(np.arange(12) * 8 + 3.5, labels)

@@ -192,3 +192,25 @@ def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
     program.parameters.freeze(changed)
     with SIMULATORS[0](net) as sim:
         assert_equal_runs(sim, probes, expected)
+
+
+def test_chunks_take_less_memory():
+    with nengo.Network(seed=0) as net:
+        first = nengo.Ensemble(200, 1, gain=np.ones(200), bias=np.ones(200), label="first")
+        nengo.Connection(nengo.Node(1.0, label="given"), first.neurons, transform=np.ones((200, 1)))
+        nengo.Probe(first, synapse=0.01, label="seen")
+    with as_given():
+        program = Program(net, 0.001, None, fast_sigmoid)
+        params, inputs = params_of(program), {"given": jnp.ones((900, 1))}
+
+        def loss(params, remat):
+            state = program.initial_state(params)
+            return jnp.sum(program.run(params, state, inputs, remat)[1]["seen"] ** 2)
+
+        sizes = []
+        for remat in (None, "auto"):
+            compiled = (
+                jax.jit(jax.grad(lambda each, r=remat: loss(each, r))).lower(params).compile()
+            )
+            sizes.append(compiled.memory_analysis().temp_size_in_bytes)
+    assert sizes[1] < sizes[0] / 5
