@@ -3,6 +3,8 @@
 
     jax_engine.py
     jax_engine.py integrator lorenz --bits 32
+    jax_engine.py noisy_mix --noise fast
+    jax_engine.py hundred_nodes delay_lines    # of nodes.py
 
 *lowering* and *compiling* are processor time (seconds): to lower the plan, and to compile it with
 an empty cache. A step is the least time of several batches (microseconds), on the device that JAX
@@ -17,9 +19,12 @@ import warnings
 
 import jax
 import nengo
+import nodes
 from models import MODELS
 
 import nengo_jit
+
+ALL = nodes.MODELS | MODELS
 
 
 def step_time(sim, budget=2.0):
@@ -35,7 +40,7 @@ def step_time(sim, budget=2.0):
     return best * 1e6
 
 
-def main(names, bits):
+def main(names, bits, noise):
     """Print a table."""
     warnings.simplefilter("ignore")
     nengo.rc["decoder_cache"]["enabled"] = "False"
@@ -44,7 +49,8 @@ def main(names, bits):
     columns = ("lowering", "compiling", "jax", "cpu", "nengo")
     print(f"{'model':22s}" + "".join(f"{column:>11s}" for column in columns))
     for name in names:
-        with nengo_jit.Simulator(MODELS[name](), engine="jax", progress_bar=False) as sim:
+        model = ALL[name]()
+        with nengo_jit.Simulator(model, engine="jax", noise=noise, progress_bar=False) as sim:
             start = time.process_time()
             sim._engine._facts = None  # lower it again
             sim.reset()
@@ -53,7 +59,7 @@ def main(names, bits):
             compiled = time.process_time()
             steps = [step_time(sim)]
         for make in (nengo_jit.Simulator, nengo.Simulator):
-            with make(MODELS[name](), progress_bar=False) as sim:
+            with make(ALL[name](), progress_bar=False) as sim:
                 steps.append(step_time(sim))
         times = f"{lowered - start:11.2f}{compiled - lowered:11.2f}"
         print(f"{name:22s}{times}" + "".join(f"{step:11.1f}" for step in steps), flush=True)
@@ -63,8 +69,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", metavar="model")
     parser.add_argument("--bits", type=int, default=64)
+    parser.add_argument("--noise", choices=["nengo", "fast"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
         jax.config.update("jax_compilation_cache_dir", folder)
-        main(arguments.models or list(MODELS), arguments.bits)
+        main(arguments.models or list(MODELS), arguments.bits, arguments.noise)

@@ -9,6 +9,7 @@ from typing import Any
 from nengo.exceptions import ValidationError
 
 REPORT = "report"
+NENGO, FAST = "nengo", "fast"
 WORDS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -29,6 +30,8 @@ class Options:
     compile_python : bool or "report"
         Whether Python functions may be compiled. With "report", the simulator prints which ones
         are.
+    noise : {"nengo", "fast"}
+        Whether random numbers are nengo's, or those that are fastest on the engine.
     given : frozenset of str
         Names of the options that were given by keyword, see `chosen`.
 
@@ -41,6 +44,7 @@ class Options:
     engine: str | None = None
     threads: int | None = None
     compile_python: bool | str = True
+    noise: str = NENGO
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +52,7 @@ class Options:
             "engine": _engine(self.engine),
             "threads": _threads(self.threads),
             "compile_python": _compile_python(self.compile_python),
+            "noise": _noise(self.noise),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -110,3 +115,9 @@ def _compile_python(value: object) -> bool | str:
             f"Must be True, False or 'report' (got {value!r})", attr="compile_python"
         )
     return bool(value)
+
+
+def _noise(value: object) -> str:
+    if value not in (NENGO, FAST):
+        raise ValidationError(f"Must be 'nengo' or 'fast' (got {value!r})", attr="noise")
+    return str(value)

@@ -62,6 +62,10 @@ class Simulator(Running):
         simulator also prints, when it has been built, which functions it will compile. The
         default is the environment variable ``NENGO_JIT_COMPILE_PYTHON`` or, if that is not set,
         True.
+    noise : {"nengo", "fast"}, optional
+        Which random numbers processes and neurons get, on engines with this option. With "fast",
+        the device of the engine "jax" draws other numbers than nengo, of the same distributions.
+        The default is the environment variable ``NENGO_JIT_NOISE`` or, if that is not set, "nengo".
     record : path-like, optional
         Folder for probe data: a Zarr store, to which samples go while the simulation runs. They do
         not fill the memory then, and ``data[probe]`` reads from the store.
@@ -126,12 +130,15 @@ class Simulator(Running):
         engine: str | None = None,
         threads: int | None = None,
         compile_python: bool | str | None = None,
+        noise: str | None = None,
         record: PathLike | None = None,
         overwrite: bool = False,
     ):
         options = self.__dict__.pop("_restored", None)  # by `__setstate__`
         if options is None:
-            options = Options.chosen(engine=engine, threads=threads, compile_python=compile_python)
+            options = Options.chosen(
+                engine=engine, threads=threads, compile_python=compile_python, noise=noise
+            )
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         if record is not None:

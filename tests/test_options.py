@@ -8,7 +8,7 @@ from nengo.exceptions import ValidationError
 import nengo_jit
 from nengo_jit.options import Options
 
-VARIABLES = ["NENGO_JIT_ENGINE", "NENGO_JIT_THREADS", "NENGO_JIT_COMPILE_PYTHON"]
+VARIABLES = ["NENGO_JIT_ENGINE", "NENGO_JIT_THREADS", "NENGO_JIT_COMPILE_PYTHON", "NENGO_JIT_NOISE"]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def test_defaults():
 
 
 def test_the_environment_beats_the_default_and_a_keyword_beats_both(monkeypatch):
-    for variable, value in zip(VARIABLES, ["reference", "3", "0"]):
+    for variable, value in zip(VARIABLES, ["reference", "3", "0", "nengo"], strict=True):
         monkeypatch.setenv(variable, value)
     assert Options.chosen() == Options("reference", 3, False)
     assert Options.chosen(engine=None, threads=None) == Options("reference", 3, False)
@@ -114,3 +114,14 @@ def test_a_report_is_printed_if_the_environment_says_so(monkeypatch, capsys):
         nengo.Ensemble(5, 1)
     nengo_jit.Simulator(net, progress_bar=False).close()
     assert capsys.readouterr().out == "no Python functions\n"
+
+
+@pytest.mark.parametrize("value", ["slow", True, None])
+def test_noise_must_be_one_of_two_words(value):
+    with pytest.raises(ValidationError, match="noise: Must be 'nengo' or 'fast'"):
+        Options(noise=value)
+
+
+def test_noise_in_the_environment(monkeypatch):
+    monkeypatch.setenv("NENGO_JIT_NOISE", "fast")
+    assert Options.chosen().noise == "fast"

@@ -29,6 +29,7 @@ from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.engines.jax.fitting import is_lowered
 from nengo_jit.engines.jax.lowering import Lowered, State
 from nengo_jit.engines.jax.phases import phases_of
+from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
@@ -109,7 +110,7 @@ class Program:
         self._signals, _ = memory_of(self._plan)
         self._signals.allocate(targets)
         self._blocks = Blocks(self._plan.runs, self._signals)
-        bucketing = Bucketing(self._plan, self._signals, self._blocks)
+        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {})
         buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
         self._given = [self._column(model.sig[node]["out"]) for node in nodes]
         self._recorded = [self._recorded_column(each.signal) for each in self._plan.probes]
@@ -173,7 +174,8 @@ class Program:
             (part,) = column.parts
             values = inputs[name].astype(self.dtype)
             blocks[part.block] = blocks[part.block].at[part.index].set(values)
-        state = self._lowered.run(bound.leaves, bound.indices, tuple(blocks), ())
+        number = jnp.zeros((), int)  # is only used to draw
+        state = self._lowered.run(bound.leaves, bound.indices, tuple(blocks), (), number)
         outputs = {}
         for name, planned, place in zip(self.probes, self._plan.probes, self._recorded):
             if place is not None:

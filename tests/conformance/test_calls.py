@@ -14,6 +14,11 @@ def test_calls_are_in_nengos_order(seed):
     check(draw(seed))
 
 
+@pytest.mark.parametrize("seed", range(0, 80, 8))
+def test_calls_are_in_nengos_order_on_jax(seed):
+    check(draw(seed), ["jax"])
+
+
 def test_cases_are_of_all_kinds_with_and_without_ensembles():
     cases = [draw(seed) for seed in range(2 * (len(KINDS) + 1))]
     found = {(case.kinds[0], case.with_ensembles) for case in cases if len(set(case.kinds)) == 1}

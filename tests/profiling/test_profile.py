@@ -277,3 +277,16 @@ def test_a_step_cannot_profile_its_own_simulator():
         sims = [sim]
         with pytest.raises(SimulationError, match="within a step"):
             sim.step()
+
+
+@pytest.mark.parametrize("calls_python", [True, False])
+def test_on_the_jax_engine_calls_are_shared_out_among_all_their_operators(calls_python):
+    pytest.importorskip("jax")
+    net = network()
+    if not calls_python:
+        net.slow.output = [0.5]
+    with nengo_jit.Simulator(net, engine="jax", progress_bar=False) as sim:
+        profile = sim.profile(steps=20)
+    seconds = dict(zip(profile.objects["object"], profile.objects["seconds"]))
+    assert sum(seconds.values()) == pytest.approx(profile.seconds, rel=0.05)
+    assert seconds["large"] > seconds["small"] > 0

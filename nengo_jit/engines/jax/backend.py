@@ -10,7 +10,7 @@ import numpy as np
 from nengo import Network
 from nengo.utils.progress import Progress
 
-from nengo_jit.engines.backend import Backend
+from nengo_jit.engines.backend import HINTS, Backend
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.kernels.needed import needed_to_build
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
@@ -28,27 +28,31 @@ class JaxBackend(Backend):
     """The backend of the JAX engine."""
 
     name: ClassVar[str] = "jax"
+    options_taken: ClassVar[frozenset[str]] = HINTS | {"noise"}
     precisions: ClassVar[Collection[np.dtype]] = [np.dtype(f"float{n}") for n in (32, 64)]
 
     @property
     def passes(self) -> Sequence[Pass]:
         return self._group, divide, lay_out
 
+    def _is_lowered(self, operator: Operator, dt: float) -> bool:
+        return is_lowered(operator, dt, self.options.noise)
+
     def _group(self, plan: Plan) -> Plan:
-        return group(plan, [each for each in plan.operators if not is_lowered(each, plan.dt)])
+        return group(plan, [each for each in plan.operators if not self._is_lowered(each, plan.dt)])
 
     def compile(self, plan: Plan, progress: Progress | None = None) -> JaxEngine:
         return JaxEngine(plan, self.options)
 
     def calls_python(self, operator: Operator) -> bool:
-        return not is_lowered(operator, 0.001)
+        return not self._is_lowered(operator, 0.001)
 
     def prepare(self, network: Network, dtype: np.dtype) -> None:
         prefetch(needed_to_build(network), AWAITED)
 
     @property
     def builder(self) -> Backend:
-        return CpuBackend(self.options)
+        return CpuBackend(replace(self.options, given=frozenset()))
 
 
 def divide(plan: Plan) -> Plan:

@@ -6,6 +6,7 @@ device it is a one-dimensional array; on the host it is a view of the engine's m
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -52,6 +53,10 @@ class Blocks:
         self._start: dict[Signal, tuple[int, int]] = {}  # by base: block and first element
         for run in _all_runs(runs, signals):
             self._add(run, signals)
+        self._n_own = len(self.host)
+        addresses = [pointer(each) for each in self.host]
+        self._in_order = sorted(range(self._n_own), key=addresses.__getitem__)
+        self._addresses = [addresses[number] for number in self._in_order]
 
     def _add(self, run: list[Signal], signals: SignalDict) -> None:
         position = 0
@@ -62,6 +67,25 @@ class Blocks:
         owner = owner_of(first)
         offset = pointer(first) - pointer(owner)
         self.host.append(np.ndarray((position,), first.dtype, owner, offset))
+
+    def attach(self, array: np.ndarray) -> int:
+        """Add a contiguous array that is no signal's; returns the number of its block."""
+        self.host.append((array if array.flags.c_contiguous else array.T).reshape(-1))
+        return len(self.host) - 1
+
+    def detach(self) -> None:
+        """Remove all blocks from `attach`."""
+        del self.host[self._n_own :]
+
+    def locate(self, address: int, size: int) -> Region | None:
+        """Return where some contiguous elements lie; None if they are in no signal's block."""
+        place = bisect_right(self._addresses, address) - 1
+        if place < 0:
+            return None
+        number = self._in_order[place]
+        block = self.host[number]
+        start = (address - self._addresses[place]) // block.itemsize
+        return Region(number, np.arange(start, start + size)) if start < block.size else None
 
     def __len__(self) -> int:
         return len(self.host)

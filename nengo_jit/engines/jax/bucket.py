@@ -75,7 +75,25 @@ class Drawn:
     is_mapped: bool
 
 
-Argument: TypeAlias = Static | Leaf | Read | Drawn
+@dataclass(frozen=True)
+class Key:
+    """Keys for random numbers: those of the operators, combined with the number of the step.
+
+    Attributes
+    ----------
+    leaf : Leaf
+        The keys of the operators.
+    """
+
+    leaf: Leaf
+
+    @property
+    def is_mapped(self) -> bool:
+        """bool: see `Leaf`."""
+        return self.leaf.is_mapped
+
+
+Argument: TypeAlias = Static | Leaf | Read | Drawn | Key
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ are mapped over a leading axis, if all shapes are the same. Everything here is N
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ from nengo_jit.engines.jax.bucket import (
 )
 from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.fitting import takes_draws
+from nengo_jit.engines.jax.noise import Noise, drawing
+from nengo_jit.engines.jax.python.buckets import buckets_of_tapes
+from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import Computation, computation
 from nengo_jit.ir.filters import first_order, scale
@@ -78,6 +81,10 @@ class Bucketing:
         The engine's memory.
     blocks : Blocks
         Where the signals lie.
+    placement : Placement
+        Where operators with Python code run.
+    noise : mapping of (Operator, Noise)
+        Operators with random numbers that the device draws.
 
     Attributes
     ----------
@@ -85,21 +92,45 @@ class Bucketing:
         The arrays that buckets refer to.
     """
 
-    def __init__(self, plan: Plan, signals: SignalDict, blocks: Blocks):
+    def __init__(
+        self,
+        plan: Plan,
+        signals: SignalDict,
+        blocks: Blocks,
+        placement: Placement,
+        noise: Mapping[Operator, Noise],
+    ):
         self._plan, self._signals, self._blocks = plan, signals, blocks
+        self._placement, self._noise = placement, noise
         self.constants = Constants()
 
     def buckets_of(self, members: Sequence[Operator]) -> Iterator[Bucket]:
         """Divide operators of one kind, which run on the device, into buckets."""
         found: dict[object, list[tuple[Operator, Computation]]] = {}
+        taped = {op: each for op, each in self._placement.taped.items() if op in set(members)}
+        yield from buckets_of_tapes(taped, self.constants)
         for operator in members:
-            known = computation(operator, self._plan.dt)
-            assert known is not None, "only such operators are lowered"
+            if operator in taped:
+                continue
+            known = self._computation(operator)
             if any(each.size for each in known.outputs):
-                found.setdefault(_key(operator, known), []).append((operator, known))
+                noise = self._noise.get(operator)
+                key = _key(operator, known), None if noise is None else noise.sampler
+                found.setdefault(key, []).append((operator, known))
         for pairs in found.values():
             form = _form_of(*pairs[0], len(pairs))
-            yield form(pairs, self.constants, self._signals, self._blocks).bucket()
+            if pairs[0][0] not in self._noise:
+                yield form(pairs, self.constants, self._signals, self._blocks).bucket()
+            else:
+                bucket = Mapped(pairs, self.constants, self._signals, self._blocks).bucket()
+                yield drawing(bucket, [self._noise[op] for op, _ in pairs], self.constants)
+
+    def _computation(self, operator: Operator) -> Computation:
+        if operator in self._placement.ahead:
+            return Computation(given, (), [], operator.outputs(), operator.place())
+        known = computation(operator, self._plan.dt)
+        assert known is not None, "only such operators are lowered"
+        return known
 
 
 class Form(ABC):
@@ -155,7 +186,7 @@ class Form(ABC):
         first, known = self._members[0], self._known
         arguments = [self._parameter(each) for each in zip(*(each.parameters for each in known))]
         arguments += [self._operand(each) for each in zip(*(each.inputs for each in known))]
-        if takes_draws(first):
+        if takes_draws(first) or known[0].function is given:
             arguments.append(Drawn(self._members, self._drawn_shape(), self.is_mapped))
         results = tuple(
             Write(self._column(column), column[0] in first.incs)
@@ -337,6 +368,8 @@ def _is_number(value: object) -> bool:
 
 
 def _is_elementwise(operator: Operator, known: Computation) -> bool:
+    if known.function is given:
+        return True
     if isinstance(operator, SimProcess):
         arrays = [each for each in known.parameters if isinstance(each, np.ndarray)]
         is_simple = known.parameters[0] in ELEMENTWISE_FILTERS

@@ -1,4 +1,8 @@
-"""What the host draws ahead of a chunk of steps: nengo's own random numbers, in nengo's order."""
+"""What the host computes ahead of a chunk of steps: all that depends on time and chance only.
+
+These are nengo's own random numbers, in nengo's order, and the values of functions of time. They
+are kept until their step is done, since drawing them again would give others.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +17,91 @@ from nengo_jit.planner.plan import Plan
 Draw = Callable[..., np.ndarray]
 
 
+class _Ahead:
+    """The numbers of an operator for some steps from a ``first`` one on."""
+
+    def __init__(self, operator: Operator, first: int):
+        self.like = np.empty(operator.outputs()[0].shape)
+        self.first = first
+        self.rows: list[np.ndarray] = []
+        self.error: Exception | None = None  # that the step after these has raised
+
+    def begin(self, number: int) -> None:
+        """Forget the steps before one; all, if they are not known from there on."""
+        if not self.first <= number <= self.first + len(self.rows):
+            self.rows, self.error = [], None
+        del self.rows[: number - self.first]
+        self.first = number
+
+    def draw(self, draw: Draw, t: float) -> None:
+        """Add the numbers of another step."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        values = np.asarray(draw(t, self.like))
+        if values.shape != self.like.shape:
+            values = np.broadcast_to(values, self.like.shape)
+        self.rows.append(values.ravel())
+
+
 class Draws:
     """Draws numbers for all operators, step by step.
 
     Parameters
     ----------
     plan : Plan
-        Tells the order of operators, and the time.
+        Tells the time.
     draws : dict of (Operator, callable)
         From `Operator.draws`, in the order of the plan. They may be replaced at any time.
     """
 
     def __init__(self, plan: Plan, draws: dict[Operator, Draw]):
         self._plan, self._draws = plan, draws
+        self._ahead: dict[Operator, _Ahead] = {}
+
+    def forget(self) -> None:
+        """Forget what has been drawn for later steps."""
+        self._ahead.clear()
+
+    def _of(self, operator: Operator, number: int) -> _Ahead:
+        if operator not in self._ahead:
+            self._ahead[operator] = _Ahead(operator, number)
+        return self._ahead[operator]
+
+    def _time(self, number: int) -> float:
+        time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
+        return time
+
+    def draw(self, operator: Operator, number: int) -> None:
+        """Draw the numbers of an operator for a step, counted from one, unless it is done.
+
+        If a function of the user's raises, or has raised in `prepare`, this raises the error.
+        """
+        ahead = self._of(operator, number)
+        if not 0 <= number - ahead.first < len(ahead.rows):
+            ahead.begin(number)
+            ahead.draw(self._draws[operator], self._time(number))
+
+    def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
+        """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""
+        members = {operator for place in places for operator in place.members}
+        needed = [(each, self._of(each, first)) for each in self._draws if each in members]
+        for _, ahead in needed:
+            ahead.begin(first)
+        for number in range(first, first + (n if needed else 0)):
+            t = self._time(number)
+            for operator, ahead in needed:
+                if number < first + len(ahead.rows):
+                    continue
+                try:
+                    ahead.draw(self._draws[operator], t)
+                except Exception as error:
+                    ahead.error = error
+                    return number - first
+        return n
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
-        """Draw for some steps.
+        """Return numbers that have been drawn.
 
         Parameters
         ----------
@@ -44,23 +117,14 @@ class Draws:
         list of (size, *shape) numpy.ndarray
             For each place, its numbers in all steps.
         """
-        dtype = self._plan.time.dtype
-        arrays, targets = [], {}
+        arrays = []
         for place in places:
-            array = np.zeros((size, *place.shape), dtype)
-            arrays.append(array)
+            array = np.zeros((size, *place.shape), self._plan.time.dtype)
             flat, start = array.reshape(size, -1), 0
             for operator in place.members:
-                n_numbers = operator.outputs()[0].size
-                targets[operator] = flat[:, start : start + n_numbers]
-                start += n_numbers
-        needed = [
-            (self._draws[each], each, targets[each]) for each in self._draws if each in targets
-        ]
-        for step in range(n if needed else 0):
-            t = dtype.type((first + step) * self._plan.dt).item()
-            for draw, operator, target in needed:
-                target[step] = np.broadcast_to(
-                    draw(t, np.empty(operator.outputs()[0].shape)), operator.outputs()[0].shape
-                ).ravel()
+                ahead, end = self._ahead[operator], start + operator.outputs()[0].size
+                low = first - ahead.first
+                flat[:n, start:end] = ahead.rows[low : low + n]
+                start = end
+            arrays.append(array)
         return arrays

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
+from time import perf_counter
 
 import numpy as np
 
-from nengo_jit.engines.jax.arrays import to_device
+from nengo_jit.engines.cpu.python.tracing import calls_are_observed
+from nengo_jit.engines.jax.arrays import Constant, to_device
 from nengo_jit.engines.jax.blocks import Blocks
+from nengo_jit.engines.jax.bucket import Bucket
 from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.calls import Loop, Segment
 from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
 from nengo_jit.engines.jax.draws import Draw, Draws
 from nengo_jit.engines.jax.facts import Facts, facts_of
-from nengo_jit.engines.jax.fitting import is_lowered
+from nengo_jit.engines.jax.fitting import is_lowered, takes_draws
 from nengo_jit.engines.jax.memory import DeviceMemory
-from nengo_jit.engines.jax.phases import phases_of
+from nengo_jit.engines.jax.noise import Noise, sampler_of
+from nengo_jit.engines.jax.phases import Phase, phases_of
+from nengo_jit.engines.jax.python.placing import Placement, place
+from nengo_jit.engines.jax.python.program import Program
+from nengo_jit.engines.jax.python.sources import is_source, source_of
+from nengo_jit.engines.jax.python.traced import Tapes
+from nengo_jit.engines.jax.timing import part_of
 from nengo_jit.engines.recorder import TICKS, Recorder
 from nengo_jit.engines.stepwise import StepwiseEngine
+from nengo_jit.engines.timing import Part, Timing
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
 from nengo_jit.ir.signal import Signal
-from nengo_jit.options import Options
+from nengo_jit.options import FAST, Options
 from nengo_jit.planner import Plan
+from nengo_jit.planner.passes import group
+
+logger = logging.getLogger(__name__)
+
+MOST_CHANGES = 10  # of what a function depends on, before it stays in Python
+REBOUND = "reads names that are rebound again and again"
 
 
 class JaxEngine(StepwiseEngine):
@@ -48,27 +68,59 @@ class JaxEngine(StepwiseEngine):
         self._blocks = Blocks(plan.runs, self.signals)
         with as_given():
             self._memory = DeviceMemory(self._blocks)
-        self._on_host: dict[Operator, Step] = {}
-        self._drawing: dict[Operator, Draw] = {}
+        self._python: dict[Operator, Step] = {}  # the steps of operators with Python code
+        self._sources: dict[Operator, Draw] = {}  # processes of the user's without input
+        self._native: dict[Operator, Draw] = {}  # what draws for operators that are lowered
+        self._drawing: dict[Operator, Draw] = {}  # with functions that are called ahead of time
+        self._draws = Draws(plan, self._drawing)
+        self._noise: dict[Operator, Noise] = {}  # what the device draws
+        self._placement = Placement()
+        self._checked: set[Program] = set()
+        self._n_changes: Counter[Operator] = Counter()
         self._loop: Loop | None = None
+        # makes the functions of steps that the loop cannot compute
+        self._without_loop: Callable[[], list[tuple[Operator, Step]]] = list
+        self._users: set[int] = set()  # blocks of arrays of the user's
+        self._flags = 0
+        self._is_watched = False  # whether somebody notices that Python is not called
+        self._has_warned = False
+        self._is_lost = False  # whether a segment cannot compute this step
         self._is_outdated = False
         self._facts: Facts | None = None
 
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
-        self._on_host.clear()
-        self._drawing.clear()
+        for each in (self._python, self._sources, self._native, self._noise, self._n_changes):
+            each.clear()
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-            if is_lost() or not is_lowered(operator, self.plan.dt):
-                self._on_host[operator] = self.step_of(operator, rng)
+            if is_lost() or not is_lowered(operator, self.plan.dt, self.options.noise):
+                self._python[operator] = self._python_step(operator, rng)
                 continue
             with self.making(operator):
                 operator.check(self.signals)
                 self._begin_draws(operator, rng)
-        self._memory.begin()
-        return self._lower()
+        return self._place()
+
+    def _python_step(self, operator: Operator, rng: np.random.RandomState) -> Step:
+        """Make the step of an operator that has Python code."""
+        if not is_source(operator):
+            return self.step_of(operator, rng)
+        with self.making(operator):
+            own = operator.process.get_rng(rng)
+            self.generators[operator] = own
+            self._sources[operator], step = source_of(operator, self.signals, self.plan.dt, own)
+        return step
 
     def _begin_draws(self, operator: Operator, rng: np.random.RandomState) -> None:
-        """Make the function that draws for an operator, if there is one."""
+        """Make the function that draws for an operator, or its noise, if there is one."""
+        fast = self.options.noise == FAST
+        sampler = sampler_of(operator, self.plan.dt) if fast and takes_draws(operator) else None
+        if sampler is not None:
+            if is_sim_process(operator):
+                own = operator.process.get_rng(rng)
+            else:
+                (own,) = operator.state_extra.values()
+            self._noise[operator] = Noise.of(sampler, own)
+            return
         if not is_sim_process(operator):
             draw = operator.draws(self.plan.dt, rng)
         else:
@@ -77,48 +129,133 @@ class JaxEngine(StepwiseEngine):
             if draws_in_steps(operator.process):
                 self.generators[operator] = own
         if draw is not None:
-            self._drawing[operator] = draw
+            self._native[operator] = draw
+
+    def _place(self) -> list[tuple[Operator, Step]]:
+        """Decide where Python code runs, and lower all operators.
+
+        Returns the functions of a step; none if there is a loop.
+        """
+        tapes = Tapes(self._blocks, len(self._python), self._checked)
+        refused = dict.fromkeys(
+            (op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND
+        )
+        if is_lost() or not self.options.compile_python:
+            refused = dict.fromkeys(self._python, "is not compiled because `compile_python` is off")
+        placement = place(self._python, self._sources, refused, self.signals, tapes)
+        self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
+        self._warn(placement)
+        self._memory.begin()
+        if self.plan.callers != set(placement.in_python):
+            self.plan = group(self.plan, placement.in_python)
+        return self._lower()
+
+    def _warn(self, placement: Placement) -> None:
+        """Log, once, that Python has to be called in each step."""
+        if placement.in_python and not self._has_warned:
+            self._has_warned = True
+            operator, reason = next(iter(placement.in_python.items()))
+            logger.warning(
+                "The engine 'jax' calls Python in each step, which takes 200 µs or more, for "
+                "%d operator(s), such as %s: it %s. `print(sim.plan)` lists them.",
+                len(placement.in_python),
+                operator,
+                reason,
+            )
 
     def _lower(self) -> list[tuple[Operator, Step]]:
-        """Lower all operators; returns the functions to call in each step if some need Python."""
+        """Lower all operators; returns the functions of a step, see `_place`."""
         self._is_outdated = False
-        facts = facts_of(self.plan, self._on_host)
+        placement = self._placement
+        known = {**self._native, **placement.ahead}
+        self._drawing.clear()
+        self._drawing.update((each, known[each]) for each in self.plan.operators if each in known)
+        self._draws.forget()
+        facts = facts_of(self.plan, placement, self._noise)
         if facts == self._facts:
             return self._steps
         self._facts = facts
-        bucketing = Bucketing(self.plan, self.signals, self._blocks)
-        phases = phases_of(self.plan, self._on_host, bucketing)
-        draws = Draws(self.plan, self._drawing)
+        bucketing = Bucketing(self.plan, self.signals, self._blocks, placement, self._noise)
+        phases = phases_of(self.plan, placement.in_python, bucketing)
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
             leaves = [to_device(each) for each in bucketing.constants.leaves]
-            if not self._on_host and not any(each.sparse for each in recorded):
+            self._loop = None
+            if not placement.in_python and not any(each.sparse for each in recorded):
                 (buckets,) = phases
                 written = [each for each in recorded if each in self._blocks]
-                self._loop = Loop(buckets, leaves, draws, list(map(self._column, written)))
+                columns = list(map(self._column, written))
+                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags)
+                self._without_loop = lambda: [*self._in_python(buckets, leaves), self._pulling()]
                 return []
-            self._loop = None
-            steps: list[tuple[Operator, Step]] = []
-            for phase in phases:
-                if isinstance(phase, list):
-                    segment = Segment(phase, leaves, draws)
-                    steps.append((phase[0].members[0], partial(self._run_segment, segment)))
-                else:
-                    steps.append((phase, self._call(phase)))
+            steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
+        return [*steps, self._pulling()]
+
+    def _pulling(self) -> tuple[Operator, Step]:
+        """Make the function that copies to the host what is recorded."""
+        recorded = [planned.signal for planned in self.plan.probes]
         seen = [each for each in (*recorded, self.plan.step) if each in self._blocks]
         pull = partial(self._memory.pull, [self._blocks.block_of(each) for each in seen])
-        return [*steps, (self.plan.operators[-1], pull)]
+        return self.plan.operators[-1], pull
 
-    def _run_segment(self, segment: Segment) -> None:
-        segment.run(self._memory, self.n_steps + 1)
+    def _steps_of(self, phase: Phase, leaves: Sequence[Constant]) -> list[tuple[Operator, Step]]:
+        """Make the functions of a phase: what to draw, then the segment, or a call of Python."""
+        if not isinstance(phase, list):
+            return [(phase, self._call(phase))]
+        segment = Segment(phase, leaves, self._draws, self._flags)
+        steps, first = self._drawing_for(segment), phase[0].members[0]
+        if not any(each.members[0] in self._placement.taped for each in phase):
+            return [*steps, (first, partial(self._run_segment, segment))]
+        again = self._in_python(phase, leaves)
+        steps.append((first, partial(self._try_segment, segment)))
+        return steps + [(operator, partial(self._if_lost, step)) for operator, step in again]
+
+    def _in_python(
+        self, buckets: Sequence[Bucket], leaves: Sequence[Constant]
+    ) -> list[tuple[Operator, Step]]:
+        """Make the functions that do what buckets do, but call Python for those with programs."""
+        steps: list[tuple[Operator, Step]] = []
+        taped = self._placement.taped
+        for is_taped, some in groupby(buckets, lambda each: each.members[0] in taped):
+            if is_taped:
+                members = [operator for each in some for operator in each.members]
+                steps += [(operator, self._call(operator)) for operator in members]
+                continue
+            others = list(some)
+            segment = Segment(others, leaves, self._draws)
+            steps += self._drawing_for(segment)
+            steps.append((others[0].members[0], partial(self._run_segment, segment)))
+        return steps
+
+    def _drawing_for(self, segment: Segment) -> list[tuple[Operator, Step]]:
+        members = [operator for place in segment.drawn for operator in place.members]
+        return [(operator, partial(self._draw, operator)) for operator in members]
+
+    def _draw(self, operator: Operator) -> None:
+        self._draws.draw(operator, self.n_steps + 1)
+
+    def _run_segment(self, segment: Segment) -> bool:
+        return segment.run(self._memory, self.n_steps + 1)
+
+    def _try_segment(self, segment: Segment) -> None:
+        self._is_lost = not (self._may_use_tapes() and self._run_segment(segment))
+
+    def _may_use_tapes(self) -> bool:
+        return not self._is_watched and self._placement.is_right
+
+    def _if_lost(self, step: Step) -> None:
+        if self._is_lost:
+            step()
 
     def _column(self, signal: Signal) -> Column:
         return column_of([self._blocks.region_of(signal)], signal.shape)
 
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
-        memory, blocks, calls = self._memory, self._blocks, self._on_host
-        own = [blocks.block_of(each) for each in operator.all_signals if each in blocks]
+        memory, blocks, calls = self._memory, self._blocks, self._python
+        own = {blocks.block_of(each) for each in operator.all_signals if each in blocks}
+        if operator in self._placement.taped:
+            own |= self._placement.taped[operator].blocks
 
         def step() -> None:
             memory.pull([*own, *memory.shared])
@@ -130,31 +267,52 @@ class JaxEngine(StepwiseEngine):
     def run(self, n_steps: int) -> int:
         self.check_usable()
         is_within = self._is_running
-        if self._is_outdated and not is_within:
-            self._relower()
-        if not self.is_asked and not is_within:
-            self._memory.pull_all()
-            self._memory.changed_on_host(range(len(self._blocks)))
+        if not is_within:
+            if self._is_outdated or not self._placement.is_right:
+                self._relower()
+            # tapes do not report underflow
+            self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
+        if not is_within:
+            changed = self._users if self.is_asked else range(len(self._blocks))
+            self._memory.pull(changed)
+            self._memory.changed_on_host(changed)
         with as_given():
             return super().run(n_steps) if self._loop is None else self._run_loop(n_steps)
 
     def _run_loop(self, n_steps: int) -> int:
-        """Run steps that need no Python."""
+        """Run steps by `Loop`, and by the functions of a step where that needs Python."""
         assert self._loop is not None
         clock, memory = self.recording.clock, self._memory
         self._is_running, n_done = True, 0
         try:
             while n_done < n_steps and not self._is_paused:
-                n = min(self._loop.size, n_steps - n_done)
-                samples = self._loop.run(memory, clock.n_steps + 1, n)
-                self._record(samples, n)
-                n_done += n
+                n, n_run = min(self._loop.size, n_steps - n_done), 0
+                if self._may_use_tapes():
+                    with np.errstate(invalid="raise", divide="ignore"):
+                        n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
+                    if n_run:
+                        self._record(samples, n_run)
+                if n_run < n:
+                    self._steps = self._steps or self._without_loop()
+                    n_run += super().run(1)
+                n_done += n_run
         finally:
             self._is_running = self._is_paused = False
             if not self.is_asked or memory.shared:
                 memory.pull_all()
+            memory.pull(self._users)
             self.settle()
         return n_done
+
+    def run_timed(self, n_steps: int) -> Timing:
+        if self._loop is not None:
+            begin = perf_counter()
+            n_done = self.run(n_steps)
+            seconds = perf_counter() - begin
+            return Timing(n_done, seconds, [part_of(self._loop.operators, seconds)])
+        timing = super().run_timed(n_steps)
+        parts = [_part_of(step, part) for (_, step), part in zip(self._steps, timing.parts)]
+        return replace(timing, parts=[*parts, timing.parts[-1]])
 
     def _record(self, samples: list[np.ndarray], n: int) -> None:
         """Record some steps, given the samples of signals that change, and count the steps."""
@@ -176,18 +334,22 @@ class JaxEngine(StepwiseEngine):
             raise
 
     def _relower(self) -> None:
-        """Lower all operators again, some of which have changed."""
+        """Trace and lower all operators again, some of which have changed."""
+        self._memory.pull_all()
+        changed = [op for op, each in self._placement.traced.items() if not each.is_right]
+        self._n_changes.update(changed)
         rng = np.random.RandomState(0)  # neurons do not draw from it
-        for operator in self.plan.operators:
+        for operator in self.plan.operators if self._is_outdated else ():
             if not isinstance(operator, SimNeurons):
                 continue
-            if is_lowered(operator, self.plan.dt):
-                self._on_host.pop(operator, None)
+            if is_lowered(operator, self.plan.dt, self.options.noise):
+                self._python.pop(operator, None)
                 self._begin_draws(operator, rng)
             else:
-                self._drawing.pop(operator, None)
-                self._on_host[operator] = self.step_of(operator, rng)
-        self._steps = self._lower()
+                self._native.pop(operator, None)
+                self._noise.pop(operator, None)
+                self._python[operator] = self.step_of(operator, rng)
+        self._steps = self._place()
 
     def settle(self) -> None:
         super().settle()
@@ -207,7 +369,20 @@ class JaxEngine(StepwiseEngine):
 
     @property
     def python_steps(self) -> dict[Operator, Step]:
-        return self._on_host
+        return self._python
+
+    def explain(self) -> Plan:
+        placement = self._placement
+        compiled = [(op, "; ".join(each.reasons)) for op, each in placement.traced.items()]
+        compiled += [(op, "") for op in placement.ahead if op not in placement.traced]
+        left = tuple(placement.in_python.items())
+        return replace(self.plan, in_python=left, compiled=tuple(compiled))
+
+
+def _part_of(step: Step, part: Part) -> Part:
+    """Share out a part of a step if it is a compiled call."""
+    first = step.args[0] if isinstance(step, partial) and step.args else None
+    return part_of(first.operators, part.seconds) if isinstance(first, Segment) else part
 
 
 def _write(recorder: Recorder, rows: np.ndarray, numbers: np.ndarray, ticks: int) -> None:

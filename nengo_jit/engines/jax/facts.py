@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
 
+from nengo_jit.engines.jax.noise import Noise
+from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import computation
 from nengo_jit.planner.plan import Plan
@@ -14,17 +16,23 @@ from nengo_jit.planner.plan import Plan
 Facts: TypeAlias = list[tuple[object, ...]]
 
 
-def facts_of(plan: Plan, on_host: Container[Operator]) -> Facts:
-    """Return, for each operator, what it computes; nothing for operators that call Python."""
+def facts_of(plan: Plan, placement: Placement, noise: Mapping[Operator, Noise]) -> Facts:
+    """Return, for each operator, what it computes, or where it calls Python."""
     facts: Facts = []
     for operator in plan.operators:
-        known = None if operator in on_host else computation(operator, plan.dt)
+        if operator in placement.taped:
+            facts.append(placement.taped[operator].facts)
+            continue
+        is_in_python = operator in placement.in_python
+        known = None if is_in_python else computation(operator, plan.dt)
         if known is None:
-            facts.append(())
+            facts.append((is_in_python,))
             continue
         parameters = tuple(map(_comparable, known.parameters))
         signals = *map(id, known.inputs), *map(id, known.outputs)
-        facts.append((known.function, parameters, signals, _comparable(known.place)))
+        place, random = _comparable(known.place), noise.get(operator)
+        drawn = () if random is None else (random.sampler, random.key.tobytes())
+        facts.append((known.function, parameters, signals, place, *drawn))
     return facts
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from nengo import Process
 
 from nengo_jit.engines.jax.compilation import as_given
+from nengo_jit.engines.jax.noise import sampler_of
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import Computation, computation
 from nengo_jit.ir.filters import noise, triangle, with_passthrough
@@ -22,9 +24,10 @@ from nengo_jit.ir.processes import SimProcess, given
 from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.neurons.base import uniform
+from nengo_jit.options import FAST, NENGO
 
 
-def is_lowered(operator: Operator, dt: float) -> bool:
+def is_lowered(operator: Operator, dt: float, noise: str = NENGO) -> bool:
     """Whether an operator runs on the device; others call Python.
 
     Parameters
@@ -33,6 +36,8 @@ def is_lowered(operator: Operator, dt: float) -> bool:
         Any operator.
     dt : float
         Length of a step (seconds).
+    noise : {"nengo", "fast"}
+        The user's option.
     """
     try:
         known = computation(operator, dt)
@@ -40,9 +45,13 @@ def is_lowered(operator: Operator, dt: float) -> bool:
         return False
     if known is None:
         return False
+    if isinstance(operator, SimProcess) and _draws_from_users(operator.process):
+        return False
     formula = known.parameters[0] if known.parameters else None
     random = formula.random if isinstance(formula, Formula) else None
-    if random is not None and not (random is uniform and len(operator.state_extra) == 1):
+    if random is not None and len(operator.state_extra) != 1:
+        return False
+    if random not in (None, uniform) and not (noise == FAST and sampler_of(operator, dt)):
         return False  # what it draws depends on the state
     if any(each.readonly or each.sparse for each in known.outputs):
         return False
@@ -52,6 +61,12 @@ def is_lowered(operator: Operator, dt: float) -> bool:
         (matrix, vector), (target,) = known.inputs, known.outputs
         return matrix.readonly and matrix.shape == target.shape + vector.shape
     return _fits(operator, known)
+
+
+def _draws_from_users(process: Process) -> bool:
+    """Whether a process draws from a distribution of the user's, which is Python code."""
+    dist = getattr(process, "dist", None)
+    return dist is not None and type(dist).__module__ != "nengo.dists"
 
 
 def takes_draws(operator: Operator) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from nengo_jit.engines.jax.arrays import Constant, xp
-from nengo_jit.engines.jax.bucket import Argument, Bucket, Drawn, Leaf, Read, Static, Write
+from nengo_jit.engines.jax.bucket import Argument, Bucket, Drawn, Key, Leaf, Read, Static, Write
 from nengo_jit.engines.jax.columns import Column, Index, Part, in_turns, indices_of
 
 State: TypeAlias = tuple[jax.Array, ...]  # the blocks
@@ -25,21 +25,24 @@ class Lowered:
     ----------
     buckets : iterable of Bucket
         The buckets, in order.
-    n_leaves : int
-        Number of constants that the buckets refer to.
     columns : iterable of Column
         Other columns that will be read.
 
     Attributes
     ----------
+    operators : list of Operator
+        The members of all buckets, in order.
     indices : list of numpy.ndarray
         Indices that are constants, too, since large literals take long to compile.
     drawn : list of Drawn
         What the host has to draw for a step.
+    written : set of int
+        The blocks that are written.
     """
 
     def __init__(self, buckets: Iterable[Bucket], columns: Iterable[Column] = ()):
         self.buckets = tuple(buckets)
+        self.operators = [each for bucket in self.buckets for each in bucket.members]
         self.indices: list[np.ndarray] = []
         self._number: dict[int, int] = {}  # of an index, by id
         self._turns = {
@@ -57,6 +60,8 @@ class Lowered:
         for column in columns:
             self._note(column.indices)
         arguments = (each for bucket in self.buckets for each in bucket.arguments)
+        results = (write for bucket in self.buckets for write in bucket.results)
+        self.written = {part.block for write in results for part in write.column.parts}
         self.drawn = [each for each in arguments if isinstance(each, Drawn)]
 
     def _note(self, indices: Iterable[Index]) -> None:
@@ -66,14 +71,22 @@ class Lowered:
                 self.indices.append(index)
 
     def run(
-        self, leaves: Constants, indices: Sequence[jax.Array], state: State, drawn: State
+        self,
+        leaves: Constants,
+        indices: Sequence[jax.Array],
+        state: State,
+        drawn: State,
+        number: jax.Array,
     ) -> State:
-        """Return the blocks after a step; can be traced."""
+        """Return the blocks after the step of a number, counted from one; can be traced."""
         blocks = list(state)
         numbers = iter(drawn)
         for bucket in self.buckets:
             values = [
-                self._value(each, leaves, indices, blocks, numbers) for each in bucket.arguments
+                _keys(each, leaves, number)
+                if isinstance(each, Key)
+                else self._value(each, leaves, indices, blocks, numbers)
+                for each in bucket.arguments
             ]
             for write, value in zip(bucket.results, _computed(bucket, values)):
                 self._store(write, value, indices, blocks)
@@ -145,6 +158,15 @@ class Lowered:
             blocks[number] = values
         else:
             blocks[number] = lax.dynamic_update_slice(block, values, (index.start,))
+
+
+def _keys(key: Key, leaves: Constants, number: jax.Array) -> jax.Array:
+    """Return the keys of a step."""
+    keys = leaves[key.leaf.number]
+    assert isinstance(keys, jax.Array)
+    fold = jax.vmap(jax.random.fold_in, (0, None)) if key.is_mapped else jax.random.fold_in
+    folded: jax.Array = fold(keys, number)
+    return folded
 
 
 def _computed(bucket: Bucket, values: Sequence[Any]) -> Sequence[Any]:

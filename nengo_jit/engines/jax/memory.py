@@ -45,6 +45,7 @@ class DeviceMemory:
 
     def begin(self) -> None:
         """Forget what is on the device, since the host has initial values."""
+        self.arrays = []
         self._newer_on_host.update(range(len(self._host)))
         self._newer_on_device.clear()
 

@@ -26,25 +26,30 @@ _MRO, _DICT, _MODULE = (vars(type)[name] for name in ("__mro__", "__dict__", "__
 
 
 def mentioned(operators: Iterable[Operator]) -> set[str]:
-    """The names in `GETTING` and `OPENING` that are mentioned by the code of operators.
+    """The names in `GETTING` and `OPENING` that are mentioned by the code of operators."""
+    found: set[str] = set()
+    for value in reached(each for operator in operators for each in _code_of(operator)):
+        if type(value) is CodeType:
+            found.update((GETTING | OPENING).intersection(_names(value)))
+        elif issubclass(type(value), LiveSignals):  # `sim.signals`, whatever its name
+            found.update(GETTING)
+    return found
+
+
+def reached(values: Iterable[object]) -> list[object]:
+    """What objects refer to, directly or not, and the objects; at most `MAX_OBJECTS`.
 
     The scan goes from a function to the functions, classes and objects in its globals and closure,
     from an object to its attributes, and from a short container to its items.
     """
     seen: dict[int, object] = {}
-    found: set[str] = set()
-    pending = [each for operator in operators for each in _code_of(operator)]
+    pending = list(values)
     while pending and len(seen) < MAX_OBJECTS:
         value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen[id(value)] = value
-        if type(value) is CodeType:
-            found.update((GETTING | OPENING).intersection(_names(value)))
-        elif issubclass(type(value), LiveSignals):  # `sim.signals`, whatever its name
-            found.update(GETTING)
-        pending += _parts(value)
-    return found
+        if id(value) not in seen:
+            seen[id(value)] = value
+            pending += _parts(value)
+    return list(seen.values())
 
 
 def _code_of(operator: Operator) -> list[object]:

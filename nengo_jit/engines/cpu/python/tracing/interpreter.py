@@ -22,7 +22,7 @@ from nengo_jit.engines.cpu.python.tracing.conversions import (
 )
 from nengo_jit.engines.cpu.python.tracing.foreign import Foreign, call_numpy
 from nengo_jit.engines.cpu.python.tracing.functions import METHODS, call_known, is_listed
-from nengo_jit.engines.cpu.python.tracing.guards import MISSING
+from nengo_jit.engines.cpu.python.tracing.guards import MISSING, Guards
 from nengo_jit.engines.cpu.python.tracing.iterators import Iteration
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import METHODS as NUMPY_METHODS
 from nengo_jit.engines.cpu.python.tracing.numpy_calls import OF_UFUNCS
@@ -356,6 +356,30 @@ def trace(
     Unsupported
         With the reason, if only Python can execute the function, or if tracing fails.
     """
+    writer, watched, reasons = written(step, own)
+    try:
+        if inspect is not None:
+            inspect(writer)
+        tape = writer.finish(watched.words())
+    except Exception as problem:
+        raise Unsupported(reason_of(problem)) from None
+    return Traced(tape, reasons, watched)
+
+
+def written(
+    step: Callable[[], object], own: Sequence[np.ndarray] = ()
+) -> tuple[Writer, Guards, list[str]]:
+    """Trace a function like `trace`, but put no tape into memory.
+
+    Returns
+    -------
+    Writer
+        Has the instructions.
+    Guards
+        What the function reads that may be rebound.
+    list of str
+        Why some paths end with a call of the function in Python.
+    """
     if not IS_KNOWN_PYTHON:
         raise Unsupported("can be compiled by Python 3.11 to 3.13 only")
 
@@ -363,7 +387,9 @@ def trace(
         interpreter = Interpreter(tracer)
         interpreter.call(interpreter.lift(step, "the function"), (), {})
 
+    tracer = Tracer(run, own)
     try:
-        return Tracer(run, own).trace(inspect)
+        reasons = tracer.trace()
     except Exception as problem:
         raise Unsupported(reason_of(problem)) from None
+    return tracer.writer, tracer.watched, reasons

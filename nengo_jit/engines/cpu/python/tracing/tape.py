@@ -160,6 +160,21 @@ class Writer:
         """Sequence of Instruction: the tape."""
         return self._instructions
 
+    @property
+    def constant_values(self) -> np.ndarray:
+        """numpy.ndarray: the values of all registers from `constants`."""
+        return np.array(self._constants)
+
+    @property
+    def headers(self) -> Words:
+        """List of tuple of int: integers in the headers of arrays, and their values."""
+        return self._headers
+
+    @property
+    def relied_on(self) -> list[np.ndarray]:
+        """List of numpy.ndarray: arrays that are used in place, see `rely_on`."""
+        return [each for each in self._held if isinstance(each, np.ndarray)]
+
     def constants(self, values: ArrayLike) -> int:
         """The first of the registers that hold constants.
 

@@ -39,7 +39,6 @@ from nengo_jit.engines.cpu.python.tracing.strides import (
     span_of,
 )
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
-from nengo_jit.engines.cpu.python.tracing.traced import Traced
 from nengo_jit.engines.cpu.python.tracing.values import (
     MOST_ELEMENTS,
     Array,
@@ -103,13 +102,8 @@ class Tracer:
         self.positions: dict[tuple[object, ...], Positions] = {}  # by the condition's registers
         self._within: Positions | None = None
 
-    def trace(self, inspect: Callable[[Writer], None] | None = None) -> Traced:
-        """Trace the function along all paths.
-
-        Parameters
-        ----------
-        inspect : callable, optional
-            Looks at the tape before it is put into memory, and may raise `Unsupported`.
+    def trace(self) -> list[str]:
+        """Trace the function along all paths; returns why some of them end in Python.
 
         Raises
         ------
@@ -136,10 +130,7 @@ class Tracer:
             self.writer.set_target(branch)
         if not n_returned:
             raise Unsupported(reasons[0])
-        if inspect is not None:
-            inspect(self.writer)
-        tape = self.writer.finish(self.watched.words())
-        return Traced(tape, list(dict.fromkeys(reasons)), self.watched)
+        return list(dict.fromkeys(reasons))
 
     def _trace_path(self, n_paths: int) -> None:
         self._start = len(self.writer)

@@ -1,0 +1,1 @@
+"""Python functions on the device: what the tracer of the CPU engine has found them to compute."""
