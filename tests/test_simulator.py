@@ -67,7 +67,7 @@ def named_defaults(function):
 def test_signature_is_nengos_and_more_by_keyword():
     more = [
         *[("engine", None), ("threads", None), ("compile_python", None)],
-        *[("record", None), ("overwrite", False)],
+        *[("noise", None), ("record", None), ("overwrite", False)],
     ]
     for name, default in more:
         extra = inspect.signature(nengo_jit.Simulator).parameters[name]

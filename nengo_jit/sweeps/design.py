@@ -19,7 +19,7 @@ SECONDS, ERROR = "seconds", "error"
 RESERVED = {METADATA, TIME, CASE, SEED, SECONDS, ERROR}
 MOST_LETTERS = 40  # of the name of an object
 NUMBERS = (bool, int, float, np.bool_, np.number)
-NAME = re.compile(r"[\w.-]+")  # of an array in a store
+NAME = re.compile(r"\w[\w.-]*(?<!\.size)")  # of an array in a store
 
 Grid: TypeAlias = Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]]
 
@@ -70,7 +70,9 @@ class Design:
             cases = [dict(case) for case in cases]
             sizes[CASE] = len(cases)
             for name in dict.fromkeys(name for case in cases for name in case):
-                coordinates[name] = (CASE, coordinate([case.get(name) for case in cases]))
+                known = [case[name] for case in cases if name in case]
+                absent = math.nan if all(isinstance(each, NUMBERS) for each in known) else None
+                coordinates[name] = (CASE, coordinate([case.get(name, absent) for case in cases]))
         for name in coordinates:
             if not isinstance(name, str) or name in RESERVED or not NAME.fullmatch(name):
                 raise ValidationError(f"A parameter cannot be called {name!r}", attr="parameters")
@@ -126,7 +128,7 @@ def _name(value: object) -> str:
 
 
 def _listed(values: Iterable[Any], what: str, attr: str) -> list[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes)) or not np.iterable(values):
         raise ValidationError(f"{what} must be a list, not {values!r}", attr=attr)
     return list(values)
 

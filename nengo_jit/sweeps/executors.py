@@ -26,6 +26,7 @@ PRELOADED = [
     "scipy.linalg.lapack",
     "cloudpickle",
 ]
+_replacing_main = threading.Lock()
 
 
 class LostError(Exception):
@@ -141,7 +142,7 @@ class OnDask(Executor):
         The cluster's client.
     """
 
-    most_losses = 1  # Dask has tried several times before it gives up
+    most_losses = 2  # the first may be due to a task before it; Dask tries each several times
 
     def __init__(self, job: bytes, client: distributed.Client):
         self._client = client
@@ -174,6 +175,8 @@ class OnDask(Executor):
     def close(self) -> None:
         from distributed import fire_and_forget
 
+        if self._client.status != "running":  # somebody has closed it
+            return
         with contextlib.suppress(OSError):  # if the cluster is gone
             self._client.cancel([*self._running, self._job])
             for worker in self._client.nthreads():
@@ -187,6 +190,7 @@ def serve(theirs: Connection, job: bytes, environment: dict[str, str], folder: s
     os.environ.update(environment)
     with contextlib.suppress(OSError):
         os.chdir(folder)
+    os.register_at_fork(after_in_child=theirs.close)  # only this process answers
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -212,9 +216,10 @@ def _without_main() -> Iterator[None]:
 
     Scripts need no ``if __name__ == "__main__":`` then: functions travel with their code.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _replacing_main:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main

@@ -36,6 +36,13 @@ def test_cases_are_run_as_they_are():
     }
 
 
+def test_numbers_that_a_case_lacks_are_nan():
+    design = Design.of([{"a": 1}, {"b": "x", "a": 2.5}, {}], None)
+    np.testing.assert_array_equal(design.coordinates["a"][1], [1, 2.5, np.nan])
+    assert design.coordinates["b"][1].tolist() == ["None", "x", "None"]
+    assert design.run(2) == ({}, None)
+
+
 def test_there_may_be_a_single_run():
     design = Design.of(None, None)
     assert (design.n_runs, design.shape, design.run(0)) == (1, (), ({}, None))
@@ -66,12 +73,15 @@ def test_objects_appear_by_name_or_place(values, names):
     [
         ({"a": 3}, None, "Values of 'a' must be a list"),
         ({"a": "xyz"}, None, "Values of 'a' must be a list"),
+        ({"a": np.array(3)}, None, "Values of 'a' must be a list"),
         ({"a": []}, None, "no a"),
         ([1, 2], None, "dictionary"),
         ([], None, "no case"),
         ({"time": [1]}, None, "'time'"),
         ({"seed": [1]}, None, "'seed'"),
         ({"a/b": [1]}, None, "'a/b'"),
+        ({"..": [1]}, None, "'..'"),
+        ({"a.0.size": [1]}, None, "'a.0.size'"),
         ([{3: 1}], None, "3"),
         (None, 5, "Seeds must be a list"),
         (None, [1, 1], "different"),
