@@ -5,19 +5,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nengo_jit.simulator import SimulationData, Simulator
     from nengo_jit.sweeps.sweep import sweep
+    from nengo_jit.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
-__all__ = ["SimulationData", "Simulator", "__version__", "sweep"]
+__all__ = ["SimulationData", "Simulator", "__version__", "sweep"]  # Trainer needs an extra
+PLACES = {
+    "SimulationData": "simulator",
+    "Simulator": "simulator",
+    "Trainer": "training",
+    "sweep": "sweeps.sweep",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import the simulator, or a module, when it is first used: the command line needs neither."""
+    """Import what is used, when it is first used: the command line needs no simulator."""
     from importlib import import_module
     from importlib.util import find_spec
 
-    if name in ("SimulationData", "Simulator", "sweep"):
-        module = "sweeps.sweep" if name == "sweep" else "simulator"
-        globals()[name] = getattr(import_module(f"nengo_jit.{module}"), name)
+    if name in PLACES:
+        globals()[name] = getattr(import_module(f"nengo_jit.{PLACES[name]}"), name)
         return globals()[name]
     if not name.startswith("_") and find_spec(f"nengo_jit.{name}") is not None:
         return import_module(f"nengo_jit.{name}")
@@ -25,4 +31,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *PLACES})

@@ -93,17 +93,9 @@ def _build(
     if network is not None:
         backend.prepare(network, model.time.dtype)
         stages["lookup of kernels"] = perf_counter() - began
-        if isinstance(model, Model):
-            model.reads_columns = backend.reads_columns
-            builder = backend.builder
-            model.decoders = Decoders(
-                backend.options.threads,
-                OnEngine(builder),
-                builder.evaluator() if backend.options.compile_python else IN_PYTHON,
-            )
         progress = tracker.next_stage("Building", "Build")
         is_shown = not isinstance(tracker.progress_bar, NoProgressBar)
-        model.build(network, progress=progress if is_shown else None)
+        build_model(network, model, backend, progress if is_shown else None)
     stages["signals, operators and decoders"] = perf_counter() - began - sum(stages.values())
     use_our_operators(model.operators)
 
@@ -157,6 +149,24 @@ def build_batch(
             engine = make_batch(backend, model, batch.n_members, variation.values, progress)
         engine.set_generators(variation.generators)
         return engine, Members(batch, variation, outputs_of(model))
+
+
+def build_model(
+    network: nengo.Network,
+    model: reference.Model,
+    backend: Backend,
+    progress: Progress | None = None,
+) -> None:
+    """Build a network into a model whose build functions are ours, for an engine's backend."""
+    if isinstance(model, Model):
+        model.reads_columns = backend.reads_columns
+        builder = backend.builder
+        model.decoders = Decoders(
+            backend.options.threads,
+            OnEngine(builder),
+            builder.evaluator() if backend.options.compile_python else IN_PYTHON,
+        )
+    model.build(network, progress=progress)
 
 
 def with_precision(backend: Backend, model: reference.Model) -> Backend:

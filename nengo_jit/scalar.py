@@ -30,6 +30,20 @@ def where(condition: Condition, if_true: Any, if_false: Any) -> Value:
     return np.where(condition, if_true, if_false)
 
 
+def above(x: Value, threshold: Value) -> Condition:
+    """Return ``x > threshold``, for the condition of a spike.
+
+    Training gives it a surrogate gradient, see `nengo_jit.training.surrogates`; comparisons that
+    are written with operators have none.
+    """
+    return np.greater(x, threshold)
+
+
+def reached(x: Value, threshold: Value) -> Condition:
+    """Return ``x >= threshold``, for the condition of a spike; see `above`."""
+    return np.greater_equal(x, threshold)
+
+
 def exp(x: Value) -> Value:
     """Return the exponential function of ``x``."""
     return np.exp(x)

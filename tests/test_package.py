@@ -26,6 +26,7 @@ def test_nothing_is_imported_before_it_is_used():
         "from nengo_jit import *; Simulator",
         "import nengo_jit; nengo_jit.plot.values",
         "from nengo_jit import plot; plot.values",
+        "import nengo_jit, sys; from nengo_jit import *; 'jax' in sys.modules and 1/0",
         "import nengo_jit; nengo_jit.simulator.Simulator is nengo_jit.Simulator or 1/0",
     ],
 )
@@ -40,4 +41,4 @@ def test_unknown_names_are_attribute_errors():
 
 
 def test_all_names_are_listed():
-    assert {"Simulator", "SimulationData", "__version__"} <= set(dir(nengo_jit))
+    assert {"Simulator", "SimulationData", "Trainer", "__version__"} <= set(dir(nengo_jit))

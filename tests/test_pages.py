@@ -40,6 +40,7 @@ OTHERS = {
     "gui.md",
     "jax_engine.md",
     "large_models.md",
+    "training.md",
 }
 
 

@@ -48,6 +48,13 @@ def test_where_selects_elements():
     assert scalar.where(True, 1.0, 2.0) == 1.0
 
 
+def test_conditions_of_spikes_are_comparisons():
+    x = np.array([-1.0, 1.0, np.nextafter(1.0, 2.0), np.inf, np.nan])
+    np.testing.assert_array_equal(scalar.above(x, 1.0), x > 1.0)
+    np.testing.assert_array_equal(scalar.reached(x, 1.0), x >= 1.0)
+    assert scalar.above(2.0, 1.0) and scalar.reached(1.0, 1.0) and not scalar.above(1.0, 1.0)
+
+
 def test_larger_smaller_and_limits():
     x = np.array([-3.0, 0.5, 3.0, np.nan])
     np.testing.assert_array_equal(scalar.maximum(x, 0.0), [0.0, 0.5, 3.0, np.nan])

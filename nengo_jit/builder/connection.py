@@ -64,8 +64,9 @@ def build_connection(model: Model, conn: Connection) -> None:
     Notes
     -----
     Sets ``model.sig[conn]["in"]`` and ``["out"]``, the signals of the pre and post object,
-    ``["weights"]``, and ``["weighted"]``, the filtered product of input and weights. Then sets
-    ``model.params[conn]`` to a `nengo.builder.connection.BuiltConnection`:
+    ``["weights"]``, ``["weighted"]``, the filtered product of input and weights, and, if it leads
+    to neurons, ``["gains"]``, theirs. Then sets ``model.params[conn]`` to a
+    `nengo.builder.connection.BuiltConnection`:
 
     - ``eval_points``: (n_eval_points, dimensions) `numpy.ndarray`, the points for which the
       decoders were solved; None without a solver.

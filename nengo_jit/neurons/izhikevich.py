@@ -5,7 +5,7 @@ from __future__ import annotations
 from nengo.neurons import Izhikevich
 
 from nengo_jit.neurons.base import Formula, register
-from nengo_jit.scalar import Value, maximum, where
+from nengo_jit.scalar import Value, maximum, reached, where
 
 
 def step(
@@ -53,7 +53,7 @@ def step(
     voltage_slope = (curve + 140.0 - recovery + J) * 1000.0
     voltage = voltage + voltage_slope * dt
     spiked = voltage >= 30.0
-    output = where(spiked, 1.0 / dt, 0.0)
+    output = where(reached(voltage, 30.0), 1.0 / dt, 0.0)
     voltage = where(spiked, reset_voltage, voltage)
     recovery_slope = (tau_recovery * (coupling * voltage - recovery)) * 1000.0
     recovery = recovery + recovery_slope * dt

@@ -6,7 +6,7 @@ from nengo.neurons import LIF
 
 from nengo_jit.neurons.base import Formula, register
 from nengo_jit.neurons.lif_rate import rate as lif_rate
-from nengo_jit.scalar import Value, clip, expm1, log1p, where
+from nengo_jit.scalar import Value, above, clip, expm1, log1p, where
 
 
 def step(
@@ -51,7 +51,7 @@ def step(
     voltage = voltage - (J - voltage) * expm1(-charging_time / tau_rc)
     spiked = voltage > 1.0
     time_of_spike = dt + tau_rc * log1p(-(voltage - 1.0) / (J - 1.0))
-    output = where(spiked, amplitude / dt, 0.0)
+    output = where(above(voltage, 1.0), amplitude / dt, 0.0)
     voltage = where(spiked, 0.0, where(voltage < min_voltage, min_voltage, voltage))
     refractory_time = where(spiked, tau_ref + time_of_spike, refractory_time)
     return output, voltage, refractory_time

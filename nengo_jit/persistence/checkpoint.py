@@ -61,7 +61,7 @@ class Checkpoint:
         """Write a file; see `replace_file` for the parameters and errors."""
         content = {"format": FORMAT, "versions": _versions(), **vars(self)}
         structure, arrays = flatten(content)
-        replace_file(path, lambda file: _write_archive(file, structure, arrays), keep)
+        replace_file(path, lambda file: write_archive(file, structure, arrays), keep)
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -76,7 +76,7 @@ class Checkpoint:
         """
         with open(path, "rb") as file:
             try:
-                content = _read_archive(file)
+                content = read_archive(file)
                 number = content["format"]
                 if number in READERS:
                     return READERS[number](content)
@@ -105,7 +105,8 @@ def _read_1(content: Mapping[str, Any]) -> Checkpoint:
 READERS: dict[int, Callable[[Mapping[str, Any]], Checkpoint]] = {1: _read_1}
 
 
-def _write_archive(file: BinaryIO, structure: str, arrays: Mapping[str, np.ndarray]) -> None:
+def write_archive(file: BinaryIO, structure: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the parts of a tree, from `flatten`, to a file."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(CONTENT, structure)
         for name, array in arrays.items():
@@ -113,7 +114,8 @@ def _write_archive(file: BinaryIO, structure: str, arrays: Mapping[str, np.ndarr
                 np.lib.format.write_array(part, array, allow_pickle=False)
 
 
-def _read_archive(file: BinaryIO) -> dict[str, Any]:
+def read_archive(file: BinaryIO) -> dict[str, Any]:
+    """Read a tree from a file; raises one of `DAMAGED` if it is none."""
     with zipfile.ZipFile(file) as archive:
         arrays = {
             name.removesuffix(".npy"): _array(archive.read(name))  # which checks its checksum

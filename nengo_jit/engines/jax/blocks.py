@@ -102,12 +102,17 @@ class Blocks:
         if not signal.size:
             return Region(0, np.empty(signal.shape, int))
         block, start = self._start[signal.base]
-        assert signal.strides is not None, "a sparse signal has no elements"
-        elements = np.full(signal.shape, start + signal.elemoffset)
-        for axis, (n, stride) in enumerate(zip(signal.shape, signal.strides)):
-            steps = np.arange(n) * (stride // signal.itemsize)
-            elements += steps.reshape((-1, *(1,) * (signal.ndim - axis - 1)))
-        return Region(block, elements)
+        return Region(block, start + elements_of(signal))
+
+
+def elements_of(signal: Signal) -> np.ndarray:
+    """Return the places of a dense signal's elements in the memory of its base, in its shape."""
+    assert signal.strides is not None, "a sparse signal has no elements"
+    elements = np.full(signal.shape, signal.elemoffset)
+    for axis, (n, stride) in enumerate(zip(signal.shape, signal.strides)):
+        steps = np.arange(n) * (stride // signal.itemsize)
+        elements += steps.reshape((-1, *(1,) * (signal.ndim - axis - 1)))
+    return elements
 
 
 def _all_runs(runs: Iterable[Iterable[Signal]], signals: SignalDict) -> Iterator[list[Signal]]:

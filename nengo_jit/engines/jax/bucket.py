@@ -12,6 +12,7 @@ from nengo_jit.engines.jax.columns import Column
 from nengo_jit.ir.arrays import Array
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.products import Rows
+from nengo_jit.ir.signal import Signal
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,23 @@ class Bucket:
     is_mapped: bool
 
 
+@dataclass(frozen=True)
+class Packing:
+    """How the values of read-only signals make up a constant.
+
+    Attributes
+    ----------
+    signals : tuple of Signal
+        The signals.
+    pack : callable
+        From their values to the constant. It moves elements only, so it can be called with the
+        numbers of elements, too.
+    """
+
+    signals: tuple[Signal, ...]
+    pack: Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
 @dataclass
 class Constants:
     """Arrays that never change.
@@ -144,9 +162,12 @@ class Constants:
     ----------
     leaves : list of numpy.ndarray or Rows
         The arrays.
+    packings : dict of (int, Packing)
+        By number of a leaf, where its values come from, if that is dense signals.
     """
 
     leaves: list[np.ndarray | Rows] = field(default_factory=list)
+    packings: dict[int, Packing] = field(default_factory=dict)
     _known: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def add(self, value: np.ndarray | Rows) -> int:
@@ -159,3 +180,10 @@ class Constants:
         if key not in self._known:
             self._known[key] = self.add(make())
         return self._known[key]
+
+    def pack(self, form: object, packing: Packing, values: Callable[[Signal], np.ndarray]) -> int:
+        """Return the number of the array that a form makes of signals, see `Packing`."""
+        arrays = [np.asarray(values(each)) for each in packing.signals]
+        number = self.share((form, *packing.signals), lambda: packing.pack(arrays))
+        self.packings.setdefault(number, packing)
+        return number

@@ -7,7 +7,7 @@ are mapped over a leading axis, if all shapes are the same. Everything here is N
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from nengo_jit.engines.jax.bucket import (
     Constants,
     Drawn,
     Leaf,
+    Packing,
     Read,
     Static,
     Write,
@@ -208,6 +209,15 @@ class Form(ABC):
             return self._constant(column)
         return Read(self._column(column), self.is_mapped)
 
+    def _packed(
+        self,
+        form: object,
+        column: Sequence[Signal],
+        pack: Callable[[Sequence[np.ndarray]], np.ndarray],
+    ) -> int:
+        """Add a constant that is made of the values of signals; returns its number."""
+        return self._constants.pack(form, Packing(tuple(column), pack), self._signals.__getitem__)
+
     def _add(self, array: np.ndarray) -> Leaf:
         """Add a constant, with floating-point numbers in the precision of the simulation."""
         if array.dtype.kind == "f" and self._dtype.kind == "f":
@@ -229,15 +239,13 @@ class Mapped(Form):
         first = column[0]
         if first.sparse:
             return Leaf(self._constants.share((first,), lambda: self._matrix(first)), False)
-        number = self._constants.share(("mapped", *column), lambda: self._stacked(column))
-        return Leaf(number, self.is_mapped)
+        return Leaf(self._packed("mapped", column, self._stacked), self.is_mapped)
 
     def _matrix(self, signal: Signal) -> np.ndarray | Rows:
         matrix = self._signals[signal]  # dense if SciPy is not installed
         return matrix if isinstance(matrix, np.ndarray) else rows_of(matrix)
 
-    def _stacked(self, column: Sequence[Signal]) -> np.ndarray:
-        arrays = [np.asarray(self._signals[each]) for each in column]
+    def _stacked(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(arrays) if self.is_mapped else arrays[0]
 
     def _column(self, column: Sequence[Signal]) -> Column:
@@ -271,10 +279,9 @@ class Flat(Form):
         return self._add(np.repeat(np.ravel(values), self._sizes))
 
     def _constant(self, column: Sequence[Signal]) -> Leaf:
-        return Leaf(self._constants.share(("flat", *column), lambda: self._joined(column)), False)
+        return Leaf(self._packed("flat", column, self._joined), False)
 
-    def _joined(self, column: Sequence[Signal]) -> np.ndarray:
-        values = [np.asarray(self._signals[each]) for each in column]
+    def _joined(self, values: Sequence[np.ndarray]) -> np.ndarray:
         first = values[0]
         if first.size == 1 and all(each.size == 1 and (each == first).all() for each in values):
             return first.reshape(())
@@ -322,7 +329,11 @@ class Copied(Flat):
         return Bucket(self._members, Copy.compute, arguments, (written,), False)
 
     def _constant(self, column: Sequence[Signal]) -> Leaf:
-        return self._add(np.concatenate(self._selected([self._signals[each] for each in column])))
+        number = self._packed(self._members, column, self._copied)
+        return Leaf(number, False)
+
+    def _copied(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(self._selected(arrays))
 
     def _column(self, column: Sequence[Signal]) -> Column:
         regions = [self._blocks.region_of(each) for each in column]

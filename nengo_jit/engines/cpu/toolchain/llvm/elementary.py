@@ -375,6 +375,16 @@ def _where(condition, if_true, if_false):
     return lambda condition, if_true, if_false: _select(condition, if_true, if_false)
 
 
+@overload(vocabulary.above, jit_options=OPTIONS)
+def _above(x, threshold):
+    return lambda x, threshold: x > threshold
+
+
+@overload(vocabulary.reached, jit_options=OPTIONS)
+def _reached(x, threshold):
+    return lambda x, threshold: x >= threshold
+
+
 @overload(vocabulary.floor, jit_options=OPTIONS)
 def _floor_of(x):
     return lambda x: _floor(x)

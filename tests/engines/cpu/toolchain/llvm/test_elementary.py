@@ -134,10 +134,12 @@ def test_selecting_functions_equal_those_of_numpy(dtype):
             results[2, i] = scalar.minimum(a[i], b[i])
             results[3, i] = scalar.clip(a[i], -1.0, 1.0)
             results[4, i] = scalar.floor(a[i])
+            results[5, i] = scalar.where(scalar.above(a[i], b[i]), 1.0, 0.0)
+            results[6, i] = scalar.where(scalar.reached(a[i], b[i]), 1.0, 0.0)
 
     numbers = [-np.inf, -2.5, -1.0, -0.3, 0.0, 0.3, 1.0, 2.5, 1e30, np.inf, np.nan]
     a, b = (grid.ravel().astype(dtype) for grid in np.meshgrid(numbers, numbers))
-    results = np.empty((5, a.size), dtype=dtype)
+    results = np.empty((7, a.size), dtype=dtype)
     apply(a, b, results)
     want = [
         scalar.where(a > b, a, b),
@@ -145,6 +147,8 @@ def test_selecting_functions_equal_those_of_numpy(dtype):
         scalar.minimum(a, b),
         scalar.clip(a, -1.0, 1.0),
         scalar.floor(a),
+        a > b,
+        a >= b,
     ]
     np.testing.assert_array_equal(results, want)
 

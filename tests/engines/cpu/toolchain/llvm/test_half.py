@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.language.primitives import (
 )
 from nengo_jit.engines.cpu.toolchain import half_tables
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
-from nengo_jit.scalar import clip, exp, expm1, floor, log1p, maximum, minimum, tanh, where
+from nengo_jit.scalar import above, clip, exp, expm1, floor, log1p, maximum, minimum, tanh, where
 
 N_RESULTS = 20
 ODD = [
@@ -47,7 +47,7 @@ def formula(x, y, first, second):
     is_high = voltage > 1.0
     return (
         where(is_high, 0.0, voltage),
-        where(is_high, first / second, 0.0) * 0.1,
+        where(above(voltage, 1.0), first / second, 0.0) * 0.1,
         (1.0 / first) * tanh(maximum(0.0, y)),
         floor(x) * second + minimum(y, 3.0),
         clip(second - x, 0.0, first),

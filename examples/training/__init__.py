@@ -1,0 +1,1 @@
+"""Examples of training, each a script."""

@@ -1,0 +1,170 @@
+"""The compiled parts of training: an epoch, and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from nengo_jit.engines.jax.lowering import State
+from nengo_jit.training.losses import Loss
+from nengo_jit.training.parameters import Params
+from nengo_jit.training.program import Arrays, Program
+
+Samples: TypeAlias = tuple[Arrays, Arrays]  # inputs by node, targets by probe
+
+
+class Learned(NamedTuple):
+    """What an epoch changes.
+
+    Attributes
+    ----------
+    trained : dict of (str, jax.Array)
+        The parameters that are trained.
+    optimizer : optax.OptState
+        State of the optimizer.
+    state : tuple of jax.Array or None
+        State of the network for each member of a batch, if it carries over to the next batch.
+    """
+
+    trained: Params
+    optimizer: optax.OptState
+    state: State | None
+
+
+class Epochs:
+    """Runs epochs of training with one loss and one optimizer.
+
+    Parameters
+    ----------
+    program : Program
+        The network.
+    losses : dict of (str, callable)
+        By name of a probe.
+    optimizer : optax.GradientTransformation
+        The optimizer.
+    remat : "auto", int or None
+        See `nengo_jit.training.Trainer`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        losses: Mapping[str, Loss],
+        optimizer: optax.GradientTransformation,
+        remat: str | int | None,
+    ):
+        self._program, self._losses = program, dict(losses)
+        self._optimizer, self._remat = optimizer, remat
+        self.run = jax.jit(self._run)
+
+    def _run(
+        self, learned: Learned, fixed: Params, shared: Arrays, samples: Samples, order: jax.Array
+    ) -> tuple[Learned, Arrays]:
+        """Train with batches, one after the other.
+
+        Parameters
+        ----------
+        learned : Learned
+            What was learned before.
+        fixed : dict of (str, jax.Array)
+            The other parameters.
+        shared : dict of (str, (steps, size_out) jax.Array)
+            Inputs that all samples have in common.
+        samples : tuple of dict
+            Inputs and targets, samples first.
+        order : (batches, batch) jax.Array of int
+            The samples of each batch.
+
+        Returns
+        -------
+        Learned, dict of (str, (batches,) jax.Array)
+            What was learned, and the loss of each probe.
+        """
+
+        def batch(learned: Learned, rows: jax.Array) -> tuple[Learned, Arrays]:
+            inputs, targets = jax.tree.map(lambda each: each[rows], samples)
+            loss = partial(self._loss, fixed, shared, inputs, targets, learned.state)
+            (_, (state, values)), slopes = jax.value_and_grad(loss, has_aux=True)(learned.trained)
+            updates, optimizer = self._optimizer.update(slopes, learned.optimizer, learned.trained)
+            trained = optax.apply_updates(learned.trained, updates)
+            return Learned(trained, optimizer, state), values
+
+        result: tuple[Learned, Arrays] = lax.scan(batch, learned, order)
+        return result
+
+    def _loss(
+        self,
+        fixed: Params,
+        shared: Arrays,
+        inputs: Arrays,
+        targets: Arrays,
+        state: State | None,
+        trained: Params,
+    ) -> tuple[jax.Array, tuple[State | None, Arrays]]:
+        params = {**fixed, **trained}
+        after, outputs = run_batch(self._program, params, state, shared, inputs, self._remat)
+        values = {
+            name: loss(outputs[name], targets.get(name)) for name, loss in self._losses.items()
+        }
+        total = jnp.sum(jnp.stack(list(values.values())))
+        return total, (None if state is None else after, values)
+
+
+def run_batch(
+    program: Program,
+    params: Params,
+    state: State | None,
+    shared: Arrays,
+    inputs: Arrays,
+    remat: str | int | None = None,
+) -> tuple[State, Arrays]:
+    """Run a batch of samples; can be traced.
+
+    Parameters
+    ----------
+    program : Program
+        The network.
+    params : dict of (str, jax.Array)
+        All parameters.
+    state : tuple of (batch, ...) jax.Array or None
+        The state of each member; None for the initial state.
+    shared : dict of (str, (steps, size_out) jax.Array)
+        Inputs that all samples have in common.
+    inputs : dict of (str, (batch, steps, size_out) jax.Array)
+        All others.
+    remat : "auto", int or None
+        See `nengo_jit.training.Trainer`.
+
+    Returns
+    -------
+    tuple of (batch, ...) jax.Array, dict of (str, (batch, samples, size) jax.Array)
+        The states, and the samples of all probes.
+    """
+
+    def one(state: State, inputs: Arrays) -> tuple[State, Arrays]:
+        return program.run(params, state, {**shared, **inputs}, remat)
+
+    if state is None:
+        initial = program.initial_state(params)
+        return jax.vmap(lambda inputs: one(initial, inputs))(inputs)
+    return jax.vmap(one)(state, inputs)
+
+
+def batches(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Divide an order of samples into equal batches, and the rest.
+
+    Returns
+    -------
+    list of (batches, size) numpy.ndarray of int
+        Whole batches, then one smaller batch, where there are any.
+    """
+    n_whole = len(order) // size * size
+    parts = [order[:n_whole].reshape(-1, size), order[n_whole:].reshape(1, -1)]
+    return [part for part in parts if part.size]

@@ -1,0 +1,121 @@
+"""Losses: from the samples of a probe, and their target, to a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+from nengo import Probe
+from nengo.exceptions import ValidationError
+
+Loss: TypeAlias = Callable[[jax.Array, jax.Array | None], jax.Array]
+Losses: TypeAlias = str | Loss | Mapping[Probe, str | Loss]
+
+
+def mse(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Return the mean squared error.
+
+    Parameters
+    ----------
+    output : (batch, samples, size) jax.Array
+        The samples of a probe.
+    target : jax.Array
+        Any shape that broadcasts to it.
+    """
+    return jnp.mean((output - target) ** 2)
+
+
+def cross_entropy_last(output: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the cross-entropy of the softmax of the last sample; see `cross_entropy_mean`."""
+    return _cross_entropy(output[:, -1], labels)
+
+
+def cross_entropy_mean(output: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the cross-entropy of the softmax of the mean over samples.
+
+    Parameters
+    ----------
+    output : (batch, samples, classes) jax.Array
+        The samples of a probe.
+    labels : (batch,) jax.Array of int
+        The classes.
+    """
+    return _cross_entropy(jnp.mean(output, axis=1), labels)
+
+
+def _cross_entropy(scores: jax.Array, labels: jax.Array) -> jax.Array:
+    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(scores, labels))
+
+
+def firing_rates(low: float, high: float, weight: float = 1.0) -> Loss:
+    """Return a loss for a probe of neurons, which needs no target.
+
+    Parameters
+    ----------
+    low, high : float
+        Range of rates (hertz), averaged over a sequence, that cost nothing.
+    weight : float
+        Factor on the mean squared distance to that range (per square kilohertz).
+    """
+
+    def loss(output: jax.Array, target: jax.Array | None = None) -> jax.Array:
+        rates = jnp.mean(output, axis=1)
+        outside = (rates - jnp.clip(rates, low, high)) / 1000.0
+        return weight * jnp.mean(outside**2)
+
+    return loss
+
+
+LOSSES: dict[str, Callable[..., jax.Array]] = {
+    "mse": mse,
+    "cross_entropy_last": cross_entropy_last,
+    "cross_entropy_mean": cross_entropy_mean,
+}
+
+
+def is_of_labels(loss: Loss) -> bool:
+    """Whether the targets of a loss are labels, so that there is an accuracy."""
+    return loss in (cross_entropy_last, cross_entropy_mean)
+
+
+def accuracy(loss: Loss, output: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the share of labels that have the highest score, for a loss of labels."""
+    scores = output[:, -1] if loss is cross_entropy_last else jnp.mean(output, axis=1)
+    return jnp.mean(jnp.argmax(scores, axis=-1) == labels)
+
+
+def losses_of(chosen: Losses, targets: Mapping[Probe, object]) -> dict[Probe, Loss]:
+    """Return the loss of each probe.
+
+    Parameters
+    ----------
+    chosen : str, callable or mapping of (nengo.Probe, str or callable)
+        One loss for all probes that have a target, or one for each probe.
+    targets : mapping
+        Probes that have a target.
+
+    Raises
+    ------
+    ValidationError
+        If there is no loss of that name, or a probe with a target has none.
+    """
+    if not isinstance(chosen, Mapping):
+        chosen = dict.fromkeys(targets, chosen)
+    missing = [probe for probe in targets if probe not in chosen]
+    if missing:
+        raise ValidationError(f"{missing[0]} has a target but no loss", attr="loss")
+    if not chosen:
+        raise ValidationError("There is no target", attr="y")
+    return {probe: _loss(each) for probe, each in chosen.items()}
+
+
+def _loss(chosen: str | Loss) -> Loss:
+    if callable(chosen):
+        return chosen
+    if chosen not in LOSSES:
+        known = ", ".join(f"'{each}'" for each in LOSSES)
+        raise ValidationError(f"Unknown loss {chosen!r}; known losses: {known}", attr="loss")
+    return LOSSES[chosen]

@@ -1,0 +1,334 @@
+"""A network as a pure function of its parameters, its state and its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import isqrt
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from nengo import Network, Node
+from nengo.exceptions import BuildError, ValidationError
+from nengo.processes import Process
+
+from nengo_jit.builder import Builder
+from nengo_jit.builder.interop import use_our_build_functions, use_our_operators
+from nengo_jit.building import build_model, new_model
+from nengo_jit.engines.base import memory_of
+from nengo_jit.engines.jax.arrays import Constant, to_device
+from nengo_jit.engines.jax.backend import JaxBackend
+from nengo_jit.engines.jax.blocks import Blocks, elements_of
+from nengo_jit.engines.jax.bucket import Bucket, Constants
+from nengo_jit.engines.jax.bucketing import Bucketing
+from nengo_jit.engines.jax.columns import Column, column_of
+from nengo_jit.engines.jax.compilation import as_given
+from nengo_jit.engines.jax.fitting import is_lowered
+from nengo_jit.engines.jax.lowering import Lowered, State
+from nengo_jit.engines.jax.phases import phases_of
+from nengo_jit.engines.jax.python.placing import Placement
+from nengo_jit.ir.base import Operator
+from nengo_jit.ir.memory import SignalDict
+from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.signal import Signal
+from nengo_jit.labels import Labels
+from nengo_jit.options import Options
+from nengo_jit.planner.plan import Plan
+from nengo_jit.training.gradients import differentiable
+from nengo_jit.training.parameters import Parameters, Params
+from nengo_jit.training.surrogates import Surrogate
+
+Arrays: TypeAlias = dict[str, jax.Array]
+Step: TypeAlias = Callable[[State, Arrays], tuple[State, Arrays]]
+
+CHUNKED_FROM = 128  # steps; with fewer, all values are kept for the gradient
+
+
+class Bound(NamedTuple):
+    """Constants, given parameters."""
+
+    leaves: Sequence[Constant]
+    indices: Sequence[jax.Array]
+    values: dict[Signal, jax.Array]
+
+
+class Program:
+    """A network as a pure function.
+
+    Parameters
+    ----------
+    network : nengo.Network
+        The network. It is built once, and not changed.
+    dt : float
+        Length of a step (seconds).
+    seed : int, optional
+        Seed of the build, and of nodes' processes, for a network that has none.
+    surrogate : callable
+        Derivative of a spike.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        The network's parameters.
+    nodes : dict of (str, nengo.Node)
+        By name, nodes without an input: they are the inputs.
+    probes : dict of (str, nengo.Probe)
+        By name, all probes: they are the outputs.
+    dtype : numpy.dtype
+        Type of all floating-point numbers.
+
+    Raises
+    ------
+    BuildError
+        If a part of the network cannot be trained; the message names it.
+    """
+
+    def __init__(self, network: Network, dt: float, seed: int | None, surrogate: Surrogate):
+        backend = JaxBackend(Options(engine="jax"))
+        model = new_model(network, dt, backend)
+        use_our_build_functions(model, Builder())
+        given, network.seed = network.seed, seed if network.seed is None else network.seed
+        try:
+            build_model(network, model, backend)
+        finally:
+            network.seed = given
+        labels = Labels(network)
+        nodes = [node for node in network.all_nodes if node.size_in == 0 and node.size_out]
+        self.nodes = {name: node for node, name in labels.unique(nodes).items()}
+        targets = {model.sig[node]["out"] for node in nodes}
+        model.operators[:] = [each for each in model.operators if not targets & {*each.sets}]
+        use_our_operators(model.operators)
+        self._plan = backend.plan(model)
+        self._seed = model.seeds[network]
+        self.dt, self.dtype = dt, np.dtype(model.time.dtype)
+        self.parameters = Parameters(network, model)
+        names = labels.unique([each.probe for each in self._plan.probes])
+        self.probes = {name: probe for probe, name in names.items()}
+        self._signals, _ = memory_of(self._plan)
+        self._signals.allocate(targets)
+        self._blocks = Blocks(self._plan.runs, self._signals)
+        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {})
+        buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
+        self._given = [self._column(model.sig[node]["out"]) for node in nodes]
+        self._recorded = [self._recorded_column(each.signal) for each in self._plan.probes]
+        columns = [*self._given, *(each for each in self._recorded if each is not None)]
+        self._lowered = Lowered(buckets, columns)
+        self._constants = bucketing.constants
+        with as_given():
+            self._leaves = [to_device(each) for each in bucketing.constants.leaves]
+            self._indices = [jnp.asarray(each) for each in self._lowered.indices]
+            self._initial = tuple(jnp.asarray(each) for each in self._blocks.host)
+        params = {name: jnp.asarray(each) for name, each in self.parameters.initial.items()}
+        self._packed = _packed(self._constants, self._signals, self.parameters.signals(params))
+
+    def _column(self, signal: Signal) -> Column:
+        return column_of([self._blocks.region_of(signal)], signal.shape)
+
+    def _recorded_column(self, signal: Signal) -> Column | None:
+        return self._column(signal) if signal in self._blocks else None
+
+    def bind(self, params: Params) -> Bound:
+        """Compute what depends on parameters only; can be traced."""
+        values = self.parameters.signals(params)
+        leaves = list(self._leaves)
+        for number, (signals, index) in self._packed.items():
+            arrays = (values[each] if each in values else self._signals[each] for each in signals)
+            flat = jnp.concatenate([jnp.ravel(jnp.asarray(each)) for each in arrays])
+            if np.array_equal(index.ravel(), np.arange(flat.size)):
+                leaves[number] = jnp.reshape(flat, index.shape)
+            else:
+                leaves[number] = flat[index]
+        return Bound(leaves, self._indices, values)
+
+    def initial_state(self, params: Params) -> State:
+        """Return the state before the first step; can be traced."""
+        blocks = list(self._initial)
+        for signal, value in self.parameters.signals(params).items():
+            if signal in self._blocks:  # weights that a learning rule changes
+                number, elements = self._blocks.region_of(signal)
+                blocks[number] = blocks[number].at[elements].set(value)
+        return tuple(blocks)
+
+    def step(self, bound: Bound, state: State, inputs: Arrays) -> tuple[State, Arrays]:
+        """Advance the network by one step.
+
+        Parameters
+        ----------
+        bound : Bound
+            From `bind`.
+        state : tuple of jax.Array
+            From `initial_state`, or the step before.
+        inputs : dict of (str, (size_out,) jax.Array)
+            The output of each node without input.
+
+        Returns
+        -------
+        tuple of jax.Array, dict of (str, jax.Array)
+            The state and the values of all probes at the end of the step.
+        """
+        blocks = list(state)
+        for name, column in zip(self.nodes, self._given):
+            (part,) = column.parts
+            values = inputs[name].astype(self.dtype)
+            blocks[part.block] = blocks[part.block].at[part.index].set(values)
+        number = jnp.zeros((), int)  # is only used to draw
+        state = self._lowered.run(bound.leaves, bound.indices, tuple(blocks), (), number)
+        outputs = {}
+        for name, planned, place in zip(self.probes, self._plan.probes, self._recorded):
+            if place is not None:
+                value = self._lowered.read(place, bound.indices, state)
+            else:
+                value = jnp.asarray(self._signals[planned.signal])
+                value = bound.values.get(planned.signal, value)
+            outputs[name] = value
+        return state, outputs
+
+    def run(
+        self, params: Params, state: State, inputs: Arrays, remat: str | int | None = None
+    ) -> tuple[State, Arrays]:
+        """Run a number of steps.
+
+        Parameters
+        ----------
+        params : dict of (str, jax.Array)
+            All parameters.
+        state : tuple of jax.Array
+            From `initial_state`, or the run before.
+        inputs : dict of (str, (steps, size_out) jax.Array)
+            The output of each node without input, in each step.
+        remat : "auto", int or None
+            See `Trainer`.
+
+        Returns
+        -------
+        tuple of jax.Array, dict of (str, (samples, size) jax.Array)
+            The state after the last step, and the samples of each probe.
+        """
+        bound = self.bind(params)
+        (n_steps,) = {len(each) for each in inputs.values()}
+
+        def step(state: State, inputs: Arrays) -> tuple[State, Arrays]:
+            return self.step(bound, state, inputs)
+
+        state, outputs = _scanned(step, state, inputs, n_steps, chunk_size(n_steps, remat))
+        for name, planned in zip(self.probes, self._plan.probes):
+            due = [i for i in range(n_steps) if planned.is_due(i + 1)]
+            if len(due) < n_steps:
+                outputs[name] = outputs[name][np.array(due, int)]
+        return state, outputs
+
+    def tabulated(self, name: str, n_steps: int) -> np.ndarray:
+        """Return the output of a node, (n_steps, size_out), as Nengo computes it."""
+        rng = np.random.RandomState(self._seed)  # for processes without a seed
+        return _tabulated(self.nodes[name], n_steps, self.dt, self.dtype, rng)
+
+
+def chunk_size(n_steps: int, remat: str | int | None) -> int:
+    """Return the number of steps whose values are kept at a time for the gradient."""
+    if remat is None or (remat == "auto" and n_steps < CHUNKED_FROM):
+        return n_steps
+    return isqrt(n_steps) if remat == "auto" else max(1, min(int(remat), n_steps))
+
+
+def _scanned(
+    step: Step,
+    state: State,
+    inputs: Arrays,
+    n_steps: int,
+    size: int,
+) -> tuple[State, Arrays]:
+    """Scan over steps; each chunk of ``size`` is computed again for the gradient."""
+    if size == n_steps:
+        return lax.scan(step, state, inputs)
+
+    @jax.checkpoint
+    def chunk(state: State, inputs: Arrays) -> tuple[State, Arrays]:
+        return lax.scan(step, state, inputs)
+
+    n_chunks = n_steps // size
+    n_whole = n_chunks * size
+    whole = {
+        name: jnp.reshape(each[:n_whole], (n_chunks, size, *each.shape[1:]))
+        for name, each in inputs.items()
+    }
+    state, outputs = lax.scan(chunk, state, whole)
+    outputs = {
+        name: jnp.reshape(each, (n_whole, *each.shape[2:])) for name, each in outputs.items()
+    }
+    if n_whole == n_steps:
+        return state, outputs
+    rest = {name: each[n_whole:] for name, each in inputs.items()}
+    state, last = chunk(state, rest)
+    return state, {name: jnp.concatenate([each, last[name]]) for name, each in outputs.items()}
+
+
+def _buckets_of(plan: Plan, bucketing: Bucketing) -> list[Bucket]:
+    """All operators as buckets; BuildError if one calls Python or draws random numbers."""
+    for operator in plan.operators:
+        if not is_lowered(operator, plan.dt):
+            raise BuildError(
+                f"{_named(operator)} cannot be trained: it calls Python in each step. Functions "
+                "of nodes, ensembles in Direct mode and types of other packages do."
+            )
+    phases = phases_of(plan, {}, bucketing)
+    buckets = [each for phase in phases if isinstance(phase, list) for each in phase]
+    drawing = Lowered(buckets).drawn
+    if drawing:
+        raise BuildError(f"{_named(drawing[0].members[0])} cannot be trained: it is random")
+    return buckets
+
+
+def _named(operator: Operator) -> str:
+    return str(getattr(operator, "tag", None) or operator)
+
+
+def _trained(bucket: Bucket, surrogate: Surrogate) -> Bucket:
+    if not isinstance(bucket.members[0], SimNeurons):
+        return bucket
+    return replace(bucket, function=differentiable(surrogate))
+
+
+def _packed(
+    constants: Constants, signals: SignalDict, values: dict[Signal, jax.Array]
+) -> dict[int, tuple[list[Signal], np.ndarray]]:
+    """Return which elements of which signals make up the constants that depend on parameters.
+
+    Returns
+    -------
+    dict of (int, (list of Signal, numpy.ndarray of int))
+        By number of the constant, the signals, and the elements of all of them, one after the
+        other, each in the order of its rows.
+    """
+    packed = {}
+    for number, packing in constants.packings.items():
+        bases = list(dict.fromkeys(each.base for each in packing.signals))
+        if not any(base in values for base in bases):
+            continue
+        starts = np.cumsum([0, *(base.size for base in bases)])
+        numbers = {}
+        for base, start in zip(bases, starts):
+            by_place = np.empty(base.size, int)
+            by_place[elements_of(base).ravel()] = np.arange(start, start + base.size)
+            numbers[base] = by_place
+        index = packing.pack([numbers[each.base][elements_of(each)] for each in packing.signals])
+        packed[number] = bases, index
+    return packed
+
+
+def _tabulated(
+    node: Node, n_steps: int, dt: float, dtype: np.dtype, rng: np.random.RandomState
+) -> np.ndarray:
+    """Return what a node without input outputs in each step."""
+    output, times = node.output, (np.arange(1, n_steps + 1) * dt).astype(dtype)
+    if isinstance(output, Process):
+        rows = output.run_steps(n_steps, d=node.size_out, dt=dt, rng=rng)
+    elif callable(output):
+        rows = np.array([np.broadcast_to(output(t), node.size_out) for t in times.tolist()])
+    elif output is None:
+        raise ValidationError(f"{node} has no output: give values for it", attr="x")
+    else:
+        rows = np.tile(output, (n_steps, 1))
+    return np.asarray(rows, dtype)

@@ -1,0 +1,5 @@
+"""Training needs JAX."""
+
+import pytest
+
+pytest.importorskip("jax")
