@@ -19,7 +19,7 @@ SECONDS, ERROR = "seconds", "error"
 RESERVED = {METADATA, TIME, CASE, SEED, SECONDS, ERROR}
 MOST_LETTERS = 40  # of the name of an object
 NUMBERS = (bool, int, float, np.bool_, np.number)
-NAME = re.compile(r"[\w.-]+")  # of an array in a store
+NAME = re.compile(r"\w[\w.-]*(?<!\.size)")  # of an array in a store
 
 Grid: TypeAlias = Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]]
 
@@ -126,7 +126,7 @@ def _name(value: object) -> str:
 
 
 def _listed(values: Iterable[Any], what: str, attr: str) -> list[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes)) or not np.iterable(values):
         raise ValidationError(f"{what} must be a list, not {values!r}", attr=attr)
     return list(values)
 

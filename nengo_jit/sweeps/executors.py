@@ -26,6 +26,7 @@ PRELOADED = [
     "scipy.linalg.lapack",
     "cloudpickle",
 ]
+_replacing_main = threading.Lock()
 
 
 class LostError(Exception):
@@ -187,6 +188,7 @@ def serve(theirs: Connection, job: bytes, environment: dict[str, str], folder: s
     os.environ.update(environment)
     with contextlib.suppress(OSError):
         os.chdir(folder)
+    os.register_at_fork(after_in_child=theirs.close)  # only this process answers
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -212,9 +214,10 @@ def _without_main() -> Iterator[None]:
 
     Scripts need no ``if __name__ == "__main__":`` then: functions travel with their code.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _replacing_main:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main

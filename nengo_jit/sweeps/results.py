@@ -53,6 +53,8 @@ class Results:
             self._arrays.make(name, Array(dims, shape, dtype, fill, attributes))
             self._numbers[name] = np.full(shape, fill, dtype)
         if name not in self._numbers:
+            if self._arrays.dims(name) != self._design.dims:
+                raise ValidationError(f"There is a probe '{name}', too", attr="probes")
             self._numbers[name] = self._arrays.numbers(name)
 
     @property

@@ -103,7 +103,8 @@ def sweep(
         raise ValidationError("A run must have at least one step", attr="time")
     if vary not in (None, NOISE) or (vary == NOISE and seeds is None):
         raise ValidationError("Must be None, or 'noise' with seeds", attr="vary")
-    if isinstance(probes, str):
+    names = None if probes is None else tuple(probes)
+    if isinstance(probes, str) or not all(isinstance(name, str) for name in names or ()):
         raise ValidationError("Must be a list of names", attr="probes")
     if not callable(make_network):
         raise ValidationError("Must be a function that makes a network", attr="make_network")
@@ -111,7 +112,7 @@ def sweep(
     _check_parameters(make_network, design)
     settings = {name: dict(nengo.rc.items(name)) for name in nengo.rc.sections()}
     settings["decoder_cache"] |= {"enabled": "False"}  # other seeds have other decoders
-    names = None if probes is None else tuple(map(clean, probes))
+    names = None if names is None else tuple(map(clean, names))
     reserved = frozenset({*RESERVED, *design.coordinates})
     builders = build_functions()
     job = Job(make_network, float(time), float(dt), names, vary, reserved, settings, builders)

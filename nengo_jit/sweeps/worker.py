@@ -118,12 +118,13 @@ def run_batch(job: bytes, runs: Sequence[Run]) -> list[Outcome]:
         for run in runs:
             outcome = Outcome(run.number)
             began = perf_counter()
-            with warnings.catch_warnings(record=True) as caught:
+            with warnings.catch_warnings(record=True) as caught, np.errstate():
                 warnings.simplefilter("always")
                 try:
                     outcome.samples = _do(job, run)
-                except (Exception, SystemExit) as error:
-                    outcome.error = "".join(traceback.format_exception_only(error)).strip()
+                except BaseException as error:
+                    text = "".join(traceback.format_exception_only(error)).strip()
+                    outcome.error = text.encode(errors="backslashreplace").decode()
             outcome.seconds = perf_counter() - began
             outcome.warned = {
                 (_sendable(each.category), ADDRESS.sub("", str(each.message)))
@@ -251,6 +252,9 @@ def _samples(built: Built, job: Job) -> list[Samples]:
     labels = None
     if built.named is not None:
         labels = {each: name for name, each in built.named.items()}
+        known = {each.probe for each in planned}
+        if labels.keys() - known or len(labels) < len(built.named):
+            raise ValidationError("Names must be of different probes of it", attr="make_network")
         planned = tuple(each for each in planned if each.probe in labels)
     found: dict[str, Samples] = {}
     for each, variable in zip(planned, variables_of(planned, job.dt, labels, job.reserved)):

@@ -121,6 +121,37 @@ def test_a_run_that_kills_its_worker_fails_alone():
     assert (ds.error.sel(gain=[1, 3]) == "").all()
 
 
+def test_processes_that_a_run_forks_neither_answer_nor_keep_others_waiting():
+    def make(gain):
+        if os.fork() == 0 and gain == 2:
+            time.sleep(60)
+        if gain == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return make_network(gain)
+
+    began = time.monotonic()
+    ds = sweep(make, {"gain": [1, 2, 3, 4, 5]}, [0])
+    assert time.monotonic() - began < 60
+    assert list(ds.error[:, 0] == "") == [True, False, True, True, True]
+    assert not np.isnan(ds.decoded.sel(gain=[1, 3, 4, 5])).any()
+
+
+def test_sweeps_may_run_in_threads():
+    main = sys.modules["__main__"]
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(sweep(make_network, {"gain": [1, 2]}, [0])))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.modules["__main__"] is main
+    for ds in found:
+        np.testing.assert_array_equal(ds.spikes[1, 0], single(0, gain=2)[1])
+
+
 def test_workers_killed_at_random_change_nothing(tmp_path):
     calm = sweep(make_network, {"gain": [0.5, 1]}, range(100))
     finished, killed = threading.Event(), []
@@ -322,6 +353,7 @@ def test_progress_is_shown_and_summed_up(capsys):
         ({"make_network": (lambda lock: lambda: lock)(LOCK)}, "It cannot be pickled"),
         ({"make_network": lambda gain: None}, "missing a required argument: 'gain'"),
         ({"probes": "decoded"}, "Must be a list of names"),
+        ({"probes": [1]}, "Must be a list of names"),
         ({"vary": "noise"}, "with seeds"),
         ({"vary": "all"}, "'noise'"),
         ({"time": 0.0}, "at least one step"),

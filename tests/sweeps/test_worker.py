@@ -122,6 +122,8 @@ def test_runs_leave_nothing_behind():
         random.seed(1)
         np.random.seed(1)
         assert things == [1]
+        assert np.geterr()["over"] == "warn"
+        np.seterr(over="raise")
         return noisy()
 
     states = random.getstate(), np.random.get_state()[1].tolist()
@@ -173,6 +175,19 @@ def stop():
     raise SystemExit("enough")
 
 
+def interrupt():
+    raise KeyboardInterrupt("enough")
+
+
+def surrogate():
+    raise ValueError("\udcff")
+
+
+def named_twice():
+    network = noisy()
+    return network, dict.fromkeys("ab", network.probes[0])
+
+
 @pytest.mark.parametrize(
     ("make_network", "options", "text"),
     [
@@ -182,7 +197,11 @@ def stop():
         (lambda: [][1], {}, "IndexError: list index out of range"),
         (stop, {}, "SystemExit: enough"),
         (sparse, {}, "sparse matrices"),
-        (lambda: (noisy(), dict.fromkeys("ab")), {}, ""),
+        (interrupt, {}, "KeyboardInterrupt: enough"),
+        (surrogate, {}, r"ValueError: \udcff"),
+        (lambda: (noisy(), dict.fromkeys("ab")), {}, "Names must be of different probes"),
+        (lambda: (noisy(), {"a": noisy().probes[0]}), {}, "Names must be of different probes"),
+        (named_twice, {}, "Names must be of different probes"),
     ],
 )
 def test_errors_are_texts(make_network, options, text):
