@@ -195,9 +195,10 @@ def sweep(
     n_seeds = 1 if along == "seed" else numbers.sizes.get("seed", 1)
     table = numbers.values.reshape(-1, ds.sizes[along], n_seeds)
     values = ds[x].values.tolist()
-    places = list(dict.fromkeys(values if isinstance(values[0], str) else sorted(values)))
+    known = [value for value in values if value == value]  # without NaN
+    places = list(dict.fromkeys(known if isinstance(values[0], str) else sorted(known)))
     number = {place: i for i, place in enumerate(places)}
-    index = np.array([number[value] for value in values])
+    index = np.array([number.get(value, -1) for value in values])
     ax = _axes(ax)
     lines = []
     for rows in table:

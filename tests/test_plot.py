@@ -138,6 +138,15 @@ def test_sweeps_have_means_and_spreads_over_seeds(swept, ax):
     assert ax.get_legend().get_title().get_text() == "kind"
 
 
+def test_parameters_that_are_nan_are_left_out(swept, ax):
+    shown = swept.sel(kind="up").isel(gain=[1, 0, 1])
+    shown["gain"] = [2.0, np.nan, 1.0]
+    plot.sweep(shown, "gain", "values", ax)
+    (line,) = ax.lines
+    assert line.get_xdata().tolist() == [1, 2]
+    assert line.get_ydata()[0] == line.get_ydata()[1]
+
+
 def test_sweeps_over_time_and_texts(swept, ax):
     plot.sweep(swept.sel(kind="up"), "time", swept["values"][..., 1].sel(kind="up"), ax)
     assert len(ax.lines) == 3 and ax.get_xlabel() == "time (s)" and ax.get_ylabel() == "values"

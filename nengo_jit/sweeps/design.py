@@ -70,7 +70,9 @@ class Design:
             cases = [dict(case) for case in cases]
             sizes[CASE] = len(cases)
             for name in dict.fromkeys(name for case in cases for name in case):
-                coordinates[name] = (CASE, coordinate([case.get(name) for case in cases]))
+                known = [case[name] for case in cases if name in case]
+                absent = math.nan if all(isinstance(each, NUMBERS) for each in known) else None
+                coordinates[name] = (CASE, coordinate([case.get(name, absent) for case in cases]))
         for name in coordinates:
             if not isinstance(name, str) or name in RESERVED or not NAME.fullmatch(name):
                 raise ValidationError(f"A parameter cannot be called {name!r}", attr="parameters")

@@ -21,8 +21,9 @@ MOST_BYTES = 1 << 24  # of the results of a task
 class Dispatcher:
     """Lets an executor do runs, and collects their results.
 
-    If a worker dies, its runs are done again, each as a task of its own: so a run that kills its
-    worker fails alone.
+    If a worker dies, its runs are done again, each as a task of its own, and those that are lost
+    again when nothing else is left to do, one at a time: so a run that kills its worker fails
+    alone, and one that lacks memory has all of it.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ class Dispatcher:
         self._executor, self._design, self._results, self._done = executor, design, results, done
         self._packed: tuple[object, bytes] | None = None
         self._alone: list[int] = []  # runs whose worker has died
+        self._last: list[int] = []  # those that were a task of their own
         self._running: dict[Hashable, list[int]] = {}
         self._losses: Counter[int] = Counter()
         self._warned: set[tuple[type[Warning], str]] = set()
@@ -84,6 +86,9 @@ class Dispatcher:
                 batch = [waiting.pop() for _ in range(min(self._size, fair))]
             runs = [self._run(number) for number in batch]
             self._running[self._executor.submit(runs)] = batch
+        if self._last and not self._running:
+            number = self._last.pop()
+            self._running[self._executor.submit([self._run(number)])] = [number]
 
     def _run(self, number: int) -> Run:
         """Pack a run. Runs of the same parameters share these, so that a task has them once."""
@@ -103,10 +108,12 @@ class Dispatcher:
     def _outcomes(self, batch: list[int], found: list[Outcome] | LostError) -> list[Outcome]:
         """The outcomes of a task; if its worker has died, of those runs that are given up."""
         if isinstance(found, LostError):
-            if len(batch) == 1:
-                self._losses.update(batch)
-            if len(batch) > 1 or self._losses[batch[0]] < self._executor.most_losses:
+            if len(batch) > 1:
                 self._alone += batch
+                return []
+            self._losses.update(batch)
+            if self._losses[batch[0]] < self._executor.most_losses:
+                self._last += batch
                 return []
             return [Outcome(batch[0], 0.0, f"The worker died each time: {found}")]
         seconds = sum(outcome.seconds for outcome in found) / len(found)

@@ -142,7 +142,7 @@ class OnDask(Executor):
         The cluster's client.
     """
 
-    most_losses = 1  # Dask has tried several times before it gives up
+    most_losses = 2  # the first may be due to a task before it; Dask tries each several times
 
     def __init__(self, job: bytes, client: distributed.Client):
         self._client = client
@@ -175,6 +175,8 @@ class OnDask(Executor):
     def close(self) -> None:
         from distributed import fire_and_forget
 
+        if self._client.status != "running":  # somebody has closed it
+            return
         with contextlib.suppress(OSError):  # if the cluster is gone
             self._client.cancel([*self._running, self._job])
             for worker in self._client.nthreads():

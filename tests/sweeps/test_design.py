@@ -36,6 +36,13 @@ def test_cases_are_run_as_they_are():
     }
 
 
+def test_numbers_that_a_case_lacks_are_nan():
+    design = Design.of([{"a": 1}, {"b": "x", "a": 2.5}, {}], None)
+    np.testing.assert_array_equal(design.coordinates["a"][1], [1, 2.5, np.nan])
+    assert design.coordinates["b"][1].tolist() == ["None", "x", "None"]
+    assert design.run(2) == ({}, None)
+
+
 def test_there_may_be_a_single_run():
     design = Design.of(None, None)
     assert (design.n_runs, design.shape, design.run(0)) == (1, (), ({}, None))

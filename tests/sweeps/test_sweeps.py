@@ -406,6 +406,31 @@ def test_a_cluster_gives_the_same(client, tmp_path):
     xarray.testing.assert_identical(ds, again)
 
 
+def test_a_client_that_is_closed_is_the_error(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    out = tmp_path / "r.zarr"
+
+    def make(gain):
+        time.sleep(0.1)
+        return make_network(gain)
+
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as other,
+    ):
+        closing = threading.Thread(
+            target=lambda: (wait_until((out / "decoded").exists), other.close())
+        )
+        closing.start()
+        with pytest.raises(Exception, match="cancelled"):
+            sweep(make, {"gain": range(100)}, client=other, out=out)
+        closing.join()
+    done = xarray.open_zarr(out, consolidated=False).seconds
+    assert 0 < np.isfinite(done).sum() < 100
+
+
 def test_a_run_that_kills_a_worker_of_a_cluster_fails_alone(client):
     def make(gain):
         if gain == 2:
