@@ -151,7 +151,8 @@ class Simulator(Running):
         self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
-        recorded = Recorded(self._probes, self._engine, self._turn.hold, str(self.model.label))
+        label = str(getattr(self.model.toplevel, "label", None) or "")
+        recorded = Recorded(self._probes, self._engine, self._turn.hold, label)
         self.data = SimulationData(self._sim_data, recorded)
 
         if seed is None and network is not None and network.seed is not None:

@@ -34,7 +34,7 @@ class Recorded:
     hold : callable
         Calls a function between runs, with arguments, and returns its result.
     label : str
-        Description of the model.
+        Label of the network; empty without one.
     """
 
     probes: Sequence[ProbePlan]
