@@ -9,11 +9,11 @@ precision. Prints microseconds a step, the least of several batches, and nengo's
 """
 
 import sys
-import time
 import warnings
 
 import nengo
 from models import MODELS
+from timing import step_time
 
 import nengo_jit
 
@@ -30,19 +30,11 @@ NAMES = [
 ]
 
 
-def step_time(make, name, bits, budget=3.0):
-    """Return the time of a step (microseconds)."""
+def time_of(make, name, bits):
+    """Return the time of a step (microseconds) of a model in a precision."""
     nengo.rc["precision"]["bits"] = str(bits)
     with make(MODELS[name](), progress_bar=False) as sim:
-        sim.run_steps(20, progress_bar=False)
-        best, n_steps, end = float("inf"), 10, time.perf_counter() + budget
-        while time.perf_counter() < end:
-            start = time.perf_counter()
-            sim.run_steps(n_steps, progress_bar=False)
-            took = time.perf_counter() - start
-            best = min(best, took / n_steps)
-            n_steps = max(1, min(300, int(0.1 * n_steps / took)))
-    return best * 1e6
+        return step_time(sim, most_steps=300, budget=3.0)
 
 
 def unoptimized(network, **options):
@@ -56,8 +48,8 @@ def main(names):
     nengo.rc["decoder_cache"]["enabled"] = "False"
     print(f"{'model':22s} {'nengo':>10s} {'16 bits':>10s} {'ratio':>7s} {'32 bits':>10s}")
     for name in names:
-        theirs = step_time(unoptimized, name, 16)
-        ours, single = (step_time(nengo_jit.Simulator, name, bits) for bits in (16, 32))
+        theirs = time_of(unoptimized, name, 16)
+        ours, single = (time_of(nengo_jit.Simulator, name, bits) for bits in (16, 32))
         print(f"{name:22s} {theirs:10.1f} {ours:10.1f} {theirs / ours:7.1f} {single:10.1f}")
 
 

@@ -21,23 +21,11 @@ import jax
 import nengo
 import nodes
 from models import MODELS
+from timing import step_time
 
 import nengo_jit
 
 ALL = nodes.MODELS | MODELS
-
-
-def step_time(sim, budget=2.0):
-    """Return the time of a step (microseconds)."""
-    sim.run_steps(20, progress_bar=False)
-    best, n_steps, end = float("inf"), 10, time.perf_counter() + budget
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        sim.run_steps(n_steps, progress_bar=False)
-        took = time.perf_counter() - start
-        best = min(best, took / n_steps)
-        n_steps = max(1, min(1000, int(0.1 * n_steps / took)))
-    return best * 1e6
 
 
 def main(names, bits, noise):
@@ -57,10 +45,10 @@ def main(names, bits, noise):
             lowered = time.process_time()
             sim.run_steps(1, progress_bar=False)
             compiled = time.process_time()
-            steps = [step_time(sim)]
+            steps = [step_time(sim, most_steps=1000, budget=2.0)]
         for make in (nengo_jit.Simulator, nengo.Simulator):
             with make(ALL[name](), progress_bar=False) as sim:
-                steps.append(step_time(sim))
+                steps.append(step_time(sim, most_steps=1000, budget=2.0))
         times = f"{lowered - start:11.2f}{compiled - lowered:11.2f}"
         print(f"{name:22s}{times}" + "".join(f"{step:11.1f}" for step in steps), flush=True)
 

@@ -190,9 +190,8 @@ class Simulator(Running):
         self._by_hand = self._hand_set_time = None
         self._signals: LiveSignals | None = LiveSignals(self._engine, self._turn.catch_up)
         self._sim_data = RawData(self.model.params, self._engine, self._turn.catch_up)
-        recorded = Recorded(
-            self._probes, self._engine, self._turn.hold, str(self.model.label), self.batch
-        )
+        label = str(getattr(self.model.toplevel, "label", None) or "")
+        recorded = Recorded(self._probes, self._engine, self._turn.hold, label, self.batch)
         self.data = SimulationData(self._sim_data, recorded)
         if self._members is not None:
             self.data = BatchData(self._sim_data, self._members, recorded)

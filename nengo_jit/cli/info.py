@@ -13,6 +13,7 @@ PACKAGES = (
     "nengo",
     "numpy",
     "numba",
+    "jax",
     "scipy",
     "matplotlib",
     "plotly",
@@ -42,7 +43,6 @@ def info() -> None:
         "cores": n_cores(),
         "cache": f"{where}  {len(files)} files, {megabytes:.1f} MB",
         "engines": ", ".join([f"{first} (the default)", *others]),
-        "devices": "the processor",
     }
     for name, text in lines.items():
         typer.echo(f"{name:11} {text}")

@@ -110,11 +110,15 @@ def check_every(text: str | None, dt: float) -> int | str | None:
     return every
 
 
-def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | None) -> None:
+def simulate(
+    model: Path, sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | None
+) -> None:
     """Run steps, say how fast, and write what is kept, also after an error or Ctrl-C.
 
     Parameters
     ----------
+    model : Path
+        File of the model.
     sim : Simulator
         The simulator.
     n_steps : int
@@ -144,7 +148,9 @@ def simulate(sim: Simulator, n_steps: int, keeping: Keeping, every: int | str | 
         except BadInputError as error:  # the one in hand matters more
             typer.echo(f"nengo-jit: {error}", err=True)
         if keeping.checkpoint is not None and keeping.checkpoint.exists():
-            typer.echo(f"to continue: nengo-jit resume MODEL.PY {quote(str(keeping.checkpoint))}")
+            files = f"{quote(str(model))} {quote(str(keeping.checkpoint))}"
+            end = (first + n_steps) * sim.dt
+            typer.echo(f"to continue: nengo-jit resume {files} --time {end:.12g}")
         raise
     typer.echo(_speed(n_steps * sim.dt, bar.seconds))
     _write(sim, keeping)

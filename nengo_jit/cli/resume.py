@@ -82,4 +82,4 @@ def resume(
                 f"The checkpoint is at {sim.time:g} s already: --time is the end, not {time:g} s"
             )
         typer.echo(f"{model}: continued at {sim.time:g} s on the engine '{sim.engine}'")
-        simulate(sim, n_steps, keeping, period)
+        simulate(model, sim, n_steps, keeping, period)

@@ -84,7 +84,7 @@ def run(
         )
     with sim:
         typer.echo(f"built in {perf_counter() - began:.2f} s for the engine '{sim.engine}'")
-        simulate(sim, round(time / dt), keeping, period)
+        simulate(model, sim, round(time / dt), keeping, period)
 
 
 def _contents(network: nengo.Network) -> str:

@@ -127,8 +127,8 @@ def values_of(options: list[str]) -> dict[str, list[object]]:
     """Values of parameters: Python's literals, or else texts."""
     found: dict[str, list[object]] = {}
     for option in options:
-        name, equals, values = option.partition("=")
-        if not equals or not name.isidentifier():
+        name, _, values = option.partition("=")
+        if not values.strip() or not name.isidentifier():
             raise BadInputError(f"--param {option}: write NAME=A,B,C")
         if name in found:
             raise BadInputError(f"--param {option}: '{name}' has values already")

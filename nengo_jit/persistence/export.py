@@ -36,7 +36,7 @@ class Recorded:
     hold : callable
         Calls a function between runs, with arguments, and returns its result.
     label : str
-        Description of the model.
+        Label of the network; empty without one.
     n_members : int or None
         Number of members of a batch, the first axis of its data; None if there is no batch.
     """

@@ -169,8 +169,7 @@ def _open(out: PathLike | None, design: Design, job: Job, resume: bool, overwrit
         changed = difference(store.described, described)
         if changed is not None:
             raise ValidationError(
-                f"'{path}' has another sweep: {changed}. Choose another path, or begin anew by "
-                "overwrite=True",
+                f"'{path}' has another sweep: {changed}. Choose another path, or overwrite it",
                 attr="out",
             )
         store.open()

@@ -59,6 +59,9 @@ def test_info_names_versions_and_places(tmp_path):
     assert done.returncode == 0, done.stderr
     for text in (sys.executable, np.__version__, str(tmp_path), "cpu (the default)", "reference"):
         assert text in done.stdout
+    packages = [line.split()[0] for line in done.stdout.splitlines()]
+    assert "jax" in packages  # the engine is listed without the package, too
+    assert "devices" not in packages  # they depend on the engine
 
 
 def test_compile_compiles_all(monkeypatch, capsys):

@@ -22,7 +22,7 @@ def test_an_interrupted_run_continues_as_if_it_had_never_stopped(model, tmp_path
     files = ["--record", "run.zarr", "--checkpoint", "run.ckpt", "--every", 50]
     done = command("run", model, "--time", 0.5, *files, cwd=tmp_path)
     assert done.returncode == 130, done.stderr
-    assert f"nengo-jit resume MODEL.PY {tmp_path / 'run.ckpt'}" in done.stdout
+    assert f"nengo-jit resume {model} {tmp_path / 'run.ckpt'} --time 0.5\n" in done.stdout
     done = command("resume", model, "run.ckpt", "-t", 0.5, "-o", "all.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "continued at 0." in done.stdout

@@ -71,7 +71,9 @@ def test_a_network_is_run_for_all_seeds_and_goes_on(model, tmp_path):
     assert xarray.open_zarr(tmp_path / "r.zarr").decoded.shape == (2, 10, 1)
     done = swept("--seeds", 2)
     assert done.returncode == 0 and "all runs were done already" in done.stdout
-    assert "the list of seeds was" in refused(swept("--seeds", 3))
+    line = refused(swept("--seeds", 3))
+    assert "the list of seeds was" in line
+    assert line.rstrip().endswith("Choose another path, or overwrite it")  # by --overwrite, here
     assert swept("--seeds", 3, "--overwrite").returncode == 0
     model.write_text(MODEL.replace("30, 1", "31, 1"))
     assert "make_network's arguments was" in refused(swept("--seeds", 3))
@@ -118,6 +120,7 @@ def test_values_are_literals_or_texts(text, values):
     assert values_of([f"a={text}"]) == {"a": values}
 
 
-def test_no_values_are_an_error():
-    with pytest.raises(BadInputError):
-        values_of(["=1"])
+@pytest.mark.parametrize("option", ["=1", "gain", "gain=", "gain= "])
+def test_no_values_are_an_error(option):
+    with pytest.raises(BadInputError, match="write NAME=A,B,C"):
+        values_of([option])

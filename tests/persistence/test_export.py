@@ -68,6 +68,19 @@ def test_xarray(sim):
     assert float(found["probe_5"].sel(time=0.007, method="nearest")[0]) == pytest.approx(0.007)
 
 
+@pytest.mark.parametrize("label", [None, "a ball game"])
+@pytest.mark.parametrize("is_built", [False, True])
+def test_data_sets_have_the_label_of_the_network(label, is_built):
+    net = nengo.Network(label=label, seed=0)
+    model = None
+    if is_built:
+        model = nengo.builder.Model(dt=0.001)
+        model.build(net)
+    made = nengo_jit.Simulator(None if is_built else net, model=model, progress_bar=False)
+    with made as sim:
+        assert sim.data.to_xarray().attrs["label"] == (label or "")
+
+
 def test_zarr(sim, tmp_path):
     sim.data.save(tmp_path / "out.zarr")
     with xarray.open_zarr(tmp_path / "out.zarr") as found:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -264,16 +266,14 @@ class Flat(Form):
 
     is_mapped = False
 
-    def __init__(
-        self,
-        pairs: Sequence[tuple[Operator, Computation]],
-        constants: Constants,
-        signals: SignalDict,
-        blocks: Blocks,
-    ):
-        super().__init__(pairs, constants, signals, blocks)
-        self._shapes = [each.outputs[0].shape for each in self._known]
-        self._sizes = [each.outputs[0].size for each in self._known]
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """Shape of what each member writes."""
+        return [each.outputs[0].shape for each in self._known]
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return list(map(prod, self._shapes))
 
     def _numbers(self, values: Sequence[Any]) -> Leaf:
         return self._add(np.repeat(np.ravel(values), self._sizes))
@@ -305,21 +305,18 @@ class Flat(Form):
 class Copied(Flat):
     """Copies of any shapes, with any selections; see `Form`. The selections become indices."""
 
-    def __init__(
-        self,
-        pairs: Sequence[tuple[Operator, Computation]],
-        constants: Constants,
-        signals: SignalDict,
-        blocks: Blocks,
-    ):
-        super().__init__(pairs, constants, signals, blocks)
-        self._targets = [
-            Region(block, elements[known.place])
-            for known in self._known
-            for block, elements in [blocks.region_of(known.outputs[0])]
+    @cached_property
+    def _targets(self) -> list[Region]:
+        """What each member writes to."""
+        regions = [self._blocks.region_of(each.outputs[0]) for each in self._known]
+        return [
+            Region(region.block, region.elements[known.place])
+            for region, known in zip(regions, self._known)
         ]
-        self._shapes = [target.elements.shape for target in self._targets]
-        self._sizes = [target.elements.size for target in self._targets]
+
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [target.elements.shape for target in self._targets]
 
     def bucket(self) -> Bucket:
         is_added = bool(self._members[0].incs)

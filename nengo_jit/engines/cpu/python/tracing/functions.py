@@ -166,10 +166,8 @@ def _call_implementation(
     if implementation is not None:
         try:
             return implementation(tracer, *args, **kwargs)
-        except TypeError as error:
-            raise Unsupported(
-                f"calls `{name}` with arguments that are not supported ({error})"
-            ) from None
+        except TypeError:
+            raise Unsupported(f"calls `{name}` with arguments that are not supported") from None
     owner = getattr(function, "__self__", None)
     if type(owner).__module__.startswith("numpy.random"):
         raise Unsupported("uses numpy.random")

@@ -232,10 +232,8 @@ class Interpreter:
             raise Unsupported(f"calls the method `{name}` of a number")
         try:
             return method(self.tracer, owner, *args, **kwargs)
-        except TypeError as error:
-            raise Unsupported(
-                f"calls `{name}` with arguments that are not supported ({error})"
-            ) from None
+        except TypeError:
+            raise Unsupported(f"calls `{name}` with arguments that are not supported") from None
 
     def attribute(self, owner: Value, name: str) -> Value:
         """An attribute of a value."""
