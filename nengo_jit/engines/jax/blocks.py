@@ -68,6 +68,10 @@ class Blocks:
         offset = pointer(first) - pointer(owner)
         self.host.append(np.ndarray((position,), first.dtype, owner, offset))
 
+    def add_flags(self, n: int) -> int:
+        """Add flags, which are no signal's; returns the number of their block."""
+        return self.attach(np.zeros(n, bool))
+
     def attach(self, array: np.ndarray) -> int:
         """Add a contiguous array that is no signal's; returns the number of its block."""
         self.host.append((array if array.flags.c_contiguous else array.T).reshape(-1))
