@@ -89,7 +89,7 @@ class Blocks:
         number = self._in_order[place]
         block = self.host[number]
         start = (address - self._addresses[place]) // block.itemsize
-        return Region(number, np.arange(start, start + size)) if start < block.size else None
+        return Region(number, np.arange(start, start + size)) if start < block.shape[-1] else None
 
     def __len__(self) -> int:
         return len(self.host)

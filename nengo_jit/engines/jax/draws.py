@@ -48,8 +48,8 @@ class _Ahead:
 class Drawing(Protocol):
     """Draws numbers for all operators, step by step."""
 
-    def begin(self, draws: Mapping[Operator, Draw]) -> None:
-        """Forget what has been drawn, and draw with these functions from now on."""
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        """Forget what has been drawn, and draw with these functions of each simulation."""
 
     def draw(self, operator: Operator, number: int) -> None:
         """Draw the numbers of an operator for a step, counted from one, unless it is done.
@@ -93,8 +93,9 @@ class Draws:
         self._draws: dict[Operator, Draw] = {}  # in the order of the plan
         self._ahead: dict[Operator, _Ahead] = {}
 
-    def begin(self, draws: Mapping[Operator, Draw]) -> None:
-        self._draws = {each: draws[each] for each in self._plan.operators if each in draws}
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        (own,) = draws
+        self._draws = {each: own[each] for each in self._plan.operators if each in own}
         self._ahead.clear()
 
     def _of(self, operator: Operator, number: int) -> _Ahead:

@@ -59,6 +59,8 @@ class JaxEngine(StepwiseEngine):
         The user's options.
     """
 
+    n_members = 1
+
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         super().__init__(plan, options)
         keep_compiled()
@@ -98,24 +100,31 @@ class JaxEngine(StepwiseEngine):
         return made
 
     def _place(self) -> list[tuple[Operator, Step]]:
-        """Decide where Python code runs, and lower all operators.
+        """Decide where Python code runs, and lower all operators; see `lower`."""
+        self.decide()
+        self.begin_draws()
+        return self.lower()
 
-        Returns the functions of a step; none if there is a loop.
-        """
-        made = self._made
-        tapes = Tapes(self._blocks, len(made.python), self._checked)
-        refused = dict.fromkeys(
-            (op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND
-        )
-        if is_lost() or not self.options.compile_python:
-            refused = dict.fromkeys(made.python, "is not compiled because `compile_python` is off")
-        placement = place(made.python, made.sources, refused, self.memory_of_steps, tapes)
+    def decide(self) -> None:
+        """Decide where Python code runs."""
+        made, tapes = self._made, self.make_tapes()
+        placement = place(made.python, made.sources, self.refused(), self.memory_of_steps, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
         self._warn(placement)
         self._memory.begin()
         if self.plan.callers != set(placement.in_python):
             self.plan = group(self.plan, placement.in_python)
-        return self._lower()
+
+    def make_tapes(self) -> Tapes:
+        """Return what makes programs of tapes."""
+        return Tapes(self._blocks, len(self._made.python), self._checked)
+
+    def refused(self) -> dict[Operator, str]:
+        """Return the operators that stay in Python whatever they compute, and why."""
+        if is_lost() or not self.options.compile_python:
+            reason = "is not compiled because `compile_python` is off"
+            return dict.fromkeys(self._made.python, reason)
+        return {op: REBOUND for op, n in self._n_changes.items() if n > MOST_CHANGES}
 
     def _warn(self, placement: Placement) -> None:
         """Log, once, that Python has to be called in each step."""
@@ -130,12 +139,11 @@ class JaxEngine(StepwiseEngine):
                 reason,
             )
 
-    def _lower(self) -> list[tuple[Operator, Step]]:
-        """Lower all operators; returns the functions of a step, see `_place`."""
+    def lower(self) -> list[tuple[Operator, Step]]:
+        """Lower all operators; returns the functions of a step, none if there is a loop."""
         self._is_outdated = False
         placement, noise = self._placement, self._made.noise
-        self.begin_draws(placement)
-        facts = self.facts(placement)
+        facts = self.facts()
         if facts == self._facts:
             return self._steps
         self._facts = facts
@@ -150,19 +158,20 @@ class JaxEngine(StepwiseEngine):
                 (buckets,) = phases
                 written = [each for each in recorded if each in self._blocks]
                 columns = list(map(self._column, written))
-                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags)
+                n = self.n_members
+                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags, n)
                 self._without_loop = lambda: [*self._in_python(buckets, leaves), self._pulling()]
                 return []
             steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
         return [*steps, self._pulling()]
 
-    def begin_draws(self, placement: Placement) -> None:
-        """Forget what has been drawn, and draw with the functions of a placement from now on."""
-        self._draws.begin(self._made.draws(placement))
+    def begin_draws(self) -> None:
+        """Forget what has been drawn, and draw with the functions that have been made."""
+        self._draws.begin([self._made.draws(self._placement)])
 
-    def facts(self, placement: Placement) -> Facts:
+    def facts(self) -> Facts:
         """Return all that the lowered plan depends on."""
-        return facts_of(self.plan, placement, self._made.noise)
+        return facts_of(self.plan, self._placement, self._made.noise)
 
     def complete(self, phases: list[Phase]) -> list[Phase]:
         """Return the phases of a step with all that is no operator's."""
@@ -215,9 +224,10 @@ class JaxEngine(StepwiseEngine):
         return segment.run(self._memory, self.n_steps + 1)
 
     def _try_segment(self, segment: Segment) -> None:
-        self._is_lost = not (self._may_use_tapes() and self._run_segment(segment))
+        self._is_lost = not (self.may_use_tapes() and self._run_segment(segment))
 
-    def _may_use_tapes(self) -> bool:
+    def may_use_tapes(self) -> bool:
+        """Whether programs of tapes may run in the next step."""
         return not self._is_watched and self._placement.is_right
 
     def _if_lost(self, step: Step) -> None:
@@ -250,7 +260,7 @@ class JaxEngine(StepwiseEngine):
         is_within = self._is_running
         if not is_within:
             if self._is_outdated or not self._placement.is_right:
-                self._relower()
+                self.relower()
             # tapes do not report underflow
             self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
         if not is_within:
@@ -268,7 +278,7 @@ class JaxEngine(StepwiseEngine):
         try:
             while n_done < n_steps and not self._is_paused:
                 n, n_run = min(self._loop.size, n_steps - n_done), 0
-                if self._may_use_tapes():
+                if self.may_use_tapes():
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
                     if n_run:
@@ -314,7 +324,7 @@ class JaxEngine(StepwiseEngine):
                 self._memory.restore(snapshot)
             raise
 
-    def _relower(self) -> None:
+    def relower(self) -> None:
         """Trace and lower all operators again, some of which have changed."""
         self._memory.pull_all()
         changed = [op for op, each in self._placement.traced.items() if not each.is_right]
