@@ -6,7 +6,7 @@ are kept until their step is done, since drawing them again would give others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class _Ahead:
         self.like = np.empty(operator.outputs()[0].shape)
         self.first = first
         self.rows: list[np.ndarray] = []
-        self.error: Exception | None = None  # that the step after these has raised
+        self.error: BaseException | None = None  # that the step after these has raised
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -59,9 +59,10 @@ class Draws:
         self._plan, self._draws = plan, draws
         self._ahead: dict[Operator, _Ahead] = {}
 
-    def forget(self) -> None:
-        """Forget what has been drawn for later steps."""
-        self._ahead.clear()
+    def forget(self, operators: Iterable[Operator]) -> None:
+        """Forget what has been drawn for later steps, which will be drawn again."""
+        for operator in operators:
+            self._ahead.pop(operator, None)
 
     def _of(self, operator: Operator, number: int) -> _Ahead:
         if operator not in self._ahead:
@@ -95,7 +96,7 @@ class Draws:
                     continue
                 try:
                     ahead.draw(self._draws[operator], t)
-                except Exception as error:
+                except BaseException as error:  # the steps before it come first
                     ahead.error = error
                     return number - first
         return n

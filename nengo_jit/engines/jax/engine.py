@@ -91,6 +91,7 @@ class JaxEngine(StepwiseEngine):
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
         for each in (self._python, self._sources, self._native, self._noise, self._n_changes):
             each.clear()
+        self._draws.forget(self.plan.operators)
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if is_lost() or not is_lowered(operator, self.plan.dt, self.options.noise):
                 self._python[operator] = self._python_step(operator, rng)
@@ -170,7 +171,7 @@ class JaxEngine(StepwiseEngine):
         known = {**self._native, **placement.ahead}
         self._drawing.clear()
         self._drawing.update((each, known[each]) for each in self.plan.operators if each in known)
-        self._draws.forget()
+        self._draws.forget(placement.of_time)
         facts = facts_of(self.plan, placement, self._noise)
         if facts == self._facts:
             return self._steps
@@ -286,14 +287,18 @@ class JaxEngine(StepwiseEngine):
         self._is_running, n_done = True, 0
         try:
             while n_done < n_steps and not self._is_paused:
-                n, n_run = min(self._loop.size, n_steps - n_done), 0
+                # user code that gets samples, does so after each step
+                n, n_run = 1 if clock.calls else min(self._loop.size, n_steps - n_done), 0
                 if self._may_use_tapes():
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
                     if n_run:
                         self._record(samples, n_run)
-                if n_run < n:
+                        super().settle()
+                if n_run < n and not self._is_paused:
                     self._steps = self._steps or self._without_loop()
+                    # functions that Python calls in this step may change what these read
+                    self._draws.forget(self._placement.of_time)
                     n_run += super().run(1)
                 n_done += n_run
         finally:
