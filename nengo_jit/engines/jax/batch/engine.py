@@ -26,6 +26,7 @@ from nengo_jit.engines.jax.blocks import Blocks
 from nengo_jit.engines.jax.compilation import is_lost
 from nengo_jit.engines.jax.engine import JaxEngine
 from nengo_jit.engines.jax.facts import Facts
+from nengo_jit.engines.jax.made import Made
 from nengo_jit.engines.jax.phases import Phase
 from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced
 from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
@@ -96,18 +97,19 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         self._draws.forget(self.plan.operators)
         self._one.reset_all()
         self._one.save()
-        first = self._members[0]
+        first, operators = self._members[0], list(self.plan.operators)
         for member, seed in zip(self._members, seeds):
             self._one.restore()
             member.restore_objects()
             self._set_built(member)
             member.seed, member.drawn_from = seed, np.random.RandomState(seed)
             member.generators = self.generators = {}
-            member.made = self.make(member.drawn_from)
+            member.made = self.make(member.drawn_from, operators)
             if member is first:
                 self._n_changes.clear()
                 self._made = first.made
                 self.decide()
+                operators = [each for each in operators if _differs(each, first.made)]
             member.find_objects(self._with_objects())
             self.signals.store(member.number, self._one.blocks)
         self._built = ()
@@ -252,6 +254,11 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
             with member.at_work():
                 give_state(member, self._identity, state)
             self.signals.store(member.number, self._one.blocks)
+
+
+def _differs(operator: Operator, made: Made) -> bool:
+    """Whether something is made of an operator for each member, or drawn in making it."""
+    return operator in made or is_sim_process(operator)
 
 
 def _draws_by_itself(operator: Operator) -> bool:
