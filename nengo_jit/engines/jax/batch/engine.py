@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.jax.batch.blocks import BatchBlocks
 from nengo_jit.engines.jax.batch.draws import BatchDraws
-from nengo_jit.engines.jax.batch.inputs import Inputs, with_inputs
+from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs, with_inputs, with_inputs_on_host
 from nengo_jit.engines.jax.batch.members import Member
 from nengo_jit.engines.jax.batch.room import check_room
 from nengo_jit.engines.jax.blocks import Blocks
@@ -159,6 +160,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         return [*super().facts(), tuple(self._inputs.known)]
 
     def complete(self, phases: list[Phase]) -> list[Phase]:
+        if is_lost():
+            return with_inputs_on_host(phases, self._inputs.known)
         return with_inputs(phases, self._inputs.known, self._blocks)
 
     def set_inputs(self, inputs: Mapping[Output, np.ndarray]) -> None:
@@ -195,6 +198,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         return True
 
     def caller_of(self, operator: Operator) -> Step:
+        if isinstance(operator, GivenRows):
+            return partial(self._write_given, operator.signal)
         bases = dict.fromkeys(each.base for each in (*operator.all_signals, *self.buffers))
         written = [each for each in bases if each.size and not each.readonly]
         pairs = [(_numbers(self._one[each]), self.signals[each]) for each in written]
@@ -211,6 +216,11 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
                     rows[member.number] = one
 
         return call
+
+    def _write_given(self, signal: Signal) -> None:
+        rows = self._inputs.rows(signal, self.n_steps + 1, 1)
+        if rows is not None:
+            self.signals[signal] = rows[:, 0]
 
     def _run_step(self) -> None:
         saved, ticks = [each.saved for each in self._members], self.recording.clock.ticks
