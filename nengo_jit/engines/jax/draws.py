@@ -73,8 +73,8 @@ class Draws:
         time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
         return time
 
-    def draw(self, operator: Operator, number: int) -> None:
-        """Draw the numbers of an operator for a step, counted from one, unless it is done.
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
+        """Return the numbers of an operator for a step, counted from one; draw them if needed.
 
         If a function of the user's raises, or has raised in `prepare`, this raises the error.
         """
@@ -82,6 +82,7 @@ class Draws:
         if not 0 <= number - ahead.first < len(ahead.rows):
             ahead.begin(number)
             ahead.draw(self._draws[operator], self._time(number))
+        return ahead.rows[number - ahead.first]
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""

@@ -15,7 +15,7 @@ import numpy as np
 from nengo_jit.engines.cpu.python.tracing import calls_are_observed
 from nengo_jit.engines.jax.arrays import Constant, to_device
 from nengo_jit.engines.jax.blocks import Blocks
-from nengo_jit.engines.jax.bucket import Bucket
+from nengo_jit.engines.jax.bucket import Bucket, Constants
 from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.calls import Loop, Segment
 from nengo_jit.engines.jax.columns import Column, column_of
@@ -176,7 +176,7 @@ class JaxEngine(StepwiseEngine):
         if facts == self._facts:
             return self._steps
         self._facts = facts
-        bucketing = Bucketing(self.plan, self.signals, self._blocks, placement, self._noise)
+        bucketing = self._bucketing(self.plan, Constants())
         phases = phases_of(self.plan, placement.in_python, bucketing)
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
@@ -187,9 +187,30 @@ class JaxEngine(StepwiseEngine):
                 written = [each for each in recorded if each in self._blocks]
                 columns = list(map(self._column, written))
                 self._loop = Loop(buckets, leaves, self._draws, columns, self._flags)
-                self._without_loop = lambda: [*self._in_python(buckets, leaves), self._pulling()]
+                self._without_loop = lambda: self._stepping(bucketing.constants, leaves)
                 return []
             steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
+        return [*steps, self._pulling()]
+
+    def _bucketing(self, plan: Plan, constants: Constants) -> Bucketing:
+        return Bucketing(plan, self.signals, self._blocks, self._placement, self._noise, constants)
+
+    def _stepping(
+        self, constants: Constants, leaves: Sequence[Constant]
+    ) -> list[tuple[Operator, Step]]:
+        """Make the functions of a step that calls all Python code, in nengo's order."""
+        called = {*self._placement.taped, *self._placement.ahead}
+        plan = group(self.plan, called)
+        phases = phases_of(plan, called, self._bucketing(plan, constants))
+        leaves = [*leaves, *(to_device(each) for each in constants.leaves[len(leaves) :])]
+        steps: list[tuple[Operator, Step]] = []
+        for phase in phases:
+            if isinstance(phase, list):
+                segment = Segment(phase, leaves, self._draws)
+                steps += self._drawing_for(segment)
+                steps.append((phase[0].members[0], partial(self._run_segment, segment)))
+            else:
+                steps.append((phase, self._call(phase)))
         return [*steps, self._pulling()]
 
     def _pulling(self) -> tuple[Operator, Step]:
@@ -235,6 +256,15 @@ class JaxEngine(StepwiseEngine):
     def _draw(self, operator: Operator) -> None:
         self._draws.draw(operator, self.n_steps + 1)
 
+    def _step_drawn(self, operator: Operator) -> None:
+        """Output what a process returns in this step, or has returned ahead of it."""
+        (signal,) = operator.outputs()
+        values = self._draws.draw(operator, self.n_steps + 1).reshape(signal.shape)
+        if operator.incs:
+            self.signals[signal][...] += values
+        else:
+            self.signals[signal][...] = values
+
     def _run_segment(self, segment: Segment) -> bool:
         return segment.run(self._memory, self.n_steps + 1)
 
@@ -254,13 +284,17 @@ class JaxEngine(StepwiseEngine):
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
         memory, blocks, calls = self._memory, self._blocks, self._python
+        is_source = operator in self._sources and operator in self._placement.ahead
         own = {blocks.block_of(each) for each in operator.all_signals if each in blocks}
         if operator in self._placement.taped:
             own |= self._placement.taped[operator].blocks
 
         def step() -> None:
             memory.pull([*own, *memory.shared])
-            calls[operator]()
+            if is_source:
+                self._step_drawn(operator)
+            else:
+                calls[operator]()
             memory.changed_on_host(own)
 
         return step
