@@ -7,6 +7,7 @@ are kept until their step is done, since drawing them again would give others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
 Draw = Callable[..., np.ndarray]
+GeneratorState: TypeAlias = dict[str, Any] | tuple[Any, ...]  # in NumPy's form
 
 
 class _Ahead:
@@ -25,6 +27,8 @@ class _Ahead:
         self.first = first
         self.rows: list[np.ndarray] = []
         self.error: BaseException | None = None  # that the step after these has raised
+        # the generator's state before a step, counted from one: that of a row, or an earlier one
+        self.origin: tuple[int, GeneratorState] | None = None
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -53,10 +57,17 @@ class Draws:
         Tells the time.
     draws : dict of (Operator, callable)
         From `Operator.draws`, in the order of the plan. They may be replaced at any time.
+    generators : dict of (Operator, numpy.random.RandomState)
+        What some of them draw from, and depend on alone. They may be replaced, too.
     """
 
-    def __init__(self, plan: Plan, draws: dict[Operator, Draw]):
-        self._plan, self._draws = plan, draws
+    def __init__(
+        self,
+        plan: Plan,
+        draws: dict[Operator, Draw],
+        generators: dict[Operator, np.random.RandomState],
+    ):
+        self._plan, self._draws, self._generators = plan, draws, generators
         self._ahead: dict[Operator, _Ahead] = {}
 
     def forget(self, operators: Iterable[Operator]) -> None:
@@ -88,8 +99,11 @@ class Draws:
         """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""
         members = {operator for place in places for operator in place.members}
         needed = [(each, self._of(each, first)) for each in self._draws if each in members]
-        for _, ahead in needed:
+        for operator, ahead in needed:
             ahead.begin(first)
+            if not ahead.rows:
+                own = self._generators.get(operator) if n > 1 else None
+                ahead.origin = None if own is None else (first, own.get_state(legacy=False))
         for number in range(first, first + (n if needed else 0)):
             t = self._time(number)
             for operator, ahead in needed:
@@ -101,6 +115,17 @@ class Draws:
                     ahead.error = error
                     return number - first
         return n
+
+    def rewind(self, number: int) -> None:
+        """Set generators to their states before a step, though later steps have been drawn for."""
+        for operator, ahead in self._ahead.items():
+            if ahead.origin is None or number >= ahead.first + len(ahead.rows):
+                continue
+            first, state = ahead.origin
+            self._generators[operator].set_state(state)
+            for each in range(first, number):
+                self._draws[operator](self._time(each), ahead.like)
+            del ahead.rows[max(0, number - ahead.first) :]
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         """Return numbers that have been drawn.

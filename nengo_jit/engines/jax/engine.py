@@ -72,7 +72,8 @@ class JaxEngine(StepwiseEngine):
         self._sources: dict[Operator, Draw] = {}  # processes of the user's without input
         self._native: dict[Operator, Draw] = {}  # what draws for operators that are lowered
         self._drawing: dict[Operator, Draw] = {}  # with functions that are called ahead of time
-        self._draws = Draws(plan, self._drawing)
+        self._drawn_from: dict[Operator, np.random.RandomState] = {}
+        self._draws = Draws(plan, self._drawing, self._drawn_from)
         self._noise: dict[Operator, Noise] = {}  # what the device draws
         self._placement = Placement()
         self._checked: set[Program] = set()
@@ -91,6 +92,7 @@ class JaxEngine(StepwiseEngine):
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
         for each in (self._python, self._sources, self._native, self._noise, self._n_changes):
             each.clear()
+        self._drawn_from.clear()
         self._draws.forget(self.plan.operators)
         for operator in self.plan.operators:  # in nengo's order, since they draw from rng
             if is_lost() or not is_lowered(operator, self.plan.dt, self.options.noise):
@@ -124,11 +126,13 @@ class JaxEngine(StepwiseEngine):
             return
         if not is_sim_process(operator):
             draw = operator.draws(self.plan.dt, rng)
+            if draw is not None and isinstance(operator, SimNeurons):
+                (self._drawn_from[operator],) = operator.state_extra.values()
         else:
             own = operator.process.get_rng(rng)
             draw = operator.draws_from(self.plan.dt, lambda: own)
             if draws_in_steps(operator.process):
-                self.generators[operator] = own
+                self.generators[operator] = self._drawn_from[operator] = own
         if draw is not None:
             self._native[operator] = draw
 
@@ -337,6 +341,7 @@ class JaxEngine(StepwiseEngine):
                 n_done += n_run
         finally:
             self._is_running = self._is_paused = False
+            self._draws.rewind(clock.n_steps + 1)
             if not self.is_asked or memory.shared:
                 memory.pull_all()
             memory.pull(self._users)
