@@ -263,7 +263,7 @@ class Trainer:
             for name, each in losses.items():
                 output, target = jnp.asarray(outputs[name]), data.targets.get(name)
                 labels = None if target is None else jnp.asarray(target)
-                total += float(each(output, labels))
+                total += float(jax.jit(each)(output, labels))
                 if is_of_labels(each) and labels is not None:
                     shares.append(float(accuracy(each, output, labels)))
         return {"loss": total, **({"accuracy": float(np.mean(shares))} if shares else {})}

@@ -196,7 +196,8 @@ def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
 
 def test_chunks_take_less_memory():
     with nengo.Network(seed=0) as net:
-        first = nengo.Ensemble(200, 1, gain=np.ones(200), bias=np.ones(200), label="first")
+        neurons = nengo.SpikingRectifiedLinear()
+        first = nengo.Ensemble(200, 1, neuron_type=neurons, label="first")
         nengo.Connection(nengo.Node(1.0, label="given"), first.neurons, transform=np.ones((200, 1)))
         nengo.Probe(first, synapse=0.01, label="seen")
     with as_given():
