@@ -48,8 +48,8 @@ class Trainer:
         Number of samples that are run at once.
     trainable : iterable of object or type, callable, or None
         What is trained: objects, networks, types of objects, or a function of object and name of
-        an attribute (``"bias"``, ``"encoders"``, ``"decoders"``, ``"transform"``, ``"gain"``).
-        None trains all but gains.
+        an attribute (``"bias"``, ``"encoders"``, ``"decoders"``, ``"transform"``, ``"gain"``,
+        ``"log_tau"``). None trains all but gains and time constants.
     surrogate : str, callable or None
         The derivative of a spike: "fast_sigmoid" (the default), "arctan", "triangle", or a
         function of the distance to the threshold, in thresholds.
@@ -94,8 +94,8 @@ class Trainer:
             raise ValidationError(f"Must be at least 1 (got {batch})", attr="batch")
         keep_compiled()
         self._batch, self._remat, self._keep_state = batch, remat, keep_state
-        self._program = Program(net, dt, seed, surrogate_of(surrogate))
-        self._trained = self._program.parameters.selected(trainable)
+        self._program = Program(net, dt, seed, surrogate_of(surrogate), trainable)
+        self._trained = self._program.trained
         self._rng = np.random.RandomState(seed)
         with as_given():
             initial = self._program.parameters.initial
@@ -263,7 +263,7 @@ class Trainer:
             for name, each in losses.items():
                 output, target = jnp.asarray(outputs[name]), data.targets.get(name)
                 labels = None if target is None else jnp.asarray(target)
-                total += float(each(output, labels))
+                total += float(jax.jit(each)(output, labels))
                 if is_of_labels(each) and labels is not None:
                     shares.append(float(accuracy(each, output, labels)))
         return {"loss": total, **({"accuracy": float(np.mean(shares))} if shares else {})}

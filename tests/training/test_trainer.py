@@ -22,8 +22,8 @@ def fitted(trainer, given, scores, **options):
 
 
 def test_training_classifies_and_the_frozen_network_answers_the_same():
-    net, given, scores = classifier()
-    trainer = Trainer(net, batch=20, seed=1)
+    net, given, scores = classifier(nengo.LIF(amplitude=0.01))
+    trainer = Trainer(net, batch=24, seed=1)
     before = trainer.evaluate({given: X}, {scores: LABELS}, loss="cross_entropy_mean")
     history = fitted(trainer, given, scores, epochs=15)
     after = trainer.evaluate({given: X}, {scores: LABELS}, loss="cross_entropy_mean")
@@ -44,7 +44,7 @@ def test_seeds_decide_the_result():
     results = []
     for seed in (1, 1, 2):
         net, given, scores = classifier()
-        trainer = Trainer(net, batch=20, seed=seed)
+        trainer = Trainer(net, batch=24, seed=seed)
         fitted(trainer, given, scores)
         results.append(trainer.params)
     assert all(np.array_equal(results[0][name], results[1][name]) for name in results[0])
@@ -53,7 +53,7 @@ def test_seeds_decide_the_result():
 
 def test_a_step_of_the_optimizer_uses_all_samples_of_a_batch_and_the_remainder():
     def learned(batch, y, x):
-        net, given, scores = classifier(nengo.Sigmoid(tau_ref=1.0))
+        net, given, scores = classifier(nengo.RectifiedLinear())
         trainer = Trainer(net, batch=batch, seed=1)
         before = trainer.params
         history = trainer.fit(
@@ -109,7 +109,7 @@ def test_only_what_is_chosen_is_trained(by):
     fitted(trainer, given, scores, epochs=1)
     changed = {name for name, each in trainer.params.items() if (each != before[name]).any()}
     assert changed == expected - {"hidden.encoders"}  # the ensemble's input is not used
-    assert hidden.gain.tolist() == [1.0] * 20
+    assert hidden.gain.tolist() == [100.0] * 20
 
 
 def test_a_state_carries_over_from_batch_to_batch():
@@ -146,12 +146,21 @@ def test_a_state_carries_over_from_batch_to_batch():
 
 
 def test_weights_that_an_online_rule_changes_are_trained_as_its_start():
-    net, given, probes = of_all_kinds()
-    trainer = Trainer(net, trainable=lambda obj, name: obj is net.connections[-2], batch=2)
-    assert trainer.trained == ["second → third.decoders", "second → third.transform"]
+    with nengo.Network(seed=0) as net:
+        given = nengo.Node(np.zeros(1), label="given")
+        neurons = nengo.SpikingRectifiedLinear()
+        first, last = (nengo.Ensemble(9, 1, neuron_type=neurons, label=each) for each in "ab")
+        nengo.Connection(given, first)
+        learned = nengo.Connection(
+            first, last, learning_rule_type=nengo.PES(1e-4), synapse=0.01, transform=2.0
+        )
+        nengo.Connection(given, learned.learning_rule)
+        probe = nengo.Probe(last, synapse=0.01)
+    trainer = Trainer(net, trainable=learned, batch=2)
+    assert trainer.trained == ["a → b.decoders", "a → b.transform"]
     before = trainer.params
-    x = np.random.RandomState(0).uniform(-1, 1, (2, 30, 2))
-    target = {probes[2]: np.ones((2, 30, 1))}
+    x = np.random.RandomState(0).uniform(-1, 1, (2, 30, 1))
+    target = {probe: np.ones((2, 30, 1))}
     trainer.fit({given: x}, target, epochs=1, progress_bar=False)
     for name in trainer.trained:
         assert (trainer.params[name] != before[name]).any()
@@ -238,7 +247,7 @@ def test_parameters_can_be_given_to_a_network_with_other_neurons():
     net, given, scores = classifier(nengo.LIFRate(amplitude=0.01))
     trainer = Trainer(net, batch=24, seed=0)
     fitted(trainer, given, scores, epochs=10)
-    spiking, _, _ = classifier()
+    spiking, _, _ = classifier(nengo.LIF(amplitude=0.01))
     trainer.freeze_params(spiking)
     assert isinstance(spiking.ensembles[0].neuron_type, nengo.LIF)
     np.testing.assert_array_equal(spiking.ensembles[0].bias, trainer.params["hidden.bias"])
