@@ -65,7 +65,9 @@ def on_post_build(config: Any) -> None:
     site = Path(config["site_dir"])
     pages = {path: path.read_text("utf-8") for path in sorted(site.rglob("*.html"))}
     wrong = [f"{path}: {each}" for path, text in pages.items() for each in loaded(text)]
-    wrong += [f"{path}: {each}" for path in site.rglob("*.css") for each in loaded(path.read_text())]
+    wrong += [
+        f"{path}: {each}" for path in site.rglob("*.css") for each in loaded(path.read_text())
+    ]
     reference = "".join(text for path, text in pages.items() if path.parent.name == "reference")
     names = set(re.findall(r'id="(nengo_jit[\w.]*)"', reference))
     wrong += [f"the reference lacks {name}" for name in sorted(set(public.names()) - names)]

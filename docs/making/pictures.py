@@ -1,7 +1,7 @@
 """The pictures of docs/how_it_works.md, drawn from the plan of a model when the site is built.
 
-The model is the basal ganglia in ``benchmarks/models.py``. Pictures are SVG within the page, so that
-``docs/assets/site.css`` can give them the page's colors.
+The model is the basal ganglia in ``benchmarks/models.py``. Pictures are SVG within the page, so
+that ``docs/assets/site.css`` can give them the page's colors.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from nengo_jit.planner import Plan
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
-import models  # noqa: E402
+import models
 
 WIDTH = 640  # of a picture, in its own units; text has 15
+LABEL = 128  # width of labels at the left
 COLORS = ("#00897b", "#5c6bc0", "#ef6c00", "#8e24aa", "#6d8b1f", "#c2185b", "#546e7a", "#b28704")
 KINDS = ("SimNeurons", "DotInc", "SimProcess", "ElementwiseInc", "Copy", "Reset", "SimPyFunc")
 
@@ -66,10 +67,14 @@ def svg(height: float, title: str, parts: Iterable[str]) -> str:
     """A picture, with a title for those who cannot see it."""
     view = f'viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}"'
     inner = "".join(parts)
-    return f'<svg class="picture" xmlns="http://www.w3.org/2000/svg" {view}>{inner}</svg>'
+    return (
+        f'<div class="picture"><svg xmlns="http://www.w3.org/2000/svg" {view}>{inner}</svg></div>'
+    )
 
 
-def text(x: float, y: float, what: str, size: int = 15, anchor: str = "start", css: str = "") -> str:
+def text(
+    x: float, y: float, what: str, size: int = 15, anchor: str = "start", css: str = ""
+) -> str:
     """A line of text; the point is at its left end, or where the anchor says."""
     look = f'font-size="{size}" text-anchor="{anchor}" class="{css}"'
     return f'<text x="{x:g}" y="{y:g}" {look}>{escape(what)}</text>'
@@ -131,7 +136,7 @@ def step() -> str:
     lines = [
         (
             nanoseconds,
-            f"{len(group.members)} × {group.kind}: {', '.join(execution.kernels)}",
+            f"{len(group.members)} {group.kind}: {', '.join(execution.kernels)}",
             color_of(group.kind),
         )
         for nanoseconds, group, execution in shown
@@ -153,13 +158,13 @@ def levels() -> str:
     """The groups of a plan by level: what runs, and what is fused into something else."""
     plan, _ = planned()
     n_levels = 1 + max(group.level for group in plan.groups)
-    column = (WIDTH - 110) / n_levels
+    column = (WIDTH - LABEL) / n_levels
     kinds = list(dict.fromkeys(kind_of(group.kind) for group in plan.groups))
     kinds = [each for each in KINDS if each in kinds]
     parts = []
     for row, kind in enumerate(kinds):
         y = 46 * row + 24
-        parts.append(f'<path class="line" d="M110 {y}H{WIDTH}"/>')
+        parts.append(f'<path class="line" d="M{LABEL} {y}H{WIDTH}"/>')
         parts.append(text(0, y + 5, kind, 14))
         for level in range(n_levels):
             found = [
@@ -173,8 +178,10 @@ def levels() -> str:
             radius = min(column / 2 - 1, 5 + 1.1 * n_members**0.5)
             runs = any(each.kernels for _, each in found) or kind == "SimPyFunc"
             look = f'fill="{color_of(kind)}"' if runs else f'fill="none" stroke="{color_of(kind)}"'
-            x = 110 + column * (level + 0.5)
-            parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="{radius:.1f}" {look} stroke-width="2"/>')
+            x = LABEL + column * (level + 0.5)
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y}" r="{radius:.1f}" {look} stroke-width="2"/>'
+            )
             white = 'fill="white" style="fill:white"' if runs else ""
             parts.append(
                 f'<text x="{x:.1f}" y="{y + 4}" font-size="12" text-anchor="middle" {white}>'
@@ -182,7 +189,7 @@ def levels() -> str:
             )
     bottom = 46 * len(kinds)
     for level in range(n_levels):
-        x = 110 + column * (level + 0.5)
+        x = LABEL + column * (level + 0.5)
         parts.append(text(x, bottom + 16, str(level), 13, "middle", "faint"))
     parts.append(text(0, bottom + 16, "level", 13, css="faint"))
     return svg(bottom + 26, "Groups of operators by kind and level", parts)

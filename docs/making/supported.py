@@ -176,7 +176,9 @@ KINDS: list[tuple[str, ModuleType, type, Callable[[type], nengo.Network]]] = [
 ]
 
 
-def samples(simulator: type, network: nengo.Network, **options: object) -> tuple[object, np.ndarray]:
+def samples(
+    simulator: type, network: nengo.Network, **options: object
+) -> tuple[object, np.ndarray]:
     """Run a network; returns the simulator, closed, and the samples of its probe."""
     with simulator(network, progress_bar=False, seed=1, **options) as sim:
         sim.run_steps(N_STEPS)
@@ -190,7 +192,7 @@ def difference(values: np.ndarray, expected: np.ndarray) -> str:
         return "none"
     relative = np.abs(values - expected).max() / np.abs(expected).max()
     digit, exponent = f"{relative:.0e}".split("e")
-    return f"{digit} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    return f"{digit}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
 
 
 def on_cpu(make: Make) -> str:
