@@ -1,11 +1,12 @@
 """What MkDocs calls while it builds the site: pages from other folders, pictures, tables, checks.
 
-A comment ``<!-- generated: NAME -->`` in a page is replaced by what a function of `GENERATED`
+A line that begins with ``<!-- generated: NAME -->`` is replaced by what a function of `GENERATED`
 returns. So tables and pictures are of the code that the site was built from.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,7 +26,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "step": pictures.step,
     "levels": pictures.levels,
 }
-MARK = re.compile(r"<!-- generated: (\w+) -->")
+MARK = re.compile(r"^<!-- generated: (\w+) -->.*$", re.MULTILINE)
 
 # Pages that are elsewhere in the repository, and their names on the site
 ELSEWHERE = {
@@ -55,7 +56,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 
 def on_post_build(config: Any) -> None:
-    """Check that pages load nothing from the network, and that all public names are described.
+    """Check that pages load nothing from the network, and what the reference and the search have.
 
     Raises
     ------
@@ -71,6 +72,11 @@ def on_post_build(config: Any) -> None:
     reference = "".join(text for path, text in pages.items() if path.parent.name == "reference")
     names = set(re.findall(r'id="(nengo_jit[\w.]*)"', reference))
     wrong += [f"the reference lacks {name}" for name in sorted(set(public.names()) - names)]
+    entries = json.loads((site / "search" / "search_index.json").read_text("utf-8"))["docs"]
+    titles = {each["title"] for each in entries}
+    questions = (ROOT / "docs" / "questions.md").read_text("utf-8")
+    asked = set(re.findall(r"^## (.+)$", questions, re.MULTILINE))
+    wrong += [f"the search does not find {each!r}" for each in sorted(asked - titles)]
     if wrong:
         raise PluginError("\n".join(wrong))
 
