@@ -3,11 +3,15 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
+.PHONY: demo docs test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
 .PHONY: stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
+
+# The site, in site/. A warning, or a broken link, is an error.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 test: lint unit conformance
 
@@ -83,6 +87,11 @@ soak-gui: .venv-gui/ready
 	.venv-gui/bin/python -m pip install --quiet --editable '.[gui]' websocket-client
 	touch $@
 
+.venv-docs/ready: pyproject.toml
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
@@ -90,4 +99,4 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-gui .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-docs .venv-gui .venv-clients site .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png

@@ -64,11 +64,13 @@ def sweep(
         case.
     seeds : iterable of int, optional
         Seeds of the network, each for all parameters. None to keep the network's own seed.
-    time, dt : float
-        Duration of a run, and of a step (seconds).
+    time : float
+        Duration of a run (seconds).
+    dt : float
+        Length of a step (seconds).
     probes : iterable of str, optional
         Names of the probes to record; all by default.
-    out : path-like, optional
+    out : str or os.PathLike, optional
         Folder of a Zarr store for the results. They are kept in memory without it.
     client : distributed.Client, optional
         Client of a Dask cluster; all cores of this machine by default.
