@@ -6,7 +6,7 @@ are kept until their step is done, since drawing them again would give others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ class _Ahead:
         self.like = np.empty(operator.outputs()[0].shape)
         self.first = first
         self.rows: list[np.ndarray] = []
-        self.error: Exception | None = None  # that the step after these has raised
+        self.error: BaseException | None = None  # that the step after these has raised
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -49,7 +49,10 @@ class Drawing(Protocol):
     """Draws numbers for all operators, step by step."""
 
     def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
-        """Forget what has been drawn, and draw with these functions of each simulation."""
+        """Draw with these functions of each simulation from now on."""
+
+    def forget(self, operators: Iterable[Operator]) -> None:
+        """Forget what has been drawn for later steps, which will be drawn again."""
 
     def draw(self, operator: Operator, number: int) -> None:
         """Draw the numbers of an operator for a step, counted from one, unless it is done.
@@ -96,7 +99,10 @@ class Draws:
     def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
         (own,) = draws
         self._draws = {each: own[each] for each in self._plan.operators if each in own}
-        self._ahead.clear()
+
+    def forget(self, operators: Iterable[Operator]) -> None:
+        for operator in operators:
+            self._ahead.pop(operator, None)
 
     def _of(self, operator: Operator, number: int) -> _Ahead:
         if operator not in self._ahead:
@@ -125,7 +131,7 @@ class Draws:
                     continue
                 try:
                     ahead.draw(self._draws[operator], t)
-                except Exception as error:
+                except BaseException as error:  # the steps before it come first
                     ahead.error = error
                     return number - first
         return n

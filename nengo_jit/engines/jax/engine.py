@@ -88,6 +88,7 @@ class JaxEngine(StepwiseEngine):
         return Blocks(self.plan.runs, self.signals)
 
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
+        self._draws.forget(self.plan.operators)
         self._made = self.make(rng)
         self._n_changes.clear()
         return self._place()
@@ -166,8 +167,9 @@ class JaxEngine(StepwiseEngine):
         return [*steps, self._pulling()]
 
     def begin_draws(self) -> None:
-        """Forget what has been drawn, and draw with the functions that have been made."""
+        """Draw with the functions that have been made from now on."""
         self._draws.begin([self._made.draws(self._placement)])
+        self._draws.forget(self._placement.of_time)
 
     def facts(self) -> Facts:
         """Return all that the lowered plan depends on."""
@@ -277,14 +279,18 @@ class JaxEngine(StepwiseEngine):
         self._is_running, n_done = True, 0
         try:
             while n_done < n_steps and not self._is_paused:
-                n, n_run = min(self._loop.size, n_steps - n_done), 0
+                # user code that gets samples, does so after each step
+                n, n_run = 1 if clock.calls else min(self._loop.size, n_steps - n_done), 0
                 if self.may_use_tapes():
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
                     if n_run:
                         self._record(samples, n_run)
-                if n_run < n:
+                        super().settle()
+                if n_run < n and not self._is_paused:
                     self._steps = self._steps or self._without_loop()
+                    # functions that Python calls in this step may change what these read
+                    self._draws.forget(self._placement.of_time)
                     n_run += super().run(1)
                 n_done += n_run
         finally:

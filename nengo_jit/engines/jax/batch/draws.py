@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -46,6 +46,11 @@ class BatchDraws:
         self._shared.begin([{op: first[op] for op in first if op not in self._owned}])
         for own, each in zip(self._own, draws):
             own.begin([{op: each[op] for op in self._owned}])
+
+    def forget(self, operators: Iterable[Operator]) -> None:
+        operators = list(operators)
+        for draws in (self._shared, *self._own):
+            draws.forget(operators)
 
     def draw(self, operator: Operator, number: int) -> None:
         if self._is_given(operator):

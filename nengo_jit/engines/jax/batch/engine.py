@@ -93,6 +93,7 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         return self._one
 
     def begin_members(self, seeds: Sequence[Seed]) -> None:
+        self._draws.forget(self.plan.operators)
         self._one.reset_all()
         self._one.save()
         first = self._members[0]
@@ -142,6 +143,7 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
 
     def begin_draws(self) -> None:
         self._draws.begin([each.made.draws(self._placement) for each in self._members])
+        self._draws.forget(self._placement.of_time)
 
     def refused(self) -> dict[Operator, str]:
         refused = super().refused()
