@@ -236,11 +236,20 @@ class Program:
             return self.step(bound, state, inputs)
 
         state, outputs = _scanned(step, state, inputs, n_steps, chunk_size(n_steps, remat))
-        for name, planned in zip(self.probes, self._plan.probes):
-            due = [i for i in range(n_steps) if planned.is_due(i + 1)]
+        for name in self.probes:
+            due = self._due(name, n_steps)
             if len(due) < n_steps:
                 outputs[name] = outputs[name][np.array(due, int)]
         return state, outputs
+
+    def n_samples(self, name: str, n_steps: int) -> int:
+        """Return the number of samples of a probe in a number of steps."""
+        return len(self._due(name, n_steps))
+
+    def _due(self, name: str, n_steps: int) -> list[int]:
+        """Return the steps, counted from zero, of which a probe has a sample."""
+        planned = self._plan.probes[list(self.probes).index(name)]
+        return [i for i in range(n_steps) if planned.is_due(i + 1)]
 
     def tabulated(self, name: str, n_steps: int) -> np.ndarray:
         """Return the output of a node, (n_steps, size_out), as Nengo computes it."""

@@ -52,5 +52,7 @@ def sparse_leaves(buckets: Iterable[Bucket]) -> dict[int, SparseLeaf]:
         numbered = matrix.tocoo()
         numbered.data = np.arange(1, numbered.data.size + 1)
         rows = rows_of(numbered)
-        found[first.number] = SparseLeaf(operator.A, np.asarray(rows.numbers), rows.columns)
+        found[first.number] = SparseLeaf(
+            operator.A, np.asarray(rows.numbers), np.asarray(rows.columns)
+        )
     return found

@@ -10,7 +10,13 @@ import pytest
 from nengo.exceptions import SimulationError, ValidationError
 
 import nengo_jit
-from nengo_jit.training import BestWeights, EarlyStopping, Trainer, firing_rates
+from nengo_jit.training import (
+    BestWeights,
+    EarlyStopping,
+    Trainer,
+    firing_rates,
+    weight_penalty,
+)
 from tests.training.networks import classifier, of_all_kinds, patterns
 
 X, LABELS = patterns()
@@ -81,6 +87,12 @@ def test_batches_can_come_from_any_iterable():
         batches, loss="cross_entropy_last", optimizer="adam", epochs=3, progress_bar=False
     )
     assert len(history) == 3
+    wrong = [batches[0], ({given: X}, {scores: LABELS + 1})]
+    with pytest.raises(ValidationError, match=r"labels from 1 to 3 in epoch 1, batch 2"):
+        trainer.fit(wrong, loss="cross_entropy_last", progress_bar=False)
+    wrong = [batches[0], ({given: X[..., :2]}, {scores: LABELS})]
+    with pytest.raises(ValidationError, match=r"not \(48, 15, 2\) in epoch 1, batch 2"):
+        trainer.fit(wrong, loss="cross_entropy_last", progress_bar=False)
     with pytest.raises(ValidationError, match="no samples in epoch 2"):
         trainer.fit(iter(batches), loss="cross_entropy_last", epochs=2, progress_bar=False)
 
@@ -166,6 +178,54 @@ def test_weights_that_an_online_rule_changes_are_trained_as_its_start():
         assert (trainer.params[name] != before[name]).any()
 
 
+def test_a_penalty_makes_weights_smaller_and_is_part_of_the_loss():
+    def trained(**options):
+        net, given, scores = classifier()
+        trainer = Trainer(net, batch=24, seed=0)
+        before = np.abs(trainer.params["hidden.neurons → out.transform"]).sum()
+        history = fitted(trainer, given, scores, epochs=1, **options)
+        after = trainer.params["hidden.neurons → out.transform"]
+        return before, np.abs(after).sum(), history["loss"][0]
+
+    still = optax.sgd(0.0)
+    before, _, loss = trained(optimizer=still)
+    penalty = weight_penalty(l1=0.5, attributes=["transform"])
+    _, _, more = trained(optimizer=still, penalty=penalty)
+    assert more > loss + 0.5 * before
+    _, free, _ = trained()
+    _, kept_small, _ = trained(penalty=weight_penalty(l1=1.0, l2=1.0))
+    assert kept_small < free
+
+    def broken(params):
+        return sum(each.sum() for each in params.values()) * np.nan
+
+    with pytest.raises(SimulationError, match="penalty is nan in epoch 1, batch 1"):
+        trained(penalty=broken)
+
+
+def test_metrics_of_each_epoch_are_those_of_evaluate():
+    net, given, scores = classifier()
+    trainer = Trainer(net, batch=24, seed=0)
+    metrics = {"highest": (scores, lambda output, target: output.max(axis=(1, 2)).mean())}
+    history = fitted(
+        trainer,
+        given,
+        scores,
+        epochs=1,
+        optimizer=optax.sgd(0.0),
+        metrics=metrics,
+        validation=({given: X}, {scores: LABELS}),
+    )
+    for name in ("loss", "accuracy", "highest"):
+        assert history[name][0] == pytest.approx(history[f"validation_{name}"][0])
+    output = trainer.predict({given: X})[scores]
+    assert history["highest"][0] == pytest.approx(output.max(axis=(1, 2)).mean())
+    share = (output.mean(axis=1).argmax(axis=1) == LABELS).mean()
+    assert history["accuracy"][0] == pytest.approx(share)
+    with pytest.raises(ValidationError, match="'loss' is the name of another value"):
+        fitted(trainer, given, scores, metrics={"loss": metrics["highest"]})
+
+
 def test_rates_can_be_regularised():
     net, given, scores = classifier()
     with net:
@@ -208,7 +268,7 @@ def test_validation_callbacks_and_the_best_weights():
 def test_callbacks_of_metrics_that_do_not_exist_name_those_that_do():
     net, given, scores = classifier()
     trainer = Trainer(net, batch=24)
-    with pytest.raises(ValidationError, match="no metric 'validation_loss', only 'loss', 'sec"):
+    with pytest.raises(ValidationError, match="no metric 'validation_loss', only 'loss', 'acc"):
         fitted(trainer, given, scores, callbacks=[EarlyStopping()])
 
 
@@ -269,6 +329,8 @@ def test_parameters_can_be_given_to_a_network_with_other_neurons():
         (X, LABELS + 1, "cross_entropy_last", "scores.*has 3 classes, but labels from 1 to 3"),
         (X, LABELS * 1.0, "cross_entropy_last", "scores.*needs labels"),
         (X, LABELS, "cross", "Unknown loss 'cross'"),
+        (X, np.zeros((48, 3)), "mse", r"scores.*shape \(48, 15, 3\), not \(48, 3\)"),
+        (X, np.zeros((48, 14, 3)), "mse", r"scores.*shape \(48, 15, 3\), not \(48, 14, 3\)"),
     ],
 )
 def test_data_that_do_not_fit_are_named(x, y, loss, message):
