@@ -11,7 +11,8 @@ demo: .venv/demo
 
 # The site, in site/. A warning, or a broken link, is an error.
 docs: .venv-docs/ready
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict # --quiet would hide warnings, and let them pass
+	@echo "The site is in site/: open site/index.html"
 
 test: lint unit conformance
 

@@ -21,9 +21,10 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 
 def pages() -> list[str]:
-    """All pages, by the path without its ending, relative to docs/."""
+    """All pages, by the path without its ending, relative to docs/; not those of the gallery."""
     found = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")]
-    return ["../README", "../benchmarks/README", *sorted(found)]
+    written = sorted(page for page in found if not page.startswith("gallery/"))
+    return ["../README", "../benchmarks/README", *written]
 
 
 def text_of(page: str) -> str:

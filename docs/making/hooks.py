@@ -26,6 +26,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "step": pictures.step,
     "levels": pictures.levels,
 }
+BEFORE_GALLERY = 4  # entries of the navigation
 MARK = re.compile(r"^<!-- generated: (\w+) -->.*$", re.MULTILINE)
 
 # Pages that are elsewhere in the repository, and their names on the site
@@ -38,6 +39,16 @@ FROM_NETWORK = re.compile(
     r"|<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>"
     r"|url\([\"']?(?:https?:)?//[^)]*\)"
 )
+
+
+def on_config(config: Any) -> Any:
+    """Add the gallery to the navigation, if `make gallery` has made it."""
+    index = ROOT / "docs" / "gallery" / "index.md"
+    if index.exists():
+        names = re.findall(r"\]\((\w+\.md)\)", index.read_text("utf-8"))
+        pages = [f"gallery/{name}" for name in ("index.md", *dict.fromkeys(names))]
+        config["nav"].insert(BEFORE_GALLERY, {"Gallery": pages})
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:
