@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
+.PHONY: demo test lint unit conformance test-pythons test-clients test-gui gallery fuzz fuzz-python fuzz-calls
 .PHONY: stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
@@ -83,6 +83,19 @@ soak-gui: .venv-gui/ready
 	.venv-gui/bin/python -m pip install --quiet --editable '.[gui]' websocket-client
 	touch $@
 
+# The examples of gallery/: their pictures, times, pages and notebooks, in docs/gallery/.
+gallery: .venv-gallery/ready
+	.venv-gallery/bin/python gallery/tools/build_gallery.py $(FLAGS)
+	NENGO_JIT_GALLERY=1 .venv-gallery/bin/pytest -q tests/gallery
+
+docs/gallery/index.md: $(wildcard gallery/*.py gallery/tools/*)
+	$(MAKE) gallery
+
+.venv-gallery/ready: pyproject.toml
+	test -x .venv-gallery/bin/python || $(PYTHON) -m venv .venv-gallery
+	.venv-gallery/bin/python -m pip install --quiet --editable '.[gallery]'
+	touch $@
+
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
@@ -90,4 +103,4 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-gui .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-gui .venv-clients .venv-gallery docs/gallery .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
