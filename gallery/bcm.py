@@ -1,7 +1,7 @@
 """Receptive fields by BCM.
 
 Twelve neurons see bars of four orientations through random weights, and first answer to all.
-The rule of Bienenstock, Cooper and Munro makes each of them choose one orientation.
+The rule of Bienenstock, Cooper and Munro makes each of them prefer one orientation.
 """
 
 import matplotlib.pyplot as plt

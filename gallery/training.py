@@ -60,7 +60,7 @@ history = trainer.fit(
     {point: np.repeat(points[training, np.newaxis], STEPS, axis=1)},
     {output: labels[training]},
     loss="cross_entropy_mean",
-    optimizer=optax.adam(0.01),
+    optimizer=optax.adam(0.02),
     epochs=40,
     progress_bar=False,
 )

@@ -26,7 +26,7 @@ def example(monkeypatch):
     plt.switch_backend("agg")
 
     def run(name):
-        names = runpy.run_path(str(GALLERY / f"{name}.py"))
+        names = runpy.run_path(str(GALLERY / f"{name}.py"), run_name="__main__")
         assert plt.get_fignums() and all(axes.has_data() for axes in plt.gcf().axes)
         return names
 
@@ -129,9 +129,9 @@ def test_cells_choose_an_orientation_by_bcm(example):
 def test_stdp_strengthens_inputs_that_fire_together(example):
     names = example("own_learning_rule")
     strength = names["strength"]
-    assert (strength[0] == 0.5).all() or abs(strength[0] - 0.5).max() < 0.05
+    assert abs(strength[0].mean() - 0.5) < 0.02
     together, others = strength[-1, : names["TOGETHER"]], strength[-1, names["TOGETHER"] :]
-    assert together.mean() > 0.5 and others.mean() < 0.1
+    assert together.mean() > 0.9 and others.mean() < 0.1
 
 
 @only_in_make_gallery
