@@ -3,8 +3,8 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo docs test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
-.PHONY: stress soak soak-gui soak-interrupts soak-starts clean
+.PHONY: demo docs gallery test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python
+.PHONY: fuzz-calls stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
@@ -93,6 +93,19 @@ soak-gui: .venv-gui/ready
 	.venv-docs/bin/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
+# The examples of gallery/: their pictures, times, pages and notebooks, in docs/gallery/.
+gallery: .venv-gallery/ready
+	.venv-gallery/bin/python gallery/tools/build_gallery.py $(FLAGS)
+	NENGO_JIT_GALLERY=1 .venv-gallery/bin/pytest -q tests/gallery
+
+docs/gallery/index.md: $(wildcard gallery/*.py gallery/tools/*)
+	$(MAKE) gallery
+
+.venv-gallery/ready: pyproject.toml
+	test -x .venv-gallery/bin/python || $(PYTHON) -m venv .venv-gallery
+	.venv-gallery/bin/python -m pip install --quiet --editable '.[gallery]'
+	touch $@
+
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
@@ -100,4 +113,5 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-docs .venv-gui .venv-clients site .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-clients .venv-docs .venv-gallery .venv-gui docs/gallery site digits.png
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Adaptive control of an arm
+"""Adaptive control of an arm.
 
 An arm with two joints reaches for targets, but its controller knows nothing of gravity, and the arm
 sags. An ensemble learns the missing forces by PES within one cycle, from the controller's effort.
@@ -25,11 +25,8 @@ def accelerations(t, x):
     weight2 = GRAVITY * LINK * np.cos(q1 + q2)
     force1 = torque1 + s * (2 * v1 * v2 + v2**2) - 2 * GRAVITY * LINK * np.cos(q1) - weight2
     force2 = torque2 - s * v1**2 - weight2
-    determinant = m11 * m22 - m12**2
-    return (
-        (m22 * force1 - m12 * force2) / determinant,
-        (m11 * force2 - m12 * force1) / determinant,
-    )
+    forces = np.array([m22 * force1 - m12 * force2, m11 * force2 - m12 * force1])
+    return forces / (m11 * m22 - m12**2)
 
 
 def hand(angles):

@@ -1,4 +1,4 @@
-"""Basal ganglia choose an action
+"""Basal ganglia choose an action.
 
 Three actions compete. The basal ganglia find the one with the highest utility and stop inhibiting
 its channel in the thalamus, which then becomes active. The other channels stay silent.

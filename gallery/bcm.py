@@ -1,7 +1,7 @@
-"""Receptive fields by BCM
+"""Receptive fields by BCM.
 
-Twelve neurons see bars of four orientations through random weights, and first answer to all of them.
-The rule of Bienenstock, Cooper and Munro makes each of them choose one orientation.
+Twelve neurons see bars of four orientations through random weights, and first answer to all.
+The rule of Bienenstock, Cooper and Munro makes each of them prefer one orientation.
 """
 
 import matplotlib.pyplot as plt
@@ -61,7 +61,8 @@ def selectivity(part):
 
 (_, before), (means, after) = selectivity(slice(0, 40)), selectivity(slice(-40, None))
 print(f"Selectivity {before.mean():.2f}, after learning {after.mean():.2f}")
-print("Preferred:", means.argmax(axis=0), means.max(axis=0).round())
+preferred = angles[means.argmax(axis=0)]
+print("Preferred orientations:", *np.rad2deg(preferred).astype(int))
 
 fields = sim.data[weights]
 figure, panels = plt.subplots(4, 6)

@@ -1,4 +1,4 @@
-"""CUBA: a balanced network
+"""CUBA: a balanced network.
 
 The network of Vogels and Abbott (2005): 3,200 excitatory and 800 inhibitory neurons, connected at
 random. It has no input but a constant current, and keeps firing irregularly and asynchronously.
@@ -23,9 +23,7 @@ with nengo.Network(seed=0) as model:
     neuron_type = nengo.LIF(
         tau_rc=0.02, tau_ref=0.005, initial_state={"voltage": nengo.dists.Uniform(0, 1)}
     )
-    cells = nengo.Ensemble(
-        N, 1, neuron_type=neuron_type, gain=np.ones(N), bias=np.full(N, 1.1)
-    )
+    cells = nengo.Ensemble(N, 1, neuron_type=neuron_type, gain=np.ones(N), bias=np.full(N, 1.1))
     excitatory, inhibitory = cells.neurons[:N_EXCITATORY], cells.neurons[N_EXCITATORY:]
     for source, weight, tau in ((excitatory, 0.162, 0.005), (inhibitory, -0.9, 0.01)):
         shape = (N, source.size_out)

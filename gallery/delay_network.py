@@ -1,4 +1,4 @@
-"""Delay of a heartbeat
+"""Delay of a heartbeat.
 
 A network of spiking neurons remembers the last tenth of a second of an electrocardiogram. It is the
 delay network, or Legendre memory unit: its state has the coefficients of Legendre polynomials.
@@ -49,10 +49,10 @@ with nengo_jit.Simulator(model, progress_bar=False) as sim:
 # The output is compared with the signal a tenth of a second before, filtered like the output.
 
 times = sim.trange()
-ideal = np.interp(times - DELAY, times, sim.data[signal][:, 0])
-ideal = nengo.Lowpass(0.01).filt(ideal, dt=sim.dt)
-error = np.sqrt(np.mean((sim.data[output][:, 0] - ideal) ** 2))
-correlation = np.corrcoef(sim.data[output][:, 0], ideal)[0, 1]
+late = np.interp(times - DELAY, times, sim.data[signal][:, 0])
+ideal = nengo.Lowpass(0.01).filt(late[:, np.newaxis], dt=sim.dt)
+error = np.sqrt(np.mean((sim.data[output] - ideal) ** 2))
+correlation = np.corrcoef(sim.data[output][:, 0], ideal[:, 0])[0, 1]
 print(f"RMSE {error:.3f}, correlation {correlation:.3f}")
 
 figure, axes = plt.subplots()

@@ -1,4 +1,4 @@
-"""Handwritten digits
+"""Handwritten digits.
 
 A thousand spiking neurons each look at a small patch of an image. Weights from their spikes to ten
 scores are solved for, not learned step by step; the highest score is the answer.

@@ -1,4 +1,4 @@
-"""Held images and a convolution
+"""Held images and a convolution.
 
 `PresentInput` holds each image for a while. Spiking neurons see it through filters of four
 orientations, a convolution, and fire where the image has an edge of their orientation.
@@ -12,8 +12,8 @@ from sklearn.datasets import load_sample_image
 import nengo_jit
 
 # %%
-# The images are pieces of a photograph of a Chinese palace, which scikit-learn ships, in grey and at
-# half its resolution.
+# The images are pieces of a photograph of a Chinese palace, which scikit-learn ships, in grey and
+# at half its resolution.
 
 SIDE, SHOWN = 64, 0.1  # pixels, seconds
 photograph = load_sample_image("china.jpg").mean(axis=2)[::2, ::2] / 255

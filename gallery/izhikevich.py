@@ -1,4 +1,4 @@
-"""Kinds of cells by Izhikevich
+"""Kinds of cells by Izhikevich.
 
 One neuron model, four numbers, and six kinds of cells. Each gets the same current, and
 answers with a pattern of its own.

@@ -1,4 +1,4 @@
-"""A hundred thousand neurons
+"""A hundred thousand neurons.
 
 Two vectors of 256 dimensions are bound into one by circular convolution, the operation that holds
 symbols together in the Semantic Pointer Architecture. It takes more than 100,000 spiking neurons.
@@ -11,8 +11,8 @@ import numpy as np
 import nengo_jit
 
 # %%
-# A new pair of vectors arrives every 150 ms. Nengo's network transforms both to the frequency domain,
-# multiplies them there, and transforms the product back.
+# A new pair of vectors arrives every 150 ms. Nengo's network transforms both to the frequency
+# domain, multiplies them there, and transforms the product back.
 
 DIMENSIONS, PAIRS, SHOWN = 256, 4, 0.15
 rng = np.random.RandomState(0)

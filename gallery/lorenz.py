@@ -1,4 +1,4 @@
-"""Lorenz attractor
+"""Lorenz attractor.
 
 A chaotic system with three variables, in one ensemble of 2,000 spiking neurons. The recurrent
 connection computes the equations; nothing else drives the network.
@@ -11,8 +11,8 @@ import numpy as np
 import nengo_jit
 
 # %%
-# A connection with the synapse `TAU` follows dx/dt = f(x) if its function is TAU f(x) + x. The third
-# variable is shifted by 28, so that all of them lie around zero.
+# A connection with the synapse `TAU` follows dx/dt = f(x) if its function is TAU f(x) + x. The
+# third variable is shifted by 28, so that all of them lie around zero.
 
 TAU = 0.1  # seconds
 SIGMA, BETA, RHO = 10, 8 / 3, 28

@@ -1,4 +1,4 @@
-"""Controlled oscillator
+"""Controlled oscillator.
 
 Two dimensions of an ensemble oscillate, and a third one says how fast. It is an input, so the
 frequency changes while the network runs: faster, slower, and backwards.

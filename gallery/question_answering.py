@@ -1,4 +1,4 @@
-"""Question answering with nengo-spa
+"""Question answering with nengo-spa.
 
 A sentence is held in memory as one vector: red with circle, blue with square. The network is then
 asked for the colour of a shape, or the shape of a colour, and answers by unbinding the vector.

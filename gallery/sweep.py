@@ -1,7 +1,7 @@
-"""A sweep: how many neurons are enough?
+"""A sweep over neurons and seeds.
 
-A sine wave passes through an ensemble of 25 to 400 neurons, with spikes or with rates. One call runs
-each case with ten seeds, on all cores, and returns one table of all results.
+A sine wave passes through an ensemble of 25 to 400 neurons, with spikes or with rates. One call
+runs each case with ten seeds, on all cores, and returns one table of all results.
 """
 
 import matplotlib.pyplot as plt

@@ -1,4 +1,4 @@
-"""Training, and back to Nengo
+"""Training, and back to Nengo.
 
 Spiking neurons learn to tell two interleaved half-moons apart, by gradients through their spikes.
 What was learned is written into the network, which then runs like any other.
@@ -55,12 +55,12 @@ grid = np.stack(np.meshgrid(np.linspace(-2.4, 2.4, 40), np.linspace(-2.4, 2.4, 4
 grid = grid.reshape(-1, 2)
 before, untrained = run(grid), run(points[testing]).argmax(axis=1)
 
-trainer = nengo_jit.Trainer(model, batch=50, seed=0)
+trainer = nengo_jit.Trainer(model, batch=50, seed=0, trainable=nengo.Connection)
 history = trainer.fit(
     {point: np.repeat(points[training, np.newaxis], STEPS, axis=1)},
     {output: labels[training]},
     loss="cross_entropy_mean",
-    optimizer=optax.adam(0.01),
+    optimizer=optax.adam(0.02),
     epochs=40,
     progress_bar=False,
 )
