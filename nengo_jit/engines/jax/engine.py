@@ -93,10 +93,10 @@ class JaxEngine(StepwiseEngine):
         self._n_changes.clear()
         return self._place()
 
-    def make(self, rng: np.random.RandomState) -> Made:
-        """Make of all operators what a simulation needs, given its generator."""
+    def make(self, rng: np.random.RandomState, operators: Iterable[Operator] | None = None) -> Made:
+        """Make what a simulation needs, given its generator, of some operators or of all."""
         made = Made()
-        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
+        for operator in operators or self.plan.operators:  # in nengo's order: they draw from rng
             make(self, operator, rng, made)
         return made
 

@@ -1,5 +1,10 @@
 """Batches on the JAX engine: members are rows, and Python is called for each in turn."""
 
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import nengo
 import numpy as np
 import pytest
@@ -283,3 +288,46 @@ def test_a_batch_that_does_not_fit(monkeypatch):
     simulator(net, batch=most).close()
     with pytest.raises(ValidationError, match=f"{most} members fit"):
         simulator(net, batch=most + 1)
+
+
+@pytest.mark.parametrize(
+    ("stats", "expected"),
+    [
+        ({"bytes_limit": 1000, "bytes_in_use": 300}, (700, room.COPIES)),
+        ({"bytes_limit": 1000}, (1000, room.COPIES)),
+    ],
+)
+def test_the_memory_of_a_device(stats, expected, monkeypatch):
+    device = SimpleNamespace(memory_stats=lambda: stats)
+    monkeypatch.setattr(room.jax, "local_devices", lambda: [device])
+    assert room._free() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_batches_in_forked_processes_run_in_python():
+    script = """
+import os, sys, warnings
+import nengo, nengo_jit
+import numpy as np
+warnings.simplefilter("ignore")
+rows = np.random.RandomState(0).uniform(-1, 1, (2, 12, 1))
+def run():
+    with nengo.Network(seed=1) as net:
+        nodes = [nengo.Node([0.5]), nengo.Node(lambda t: t), nengo.Node(lambda t, x: x, size_in=1)]
+        ens = nengo.Ensemble(10, 1)
+        for node in nodes:
+            nengo.Connection(node, ens)
+        probe = nengo.Probe(ens, synapse=0.01)
+    with nengo_jit.Simulator(net, engine="jax", batch=2, progress_bar=False) as sim:
+        sim.run_steps(3)
+        sim.run_steps(12, inputs={node: rows for node in nodes})
+        sim.run_steps(5)
+    return np.array(sim.data[probe])
+before = run()
+child = os.fork()
+if not child:
+    os._exit(0 if abs(run() - before).max() < 1e-9 else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=240, check=False)
+    assert done.returncode == 0
