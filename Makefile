@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
+.PHONY: demo test lint unit conformance test-pythons test-clients test-gui test-torch fuzz fuzz-python fuzz-calls
 .PHONY: stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
@@ -55,6 +55,16 @@ soak: .venv/test
 	timeout 1800 sh -c '$(BIN)/python tests/soak/killed.py $(FLAGS) && \
 		$(BIN)/python tests/soak/lasting.py'
 
+# Networks from PyTorch's modules. PyTorch is large, so it has an environment of its own.
+test-torch: .venv-torch/ready
+	.venv-torch/bin/pytest -q tests/converters
+
+.venv-torch/ready: pyproject.toml
+	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet torch --index-url https://download.pytorch.org/whl/cpu
+	.venv-torch/bin/python -m pip install --quiet --editable '.[test,torch]' 'snntorch>=0.9,<2'
+	touch $@
+
 # The tests of packages that use simulators, on nengo's and on ours.
 test-clients: .venv-clients/ready
 	.venv-clients/bin/python tests/clients/run_clients.py $(FLAGS)
@@ -90,4 +100,4 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-gui .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-gui .venv-clients .venv-torch .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png

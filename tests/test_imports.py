@@ -41,6 +41,7 @@ PIPELINE = [
     "checkpointing",
     "running",
     "simulator",
+    "converters",
     "sweeps",
     "training",
     "plot",

@@ -13,7 +13,7 @@ from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.training.program import Program
 from nengo_jit.training.surrogates import fast_sigmoid
 
-N_STEPS = 25
+N_STEPS = 21
 X = np.random.RandomState(0).uniform(-1, 1, (N_STEPS, 3))
 RATE = nengo.RectifiedLinear()
 
