@@ -23,8 +23,9 @@ import nengo_jit
 
 DT = 0.002  # seconds
 N_STEPS = 500
-N_NEURONS = 60
-RATE = 2e-3  # of PES
+N_NEURONS = 40
+RATE = 0.2  # of PES
+NEURONS = nengo.LIFRate(amplitude=0.1)  # so that decoders are about as large as other parameters
 BEGUN = N_STEPS // 2  # the step from which errors count
 
 
@@ -58,7 +59,7 @@ def build(seed: int) -> Model:
     """Build an ensemble whose decoders PES changes."""
     with nengo.Network(seed=seed) as network:
         x, y = nengo.Node([0], label="x"), nengo.Node([0], label="y")
-        ensemble = nengo.Ensemble(N_NEURONS, 1, neuron_type=nengo.LIFRate(), label="ensemble")
+        ensemble = nengo.Ensemble(N_NEURONS, 1, neuron_type=NEURONS, label="ensemble")
         error = nengo.Node(size_in=1, label="error")
         nengo.Connection(x, ensemble, synapse=None)
         learned = nengo.Connection(
@@ -126,7 +127,7 @@ def main() -> None:
             {model.x: training.x, model.y: training.y},
             {model.error: np.zeros((len(training.x), 1, 1))},
             loss=lambda output, target: ((output - target)[:, BEGUN:] ** 2).mean(),
-            optimizer=optax.adam(1e-2),
+            optimizer=optax.adam(3e-3),
             epochs=arguments.epochs,
         )
         trained = trainer.predict({model.x: test.x, model.y: test.y})[model.error]

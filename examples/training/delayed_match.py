@@ -18,6 +18,7 @@ CUE, DELAY = 0.1, 0.5  # seconds
 N_CUES, DIMENSIONS = 4, 4
 NOISE = 0.1
 SYNAPSE = 0.1  # seconds, of the integrator
+NEURONS = nengo.LIF(amplitude=0.01)  # so that decoders are about as large as other parameters
 
 
 def samples(n: int, seed: int) -> Samples:
@@ -41,16 +42,18 @@ def load() -> tuple[Samples, Samples]:
 def build(seed: int) -> Model:
     """Build an integrator of the cues, and an ensemble that compares them."""
     with nengo.Network(seed=seed) as network:
-        network.config[nengo.Ensemble].max_rates = nengo.dists.Uniform(50, 100)
+        network.config[nengo.Ensemble].update(
+            {"max_rates": nengo.dists.Uniform(50, 100), "neuron_type": NEURONS, "radius": 2}
+        )
         cue = nengo.Node(np.zeros(DIMENSIONS), label="cue")
-        memory = nengo.Ensemble(120, DIMENSIONS, radius=1.5, label="memory")
-        compared = nengo.Ensemble(80, DIMENSIONS, radius=1.5, label="compared")
+        memory = nengo.Ensemble(120, DIMENSIONS, label="memory")
+        compared = nengo.Ensemble(80, DIMENSIONS, label="compared")
         scores = nengo.Node(size_in=2, label="scores")
         nengo.Connection(memory, memory, synapse=SYNAPSE)
         nengo.Connection(cue, memory, transform=SYNAPSE / CUE, synapse=None)
         nengo.Connection(memory, compared, synapse=0.02)
         nengo.Connection(
-            compared, scores, function=lambda x: [1.5, np.linalg.norm(x)], synapse=0.02
+            compared, scores, function=lambda x: [1.7, np.linalg.norm(x)], synapse=0.02
         )
         return Model(network, cue, nengo.Probe(scores), nengo.Probe(memory.neurons))
 
