@@ -3,15 +3,15 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo docs test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
-.PHONY: stress soak soak-gui soak-interrupts soak-starts clean
+.PHONY: demo docs gallery test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python
+.PHONY: fuzz-calls stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
 
-# The site, in site/. A warning, or a broken link, is an error.
-docs: .venv-docs/ready
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict # --quiet would hide warnings, and let them pass
+# The site, in site/. A warning, or a broken link, is an error (with --quiet, MkDocs ignores them).
+docs: .venv-docs/ready docs/gallery/index.md
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "The site is in site/: open site/index.html"
 
 test: lint unit conformance
@@ -93,6 +93,19 @@ soak-gui: .venv-gui/ready
 	.venv-docs/bin/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
+# The examples of gallery/: their pictures, times, pages and notebooks, in docs/gallery/.
+gallery: .venv-gallery/ready
+	.venv-gallery/bin/python gallery/tools/build_gallery.py $(FLAGS)
+	NENGO_JIT_GALLERY=1 .venv-gallery/bin/pytest -q tests/gallery
+
+docs/gallery/index.md: $(wildcard gallery/*.py gallery/tools/*)
+	$(MAKE) gallery
+
+.venv-gallery/ready: pyproject.toml
+	test -x .venv-gallery/bin/python || $(PYTHON) -m venv .venv-gallery
+	.venv-gallery/bin/python -m pip install --quiet --editable '.[gallery]'
+	touch $@
+
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
@@ -100,4 +113,5 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-docs .venv-gui .venv-clients site .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-clients .venv-docs .venv-gallery .venv-gui docs/gallery site digits.png
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -291,7 +291,7 @@ class Checkpointed(Lasting):
         try:
             if self._records_itself:
                 raise ValidationError(RECORDS_ITSELF, attr="record")
-            stream = Stream(self._engine.recording, self._probes, self.dt)
+            stream = Stream(self._engine.recording, self._probes, self.dt, self.batch)
             begin(stream)
             self._stream = stream
             for planned in self._probes:

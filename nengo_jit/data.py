@@ -248,6 +248,8 @@ class BatchData(SimulationData):
     def __getitem__(self, key: object) -> Any:
         """Return the data of an object; a probe's samples as a read-only array."""
         value = super().__getitem__(key)
+        if isinstance(value, Stored):
+            value = value.array
         if not isinstance(key, Probe):
             return self._members.variation.built.get(key, value)
         n_members = self._members.batch.n_members

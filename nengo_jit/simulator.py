@@ -164,8 +164,6 @@ class Simulator(Running):
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         if record is not None:
-            if chosen is not None:
-                raise ValidationError("The data of a batch cannot stream to disk", attr="record")
             check_free(Path(record), overwrite)  # before the build, which may take long
         backend = backend_for(options)
         self.progress_bar = progress_bar
