@@ -19,7 +19,7 @@ from writing import JIT, NENGO, Result, index, page  # noqa: E402
 def result(ours, theirs):
     """Return a result with times to build and to run."""
     seconds = {
-        name: {"build": build, "run": run, "simulated": 1.0}
+        name: {"build": build, "run": run}
         for name, (build, run) in {JIT: ours, NENGO: theirs}.items()
     }
     return Result(seconds, "12 spikes")
