@@ -3,11 +3,16 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons test-clients test-gui gallery fuzz fuzz-python fuzz-calls
-.PHONY: stress soak soak-gui soak-interrupts soak-starts clean
+.PHONY: demo docs gallery test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python
+.PHONY: fuzz-calls stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
+
+# The site, in site/. A warning, or a broken link, is an error.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict # --quiet would hide warnings, and let them pass
+	@echo "The site is in site/: open site/index.html"
 
 test: lint unit conformance
 
@@ -83,6 +88,11 @@ soak-gui: .venv-gui/ready
 	.venv-gui/bin/python -m pip install --quiet --editable '.[gui]' websocket-client
 	touch $@
 
+.venv-docs/ready: pyproject.toml
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 # The examples of gallery/: their pictures, times, pages and notebooks, in docs/gallery/.
 gallery: .venv-gallery/ready
 	.venv-gallery/bin/python gallery/tools/build_gallery.py $(FLAGS)
@@ -103,4 +113,5 @@ docs/gallery/index.md: $(wildcard gallery/*.py gallery/tools/*)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-gui .venv-clients .venv-gallery docs/gallery .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-clients .venv-docs .venv-gallery .venv-gui docs/gallery site digits.png
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -6,7 +6,8 @@ are kept until their step is done, since drawing them again would give others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class _Ahead:
         self.like = np.empty(operator.outputs()[0].shape)
         self.first = first
         self.rows: list[np.ndarray] = []
-        self.error: Exception | None = None  # that the step after these has raised
+        self.error: BaseException | None = None  # that the step after these has raised
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -44,61 +45,23 @@ class _Ahead:
         self.rows.append(values.ravel())
 
 
-class Draws:
-    """Draws numbers for all operators, step by step.
+class Drawing(Protocol):
+    """Draws numbers for all operators, step by step."""
 
-    Parameters
-    ----------
-    plan : Plan
-        Tells the time.
-    draws : dict of (Operator, callable)
-        From `Operator.draws`, in the order of the plan. They may be replaced at any time.
-    """
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        """Draw with these functions of each simulation from now on."""
 
-    def __init__(self, plan: Plan, draws: dict[Operator, Draw]):
-        self._plan, self._draws = plan, draws
-        self._ahead: dict[Operator, _Ahead] = {}
-
-    def forget(self) -> None:
-        """Forget what has been drawn for later steps."""
-        self._ahead.clear()
-
-    def _of(self, operator: Operator, number: int) -> _Ahead:
-        if operator not in self._ahead:
-            self._ahead[operator] = _Ahead(operator, number)
-        return self._ahead[operator]
-
-    def _time(self, number: int) -> float:
-        time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
-        return time
+    def forget(self, operators: Iterable[Operator]) -> None:
+        """Forget what has been drawn for later steps, which will be drawn again."""
 
     def draw(self, operator: Operator, number: int) -> None:
         """Draw the numbers of an operator for a step, counted from one, unless it is done.
 
         If a function of the user's raises, or has raised in `prepare`, this raises the error.
         """
-        ahead = self._of(operator, number)
-        if not 0 <= number - ahead.first < len(ahead.rows):
-            ahead.begin(number)
-            ahead.draw(self._draws[operator], self._time(number))
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""
-        members = {operator for place in places for operator in place.members}
-        needed = [(each, self._of(each, first)) for each in self._draws if each in members]
-        for _, ahead in needed:
-            ahead.begin(first)
-        for number in range(first, first + (n if needed else 0)):
-            t = self._time(number)
-            for operator, ahead in needed:
-                if number < first + len(ahead.rows):
-                    continue
-                try:
-                    ahead.draw(self._draws[operator], t)
-                except Exception as error:
-                    ahead.error = error
-                    return number - first
-        return n
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         """Return numbers that have been drawn.
@@ -117,14 +80,76 @@ class Draws:
         list of (size, *shape) numpy.ndarray
             For each place, its numbers in all steps.
         """
+
+
+class Draws:
+    """Draws numbers for a simulation; see `Drawing`.
+
+    Parameters
+    ----------
+    plan : Plan
+        Tells the time.
+    """
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        self._draws: dict[Operator, Draw] = {}  # in the order of the plan
+        self._ahead: dict[Operator, _Ahead] = {}
+
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        (own,) = draws
+        self._draws = {each: own[each] for each in self._plan.operators if each in own}
+
+    def forget(self, operators: Iterable[Operator]) -> None:
+        for operator in operators:
+            self._ahead.pop(operator, None)
+
+    def _of(self, operator: Operator, number: int) -> _Ahead:
+        if operator not in self._ahead:
+            self._ahead[operator] = _Ahead(operator, number)
+        return self._ahead[operator]
+
+    def _time(self, number: int) -> float:
+        time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
+        return time
+
+    def draw(self, operator: Operator, number: int) -> None:
+        ahead = self._of(operator, number)
+        if not 0 <= number - ahead.first < len(ahead.rows):
+            ahead.begin(number)
+            ahead.draw(self._draws[operator], self._time(number))
+
+    def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
+        members = {operator for place in places for operator in place.members}
+        needed = [(each, self._of(each, first)) for each in self._draws if each in members]
+        for _, ahead in needed:
+            ahead.begin(first)
+        for number in range(first, first + (n if needed else 0)):
+            t = self._time(number)
+            for operator, ahead in needed:
+                if number < first + len(ahead.rows):
+                    continue
+                try:
+                    ahead.draw(self._draws[operator], t)
+                except BaseException as error:  # the steps before it come first
+                    ahead.error = error
+                    return number - first
+        return n
+
+    def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         arrays = []
         for place in places:
             array = np.zeros((size, *place.shape), self._plan.time.dtype)
             flat, start = array.reshape(size, -1), 0
             for operator in place.members:
-                ahead, end = self._ahead[operator], start + operator.outputs()[0].size
-                low = first - ahead.first
-                flat[:n, start:end] = ahead.rows[low : low + n]
+                end = start + operator.outputs()[0].size
+                flat[:n, start:end] = self.rows(operator, first, n)
                 start = end
             arrays.append(array)
         return arrays
+
+    def rows(self, operator: Operator, first: int, n: int) -> list[np.ndarray]:
+        """Return what has been drawn for an operator, flat, for each step."""
+        ahead = self._ahead[operator]
+        low = first - ahead.first
+        return ahead.rows[low : low + n]

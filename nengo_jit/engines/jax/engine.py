@@ -20,15 +20,13 @@ from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.calls import Loop, Segment
 from nengo_jit.engines.jax.columns import Column, column_of
 from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
-from nengo_jit.engines.jax.draws import Draw, Draws
+from nengo_jit.engines.jax.draws import Drawing, Draws
 from nengo_jit.engines.jax.facts import Facts, facts_of
-from nengo_jit.engines.jax.fitting import is_lowered, takes_draws
+from nengo_jit.engines.jax.made import Made, make
 from nengo_jit.engines.jax.memory import DeviceMemory
-from nengo_jit.engines.jax.noise import Noise, sampler_of
 from nengo_jit.engines.jax.phases import Phase, phases_of
 from nengo_jit.engines.jax.python.placing import Placement, place
 from nengo_jit.engines.jax.python.program import Program
-from nengo_jit.engines.jax.python.sources import is_source, source_of
 from nengo_jit.engines.jax.python.traced import Tapes
 from nengo_jit.engines.jax.timing import part_of
 from nengo_jit.engines.recorder import TICKS, Recorder
@@ -36,9 +34,8 @@ from nengo_jit.engines.stepwise import StepwiseEngine
 from nengo_jit.engines.timing import Part, Timing
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
 from nengo_jit.ir.signal import Signal
-from nengo_jit.options import FAST, Options
+from nengo_jit.options import Options
 from nengo_jit.planner import Plan
 from nengo_jit.planner.passes import group
 
@@ -62,18 +59,16 @@ class JaxEngine(StepwiseEngine):
         The user's options.
     """
 
+    n_members = 1
+
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         super().__init__(plan, options)
         keep_compiled()
-        self._blocks = Blocks(plan.runs, self.signals)
+        self._blocks = self.make_blocks()
         with as_given():
             self._memory = DeviceMemory(self._blocks)
-        self._python: dict[Operator, Step] = {}  # the steps of operators with Python code
-        self._sources: dict[Operator, Draw] = {}  # processes of the user's without input
-        self._native: dict[Operator, Draw] = {}  # what draws for operators that are lowered
-        self._drawing: dict[Operator, Draw] = {}  # with functions that are called ahead of time
-        self._draws = Draws(plan, self._drawing)
-        self._noise: dict[Operator, Noise] = {}  # what the device draws
+        self._made = Made()
+        self._draws: Drawing = Draws(plan)
         self._placement = Placement()
         self._checked: set[Program] = set()
         self._n_changes: Counter[Operator] = Counter()
@@ -88,67 +83,49 @@ class JaxEngine(StepwiseEngine):
         self._is_outdated = False
         self._facts: Facts | None = None
 
+    def make_blocks(self) -> Blocks:
+        """Return the blocks of the memory of a step."""
+        return Blocks(self.plan.runs, self.signals)
+
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
-        for each in (self._python, self._sources, self._native, self._noise, self._n_changes):
-            each.clear()
-        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-            if is_lost() or not is_lowered(operator, self.plan.dt, self.options.noise):
-                self._python[operator] = self._python_step(operator, rng)
-                continue
-            with self.making(operator):
-                operator.check(self.signals)
-                self._begin_draws(operator, rng)
+        self._draws.forget(self.plan.operators)
+        self._made = self.make(rng)
+        self._n_changes.clear()
         return self._place()
 
-    def _python_step(self, operator: Operator, rng: np.random.RandomState) -> Step:
-        """Make the step of an operator that has Python code."""
-        if not is_source(operator):
-            return self.step_of(operator, rng)
-        with self.making(operator):
-            own = operator.process.get_rng(rng)
-            self.generators[operator] = own
-            self._sources[operator], step = source_of(operator, self.signals, self.plan.dt, own)
-        return step
-
-    def _begin_draws(self, operator: Operator, rng: np.random.RandomState) -> None:
-        """Make the function that draws for an operator, or its noise, if there is one."""
-        fast = self.options.noise == FAST
-        sampler = sampler_of(operator, self.plan.dt) if fast and takes_draws(operator) else None
-        if sampler is not None:
-            if is_sim_process(operator):
-                own = operator.process.get_rng(rng)
-            else:
-                (own,) = operator.state_extra.values()
-            self._noise[operator] = Noise.of(sampler, own)
-            return
-        if not is_sim_process(operator):
-            draw = operator.draws(self.plan.dt, rng)
-        else:
-            own = operator.process.get_rng(rng)
-            draw = operator.draws_from(self.plan.dt, lambda: own)
-            if draws_in_steps(operator.process):
-                self.generators[operator] = own
-        if draw is not None:
-            self._native[operator] = draw
+    def make(self, rng: np.random.RandomState) -> Made:
+        """Make of all operators what a simulation needs, given its generator."""
+        made = Made()
+        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
+            make(self, operator, rng, made)
+        return made
 
     def _place(self) -> list[tuple[Operator, Step]]:
-        """Decide where Python code runs, and lower all operators.
+        """Decide where Python code runs, and lower all operators; see `lower`."""
+        self.decide()
+        self.begin_draws()
+        return self.lower()
 
-        Returns the functions of a step; none if there is a loop.
-        """
-        tapes = Tapes(self._blocks, len(self._python), self._checked)
-        refused = dict.fromkeys(
-            (op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND
-        )
-        if is_lost() or not self.options.compile_python:
-            refused = dict.fromkeys(self._python, "is not compiled because `compile_python` is off")
-        placement = place(self._python, self._sources, refused, self.signals, tapes)
+    def decide(self) -> None:
+        """Decide where Python code runs."""
+        made, tapes = self._made, self.make_tapes()
+        placement = place(made.python, made.sources, self.refused(), self.memory_of_steps, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
         self._warn(placement)
         self._memory.begin()
         if self.plan.callers != set(placement.in_python):
             self.plan = group(self.plan, placement.in_python)
-        return self._lower()
+
+    def make_tapes(self) -> Tapes:
+        """Return what makes programs of tapes."""
+        return Tapes(self._blocks, len(self._made.python), self._checked)
+
+    def refused(self) -> dict[Operator, str]:
+        """Return the operators that stay in Python whatever they compute, and why."""
+        if is_lost() or not self.options.compile_python:
+            reason = "is not compiled because `compile_python` is off"
+            return dict.fromkeys(self._made.python, reason)
+        return {op: REBOUND for op, n in self._n_changes.items() if n > MOST_CHANGES}
 
     def _warn(self, placement: Placement) -> None:
         """Log, once, that Python has to be called in each step."""
@@ -163,20 +140,17 @@ class JaxEngine(StepwiseEngine):
                 reason,
             )
 
-    def _lower(self) -> list[tuple[Operator, Step]]:
-        """Lower all operators; returns the functions of a step, see `_place`."""
+    def lower(self) -> list[tuple[Operator, Step]]:
+        """Lower all operators; returns the functions of a step, none if there is a loop."""
         self._is_outdated = False
-        placement = self._placement
-        known = {**self._native, **placement.ahead}
-        self._drawing.clear()
-        self._drawing.update((each, known[each]) for each in self.plan.operators if each in known)
-        self._draws.forget()
-        facts = facts_of(self.plan, placement, self._noise)
+        placement, noise = self._placement, self._made.noise
+        facts = self.facts()
         if facts == self._facts:
             return self._steps
         self._facts = facts
-        bucketing = Bucketing(self.plan, self.signals, self._blocks, placement, self._noise)
-        phases = phases_of(self.plan, placement.in_python, bucketing)
+        memory = self.memory_of_steps
+        bucketing = Bucketing(self.plan, memory, self._blocks, placement, noise)
+        phases = self.complete(phases_of(self.plan, placement.in_python, bucketing))
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
             leaves = [to_device(each) for each in bucketing.constants.leaves]
@@ -185,11 +159,25 @@ class JaxEngine(StepwiseEngine):
                 (buckets,) = phases
                 written = [each for each in recorded if each in self._blocks]
                 columns = list(map(self._column, written))
-                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags)
+                n = self.n_members
+                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags, n)
                 self._without_loop = lambda: [*self._in_python(buckets, leaves), self._pulling()]
                 return []
             steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
         return [*steps, self._pulling()]
+
+    def begin_draws(self) -> None:
+        """Draw with the functions that have been made from now on."""
+        self._draws.begin([self._made.draws(self._placement)])
+        self._draws.forget(self._placement.of_time)
+
+    def facts(self) -> Facts:
+        """Return all that the lowered plan depends on."""
+        return facts_of(self.plan, self._placement, self._made.noise)
+
+    def complete(self, phases: list[Phase]) -> list[Phase]:
+        """Return the phases of a step with all that is no operator's."""
+        return phases
 
     def _pulling(self) -> tuple[Operator, Step]:
         """Make the function that copies to the host what is recorded."""
@@ -238,9 +226,10 @@ class JaxEngine(StepwiseEngine):
         return segment.run(self._memory, self.n_steps + 1)
 
     def _try_segment(self, segment: Segment) -> None:
-        self._is_lost = not (self._may_use_tapes() and self._run_segment(segment))
+        self._is_lost = not (self.may_use_tapes() and self._run_segment(segment))
 
-    def _may_use_tapes(self) -> bool:
+    def may_use_tapes(self) -> bool:
+        """Whether programs of tapes may run in the next step."""
         return not self._is_watched and self._placement.is_right
 
     def _if_lost(self, step: Step) -> None:
@@ -252,24 +241,28 @@ class JaxEngine(StepwiseEngine):
 
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
-        memory, blocks, calls = self._memory, self._blocks, self._python
+        memory, blocks, call = self._memory, self._blocks, self.caller_of(operator)
         own = {blocks.block_of(each) for each in operator.all_signals if each in blocks}
         if operator in self._placement.taped:
             own |= self._placement.taped[operator].blocks
 
         def step() -> None:
             memory.pull([*own, *memory.shared])
-            calls[operator]()
+            call()
             memory.changed_on_host(own)
 
         return step
+
+    def caller_of(self, operator: Operator) -> Step:
+        """Return the function that calls Python for an operator."""
+        return lambda: self._made.python[operator]()
 
     def run(self, n_steps: int) -> int:
         self.check_usable()
         is_within = self._is_running
         if not is_within:
             if self._is_outdated or not self._placement.is_right:
-                self._relower()
+                self.relower()
             # tapes do not report underflow
             self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
         if not is_within:
@@ -286,14 +279,18 @@ class JaxEngine(StepwiseEngine):
         self._is_running, n_done = True, 0
         try:
             while n_done < n_steps and not self._is_paused:
-                n, n_run = min(self._loop.size, n_steps - n_done), 0
-                if self._may_use_tapes():
+                # user code that gets samples, does so after each step
+                n, n_run = 1 if clock.calls else min(self._loop.size, n_steps - n_done), 0
+                if self.may_use_tapes():
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
                     if n_run:
                         self._record(samples, n_run)
-                if n_run < n:
+                        super().settle()
+                if n_run < n and not self._is_paused:
                     self._steps = self._steps or self._without_loop()
+                    # functions that Python calls in this step may change what these read
+                    self._draws.forget(self._placement.of_time)
                     n_run += super().run(1)
                 n_done += n_run
         finally:
@@ -333,23 +330,26 @@ class JaxEngine(StepwiseEngine):
                 self._memory.restore(snapshot)
             raise
 
-    def _relower(self) -> None:
+    def relower(self) -> None:
         """Trace and lower all operators again, some of which have changed."""
         self._memory.pull_all()
         changed = [op for op, each in self._placement.traced.items() if not each.is_right]
         self._n_changes.update(changed)
-        rng = np.random.RandomState(0)  # neurons do not draw from it
-        for operator in self.plan.operators if self._is_outdated else ():
-            if not isinstance(operator, SimNeurons):
-                continue
-            if is_lowered(operator, self.plan.dt, self.options.noise):
-                self._python.pop(operator, None)
-                self._begin_draws(operator, rng)
-            else:
-                self._native.pop(operator, None)
-                self._noise.pop(operator, None)
-                self._python[operator] = self.step_of(operator, rng)
+        if self._is_outdated:
+            self.make_neurons()
         self._steps = self._place()
+
+    def make_neurons(self) -> None:
+        """Make anew what depends on the neurons of operators, some of which have been replaced."""
+        self.make_neurons_of(self._made)
+
+    def make_neurons_of(self, made: Made) -> None:
+        """Make anew what a simulation needs of neurons."""
+        rng = np.random.RandomState(0)  # neurons do not draw from it
+        for operator in self.plan.operators:
+            if isinstance(operator, SimNeurons):
+                made.forget(operator)
+                make(self, operator, rng, made)
 
     def settle(self) -> None:
         super().settle()
@@ -369,7 +369,7 @@ class JaxEngine(StepwiseEngine):
 
     @property
     def python_steps(self) -> dict[Operator, Step]:
-        return self._python
+        return self._made.python
 
     def explain(self) -> Plan:
         placement = self._placement

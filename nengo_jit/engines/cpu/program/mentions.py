@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import _lru_cache_wrapper, partial
 from types import CodeType, FunctionType, GetSetDescriptorType, MethodType, ModuleType
 from typing import Any
@@ -25,12 +25,12 @@ MAX_ITEMS = 100  # of a container that is scanned
 _MRO, _DICT, _MODULE = (vars(type)[name] for name in ("__mro__", "__dict__", "__module__"))
 
 
-def mentioned(operators: Iterable[Operator]) -> set[str]:
-    """The names in `GETTING` and `OPENING` that are mentioned by the code of operators."""
+def mentioned(operators: Iterable[Operator], names: Set[str] = GETTING | OPENING) -> set[str]:
+    """Which of some names the code of operators mentions; `GETTING` if it has live signals."""
     found: set[str] = set()
-    for value in reached(each for operator in operators for each in _code_of(operator)):
+    for value in reached(each for operator in operators for each in code_of(operator)):
         if type(value) is CodeType:
-            found.update((GETTING | OPENING).intersection(_names(value)))
+            found.update(names.intersection(_names(value)))
         elif issubclass(type(value), LiveSignals):  # `sim.signals`, whatever its name
             found.update(GETTING)
     return found
@@ -52,7 +52,7 @@ def reached(values: Iterable[object]) -> list[object]:
     return list(seen.values())
 
 
-def _code_of(operator: Operator) -> list[object]:
+def code_of(operator: Operator) -> list[object]:
     """Objects at which the scan of an operator begins."""
     if isinstance(operator, SimPyFunc):
         return [operator.fn]

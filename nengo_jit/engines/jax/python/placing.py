@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from dis import get_instructions
 from math import isfinite
+from types import CodeType
 from typing import TypeVar
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from nengo_jit.engines.cpu.program.mentions import GETTING, MAX_OBJECTS, mentioned, reached
+from nengo_jit.engines.base import Engine
+from nengo_jit.engines.cpu.program.mentions import MAX_OBJECTS, code_of, mentioned, reached
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.jax.draws import Draw
 from nengo_jit.engines.jax.python.traced import Dependencies, Taped, Tapes, Traced, dependencies_of
@@ -20,6 +23,23 @@ from nengo_jit.ir.python import SimPyFunc, store
 
 Tag = TypeVar("Tag")
 STEPWISE = "is a function of time, and cannot be called ahead while others are called in each step"
+# Code that uses a simulator or an engine contains one of these names
+OF_SIMULATOR = {name for name in dir(Engine) if not name.startswith("_")} | {
+    *(
+        "clear_probes",
+        "close",
+        "closed",
+        "data",
+        "engine",
+        "load",
+        "profile",
+        "resume",
+        "run_steps",
+    ),
+    *("save", "signals", "step", "trange"),
+}
+REBINDING = ("STORE_GLOBAL", "STORE_DEREF", "STORE_ATTR", "DELETE_GLOBAL", "DELETE_ATTR")
+REFLECTING = {"__dict__", "globals", "setattr", "vars"}  # may rebind any name
 SHARES = "shares an array with another function, which is called in nengo's order"
 
 
@@ -54,6 +74,11 @@ class Placement:
     def is_right(self) -> bool:
         """bool: whether all that traced functions depend on is as it was."""
         return self._dependencies.is_right
+
+    @property
+    def of_time(self) -> list[Operator]:
+        """List of Operator: functions in `ahead`, which may be called any number of times."""
+        return [operator for operator in self.ahead if operator in self.traced]
 
     def leave(self, operator: Operator, reason: str) -> None:
         """Leave an operator to Python."""
@@ -155,11 +180,34 @@ def _clusters(uses: Iterable[tuple[np.ndarray, Tag]]) -> list[list[Tag]]:
 
 
 def _go_ahead(placement: Placement, sources: Mapping[Operator, Draw]) -> None:
-    """Let processes without input run ahead, if nothing else is in Python that they may notice."""
+    """Let processes without input run ahead, if nobody can tell.
+
+    They must not use the simulator, nor rebind names that a function on the device reads. Nothing
+    else may be in Python, not even in some steps.
+    """
     left = placement.in_python
-    if all(operator in sources for operator in left) and not mentioned(left) & GETTING:
+    if any(operator not in sources for operator in left) or mentioned(left, OF_SIMULATOR):
+        return
+    if all(placement.traced[each].is_total for each in placement.taped) and not _rebinds(
+        left, placement.taped
+    ):
         placement.ahead.update({operator: sources[operator] for operator in left})
         left.clear()
+
+
+def _rebinds(writers: Iterable[Operator], readers: Iterable[Operator]) -> bool:
+    """Whether the code of some operators may rebind a name that the code of others mentions."""
+    names = {name for code in _codes(readers) for name in (*code.co_names, *code.co_freevars)}
+    codes = _codes(writers)
+    instructions = [each for code in codes for each in get_instructions(code)]
+    rebound = {each.argval for each in instructions if each.opname.startswith(REBINDING)}
+    dynamic = any(not REFLECTING.isdisjoint(code.co_names) for code in codes)
+    return dynamic or not names.isdisjoint(rebound)
+
+
+def _codes(operators: Iterable[Operator]) -> list[CodeType]:
+    found = reached(part for operator in operators for part in code_of(operator))
+    return [each for each in found if isinstance(each, CodeType)]
 
 
 def _of_time(operator: Operator, signals: SignalDict) -> Draw:

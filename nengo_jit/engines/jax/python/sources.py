@@ -17,7 +17,8 @@ def is_source(operator: Operator) -> TypeGuard[SimProcess]:
     if not isinstance(operator, SimProcess) or "make_step" in vars(operator):
         return False
     is_plain = type(operator).make_step is SimProcess.make_step
-    return is_plain and operator.input is None and not operator.state
+    is_alone = operator.input is None and not operator.state
+    return is_plain and is_alone and not operator.output.readonly
 
 
 def source_of(
@@ -44,18 +45,20 @@ def source_of(
         The operator's step. The process may have a state, so only one of the two may be used.
     """
     t, output = signals[operator.t], signals[operator.output]
-    compute = operator.process.make_step((0,), output.shape, dt, rng, {})
+    step_f = operator.process.make_step(  # nengo-loihi looks for this name of nengo's
+        (0,), output.shape, dt, rng, {}
+    )
     is_added = operator.mode == "inc"
 
     def draw(t: float, *values: object) -> np.ndarray:
         result = np.empty_like(output)
-        result[...] = compute(t)
+        result[...] = step_f(t)
         return result
 
     def step() -> None:
-        output[...] = compute(t.item())
+        output[...] = step_f(t.item())
 
     def step_adding() -> None:
-        output[...] += compute(t.item())
+        output[...] += step_f(t.item())
 
     return draw, step_adding if is_added else step

@@ -5,9 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dis import get_instructions
+from types import CodeType
 
 import numpy as np
 
+from nengo_jit.engines.cpu.program.mentions import MAX_OBJECTS, code_of, reached
+from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, written
 from nengo_jit.engines.cpu.python.tracing.instruction import LOADS, STORES, Memory
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
@@ -18,6 +22,7 @@ from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc
 from nengo_jit.regions import pointer
 
+HANDLES = "PUSH_EXC_INFO"  # begins what a function does after an error, which tapes do not have
 MOST_BYTES = 1 << 24  # of an array of the user's, which is copied to the device in each call
 
 
@@ -94,11 +99,22 @@ class Traced:
 
     @property
     def is_of_time(self) -> bool:
-        """bool: whether the operator is a function of time alone, which writes only its output."""
+        """bool: whether nobody can tell when it is called: a function of time without effects."""
         operator = self.operator
         if not isinstance(operator, SimPyFunc) or operator.output is None or operator.x_passed:
             return False
-        return not self.written_of_users
+        is_written = operator.output.readonly or bool(self.written_of_users)
+        return self.is_total and not is_written
+
+    @property
+    def is_total(self) -> bool:
+        """bool: whether all paths are on the tape, but those that end with an error."""
+        if any(each.opcode == Opcode.REDO for each in self.writer.instructions):
+            return False
+        found = reached(code_of(self.operator))
+        codes = [each for each in found if isinstance(each, CodeType)]
+        names = (each.opname for code in codes for each in get_instructions(code))
+        return len(found) < MAX_OBJECTS and HANDLES not in names
 
 
 @dataclass(frozen=True)
@@ -162,7 +178,7 @@ class Tapes:
     def __init__(self, blocks: Blocks, most: int, checked: set[Program]):
         blocks.detach()
         self._blocks, self._checked = blocks, checked
-        self.flags = blocks.attach(np.zeros(most, bool))
+        self.flags = blocks.add_flags(most)
         self.shared: set[int] = set()
         self._n = 0
 
