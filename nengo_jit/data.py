@@ -188,7 +188,7 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
 
         Parameters
         ----------
-        path : path-like
+        path : str or os.PathLike
             A file that ends in ``.npz``, for `numpy.load`; an existing file is replaced. Or a
             folder that ends in ``.zarr``, for Zarr and xarray, with units and descriptions.
         overwrite : bool

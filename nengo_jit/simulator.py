@@ -70,7 +70,7 @@ class Simulator(Running):
         Which random numbers processes and neurons get, on engines with this option. With "fast",
         the device of the engine "jax" draws other numbers than nengo, of the same distributions.
         The default is the environment variable ``NENGO_JIT_NOISE`` or, if that is not set, "nengo".
-    record : path-like, optional
+    record : str or os.PathLike, optional
         Folder for probe data: a Zarr store, to which samples go while the simulation runs. They do
         not fill the memory then, and ``data[probe]`` reads from the store.
     overwrite : bool
