@@ -3,11 +3,16 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python fuzz-calls
-.PHONY: stress soak soak-gui soak-interrupts soak-starts clean
+.PHONY: demo docs gallery test lint unit conformance test-pythons test-clients test-gui test-torch
+.PHONY: fuzz fuzz-python fuzz-calls stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
+
+# The site, in site/. A warning, or a broken link, is an error (with --quiet, MkDocs ignores them).
+docs: .venv-docs/ready docs/gallery/index.md
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "The site is in site/: open site/index.html"
 
 test: lint unit conformance
 
@@ -55,6 +60,16 @@ soak: .venv/test
 	timeout 1800 sh -c '$(BIN)/python tests/soak/killed.py $(FLAGS) && \
 		$(BIN)/python tests/soak/lasting.py'
 
+# Networks from PyTorch's modules. PyTorch is large, so it has an environment of its own.
+test-torch: .venv-torch/ready
+	.venv-torch/bin/pytest -q tests/converters
+
+.venv-torch/ready: pyproject.toml
+	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet torch --index-url https://download.pytorch.org/whl/cpu
+	.venv-torch/bin/python -m pip install --quiet --editable '.[test,torch]' 'snntorch>=0.9,<2'
+	touch $@
+
 # The tests of packages that use simulators, on nengo's and on ours.
 test-clients: .venv-clients/ready
 	.venv-clients/bin/python tests/clients/run_clients.py $(FLAGS)
@@ -83,6 +98,24 @@ soak-gui: .venv-gui/ready
 	.venv-gui/bin/python -m pip install --quiet --editable '.[gui]' websocket-client
 	touch $@
 
+.venv-docs/ready: pyproject.toml
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
+# The examples of gallery/: their pictures, times, pages and notebooks, in docs/gallery/.
+gallery: .venv-gallery/ready
+	.venv-gallery/bin/python gallery/tools/build_gallery.py $(FLAGS)
+	NENGO_JIT_GALLERY=1 .venv-gallery/bin/pytest -q tests/gallery
+
+docs/gallery/index.md: $(wildcard gallery/*.py gallery/tools/*)
+	$(MAKE) gallery
+
+.venv-gallery/ready: pyproject.toml
+	test -x .venv-gallery/bin/python || $(PYTHON) -m venv .venv-gallery
+	.venv-gallery/bin/python -m pip install --quiet --editable '.[gallery]'
+	touch $@
+
 .venv/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
@@ -90,4 +123,5 @@ soak-gui: .venv-gui/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-gui .venv-clients .mypy_cache .pytest_cache .ruff_cache .hypothesis digits.png
+	rm -rf .venv .venv-clients .venv-docs .venv-gallery .venv-gui .venv-torch docs/gallery site
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache digits.png

@@ -1,9 +1,10 @@
 """Compare a batch with a loop of single simulations: time a step and member, and memory.
 
     .venv/bin/python benchmarks/batches.py [--models integrator pes] [--members 1 8 64 512]
-        [--threads 2] [--engines cpu] [--bits 64]
+        [--threads 2] [--engines cpu jax] [--bits 64]
 
-The loop is one simulator with ``threads=1``, and its time a step stands for that of each member.
+The loop is one simulator with ``threads=1`` on the engine `cpu`, whatever the engine of the batch,
+and its time a step stands for that of each member.
 The two run by turns, and the best of several runs of each counts. "CPU" is the ratio of processor
 times, which other programs on the machine hardly disturb: with t threads, the ratio of times is up
 to t times as large on idle cores.
@@ -34,6 +35,12 @@ def measured(run: Callable[[int], None], n_steps: int) -> tuple[float, float]:
     return (perf_counter() - begin) / n_steps, (process_time() - used) / n_steps
 
 
+def steps_in_budget(sim: nengo_jit.Simulator, n_runs: int = 1) -> int:
+    """Warm up; return the number of steps that one of several runs in a budget has."""
+    sim.run_steps(300)
+    return max(50, int(BUDGET / n_runs / measured(sim.run_steps, 100)[1]))
+
+
 def best(results: list[tuple[float, float]]) -> tuple[float, float]:
     """Return the best time and the best processor time."""
     times, processor_times = zip(*results)
@@ -48,18 +55,16 @@ def resident() -> float:
 
 def compare(name: str, n_members: int, engine: str, threads: int | None) -> None:
     """Print a line of the table."""
-    options = {"engine": engine, "progress_bar": False}
-    with nengo_jit.Simulator(MODELS[name](), threads=1, **options) as single:
-        single.run_steps(300)
-        n_steps = max(50, int(BUDGET / n_members / measured(single.run_steps, 300)[1]))
+    with nengo_jit.Simulator(MODELS[name](), engine="cpu", threads=1, progress_bar=False) as single:
+        n_single = steps_in_budget(single, n_members)
         before = resident()
         with nengo_jit.Simulator(
-            MODELS[name](), batch=n_members, threads=threads, **options
+            MODELS[name](), engine=engine, batch=n_members, threads=threads, progress_bar=False
         ) as batch:
-            batch.run_steps(n_steps)
+            n_steps = steps_in_budget(batch)
             memory = resident() - before
             pairs = [
-                (measured(single.run_steps, n_steps), measured(batch.run_steps, n_steps))
+                (measured(single.run_steps, n_single), measured(batch.run_steps, n_steps))
                 for _ in range(REPEATS)
             ]
     loop, loop_used = best([pair[0] for pair in pairs])
@@ -76,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=CHOSEN)
     parser.add_argument("--members", nargs="+", type=int, default=[1, 8, 64, 512])
-    parser.add_argument("--engines", nargs="+", default=["cpu"])
+    parser.add_argument("--engines", nargs="+", default=["cpu"], choices=("cpu", "jax"))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--bits", type=int, choices=(32, 64), default=64)
     arguments = parser.parse_args()

@@ -47,7 +47,7 @@ class Checkpointed(Lasting):
 
         Parameters
         ----------
-        path : path-like
+        path : str or os.PathLike
             The file. It is written to a temporary file beside it first, so that a file that is
             there already stays whole until the new one is complete.
         data : bool
@@ -99,7 +99,7 @@ class Checkpointed(Lasting):
 
         Parameters
         ----------
-        path : path-like
+        path : str or os.PathLike
             File that `save` or a run has written.
         network : nengo.Network
             The network. If neither it nor the simulator that has been saved had a seed, the build
@@ -134,7 +134,7 @@ class Checkpointed(Lasting):
 
         Parameters
         ----------
-        path : path-like
+        path : str or os.PathLike
             As given to ``run(..., checkpoint=path)``. Where there is no checkpoint yet, the
             simulation begins anew, and a warning says so.
         network : nengo.Network
@@ -291,7 +291,7 @@ class Checkpointed(Lasting):
         try:
             if self._records_itself:
                 raise ValidationError(RECORDS_ITSELF, attr="record")
-            stream = Stream(self._engine.recording, self._probes, self.dt)
+            stream = Stream(self._engine.recording, self._probes, self.dt, self.batch)
             begin(stream)
             self._stream = stream
             for planned in self._probes:

@@ -188,7 +188,7 @@ class SimulationData(nengo.simulator.SimulationData, Mapping[object, Any]):
 
         Parameters
         ----------
-        path : path-like
+        path : str or os.PathLike
             A file that ends in ``.npz``, for `numpy.load`; an existing file is replaced. Or a
             folder that ends in ``.zarr``, for Zarr and xarray, with units and descriptions.
         overwrite : bool
@@ -248,6 +248,8 @@ class BatchData(SimulationData):
     def __getitem__(self, key: object) -> Any:
         """Return the data of an object; a probe's samples as a read-only array."""
         value = super().__getitem__(key)
+        if isinstance(value, Stored):
+            value = value.array
         if not isinstance(key, Probe):
             return self._members.variation.built.get(key, value)
         n_members = self._members.batch.n_members

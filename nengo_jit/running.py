@@ -50,7 +50,7 @@ class Running(Inspectable, Checkpointed):
         inputs : dict of (nengo.Node, (batch, steps, size) array_like), optional
             For the members of a batch, what nodes output in each of these steps. The functions of
             these nodes are not called.
-        checkpoint : path-like, optional
+        checkpoint : str or os.PathLike, optional
             File for checkpoints, from time to time, at the end, and if Ctrl-C ends the run: after
             the current step, while a second Ctrl-C ends it at once. The last two are kept, and
             `resume` continues from the newest one.

@@ -70,7 +70,7 @@ class Simulator(Running):
         Which random numbers processes and neurons get, on engines with this option. With "fast",
         the device of the engine "jax" draws other numbers than nengo, of the same distributions.
         The default is the environment variable ``NENGO_JIT_NOISE`` or, if that is not set, "nengo".
-    record : path-like, optional
+    record : str or os.PathLike, optional
         Folder for probe data: a Zarr store, to which samples go while the simulation runs. They do
         not fill the memory then, and ``data[probe]`` reads from the store.
     overwrite : bool
@@ -164,8 +164,6 @@ class Simulator(Running):
         if network is None and model is None:
             raise ValidationError("Give a network, a model or both", attr="network", obj=self)
         if record is not None:
-            if chosen is not None:
-                raise ValidationError("The data of a batch cannot stream to disk", attr="record")
             check_free(Path(record), overwrite)  # before the build, which may take long
         backend = backend_for(options)
         self.progress_bar = progress_bar

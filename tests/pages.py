@@ -1,4 +1,9 @@
-"""The how-to pages in docs/, as their readers follow them: files made of the pages' code."""
+"""The pages of the site, as their readers follow them: files and scripts made of the pages' code.
+
+All blocks of Python on a page run. On the pages in `HOW_TO`, each block belongs to a file that the
+page has its readers save. On all others, the blocks are one script, from top to bottom. A comment
+``<!-- not run: REASON -->`` before a block excepts it.
+"""
 
 import re
 import tomllib
@@ -6,8 +11,20 @@ from pathlib import Path
 
 from nengo_jit.engines import GROUP
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 HOW_TO = ["neurons", "synapses", "learning_rules", "engines", "checkpoints", "batches", "sweeps"]
+
+
+NOT_RUN = re.compile(r"<!-- not run: .+ -->\s*$")
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+
+def pages() -> list[str]:
+    """All pages, by the path without its ending, relative to docs/; not those of the gallery."""
+    found = [path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")]
+    written = sorted(page for page in found if not page.startswith("gallery/"))
+    return ["../README", "../benchmarks/README", *written]
 
 
 def text_of(page: str) -> str:
@@ -15,14 +32,39 @@ def text_of(page: str) -> str:
     return (DOCS / f"{page}.md").read_text("utf-8")
 
 
+def all_blocks(page: str) -> list[tuple[str, str, str]]:
+    """What a page says before each block of code, the language, and the code."""
+    parts = FENCED.split(text_of(page))
+    return list(zip(parts[::3], parts[1::3], parts[2::3]))
+
+
 def blocks(page: str, language: str) -> list[tuple[str, str]]:
-    """What a page says before each block of code in a language, and the code."""
-    parts = re.split(r"```(\w+)\n(.*?)```", text_of(page), flags=re.DOTALL)
+    """What a page says before each block of a language that is run, and the code."""
     return [
         (prose, code)
-        for prose, found, code in zip(parts[::3], parts[1::3], parts[2::3])
-        if found == language
+        for prose, found, code in all_blocks(page)
+        if found == language and not NOT_RUN.search(prose)
     ]
+
+
+def commands(page: str) -> list[str]:
+    """The lines of a page for a shell: in blocks, or indented."""
+    fenced = [code for _, language, code in all_blocks(page) if language == "bash"]
+    indented = re.findall(r"(?:^|\n)\n((?:    \S.*\n)+)", FENCED.sub("", text_of(page)))
+    return [line.strip() for code in [*fenced, *indented] for line in code.splitlines()]
+
+
+def links(page: str) -> list[str]:
+    """What a page links to, apart from other sites."""
+    found = re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", text_of(page)))
+    return [each for each in found if not each.startswith(("http:", "https:"))]
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", text_of(page)), flags=re.MULTILINE)
+    plain = [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", each) for each in headings]
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", each).strip().lower()) for each in plain}
 
 
 def files(page: str) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from nengo import Connection, Network
@@ -15,9 +15,13 @@ from nengo_jit.engines.base import Engine
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.evaluator import IN_PYTHON, Evaluator
 from nengo_jit.ir.model import Model
+from nengo_jit.ir.signal import Signal
 from nengo_jit.neurons import Formula
 from nengo_jit.options import Options
 from nengo_jit.planner import Pass, Plan, make_plan
+
+if TYPE_CHECKING:
+    from nengo_jit.engines.batch import BatchEngine
 
 # These never change results, so that an engine may ignore them.
 HINTS = frozenset({"threads", "compile_python"})
@@ -100,6 +104,32 @@ class Backend(ABC):
         progress : nengo.utils.progress.Progress, optional
             Is updated while the engine gets ready.
         """
+
+    def compile_batch(
+        self, plan: Plan, n_members: int, values: Mapping[Signal, np.ndarray]
+    ) -> BatchEngine | None:
+        """Make an engine that runs all members of a batch at once.
+
+        Parameters
+        ----------
+        plan : Plan
+            From `plan`.
+        n_members : int
+            Number of members.
+        values : dict of (Signal, numpy.ndarray)
+            Initial values by member, for signals that are not read-only.
+
+        Returns
+        -------
+        BatchEngine or None
+            None if members run in turn, on engines from `compile`.
+
+        Raises
+        ------
+        ValidationError
+            If the batch does not fit in the memory.
+        """
+        return None
 
     def calls_python(self, operator: Operator) -> bool:
         """Whether the engine certainly calls Python for an operator in each step."""

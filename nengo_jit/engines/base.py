@@ -96,6 +96,11 @@ class Engine(TakesTurns, ABC):
         """Allocate the memory of the plan; returns it, and the buffers that operators request."""
         return memory_of(self.plan)
 
+    @property
+    def memory_of_steps(self) -> SignalDict:
+        """SignalDict: the memory that the steps of operators read and write."""
+        return self.signals
+
     @abstractmethod
     def begin(self, rng: np.random.RandomState) -> None:
         """Get ready for the first step; signals have their initial values.
@@ -197,7 +202,7 @@ class Engine(TakesTurns, ABC):
         """
         with self.making(operator):
             if not is_sim_process(operator):
-                return operator.make_step(self.signals, self.plan.dt, rng)
+                return operator.make_step(self.memory_of_steps, self.plan.dt, rng)
 
             def get_rng() -> np.random.RandomState:
                 own = operator.process.get_rng(rng)
@@ -205,7 +210,7 @@ class Engine(TakesTurns, ABC):
                     self.generators[operator] = own
                 return own
 
-            return SimProcess.make_step_with(operator, self.signals, self.plan.dt, get_rng)
+            return SimProcess.make_step_with(operator, self.memory_of_steps, self.plan.dt, get_rng)
 
     @contextmanager
     def making(self, operator: Operator) -> Iterator[None]:
@@ -370,7 +375,12 @@ class Engine(TakesTurns, ABC):
 
     def read_clock(self) -> None:
         """Set the number of completed steps to the value of the signal that counts them."""
-        self.recording.clock.n_steps = self.signals[self.plan.step].item()
+        self.recording.clock.n_steps = self.steps_in_memory()
+
+    def steps_in_memory(self) -> int:
+        """Return the value of the signal that counts steps."""
+        n_steps: int = self.signals[self.plan.step].item()
+        return n_steps
 
     @property
     def n_steps(self) -> int:

@@ -24,7 +24,7 @@ nengo's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -192,15 +192,24 @@ def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
             yield f"{number}/{place}", operator, each
 
 
-def changeable_objects(engine: Stateful) -> list[tuple[Operator, object]]:
+def changeable_objects(
+    engine: Stateful, operators: Iterable[Operator] | None = None
+) -> list[tuple[Operator, object]]:
     """Return the objects that may change and that steps refer to, each with an operator.
 
     These are what user code refers to, see `changeable_of`, and generators in Python.
+
+    Parameters
+    ----------
+    engine : Stateful
+        The engine.
+    operators : iterable of Operator, optional
+        The operators whose steps count; by default all of the plan.
     """
     steps = engine.python_steps
     generators = [*engine.generators.items(), (engine.plan.operators[0], engine.drawn_from)]
     found = {id(each): (op, each) for op, each in generators if not _is_native(each)}
-    for operator in engine.plan.operators:
+    for operator in engine.plan.operators if operators is None else operators:
         memory = _memory(engine, operator)
         objects = changeable_of(operator, steps.get(operator), memory)
         if isinstance(operator, SimNeurons):

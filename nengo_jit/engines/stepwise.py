@@ -165,7 +165,7 @@ class StepwiseEngine(Engine):
                 step()
                 if self._error is not None:
                     raise self._error
-            self.recording.complete(self.signals[self.plan.step].item())
+            self.recording.complete(self.steps_in_memory())
         except BaseException as error:  # also Ctrl-C, which may come between two operators
             self._error = None
             if self.recording.clock.ticks == ticks:

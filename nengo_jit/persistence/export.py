@@ -14,13 +14,11 @@ from nengo.exceptions import ValidationError
 from nengo_jit.engines import Engine
 from nengo_jit.persistence.files import replace_file
 from nengo_jit.persistence.store import Store
-from nengo_jit.persistence.variables import Axis, Variable, axis_of, variables_of
+from nengo_jit.persistence.variables import Axis, Variable, axis_of, variables_of, with_axis
 from nengo_jit.planner.plan import ProbePlan
 
 if TYPE_CHECKING:
     import xarray
-
-MEMBER = "member"  # name of the dimension of the members of a batch
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ class Recorded:
             ) from error
         found = self.hold(self._collect, data)
         variables = {
-            each.name: (each.dims, np.asarray(array), each.attributes) for each, array in found
+            each.name: (each.outer_dims, np.asarray(array), each.attributes)
+            for each, array in found
         }
         names = {each.name for each, _ in found if each.dims == (each.name,)}
         return xarray.Dataset(
@@ -90,20 +89,21 @@ class Recorded:
         n_steps = self.engine.n_steps
         axes: dict[str, tuple[Variable, np.ndarray]] = {}
         found: list[tuple[Variable, Any]] = []
-        for planned, variable in zip(self.probes, variables_of(self.probes, self.dt)):
+        variables = variables_of(self.probes, self.dt, n_members=self.n_members)
+        for planned, variable in zip(self.probes, variables):
             if planned.probe not in data:
                 continue
-            array, members = data[planned.probe], () if self.n_members is None else (MEMBER,)
+            array, along = data[planned.probe], variable.time_axis
             if not array.size:
-                array = np.empty((*array.shape[: len(members)], 0, *variable.shape), variable.dtype)
-            n_samples = array.shape[len(members)]
+                array = np.empty(with_axis(variable.shape, along, 0), variable.dtype)
+            n_samples = array.shape[along]
             axis = axis_of(planned, self.dt)
             times = _times(axis, n_steps, n_samples)
             name = axis.name
             if name in axes and len(axes[name][1]) != n_samples:  # a user has changed the data
                 name = f"{axis.name}_of_{variable.name}"
             axes.setdefault(name, (replace(axis.variable, name=name, dims=(name,)), times))
-            found.append((replace(variable, dims=(*members, name, *variable.dims[1:])), array))
+            found.append((replace(variable, dims=(name, *variable.dims[1:])), array))
         return [*axes.values(), *found]
 
     def _save_npz(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
@@ -119,11 +119,9 @@ class Recorded:
         replace_file(path, write)
 
     def _save_zarr(self, data: Mapping[Any, Any], path: Path, overwrite: bool) -> None:
-        if self.n_members is not None:
-            raise ValidationError(
-                "The data of a batch go to a .npz file, or to xarray", attr="path"
-            )
-        found = self._collect(data)
+        found = [
+            (each, np.moveaxis(array, each.time_axis, 0)) for each, array in self._collect(data)
+        ]
         variables = [variable for variable, _ in found]
         store = Store.create(path, variables, self.attributes, overwrite)
         try:

@@ -26,7 +26,7 @@ from nengo.exceptions import ValidationError
 
 from nengo_jit.persistence.files import SUFFIX, replace_file, sync_path
 from nengo_jit.persistence.lock import PathLock
-from nengo_jit.persistence.variables import METADATA, Variable
+from nengo_jit.persistence.variables import MEMBER, METADATA, Item, Variable, with_axis
 
 FORMAT = 1
 BEGUN = "nengo_jit_begun"  # attribute: a random text, another one each time a store begins anew
@@ -63,9 +63,10 @@ class Store:
         self._handles: dict[str, Any] = {}
         self._unsynced: set[Path] = set()
         for name, array in self._arrays.items():
-            self.rows[name] = array["chunk_grid"]["configuration"]["chunk_shape"][0]
-            self.lengths[name] = array["shape"][0]
-            endless = {**array, "shape": [ENDLESS, *array["shape"][1:]]}
+            axis = _time_axis(array)
+            self.rows[name] = array["chunk_grid"]["configuration"]["chunk_shape"][axis]
+            self.lengths[name] = array["shape"][axis]
+            endless = {**array, "shape": _with_length(array, ENDLESS)}
             place = zarr.storage.StorePath(store, name)
             self._handles[name] = zarr.Array.from_dict(place, endless)
 
@@ -129,7 +130,7 @@ class Store:
                 file.write(rows.view(np.uint8).data if rows.size else b"")
             file.truncate(n_bytes)
 
-        path = self._chunk(name, chunk)
+        path = self._file(name, chunk)
         try:
             replace_file(path, write, sync=False)
         except FileNotFoundError:
@@ -141,13 +142,14 @@ class Store:
 
     def read(self, name: str, first: int, end: int) -> np.ndarray:
         """Read rows that have been written, whether they are committed or not."""
-        rows: np.ndarray = self._handles[name][first:end]
-        return rows
+        axis = _time_axis(self._arrays[name])
+        place = (*[slice(None)] * axis, slice(first, end))
+        return np.moveaxis(self._handles[name][place], axis, 0)
 
     def commit(self, lengths: Mapping[str, int]) -> None:
         """Set the numbers of rows that count, of all arrays at once."""
         for name, length in lengths.items():
-            self._arrays[name]["shape"] = [length, *self._arrays[name]["shape"][1:]]
+            self._arrays[name]["shape"] = _with_length(self._arrays[name], length)
         self._unsynced.add(_put(self.path, self._group))
         for name, array in self._arrays.items():  # for readers of single arrays
             (self.path / name).mkdir(exist_ok=True)
@@ -163,7 +165,7 @@ class Store:
         """Delete the files of rows that do not count."""
         for name, length in self.lengths.items():
             n_chunks = math.ceil(length / self.rows[name])
-            for each in (self.path / name / "c").glob("*"):
+            for each in self._chunk(name, 0).parent.glob("*"):
                 if not each.name.isdigit() or int(each.name) >= n_chunks:
                     shutil.rmtree(each) if each.is_dir() else each.unlink()
         for each in self.path.rglob(f"*{SUFFIX}"):  # a process was killed while it wrote these
@@ -202,8 +204,14 @@ class Store:
         self._lock.check()
 
     def _chunk(self, name: str, chunk: int) -> Path:
-        n_dims = len(self._arrays[name]["shape"])
-        return self.path.joinpath(name, "c", str(chunk), *["0"] * (n_dims - 1))
+        """Return the file of a chunk, or the folder that has it."""
+        before = ["0"] * _time_axis(self._arrays[name])
+        return self.path.joinpath(name, "c", *before, str(chunk))
+
+    def _file(self, name: str, chunk: int) -> Path:
+        path = self._chunk(name, chunk)
+        n_after = len(self._arrays[name]["shape"]) - _time_axis(self._arrays[name]) - 1
+        return path.joinpath(*["0"] * n_after)
 
 
 def check_free(path: Path, overwrite: bool = False) -> None:
@@ -252,6 +260,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         known = metadata["attributes"]["nengo_jit_format"]
         for array in metadata["consolidated_metadata"]["metadata"].values():
             array["chunk_grid"]["configuration"]["chunk_shape"][0] + array["shape"][0]
+            _time_axis(array)
     except (ValueError, KeyError, TypeError) as error:
         raise ValidationError(
             f"'{path}' is no store of probe data, or it is damaged: {error!r}", attr="record"
@@ -268,13 +277,29 @@ def variables_in(metadata: Mapping[str, Any]) -> list[Variable]:
     return [
         Variable(
             name,
-            tuple(array["dimension_names"]),
-            tuple(array["shape"][1:]),
+            _time_first(array, array["dimension_names"]),
+            _time_first(array, array["shape"])[1:],
             np.dtype(array["data_type"]),
             {},
         )
         for name, array in metadata["consolidated_metadata"]["metadata"].items()
     ]
+
+
+def _time_axis(array: Mapping[str, Any]) -> int:
+    """Return the axis along which an array grows."""
+    return int(array["dimension_names"][0] == MEMBER)
+
+
+def _time_first(array: Mapping[str, Any], items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return what belongs to the axes of an array, that of the time first."""
+    axis = _time_axis(array)
+    return (items[axis], *items[:axis], *items[axis + 1 :])
+
+
+def _with_length(array: Mapping[str, Any], length: int) -> list[int]:
+    """Return the shape of an array with another number of rows."""
+    return [*with_axis(_time_first(array, array["shape"])[1:], _time_axis(array), length)]
 
 
 def _group(attributes: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
@@ -308,18 +333,22 @@ def _empty(path: Path) -> None:
 def _metadata(variable: Variable, n_variables: int) -> dict[str, Any]:
     """Metadata of an array without rows, made by Zarr."""
     import zarr
+    from zarr.codecs import TransposeCodec
 
     n_bytes = max(1, math.prod(variable.shape) * variable.dtype.itemsize)
     size = min(max(TOTAL_BYTES // n_variables, LEAST_BYTES), MOST_BYTES)
+    n_rows, axis = min(max(1, size // n_bytes), MOST_ROWS), variable.time_axis
+    order = (*range(1, axis + 1), 0, *range(axis + 1, 1 + len(variable.shape)))
     array = zarr.create_array(
         zarr.storage.MemoryStore(),
         name=variable.name,
-        shape=(0, *variable.shape),
-        chunks=(min(max(1, size // n_bytes), MOST_ROWS), *(max(1, n) for n in variable.shape)),
+        shape=with_axis(variable.shape, axis, 0),
+        chunks=with_axis(tuple(max(1, n) for n in variable.shape), axis, n_rows),
+        filters=[TransposeCodec(order=order)] if axis else None,  # files have the time first
         dtype=variable.dtype,
         compressors=None,
         fill_value=0,
-        dimension_names=variable.dims,
+        dimension_names=variable.outer_dims,
         attributes={**variable.attributes},
         zarr_format=3,
     )

@@ -66,6 +66,8 @@ class Stream:
         The probes.
     dt : float
         Length of a step (seconds).
+    n_members : int, optional
+        Number of members of a batch.
 
     Raises
     ------
@@ -73,7 +75,13 @@ class Stream:
         If samples of a probe are sparse matrices.
     """
 
-    def __init__(self, recording: Recording, probes: Sequence[ProbePlan], dt: float):
+    def __init__(
+        self,
+        recording: Recording,
+        probes: Sequence[ProbePlan],
+        dt: float,
+        n_members: int | None = None,
+    ):
         for planned in probes:
             if recording.recorders[planned.probe].is_sparse:
                 raise ValidationError(
@@ -81,7 +89,7 @@ class Stream:
                     attr="record",
                 )
         self._recording, self._probes = recording, probes
-        variables = variables_of(probes, dt)
+        variables = variables_of(probes, dt, n_members=n_members)
         self._variables = {planned.probe: each for planned, each in zip(probes, variables)}
         axes = {axis_of(planned, dt): None for planned in probes}
         self._axes = list(axes) or [Axis("time", 1.0, dt)]

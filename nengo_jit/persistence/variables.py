@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from nengo import Connection, Probe
@@ -16,6 +16,7 @@ from nengo.ensemble import Neurons
 from nengo_jit.planner.plan import ProbePlan
 
 TIME = "time"
+MEMBER = "member"  # name of the dimension of the members of a batch
 METADATA = "zarr.json"  # the file in the folder of a group, and of an array
 MOST_BYTES = 200  # of a name, which is also the name of a folder
 UNITS = {
@@ -23,6 +24,7 @@ UNITS = {
     "rates": "Hz",
     "refractory_time": "s",
 }  # of what is probed; others have "1"
+Item = TypeVar("Item")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -35,9 +37,10 @@ class Variable:
     name : str
         Name of the variable.
     dims : tuple of str
-        Names of the dimensions; the first is the time axis.
+        Names of the dimensions; the first is the time axis. For a batch, `MEMBER` is the second;
+        in files and data sets it is the first.
     shape : tuple of int
-        Shape of a sample.
+        Shape of a sample, with the axis of the members.
     dtype : numpy.dtype
         Type of the numbers.
     attributes : dict of (str, str)
@@ -49,6 +52,21 @@ class Variable:
     shape: tuple[int, ...]
     dtype: np.dtype
     attributes: dict[str, str]
+
+    @property
+    def time_axis(self) -> int:
+        """int: the axis along which arrays in files and data sets grow."""
+        return int(MEMBER in self.dims)
+
+    @property
+    def outer_dims(self) -> tuple[str, ...]:
+        """Tuple of str: names of the dimensions in files and data sets."""
+        return with_axis(self.dims[1:], self.time_axis, self.dims[0])
+
+
+def with_axis(items: Sequence[Item], axis: int, item: Item) -> tuple[Item, ...]:
+    """Insert what belongs to an axis."""
+    return (*items[:axis], item, *items[axis:])
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,7 @@ def variables_of(
     dt: float,
     labels: Mapping[Probe, str] | None = None,
     reserved: Collection[str] = (),
+    n_members: int | None = None,
 ) -> list[Variable]:
     """Variables of probes, in the same order; their names and those of dimensions are distinct.
 
@@ -110,7 +129,12 @@ def variables_of(
         Labels that take the place of those of the probes.
     reserved : collection of str
         Names that have another meaning.
+    n_members : int, optional
+        Number of members of a batch.
     """
+    member_dims = [] if n_members is None else [MEMBER]
+    sizes = () if n_members is None else (n_members,)
+    reserved = {*reserved, *member_dims}
     made: list[Variable] = []
     taken = set(reserved)
     for number, planned in enumerate(probes):
@@ -127,7 +151,9 @@ def variables_of(
         taken.update([name, *dims])
         dtype = np.dtype(planned.signal.dtype)
         axis = axis_of(planned, dt).name
-        made.append(Variable(name, (axis, *dims), shape, dtype, _attributes(planned.probe)))
+        all_dims = (axis, *member_dims, *dims)
+        attributes = _attributes(planned.probe)
+        made.append(Variable(name, all_dims, (*sizes, *shape), dtype, attributes))
     return made
 
 

@@ -7,7 +7,16 @@ except ImportError as error:
     raise ImportError('training needs JAX and optax: pip install "nengo-jit[jax]"') from error
 
 from nengo_jit.training.history import BestWeights, EarlyStopping, History
-from nengo_jit.training.losses import firing_rates
+from nengo_jit.training.losses import firing_rates, weight_penalty
+from nengo_jit.training.swapping import to_spikes
 from nengo_jit.training.trainer import Trainer
 
-__all__ = ["BestWeights", "EarlyStopping", "History", "Trainer", "firing_rates"]
+__all__ = [
+    "BestWeights",
+    "EarlyStopping",
+    "History",
+    "Trainer",
+    "firing_rates",
+    "to_spikes",
+    "weight_penalty",
+]

@@ -10,7 +10,7 @@ from nengo import Node, Probe
 from nengo.exceptions import ValidationError
 from numpy.typing import ArrayLike
 
-from nengo_jit.training.losses import Loss, is_of_labels
+from nengo_jit.training.losses import Loss, is_of_labels, mse
 from nengo_jit.training.program import Program
 
 X: TypeAlias = Mapping[Node, ArrayLike]
@@ -42,7 +42,7 @@ class Data(NamedTuple):
         return next(iter(self.inputs.values())).shape[1]
 
 
-def checked(program: Program, x: X, y: Y | None = None) -> Data:
+def checked(program: Program, x: X, y: Y | None = None, place: str = "") -> Data:
     """Check data.
 
     Parameters
@@ -53,6 +53,8 @@ def checked(program: Program, x: X, y: Y | None = None) -> Data:
         The outputs of nodes.
     y : mapping of (nengo.Probe, (n, ...) array_like), optional
         The targets of probes.
+    place : str
+        What messages end with.
 
     Returns
     -------
@@ -64,6 +66,15 @@ def checked(program: Program, x: X, y: Y | None = None) -> Data:
         If an object is not in the network, or has data of another shape, or that are not finite.
         The message names the object.
     """
+    try:
+        return _checked(program, x, y or {})
+    except ValidationError as error:
+        if not place:
+            raise
+        raise ValidationError(f"{error.args[0]}{place}", attr=error.attr) from error
+
+
+def _checked(program: Program, x: X, y: Y) -> Data:
     names = {node: name for name, node in program.nodes.items()}
     if not isinstance(x, Mapping) or not x:
         raise ValidationError("Give a dictionary from nodes to arrays", attr="x")
@@ -90,7 +101,7 @@ def checked(program: Program, x: X, y: Y | None = None) -> Data:
     data = Data(inputs, {})
     if not data.n or not data.n_steps:
         raise ValidationError("There are no samples", attr="x")
-    return data._replace(targets=_targets(program, y or {}, data.n))
+    return data._replace(targets=_targets(program, y, data.n))
 
 
 def shared_inputs(program: Program, data: Data) -> dict[str, np.ndarray]:
@@ -120,23 +131,33 @@ def _targets(program: Program, y: Y, n: int) -> dict[str, np.ndarray]:
 
 
 def check_targets(
-    program: Program, targets: Mapping[str, np.ndarray], losses: dict[str, Loss]
+    program: Program, data: Data, losses: Mapping[str, Loss], place: str = ""
 ) -> None:
-    """Check that targets fit their losses; ValidationError names the probe."""
+    """Check that targets fit their losses; ValidationError names the probe, then the place."""
     for name, loss in losses.items():
-        if not is_of_labels(loss):
-            continue
-        probe = program.probes[name]
-        labels = targets.get(name, np.empty(0))
-        if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise ValidationError(
-                f"{probe} needs labels: one integer for each sample, not {labels.dtype} in the "
-                f"shape {labels.shape}",
-                attr="y",
-            )
-        if labels.min() < 0 or labels.max() >= probe.size_in:
-            raise ValidationError(
-                f"{probe} has {probe.size_in} classes, but labels from {labels.min()} to "
-                f"{labels.max()}",
-                attr="y",
-            )
+        target = data.targets.get(name, np.empty(0))
+        if is_of_labels(loss):
+            reason = _no_labels(target, program.probes[name].size_in)
+        else:
+            shape = (data.n, program.n_samples(name, data.n_steps), program.probes[name].size_in)
+            reason = _no_sequences(target, shape) if loss is mse else None
+        if reason is not None:
+            raise ValidationError(f"{program.probes[name]} {reason}{place}", attr="y")
+
+
+def _no_labels(labels: np.ndarray, n_classes: int) -> str | None:
+    """Say why targets are no labels, if they are not."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        return (
+            f"needs labels: one integer for each sample, not {labels.dtype} in the shape "
+            f"{labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        return f"has {n_classes} classes, but labels from {labels.min()} to {labels.max()}"
+    return None
+
+
+def _no_sequences(target: np.ndarray, shape: tuple[int, ...]) -> str | None:
+    """Say why targets do not have the shape of an output, if they have not."""
+    fits = target.ndim == 3 and all(a in (1, b) for a, b in zip(target.shape, shape))
+    return None if fits else f"needs targets of the shape {shape}, not {target.shape}"

@@ -13,9 +13,12 @@ import optax
 from jax import lax
 
 from nengo_jit.engines.jax.lowering import State
-from nengo_jit.training.losses import Loss
+from nengo_jit.training.losses import Loss, Penalty
+from nengo_jit.training.metrics import Metric
 from nengo_jit.training.parameters import Params
 from nengo_jit.training.program import Arrays, Program
+
+PENALTY = ""  # in place of the name of a probe
 
 Samples: TypeAlias = tuple[Arrays, Arrays]  # inputs by node, targets by probe
 
@@ -38,6 +41,21 @@ class Learned(NamedTuple):
     state: State | None
 
 
+class Found(NamedTuple):
+    """What the batches of an epoch have found.
+
+    Attributes
+    ----------
+    losses : dict of (str, (batches,) jax.Array)
+        The loss of each probe, and the penalty.
+    metrics : dict of (str, (batches,) jax.Array)
+        By name.
+    """
+
+    losses: Arrays
+    metrics: Arrays
+
+
 class Epochs:
     """Runs epochs of training with one loss and one optimizer.
 
@@ -47,6 +65,10 @@ class Epochs:
         The network.
     losses : dict of (str, callable)
         By name of a probe.
+    penalty : callable or None
+        From the parameters that are trained to a number that is added to the loss.
+    metrics : dict of (str, callable)
+        By name, functions of outputs and targets.
     optimizer : optax.GradientTransformation
         The optimizer.
     remat : "auto", int or None
@@ -57,16 +79,19 @@ class Epochs:
         self,
         program: Program,
         losses: Mapping[str, Loss],
+        penalty: Penalty | None,
+        metrics: Mapping[str, Metric],
         optimizer: optax.GradientTransformation,
         remat: str | int | None,
     ):
         self._program, self._losses = program, dict(losses)
+        self._penalty, self._metrics = penalty, dict(metrics)
         self._optimizer, self._remat = optimizer, remat
         self.run = jax.jit(self._run)
 
     def _run(
         self, learned: Learned, fixed: Params, shared: Arrays, samples: Samples, order: jax.Array
-    ) -> tuple[Learned, Arrays]:
+    ) -> tuple[Learned, Found]:
         """Train with batches, one after the other.
 
         Parameters
@@ -84,19 +109,18 @@ class Epochs:
 
         Returns
         -------
-        Learned, dict of (str, (batches,) jax.Array)
-            What was learned, and the loss of each probe.
+        Learned, Found
         """
 
-        def batch(learned: Learned, rows: jax.Array) -> tuple[Learned, Arrays]:
+        def batch(learned: Learned, rows: jax.Array) -> tuple[Learned, Found]:
             inputs, targets = jax.tree.map(lambda each: each[rows], samples)
             loss = partial(self._loss, fixed, shared, inputs, targets, learned.state)
-            (_, (state, values)), slopes = jax.value_and_grad(loss, has_aux=True)(learned.trained)
+            (_, (state, found)), slopes = jax.value_and_grad(loss, has_aux=True)(learned.trained)
             updates, optimizer = self._optimizer.update(slopes, learned.optimizer, learned.trained)
             trained = optax.apply_updates(learned.trained, updates)
-            return Learned(trained, optimizer, state), values
+            return Learned(trained, optimizer, state), found
 
-        result: tuple[Learned, Arrays] = lax.scan(batch, learned, order)
+        result: tuple[Learned, Found] = lax.scan(batch, learned, order)
         return result
 
     def _loss(
@@ -107,14 +131,17 @@ class Epochs:
         targets: Arrays,
         state: State | None,
         trained: Params,
-    ) -> tuple[jax.Array, tuple[State | None, Arrays]]:
+    ) -> tuple[jax.Array, tuple[State | None, Found]]:
         params = {**fixed, **trained}
         after, outputs = run_batch(self._program, params, state, shared, inputs, self._remat)
         values = {
             name: loss(outputs[name], targets.get(name)) for name, loss in self._losses.items()
         }
+        if self._penalty is not None:
+            values[PENALTY] = self._penalty(trained)
         total = jnp.sum(jnp.stack(list(values.values())))
-        return total, (None if state is None else after, values)
+        metrics = {name: each(outputs, targets) for name, each in self._metrics.items()}
+        return total, (None if state is None else after, Found(values, metrics))
 
 
 def run_batch(

@@ -11,8 +11,9 @@ import optax
 from nengo.exceptions import SimulationError, ValidationError
 
 from nengo_jit.training.data import Data, check_targets, shared_inputs
-from nengo_jit.training.epochs import Epochs, Learned
-from nengo_jit.training.losses import Loss, Losses, losses_of
+from nengo_jit.training.epochs import PENALTY, Epochs, Learned
+from nengo_jit.training.losses import Loss, Losses, Penalty, losses_of
+from nengo_jit.training.metrics import Metrics, metrics_of
 from nengo_jit.training.parameters import Params
 from nengo_jit.training.program import Arrays, Program
 
@@ -28,7 +29,7 @@ class Fit:
         All parameters.
     trained : iterable of str
         Names of those that are trained.
-    loss : str, callable or mapping
+    loss, penalty, metrics
         See `Trainer.fit`.
     optimizer : optax.GradientTransformation
         The optimizer.
@@ -44,13 +45,15 @@ class Fit:
         params: Params,
         trained: Iterable[str],
         loss: Losses,
+        penalty: Penalty | None,
+        metrics: Metrics | None,
         optimizer: optax.GradientTransformation,
         remat: str | int | None,
         keep_state: bool,
     ):
         self._program, self._fixed = program, params
         self._chosen, self._optimizer, self._remat = loss, optimizer, remat
-        self._keep_state = keep_state
+        self._penalty, self._metrics, self._keep_state = penalty, metrics, keep_state
         own = {name: params[name] for name in trained}
         self._learned = Learned(own, optimizer.init(own), None)
         self._losses: dict[str, Loss] = {}
@@ -61,7 +64,7 @@ class Fit:
         """Dict of (str, jax.Array): all parameters."""
         return {**self._fixed, **self._learned.trained}
 
-    def epoch(self, number: int, rounds: Iterable[tuple[Data, np.ndarray]]) -> float:
+    def epoch(self, number: int, rounds: Iterable[tuple[Data, np.ndarray]]) -> dict[str, float]:
         """Train for an epoch.
 
         Parameters
@@ -73,8 +76,8 @@ class Fit:
 
         Returns
         -------
-        float
-            The mean loss of all samples.
+        dict of (str, float)
+            ``loss`` and metrics, each the mean of all samples.
 
         Raises
         ------
@@ -84,27 +87,35 @@ class Fit:
             If a loss or parameter is not finite. The message names it, epoch and batch.
         """
         learned = self._learned._replace(state=None)
-        total, n_samples, n_batches = 0.0, 0, 0
+        totals: dict[str, float] = {}
+        n_samples, n_batches = 0, 0
         for data, order in rounds:
-            epochs = self._begun(data)
+            epochs = self._begun(data, f" in epoch {number}, batch {n_batches + 1}")
             learned = self._with_state(learned, order.shape[1])
             shared = shared_inputs(self._program, data)
             samples = data.inputs, data.targets
-            learned, values = epochs.run(learned, self._fixed, shared, samples, order)
-            total += self._checked(values, learned, number, n_batches) * order.shape[1]
+            learned, found = epochs.run(learned, self._fixed, shared, samples, order)
+            sums = {name: float(np.sum(each)) for name, each in found.metrics.items()}
+            sums["loss"] = self._checked(found.losses, learned, number, n_batches)
+            for name, each in sums.items():
+                totals[name] = totals.get(name, 0.0) + each * order.shape[1]
             n_samples += order.size
             n_batches += len(order)
         if not n_batches:
             raise ValidationError(f"There are no samples in epoch {number}", attr="x")
         self._learned = learned
-        return total / n_samples
+        return {name: totals[name] / n_samples for name in ("loss", *found.metrics)}
 
-    def _begun(self, data: Data) -> Epochs:
+    def _begun(self, data: Data, place: str) -> Epochs:
         """Compile for the losses that the first data need; check that data fit them."""
         if self._epochs is None:
             self._losses = named_losses(self._program, self._chosen, data)
-            self._epochs = Epochs(self._program, self._losses, self._optimizer, self._remat)
-        check_targets(self._program, data.targets, self._losses)
+            metrics = metrics_of(self._program, self._losses, self._metrics)
+            self._epochs = Epochs(
+                *(self._program, self._losses, self._penalty, metrics),
+                *(self._optimizer, self._remat),
+            )
+        check_targets(self._program, data, self._losses, place)
         return self._epochs
 
     def _with_state(self, learned: Learned, size: int) -> Learned:
@@ -124,9 +135,10 @@ class Fit:
         for name, each in losses.items():
             n_batches, bad = len(each), np.flatnonzero(~np.isfinite(each))
             if bad.size:
+                is_penalty = name == PENALTY
+                what = "penalty" if is_penalty else f"loss of {self._program.probes[name]}"
                 raise SimulationError(
-                    f"The loss of {self._program.probes[name]} is {each[bad[0]]} in epoch "
-                    f"{epoch}, batch {place + bad[0] + 1}"
+                    f"The {what} is {each[bad[0]]} in epoch {epoch}, batch {place + bad[0] + 1}"
                 )
         for name, value in learned.trained.items():
             if not jnp.isfinite(value).all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import jax
@@ -11,8 +11,11 @@ import optax
 from nengo import Probe
 from nengo.exceptions import ValidationError
 
+from nengo_jit.labels import SEPARATOR
+
 Loss: TypeAlias = Callable[[jax.Array, jax.Array | None], jax.Array]
 Losses: TypeAlias = str | Loss | Mapping[Probe, str | Loss]
+Penalty: TypeAlias = Callable[[Mapping[str, jax.Array]], jax.Array]
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:
@@ -23,7 +26,7 @@ def mse(output: jax.Array, target: jax.Array) -> jax.Array:
     output : (batch, samples, size) jax.Array
         The samples of a probe.
     target : jax.Array
-        Any shape that broadcasts to it.
+        Three dimensions that broadcast to it.
     """
     return jnp.mean((output - target) ** 2)
 
@@ -67,6 +70,28 @@ def firing_rates(low: float, high: float, weight: float = 1.0) -> Loss:
         return weight * jnp.mean(outside**2)
 
     return loss
+
+
+def weight_penalty(
+    l1: float = 0.0, l2: float = 0.0, attributes: Iterable[str] = ("transform", "decoders")
+) -> Penalty:
+    """Return a penalty on weights, for `Trainer.fit`.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        Factors on the sum of absolute values, and on the sum of squares.
+    attributes : iterable of str
+        Which of the trained parameters are penalised.
+    """
+    endings = tuple(f"{SEPARATOR}{each}" for each in attributes)
+
+    def penalty(params: Mapping[str, jax.Array]) -> jax.Array:
+        chosen = [each for name, each in params.items() if name.endswith(endings)]
+        sums = [l1 * jnp.sum(abs(each)) + l2 * jnp.sum(each**2) for each in chosen]
+        return jnp.sum(jnp.stack(sums)) if sums else jnp.zeros(())
+
+    return penalty
 
 
 LOSSES: dict[str, Callable[..., jax.Array]] = {

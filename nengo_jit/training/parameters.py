@@ -12,16 +12,18 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from nengo import Connection, Dense, Ensemble, Network, Probe
+from nengo import Connection, Dense, Ensemble, Network, Probe, Sparse
 from nengo.base import NengoObject
 from nengo.exceptions import BuildError, ValidationError
 from nengo.neurons import Direct
 from nengo.solvers import NoSolver
-from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform
+from nengo.synapses import Alpha, Lowpass
+from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Transform
 
 from nengo_jit.builder import Model
 from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import SEPARATOR, Labels
+from nengo_jit.training.sparse import elements_of
 
 Params: TypeAlias = dict[str, jax.Array]
 Predicate: TypeAlias = Callable[[NengoObject, str], bool]
@@ -29,14 +31,32 @@ Selection: TypeAlias = Predicate | Iterable[object] | None
 
 GAIN, BIAS, ENCODERS = "gain", "bias", "encoders"
 TRANSFORM, DECODERS = "transform", "decoders"
+LOG_TAU = "log_tau"  # a logarithm, so that steps are relative, and time constants positive
 HAS_ARRAY = (Dense, Convolution, ConvolutionTranspose)
+BY_FUNCTION = (GAIN, LOG_TAU)  # attributes that only a function selects
 
 
 class Parameter(NamedTuple):
-    """A parameter: an attribute of an object."""
+    """A parameter: an attribute of an object.
+
+    Attributes
+    ----------
+    obj : nengo object
+        The object.
+    attribute : str
+        Name of the attribute.
+    others : tuple of nengo object
+        Objects that share the parameter, since they share a transform or synapse.
+    """
 
     obj: NengoObject
     attribute: str
+    others: tuple[NengoObject, ...] = ()
+
+    @property
+    def owners(self) -> tuple[NengoObject, ...]:
+        """Tuple of nengo object: the object and those that share the parameter."""
+        return self.obj, *self.others
 
 
 class Parameters:
@@ -56,8 +76,9 @@ class Parameters:
         ``"Network 1.Ensemble 2.gain"``.
     initial : dict of (str, numpy.ndarray)
         The values that the build has found: ``gain`` and ``bias`` (n_neurons,), ``encoders``
-        (n_neurons, dimensions), ``decoders`` (size_mid, n_neurons), and ``transform`` in the shape
-        of Nengo's transform.
+        (n_neurons, dimensions), ``decoders`` (size_mid, n_neurons), ``transform`` in the shape
+        of Nengo's transform (of a sparse one, the elements), and ``log_tau``, the logarithm of the
+        time constant of a synapse (seconds).
 
     Raises
     ------
@@ -78,6 +99,8 @@ class Parameters:
             **{each: decoding[each] for each in network.all_probes if each in decoding},
         }
         self._names = labels.unique(_objects(network))
+        self._shared: dict[tuple[int, str], str] = {}  # by id of a transform or synapse
+        self._tied: dict[str, str] = {}  # names that stand for another one
         for ensemble in network.all_ensembles:
             if not isinstance(ensemble.neuron_type, Direct):
                 built = model.params[ensemble]
@@ -86,20 +109,43 @@ class Parameters:
                 self._add(ensemble, ENCODERS, built.encoders)
         for owner, connection in self._connections.items():
             self._add_connection(owner, connection)
+            if type(connection.synapse) in (Lowpass, Alpha) and connection.synapse.tau > 0:
+                is_default = connection.synapse is Connection.synapse.default
+                source = None if is_default else connection.synapse
+                self._add(owner, LOG_TAU, np.log(connection.synapse.tau), source)
 
-    def _add(self, obj: NengoObject, attribute: str, value: np.ndarray) -> None:
-        name = self._name(obj, attribute)
+    def _add(
+        self,
+        obj: NengoObject,
+        attribute: str,
+        value: np.ndarray,
+        source: Transform | Lowpass | None = None,
+    ) -> None:
+        """Add a parameter, or share one of the same source and value."""
+        name, key = self._name(obj, attribute), (id(source), attribute)
+        same = self._shared.get(key) if source is not None else None
+        if same is not None and np.array_equal(self.initial[same], value):
+            known = self.known[same]
+            self.known[same] = known._replace(others=(*known.others, obj))
+            self._tied[name] = same
+            return
+        self._shared[key] = name
         self.known[name] = Parameter(obj, attribute)
         self.initial[name] = np.array(value, dtype=self._model.time.dtype)
 
     def _name(self, obj: NengoObject, attribute: str) -> str:
-        return f"{self._names[obj]}{SEPARATOR}{attribute}"
+        name = f"{self._names[obj]}{SEPARATOR}{attribute}"
+        return self._tied.get(name, name)
 
     def _add_connection(self, owner: NengoObject, connection: Connection) -> None:
         built, transform = self._model.params[connection], connection.transform
         if built.eval_points is None:
             if isinstance(transform, HAS_ARRAY):
-                self._add(owner, TRANSFORM, built.weights)
+                self._add(owner, TRANSFORM, built.weights, transform)
+            elif isinstance(transform, Sparse):
+                elements = elements_of(built.weights)
+                if elements is not None:
+                    self._add(owner, TRANSFORM, elements.data, transform)
             return
         if connection.solver.weights:
             raise BuildError(
@@ -110,7 +156,7 @@ class Parameters:
             self._add(owner, DECODERS, built.weights)
             return
         matrix, decoders = _divided(connection, np.asarray(built.weights))
-        self._add(owner, TRANSFORM, matrix)
+        self._add(owner, TRANSFORM, matrix, transform)
         self._add(owner, DECODERS, decoders)
 
     def selected(self, trainable: Selection) -> frozenset[str]:
@@ -120,8 +166,8 @@ class Parameters:
         ----------
         trainable : iterable of object or type, callable, or None
             Objects (networks stand for all that is in them), types of objects, or a function of
-            object and attribute. None selects everything. Gains are selected by a function only,
-            since they scale encoders and weights, which are.
+            object and attribute. None selects everything. Only a function selects gains, since they
+            scale encoders and weights, which are selected, and time constants.
 
         Raises
         ------
@@ -130,7 +176,11 @@ class Parameters:
             are selected of an ensemble whose encoders a learning rule changes.
         """
         if callable(trainable) and not isinstance(trainable, type):
-            chosen = {name for name, each in self.known.items() if trainable(*each)}
+            chosen = {
+                name
+                for name, each in self.known.items()
+                if any(trainable(obj, each.attribute) for obj in each.owners)
+            }
             self._check_gains(chosen)
         else:
             chosen = set()
@@ -140,14 +190,14 @@ class Parameters:
                 trainable = [trainable]
             for wanted in trainable or ():
                 chosen |= self._of(wanted)
-            chosen = {name for name in chosen if self.known[name].attribute != GAIN}
+            chosen = {name for name in chosen if self.known[name].attribute not in BY_FUNCTION}
         if not chosen:
             raise ValidationError("There are no parameters to train", attr="trainable")
         return frozenset(chosen)
 
     def _check_gains(self, chosen: Iterable[str]) -> None:
         """Gains are constants of a learning rule that changes encoders."""
-        for obj, attribute in map(self.known.__getitem__, chosen):
+        for obj, attribute, _ in map(self.known.__getitem__, chosen):
             if attribute == GAIN and not self._model.sig[obj]["encoders"].readonly:
                 raise ValidationError(
                     f"The gains of {obj} cannot be trained: a learning rule changes its encoders",
@@ -156,14 +206,29 @@ class Parameters:
 
     def _of(self, wanted: object) -> set[str]:
         """Names of the parameters of an object, or of all objects of a type."""
-        if isinstance(wanted, type):
-            found = {name for name, (obj, _) in self.known.items() if isinstance(obj, wanted)}
-        else:
-            objects = set(wanted.all_objects) if isinstance(wanted, Network) else {wanted}
-            found = {name for name, (obj, _) in self.known.items() if obj in objects}
-        if not found:
+
+        def is_wanted(obj: NengoObject) -> bool:
+            return isinstance(obj, wanted) if isinstance(wanted, type) else obj in objects
+
+        objects = set(wanted.all_objects) if isinstance(wanted, Network) else {wanted}
+        found = {name for name, each in self.known.items() if any(map(is_wanted, each.owners))}
+        if not any(self.known[name].attribute not in BY_FUNCTION for name in found):
             raise ValidationError(f"{wanted} has no parameters to train", attr="trainable")
         return found
+
+    def forget_time_constants(self, trained: Iterable[str]) -> None:
+        """Leave out time constants that are not trained: they are constants of the program."""
+        for name in [name for name, each in self.known.items() if each.attribute == LOG_TAU]:
+            if name not in trained:
+                del self.known[name], self.initial[name]
+
+    def time_constants(self) -> dict[Signal, str]:
+        """Return the names of time constants by the signals that their synapses write."""
+        return {
+            self._model.sig[connection]["weighted"]: self._name(owner, LOG_TAU)
+            for owner, connection in self._connections.items()
+            if self._name(owner, LOG_TAU) in self.known
+        }
 
     def signals(self, params: Params) -> dict[Signal, jax.Array]:
         """Return the values of the signals that depend on parameters; can be traced."""
@@ -205,18 +270,34 @@ class Parameters:
         others = dict(zip(own, theirs))
         for obj, other in others.items():
             other.seed = self._model.seeds[obj]  # of what is drawn, such as the first voltages
-        for name, (obj, attribute) in self.known.items():
-            other, value = others[obj], np.asarray(params[name])
+        for name, each in self.known.items():
+            self._write(each, [others[obj] for obj in each.owners], np.asarray(params[name]))
+
+    def _write(self, known: Parameter, owners: list[NengoObject], value: np.ndarray) -> None:
+        """Write a parameter into the objects of a network that share it, which go on to do so."""
+        attribute, first = known.attribute, owners[0]
+        if attribute == LOG_TAU:
+            synapse = type(first.synapse)(float(np.exp(value)))
+        elif attribute == TRANSFORM and isinstance(first.transform, Sparse):
+            elements = elements_of(self._model.params[self._connections[known.obj]].weights)
+            assert elements is not None, "else there is no such parameter"
+            places = np.stack([elements.row, elements.col], axis=1)
+            transform = Sparse(elements.shape, indices=places, init=value)
+        elif attribute == TRANSFORM:
+            transform = _with_array(first.transform, value)
+        for owner in owners:
             if attribute == TRANSFORM:
-                other.transform = _with_array(other.transform, value)
+                owner.transform = transform
+            elif attribute == LOG_TAU:
+                owner.synapse = synapse
             elif attribute == DECODERS:
-                other.solver = NoSolver(value.T)
+                owner.solver = NoSolver(value.T)
             else:
-                setattr(other, attribute, value)
+                setattr(owner, attribute, value)
             if attribute == ENCODERS:
-                other.normalize_encoders = False
-                other.max_rates = Ensemble.max_rates.default  # gain and bias imply them
-                other.intercepts = Ensemble.intercepts.default
+                owner.normalize_encoders = False
+                owner.max_rates = Ensemble.max_rates.default  # gain and bias imply them
+                owner.intercepts = Ensemble.intercepts.default
 
 
 def _objects(network: Network) -> list[NengoObject]:

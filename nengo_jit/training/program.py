@@ -37,8 +37,10 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import Labels
 from nengo_jit.options import Options
 from nengo_jit.planner.plan import Plan
+from nengo_jit.training.filters import Filters
 from nengo_jit.training.gradients import differentiable
-from nengo_jit.training.parameters import Parameters, Params
+from nengo_jit.training.parameters import Parameters, Params, Selection
+from nengo_jit.training.sparse import sparse_leaves
 from nengo_jit.training.surrogates import Surrogate
 
 Arrays: TypeAlias = dict[str, jax.Array]
@@ -68,9 +70,13 @@ class Program:
         Seed of the build, and of nodes' processes, for a network that has none.
     surrogate : callable
         Derivative of a spike.
+    trainable : iterable of object or type, callable, or None
+        What is trained, see `Trainer`.
 
     Attributes
     ----------
+    trained : frozenset of str
+        Names of the parameters that are trained.
     parameters : Parameters
         The network's parameters.
     nodes : dict of (str, nengo.Node)
@@ -86,7 +92,14 @@ class Program:
         If a part of the network cannot be trained; the message names it.
     """
 
-    def __init__(self, network: Network, dt: float, seed: int | None, surrogate: Surrogate):
+    def __init__(
+        self,
+        network: Network,
+        dt: float,
+        seed: int | None,
+        surrogate: Surrogate,
+        trainable: Selection = None,
+    ):
         backend = JaxBackend(Options(engine="jax"))
         model = new_model(network, dt, backend)
         use_our_build_functions(model, Builder())
@@ -105,6 +118,8 @@ class Program:
         self._seed = model.seeds[network]
         self.dt, self.dtype = dt, np.dtype(model.time.dtype)
         self.parameters = Parameters(network, model)
+        self.trained = self.parameters.selected(trainable)
+        self.parameters.forget_time_constants(self.trained)
         names = labels.unique([each.probe for each in self._plan.probes])
         self.probes = {name: probe for probe, name in names.items()}
         self._signals, _ = memory_of(self._plan)
@@ -113,6 +128,9 @@ class Program:
         constants = Constants()
         bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {}, constants)
         buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
+        self._filters = Filters(self.parameters.time_constants(), bucketing.constants, dt)
+        buckets = [self._filters.replaced(each) for each in buckets]
+        self._sparse = sparse_leaves(buckets)
         self._given = [self._column(model.sig[node]["out"]) for node in nodes]
         self._recorded = [self._recorded_column(each.signal) for each in self._plan.probes]
         columns = [*self._given, *(each for each in self._recorded if each is not None)]
@@ -142,6 +160,10 @@ class Program:
                 leaves[number] = jnp.reshape(flat, index.shape)
             else:
                 leaves[number] = flat[index]
+        for number, leaf in self._sparse.items():
+            leaves[number] = leaf.filled(values[leaf.signal])
+        for number, value in self._filters.leaves(params).items():
+            leaves[number] = value
         return Bound(leaves, self._indices, values)
 
     def initial_state(self, params: Params) -> State:
@@ -215,11 +237,20 @@ class Program:
             return self.step(bound, state, inputs)
 
         state, outputs = _scanned(step, state, inputs, n_steps, chunk_size(n_steps, remat))
-        for name, planned in zip(self.probes, self._plan.probes):
-            due = [i for i in range(n_steps) if planned.is_due(i + 1)]
+        for name in self.probes:
+            due = self._due(name, n_steps)
             if len(due) < n_steps:
                 outputs[name] = outputs[name][np.array(due, int)]
         return state, outputs
+
+    def n_samples(self, name: str, n_steps: int) -> int:
+        """Return the number of samples of a probe in a number of steps."""
+        return len(self._due(name, n_steps))
+
+    def _due(self, name: str, n_steps: int) -> list[int]:
+        """Return the steps, counted from zero, of which a probe has a sample."""
+        planned = self._plan.probes[list(self.probes).index(name)]
+        return [i for i in range(n_steps) if planned.is_due(i + 1)]
 
     def tabulated(self, name: str, n_steps: int) -> np.ndarray:
         """Return the output of a node, (n_steps, size_out), as Nengo computes it."""

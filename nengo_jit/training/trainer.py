@@ -25,7 +25,8 @@ from nengo_jit.training.data import Data, X, Y, check_targets, checked, shared_i
 from nengo_jit.training.epochs import batches, run_batch
 from nengo_jit.training.fit import Fit, named_losses, on_device
 from nengo_jit.training.history import Callback, History
-from nengo_jit.training.losses import Losses, accuracy, is_of_labels
+from nengo_jit.training.losses import Losses, Penalty
+from nengo_jit.training.metrics import Metrics, metrics_of
 from nengo_jit.training.optimizers import optimizer_of
 from nengo_jit.training.parameters import Params, Selection
 from nengo_jit.training.program import Arrays, Program
@@ -48,8 +49,8 @@ class Trainer:
         Number of samples that are run at once.
     trainable : iterable of object or type, callable, or None
         What is trained: objects, networks, types of objects, or a function of object and name of
-        an attribute (``"bias"``, ``"encoders"``, ``"decoders"``, ``"transform"``, ``"gain"``).
-        None trains all but gains.
+        an attribute (``"bias"``, ``"encoders"``, ``"decoders"``, ``"transform"``, ``"gain"``,
+        ``"log_tau"``). None trains all but gains and time constants.
     surrogate : str, callable or None
         The derivative of a spike: "fast_sigmoid" (the default), "arctan", "triangle", or a
         function of the distance to the threshold, in thresholds.
@@ -94,8 +95,8 @@ class Trainer:
             raise ValidationError(f"Must be at least 1 (got {batch})", attr="batch")
         keep_compiled()
         self._batch, self._remat, self._keep_state = batch, remat, keep_state
-        self._program = Program(net, dt, seed, surrogate_of(surrogate))
-        self._trained = self._program.parameters.selected(trainable)
+        self._program = Program(net, dt, seed, surrogate_of(surrogate), trainable)
+        self._trained = self._program.trained
         self._rng = np.random.RandomState(seed)
         with as_given():
             initial = self._program.parameters.initial
@@ -137,6 +138,8 @@ class Trainer:
         y: Y | None = None,
         *,
         loss: Losses = "mse",
+        penalty: Penalty | None = None,
+        metrics: Metrics | None = None,
         optimizer: str | optax.GradientTransformation = "adam",
         epochs: int = 10,
         validation: tuple[X, Y] | None = None,
@@ -155,6 +158,12 @@ class Trainer:
         loss : str, callable, or mapping of (nengo.Probe, str or callable)
             "mse", "cross_entropy_last", "cross_entropy_mean", or a function of output ``(batch,
             samples, size)`` and target. The losses of all probes are added.
+        penalty : callable, optional
+            A function of the parameters that are trained, by name, whose result is added to the
+            loss, such as `nengo_jit.training.weight_penalty` returns.
+        metrics : mapping of (str, (nengo.Probe, callable)), optional
+            More values for the history: a function like a loss of a probe's output and target. The
+            accuracy is always there if the loss has labels.
         optimizer : str or optax.GradientTransformation
             "adam", "adamw", "rmsprop", "sgd", with a learning rate of 0.001, or one of optax's.
         epochs : int
@@ -185,17 +194,17 @@ class Trainer:
         with as_given():
             resident = on_device(checked(self._program, x, y)) if isinstance(x, Mapping) else None
             fit = Fit(
-                *(self._program, self._params, self._trained, loss, chosen),
-                *(self._remat, self._keep_state),
+                *(self._program, self._params, self._trained, loss, penalty, metrics),
+                *(chosen, self._remat, self._keep_state),
             )
             try:
                 for number in range(1, epochs + 1):
                     began = perf_counter()
-                    mean = fit.epoch(number, self._rounds(resident, x))
+                    found = fit.epoch(number, self._rounds(resident, x, number))
                     self._params = fit.params
-                    found = {"loss": mean, "seconds": perf_counter() - began}
+                    found["seconds"] = perf_counter() - began
                     if validation is not None:
-                        results = self.evaluate(*validation, loss=loss)
+                        results = self.evaluate(*validation, loss=loss, metrics=metrics)
                         found |= {f"validation_{key}": each for key, each in results.items()}
                     history.epochs.append(found)
                     if progress_bar:
@@ -211,11 +220,15 @@ class Trainer:
                 at_end(self)
         return history
 
-    def _rounds(self, resident: Data | None, x: Any) -> Iterator[tuple[Data, np.ndarray]]:
+    def _rounds(
+        self, resident: Data | None, x: Any, epoch: int
+    ) -> Iterator[tuple[Data, np.ndarray]]:
         """Yield data and the samples of batches in them, for an epoch."""
         if resident is None:
-            for each in x:
-                data = checked(self._program, *each)
+            for number, each in enumerate(x, start=1):
+                inputs, targets = each
+                place = f" in epoch {epoch}, batch {number}"
+                data = checked(self._program, inputs, targets, place)
                 yield data, np.arange(data.n).reshape(1, -1)
             return
         order = np.arange(resident.n) if self._keep_state else self._rng.permutation(resident.n)
@@ -250,23 +263,26 @@ class Trainer:
             for name in self._program.probes
         }
 
-    def evaluate(self, x: X, y: Y, loss: Losses = "mse") -> dict[str, float]:
-        """Return ``loss``, and ``accuracy`` if the loss of a probe has labels.
+    def evaluate(
+        self, x: X, y: Y, loss: Losses = "mse", metrics: Metrics | None = None
+    ) -> dict[str, float]:
+        """Return ``loss``, and metrics, such as ``accuracy`` if the loss of a probe has labels.
 
         For parameters and errors see `fit`. With several such probes, the accuracy is their mean.
         """
         data = checked(self._program, x, y)
         losses = named_losses(self._program, loss, data)
-        check_targets(self._program, data.targets, losses)
-        outputs, total, shares = self._outputs(data), 0.0, []
+        check_targets(self._program, data, losses)
+        chosen = metrics_of(self._program, losses, metrics)
+        outputs = self._outputs(data)
         with as_given():
-            for name, each in losses.items():
-                output, target = jnp.asarray(outputs[name]), data.targets.get(name)
-                labels = None if target is None else jnp.asarray(target)
-                total += float(each(output, labels))
-                if is_of_labels(each) and labels is not None:
-                    shares.append(float(accuracy(each, output, labels)))
-        return {"loss": total, **({"accuracy": float(np.mean(shares))} if shares else {})}
+            total = sum(
+                float(jax.jit(each)(outputs[name], data.targets.get(name)))
+                for name, each in losses.items()
+            )
+            arrays = jax.device_put((outputs, data.targets))
+            found = {name: float(each(*arrays)) for name, each in chosen.items()}
+        return {"loss": total, **found}
 
     def freeze_params(self, net: Network | None = None) -> None:
         """Write all parameters into a network, whose simulations then are what was trained.

@@ -1,5 +1,6 @@
 """Batches of random networks: members equal single runs; engines agree on what users give."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -75,3 +76,25 @@ def test_engines_agree_on_inputs(recipe: Recipe):
     if not isinstance(ours, str):
         for array, other in zip(ours, expected, strict=True):
             np.testing.assert_allclose(array, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+@given(recipe=recipes())
+@settings(
+    deadline=None,
+    derandomize=True,
+    max_examples=4,  # each is compiled for some seconds
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_jax_agrees_on_seeds_and_inputs(recipe: Recipe):
+    for outcome_with in (outcome_of_inputs, outcome_of_seeds):
+        ours, expected = outcome_with(recipe, "jax"), outcome_with(recipe, "reference")
+        assert isinstance(ours, str) == isinstance(expected, str)
+        if not isinstance(ours, str):
+            for array, other in zip(ours, expected, strict=True):
+                np.testing.assert_allclose(array, other, rtol=1e-9, atol=1e-9)
+
+
+def outcome_of_seeds(recipe: Recipe, engine: str) -> list[np.ndarray] | str:
+    """The data of all probes if members differ in seeds, or an error."""
+    return outcome(recipe, [4, 12], engine=engine, batch=len(SEEDS), seeds=SEEDS)

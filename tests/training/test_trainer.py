@@ -10,7 +10,13 @@ import pytest
 from nengo.exceptions import SimulationError, ValidationError
 
 import nengo_jit
-from nengo_jit.training import BestWeights, EarlyStopping, Trainer, firing_rates
+from nengo_jit.training import (
+    BestWeights,
+    EarlyStopping,
+    Trainer,
+    firing_rates,
+    weight_penalty,
+)
 from tests.training.networks import classifier, of_all_kinds, patterns
 
 X, LABELS = patterns()
@@ -22,8 +28,8 @@ def fitted(trainer, given, scores, **options):
 
 
 def test_training_classifies_and_the_frozen_network_answers_the_same():
-    net, given, scores = classifier()
-    trainer = Trainer(net, batch=20, seed=1)
+    net, given, scores = classifier(nengo.LIF(amplitude=0.01))
+    trainer = Trainer(net, batch=24, seed=1)
     before = trainer.evaluate({given: X}, {scores: LABELS}, loss="cross_entropy_mean")
     history = fitted(trainer, given, scores, epochs=15)
     after = trainer.evaluate({given: X}, {scores: LABELS}, loss="cross_entropy_mean")
@@ -44,7 +50,7 @@ def test_seeds_decide_the_result():
     results = []
     for seed in (1, 1, 2):
         net, given, scores = classifier()
-        trainer = Trainer(net, batch=20, seed=seed)
+        trainer = Trainer(net, batch=24, seed=seed)
         fitted(trainer, given, scores)
         results.append(trainer.params)
     assert all(np.array_equal(results[0][name], results[1][name]) for name in results[0])
@@ -53,7 +59,7 @@ def test_seeds_decide_the_result():
 
 def test_a_step_of_the_optimizer_uses_all_samples_of_a_batch_and_the_remainder():
     def learned(batch, y, x):
-        net, given, scores = classifier(nengo.Sigmoid(tau_ref=1.0))
+        net, given, scores = classifier(nengo.RectifiedLinear())
         trainer = Trainer(net, batch=batch, seed=1)
         before = trainer.params
         history = trainer.fit(
@@ -81,6 +87,12 @@ def test_batches_can_come_from_any_iterable():
         batches, loss="cross_entropy_last", optimizer="adam", epochs=3, progress_bar=False
     )
     assert len(history) == 3
+    wrong = [batches[0], ({given: X}, {scores: LABELS + 1})]
+    with pytest.raises(ValidationError, match=r"labels from 1 to 3 in epoch 1, batch 2"):
+        trainer.fit(wrong, loss="cross_entropy_last", progress_bar=False)
+    wrong = [batches[0], ({given: X[..., :2]}, {scores: LABELS})]
+    with pytest.raises(ValidationError, match=r"not \(48, 15, 2\) in epoch 1, batch 2"):
+        trainer.fit(wrong, loss="cross_entropy_last", progress_bar=False)
     with pytest.raises(ValidationError, match="no samples in epoch 2"):
         trainer.fit(iter(batches), loss="cross_entropy_last", epochs=2, progress_bar=False)
 
@@ -109,7 +121,7 @@ def test_only_what_is_chosen_is_trained(by):
     fitted(trainer, given, scores, epochs=1)
     changed = {name for name, each in trainer.params.items() if (each != before[name]).any()}
     assert changed == expected - {"hidden.encoders"}  # the ensemble's input is not used
-    assert hidden.gain.tolist() == [1.0] * 20
+    assert hidden.gain.tolist() == [100.0] * 20
 
 
 def test_a_state_carries_over_from_batch_to_batch():
@@ -146,15 +158,72 @@ def test_a_state_carries_over_from_batch_to_batch():
 
 
 def test_weights_that_an_online_rule_changes_are_trained_as_its_start():
-    net, given, probes = of_all_kinds()
-    trainer = Trainer(net, trainable=lambda obj, name: obj is net.connections[-2], batch=2)
-    assert trainer.trained == ["second → third.decoders", "second → third.transform"]
+    with nengo.Network(seed=0) as net:
+        given = nengo.Node(np.zeros(1), label="given")
+        neurons = nengo.SpikingRectifiedLinear()
+        first, last = (nengo.Ensemble(9, 1, neuron_type=neurons, label=each) for each in "ab")
+        nengo.Connection(given, first)
+        learned = nengo.Connection(
+            first, last, learning_rule_type=nengo.PES(1e-4), synapse=0.01, transform=2.0
+        )
+        nengo.Connection(given, learned.learning_rule)
+        probe = nengo.Probe(last, synapse=0.01)
+    trainer = Trainer(net, trainable=learned, batch=2)
+    assert trainer.trained == ["a → b.decoders", "a → b.transform"]
     before = trainer.params
-    x = np.random.RandomState(0).uniform(-1, 1, (2, 30, 2))
-    target = {probes[2]: np.ones((2, 30, 1))}
+    x = np.random.RandomState(0).uniform(-1, 1, (2, 30, 1))
+    target = {probe: np.ones((2, 30, 1))}
     trainer.fit({given: x}, target, epochs=1, progress_bar=False)
     for name in trainer.trained:
         assert (trainer.params[name] != before[name]).any()
+
+
+def test_a_penalty_makes_weights_smaller_and_is_part_of_the_loss():
+    def trained(**options):
+        net, given, scores = classifier()
+        trainer = Trainer(net, batch=24, seed=0)
+        before = np.abs(trainer.params["hidden.neurons → out.transform"]).sum()
+        history = fitted(trainer, given, scores, epochs=1, **options)
+        after = trainer.params["hidden.neurons → out.transform"]
+        return before, np.abs(after).sum(), history["loss"][0]
+
+    still = optax.sgd(0.0)
+    before, _, loss = trained(optimizer=still)
+    penalty = weight_penalty(l1=0.5, attributes=["transform"])
+    _, _, more = trained(optimizer=still, penalty=penalty)
+    assert more > loss + 0.5 * before
+    _, free, _ = trained()
+    _, kept_small, _ = trained(penalty=weight_penalty(l1=1.0, l2=1.0))
+    assert kept_small < free
+
+    def broken(params):
+        return sum(each.sum() for each in params.values()) * np.nan
+
+    with pytest.raises(SimulationError, match="penalty is nan in epoch 1, batch 1"):
+        trained(penalty=broken)
+
+
+def test_metrics_of_each_epoch_are_those_of_evaluate():
+    net, given, scores = classifier()
+    trainer = Trainer(net, batch=24, seed=0)
+    metrics = {"highest": (scores, lambda output, target: output.max(axis=(1, 2)).mean())}
+    history = fitted(
+        trainer,
+        given,
+        scores,
+        epochs=1,
+        optimizer=optax.sgd(0.0),
+        metrics=metrics,
+        validation=({given: X}, {scores: LABELS}),
+    )
+    for name in ("loss", "accuracy", "highest"):
+        assert history[name][0] == pytest.approx(history[f"validation_{name}"][0])
+    output = trainer.predict({given: X})[scores]
+    assert history["highest"][0] == pytest.approx(output.max(axis=(1, 2)).mean())
+    share = (output.mean(axis=1).argmax(axis=1) == LABELS).mean()
+    assert history["accuracy"][0] == pytest.approx(share)
+    with pytest.raises(ValidationError, match="'loss' is the name of another value"):
+        fitted(trainer, given, scores, metrics={"loss": metrics["highest"]})
 
 
 def test_rates_can_be_regularised():
@@ -199,7 +268,7 @@ def test_validation_callbacks_and_the_best_weights():
 def test_callbacks_of_metrics_that_do_not_exist_name_those_that_do():
     net, given, scores = classifier()
     trainer = Trainer(net, batch=24)
-    with pytest.raises(ValidationError, match="no metric 'validation_loss', only 'loss', 'sec"):
+    with pytest.raises(ValidationError, match="no metric 'validation_loss', only 'loss', 'acc"):
         fitted(trainer, given, scores, callbacks=[EarlyStopping()])
 
 
@@ -238,7 +307,7 @@ def test_parameters_can_be_given_to_a_network_with_other_neurons():
     net, given, scores = classifier(nengo.LIFRate(amplitude=0.01))
     trainer = Trainer(net, batch=24, seed=0)
     fitted(trainer, given, scores, epochs=10)
-    spiking, _, _ = classifier()
+    spiking, _, _ = classifier(nengo.LIF(amplitude=0.01))
     trainer.freeze_params(spiking)
     assert isinstance(spiking.ensembles[0].neuron_type, nengo.LIF)
     np.testing.assert_array_equal(spiking.ensembles[0].bias, trainer.params["hidden.bias"])
@@ -260,6 +329,8 @@ def test_parameters_can_be_given_to_a_network_with_other_neurons():
         (X, LABELS + 1, "cross_entropy_last", "scores.*has 3 classes, but labels from 1 to 3"),
         (X, LABELS * 1.0, "cross_entropy_last", "scores.*needs labels"),
         (X, LABELS, "cross", "Unknown loss 'cross'"),
+        (X, np.zeros((48, 3)), "mse", r"scores.*shape \(48, 15, 3\), not \(48, 3\)"),
+        (X, np.zeros((48, 14, 3)), "mse", r"scores.*shape \(48, 15, 3\), not \(48, 14, 3\)"),
     ],
 )
 def test_data_that_do_not_fit_are_named(x, y, loss, message):

@@ -91,38 +91,70 @@ def test_names_are_those_of_objects_and_attributes():
     assert "given → first.transform" not in initial
 
 
-def test_gradients_are_those_of_finite_differences_for_smooth_neurons():
-    with nengo.Network(seed=0) as net:
+def everything(obj, attribute):
+    return True
+
+
+def of_shared_parts():
+    """Return a network whose connections share transforms and synapses; and its parts."""
+    shared, synapse = nengo.Dense((3, 2), init=[[0.5, 1], [0.2, -1], [1, 1]]), nengo.Lowpass(0.01)
+    places = [(0, 0), (2, 1), (2, 5), (1, 3)]
+    sparse = nengo.Sparse((3, 6), indices=places, init=[0.4, -0.2, 0.3, 0.1])
+    options = {"neuron_type": nengo.RectifiedLinear()}
+    with nengo.Network(seed=2) as net:
         given = nengo.Node(np.zeros(2), label="given")
-        first = nengo.Ensemble(6, 2, neuron_type=nengo.Sigmoid(), label="first")
-        second = nengo.Ensemble(5, 1, neuron_type=nengo.Tanh(), label="second")
-        nengo.Connection(given, first)
-        nengo.Connection(first, second, transform=[[0.5, -1]])
-        nengo.Connection(second, second, synapse=0.02)
-        nengo.Connection(first.neurons, second.neurons, transform=np.ones((5, 6)) / 500)
-        probe = nengo.Probe(second, synapse=nengo.Alpha(0.01))
+        ends = [nengo.Ensemble(6, 3, label=each, **options) for each in "abc"]
+        for end in ends[:2]:
+            nengo.Connection(given, end, transform=shared, synapse=synapse)
+        nengo.Connection(ends[0].neurons, ends[2], transform=sparse, synapse=nengo.Alpha(0.005))
+        nengo.Connection(ends[1], ends[2])
+        nengo.Connection(ends[1][0], ends[2][1])
+        probes = [nengo.Probe(ends[2]), nengo.Probe(ends[0], synapse=0.02)]
+        probes.append(nengo.Probe(ends[1].neurons))
+    return net, given, probes
+
+
+def test_shared_and_sparse_transforms_and_time_constants_are_frozen():
+    net, given, probes = of_shared_parts()
     with as_given():
-        program = Program(net, 0.001, None, fast_sigmoid)
-        inputs, params = {"given": X}, params_of(program)
-        (name,) = program.probes
+        program = Program(net, 0.001, None, fast_sigmoid, everything)
+    names = set(program.parameters.initial)
+    assert {name for name in names if name.startswith("given")} == {
+        "given → a.transform",
+        "given → a.log_tau",
+    }
+    assert {"b → c.log_tau", "b → c (2).log_tau", "a decoded_output.log_tau"} < names
+    assert program.parameters.initial["a.neurons → c.transform"].shape == (4,)
+    rng = np.random.RandomState(1)
+    changed = {
+        name: each + rng.uniform(0.1, 0.3, each.shape)
+        for name, each in program.parameters.initial.items()
+    }
+    expected = run(program, changed)
+    program.parameters.freeze(changed)
+    given.output = nengo.processes.PresentInput(X, 0.001)
+    first, second, sparse, default, other = net.connections
+    assert first.transform is second.transform and first.synapse is second.synapse
+    assert first.synapse.tau == pytest.approx(np.exp(changed["given → a.log_tau"]))
+    assert isinstance(sparse.synapse, nengo.Alpha) and sparse.synapse.tau > 0.0055
+    assert default.synapse is not other.synapse
+    for simulator in SIMULATORS:
+        with simulator(net) as sim:
+            assert_equal_runs(sim, probes, expected)
 
-        def loss(params, remat=None):
-            state = program.initial_state(params)
-            return jnp.sum(program.run(params, state, inputs, remat)[1][name] ** 2)
 
-        slopes = jax.jit(jax.grad(loss))(params)
-        chunked = jax.jit(jax.grad(lambda each: loss(each, 7)))(params)
-        value = jax.jit(loss)
-        rng = np.random.RandomState(0)
-        for key, slope in slopes.items():
-            direction = rng.randn(*slope.shape)
-            step = 1e-5 * np.abs(params[key]).max() * direction
-            above = value({**params, key: params[key] + step})
-            below = value({**params, key: params[key] - step})
-            expected = float(jnp.vdot(slope, step))
-            assert float(above - below) / 2 == pytest.approx(expected, rel=1e-4, abs=1e-12), key
-            np.testing.assert_allclose(chunked[key], slope, rtol=1e-9, atol=1e-15)
-    assert program.probes[name] is probe
+def test_time_constants_are_chosen_by_functions_only_and_left_alone_otherwise():
+    net, _, _ = of_shared_parts()
+    synapse, second = net.connections[0].synapse, net.connections[1]
+    with as_given():
+        by_type = Program(net, 0.001, None, fast_sigmoid, nengo.Connection)
+        of_one = Program(
+            net, 0.001, None, fast_sigmoid, lambda obj, name: obj is second and name == "log_tau"
+        )
+    assert not any(name.endswith("log_tau") for name in by_type.parameters.initial)
+    assert of_one.trained == {"given → a.log_tau"}  # which shares the synapse
+    by_type.parameters.freeze(by_type.parameters.initial)
+    assert net.connections[0].synapse is synapse
 
 
 @pytest.mark.parametrize("n_steps, remat, size", [(100, "auto", 100), (400, "auto", 20)])
@@ -196,7 +228,8 @@ def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
 
 def test_chunks_take_less_memory():
     with nengo.Network(seed=0) as net:
-        first = nengo.Ensemble(200, 1, gain=np.ones(200), bias=np.ones(200), label="first")
+        neurons = nengo.SpikingRectifiedLinear()
+        first = nengo.Ensemble(200, 1, neuron_type=neurons, label="first")
         nengo.Connection(nengo.Node(1.0, label="given"), first.neurons, transform=np.ones((200, 1)))
         nengo.Probe(first, synapse=0.01, label="seen")
     with as_given():

@@ -9,7 +9,7 @@ raises, or Ctrl-C comes, all members are still after the same step.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from threading import Thread, get_ident
 from time import thread_time
@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 from nengo import Probe
-from nengo.exceptions import SimulationError, ValidationError
 
-from nengo_jit.engines.base import LOADING_INTERRUPTED, RESET_INTERRUPTED, RUN_LOST, Engine
+from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.batch.base import BatchEngine
 from nengo_jit.engines.batch.chunk import Chunk, Costs, Failure
 from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.batch.worker import Inputs, Worker
-from nengo_jit.engines.state import FORMAT, Seed, State
+from nengo_jit.engines.state import Seed, State
 from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
@@ -38,51 +38,32 @@ WORTH_THREADS = 0.001  # seconds of steps from which on workers get threads
 SAMPLES = 1 << 26  # bytes of samples in a chunk, at most
 
 
-class BatchEngine(Engine):
-    """Runs the members of a batch; see `Engine`.
-
-    Signals, samples and states have a leading axis for the members.
+class InTurnEngine(BatchEngine):
+    """Runs the members of a batch in turn, on engines for single simulations; see `BatchEngine`.
 
     Parameters
     ----------
-    plan : Plan
-        The plan.
-    options : Options
-        The user's options.
     engines : sequence of Engine
         Engines for the plan. If they let members take turns, they run at the same time; else there
         is one for each member.
-    n_members : int
-        Number of members.
-    values : dict of (Signal, numpy.ndarray)
-        Initial values by member, for signals that are not read-only.
-
-    Attributes
-    ----------
-    n_members : int
-        Number of members.
-    seeds : tuple of int
-        Seed of each member at the latest reset.
+    plan, options, n_members, values
+        See `BatchEngine`.
     """
-
-    signals: BatchMemory
 
     def __init__(
         self,
+        engines: Sequence[Engine],
         plan: Plan,
         options: Options,
-        engines: Sequence[Engine],
         n_members: int,
         values: Mapping[Signal, np.ndarray],
     ):
-        self.n_members, self._engines = n_members, engines
-        super().__init__(plan, options)
-        self._values = values
+        self._engines = engines
+        super().__init__(plan, options, n_members, values)
         self._rows = self.signals.empty_like()
         parts = np.array_split(range(n_members), len(engines))
         self._workers = [Worker(*each) for each in zip(engines, (p.tolist() for p in parts))]
         self._is_concurrent = engines[0].takes_turns
-        self.seeds: tuple[Seed, ...] = (None,) * n_members
         self._inputs: Inputs = {}
         self._costs = Costs(0.0, 0.0)
         self._longest = 1  # chunk to run next, at most
@@ -98,39 +79,18 @@ class BatchEngine(Engine):
     def begin(self, rng: np.random.RandomState) -> None:
         """Do nothing: workers begin."""
 
-    def reset(self, seed: Seed, clear: Callable[[], None] | None = None) -> None:
-        self.reset_each((seed,) * self.n_members, clear)
-
-    def reset_each(self, seeds: tuple[Seed, ...], clear: Callable[[], None] | None = None) -> None:
-        """Go back to the state before the first step, with a seed for each member; see `reset`."""
-        self._check_idle("reset")
-        self.settle()
-        self.broken = RESET_INTERRUPTED
+    def begin_members(self, seeds: Sequence[Seed]) -> None:
         for worker in self._workers:
             own = {member: seeds[member] for member in worker.members}
             worker.conditions = worker.reset(own, self._rows)
         self.signals.commit(self._rows)
-        for signal, values in self._values.items():
-            self.signals[signal] = values
-        self.seed, self.seeds = (seeds[0] if len(set(seeds)) == 1 else None), seeds
-        self.recording.clock.n_steps = 0
-        (clear or self.clear_samples)()
-        self.broken = None
 
     def set_generators(self, states: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-        """Set the generators of neurons of each member to states, in the order of the plan."""
         for worker in self._workers:
             for member in worker.members if states else ():
                 worker.set_generators(member, states[member])
 
     def set_inputs(self, inputs: Mapping[Output, np.ndarray]) -> None:
-        """Set the rows that nodes output from the next step on.
-
-        Parameters
-        ----------
-        inputs : dict of (Output, numpy.ndarray)
-            Contiguous arrays ``(n_members, n_steps, size)``. Other nodes output what they compute.
-        """
         self.settle()
         ended = {output: Rows() for output in self._inputs if output not in inputs}
         for worker in self._workers:
@@ -158,7 +118,7 @@ class BatchEngine(Engine):
         return max(1, min(self._longest, in_time, SAMPLES // max(n_bytes, 1)))
 
     def run(self, n_steps: int) -> int:
-        self._check_idle("run")
+        self.check_idle("run")
         self.check_usable()
         self.settle()
         return self._run(n_steps)
@@ -276,57 +236,24 @@ class BatchEngine(Engine):
     def lose_run(self) -> None:
         self._is_running, self.broken = False, RUN_LOST
 
-    def _check_idle(self, what: str) -> None:
-        if self.is_running:
-            raise SimulationError(f"A batch cannot be {what} by a function in a step.")
-
-    def state(self) -> State:
-        self.check_usable()
-        self._check_between_runs("taken")
-        self.settle()
+    def states_of_members(self) -> list[State]:
         members: dict[int, State] = {}
         for worker in self._workers:
             for member in worker.members:
                 worker.put(member, self.signals, self.recording.clock)
                 members[member] = worker.engine.state()
-        states = [members[member] for member in range(self.n_members)]
-        models = [each.pop("model") for each in states]  # the same for all
-        return {
-            "format": FORMAT,
-            "model": models[0],
-            "seed": self.seed,
-            "n_steps": self.n_steps,
-            "members": states,
-            "hidden": sorted({name for each in states for name in each["hidden"]}),
-        }
+        return [members[member] for member in range(self.n_members)]
 
-    def check_loadable(self, state: Any) -> None:
-        self._check_between_runs("loaded")
-        members = state.get("members") if isinstance(state, dict) else None
-        if not isinstance(members, list) or "model" not in state:
-            raise ValidationError("This is not the state of a batch", attr="state")
-        if len(members) != self.n_members:
-            raise ValidationError(
-                f"This is the state of a batch of {len(members)} members, not {self.n_members}",
-                attr="state",
-            )
+    def check_states(self, states: Sequence[State]) -> None:
         for worker in self._workers:
             for member in worker.members:
-                worker.engine.check_loadable(_member_of(state, member))
+                worker.engine.check_loadable(states[member])
 
-    def load_state(self, state: State, clear: Callable[[], None] | None = None) -> None:
-        self.check_loadable(state)
-        self.settle()
-        self.broken = LOADING_INTERRUPTED
+    def load_states(self, states: Sequence[State]) -> None:
         for worker in self._workers:
             for member in worker.members:
-                worker.load(member, _member_of(state, member), self._rows)
+                worker.load(member, states[member], self._rows)
         self.signals.commit(self._rows)
-        self.seed = state["seed"]
-        self.seeds = tuple(each["seed"] for each in state["members"])
-        self.recording.clock.n_steps = state["n_steps"]
-        (clear or self.clear_samples)()
-        self.broken = None
 
     def explain(self) -> Plan:
         return self._engines[0].explain()
@@ -345,9 +272,6 @@ class BatchEngine(Engine):
         for engine in self._engines:
             engine.hand_out_constants(arrays)
 
-    def read_clock(self) -> None:
-        self.recording.clock.n_steps = self.signals[self.plan.step].flat[0].item()
-
 
 def _first(failure: Failure) -> tuple[bool, int, int]:
     """Key by which Ctrl-C comes before all errors, and these in the order of steps and members."""
@@ -355,12 +279,7 @@ def _first(failure: Failure) -> tuple[bool, int, int]:
     return isinstance(error, Exception), n_steps, member
 
 
-def _member_of(state: State, member: int) -> State:
-    """Return the state of a member, as an engine takes it."""
-    return {**state["members"][member], "model": state["model"]}
-
-
-RUN = BatchEngine._run.__code__
+RUN = InTurnEngine._run.__code__
 
 
 def _wait_for(threads: Iterable[Thread], chunk: Chunk) -> None:

@@ -11,7 +11,8 @@ from nengo.utils.progress import Progress
 
 from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.base import Engine
-from nengo_jit.engines.batch.engine import BatchEngine
+from nengo_jit.engines.batch.base import BatchEngine
+from nengo_jit.engines.batch.engine import InTurnEngine
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
 from nengo_jit.ir.neurons import SimNeurons
@@ -48,6 +49,9 @@ def make_batch(
     BatchEngine
     """
     plan = backend.plan(model)
+    at_once = backend.compile_batch(plan, n_members, values)
+    if at_once is not None:
+        return at_once
     n_threads = backend.options.threads or n_cores()
     options = backend.options
     if n_members >= n_threads:
@@ -55,7 +59,7 @@ def make_batch(
     first = _engine(backend, options, plan, progress)
     if not first.takes_turns:
         others = [_engine(backend, backend.options, plan) for _ in range(n_members - 1)]
-        return BatchEngine(plan, backend.options, [first, *others], n_members, values)
+        return InTurnEngine([first, *others], plan, backend.options, n_members, values)
     n_engines = 1
     if n_threads > 1 and n_members >= n_threads:
         if first.is_thread_safe:
@@ -66,7 +70,7 @@ def make_batch(
     for _ in range(n_engines - 1):
         own = _with_own_generators(model)
         engines.append(_engine(backend, options, plan if own is model else backend.plan(own)))
-    return BatchEngine(plan, backend.options, engines, n_members, values)
+    return InTurnEngine(engines, plan, backend.options, n_members, values)
 
 
 def _engine(

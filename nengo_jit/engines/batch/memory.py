@@ -32,7 +32,8 @@ class BatchMemory(SignalDict):
         self._signals, self._n = signals, n_members
         self._of_engine = signals.blocks
         self._sizes = [block.size for block in self._of_engine]
-        self._rows = [self._allocate(size) for size in self._sizes]
+        for size in self._sizes:
+            self._add_block(self._allocate(size))
 
     def _allocate(self, size: int) -> np.ndarray:
         stride = align(max(size, 1), ALIGNMENT)
@@ -41,33 +42,39 @@ class BatchMemory(SignalDict):
     @property
     def n_bytes(self) -> int:
         """int: size of all rows together."""
-        return sum(rows.nbytes for rows in self._rows)
+        return sum(rows.nbytes for rows in self._blocks)
 
     def empty_like(self) -> list[np.ndarray]:
         """Return memory for another copy of all rows."""
-        return [np.empty_like(rows) for rows in self._rows]
+        return [np.empty_like(rows) for rows in self._blocks]
 
     def load(self, member: int, blocks: Sequence[np.ndarray]) -> None:
         """Copy the row of a member to the blocks of an engine."""
-        for rows, block, size in zip(self._rows, blocks, self._sizes):
+        for rows, block, size in zip(self._blocks, blocks, self._sizes):
             np.copyto(block, rows[member, :size])
+
+    def store(self, member: int, blocks: Sequence[np.ndarray]) -> None:
+        """Copy the blocks of an engine to the row of a member."""
+        for rows, block, size in zip(self._blocks, blocks, self._sizes):
+            np.copyto(rows[member, :size], block)
 
     def commit(self, rows: Sequence[np.ndarray]) -> None:
         """Copy all rows from `empty_like` memory."""
-        for own, other in zip(self._rows, rows):
+        for own, other in zip(self._blocks, rows):
             np.copyto(own, other)
 
     def __getitem__(self, signal: Signal) -> np.ndarray:
         """Return the live array of a signal; KeyError if it has no memory."""
         array: np.ndarray | None = self._arrays.get(signal)
         if array is None:
-            array = self._arrays[signal] = self._array(self._signals[signal])
+            live = self._signals[signal]
+            array = self._arrays[signal] = self.rows_of(live.data if is_sparse(live) else live)
         return array
 
-    def _array(self, live: Any) -> np.ndarray:
-        array: np.ndarray = live.data if is_sparse(live) else live
+    def rows_of(self, array: np.ndarray) -> np.ndarray:
+        """Return the arrays of all members that correspond to one in an engine's memory."""
         shape = (self._n, *array.shape)
-        for block, rows in zip(self._of_engine, self._rows):
+        for block, rows in zip(self._of_engine, self._blocks):
             place = pointer(array) - pointer(block)
             if array.size and 0 <= place < block.size:
                 strides = (rows.strides[0], *array.strides)

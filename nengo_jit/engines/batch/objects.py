@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from copy import copy
 from functools import partial
 from types import CellType, FunctionType
@@ -40,21 +40,30 @@ COLLECTIONS = (deque, list, dict, set, bytearray)
 Restore = Callable[[], object]
 
 
+def objects_of(engine: Engine) -> Objects:
+    """Return the objects that the steps of an engine refer to, after a reset."""
+    found = changeable_objects(engine)
+    if engine.takes_turns:  # nothing draws from it in steps
+        found = [each for each in found if each[1] is not engine.drawn_from]
+        if engine.is_thread_safe:  # no function changes anything
+            found = [each for each in found if isinstance(each[0], SimNeurons)]
+    return Objects(found)
+
+
 class Objects:
-    """The objects with a state of their own that the steps of an engine refer to.
+    """Objects with a state of their own that steps refer to.
 
     Parameters
     ----------
-    engine : Engine
-        The engine, after a reset.
+    found : sequence of (Operator, object)
+        The objects, each with an operator that refers to it.
     """
 
-    def __init__(self, engine: Engine):
-        self._found = changeable_objects(engine)
-        if engine.takes_turns:  # nothing draws from it in steps
-            self._found = [each for each in self._found if each[1] is not engine.drawn_from]
-            if engine.is_thread_safe:  # no function changes anything
-                self._found = [each for each in self._found if isinstance(each[0], SimNeurons)]
+    def __init__(self, found: Sequence[tuple[Operator, object]]):
+        self._found = found
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def save(self) -> list[Restore]:
         """Return functions that give all objects the state that they have now."""

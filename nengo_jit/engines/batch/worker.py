@@ -11,7 +11,7 @@ from nengo import Probe
 
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch.memory import BatchMemory
-from nengo_jit.engines.batch.objects import Objects, Restore
+from nengo_jit.engines.batch.objects import Restore, objects_of
 from nengo_jit.engines.recorder import OFFSET, TICKS, Clock
 from nengo_jit.engines.state import Seed, State
 from nengo_jit.engines.turns import Output, Rows
@@ -70,7 +70,7 @@ class Worker:
         self.engine, self.members = engine, members
         engine.is_asked = engine.private() is not None  # else it looks for changes before a run
         self._blocks = engine.signals.blocks
-        self._objects = Objects(engine)
+        self._objects = objects_of(engine)
         first = Condition(objects=self._objects.save())
         self.conditions = dict.fromkeys(members, first)
 
@@ -124,7 +124,7 @@ class Worker:
         """Continue with a member from a state of the engine, which `Engine.state` returned."""
         self.conditions[member].restore_objects()
         self.engine.load_state(state, lambda: None)
-        self._objects = Objects(self.engine)
+        self._objects = objects_of(self.engine)
         self.conditions[member] = self.take(member, rows)
 
     def reset(self, seeds: Mapping[int, Seed], rows: Sequence[np.ndarray]) -> dict[int, Condition]:
@@ -140,7 +140,7 @@ class Worker:
                 self.conditions[member].restore_objects()
                 engine.reset(seed, lambda: None)
                 if not engine.takes_turns:  # functions have been made anew
-                    self._objects = Objects(engine)
+                    self._objects = objects_of(engine)
                 made[member] = self.take(member, rows)
                 first_of[seed] = member
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -15,10 +15,12 @@ from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.kernels.needed import needed_to_build
 from nengo_jit.engines.cpu.toolchain.jobs import AWAITED
 from nengo_jit.engines.cpu.toolchain.kernel_cache import prefetch
+from nengo_jit.engines.jax.batch.engine import JaxBatchEngine
 from nengo_jit.engines.jax.bucketing import key_of, types_of
 from nengo_jit.engines.jax.engine import JaxEngine
 from nengo_jit.engines.jax.fitting import is_lowered
 from nengo_jit.ir.base import Operator
+from nengo_jit.ir.signal import Signal
 from nengo_jit.planner import Pass, Plan
 from nengo_jit.planner.merge import Group
 from nengo_jit.planner.passes import group, lay_out
@@ -43,6 +45,11 @@ class JaxBackend(Backend):
 
     def compile(self, plan: Plan, progress: Progress | None = None) -> JaxEngine:
         return JaxEngine(plan, self.options)
+
+    def compile_batch(
+        self, plan: Plan, n_members: int, values: Mapping[Signal, np.ndarray]
+    ) -> JaxBatchEngine:
+        return JaxBatchEngine(plan, self.options, n_members, values)
 
     def calls_python(self, operator: Operator) -> bool:
         return not self._is_lowered(operator, 0.001)

@@ -68,6 +68,10 @@ class Blocks:
         offset = pointer(first) - pointer(owner)
         self.host.append(np.ndarray((position,), first.dtype, owner, offset))
 
+    def add_flags(self, n: int) -> int:
+        """Add flags, which are no signal's; returns the number of their block."""
+        return self.attach(np.zeros(n, bool))
+
     def attach(self, array: np.ndarray) -> int:
         """Add a contiguous array that is no signal's; returns the number of its block."""
         self.host.append((array if array.flags.c_contiguous else array.T).reshape(-1))
@@ -85,7 +89,7 @@ class Blocks:
         number = self._in_order[place]
         block = self.host[number]
         start = (address - self._addresses[place]) // block.itemsize
-        return Region(number, np.arange(start, start + size)) if start < block.size else None
+        return Region(number, np.arange(start, start + size)) if start < block.shape[-1] else None
 
     def __len__(self) -> int:
         return len(self.host)

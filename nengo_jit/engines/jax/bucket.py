@@ -38,10 +38,13 @@ class Leaf:
         Its number in `Constants.leaves`.
     is_mapped : bool
         Whether the first axis is that of the members.
+    is_batched : bool
+        Whether there is another axis before it, for the members of a batch.
     """
 
     number: int
     is_mapped: bool
+    is_batched: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jax import lax
 from nengo_jit.engines.jax.arrays import Constant
 from nengo_jit.engines.jax.bucket import Bucket
 from nengo_jit.engines.jax.columns import Column
-from nengo_jit.engines.jax.draws import Draws
+from nengo_jit.engines.jax.draws import Drawing
 from nengo_jit.engines.jax.lowering import Lowered, State
 from nengo_jit.engines.jax.memory import DeviceMemory
 
@@ -34,7 +34,7 @@ class Segment:
         The operators.
     leaves : sequence of Constant
         The constants of all buckets of the plan.
-    draws : Draws
+    draws : Drawing
         Has drawn what the host has to draw.
     flags : int or None
         The block that says whether the step needs Python, see `Bucket`.
@@ -51,7 +51,7 @@ class Segment:
         self,
         buckets: Sequence[Bucket],
         leaves: Sequence[Constant],
-        draws: Draws,
+        draws: Drawing,
         flags: int | None = None,
     ):
         self._lowered = Lowered(buckets)
@@ -90,6 +90,8 @@ class Loop:
         See `Segment`.
     recorded : sequence of Column
         The signals to record after each step.
+    n_members : int
+        Number of members of a batch.
 
     Attributes
     ----------
@@ -103,9 +105,10 @@ class Loop:
         self,
         buckets: Sequence[Bucket],
         leaves: Sequence[Constant],
-        draws: Draws,
+        draws: Drawing,
         recorded: Sequence[Column],
         flags: int | None = None,
+        n_members: int = 1,
     ):
         self._lowered = Lowered(buckets, recorded)
         self._leaves, self._draws = leaves, draws
@@ -115,7 +118,7 @@ class Loop:
         self._flags = flags if flags in self._written else None
         n_numbers = sum(column.size for column in recorded)
         n_numbers += sum(int(np.prod(each.shape)) for each in self._lowered.drawn)
-        self.size = max(1, min(CHUNK, CHUNK_BYTES // (8 * max(1, n_numbers))))
+        self.size = max(1, min(CHUNK, CHUNK_BYTES // (8 * n_members * max(1, n_numbers))))
         self._call = jax.jit(partial(_run, self._lowered, recorded, self.size, self._flags))
 
     def run(self, memory: DeviceMemory, first: int, n: int) -> tuple[int, list[np.ndarray]]:

@@ -6,8 +6,9 @@ are kept until their step is done, since drawing them again would give others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +17,17 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
 Draw = Callable[..., np.ndarray]
-GeneratorState: TypeAlias = dict[str, Any] | tuple[Any, ...]  # in NumPy's form
+
+
+@dataclass(frozen=True)
+class Random:
+    """A function that draws from a generator, and depends on nothing else but the time."""
+
+    draw: Draw
+    generator: np.random.RandomState
+
+    def __call__(self, *arguments: Any) -> np.ndarray:
+        return self.draw(*arguments)
 
 
 class _Ahead:
@@ -28,7 +39,7 @@ class _Ahead:
         self.rows: list[np.ndarray] = []
         self.error: BaseException | None = None  # that the step after these has raised
         # the generator's state before a step, counted from one: that of a row, or an earlier one
-        self.origin: tuple[int, GeneratorState] | None = None
+        self.origin: tuple[int, Any] | None = None
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -48,84 +59,26 @@ class _Ahead:
         self.rows.append(values.ravel())
 
 
-class Draws:
-    """Draws numbers for all operators, step by step.
+class Drawing(Protocol):
+    """Draws numbers for all operators, step by step."""
 
-    Parameters
-    ----------
-    plan : Plan
-        Tells the time.
-    draws : dict of (Operator, callable)
-        From `Operator.draws`, in the order of the plan. They may be replaced at any time.
-    generators : dict of (Operator, numpy.random.RandomState)
-        What some of them draw from, and depend on alone. They may be replaced, too.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        draws: dict[Operator, Draw],
-        generators: dict[Operator, np.random.RandomState],
-    ):
-        self._plan, self._draws, self._generators = plan, draws, generators
-        self._ahead: dict[Operator, _Ahead] = {}
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        """Draw with these functions of each simulation from now on."""
 
     def forget(self, operators: Iterable[Operator]) -> None:
         """Forget what has been drawn for later steps, which will be drawn again."""
-        for operator in operators:
-            self._ahead.pop(operator, None)
-
-    def _of(self, operator: Operator, number: int) -> _Ahead:
-        if operator not in self._ahead:
-            self._ahead[operator] = _Ahead(operator, number)
-        return self._ahead[operator]
-
-    def _time(self, number: int) -> float:
-        time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
-        return time
 
     def draw(self, operator: Operator, number: int) -> np.ndarray:
         """Return the numbers of an operator for a step, counted from one; draw them if needed.
 
         If a function of the user's raises, or has raised in `prepare`, this raises the error.
         """
-        ahead = self._of(operator, number)
-        if not 0 <= number - ahead.first < len(ahead.rows):
-            ahead.begin(number)
-            ahead.draw(self._draws[operator], self._time(number))
-        return ahead.rows[number - ahead.first]
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""
-        members = {operator for place in places for operator in place.members}
-        needed = [(each, self._of(each, first)) for each in self._draws if each in members]
-        for operator, ahead in needed:
-            ahead.begin(first)
-            if not ahead.rows:
-                own = self._generators.get(operator) if n > 1 else None
-                ahead.origin = None if own is None else (first, own.get_state(legacy=False))
-        for number in range(first, first + (n if needed else 0)):
-            t = self._time(number)
-            for operator, ahead in needed:
-                if number < first + len(ahead.rows):
-                    continue
-                try:
-                    ahead.draw(self._draws[operator], t)
-                except BaseException as error:  # the steps before it come first
-                    ahead.error = error
-                    return number - first
-        return n
 
     def rewind(self, number: int) -> None:
         """Set generators to their states before a step, though later steps have been drawn for."""
-        for operator, ahead in self._ahead.items():
-            if ahead.origin is None or number >= ahead.first + len(ahead.rows):
-                continue
-            first, state = ahead.origin
-            self._generators[operator].set_state(state)
-            for each in range(first, number):
-                self._draws[operator](self._time(each), ahead.like)
-            del ahead.rows[max(0, number - ahead.first) :]
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         """Return numbers that have been drawn.
@@ -144,14 +97,97 @@ class Draws:
         list of (size, *shape) numpy.ndarray
             For each place, its numbers in all steps.
         """
+
+
+class Draws:
+    """Draws numbers for a simulation; see `Drawing`.
+
+    Parameters
+    ----------
+    plan : Plan
+        Tells the time.
+    """
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        self._draws: dict[Operator, Draw] = {}  # in the order of the plan
+        self._ahead: dict[Operator, _Ahead] = {}
+
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        (own,) = draws
+        self._draws = {each: own[each] for each in self._plan.operators if each in own}
+
+    def forget(self, operators: Iterable[Operator]) -> None:
+        for operator in operators:
+            self._ahead.pop(operator, None)
+
+    def _of(self, operator: Operator, number: int) -> _Ahead:
+        if operator not in self._ahead:
+            self._ahead[operator] = _Ahead(operator, number)
+        return self._ahead[operator]
+
+    def _time(self, number: int) -> float:
+        time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
+        return time
+
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
+        ahead = self._of(operator, number)
+        if not 0 <= number - ahead.first < len(ahead.rows):
+            ahead.begin(number)
+            ahead.draw(self._draws[operator], self._time(number))
+        return ahead.rows[number - ahead.first]
+
+    def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
+        members = {operator for place in places for operator in place.members}
+        needed = [(each, self._of(each, first)) for each in self._draws if each in members]
+        for operator, ahead in needed:
+            ahead.begin(first)
+            draw = self._draws[operator]
+            if not ahead.rows:
+                random = draw if n > 1 and isinstance(draw, Random) else None
+                ahead.origin = None if random is None else (first, random.generator.get_state())
+        for number in range(first, first + (n if needed else 0)):
+            t = self._time(number)
+            for operator, ahead in needed:
+                if number < first + len(ahead.rows):
+                    continue
+                try:
+                    ahead.draw(self._draws[operator], t)
+                except BaseException as error:  # the steps before it come first
+                    ahead.error = error
+                    return number - first
+        return n
+
+    def is_beyond(self, number: int) -> bool:
+        """Whether generators may be in their states after a step, counted from one."""
+        return any(number < each.first + len(each.rows) for each in self._ahead.values())
+
+    def rewind(self, number: int) -> None:
+        for operator, ahead in self._ahead.items():
+            draw = self._draws.get(operator)
+            is_beyond = number < ahead.first + len(ahead.rows)
+            if ahead.origin is None or not is_beyond or not isinstance(draw, Random):
+                continue
+            first, state = ahead.origin
+            draw.generator.set_state(state)
+            for each in range(first, number):
+                draw(self._time(each), ahead.like)
+            del ahead.rows[max(0, number - ahead.first) :]
+
+    def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         arrays = []
         for place in places:
             array = np.zeros((size, *place.shape), self._plan.time.dtype)
             flat, start = array.reshape(size, -1), 0
             for operator in place.members:
-                ahead, end = self._ahead[operator], start + operator.outputs()[0].size
-                low = first - ahead.first
-                flat[:n, start:end] = ahead.rows[low : low + n]
+                end = start + operator.outputs()[0].size
+                flat[:n, start:end] = self.rows(operator, first, n)
                 start = end
             arrays.append(array)
         return arrays
+
+    def rows(self, operator: Operator, first: int, n: int) -> list[np.ndarray]:
+        """Return what has been drawn for an operator, flat, for each step."""
+        ahead = self._ahead[operator]
+        low = first - ahead.first
+        return ahead.rows[low : low + n]

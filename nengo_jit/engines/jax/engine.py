@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -18,27 +18,24 @@ from nengo_jit.engines.jax.blocks import Blocks
 from nengo_jit.engines.jax.bucket import Bucket, Constants
 from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.calls import Loop, Segment
-from nengo_jit.engines.jax.columns import Column, column_of
+from nengo_jit.engines.jax.columns import column_of
 from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
-from nengo_jit.engines.jax.draws import Draw, Draws
+from nengo_jit.engines.jax.draws import Drawing, Draws
 from nengo_jit.engines.jax.facts import Facts, facts_of
-from nengo_jit.engines.jax.fitting import is_lowered, takes_draws
+from nengo_jit.engines.jax.made import Made, make
 from nengo_jit.engines.jax.memory import DeviceMemory
-from nengo_jit.engines.jax.noise import Noise, sampler_of
 from nengo_jit.engines.jax.phases import Phase, phases_of
 from nengo_jit.engines.jax.python.placing import Placement, place
 from nengo_jit.engines.jax.python.program import Program
-from nengo_jit.engines.jax.python.sources import is_source, source_of
 from nengo_jit.engines.jax.python.traced import Tapes
-from nengo_jit.engines.jax.timing import part_of
-from nengo_jit.engines.recorder import TICKS, Recorder
+from nengo_jit.engines.jax.samples import record
+from nengo_jit.engines.jax.timing import part_in, part_of
 from nengo_jit.engines.stepwise import StepwiseEngine
-from nengo_jit.engines.timing import Part, Timing
+from nengo_jit.engines.timing import Timing
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
 from nengo_jit.ir.signal import Signal
-from nengo_jit.options import FAST, Options
+from nengo_jit.options import Options
 from nengo_jit.planner import Plan
 from nengo_jit.planner.passes import group
 
@@ -62,19 +59,15 @@ class JaxEngine(StepwiseEngine):
         The user's options.
     """
 
+    n_members = 1
+
     def __init__(self, plan: Plan, options: Options = Options()):  # noqa: B008  # it is frozen
         super().__init__(plan, options)
         keep_compiled()
-        self._blocks = Blocks(plan.runs, self.signals)
-        with as_given():
-            self._memory = DeviceMemory(self._blocks)
-        self._python: dict[Operator, Step] = {}  # the steps of operators with Python code
-        self._sources: dict[Operator, Draw] = {}  # processes of the user's without input
-        self._native: dict[Operator, Draw] = {}  # what draws for operators that are lowered
-        self._drawing: dict[Operator, Draw] = {}  # with functions that are called ahead of time
-        self._drawn_from: dict[Operator, np.random.RandomState] = {}
-        self._draws = Draws(plan, self._drawing, self._drawn_from)
-        self._noise: dict[Operator, Noise] = {}  # what the device draws
+        self._blocks = self.make_blocks()
+        self._memory = DeviceMemory(self._blocks)
+        self._made = Made()
+        self._draws: Drawing = Draws(plan)
         self._placement = Placement()
         self._checked: set[Program] = set()
         self._n_changes: Counter[Operator] = Counter()
@@ -84,76 +77,53 @@ class JaxEngine(StepwiseEngine):
         self._users: set[int] = set()  # blocks of arrays of the user's
         self._flags = 0
         self._is_watched = False  # whether somebody notices that Python is not called
-        self._has_warned = False
+        self._has_warned = self._is_outdated = False
         self._is_lost = False  # whether a segment cannot compute this step
-        self._is_outdated = False
         self._facts: Facts | None = None
 
+    def make_blocks(self) -> Blocks:
+        """Return the blocks of the memory of a step."""
+        return Blocks(self.plan.runs, self.signals)
+
     def make_steps(self, rng: np.random.RandomState) -> Iterable[tuple[Operator, Step]]:
-        for each in (self._python, self._sources, self._native, self._noise, self._n_changes):
-            each.clear()
-        self._drawn_from.clear()
         self._draws.forget(self.plan.operators)
-        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
-            if is_lost() or not is_lowered(operator, self.plan.dt, self.options.noise):
-                self._python[operator] = self._python_step(operator, rng)
-                continue
-            with self.making(operator):
-                operator.check(self.signals)
-                self._begin_draws(operator, rng)
+        self._made = self.make(rng)
+        self._n_changes.clear()
         return self._place()
 
-    def _python_step(self, operator: Operator, rng: np.random.RandomState) -> Step:
-        """Make the step of an operator that has Python code."""
-        if not is_source(operator):
-            return self.step_of(operator, rng)
-        with self.making(operator):
-            own = operator.process.get_rng(rng)
-            self.generators[operator] = own
-            self._sources[operator], step = source_of(operator, self.signals, self.plan.dt, own)
-        return step
-
-    def _begin_draws(self, operator: Operator, rng: np.random.RandomState) -> None:
-        """Make the function that draws for an operator, or its noise, if there is one."""
-        fast = self.options.noise == FAST
-        sampler = sampler_of(operator, self.plan.dt) if fast and takes_draws(operator) else None
-        if sampler is not None:
-            if is_sim_process(operator):
-                own = operator.process.get_rng(rng)
-            else:
-                (own,) = operator.state_extra.values()
-            self._noise[operator] = Noise.of(sampler, own)
-            return
-        if not is_sim_process(operator):
-            draw = operator.draws(self.plan.dt, rng)
-            if draw is not None and isinstance(operator, SimNeurons):
-                (self._drawn_from[operator],) = operator.state_extra.values()
-        else:
-            own = operator.process.get_rng(rng)
-            draw = operator.draws_from(self.plan.dt, lambda: own)
-            if draws_in_steps(operator.process):
-                self.generators[operator] = self._drawn_from[operator] = own
-        if draw is not None:
-            self._native[operator] = draw
+    def make(self, rng: np.random.RandomState, operators: Iterable[Operator] | None = None) -> Made:
+        """Make what a simulation needs, given its generator, of some operators or of all."""
+        made = Made()
+        for operator in operators or self.plan.operators:  # in nengo's order: they draw from rng
+            make(self, operator, rng, made)
+        return made
 
     def _place(self) -> list[tuple[Operator, Step]]:
-        """Decide where Python code runs, and lower all operators.
+        """Decide where Python code runs, and lower all operators; see `lower`."""
+        self.decide()
+        self.begin_draws()
+        return self.lower()
 
-        Returns the functions of a step; none if there is a loop.
-        """
-        tapes = Tapes(self._blocks, len(self._python), self._checked)
-        refused = dict.fromkeys(
-            (op for op, n in self._n_changes.items() if n > MOST_CHANGES), REBOUND
-        )
-        if is_lost() or not self.options.compile_python:
-            refused = dict.fromkeys(self._python, "is not compiled because `compile_python` is off")
-        placement = place(self._python, self._sources, refused, self.signals, tapes)
+    def decide(self) -> None:
+        """Decide where Python code runs."""
+        made, tapes = self._made, self.make_tapes()
+        placement = place(made.python, made.sources, self.refused(), self.memory_of_steps, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
         self._warn(placement)
         self._memory.begin()
         if self.plan.callers != set(placement.in_python):
             self.plan = group(self.plan, placement.in_python)
-        return self._lower()
+
+    def make_tapes(self) -> Tapes:
+        """Return what makes programs of tapes."""
+        return Tapes(self._blocks, len(self._made.python), self._checked)
+
+    def refused(self) -> dict[Operator, str]:
+        """Return the operators that stay in Python whatever they compute, and why."""
+        if is_lost() or not self.options.compile_python:
+            reason = "is not compiled because `compile_python` is off"
+            return dict.fromkeys(self._made.python, reason)
+        return {op: REBOUND for op, n in self._n_changes.items() if n > MOST_CHANGES}
 
     def _warn(self, placement: Placement) -> None:
         """Log, once, that Python has to be called in each step."""
@@ -168,36 +138,50 @@ class JaxEngine(StepwiseEngine):
                 reason,
             )
 
-    def _lower(self) -> list[tuple[Operator, Step]]:
-        """Lower all operators; returns the functions of a step, see `_place`."""
+    def lower(self) -> list[tuple[Operator, Step]]:
+        """Lower all operators; returns the functions of a step, none if there is a loop."""
         self._is_outdated = False
-        placement = self._placement
-        known = {**self._native, **placement.ahead}
-        self._drawing.clear()
-        self._drawing.update((each, known[each]) for each in self.plan.operators if each in known)
-        self._draws.forget(placement.of_time)
-        facts = facts_of(self.plan, placement, self._noise)
+        placement, facts = self._placement, self.facts()
         if facts == self._facts:
             return self._steps
         self._facts = facts
-        bucketing = self._bucketing(self.plan, Constants())
-        phases = phases_of(self.plan, placement.in_python, bucketing)
+        constants = Constants()
+        phases = self._phases(self.plan, placement.in_python, constants)
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
-            leaves = [to_device(each) for each in bucketing.constants.leaves]
+            leaves = [to_device(each) for each in constants.leaves]
             self._loop = None
             if not placement.in_python and not any(each.sparse for each in recorded):
                 (buckets,) = phases
-                written = [each for each in recorded if each in self._blocks]
-                columns = list(map(self._column, written))
-                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags)
-                self._without_loop = lambda: self._stepping(bucketing.constants, leaves)
+                blocks, n = self._blocks, self.n_members
+                written = [each for each in recorded if each in blocks]
+                columns = [column_of([blocks.region_of(each)], each.shape) for each in written]
+                self._loop = Loop(buckets, leaves, self._draws, columns, self._flags, n)
+                self._without_loop = lambda: self._stepping(constants, leaves)
                 return []
             steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
         return [*steps, self._pulling()]
 
-    def _bucketing(self, plan: Plan, constants: Constants) -> Bucketing:
-        return Bucketing(plan, self.signals, self._blocks, self._placement, self._noise, constants)
+    def begin_draws(self) -> None:
+        """Draw with the functions that have been made from now on."""
+        self._draws.begin([self._made.draws(self._placement)])
+        self._draws.forget(self._placement.of_time)
+
+    def facts(self) -> Facts:
+        """Return all that the lowered plan depends on."""
+        return facts_of(self.plan, self._placement, self._made.noise)
+
+    def complete(self, phases: list[Phase]) -> list[Phase]:
+        """Return the phases with what the plan does not have."""
+        return phases
+
+    def _phases(
+        self, plan: Plan, in_python: Container[Operator], constants: Constants
+    ) -> list[Phase]:
+        """Divide a step into phases, given the operators that call Python."""
+        memory, noise = self.memory_of_steps, self._made.noise
+        bucketing = Bucketing(plan, memory, self._blocks, self._placement, noise, constants)
+        return self.complete(phases_of(plan, in_python, bucketing))
 
     def _stepping(
         self, constants: Constants, leaves: Sequence[Constant]
@@ -205,14 +189,12 @@ class JaxEngine(StepwiseEngine):
         """Make the functions of a step that calls all Python code, in nengo's order."""
         called = {*self._placement.taped, *self._placement.ahead}
         plan = group(self.plan, called)
-        phases = phases_of(plan, called, self._bucketing(plan, constants))
+        phases = self._phases(plan, called, constants)
         leaves = [*leaves, *(to_device(each) for each in constants.leaves[len(leaves) :])]
         steps: list[tuple[Operator, Step]] = []
         for phase in phases:
             if isinstance(phase, list):
-                segment = Segment(phase, leaves, self._draws)
-                steps += self._drawing_for(segment)
-                steps.append((phase[0].members[0], partial(self._run_segment, segment)))
+                steps += self._without_python(phase, leaves)
             else:
                 steps.append((phase, self._call(phase)))
         return [*steps, self._pulling()]
@@ -228,12 +210,11 @@ class JaxEngine(StepwiseEngine):
         """Make the functions of a phase: what to draw, then the segment, or a call of Python."""
         if not isinstance(phase, list):
             return [(phase, self._call(phase))]
-        segment = Segment(phase, leaves, self._draws, self._flags)
-        steps, first = self._drawing_for(segment), phase[0].members[0]
         if not any(each.members[0] in self._placement.taped for each in phase):
-            return [*steps, (first, partial(self._run_segment, segment))]
-        again = self._in_python(phase, leaves)
-        steps.append((first, partial(self._try_segment, segment)))
+            return self._without_python(phase, leaves)
+        segment = Segment(phase, leaves, self._draws, self._flags)
+        again, steps = self._in_python(phase, leaves), self._drawing_for(segment)
+        steps.append((phase[0].members[0], partial(self._try_segment, segment)))
         return steps + [(operator, partial(self._if_lost, step)) for operator, step in again]
 
     def _in_python(
@@ -246,12 +227,17 @@ class JaxEngine(StepwiseEngine):
             if is_taped:
                 members = [operator for each in some for operator in each.members]
                 steps += [(operator, self._call(operator)) for operator in members]
-                continue
-            others = list(some)
-            segment = Segment(others, leaves, self._draws)
-            steps += self._drawing_for(segment)
-            steps.append((others[0].members[0], partial(self._run_segment, segment)))
+            else:
+                steps += self._without_python(list(some), leaves)
         return steps
+
+    def _without_python(
+        self, buckets: Sequence[Bucket], leaves: Sequence[Constant]
+    ) -> list[tuple[Operator, Step]]:
+        """Make the functions that run buckets on the device: what to draw, then the segment."""
+        segment = Segment(buckets, leaves, self._draws)
+        run = buckets[0].members[0], partial(self._run_segment, segment)
+        return [*self._drawing_for(segment), run]
 
     def _drawing_for(self, segment: Segment) -> list[tuple[Operator, Step]]:
         members = [operator for place in segment.drawn for operator in place.members]
@@ -263,55 +249,52 @@ class JaxEngine(StepwiseEngine):
     def _step_drawn(self, operator: Operator) -> None:
         """Output what a process returns in this step, or has returned ahead of it."""
         (signal,) = operator.outputs()
-        values = self._draws.draw(operator, self.n_steps + 1).reshape(signal.shape)
-        if operator.incs:
-            self.signals[signal][...] += values
-        else:
-            self.signals[signal][...] = values
+        live = self.signals[signal]
+        values = self._draws.draw(operator, self.n_steps + 1).reshape(live.shape)
+        live[...] = live + values if operator.incs else values
 
     def _run_segment(self, segment: Segment) -> bool:
         return segment.run(self._memory, self.n_steps + 1)
 
     def _try_segment(self, segment: Segment) -> None:
-        self._is_lost = not (self._may_use_tapes() and self._run_segment(segment))
+        self._is_lost = not (self.may_use_tapes() and self._run_segment(segment))
 
-    def _may_use_tapes(self) -> bool:
+    def may_use_tapes(self) -> bool:
+        """Whether programs of tapes may run in the next step."""
         return not self._is_watched and self._placement.is_right
 
     def _if_lost(self, step: Step) -> None:
         if self._is_lost:
             step()
 
-    def _column(self, signal: Signal) -> Column:
-        return column_of([self._blocks.region_of(signal)], signal.shape)
-
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
-        memory, blocks, calls = self._memory, self._blocks, self._python
-        is_source = operator in self._sources and operator in self._placement.ahead
+        memory, blocks, call = self._memory, self._blocks, self.caller_of(operator)
+        if operator in self._made.sources and operator in self._placement.ahead:
+            call = partial(self._step_drawn, operator)
         own = {blocks.block_of(each) for each in operator.all_signals if each in blocks}
         if operator in self._placement.taped:
             own |= self._placement.taped[operator].blocks
 
         def step() -> None:
             memory.pull([*own, *memory.shared])
-            if is_source:
-                self._step_drawn(operator)
-            else:
-                calls[operator]()
+            call()
             memory.changed_on_host(own)
 
         return step
+
+    def caller_of(self, operator: Operator) -> Step:
+        """Return the function that calls Python for an operator."""
+        return lambda: self._made.python[operator]()
 
     def run(self, n_steps: int) -> int:
         self.check_usable()
         is_within = self._is_running
         if not is_within:
             if self._is_outdated or not self._placement.is_right:
-                self._relower()
+                self.relower()
             # tapes do not report underflow
             self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
-        if not is_within:
             changed = self._users if self.is_asked else range(len(self._blocks))
             self._memory.pull(changed)
             self._memory.changed_on_host(changed)
@@ -327,11 +310,11 @@ class JaxEngine(StepwiseEngine):
             while n_done < n_steps and not self._is_paused:
                 # user code that gets samples, does so after each step
                 n, n_run = 1 if clock.calls else min(self._loop.size, n_steps - n_done), 0
-                if self._may_use_tapes():
+                if self.may_use_tapes():
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
                     if n_run:
-                        self._record(samples, n_run)
+                        record(self.recording, self.plan, self._blocks, samples, n_run)
                         super().settle()
                 if n_run < n and not self._is_paused:
                     self._steps = self._steps or self._without_loop()
@@ -355,18 +338,8 @@ class JaxEngine(StepwiseEngine):
             seconds = perf_counter() - begin
             return Timing(n_done, seconds, [part_of(self._loop.operators, seconds)])
         timing = super().run_timed(n_steps)
-        parts = [_part_of(step, part) for (_, step), part in zip(self._steps, timing.parts)]
+        parts = [part_in(step, part) for (_, step), part in zip(self._steps, timing.parts)]
         return replace(timing, parts=[*parts, timing.parts[-1]])
-
-    def _record(self, samples: list[np.ndarray], n: int) -> None:
-        """Record some steps, given the samples of signals that change, and count the steps."""
-        clock, changing = self.recording.clock, iter(samples)
-        numbers = np.arange(clock.n_steps + 1, clock.n_steps + n + 1)
-        for planned, recorder in zip(self.plan.probes, self.recording.recorders.values()):
-            constant = np.broadcast_to(recorder.source, (n, *recorder.source.shape))
-            rows = next(changing) if planned.signal in self._blocks else constant
-            _write(recorder, rows, numbers, clock.ticks)
-        clock.view[TICKS] += n
 
     def _run_step(self) -> None:
         snapshot, ticks = self._memory.snapshot(), self.recording.clock.ticks
@@ -377,23 +350,26 @@ class JaxEngine(StepwiseEngine):
                 self._memory.restore(snapshot)
             raise
 
-    def _relower(self) -> None:
+    def relower(self) -> None:
         """Trace and lower all operators again, some of which have changed."""
         self._memory.pull_all()
         changed = [op for op, each in self._placement.traced.items() if not each.is_right]
         self._n_changes.update(changed)
-        rng = np.random.RandomState(0)  # neurons do not draw from it
-        for operator in self.plan.operators if self._is_outdated else ():
-            if not isinstance(operator, SimNeurons):
-                continue
-            if is_lowered(operator, self.plan.dt, self.options.noise):
-                self._python.pop(operator, None)
-                self._begin_draws(operator, rng)
-            else:
-                self._native.pop(operator, None)
-                self._noise.pop(operator, None)
-                self._python[operator] = self.step_of(operator, rng)
+        if self._is_outdated:
+            self.make_neurons()
         self._steps = self._place()
+
+    def make_neurons(self) -> None:
+        """Make anew what depends on the neurons of operators, some of which have been replaced."""
+        self.make_neurons_of(self._made)
+
+    def make_neurons_of(self, made: Made) -> None:
+        """Make anew what a simulation needs of neurons."""
+        rng = np.random.RandomState(0)  # neurons do not draw from it
+        for operator in self.plan.operators:
+            if isinstance(operator, SimNeurons):
+                made.forget(operator)
+                make(self, operator, rng, made)
 
     def settle(self) -> None:
         super().settle()
@@ -413,7 +389,7 @@ class JaxEngine(StepwiseEngine):
 
     @property
     def python_steps(self) -> dict[Operator, Step]:
-        return self._python
+        return self._made.python
 
     def explain(self) -> Plan:
         placement = self._placement
@@ -421,19 +397,3 @@ class JaxEngine(StepwiseEngine):
         compiled += [(op, "") for op in placement.ahead if op not in placement.traced]
         left = tuple(placement.in_python.items())
         return replace(self.plan, in_python=left, compiled=tuple(compiled))
-
-
-def _part_of(step: Step, part: Part) -> Part:
-    """Share out a part of a step if it is a compiled call."""
-    first = step.args[0] if isinstance(step, partial) and step.args else None
-    return part_of(first.operators, part.seconds) if isinstance(first, Segment) else part
-
-
-def _write(recorder: Recorder, rows: np.ndarray, numbers: np.ndarray, ticks: int) -> None:
-    """Write the samples that are due."""
-    due = numbers % recorder.period < 1
-    block, row = recorder.reserve(int(due.sum()))
-    end = row + int(due.sum())
-    block.rows[row:end] = rows[due]
-    if block.ticks is not None:
-        block.ticks[row:end] = ticks + 1 + np.flatnonzero(due)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,26 @@ State: TypeAlias = tuple[jax.Array, ...]  # the blocks
 Constants: TypeAlias = Sequence[Constant]
 
 
+class Batched(NamedTuple):
+    """An argument of a bucket.
+
+    Attributes
+    ----------
+    value : jax.Array or object
+        The value.
+    is_batched : bool
+        Whether it has a leading axis for the members of a batch.
+    """
+
+    value: Any
+    is_batched: bool = False
+
+
 class Lowered:
     """A sequence of buckets as a function of constants, blocks and what the host has drawn.
+
+    For a batch, blocks and drawn numbers have a leading axis, but for those that are the same for
+    all members.
 
     Parameters
     ----------
@@ -83,13 +102,11 @@ class Lowered:
         numbers = iter(drawn)
         for bucket in self.buckets:
             values = [
-                _keys(each, leaves, number)
-                if isinstance(each, Key)
-                else self._value(each, leaves, indices, blocks, numbers)
+                self._value(each, leaves, indices, blocks, numbers, number)
                 for each in bucket.arguments
             ]
-            for write, value in zip(bucket.results, _computed(bucket, values)):
-                self._store(write, value, indices, blocks)
+            for write, result in zip(bucket.results, _computed(bucket, values)):
+                self._store(write, result, indices, blocks)
         return tuple(blocks)
 
     def read(
@@ -99,15 +116,20 @@ class Lowered:
         parts = [self._part(part.index, blocks[part.block], indices) for part in column.parts]
         if not parts:
             return jnp.zeros(column.shape)
-        values = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+        values = parts[0]
+        if len(parts) > 1:
+            axes = jnp.broadcast_shapes(*(each.shape[:-1] for each in parts))
+            wide = [jnp.broadcast_to(each, (*axes, each.shape[-1])) for each in parts]
+            values = jnp.concatenate(wide, -1)
         if column.order is not None:
             values = self._part(column.order, values, indices)
-        return jnp.reshape(values, column.shape)
+        return jnp.reshape(values, (*values.shape[:-1], *column.shape))
 
     def _part(self, index: Index, values: jax.Array, indices: Sequence[jax.Array]) -> jax.Array:
         if isinstance(index, slice):
-            return values[index]
-        return values.at[indices[self._number[id(index)]]].get(mode="promise_in_bounds")
+            return values[..., index]
+        place = values.at[..., indices[self._number[id(index)]]]
+        return place.get(mode="promise_in_bounds")
 
     def _value(
         self,
@@ -116,24 +138,28 @@ class Lowered:
         indices: Sequence[jax.Array],
         blocks: list[jax.Array],
         drawn: Iterator[jax.Array],
-    ) -> object:
+        number: jax.Array,
+    ) -> Batched:
         if isinstance(argument, Static):
-            return argument.value
+            return Batched(argument.value)
         if isinstance(argument, Leaf):
-            return leaves[argument.number]
+            return Batched(leaves[argument.number], argument.is_batched)
+        if isinstance(argument, Key):
+            return _keys(argument, leaves, number)
         if isinstance(argument, Read):
-            return self.read(argument.column, indices, blocks)
-        return next(drawn)
+            values, shape = self.read(argument.column, indices, blocks), argument.column.shape
+        else:
+            values, shape = next(drawn), argument.shape
+        return Batched(values, values.ndim > len(shape))
 
     def _store(
         self,
         write: Write,
-        value: jax.Array,
+        flat: jax.Array,
         indices: Sequence[jax.Array],
         blocks: list[jax.Array],
     ) -> None:
         column = write.column
-        flat = jnp.ravel(jnp.broadcast_to(jnp.asarray(value), column.shape))
         parts: Sequence[Part] = self._turns[id(write)] if write.is_added else column.parts
         for part in parts:
             values = self._part(part.places, flat, indices)
@@ -151,35 +177,55 @@ class Lowered:
     ) -> None:
         block = blocks[number]
         values = values.astype(block.dtype)
+        values = jnp.broadcast_to(values, (*block.shape[:-1], values.shape[-1]))
         if not isinstance(index, slice):
-            place = block.at[indices[self._number[id(index)]]]
+            place = block.at[..., indices[self._number[id(index)]]]
             blocks[number] = place.set(values, mode="promise_in_bounds", unique_indices=True)
         elif values.shape == block.shape:
             blocks[number] = values
         else:
-            blocks[number] = lax.dynamic_update_slice(block, values, (index.start,))
+            start = (*[0] * (block.ndim - 1), index.start)
+            blocks[number] = lax.dynamic_update_slice(block, values, start)
 
 
-def _keys(key: Key, leaves: Constants, number: jax.Array) -> jax.Array:
+def _keys(key: Key, leaves: Constants, number: jax.Array) -> Batched:
     """Return the keys of a step."""
     keys = leaves[key.leaf.number]
     assert isinstance(keys, jax.Array)
-    fold = jax.vmap(jax.random.fold_in, (0, None)) if key.is_mapped else jax.random.fold_in
-    folded: jax.Array = fold(keys, number)
-    return folded
+    fold: Callable[..., jax.Array] = jax.random.fold_in
+    for _ in range(keys.ndim - 1):
+        fold = jax.vmap(fold, (0, None))
+    return Batched(fold(keys, number), key.leaf.is_batched)
 
 
-def _computed(bucket: Bucket, values: Sequence[Any]) -> Sequence[Any]:
-    """Return the results of a bucket."""
-    if not bucket.is_mapped:
-        return bucket.function(xp, *values)
+def _computed(bucket: Bucket, values: Sequence[Batched]) -> Sequence[jax.Array]:
+    """Return the results of a bucket, each (size,), or (n_members, size) if they differ."""
     is_mapped = [not isinstance(each, Static) and each.is_mapped for each in bucket.arguments]
+    compute: Callable[..., Sequence[Any]] = partial(bucket.function, xp)
+
+    def flat(*arguments: Any) -> Sequence[jax.Array]:
+        results = _over_axis(compute, is_mapped, arguments)
+        shapes = [write.column.shape for write in bucket.results]
+        return [
+            jnp.ravel(jnp.broadcast_to(jnp.asarray(each), shape))
+            for each, shape in zip(results, shapes)
+        ]
+
+    return _over_axis(flat, [each.is_batched for each in values], [each.value for each in values])
+
+
+def _over_axis(
+    function: Callable[..., Sequence[Any]], is_mapped: Sequence[bool], arguments: Sequence[Any]
+) -> Sequence[Any]:
+    """Call a function for each element along the first axis of those arguments that are mapped."""
+    if not any(is_mapped):
+        return function(*arguments)
 
     def of_one(*mapped: Any) -> Sequence[Any]:
         own = iter(mapped)
-        merged = [next(own) if is_own else value for is_own, value in zip(is_mapped, values)]
-        return bucket.function(xp, *merged)
+        merged = [next(own) if is_own else value for is_own, value in zip(is_mapped, arguments)]
+        return function(*merged)
 
-    mapped = [value for is_own, value in zip(is_mapped, values) if is_own]
+    mapped = [value for is_own, value in zip(is_mapped, arguments) if is_own]
     results: Sequence[Any] = jax.vmap(of_one)(*mapped)
     return results

@@ -87,8 +87,9 @@ class Noise:
     ----------
     sampler : Sampler
         Draws them.
-    key : (2,) numpy.ndarray of uint32
-        The operator's own key, to be combined with the number of the step.
+    key : (..., 2) numpy.ndarray of uint32
+        The operator's own key, to be combined with the number of the step. For a batch, there is a
+        key for each member.
     """
 
     sampler: Sampler
@@ -114,8 +115,9 @@ def drawing(bucket: Bucket, noise: Sequence[Noise], constants: Constants) -> Buc
     constants : Constants
         Gets the keys.
     """
-    keys = np.stack([each.key for each in noise])
-    leaf = Leaf(constants.add(keys if bucket.is_mapped else keys[0]), bucket.is_mapped)
+    keys = np.stack([each.key for each in noise], -2) if bucket.is_mapped else noise[0].key
+    is_batched = noise[0].key.ndim > 1
+    leaf = Leaf(constants.add(keys), bucket.is_mapped, is_batched)
     function = Drawing(bucket.function, noise[0].sampler)
     return replace(bucket, function=function, arguments=(*bucket.arguments[:-1], Key(leaf)))
 

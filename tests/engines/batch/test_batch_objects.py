@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines.batch.objects import LARGEST, Objects
+from nengo_jit.engines.batch.objects import LARGEST, objects_of
 
 
 class Nested:
@@ -140,7 +140,7 @@ def test_objects_of_libraries_are_left_alone():
         nengo.Node(Holder(net))
     with nengo_jit.Simulator(net) as sim:
         sim.run_steps(2)
-        states = Objects(sim._engine).save()
+        states = objects_of(sim._engine).save()
         net.label = "changed"
         for restore in states:
             restore()

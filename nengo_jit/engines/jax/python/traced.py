@@ -177,7 +177,7 @@ class Tapes:
     def __init__(self, blocks: Blocks, most: int, checked: set[Program]):
         blocks.detach()
         self._blocks, self._checked = blocks, checked
-        self.flags = blocks.attach(np.zeros(most, bool))
+        self.flags = blocks.add_flags(most)
         self.shared: set[int] = set()
         self._n = 0
 

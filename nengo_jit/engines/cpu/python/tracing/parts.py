@@ -29,7 +29,6 @@ from nengo_jit.engines.cpu.python.tracing.pairs import joined
 from nengo_jit.engines.cpu.python.tracing.reads import MODES
 
 BLOCK = 512  # elements; a few slots of this size fit into the first cache
-LONGEST_ROW = 800  # elements of a row that are not cut in pieces
 
 TAKES_ARRAYS = {Opcode.REMAINDER, Opcode.FLOOR_DIVIDE}  # of both operands
 PACKED = {Opcode.PACK, Opcode.LOOP_SHORT}  # results are float32, side by side
@@ -343,6 +342,6 @@ def _divided(members: Sequence[Instruction]) -> tuple[tuple[int, int], tuple[int
             break
     shape = n // columns, columns
     if columns > BLOCK // 2:
-        n_pieces = -(-columns // (LONGEST_ROW if shape[0] > 1 else BLOCK))
+        n_pieces = -(-columns // BLOCK)
         return shape, (1, min(columns, 8 * -(-columns // (8 * n_pieces))))
     return shape, (min(shape[0], BLOCK // columns), columns)

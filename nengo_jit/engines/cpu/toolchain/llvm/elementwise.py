@@ -1,13 +1,14 @@
 """The primitive for elementwise operations on arrays, for Numba.
 
-Each operation is a loop over vectors, with a masked vector at the end, so LLVM has nothing to
-vectorise. That compiles ten times as fast as loops in Python, which LLVM has to check for
-overlapping arrays.
+Each operation is a loop over vectors, several at once, and one over masked vectors for those that
+are left, so LLVM has nothing to vectorise. That compiles ten times as fast as loops in Python,
+which LLVM has to check for overlapping arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -31,6 +32,7 @@ from nengo_jit.engines.cpu.toolchain.llvm.simd import _broadcast, _first_lanes
 from nengo_jit.engines.cpu.toolchain.target import has
 
 INTEGER, DOUBLE, SINGLE = ir.IntType(64), ir.DoubleType(), ir.FloatType()
+UNROLLED = 4  # vectors
 LARGEST_INTEGER = 2.0**53  # float64 represents all integers below
 Compute = Callable[[Builder, Sequence[Value]], Value]
 
@@ -189,9 +191,9 @@ def _calculate(
             item_in = 4 if each == Operation.WIDEN else 8
             item_out = 4 if each == Operation.NARROW else 8
             used = [each.checked(n, item_in) for each in operands[:n_operands]]
-            target = check(context, builder, result, n, item_out)
-            loop = _Loop(builder, compute, size, item_in, item_out, target, used)
-            loop.generate(n)
+            start = check(context, builder, result, n, item_out)
+            target = _Array(start, INTEGER(item_out), item_out)
+            _Loop(builder, compute, size, used, target).generate(n)
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
@@ -199,8 +201,26 @@ def _calculate(
     return types.none(*parameters), codegen
 
 
+class _Array(NamedTuple):
+    """What a loop reads or writes.
+
+    Attributes
+    ----------
+    start : Value
+        The address of the first vector.
+    step : Value
+        The distance of elements (bytes); zero to read the same vectors again and again.
+    item : int
+        The size of an element (bytes).
+    """
+
+    start: Value
+    step: Value
+    item: int
+
+
 class _Operand:
-    """An operand: elements at an address, or a single number, of which a vector of copies is made.
+    """An operand: elements at an address, or a single number, of which copies are made.
 
     Parameters
     ----------
@@ -227,80 +247,113 @@ class _Operand:
     ):
         self._context, self._builder, self._address = context, builder, address
         self._is_number = builder.trunc(builder.lshr(numbers, INTEGER(index)), ir.IntType(1))
-        pointer = builder.inttoptr(address, DOUBLE.as_pointer())
-        vector = _broadcast(builder, builder.load(pointer, align=4), size)
-        copies = alloca_once(builder, vector.type)
-        builder.store(vector, copies)
+        copies = alloca_once(builder, ir.VectorType(DOUBLE, size), UNROLLED)
         self._copies = builder.ptrtoint(copies, INTEGER)
+        with builder.if_then(self._is_number):
+            pointer = builder.inttoptr(address, DOUBLE.as_pointer())
+            vector = _broadcast(builder, builder.load(pointer, align=4), size)
+            for i in range(UNROLLED):
+                builder.store(vector, builder.gep(copies, [INTEGER(i)]))
 
-    def checked(self, n: Value, item: int) -> tuple[Value, Value]:
-        """The address of the first vector, and a mask for the distance of others (bytes)."""
+    def checked(self, n: Value, item: int) -> _Array:
+        """The operand as n elements, or as copies of its number."""
         builder, is_number = self._builder, self._is_number
         count = builder.select(is_number, INTEGER(1), n)
         address = check(self._context, builder, self._address, count, item)
-        mask = builder.select(is_number, INTEGER(0), INTEGER(-1))
-        return builder.select(is_number, self._copies, address), mask
+        start = builder.select(is_number, self._copies, address)
+        return _Array(start, builder.select(is_number, INTEGER(0), INTEGER(item)), item)
 
 
 class _Loop:
-    """A loop over vectors that is being generated."""
+    """The loops of an operation that are being generated.
+
+    Parameters
+    ----------
+    builder : Builder
+        Of the code that is generated.
+    compute : callable
+        Generates the code for one vector.
+    size : int
+        Elements of a vector.
+    operands : sequence of _Array
+        What the operation reads.
+    result : _Array
+        Where the results go.
+    """
 
     def __init__(
         self,
         builder: Builder,
         compute: Compute,
         size: int,
-        item_in: int,
-        item_out: int,
-        result: Value,
-        operands: Sequence[tuple[Value, Value]],
+        operands: Sequence[_Array],
+        result: _Array,
     ):
         self._builder, self._compute, self._size = builder, compute, size
-        self._item_in, self._item_out = item_in, item_out
-        self._result, self._operands = result, operands
+        self._arrays = *operands, result
 
     def generate(self, n: Value) -> None:
-        """Generate the loop, which ends with a vector of which only some elements are used."""
-        builder = self._builder
-        before, size = builder.block, INTEGER(self._size)
-        loop, rest = builder.append_basic_block("vectors"), builder.append_basic_block("rest")
-        last, end = builder.append_basic_block("last"), builder.append_basic_block("end")
-        whole = builder.and_(n, INTEGER(-self._size))
-        builder.cbranch(builder.icmp_signed(">", whole, INTEGER(0)), loop, rest)
+        """Generate a loop over several vectors at once, and one over masked vectors."""
+        whole = self._builder.and_(n, INTEGER(-self._size * UNROLLED))
+        state = [INTEGER(0), *(each.start for each in self._arrays)]
+        state = self._repeat(state, whole, UNROLLED, is_masked=False)
+        self._repeat(state, n, 1, is_masked=True)
+
+    def _repeat(
+        self, state: list[Value], end: Value, n_vectors: int, is_masked: bool
+    ) -> list[Value]:
+        """Generate a loop up to an element.
+
+        Its state is the number of elements before it, and the address of each array. Returns the
+        state after the loop.
+        """
+        builder, before = self._builder, self._builder.block
+        loop, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_signed("<", state[0], end), loop, after)
         builder.position_at_end(loop)
-        i = builder.phi(INTEGER)
-        i.add_incoming(INTEGER(0), before)
-        self._vector(i, None)
-        following = builder.add(i, size)
-        i.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, whole), loop, rest)
-        builder.position_at_end(rest)
-        builder.cbranch(builder.icmp_signed("<", whole, n), last, end)
-        builder.position_at_end(last)
-        self._vector(whole, _first_lanes(builder, builder.sub(n, whole), self._size))
-        builder.branch(end)
-        builder.position_at_end(end)
+        first, *addresses = phis = [builder.phi(INTEGER) for _ in state]
+        rest = builder.sub(end, first)
+        mask = _first_lanes(builder, rest, self._size) if is_masked else None
+        self._compute_vectors(addresses, n_vectors, mask)
+        n = INTEGER(n_vectors * self._size)
+        moved = (
+            builder.add(address, builder.mul(each.step, n))
+            for address, each in zip(addresses, self._arrays, strict=True)
+        )
+        following = [builder.add(first, n), *moved]
+        builder.cbranch(builder.icmp_signed("<", following[0], end), loop, after)
+        builder.position_at_end(after)
+        reached = [builder.phi(INTEGER) for _ in state]
+        for phi, last, old, new in zip(phis, reached, state, following, strict=True):
+            for each in (phi, last):
+                each.add_incoming(old, before)
+                each.add_incoming(new, loop)
+        return reached
 
-    def _vector(self, i: Value, mask: Value | None) -> None:
-        """Compute the vector from an element on."""
-        values = []
-        for address, is_array in self._operands:
-            distance = self._builder.and_(self._bytes(i, self._item_in), is_array)
-            address = self._builder.add(address, distance)
-            values.append(self._access(address, self._item_in, mask))
-        result = self._compute(self._builder, values)
-        address = self._builder.add(self._result, self._bytes(i, self._item_out))
-        self._access(address, self._item_out, mask, result)
-
-    def _bytes(self, i: Value, item: int) -> Value:
-        return self._builder.mul(i, INTEGER(item))
+    def _compute_vectors(
+        self, addresses: Sequence[Value], n_vectors: int, mask: Value | None
+    ) -> None:
+        """Load all vectors before any result is stored."""
+        *sources, target = zip(addresses, self._arrays, strict=True)
+        results = []
+        for i in range(n_vectors):
+            values = [self._access(*source, i, mask) for source in sources]
+            results.append(self._compute(self._builder, values))
+        for i, result in enumerate(results):
+            self._access(*target, i, mask, result)
 
     def _access(
-        self, address: Value, item: int, mask: Value | None, value: Value | None = None
+        self,
+        address: Value,
+        array: _Array,
+        i: int,
+        mask: Value | None,
+        value: Value | None = None,
     ) -> Value:
         """Load a vector, or store one; of the elements that the mask selects, if there is one."""
-        builder = self._builder
+        builder, item = self._builder, array.item
         vector = ir.VectorType(DOUBLE if item == 8 else SINGLE, self._size)
+        address = builder.add(address, INTEGER(i * self._size * item))
         pointer = builder.inttoptr(address, vector.as_pointer())
         if mask is None and value is None:
             return builder.load(pointer, align=item)

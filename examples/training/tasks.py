@@ -1,0 +1,182 @@
+"""What the tasks have in common: training by seeds, and a test of the frozen network in Nengo."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import nengo
+import numpy as np
+import optax
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import nengo_jit
+from nengo_jit.training import History
+from nengo_jit.training.parameters import Selection
+
+N_SHOWN = 40  # neurons whose spikes are drawn
+
+
+class Samples(NamedTuple):
+    """Sequences, shape ``(n, steps, size)``, and their labels, shape ``(n,)``."""
+
+    x: np.ndarray
+    labels: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Samples:
+        """Return some of the samples."""
+        return Samples(self.x[rows], self.labels[rows])
+
+
+class Model(NamedTuple):
+    """A network, its input, probes of its scores and of some neurons, and what is trained."""
+
+    network: nengo.Network
+    given: nengo.Node
+    scores: nengo.Probe
+    neurons: nengo.Probe
+    trainable: Selection = None
+
+
+class Task(NamedTuple):
+    """A task, and how to learn it.
+
+    Attributes
+    ----------
+    title : str
+        What is drawn above the picture.
+    load : callable
+        Returns samples to train with, and samples to test with.
+    build : callable
+        Returns the model for a seed.
+    loss : str
+        "cross_entropy_last" or "cross_entropy_mean".
+    epochs, batch : int
+        How long to train, and with how many samples at once.
+    rate : float
+        Highest learning rate.
+    decay : float
+        Decay of weights.
+    dt : float
+        Length of a step (seconds).
+    """
+
+    title: str
+    load: Callable[[], tuple[Samples, Samples]]
+    build: Callable[[int], Model]
+    loss: str
+    epochs: int
+    batch: int
+    rate: float
+    decay: float = 0.0
+    dt: float = 0.001
+
+
+class Outcome(NamedTuple):
+    """The accuracy of the trained function and of the network in Nengo, and what is drawn."""
+
+    trained: float
+    frozen: float
+    history: History
+    answers: np.ndarray
+    neurons: np.ndarray
+
+
+def learn(task: Task, training: Samples, test: Samples, seed: int, epochs: int) -> Outcome:
+    """Train with a seed, write what was learned into the network, and run that in Nengo."""
+    model = task.build(seed)
+    n_batches = epochs * -(-len(training.labels) // task.batch)
+    rate = optax.cosine_onecycle_schedule(max(n_batches, 4), task.rate)
+    trainer = nengo_jit.Trainer(
+        model.network, task.dt, batch=task.batch, seed=seed, trainable=model.trainable
+    )
+    history = trainer.fit(
+        {model.given: training.x},
+        {model.scores: training.labels},
+        loss=task.loss,
+        optimizer=optax.adamw(rate, weight_decay=task.decay),
+        epochs=epochs,
+    )
+    found = trainer.evaluate({model.given: test.x}, {model.scores: test.labels}, task.loss)
+    trainer.freeze_params()
+    answers, neurons = run(task, model, test.x)
+    frozen = float(np.mean(answers == test.labels))
+    return Outcome(found["accuracy"], frozen, history, answers, neurons)
+
+
+def run(task: Task, model: Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Run the network in Nengo; returns the answers, and what the neurons did for the first."""
+    present = np.zeros_like(x[0])
+    last = len(present) - 1
+    model.given.output = lambda t: present[min(round(t / task.dt) - 1, last)]
+    answers, neurons = [], None
+    with nengo_jit.Simulator(model.network, dt=task.dt, progress_bar=False) as sim:
+        for sequence in x:
+            present[:] = sequence
+            sim.reset(seed=0)
+            sim.run_steps(len(sequence))
+            scores = sim.data[model.scores]
+            scores = scores[-1] if task.loss == "cross_entropy_last" else scores.mean(axis=0)
+            answers.append(int(scores.argmax()))
+            neurons = sim.data[model.neurons] if neurons is None else neurons
+    assert neurons is not None
+    return np.array(answers), neurons
+
+
+def draw(task: Task, test: Samples, outcome: Outcome) -> Figure:
+    """Draw the training, the first sample, what the neurons do, and how often answers are right."""
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure.suptitle(task.title)
+    axes: dict[str, Axes] = figure.subplot_mosaic("AB;CD")
+    outcome.history.plot(axes["A"])
+    axes["A"].set_title("Training")
+    axes["B"].plot(np.arange(1, test.x.shape[1] + 1), test.x[0])
+    axes["B"].set(xlabel="step", title=f"The first sample: class {test.labels[0]}")
+    axes["C"].imshow(outcome.neurons.T[:N_SHOWN], aspect="auto", cmap="gray_r")
+    axes["C"].set(xlabel="step", ylabel="neuron", title="Neurons, in Nengo")
+    n = int(test.labels.max()) + 1
+    counts = np.zeros((n, n))
+    np.add.at(counts, (test.labels, outcome.answers), 1)
+    axes["D"].imshow(counts / counts.sum(axis=1, keepdims=True).clip(1), cmap="Blues")
+    axes["D"].set(xlabel="answer in Nengo", ylabel="class", title=f"{outcome.frozen:.1%} right")
+    return figure
+
+
+def main(task: Task, doc: str) -> None:
+    """Train with each seed, report, and draw the last result."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--output", type=Path, help="picture to write")
+    parser.add_argument("--epochs", type=int, default=task.epochs)
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
+    parser.add_argument(
+        "--validate",
+        action="store_true",
+        help="train with four fifths of the training set and test with the others, as was done "
+        "to choose sizes and learning rates",
+    )
+    arguments = parser.parse_args()
+    nengo.rc["precision"]["bits"] = "32"
+    training, test = task.load()
+    if arguments.validate:
+        order = np.random.RandomState(0).permutation(len(training.labels))
+        n_held_out = len(order) // 5
+        training, test = training.at(order[n_held_out:]), training.at(order[:n_held_out])
+    outcomes = []
+    for seed in range(arguments.seeds):
+        began = time.perf_counter()
+        outcome = learn(task, training, test, seed, arguments.epochs)
+        outcomes.append(outcome)
+        print(
+            f"Seed {seed}: {outcome.trained:.1%} right in training, {outcome.frozen:.1%} in "
+            f"Nengo; {time.perf_counter() - began:.0f} s, {min(outcome.history['seconds']):.2f} s "
+            "for an epoch"
+        )
+    shares = np.array([each[:2] for each in outcomes])
+    print(f"Mean: {shares[:, 0].mean():.1%} right in training, {shares[:, 1].mean():.1%} in Nengo")
+    if arguments.output is not None:
+        draw(task, test, outcomes[-1]).savefig(arguments.output, dpi=150)
+        print(f"Wrote {arguments.output}")

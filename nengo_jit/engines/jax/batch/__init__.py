@@ -1,0 +1,1 @@
+"""Batches on the device: one call computes a step of all members."""
