@@ -7,7 +7,8 @@ are kept until their step is done, since drawing them again would give others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,8 +17,17 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
 Draw = Callable[..., np.ndarray]
-Generators: TypeAlias = "Sequence[Mapping[Operator, np.random.RandomState]]"
-GeneratorState: TypeAlias = dict[str, Any] | tuple[Any, ...]  # in NumPy's form
+
+
+@dataclass(frozen=True)
+class Random:
+    """A function that draws from a generator, and depends on nothing else but the time."""
+
+    draw: Draw
+    generator: np.random.RandomState
+
+    def __call__(self, *arguments: Any) -> np.ndarray:
+        return self.draw(*arguments)
 
 
 class _Ahead:
@@ -29,7 +39,7 @@ class _Ahead:
         self.rows: list[np.ndarray] = []
         self.error: BaseException | None = None  # that the step after these has raised
         # the generator's state before a step, counted from one: that of a row, or an earlier one
-        self.origin: tuple[int, GeneratorState] | None = None
+        self.origin: tuple[int, Any] | None = None
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -52,16 +62,8 @@ class _Ahead:
 class Drawing(Protocol):
     """Draws numbers for all operators, step by step."""
 
-    def begin(self, draws: Sequence[Mapping[Operator, Draw]], generators: Generators) -> None:
-        """Draw with other functions from now on.
-
-        Parameters
-        ----------
-        draws : sequence of (dict of (Operator, callable))
-            Of each simulation, the functions.
-        generators : sequence of (dict of (Operator, numpy.random.RandomState))
-            Of each simulation, what some of them draw from, and depend on alone.
-        """
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        """Draw with these functions of each simulation from now on."""
 
     def forget(self, operators: Iterable[Operator]) -> None:
         """Forget what has been drawn for later steps, which will be drawn again."""
@@ -109,11 +111,10 @@ class Draws:
     def __init__(self, plan: Plan):
         self._plan = plan
         self._draws: dict[Operator, Draw] = {}  # in the order of the plan
-        self._generators: Mapping[Operator, np.random.RandomState] = {}
         self._ahead: dict[Operator, _Ahead] = {}
 
-    def begin(self, draws: Sequence[Mapping[Operator, Draw]], generators: Generators) -> None:
-        (own,), (self._generators,) = draws, generators
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+        (own,) = draws
         self._draws = {each: own[each] for each in self._plan.operators if each in own}
 
     def forget(self, operators: Iterable[Operator]) -> None:
@@ -141,9 +142,10 @@ class Draws:
         needed = [(each, self._of(each, first)) for each in self._draws if each in members]
         for operator, ahead in needed:
             ahead.begin(first)
+            draw = self._draws[operator]
             if not ahead.rows:
-                own = self._generators.get(operator) if n > 1 else None
-                ahead.origin = None if own is None else (first, own.get_state(legacy=False))
+                random = draw if n > 1 and isinstance(draw, Random) else None
+                ahead.origin = None if random is None else (first, random.generator.get_state())
         for number in range(first, first + (n if needed else 0)):
             t = self._time(number)
             for operator, ahead in needed:
@@ -156,22 +158,21 @@ class Draws:
                     return number - first
         return n
 
-    def rewind(self, number: int) -> None:
-        for operator, ahead in self.beyond(number):
-            assert ahead.origin is not None
-            first, state = ahead.origin
-            self._generators[operator].set_state(state)
-            for each in range(first, number):
-                self._draws[operator](self._time(each), ahead.like)
-            del ahead.rows[max(0, number - ahead.first) :]
+    def is_beyond(self, number: int) -> bool:
+        """Whether generators may be in their states after a step, counted from one."""
+        return any(number < each.first + len(each.rows) for each in self._ahead.values())
 
-    def beyond(self, number: int) -> list[tuple[Operator, _Ahead]]:
-        """Return what has been drawn for a step or later ones, and can be drawn again."""
-        return [
-            (operator, ahead)
-            for operator, ahead in self._ahead.items()
-            if ahead.origin is not None and number < ahead.first + len(ahead.rows)
-        ]
+    def rewind(self, number: int) -> None:
+        for operator, ahead in self._ahead.items():
+            draw = self._draws.get(operator)
+            is_beyond = number < ahead.first + len(ahead.rows)
+            if ahead.origin is None or not is_beyond or not isinstance(draw, Random):
+                continue
+            first, state = ahead.origin
+            draw.generator.set_state(state)
+            for each in range(first, number):
+                draw(self._time(each), ahead.like)
+            del ahead.rows[max(0, number - ahead.first) :]
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         arrays = []

@@ -164,7 +164,7 @@ class JaxEngine(StepwiseEngine):
 
     def begin_draws(self) -> None:
         """Draw with the functions that have been made from now on."""
-        self._draws.begin([self._made.draws(self._placement)], [self._made.generators])
+        self._draws.begin([self._made.draws(self._placement)])
         self._draws.forget(self._placement.of_time)
 
     def facts(self) -> Facts:
