@@ -59,7 +59,7 @@ def test_code_on_pages_is_formatted_and_checked(page, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-# By tests/training/test_page.py, without another start of JAX, and tests/converters/test_page.py,
+# By tests/training/test_page.py, without another start of JAX, and tests/converters/test_converters_page.py,
 # where PyTorch is
 RUN_ELSEWHERE = {"training", "converters"}
 SCRIPTS = [
