@@ -59,7 +59,9 @@ def test_code_on_pages_is_formatted_and_checked(page, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-RUN_ELSEWHERE = {"training"}  # by tests/training/test_page.py, without another start of JAX
+# By tests/training/test_page.py, without another start of JAX, and tests/converters/test_page.py,
+# where PyTorch is
+RUN_ELSEWHERE = {"training", "converters"}
 SCRIPTS = [
     page for page in pages() if page not in {*HOW_TO, *RUN_ELSEWHERE} and blocks(page, "python")
 ]

@@ -15,11 +15,11 @@ from mnist1d.data import get_dataset_args, make_dataset
 
 from examples.training.tasks import Model, Samples, Task, main
 
-N_STEPS = 12
-SYNAPSE = 0.003  # seconds
+N_STEPS = 10
+SYNAPSE = 0.002  # seconds
 N_CHANNELS = 25
 KERNELS = 5, 3, 3
-AMPLITUDE = 0.01
+NEURONS = nengo.LIF(tau_rc=0.005, tau_ref=0.001, amplitude=0.005)  # several spikes in ten steps
 
 
 def load() -> tuple[Samples, Samples]:
@@ -51,7 +51,7 @@ def build(seed: int) -> Model:
             layer = nengo.Ensemble(
                 convolution.size_out,
                 1,
-                neuron_type=nengo.LIF(amplitude=AMPLITUDE),
+                neuron_type=NEURONS,
                 gain=nengo.dists.Choice([1]),
                 bias=nengo.dists.Choice([1]),
             )

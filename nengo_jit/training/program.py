@@ -125,7 +125,8 @@ class Program:
         self._signals, _ = memory_of(self._plan)
         self._signals.allocate(targets)
         self._blocks = Blocks(self._plan.runs, self._signals)
-        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {})
+        constants = Constants()
+        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {}, constants)
         buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
         self._filters = Filters(self.parameters.time_constants(), bucketing.constants, dt)
         buckets = [self._filters.replaced(each) for each in buckets]

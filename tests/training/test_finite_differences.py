@@ -13,7 +13,7 @@ from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.training.program import Program
 from nengo_jit.training.surrogates import fast_sigmoid
 
-N_STEPS = 25
+N_STEPS = 21
 X = np.random.RandomState(0).uniform(-1, 1, (N_STEPS, 3))
 RATE = nengo.RectifiedLinear()
 
@@ -89,6 +89,7 @@ def test_of_synapses_transforms_and_slices():
     attributes = {name.rsplit(".", 1)[1] for name in used}
     assert attributes == {"gain", "bias", "encoders", "decoders", "transform", "log_tau"}
     assert sum(name.endswith("log_tau") for name in used) >= 12
+    assert "hidden.neurons → wide.transform" in used  # the sparse one
 
 
 def test_of_smooth_neuron_types():

@@ -54,8 +54,8 @@ class Drawing(Protocol):
     def forget(self, operators: Iterable[Operator]) -> None:
         """Forget what has been drawn for later steps, which will be drawn again."""
 
-    def draw(self, operator: Operator, number: int) -> None:
-        """Draw the numbers of an operator for a step, counted from one, unless it is done.
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
+        """Return the numbers of an operator for a step, counted from one; draw them if needed.
 
         If a function of the user's raises, or has raised in `prepare`, this raises the error.
         """
@@ -113,11 +113,12 @@ class Draws:
         time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
         return time
 
-    def draw(self, operator: Operator, number: int) -> None:
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
         ahead = self._of(operator, number)
         if not 0 <= number - ahead.first < len(ahead.rows):
             ahead.begin(number)
             ahead.draw(self._draws[operator], self._time(number))
+        return ahead.rows[number - ahead.first]
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         members = {operator for place in places for operator in place.members}

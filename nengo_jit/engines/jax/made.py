@@ -39,6 +39,10 @@ class Made:
     native: dict[Operator, Draw] = field(default_factory=dict)
     noise: dict[Operator, Noise] = field(default_factory=dict)
 
+    def __contains__(self, operator: Operator) -> bool:
+        kinds = (self.python, self.sources, self.native, self.noise)
+        return any(operator in each for each in kinds)
+
     def forget(self, operator: Operator) -> None:
         """Forget all that was made of an operator."""
         for each in (self.python, self.sources, self.native, self.noise):

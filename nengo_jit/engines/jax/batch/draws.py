@@ -52,15 +52,17 @@ class BatchDraws:
         for draws in (self._shared, *self._own):
             draws.forget(operators)
 
-    def draw(self, operator: Operator, number: int) -> None:
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
         if self._is_given(operator):
-            return
+            return np.zeros(0)
         if operator not in self._owned:
-            self._shared.draw(operator, number)
-            return
+            row = self._shared.draw(operator, number)
+            return np.broadcast_to(row, (len(self._members), *row.shape))
+        rows = []
         for member, own in zip(self._members, self._own):
             with member.at_work():
-                own.draw(operator, number)
+                rows.append(own.draw(operator, number))
+        return np.stack(rows)
 
     def _is_given(self, operator: Operator) -> bool:
         return isinstance(operator, GivenRows) or operator in self._inputs.functions

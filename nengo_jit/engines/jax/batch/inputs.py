@@ -94,6 +94,14 @@ def with_inputs(
     return [*found, buckets] if buckets else found
 
 
+def with_inputs_on_host(phases: Sequence[Phase], inputs: Mapping[Output, GivenRows]) -> list[Phase]:
+    """Insert operators that write rows on the host, for a step that runs there."""
+    found: list[Phase] = [rows for output, rows in inputs.items() if output.writer is None]
+    for phase in phases:
+        found += [phase, *(rows for output, rows in inputs.items() if output.writer is phase)]
+    return found
+
+
 def _buckets(
     outputs: Iterable[Output], inputs: Mapping[Output, GivenRows], blocks: Blocks
 ) -> Iterable[Bucket]:
