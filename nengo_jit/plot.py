@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_LINES = 10  # of a plot that has a legend
 MOST_NEURONS = 200  # whose tuning curves are drawn
 SPIKE_ATTRIBUTES = ("output", "spikes")
+NUMERIC = "biuf"  # kinds of dtypes
 
 
 def values(sim: Simulator, probe: Probe, ax: Axes | None = None) -> Axes:
@@ -183,8 +184,13 @@ def sweep(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValidationError
+        If `x` or `y` is none of the data set, or `y` has no numbers.
     """
-    found = ds[y] if isinstance(y, str) else y(ds) if callable(y) else y
+    found = _variable(ds, y)
     if x not in ds.coords or ds[x].dims[0] not in found.dims:
         known = sorted(str(name) for name in ds.coords if ds[name].dims[0] in found.dims)
         raise ValidationError(f"'{x}' is none of {known}", attr="x")
@@ -214,6 +220,21 @@ def sweep(
         _legend(ax, lines, names, title=", ".join(map(str, apart)))
     ax.set(xlabel=_with_units(ds[x]), ylabel=_with_units(found))
     return ax
+
+
+def _variable(ds: xarray.Dataset, y: object) -> xarray.DataArray:
+    """Find, or compute, the variable to plot."""
+    import xarray
+
+    numeric = [str(name) for name in ds.data_vars if ds[name].dtype.kind in NUMERIC]
+    if isinstance(y, str) and y not in ds.variables:
+        raise ValidationError(f"'{y}' is none of {numeric}", attr="y")
+    found = ds[y] if isinstance(y, str) else y(ds) if callable(y) else y
+    if not isinstance(found, xarray.DataArray):
+        raise ValidationError(f"Must be, or return, an xarray.DataArray, not {found!r}", attr="y")
+    if found.dtype.kind not in NUMERIC:
+        raise ValidationError(f"'{found.name}' has no numbers, unlike {numeric}", attr="y")
+    return found
 
 
 def _with_units(found: xarray.DataArray) -> str:

@@ -1,6 +1,7 @@
 """Imports go one way down the pipeline, and Numba and JAX stay behind their engines."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,9 @@ def test_stages_do_not_import_in_circles():
         return False
 
     assert [name for name in graph if reaches(name, name, set())] == []
+
+
+def test_names_of_test_files_differ():
+    """Pytest imports test files by their names alone."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

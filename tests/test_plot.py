@@ -159,6 +159,9 @@ def test_sweeps_over_time_and_texts(swept, ax):
     assert seeds.get_ylabel() == "seconds (s)" and len(seeds.lines[0].get_xdata()) == 4
     with pytest.raises(ValidationError, match="'nothing' is none of"):
         plot.sweep(swept, "nothing", "values", seeds)
+    for y, named in [("error", "no numbers"), ("nothing", "is none of"), (3, "xarray.DataArray")]:
+        with pytest.raises(ValidationError, match=named):
+            plot.sweep(swept, "gain", y, seeds)
 
 
 def test_cases_with_the_same_value_are_one_point(ax):
@@ -168,7 +171,7 @@ def test_cases_with_the_same_value_are_one_point(ax):
         return network
 
     cases = [{"gain": gain, "other": other} for gain in (1, 2) for other in (0, 1)]
-    ds = nengo_jit.sweep(make, cases, time=0.01, progress_bar=False)
+    ds = nengo_jit.sweep(make, cases, None, time=0.01, progress_bar=False)
     plot.sweep(ds, "gain", "values", ax)
     assert ax.lines[0].get_xdata().tolist() == [1, 2]
     assert ax.lines[0].get_ydata().tolist() == [1.5, 2.5]

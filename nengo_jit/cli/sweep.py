@@ -47,7 +47,10 @@ Param = Annotated[
         help="Values of a parameter of the file's function make_network.",
     ),
 ]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Number of seeds, from 0 on.")]
+Seeds = Annotated[
+    int,
+    typer.Option("--seeds", min=0, help="Number of seeds, from 0 on; without any, the network's."),
+]
 ProbeNames = Annotated[
     list[str] | None,
     typer.Option("--probe", metavar="NAME", help="Probe to record; all by default."),
@@ -67,7 +70,7 @@ def sweep(
     model: ModelFile,
     out: Out,
     param: Param = None,
-    seeds: Seeds = None,
+    seeds: Seeds = 100,
     time: Seconds = 1.0,
     dt: Dt = 0.001,
     probe: ProbeNames = None,
@@ -107,7 +110,7 @@ def sweep(
             ds = nengo_jit.sweep(
                 make_network,
                 parameters,
-                None if seeds is None else range(seeds),
+                range(seeds) if seeds else None,
                 time,
                 dt,
                 probe or None,

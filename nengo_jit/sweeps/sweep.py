@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def sweep(
     make_network: Callable[..., Any],
     parameters: Grid | None = None,
-    seeds: Iterable[int] | None = None,
+    seeds: Iterable[int] | None = range(100),
     time: float = 1.0,
     dt: float = 0.001,
     probes: Iterable[str] | None = None,
@@ -63,7 +63,7 @@ def sweep(
         The values of each parameter, all combinations of which are run, or the parameters of each
         case.
     seeds : iterable of int, optional
-        Seeds of the network, each for all parameters. None to keep the network's own.
+        Seeds of the network, each for all parameters. None to keep the network's own seed.
     time, dt : float
         Duration of a run, and of a step (seconds).
     probes : iterable of str, optional

@@ -21,6 +21,7 @@ from nengo.exceptions import ValidationError
 from nengo_jit.builder import Builder
 from nengo_jit.parallel import one_thread_in_blas
 from nengo_jit.persistence.variables import ADDRESS, Axis, Variable, axis_of, variables_of
+from nengo_jit.planner.plan import ProbePlan
 from nengo_jit.simulator import Simulator
 
 NOISE = "noise"
@@ -28,6 +29,7 @@ REGISTRIES = NengoBuilder.builders, Builder.builders
 _one_at_a_time = threading.Lock()  # global generators are seeded, and warnings caught
 
 Probes: TypeAlias = Mapping[str, nengo.Probe]
+Recorded: TypeAlias = tuple[ProbePlan, Variable]
 Samples: TypeAlias = tuple[Variable, Axis, np.ndarray]
 
 
@@ -90,13 +92,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Built:
-    """A simulator, with its probes by name, and whether it can run again with another seed.
+    """A simulator, with what is recorded, and whether it can run again with another seed.
 
     It can if resetting it is like building it again: nothing keeps state but signals and processes.
     """
 
     sim: Simulator
-    named: Probes | None
+    recorded: list[Recorded]
     is_repeatable: bool
 
 
@@ -230,7 +232,7 @@ def _build(job: Job, parameters: Mapping[str, Any], seed: int | None) -> Built:
         network, job.dt, seed if is_noise else None, progress_bar=False, engine="cpu", threads=1
     )
     try:
-        return Built(sim, named, is_noise and _is_repeatable(sim))
+        return Built(sim, _recorded(sim, named, job), is_noise and _is_repeatable(sim))
     except BaseException:
         sim.close()
         raise
@@ -247,24 +249,29 @@ def _seed_globals(seed: int | None) -> None:
     np.random.seed(seed or 0)
 
 
-def _samples(built: Built, job: Job) -> list[Samples]:
-    planned = built.sim._probes
+def _recorded(sim: Simulator, named: Probes | None, job: Job) -> list[Recorded]:
+    """Find the probes to record, and the variables that they become."""
+    planned = sim._probes
     labels = None
-    if built.named is not None:
-        labels = {each: name for name, each in built.named.items()}
+    if named is not None:
+        labels = {each: name for name, each in named.items()}
         known = {each.probe for each in planned}
-        if labels.keys() - known or len(labels) < len(built.named):
+        if labels.keys() - known or len(labels) < len(named):
             raise ValidationError("Names must be of different probes of it", attr="make_network")
         planned = tuple(each for each in planned if each.probe in labels)
-    found: dict[str, Samples] = {}
-    for each, variable in zip(planned, variables_of(planned, job.dt, labels, job.reserved)):
+    variables = variables_of(planned, job.dt, labels, job.reserved)
+    found = {variable.name: (each, variable) for each, variable in zip(planned, variables)}
+    for name in job.probes or ():
+        if name not in found:
+            raise ValidationError(f"There is no probe '{name}', only {[*found]}", attr="probes")
+    return [found[name] for name in (found if job.probes is None else job.probes)]
+
+
+def _samples(built: Built, job: Job) -> list[Samples]:
+    samples = []
+    for each, variable in built.recorded:
         array = np.asarray(built.sim.data[each.probe])
         if array.dtype.kind == "O":
             raise ValidationError(f"Samples of {each.probe} are sparse matrices", attr="probes")
-        found[variable.name] = variable, axis_of(each, job.dt), array.reshape(-1, *variable.shape)
-    if job.probes is None:
-        return list(found.values())
-    for name in job.probes:
-        if name not in found:
-            raise ValidationError(f"There is no probe '{name}', only {[*found]}", attr="probes")
-    return [found[name] for name in job.probes]
+        samples.append((variable, axis_of(each, job.dt), array.reshape(-1, *variable.shape)))
+    return samples

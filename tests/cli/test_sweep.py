@@ -71,6 +71,7 @@ def test_a_network_is_run_for_all_seeds_and_goes_on(model, tmp_path):
     assert xarray.open_zarr(tmp_path / "r.zarr").decoded.shape == (2, 10, 1)
     done = swept("--seeds", 2)
     assert done.returncode == 0 and "all runs were done already" in done.stdout
+    assert xarray.open_zarr(tmp_path / "r.zarr").decoded.shape == (2, 10, 1)
     line = refused(swept("--seeds", 3))
     assert "the list of seeds was" in line
     assert line.rstrip().endswith("Choose another path, or overwrite it")  # by --overwrite, here
@@ -87,7 +88,7 @@ def test_a_network_is_run_for_all_seeds_and_goes_on(model, tmp_path):
         (["--param", "gain=1", "--param", "gain=2"], "'gain' has values already"),
         (["--param", "gain=1", "--param", "unknown=1"], "'unknown'"),
         (["--param", "n=1"], "'gain'"),
-        (["--seeds", "0"], "--seeds"),
+        (["--seeds", "-1"], "--seeds"),
         (["--time", "-1"], "--time"),
         (["--param", "gain=1", "--vary", "all"], "'noise'"),
         (["--param", "gain=1", "--cluster", "nowhere"], "--cluster nowhere"),

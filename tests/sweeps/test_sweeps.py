@@ -9,7 +9,6 @@ import threading
 import time
 import tracemalloc
 import warnings
-from functools import partial
 from multiprocessing import active_children
 
 import nengo
@@ -24,7 +23,10 @@ from nengo_jit.sweeps.executors import Local
 
 LOCK = threading.Lock()
 
-sweep = partial(nengo_jit.sweep, progress_bar=False, time=0.02)
+
+def sweep(make_network, parameters=None, seeds=None, **options):
+    options = {"progress_bar": False, "time": 0.02} | options
+    return nengo_jit.sweep(make_network, parameters, seeds, **options)
 
 
 def make_network(gain=1.0, n=20, kind=None):
@@ -224,7 +226,7 @@ def make():
         nengo.Probe(ensemble.neurons, label="rates")
     return network
 
-ds = nengo_jit.sweep(make, time=0.01)
+ds = nengo_jit.sweep(make, seeds=None, time=0.01)
 assert not hasattr(build_mine, "has_been_called")  # in this process
 with nengo_jit.Simulator(network := make()) as sim:
     sim.run(0.01)
@@ -364,6 +366,22 @@ def test_progress_is_shown_and_summed_up(capsys):
 def test_bad_arguments_are_refused(arguments, named):
     with pytest.raises(ValidationError, match=named):
         sweep(**({"make_network": make_network} | arguments))
+
+
+def test_there_are_100_seeds_by_default():
+    ds = nengo_jit.sweep(make_network, time=0.002, progress_bar=False)
+    assert ds.seed.values.tolist() == [*range(100)]
+
+
+def test_unknown_probes_are_noticed_before_the_run():
+    def make():
+        network = make_network()
+        with network:
+            nengo.Node(lambda t: 1 / 0 if t > 0 else 0.0)
+        return network
+
+    ds = sweep(make, probes=["decoded", "nope"])
+    assert ds.error.item().endswith("There is no probe 'nope', only ['decoded', 'spikes']")
 
 
 def test_what_is_missing_is_named(monkeypatch):

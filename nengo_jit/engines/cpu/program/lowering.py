@@ -309,7 +309,7 @@ class Lowering:
         """Address of a matrix that is read row by row; equal large constants share one."""
         if matrix.nbytes < SHARED or not contiguous(matrix) or not self.facts.is_fixed(signal):
             return start(matrix)
-        content = matrix.shape, hashlib.blake2b(matrix.tobytes()).digest()
+        content = matrix.shape, hashlib.blake2b(matrix.data.cast("B")).digest()
         first, other = self._matrices.setdefault(content, (signal, matrix))
         if other is not matrix:
             is_same = partial(np.array_equal, other, matrix)
