@@ -12,14 +12,14 @@ from nengo_jit.engines.jax.columns import column_of
 from nengo_jit.engines.jax.phases import Phase
 from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.ir.arrays import Array, Namespace
-from nengo_jit.ir.base import Operator
+from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.signal import Signal
 
 
 class GivenRows(Operator):
-    """Writes rows that users give to the output of a node; it is in no plan.
+    """Writes the rows that users give for the output of a node. It is in no plan.
 
-    Implements ``output[...] = row``.
+    Implements ``signal[...] = rows[step]``, in steps for which there are rows.
 
     Parameters
     ----------
@@ -28,15 +28,13 @@ class GivenRows(Operator):
 
     Notes
     -----
-    1. sets ``[output]``
-    2. incs ``[]``
-    3. reads ``[]``
-    4. updates ``[]``
+    sets ``[signal]``, incs ``[]``, reads ``[]``, updates ``[]``
     """
+
+    signal = operand("sets", 0)
 
     def __init__(self, output: Output):
         super().__init__("given", sets=[output.signal], incs=[], reads=[], updates=[])
-        self.signal: Signal = output.signal
 
 
 class Inputs:
