@@ -1,8 +1,8 @@
 """Train a Legendre memory unit to classify digits that it sees pixel by pixel, in a random order.
 
 The memory is written in plain Nengo: a node whose recurrent connection, with a delay of one step,
-keeps the past pixels as coefficients of Legendre polynomials (Voelker, Kajić and Eliasmith, "Legendre
-memory units: Continuous-time representation in recurrent neural networks", NeurIPS 2019).
+keeps the past pixels as coefficients of Legendre polynomials (Voelker, Kajić and Eliasmith,
+"Legendre memory units: Continuous-time representation in recurrent neural networks", NeurIPS 2019).
 
     python -m examples.training.permuted_digits --output permuted.png
 """

@@ -33,7 +33,9 @@ def differentiable(surrogate: Surrogate) -> Callable[..., Sequence[Array]]:
     -----
     A formula is elementwise, so its Jacobian is a few numbers for each neuron. They are computed
     in forward mode: there, `where` selects a derivative. In reverse mode, it would multiply the
-    derivative of the other branch by zero, which is NaN where that is infinite.
+    derivative of the other branch by zero, which is NaN where that is infinite. Kept for the
+    gradient are the arguments, not the derivatives: it is faster to compute those again than to
+    write them to memory.
     """
     library = vocabulary(surrogate)
 
@@ -41,7 +43,8 @@ def differentiable(surrogate: Surrogate) -> Callable[..., Sequence[Array]]:
         n = 1 + len(formula.parameter_names)
         step = bind(formula.step, library)
         values = tuple(jnp.asarray(each) for each in arguments[n:])
-        return _with_gradients(step)(values, arguments[:n])
+        run = jax.checkpoint(_with_gradients(step), prevent_cse=False)  # it is in a scan
+        return run(values, arguments[:n])
 
     return compute
 

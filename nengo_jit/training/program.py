@@ -123,7 +123,8 @@ class Program:
         self._signals, _ = memory_of(self._plan)
         self._signals.allocate(targets)
         self._blocks = Blocks(self._plan.runs, self._signals)
-        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {})
+        constants = Constants()
+        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {}, constants)
         buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
         self.trained = self.parameters.selected(trainable)
         self.parameters.forget_time_constants(self.trained)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import nengo
 import numpy as np
 import pytest
-from nengo.exceptions import ValidationError
+from nengo.exceptions import SimulationError, ValidationError
 from nengo.processes import FilteredNoise, WhiteNoise
 
 import nengo_jit
@@ -331,3 +331,37 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-c", script], timeout=240, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")  # when the function is traced
+def test_an_error_of_a_function_on_the_device_names_the_member():
+    def build():
+        with nengo.Network(seed=1) as net:
+            net.given = nengo.Node([1.0])
+            inverse = nengo.Node(lambda t, x: 1 / x, size_in=1)
+            nengo.Connection(net.given, inverse, synapse=None)
+            nengo.Probe(inverse)
+            nengo.Probe(nengo.Node(Offset(0)))
+            nengo.Probe(nengo.Node(WhiteNoise()))
+        return net
+
+    rows = np.ones((3, 20, 1))
+    rows[1, 6] = 0
+    net = build()
+    with simulator(net, batch=3, seeds=SEEDS) as sim:
+        with pytest.raises(SimulationError) as raised:
+            sim.run_steps(20, inputs={net.given: rows})
+        notes = " ".join(raised.value.__notes__)
+        assert "step 7" in notes
+        assert "member 1" in notes
+        assert not sim.plan.in_python
+        assert sim.n_steps == 6
+        state = sim.state()
+        sim.run_steps(14, inputs={net.given: np.ones((3, 14, 1))})
+        assert_members(sim, single_runs(build, 20))
+        expected = [array[:, 6:] for array in data(sim)]
+    with simulator(build(), batch=3) as other:
+        other.load_state(state)
+        other.run_steps(14)
+        for mine, theirs in zip(data(other), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)

@@ -17,7 +17,22 @@ from nengo_jit.ir.signal import Signal
 
 
 class GivenRows(Operator):
-    """Writes rows that users give to the output of a node; it is in no plan."""
+    """Writes rows that users give to the output of a node; it is in no plan.
+
+    Implements ``output[...] = row``.
+
+    Parameters
+    ----------
+    output : Output
+        The output.
+
+    Notes
+    -----
+    1. sets ``[output]``
+    2. incs ``[]``
+    3. reads ``[]``
+    4. updates ``[]``
+    """
 
     def __init__(self, output: Output):
         super().__init__("given", sets=[output.signal], incs=[], reads=[], updates=[])
