@@ -106,6 +106,7 @@ class JaxEngine(StepwiseEngine):
 
     def decide(self) -> None:
         """Decide where Python code runs."""
+        self._is_outdated = False
         made, tapes = self._made, self.make_tapes()
         placement = place(made.python, made.sources, self.refused(), self.memory_of_steps, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
@@ -140,7 +141,6 @@ class JaxEngine(StepwiseEngine):
 
     def lower(self) -> list[tuple[Operator, Step]]:
         """Lower all operators; returns the functions of a step, none if there is a loop."""
-        self._is_outdated = False
         placement, facts = self._placement, self.facts()
         if facts == self._facts:
             return self._steps
@@ -164,7 +164,7 @@ class JaxEngine(StepwiseEngine):
 
     def begin_draws(self) -> None:
         """Draw with the functions that have been made from now on."""
-        self._draws.begin([self._made.draws(self._placement)])
+        self._draws.begin([self._made.draws(self._placement)], [self._made.generators])
         self._draws.forget(self._placement.of_time)
 
     def facts(self) -> Facts:
@@ -295,7 +295,6 @@ class JaxEngine(StepwiseEngine):
                 self.relower()
             # tapes do not report underflow
             self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
-        if not is_within:
             changed = self._users if self.is_asked else range(len(self._blocks))
             self._memory.pull(changed)
             self._memory.changed_on_host(changed)
@@ -325,6 +324,7 @@ class JaxEngine(StepwiseEngine):
                 n_done += n_run
         finally:
             self._is_running = self._is_paused = False
+            self._draws.rewind(clock.n_steps + 1)
             if not self.is_asked or memory.shared:
                 memory.pull_all()
             memory.pull(self._users)

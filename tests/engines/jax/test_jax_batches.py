@@ -356,5 +356,12 @@ def test_an_error_of_a_function_on_the_device_names_the_member():
         assert "member 1" in notes
         assert not sim.plan.in_python
         assert sim.n_steps == 6
+        state = sim.state()
         sim.run_steps(14, inputs={net.given: np.ones((3, 14, 1))})
         assert_members(sim, single_runs(build, 20))
+        expected = [array[:, 6:] for array in data(sim)]
+    with simulator(build(), batch=3) as other:
+        other.load_state(state)
+        other.run_steps(14)
+        for mine, theirs in zip(data(other), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)

@@ -10,7 +10,7 @@ import numpy as np
 from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs
 from nengo_jit.engines.jax.batch.members import Member
 from nengo_jit.engines.jax.bucket import Drawn
-from nengo_jit.engines.jax.draws import Draw, Draws
+from nengo_jit.engines.jax.draws import Draw, Draws, Generators
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
@@ -38,14 +38,14 @@ class BatchDraws:
         self._own = [Draws(plan) for _ in members]
         self._owned: set[Operator] = set()
 
-    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]], generators: Generators) -> None:
         first, *others = draws
         self._owned = {
             op for op in first if not others or any(each[op] is not first[op] for each in others)
         }
-        self._shared.begin([{op: first[op] for op in first if op not in self._owned}])
-        for own, each in zip(self._own, draws):
-            own.begin([{op: each[op] for op in self._owned}])
+        self._shared.begin([{op: first[op] for op in first if op not in self._owned}], [{}])
+        for own, each, drawn_from in zip(self._own, draws, generators):
+            own.begin([{op: each[op] for op in self._owned}], [drawn_from])
 
     def forget(self, operators: Iterable[Operator]) -> None:
         operators = list(operators)
@@ -79,6 +79,12 @@ class BatchDraws:
             with member.at_work():
                 n = own.prepare(needed, first, n)
         return n
+
+    def rewind(self, number: int) -> None:
+        for member, own in zip(self._members, self._own):
+            if own.beyond(number):
+                with member.at_work():
+                    own.rewind(number)
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         return [self._taken(place, first, n, size) for place in places]

@@ -145,7 +145,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         self._built = states
 
     def begin_draws(self) -> None:
-        self._draws.begin([each.made.draws(self._placement) for each in self._members])
+        draws = [each.made.draws(self._placement) for each in self._members]
+        self._draws.begin(draws, [each.made.generators for each in self._members])
         self._draws.forget(self._placement.of_time)
 
     def refused(self) -> dict[Operator, str]:

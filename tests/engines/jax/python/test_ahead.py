@@ -255,3 +255,34 @@ def test_processes_that_rebind_what_a_function_on_the_device_reads():
         return net, None
 
     assert_same(make, (50, 10))
+
+
+@pytest.mark.parametrize("neurons", [nengo.LIF(), nengo.StochasticSpiking(nengo.LIFRate())])
+def test_a_state_that_is_taken_after_an_error(neurons):
+    """Generators are in their states after the last complete step; more was drawn ahead."""
+    is_broken = True
+
+    def breaks(t):
+        if t > 0.0295 and is_broken:
+            raise KeyError("too late")
+        return t
+
+    with nodes(breaks) as net:
+        ensemble = nengo.Ensemble(10, 1, neuron_type=neurons, seed=1)
+        nengo.Probe(ensemble.neurons)
+    samples = []
+    for engine in ("jax", "reference"):
+        is_broken = True
+        with Simulator(net, engine=engine, progress_bar=False) as sim:
+            sim.run_steps(3)
+            with pytest.raises(KeyError):
+                sim.run_steps(50)
+            state = sim.state()
+            is_broken = False
+            sim.run_steps(20)
+            sim.load_state(state)
+            sim.run_steps(20)
+            samples.append([sim.data[probe].copy() for probe in net.all_probes])
+    for mine, expected in zip(*samples, strict=True):
+        assert mine.shape == expected.shape
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)
