@@ -63,6 +63,8 @@ class Task(NamedTuple):
         Decay of weights.
     dt : float
         Length of a step (seconds).
+    prepare : callable, optional
+        Gives the model parameters to start from: of model, samples and seed.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Task(NamedTuple):
     rate: float
     decay: float = 0.0
     dt: float = 0.001
+    prepare: Callable[[Model, Samples, int], None] | None = None
 
 
 class Outcome(NamedTuple):
@@ -89,6 +92,8 @@ class Outcome(NamedTuple):
 def learn(task: Task, training: Samples, test: Samples, seed: int, epochs: int) -> Outcome:
     """Train with a seed, write what was learned into the network, and run that in Nengo."""
     model = task.build(seed)
+    if task.prepare is not None:
+        task.prepare(model, training, seed)
     n_batches = epochs * -(-len(training.labels) // task.batch)
     rate = optax.cosine_onecycle_schedule(max(n_batches, 4), task.rate)
     trainer = nengo_jit.Trainer(

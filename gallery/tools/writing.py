@@ -22,12 +22,16 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """How much faster building and running is than in nengo."""
+        """How much faster than nengo it is, and where it is not."""
         ratio = self.total(NENGO) / self.total(JIT)
         run = self.seconds[NENGO]["run"] / self.seconds[JIT]["run"]
         if ratio < 1:
             return f"Not faster than nengo: it takes {1 / ratio:.1f} times as long in all"
-        return f"{ratio:.1f} times faster than nengo in all, {run:.0f} times in running"
+        slower = self.seconds[JIT]["build"] > self.seconds[NENGO]["build"]
+        return (
+            f"{ratio:.1f} times faster than nengo in all, {run:.0f} times in running"
+            f"{', but slower to build' if slower else ''}"
+        )
 
 
 def picture(example: Example) -> str:
@@ -82,8 +86,8 @@ def index(sections: dict[str, list[Example]], results: dict[str, Result]) -> str
         "copied and changed. All of them are in the folder `gallery/` of the repository; "
         "`make gallery` runs them, and makes these pages.",
         "Times are those that simulators take to build and to run, each in a process of its own. "
-        "Imports, drawing and training are not in them. They vary if other programs use the "
-        "processors.",
+        "Imports, drawing and training are not in them. A sweep is compared with a loop of nengo's "
+        "simulators in one process. Times vary if other programs use the processors.",
     ]
     for title, examples in sections.items():
         cards = "\n\n".join(card(example, results.get(example.name)) for example in examples)

@@ -143,7 +143,8 @@ class _Writer:
             self._refuse_lossy(ensemble, "it has a refractory period")
         if np.isfinite(neurons.min_voltage):
             self._refuse_lossy(ensemble, "its voltages have a lower limit (min_voltage)")
-        if neurons.initial_state.get("voltage") != Choice([0]):
+        initial = {**neurons.state, **(neurons.initial_state or {})}
+        if initial["voltage"] != Choice([0]):
             self._refuse_lossy(ensemble, "its voltages do not begin at zero")
         built, ones = self._data[ensemble], np.ones(ensemble.n_neurons)
         self._nodes[self._names[ensemble]] = self._nir.LIF(

@@ -190,6 +190,7 @@ def test_nodes_that_cannot_be_converted_are_named(node, message):
         ({"tau_ref": 0.002}, "'a'.*refractory period; `lossy=True`"),
         ({"min_voltage": 0}, "'a'.*lower limit"),
         ({"initial_state": {"voltage": Choice([0.5])}}, "'a'.*do not begin at zero"),
+        ({"initial_state": None}, "'a'.*do not begin at zero"),
     ],
 )
 def test_neurons_that_cannot_be_exported_are_named(options, message):

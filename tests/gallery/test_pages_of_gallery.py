@@ -82,3 +82,7 @@ def test_where_nengo_is_faster_the_page_says_so():
     assert result((2, 1), (1, 1)).verdict == (
         "Not faster than nengo: it takes 1.5 times as long in all"
     )
+    assert result((2, 1), (1, 8)).verdict == (
+        "3.0 times faster than nengo in all, 8 times in running, but slower to build"
+    )
+    assert "slower" not in result((1, 1), (2, 8)).verdict

@@ -99,7 +99,7 @@ class Drawing(Protocol):
         """
 
 
-class Draws:
+class Draws(Drawing):
     """Draws numbers for a simulation; see `Drawing`.
 
     Parameters

@@ -10,12 +10,12 @@ import numpy as np
 from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs
 from nengo_jit.engines.jax.batch.members import Member
 from nengo_jit.engines.jax.bucket import Drawn
-from nengo_jit.engines.jax.draws import Draw, Draws
+from nengo_jit.engines.jax.draws import Draw, Drawing, Draws
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
 
-class BatchDraws:
+class BatchDraws(Drawing):
     """Draws numbers for the members of a batch; see `nengo_jit.engines.jax.draws.Drawing`.
 
     Arrays have an axis for the members after that of the steps, unless all of their numbers are
