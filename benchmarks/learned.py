@@ -7,6 +7,7 @@ compare.py --file learned.py --bits 32
 import nengo
 import numpy as np
 from nengo.builder import Builder, Operator, Signal
+from nengo.builder.operator import DotInc, Reset
 
 
 def rls(n=500):
@@ -152,6 +153,67 @@ def users_rule(n_pre=784, n=100):
     return net
 
 
+class Masked(nengo.learning_rules.LearningRuleType):
+    """A user's rule: an error moves hidden weights, and masks say which weights follow."""
+
+    modifies = "weights"
+    probeable = ()
+
+    def __init__(self):
+        super().__init__(size_in="post_state")
+
+
+class SimMasked(Operator):
+    """The rule's operator, in NumPy on elements that masks select."""
+
+    def __init__(self, pre, error, weights, hidden):
+        super().__init__()
+        self.sets, self.incs, self.reads, self.updates = [], [], [pre, error], [weights, hidden]
+
+    def make_step(self, signals, dt, rng):
+        pre, error = (signals[each] for each in self.reads)
+        weights, hidden = (signals[each] for each in self.updates)
+
+        def step():
+            change = np.outer(-error, pre > 0)
+            hidden[change > 0] += 1e-4
+            hidden[change < 0] -= 1e-4
+            moved = change != 0
+            weights[moved] = np.tanh(hidden[moved]) * 1e-3
+
+        return step
+
+
+@Builder.register(Masked)
+def build_masked(model, _, rule):
+    """Build the rule; it is nengo's builder that finds this function."""
+    connection = rule.connection
+    post = connection.post_obj.ensemble
+    error, local = Signal(np.zeros(rule.size_in)), Signal(np.zeros(post.n_neurons))
+    model.sig[rule]["in"] = error
+    for each in (Reset(error), Reset(local), DotInc(model.sig[post]["encoders"], error, local)):
+        model.add_op(each)
+    weights = model.sig[connection]["weights"]
+    hidden = Signal(np.zeros(weights.shape))
+    model.add_op(SimMasked(model.sig[connection.pre_obj]["out"], local, weights, hidden))
+    model.params[rule] = None
+
+
+def masked_rule(n=100):
+    """A user's rule with masks on the weights between two ensembles."""
+    with nengo.Network(seed=0) as net:
+        stim = nengo.Node(lambda t: np.sin(t * np.arange(1, 4)))
+        pre, post = nengo.Ensemble(n, 3), nengo.Ensemble(n, 3)
+        nengo.Connection(stim, pre)
+        learned = nengo.Connection(
+            pre.neurons, post.neurons, transform=np.zeros((n, n)), learning_rule_type=Masked()
+        )
+        nengo.Connection(post, learned.learning_rule)
+        nengo.Connection(stim, learned.learning_rule, transform=-1)
+        nengo.Probe(post, synapse=0.01)
+    return net
+
+
 MODELS = {
     each.__name__: each
     for each in (
@@ -165,5 +227,6 @@ MODELS = {
         voja_encoders,
         voja_filtered_encoders,
         users_rule,
+        masked_rule,
     )
 }

@@ -36,6 +36,9 @@ class Operation(IntEnum):
     SUBTRACT_MULTIPLY = auto()  # (a - b) * c
     MULTIPLY_MULTIPLY = auto()
     MULTIPLY_ADD = auto()  # a * b + c
+    ADD_SELECT = auto()  # a + b if c else a
+    SUBTRACT_SELECT = auto()  # a - b if c else a
+    MULTIPLY_SELECT = auto()  # a * b if c else a
     ADD_SHORT = auto()  # from here on, results are rounded to single precision
     SUBTRACT_SHORT = auto()
     MULTIPLY_SHORT = auto()
@@ -46,5 +49,8 @@ class Operation(IntEnum):
     SUBTRACT_MULTIPLY_SHORT = auto()
     MULTIPLY_MULTIPLY_SHORT = auto()
     MULTIPLY_ADD_SHORT = auto()
+    ADD_SELECT_SHORT = auto()
+    SUBTRACT_SELECT_SHORT = auto()
+    MULTIPLY_SELECT_SHORT = auto()
     WIDEN = auto()  # a, which is float32
     NARROW = auto()  # a, rounded to float32, side by side

@@ -351,14 +351,17 @@ def sum_lanes(lanes: Lanes) -> float:
 
 def calculate(
     operation: int, n: int, result: Address, a: Address, b: Address, c: Address, numbers: int
-) -> None:
+) -> bool:
     """Compute an `Operation` of n elements of contiguous arrays at addresses.
+
+    Returns whether all results are finite; those of `Operation.SELECT` and `Operation.NARROW` are
+    not checked. With a condition that selects results, all of them are checked.
 
     The bits of ``numbers`` say which operands are a single number: 1 for a, 2 for b, 4 for c.
     Operands that the operation does not have must have a valid address, too. The result may be one
     of the arrays, but may not overlap with them otherwise.
     """
-    only_in_kernels()
+    return only_in_kernels()
 
 
 def tuple_of(array: np.ndarray, size: int) -> tuple[Any, ...]:

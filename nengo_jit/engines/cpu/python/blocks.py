@@ -6,7 +6,8 @@ to the next, so results that only the group needs stay in the processor's first 
 exist at full size. `nengo_jit.engines.cpu.python.tracing.grouping` makes groups.
 
 The elements are a matrix, so that an operand may be a row or a column that is repeated. A block is
-a number of rows, or a piece of one row.
+a number of rows, or a piece of one row. A part may be executed for one row of the block after the
+other, if an operand is a number for each row.
 """
 
 # Numba infers the types of helpers, which have no annotations.
@@ -30,6 +31,7 @@ from nengo_jit.engines.cpu.language.primitives import (
     use_widest_vectors,
 )
 from nengo_jit.engines.cpu.python.instructions import PART_WIDTH, GroupHead, Mode, Opcode, Part
+from nengo_jit.engines.cpu.python.tape_selections import positions_of
 from nengo_jit.engines.cpu.python.tape_vm import (
     DONE,
     IN_PYTHON,
@@ -104,6 +106,15 @@ def divide(opcode, result, a, b):
 
 
 @helper()
+def list_positions(part, flags, first):
+    """Continue a list of positions where flags are not zero; a last register has their number."""
+    size, address = part[Part.SIZE], part[Part.RESULT]
+    total = float64s(address + 8 * size, 1)
+    count = 0 if first == 0 else np.int64(total[0])
+    total[0] = positions_of(flags, first, int64s(address, size), count)
+
+
+@helper()
 def perform_part(part, offsets, first, n, in_shadow):
     """Execute a part on a block of n elements; returns whether its results may be used."""
     opcode = part[Part.OPCODE]
@@ -114,16 +125,37 @@ def perform_part(part, offsets, first, n, in_shadow):
     if part[Part.OPERATION] >= 0:
         numbers = (mode_of_a >= Mode.NUMBER) + 2 * (mode_of_b >= Mode.NUMBER)
         numbers += 4 * (mode_of_c >= Mode.NUMBER)
-        calculate(part[Part.OPERATION], n, to, a, b, c, numbers)
-    elif opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
+        are_all_finite = calculate(part[Part.OPERATION], n, to, a, b, c, numbers)
+        return are_all_finite or part[Part.IS_CHECKED] == 0
+    if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
         call_ufunc(part, to, a, b, c, n)
     elif opcode == Opcode.SPREAD:
         spread(float64s(to, n), a, part, first)
     elif opcode == Opcode.LOAD_INTEGERS or opcode == Opcode.LOAD_BOOLEANS:
         convert(opcode, float64s(to, n), a)
+    elif opcode == Opcode.POSITIONS:
+        list_positions(part, int64s(a, n), first)
     elif opcode != Opcode.CHECK:
         divide(opcode, float64s(to, n), float64s(a, n), float64s(b, n))
     return part[Part.IS_CHECKED] == 0 or are_finite(float64s(to, n))
+
+
+@helper()
+def move(offsets, row, column, first, in_block):
+    """Set what is added to the addresses of operands, see `Mode`.
+
+    Parameters
+    ----------
+    offsets : numpy.ndarray of int64
+        Is set.
+    row, column : int
+        Where the elements begin.
+    first, in_block : int
+        How many elements of the matrix, and of the block, are before them.
+    """
+    offsets[Mode.FIXED], offsets[Mode.NUMBER], offsets[Mode.BYTES] = 8 * in_block, 0, first
+    offsets[Mode.ELEMENTS], offsets[Mode.SHORT_ELEMENTS] = 8 * first, 4 * first
+    offsets[Mode.ROWS], offsets[Mode.COLUMNS] = 8 * row, 8 * column
 
 
 @routine(exact=True)
@@ -141,13 +173,18 @@ def perform_group(memory: Memory, address: Address) -> int:
     while row < rows:
         n_rows, n_columns = min(most_rows, rows - row), min(most_columns, columns - column)
         first, n = row * columns + column, n_rows * n_columns
-        offsets[Mode.FIXED], offsets[Mode.NUMBER], offsets[Mode.BYTES] = 0, 0, first
-        offsets[Mode.ELEMENTS], offsets[Mode.SHORT_ELEMENTS] = 8 * first, 4 * first
-        offsets[Mode.ROWS], offsets[Mode.COLUMNS] = 8 * row, 8 * column
+        move(offsets, row, column, first, 0)
         while i < n_first + n_parts:
             part = int64s(start + 8 * PART_WIDTH * i, PART_WIDTH)
-            if not perform_part(part, offsets, first, n, in_shadow):
-                return IN_PYTHON
+            n_times = n_rows if part[Part.IS_BY_ROWS] != 0 else 1
+            size = n // n_times
+            for j in range(n_times):
+                if n_times > 1:
+                    move(offsets, row + j, column, first + j * size, j * size)
+                if not perform_part(part, offsets, first, size, in_shadow):
+                    return IN_PYTHON
+            if n_times > 1:
+                move(offsets, row, column, first, 0)
             i += 1
         i = n_first  # the parts before that are executed for the first block only
         column += n_columns

@@ -31,7 +31,7 @@ from nengo_jit.engines.cpu.python.call import (
     restore,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, GroupHead, Head, Opcode
-from nengo_jit.engines.cpu.python.tape_vm import DONE, IN_PYTHON, destination, is_right, store
+from nengo_jit.engines.cpu.python.tape_vm import DONE, IN_PYTHON, carry_out_store, is_right
 
 
 @helper()
@@ -68,13 +68,7 @@ def store_in_shadows(address, head):
             if status != DONE:
                 return status
         else:
-            store(
-                word[Field.OPCODE],
-                word[Field.N],
-                destination(word, word[Field.SHADOW]),
-                word[Field.A],
-                word[Field.A_STRIDE],
-            )
+            carry_out_store(word, word[Field.SHADOW])
         address += 8 * WIDTH
         word = int64s(address, WIDTH)
     return DONE

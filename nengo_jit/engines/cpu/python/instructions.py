@@ -107,6 +107,7 @@ class Field(IntEnum):
     SHADOW = B  # address to write to in place of the result while the path is compared
     INDEX = C  # address of a register with the index of a row; zero for none
     ROW_SIZE = C_STRIDE  # bytes
+    STORED_AT = B_STRIDE  # address of integers: where to store elements, if there is a `LIMIT`
     # GATHER
     SOURCES = A  # address of a list of addresses
     # LOOKUP
@@ -176,6 +177,8 @@ class Part(IntEnum):
     STEP = 12
     STEP_OF_ROWS = 13
     COLUMNS = 14
+    # POSITIONS
+    SIZE = 12  # how many positions there may be; the register after them has their number
     # LOOP and LOOP_SHORT: a ufunc's inner loop and its data, and steps (bytes)
     STEP_OF_A = 12
     STEP_OF_B = 13
@@ -184,6 +187,8 @@ class Part(IntEnum):
     N_INPUTS = 16
     FUNCTION = 17
     DATA = 18
+
+    IS_BY_ROWS = 19  # whether the rows of a block are computed one after the other
 
 
 class Mode(IntEnum):

@@ -195,11 +195,31 @@ def store(opcode, n, address, source, stride):
 
 
 @helper()
-def destination(word, address):
-    """Where a store goes, in an array at an address: there, or to one of its rows."""
-    if word[Field.INDEX] == 0:
-        return address
-    return address + word[Field.ROW_SIZE] * np.int64(float64s(word[Field.INDEX], 1)[0])
+def store_at(opcode, positions, address, source, stride):
+    """Store an element of any type at each position, from registers with a stride."""
+    for i in range(positions.size):
+        number, at = float64s(source + 8 * i * stride, 1)[0], positions[i]
+        if opcode == Opcode.STORE:
+            float64s(address + 8 * at, 1)[0] = number
+        elif opcode == Opcode.STORE_SHORT:
+            float32s(address + 4 * at, 1)[0] = np.float32(number)
+        elif opcode == Opcode.STORE_INTEGERS:
+            int64s(address + 8 * at, 1)[0] = np.int64(number)
+        else:
+            uint8s(address + at, 1)[0] = np.uint8(number)
+
+
+@helper()
+def carry_out_store(word, address):
+    """Store the elements of an array at an address: all, those of a row, or those at positions."""
+    opcode, source, stride = word[Field.OPCODE], word[Field.A], word[Field.A_STRIDE]
+    if word[Field.LIMIT] != 0:
+        count = np.int64(float64s(word[Field.LIMIT], 1)[0])
+        store_at(opcode, int64s(word[Field.STORED_AT], count), address, source, stride)
+        return
+    if word[Field.INDEX] != 0:
+        address += word[Field.ROW_SIZE] * np.int64(float64s(word[Field.INDEX], 1)[0])
+    store(opcode, word[Field.N], address, source, stride)
 
 
 @helper()
@@ -289,8 +309,7 @@ def perform(memory: Memory, tape: Address) -> int:
                 head[Head.N_LEFT] -= 1
             continue
         if Opcode.STORE <= opcode <= Opcode.STORE_BOOLEANS:
-            address = destination(word, word[Field.RESULT])
-            store(opcode, n, address, a, word[Field.A_STRIDE])
+            carry_out_store(word, word[Field.RESULT])
             continue
         if opcode == Opcode.LOOP or opcode == Opcode.LOOP_SHORT:
             if word[Field.LIMIT] != 0:
@@ -306,7 +325,7 @@ def perform(memory: Memory, tape: Address) -> int:
                 return IN_PYTHON
             continue
         if opcode == Opcode.POSITIONS:
-            count = positions_of(int64s(a, n - 1), int64s(word[Field.RESULT], n))
+            count = positions_of(int64s(a, n - 1), 0, int64s(word[Field.RESULT], n), 0)
             float64s(word[Field.RESULT] + 8 * (n - 1), 1)[0] = count
             continue
         if opcode == Opcode.PACK:

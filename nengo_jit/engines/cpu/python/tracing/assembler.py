@@ -11,6 +11,7 @@ from nengo_jit.engines.cpu.python.instructions import (
     PART_WIDTH,
     WIDTH,
     Field,
+    Mode,
     Opcode,
     Part,
 )
@@ -93,6 +94,8 @@ class Assembler:
             self.written.append(result.array)
             line[Field.SHADOW] = address(self._shadow(result.array))
             line[Field.INDEX] = 0
+            if instruction.positions is not None:
+                line[Field.STORED_AT] = self._address(instruction.positions)
             if len(instruction.operands) > 1:
                 line[Field.INDEX] = self._address(instruction.operands[1])
                 line[Field.ROW_SIZE] = instruction.n * result.array.itemsize
@@ -189,6 +192,7 @@ class Assembler:
         line[Part.STEP], line[Part.STEP_OF_ROWS], line[Part.COLUMNS] = part.steps
         line[Part.FUNCTION], line[Part.DATA] = part.call
         line[Part.N_INPUTS] = len(part.operands)
+        line[Part.IS_BY_ROWS] = any(each.mode == Mode.ROWS for each in part.operands)
         line[Part.STEP_OF_RESULT] = 4 if part.opcode == Opcode.LOOP_SHORT else 8
         return line
 

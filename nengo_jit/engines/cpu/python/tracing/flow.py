@@ -125,7 +125,8 @@ class Flow:
         self._sources[index][span.first] = self._stack[self._position(span.first)]
         if len(found) > 1:
             self.together.update(found)
-        n = self._instructions[index].n
+        instruction = self._instructions[index]
+        n = instruction.n - (instruction.opcode == Opcode.POSITIONS)
         for definition in found:
             whole = self._instructions[definition]
             is_whole = (*span, n) == (whole.result, 1, whole.n, whole.n)

@@ -19,12 +19,14 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.flow import Flow, target_of
 from nengo_jit.engines.cpu.python.tracing.instruction import LOADS, Instruction, LoopCall
-from nengo_jit.engines.cpu.python.tracing.parts import group_of
+from nengo_jit.engines.cpu.python.tracing.parts import elements_of, group_of
 from nengo_jit.engines.cpu.python.tracing.postponing import Bounds, Unbounded, stores_of
 from nengo_jit.engines.cpu.python.tracing.reads import ELEMENTWISE, is_only_in_groups
+from nengo_jit.engines.cpu.python.tracing.scattering import scattered
 
 ENDS_REGION = {Opcode.BRANCH, Opcode.COMMIT, Opcode.RETURN, Opcode.REDO}
 GROUPABLE = {*ELEMENTWISE, Opcode.SPREAD, *LOADS.values(), Opcode.PACK, Opcode.UNPACK}
+GROUPABLE |= {Opcode.POSITIONS}
 WITHOUT_EFFECT = {*LOADS.values(), Opcode.SPREAD, Opcode.GATHER}  # if nothing reads the results
 MOST_INPUTS = 3  # of a ufunc that is called in a group
 
@@ -51,6 +53,7 @@ def grouped(instructions: Sequence[Instruction], one: int) -> tuple[list[Instruc
     Malformed
         If it reads a register that does not exist, or before it is written.
     """
+    instructions = scattered(instructions)
     flow = Flow(instructions)
     order, starts = _ordered(instructions, flow)
     numbers = {index: i for i, item in enumerate(order) for index in item.indices if item.is_group}
@@ -158,10 +161,10 @@ def _ordered(instructions: Sequence[Instruction], flow: Flow) -> tuple[list[_Ite
     for index, instruction in enumerate(instructions):
         if index in targets:
             starts[index] = len(order)
-        opcode, n = instruction.opcode, instruction.n
+        opcode = instruction.opcode
         if opcode in WITHOUT_EFFECT and not flow.readings[index]:
             continue
-        joins = _is_groupable(instruction)
+        joins, n = _is_groupable(instruction), elements_of(instruction)
         for definition, is_whole in flow.read[index].items():
             if definition in n_of and not (joins and is_whole and n_of[definition] == n):
                 finish(n_of[definition])
@@ -177,7 +180,7 @@ def _ordered(instructions: Sequence[Instruction], flow: Flow) -> tuple[list[_Ite
 
 
 def _is_groupable(instruction: Instruction) -> bool:
-    if instruction.n <= MANY or instruction.positions is not None:
+    if elements_of(instruction) <= MANY or instruction.positions is not None:
         return False
     if instruction.opcode not in (Opcode.LOOP, Opcode.LOOP_SHORT):
         return instruction.opcode in GROUPABLE

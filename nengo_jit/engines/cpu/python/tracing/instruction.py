@@ -174,7 +174,8 @@ class GroupPart:
     operands : tuple of Place
         What it reads.
     steps : tuple of int
-        Of `Opcode.SPREAD`: step, step of rows, and number of columns; of loops, the steps (bytes).
+        Of `Opcode.SPREAD`: step, step of rows, and number of columns; of loops, the steps (bytes);
+        of `Opcode.POSITIONS`: how many there may be, and zeros.
     call : tuple of int
         Addresses of a ufunc's inner loop and of its data.
     is_rounded : bool
@@ -267,6 +268,7 @@ class Instruction:
         ============================ =========================================================
     positions : Positions or None
         The instruction computes only as many elements as there are positions; n is the most.
+        ``STORE...`` stores them at these positions.
     """
 
     opcode: Opcode

@@ -15,6 +15,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import GroupPart, Slot
 
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL}
 FIRST = {*COMPARISONS, Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY}
+CHANGES = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY}  # if selected
 THEN = {Opcode.ADD, Opcode.MULTIPLY}  # their operands may change places
 
 
@@ -56,6 +57,8 @@ def _only_reader(parts: Sequence[GroupPart], position: int) -> int | None:
 
 def _pair(first: GroupPart, then: GroupPart) -> GroupPart | None:
     """A part that does what two do; None if there is no operation for it."""
+    if then.opcode == Opcode.SELECT:
+        return _selected(first, then)
     others = [each for each in then.operands if each != first.result]
     can_join = first.opcode in FIRST and then.opcode in THEN and len(others) == 1
     is_rounded_alike = first.opcode in COMPARISONS or first.is_rounded == then.is_rounded
@@ -65,6 +68,17 @@ def _pair(first: GroupPart, then: GroupPart) -> GroupPart | None:
         return None
     operands = *first.operands, *others
     return replace(then, opcode=first.opcode, then=then.opcode, operands=operands)
+
+
+def _selected(first: GroupPart, then: GroupPart) -> GroupPart | None:
+    """A part that changes elements where a condition holds; None if no operation does that."""
+    result, rest, condition = then.operands
+    is_changed = result == first.result and rest == first.operands[0] and condition != result
+    if first.then or then.then or not (is_changed and first.opcode in CHANGES):
+        return None
+    return replace(
+        first, then=then.opcode, result=then.result, operands=(*first.operands, condition)
+    )
 
 
 def operation_of(part: GroupPart) -> int:

@@ -1,8 +1,9 @@
 """Make the parts of a group from its instructions: where operands are, and what is checked.
 
 An operand that repeats a number, a row or a column (`Opcode.SPREAD`) needs no part if the blocks
-are pieces of rows: it is a number or a piece of the row. Otherwise a part makes it, if possible
-once for all blocks.
+are pieces of rows: it is a number or a piece of the row. If blocks are several rows, and there is a
+number for each row, the part that reads it can be executed row by row. Otherwise a part makes the
+operand, if possible once for all blocks.
 
 Results must be finite, see `nengo_jit.engines.cpu.python.tape_vm`. They are checked only where a
 number that is not finite would not reach another result of the group that is checked.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
+from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.flow import Flow
 from nengo_jit.engines.cpu.python.tracing.instruction import (
     LOADS,
@@ -35,6 +37,7 @@ PACKED = {Opcode.PACK, Opcode.LOOP_SHORT}  # results are float32, side by side
 CAN_ROUND = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.DIVIDE, Opcode.SQRT}
 NUMBERS = {Mode.NUMBER, Mode.ROWS}
 LOOPS = {Opcode.LOOP, Opcode.LOOP_SHORT}
+LISTS = {Opcode.POSITIONS}
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
 BOOLEAN = COMPARISONS | {Opcode.AND, Opcode.OR, Opcode.NOT}
 FINITE = BOOLEAN | {Opcode.SELECT, Opcode.SPREAD, Opcode.LOAD_BOOLEANS, *PACKED}
@@ -71,6 +74,11 @@ def group_of(
     for index in members:
         builder.add(index)
     return builder.finish()
+
+
+def elements_of(instruction: Instruction) -> int:
+    """How many elements an instruction works on."""
+    return instruction.n - (instruction.opcode == Opcode.POSITIONS)
 
 
 class _Builder:
@@ -128,6 +136,8 @@ class _Builder:
             self._load(index, instruction)
         elif opcode in LOOPS:
             self._loop(index, instruction)
+        elif opcode == Opcode.POSITIONS:
+            self._list_positions(index, instruction)
         elif index not in self._rounded.values():
             self._elementwise(index, instruction)
         for other in (*self._flow.read[index], index):
@@ -236,15 +246,22 @@ class _Builder:
         """What stands for results of `Opcode.SPREAD` without a part that makes them."""
         (source, step_of_rows, columns) = self._members[index].operands
         assert isinstance(source, Registers)
-        is_by_rows = columns == self._shape[1] and self._at_once[0] == 1
+        is_of_rows, is_one_row = columns == self._shape[1], self._at_once[0] == 1
         steps = source.stride, step_of_rows
         if steps == (0, 0):
             return Place(source.first, Mode.NUMBER)
-        if is_by_rows and steps == (0, 1):
+        if steps == (0, 1) and is_of_rows and (is_one_row or self._is_read_once(index)):
             return Place(source.first, Mode.ROWS)
-        if is_by_rows and steps == (1, 0):
+        if steps == (1, 0) and is_of_rows and is_one_row:
             return Place(source.first, Mode.COLUMNS)
         return None
+
+    def _is_read_once(self, index: int) -> bool:
+        """Whether results are read once, by an instruction that can be executed row by row."""
+        readers = [each.reader for each in self._flow.readings[index]]
+        is_wide = self._shape[1] > MANY  # otherwise that takes longer
+        takes_rows = self._instructions[readers[0]].opcode not in TAKES_ARRAYS | LOOPS | LISTS
+        return len(readers) == 1 and is_wide and takes_rows
 
     def _spread(self, index: int) -> Place:
         """Add a part that makes the results of `Opcode.SPREAD`."""
@@ -274,6 +291,16 @@ class _Builder:
                 self._parts.append(GroupPart(Opcode.CHECK, True, source, ()))
             return
         self._parts.append(GroupPart(opcode, is_checked, self._result(index), (source,)))
+
+    def _list_positions(self, index: int, instruction: Instruction) -> None:
+        (moved,), (condition,) = instruction.operands, self._instructions[index].operands
+        assert isinstance(moved, Registers) and isinstance(condition, Registers)
+        assert isinstance(instruction.result, int)
+        place = self._place(index, condition.first, moved)
+        place = self._elements(place, self._flow.source(index, condition.first))
+        result = Place(instruction.result, Mode.FIXED)
+        steps = elements_of(instruction), 0, 0
+        self._parts.append(GroupPart(Opcode.POSITIONS, False, result, (place,), steps))
 
     def _loop(self, index: int, instruction: Instruction) -> None:
         (call,), (whole,) = instruction.operands, self._instructions[index].operands
@@ -334,7 +361,7 @@ class _Builder:
 
 def _divided(members: Sequence[Instruction]) -> tuple[tuple[int, int], tuple[int, int]]:
     """The shape of the matrix of elements, and of a block."""
-    n = columns = members[0].n
+    n = columns = elements_of(members[0])
     for each in members:
         width = each.operands[-1] if each.opcode == Opcode.SPREAD else n
         if isinstance(width, int) and 1 < width < n:

@@ -59,7 +59,8 @@ def stores_of(
         (first, *others) = outside
         reader = instructions[first.reader]
         is_store = reader.opcode in STORES and first.is_whole and len(reader.operands) == 1
-        if others or not is_store or index in flow.together:
+        is_whole = is_store and reader.positions is None
+        if others or not is_whole or index in flow.together:
             return {}
         stores[index] = first.reader
     return stores

@@ -4,13 +4,14 @@ BLAS chooses the order in which it adds, and the sign of a zero. `numpy.matmul` 
 that tapes can call. `numpy.dot` has none, and calls other functions of BLAS if a dimension has one
 element. Such a product is computed in a way that gives the same bits as NumPy on `_samples`, which
 are tried once for each function, layout and type. So are products of two vectors, with a vector on
-the left, and of arrays that are not contiguous.
+the left, of arrays that are not contiguous, and of single with double precision, where NumPy
+converts one operand first.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal, TypeAlias
@@ -74,19 +75,22 @@ def product(tracer: Tracer, function: Function, first: Array, second: Array) -> 
     Unsupported
         If NumPy might compute another value.
     """
-    a, b, dtype = first.registers, second.registers, first.dtype
+    a, b, dtypes = first.registers, second.registers, (first.dtype, second.dtype)
     if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2 and a.shape[-1] == b.shape[0]):
         raise Unsupported(f"multiplies arrays of shapes {a.shape} and {b.shape}")
     if a.ndim == b.ndim == 2 and np.intersect1d(a, b).size:
         raise Unsupported("multiplies a matrix by itself")  # BLAS may use symmetry
     (m, n), p = (1, *a.shape)[-2:], (*b.shape, 1)[1]
-    if dtype.kind != "f" or second.dtype != dtype or not 0 < m * n * p <= LARGEST_PRODUCT:
-        raise Unsupported("multiplies large arrays, or arrays of integers, or of several types")
+    are_real = all(each.kind == "f" for each in dtypes)
+    if not (are_real and 0 < m * n * p <= LARGEST_PRODUCT):
+        raise Unsupported("multiplies large arrays, or arrays of integers")
+    dtype = np.result_type(*dtypes)
     is_usual = (
+        first.dtype == second.dtype,
         *(1 not in (*a.shape, *b.shape), a.ndim == 2),
         *(is_contiguous(first), is_contiguous(second)),
     )
-    way = BY_LOOP if all(is_usual) else _way(function, dtype, _layout_of(a), _layout_of(b))
+    way = BY_LOOP if all(is_usual) else _way(function, dtypes, _layout_of(a), _layout_of(b))
     result = way.write(tracer, dtype, a.reshape(m, n), b.reshape(n, p))
     shape = (*a.shape[:-1], *b.shape[1:])
     if not shape:
@@ -113,6 +117,11 @@ def _sizes_and_steps(a: np.ndarray, b: np.ndarray, itemsize: int) -> tuple[Shape
 
 def _letters(dtype: np.dtype) -> str:
     return f"{dtype.char * 2}->{dtype.char}"
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """An array of another type, as contiguous as the array itself."""
+    return array if array.dtype == dtype else array.astype(dtype, order=_order_of(array))
 
 
 def _copied(array: np.ndarray) -> np.ndarray:
@@ -183,7 +192,9 @@ OF_ONE = [
 
 
 @cache
-def _way(function: Function, dtype: np.dtype, first: Layout, second: Layout) -> Way:
+def _way(
+    function: Function, dtypes: tuple[np.dtype, np.dtype], first: Layout, second: Layout
+) -> Way:
     """The way that gives the same bits as a function of NumPy for arrays of two layouts.
 
     Raises
@@ -192,20 +203,20 @@ def _way(function: Function, dtype: np.dtype, first: Layout, second: Layout) -> 
         If there is none, or if results depend on the alignment of the arrays, as those of BLAS's
         oldest kernels do.
     """
-    shapes = first[0], second[0]
+    shapes, dtype = (first[0], second[0]), np.result_type(*dtypes)
     n, p = shapes[0][-1], (*shapes[1], 1)[1]
     ways = OF_ONE if n == 1 else [BY_LOOP]
     operands = [
-        [empty_with(*layout, dtype, skipped) for layout, skipped in zip((first, second), pair)]
+        [empty_with(*each) for each in zip(*zip(first, second), dtypes, pair)]
         for pair in ALIGNMENTS
     ]
     with np.errstate(all="ignore"):
-        for sample in _samples(*shapes, float(np.finfo(dtype).tiny)):
+        for sample in _samples(*shapes, [float(np.finfo(each).tiny) for each in dtypes]):
             results = set()
             for a, b in operands if np.ndim(sample[0]) else operands[:1]:
                 a[...], b[...] = sample
                 results.add(np.asarray(function(a, b)).tobytes())
-                pair = a.reshape(-1, n), b.reshape(n, p)
+                pair = [_cast(a.reshape(-1, n), dtype), _cast(b.reshape(n, p), dtype)]
                 ways = [each for each in ways if each.compute(*pair).tobytes() in results]
             if len(results) > 1:
                 ways = []
@@ -214,11 +225,16 @@ def _way(function: Function, dtype: np.dtype, first: Layout, second: Layout) -> 
     return ways[0]
 
 
-def _samples(first: Shape, second: Shape, tiny: float) -> Iterator[tuple[ArrayLike, ArrayLike]]:
-    """Arrays with zeros of both signs, with products that underflow, and of random numbers."""
+def _samples(
+    first: Shape, second: Shape, tiny: Sequence[float]
+) -> Iterator[tuple[ArrayLike, ArrayLike]]:
+    """Arrays with zeros of both signs, with products that underflow, and of random numbers.
+
+    Of each array's type, the smallest normal number is given.
+    """
     rng = np.random.RandomState(0)
-    factors = [0.0, -0.0, 1.0, -1.0, 0.3, -0.3, tiny, -tiny]
-    yield from ((a, b) for a in factors for b in factors)
+    of_first, of_second = ([0.0, -0.0, 1.0, -1.0, 0.3, -0.3, each, -each] for each in tiny)
+    yield from ((a, b) for a in of_first for b in of_second)
     for _ in range(N_RANDOM):
         yield rng.standard_normal(first), rng.standard_normal(second)
-        yield rng.choice(factors, first), rng.choice(factors, second)
+        yield rng.choice(of_first, first), rng.choice(of_second, second)

@@ -49,7 +49,7 @@ MODES = {
     Opcode.LOAD_BOOLEANS: Mode.BYTES,
 }  # how memory is read in groups
 IN_GROUPS = {*ELEMENTWISE, *MODES, Opcode.SPREAD, Opcode.CHECK, Opcode.LOOP, Opcode.LOOP_SHORT}
-IN_GROUPS |= {Opcode.PACK, Opcode.UNPACK}
+IN_GROUPS |= {Opcode.PACK, Opcode.UNPACK, Opcode.POSITIONS}
 ONLY_IN_GROUPS = {Opcode.SPREAD, Opcode.CHECK}
 N_OPERANDS = dict.fromkeys(ELEMENTWISE, 2) | dict.fromkeys(OF_ONE, 1) | {Opcode.SELECT: 3}
 
@@ -90,6 +90,8 @@ def _store_reads(instruction: Instruction) -> Iterator[Span]:
     if not isinstance(memory, Memory) or len(index) > 1:
         raise Malformed(UNFIT)
     expect(memory.size % n == 0 if index else memory.size == n)
+    if instruction.positions is not None:
+        expect(not index and instruction.positions.size == n)
     yield _span(source, n)
     yield from (_span(each, 1) for each in index)
 
@@ -277,6 +279,8 @@ def _group_reads(instruction: Instruction) -> Iterator[Span]:
             expect(result.number < group.n_slots and part.result.mode == Mode.FIXED)
             expect(number < len(group.first) or result not in kept)
             filled.add(result)
+        elif part.opcode == Opcode.POSITIONS:
+            expect(part.result.mode == Mode.FIXED and part.steps[0] == n)
         elif isinstance(result, int):
             expect(part.result.mode in (Mode.ELEMENTS, Mode.SHORT_ELEMENTS))
             made.add(result)

@@ -115,7 +115,10 @@ class _Verifier:
         for part in group.parts:
             result = part.result.start
             if isinstance(result, int):
-                self._mark(result, instruction.n, written)
+                is_list = part.opcode == Opcode.POSITIONS
+                self._mark(result, instruction.n + is_list, written)
+                if is_list:
+                    self._positions.add(Positions(result, instruction.n))
             elif isinstance(result, Memory) and part.opcode != Opcode.CHECK:
                 if self._compared is None:
                     raise Malformed("writes to memory, or ends, before its path is complete")
@@ -161,7 +164,7 @@ class _Verifier:
 
 # Instructions that can stop after as many elements as there are positions
 COUNTED = {Opcode.LOOP, Opcode.LOOP_SHORT, Opcode.PACK, Opcode.UNPACK, Opcode.GATHER, Opcode.TAKE}
-COUNTED |= set(ELEMENTWISE)
+COUNTED |= {*ELEMENTWISE, *STORES.values()}
 AFTER_COMMIT = {Opcode.RETURN, *STORES.values()}
 # All other instructions write to registers.
 EFFECTS: dict[Opcode, Callable[[_Verifier, int, Instruction, np.ndarray], None]] = {

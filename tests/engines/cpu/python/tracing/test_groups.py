@@ -335,6 +335,68 @@ def test_an_error_in_the_middle_leaves_what_python_leaves():
     assert [step for step, *_ in errors] == [7]
 
 
+def replaced_elements(v, w, m):
+    change = np.outer(v, w > 0)
+    m[change > 0.2] = np.tanh(m[change > 0.2]) * 0.5
+    m[change < 0] = np.exp(m[change < 0])
+
+
+def replaced_on_one_path(v, w, m):
+    if v[0] > 0:
+        m[m > 0.5] = np.sqrt(m[m > 0.5]) - 0.5
+        m[m < 0] = np.exp(m[m < 0])
+    else:
+        m[m < 0] = np.exp(m[m < 0])
+        w[:] = m[0]
+    v *= -1
+
+
+def replaced_and_read(v, w, m):
+    m[m > 0.5] = np.sin(m[m > 0.5])
+    w[:] = m[:, 0].sum() * 0.01
+    v[v > 0] = -np.exp(v[v > 0])
+
+
+@PRECISIONS
+@pytest.mark.parametrize("shape", [(1, 3), (3, 5), (30, 30), (100, 100), (7, 700)])
+@pytest.mark.parametrize("rule", [replaced_elements, replaced_on_one_path, replaced_and_read])
+def test_only_elements_that_are_replaced_are_stored(rule, shape, dtype):
+    """The others may be anything, unless they are read."""
+
+    def change(step, arrays):
+        if rule is replaced_elements and step == 5:
+            arrays[1][0], arrays[2][0, 0] = -1, np.inf
+        if step == 9:
+            arrays[0][0], arrays[1][...], arrays[2][...] = 1, 1, numbers(*shape, dtype=dtype)
+
+    rows, columns = shape
+    vectors = numbers(rows, dtype=dtype), numbers(columns, dtype=dtype, seed=1)
+    matrix = numbers(*shape, dtype=dtype, seed=2)
+    engine, _ = check(rule, [*vectors, matrix], change=change)
+    stores = {Opcode.STORE, Opcode.STORE_SHORT}
+    words = [word for word in engine.callbacks[0].traced.tape.code[1:] if word[0] in stores]
+    assert any(word[Field.LIMIT] for word in words)
+    if rule is replaced_elements:
+        assert all(word[Field.LIMIT] for word in words)
+        opcodes = engine.callbacks[0].traced.tape.code[1:, Field.OPCODE]
+        assert (Opcode.POSITIONS in opcodes) == (matrix.size < 20)  # groups list them
+
+
+@PRECISIONS
+def test_a_number_for_each_row(dtype):
+    """Read once by an operation of blocks that are several rows, or by other instructions."""
+
+    def rule(v, w, m):
+        outer = np.outer(v, w)
+        m[outer > 0.1] += 0.25
+        m[outer < -0.1] *= 0.5
+        m[...] = np.where(m > v[:, None], np.arctan2(m, v[:, None]), m % (2 + v[:, None] ** 2))
+
+    for shape in ((40, 40), (100, 100), (10, 300), (300, 5)):
+        vectors = numbers(shape[0], dtype=dtype), numbers(shape[1], dtype=dtype, seed=1)
+        check(rule, [*vectors, numbers(*shape, dtype=dtype, seed=2)])
+
+
 def test_values_that_users_change_are_seen():
     def change(step, arrays):
         arrays[step % 4][...] *= 0.5

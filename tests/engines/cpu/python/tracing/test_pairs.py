@@ -1,5 +1,7 @@
 """Two parts of a group become one only if that changes no result."""
 
+import pytest
+
 from nengo_jit.engines.cpu.language.operations import Operation
 from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
 from nengo_jit.engines.cpu.python.tracing.instruction import GroupPart, Place, Slot
@@ -25,6 +27,18 @@ def test_a_mask_of_rounded_numbers():
     then = part(Opcode.MULTIPLY, OUT, C, X, is_rounded=True)
     (pair,) = joined([part(Opcode.LESS, X, A, B), then])
     assert operation_of(pair) == Operation.LESS_MULTIPLY_SHORT
+
+
+@pytest.mark.parametrize("opcode", [Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY])
+@pytest.mark.parametrize("suffix", ["", "_SHORT"])
+def test_a_change_of_selected_elements_is_one_pass(opcode, suffix):
+    changed = part(opcode, X, A, B, is_checked=True, is_rounded=bool(suffix))
+    (pair,) = joined([changed, part(Opcode.SELECT, OUT, X, A, C)])
+    assert operation_of(pair) == Operation[f"{opcode.name}_SELECT{suffix}"]
+    assert (pair.operands, pair.result, pair.is_checked) == ((A, B, C), OUT, True)
+    for operands in ((X, D, C), (A, X, C), (X, A, X)):
+        parts = changed, part(Opcode.SELECT, OUT, *operands)
+        assert joined(parts) == parts
 
 
 def test_parts_that_stay_apart():

@@ -68,11 +68,11 @@ def inputs(n_steps=12):
     return made
 
 
-def multiplies(function, dtype, of_first, of_second, shapes=tuple(SHAPES)):
+def multiplies(function, dtypes, of_first, of_second, shapes=tuple(SHAPES)):
     """A function of a node that multiplies arrays of all shapes, in two layouts."""
 
     def compute(t, x):
-        first, second = x.astype(dtype), (x[::-1] * 0.7).astype(dtype)
+        first, second = x.astype(dtypes[0]), (x[::-1] * 0.7).astype(dtypes[1])
         return np.concatenate(
             [np.ravel(function(of_first(first, a), of_second(second, b))) for a, b in shapes]
         )
@@ -80,15 +80,34 @@ def multiplies(function, dtype, of_first, of_second, shapes=tuple(SHAPES)):
     return compute
 
 
-N_RESULTS = multiplies(np.dot, np.float64, contiguous, contiguous)(0.0, np.zeros(SIZE)).size
+N_RESULTS = multiplies(np.dot, (np.float64,) * 2, contiguous, contiguous)(0.0, np.zeros(SIZE)).size
 
 
 @TYPES
 @FUNCTIONS
 @pytest.mark.parametrize("layouts", LAYOUTS)
 def test_products_of_all_shapes(run_function, function, dtype, layouts):
-    compute = multiplies(function, dtype, *LAYOUTS[layouts])
+    compute = multiplies(function, (dtype, dtype), *LAYOUTS[layouts])
     assert run_function(compute, inputs(), N_RESULTS) == "compiled"
+
+
+@TYPES
+@FUNCTIONS
+@pytest.mark.parametrize("layouts", LAYOUTS)
+def test_products_of_two_types(run_function, function, dtype, layouts):
+    """NumPy converts the operand of single precision first."""
+    other = np.float32 if dtype == np.float64 else np.float64
+    compute = multiplies(function, (dtype, other), *LAYOUTS[layouts])
+    assert run_function(compute, inputs(), N_RESULTS) == "compiled"
+
+
+@FUNCTIONS
+def test_products_of_two_types_do_not_need_numpy(function):
+    types = np.dtype(np.float64), np.dtype(np.float32)
+    for dtypes in (types, types[::-1]):
+        for first, second in SHAPES:
+            layouts = (products._layout_of(np.zeros(shape)) for shape in (first, second))
+            products._way(function, dtypes, *layouts)
 
 
 @pytest.mark.parametrize("kernels", ["Prescott", "Haswell", "SkylakeX"])
@@ -107,7 +126,7 @@ def test_numbers_that_are_not_finite(run_function):
     given = inputs(8)
     for row, special in zip(given, [np.inf, -np.inf, np.nan, 1e308, 1e200]):
         row[1] = special
-    compute = multiplies(np.dot, np.float64, contiguous, contiguous)
+    compute = multiplies(np.dot, (np.float64,) * 2, contiguous, contiguous)
     run_function(lambda t, x: np.nan_to_num(compute(t, x)), given, N_RESULTS)
 
 
@@ -125,10 +144,11 @@ def by_alignment(a, b):
 @TYPES
 @pytest.mark.parametrize("function", [backwards, by_alignment, np.vdot])
 def test_a_way_is_one_that_gives_the_same_bits(function, dtype):
-    by_numpy = products._way(np.matmul, np.dtype(dtype), *VECTORS)
+    dtypes = (np.dtype(dtype),) * 2
+    by_numpy = products._way(np.matmul, dtypes, *VECTORS)
     assert by_numpy is products.BY_LOOP
     if function is np.vdot:
-        assert products._way(function, np.dtype(dtype), *VECTORS) is by_numpy
+        assert products._way(function, dtypes, *VECTORS) is by_numpy
     else:
         with pytest.raises(Unsupported, match="multiplies"):
-            products._way(function, np.dtype(dtype), *VECTORS)
+            products._way(function, dtypes, *VECTORS)

@@ -1,5 +1,7 @@
 """Tapes that are not well formed are refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from nengo_jit.engines.cpu.python.instructions import Mode, Opcode
@@ -11,6 +13,7 @@ from nengo_jit.engines.cpu.python.tracing.instruction import (
     LoopCall,
     Memory,
     Place,
+    Positions,
     Registers,
     Slot,
     Sources,
@@ -36,6 +39,8 @@ LOAD = make(Opcode.LOAD, 2, 0, PLACE)
 COMMIT = make(Opcode.COMMIT, 0, 0, PLACE)
 STORE = make(Opcode.STORE, 2, PLACE, Registers(0, 1))
 RETURN = make(Opcode.RETURN, 0, 0)
+POSITIONS = make(Opcode.POSITIONS, 3, 2, Registers(0, 1))
+STORE_AT_POSITIONS = replace(STORE, positions=Positions(2, 2))
 REDO = make(Opcode.REDO, 0, 0)
 
 
@@ -66,6 +71,7 @@ def test_tapes_that_are_well_formed():
         1,
     )
     verify([LOAD, make(Opcode.LOOKUP, 1, 2, PLACE, scalar(0), 2), COMMIT, STORE, RETURN], 3, 0)
+    verify([LOAD, POSITIONS, COMMIT, STORE_AT_POSITIONS, RETURN], 5, 0)
     verify([MANY, group(part()), COMMIT, STORE, RETURN], 40, 0)
     stored = part(result=Place(LARGE, Mode.ELEMENTS))
     verify([MANY, make(Opcode.COMMIT, 0, 0, LARGE), group(stored), RETURN], 40, 0)
@@ -190,6 +196,34 @@ def test_ways_that_have_parted_do_not_meet_again():
 def test_tapes_that_are_refused(words, tape):
     with pytest.raises(Malformed, match=words):
         verify(tape, 2, 0)
+
+
+def test_positions_that_a_group_lists():
+    listed = GroupPart(
+        Opcode.POSITIONS, False, Place(20, Mode.FIXED), (IN_REGISTERS,), steps=(20, 0, 0)
+    )
+    taken = Instruction(
+        Opcode.TAKE, 20, 41, (Registers(0, 1), Positions(20, 20)), Positions(20, 20)
+    )
+    verify([MANY, group(listed), taken, COMMIT, RETURN], 61, 0)
+    with pytest.raises(Malformed, match="positions that it has not"):
+        verify([MANY, group(part()), group(part(result=Place(40, Mode.ELEMENTS))), taken], 61, 0)
+    with pytest.raises(Malformed, match="does not exist"):
+        verify([MANY, group(listed), COMMIT, RETURN], 40, 0)
+    for wrong in (replace(listed, steps=(19, 0, 0)), replace(listed, result=NEW)):
+        with pytest.raises(Malformed, match="do not fit"):
+            verify([MANY, group(wrong), COMMIT, RETURN], 61, 0)
+
+
+def test_stores_at_positions_that_are_refused():
+    numbers = make(Opcode.LOAD, 3, 2, Memory(128, 3))
+    with pytest.raises(Malformed, match="positions that it has not"):
+        verify([LOAD, numbers, COMMIT, STORE_AT_POSITIONS, RETURN], 5, 0)
+    others = replace(STORE, positions=Positions(2, 1))
+    row = replace(STORE_AT_POSITIONS, operands=(Registers(0, 1), scalar(0)))
+    for store in (others, row):
+        with pytest.raises(Malformed, match="do not fit"):
+            verify([LOAD, POSITIONS, COMMIT, store, RETURN], 5, 0)
 
 
 def test_the_verifier_knows_every_opcode():

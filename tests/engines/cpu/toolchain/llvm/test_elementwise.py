@@ -22,9 +22,9 @@ def calculate_once(
     b: Address,
     c: Address,
     numbers: int,
-) -> None:
-    """Compute one operation."""
-    calculate(operation, n, result, a, b, c, numbers)
+) -> int:
+    """Compute one operation; returns zero if all results are finite."""
+    return 0 if calculate(operation, n, result, a, b, c, numbers) else 1
 
 
 def rounded(numbers):
@@ -67,6 +67,12 @@ EXPECTED = {
     Operation.SUBTRACT_MULTIPLY: lambda a, b, c: (a - b) * c,
     Operation.MULTIPLY_MULTIPLY: lambda a, b, c: a * b * c,
     Operation.MULTIPLY_ADD: lambda a, b, c: a * b + c,
+    Operation.ADD_SELECT: lambda a, b, c: np.where(c != 0, a + b, a),
+    Operation.SUBTRACT_SELECT: lambda a, b, c: np.where(c != 0, a - b, a),
+    Operation.MULTIPLY_SELECT: lambda a, b, c: np.where(c != 0, a * b, a),
+    Operation.ADD_SELECT_SHORT: lambda a, b, c: np.where(c != 0, rounded(a + b), a),
+    Operation.SUBTRACT_SELECT_SHORT: lambda a, b, c: np.where(c != 0, rounded(a - b), a),
+    Operation.MULTIPLY_SELECT_SHORT: lambda a, b, c: np.where(c != 0, rounded(a * b), a),
     Operation.LESS_MULTIPLY_SHORT: short(lambda a, b, c: (a < b) * c),
     Operation.LESS_EQUAL_MULTIPLY_SHORT: short(lambda a, b, c: (a <= b) * c),
     Operation.SUBTRACT_MULTIPLY_SHORT: short(lambda a, b, c: rounded(a - b) * c),
@@ -93,7 +99,7 @@ def run(operation, n, result, operands, numbers=0):
         numbers=numbers,
     )
     table = table_of([row])
-    ENTRY(address_of(calculate_once, FLOAT64))(None, start(table))
+    return ENTRY(address_of(calculate_once, FLOAT64))(None, start(table))
 
 
 def array(n, dtype=np.float64):
@@ -128,6 +134,31 @@ def test_every_operation(operation, n):
         is_number = ~np.isnan(expected)
         assert (np.signbit(result[:n]) == np.signbit(expected))[is_number].all()
         assert (result[n:] == 77.0).all()  # nothing is written after the last element
+
+
+def checked(operation, operands):
+    """What must be finite of the results."""
+    if operation in (Operation.SELECT, Operation.NARROW):
+        return np.zeros(1)
+    name = operation.name.replace("_SELECT", "")
+    return EXPECTED[Operation[name]](*operands)
+
+
+@pytest.mark.parametrize("operation", Operation, ids=lambda each: each.name)
+@pytest.mark.parametrize("n", [1, 8, 31, 32, 77])
+def test_whether_all_results_are_finite(operation, n):
+    dtype = np.float32 if operation == Operation.WIDEN else np.float64
+    result = array(n)
+    for special in (0.5, np.inf, -np.inf, np.nan, 1e308, 0.0):
+        for place in {0, n // 2, n - 1}:
+            operands = [array(n, each) for each in (dtype, np.float64, np.float64)]
+            for i, each in enumerate(operands):
+                each[:] = 1.5 - i / 2  # the last operand is a condition
+            with np.errstate(all="ignore"):
+                operands[0][place] = special
+                operands[1][place] = special
+                is_finite = np.isfinite(checked(operation, operands)).all()
+            assert run(operation, n, result, operands) == (not is_finite), (special, place)
 
 
 @pytest.mark.parametrize("operand", range(3))
