@@ -3,15 +3,15 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 
-.PHONY: demo docs gallery test lint unit conformance test-pythons test-clients test-gui fuzz fuzz-python
-.PHONY: fuzz-calls stress soak soak-gui soak-interrupts soak-starts clean
+.PHONY: demo docs gallery test lint unit conformance test-pythons test-clients test-gui test-torch
+.PHONY: fuzz fuzz-python fuzz-calls stress soak soak-gui soak-interrupts soak-starts clean
 
 demo: .venv/demo
 	$(BIN)/python examples/digits.py
 
-# The site, in site/. A warning, or a broken link, is an error.
-docs: .venv-docs/ready
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict # --quiet would hide warnings, and let them pass
+# The site, in site/. A warning, or a broken link, is an error (with --quiet, MkDocs ignores them).
+docs: .venv-docs/ready docs/gallery/index.md
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "The site is in site/: open site/index.html"
 
 test: lint unit conformance
@@ -59,6 +59,16 @@ soak-starts: .venv/test
 soak: .venv/test
 	timeout 1800 sh -c '$(BIN)/python tests/soak/killed.py $(FLAGS) && \
 		$(BIN)/python tests/soak/lasting.py'
+
+# Networks from PyTorch's modules. PyTorch is large, so it has an environment of its own.
+test-torch: .venv-torch/ready
+	.venv-torch/bin/pytest -q tests/converters
+
+.venv-torch/ready: pyproject.toml
+	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet torch --index-url https://download.pytorch.org/whl/cpu
+	.venv-torch/bin/python -m pip install --quiet --editable '.[test,torch]' 'snntorch>=0.9,<2'
+	touch $@
 
 # The tests of packages that use simulators, on nengo's and on ours.
 test-clients: .venv-clients/ready
@@ -113,5 +123,5 @@ docs/gallery/index.md: $(wildcard gallery/*.py gallery/tools/*)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-clients .venv-docs .venv-gallery .venv-gui docs/gallery site digits.png
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-clients .venv-docs .venv-gallery .venv-gui .venv-torch docs/gallery site
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache digits.png

@@ -1,7 +1,7 @@
 """CUBA: a balanced network.
 
 The network of Vogels and Abbott (2005): 3,200 excitatory and 800 inhibitory neurons, connected at
-random. It has no input but a constant current, and keeps firing irregularly and asynchronously.
+random. It has no input but a constant current, and keeps firing irregularly.
 """
 
 import matplotlib.pyplot as plt

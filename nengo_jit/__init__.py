@@ -3,17 +3,29 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nengo_jit.converters import from_nir, from_torch, to_nir
     from nengo_jit.simulator import SimulationData, Simulator
     from nengo_jit.sweeps.sweep import sweep
     from nengo_jit.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
-__all__ = ["SimulationData", "Simulator", "__version__", "sweep"]  # Trainer needs an extra
+__all__ = [  # Trainer needs an extra
+    "SimulationData",
+    "Simulator",
+    "__version__",
+    "from_nir",
+    "from_torch",
+    "sweep",
+    "to_nir",
+]
 PLACES = {
     "SimulationData": "simulator",
     "Simulator": "simulator",
     "Trainer": "training",
+    "from_nir": "converters",
+    "from_torch": "converters",
     "sweep": "sweeps.sweep",
+    "to_nir": "converters",
 }
 
 

@@ -42,6 +42,7 @@ PIPELINE = [
     "checkpointing",
     "running",
     "simulator",
+    "converters",
     "sweeps",
     "training",
     "plot",

@@ -59,7 +59,8 @@ def test_code_on_pages_is_formatted_and_checked(page, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-RUN_ELSEWHERE = {"training", "training_examples"}  # by tests/training, in a process with JAX
+# By tests/training, in a process with JAX, and by tests/converters, where PyTorch is.
+RUN_ELSEWHERE = {"converters", "training", "training_examples"}
 SCRIPTS = [
     page for page in pages() if page not in {*HOW_TO, *RUN_ELSEWHERE} and blocks(page, "python")
 ]

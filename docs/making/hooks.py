@@ -59,8 +59,10 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
     """Link to pages where they are on the site, and fill in what is generated."""
+    if page.file.src_uri == "questions.md":
+        page.meta["search"] = {"boost": 2}  # answers come first
     for path, name in ELSEWHERE.items():
         markdown = markdown.replace(f"](../{path}", f"]({name}")
     return MARK.sub(lambda found: GENERATED[found[1]](), markdown)

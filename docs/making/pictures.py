@@ -47,7 +47,7 @@ def planned() -> tuple[Plan, Sizes]:
     network = models.basal_ganglia()
     with nengo_jit.Simulator(network, engine="cpu", threads=1, progress_bar=False) as sim:
         sim.run_steps(300)  # so that functions are compiled
-        plan, n_signals = sim.plan, len(sim.signals)
+        plan, n_signals = sim.plan, len(sim.signals or ())
     with nengo.Simulator(network, progress_bar=False) as sim:
         n_optimized = len(sim.model.operators)
     sizes = Sizes(

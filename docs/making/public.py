@@ -11,6 +11,7 @@ import nengo_jit
 MODULES = [
     "nengo_jit",
     "nengo_jit.builder",
+    "nengo_jit.converters",
     "nengo_jit.engines",
     "nengo_jit.engines.cpu.extending",
     "nengo_jit.engines.stepwise",

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import nengo
 import nengo.learning_rules
@@ -129,7 +130,7 @@ def of_transform(kind: type) -> nengo.Network:
 class Counter:
     """A function that has a state in Python."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.calls: list[float] = []
 
     def __call__(self, t: float) -> int:
@@ -177,9 +178,9 @@ KINDS: list[tuple[str, ModuleType, type, Callable[[type], nengo.Network]]] = [
 
 
 def samples(
-    simulator: type, network: nengo.Network, **options: object
-) -> tuple[object, np.ndarray]:
-    """Run a network; returns the simulator, closed, and the samples of its probe."""
+    simulator: Callable[..., Any], network: nengo.Network, **options: str
+) -> tuple[Any, np.ndarray]:
+    """Run a network; returns the plan, if there is one, and the samples of its probe."""
     with simulator(network, progress_bar=False, seed=1, **options) as sim:
         sim.run_steps(N_STEPS)
         plan = getattr(sim, "plan", None)
@@ -236,7 +237,7 @@ def table(title: str, rows: Iterable[str]) -> list[str]:
 def solver_row(kind: type) -> str:
     """A row of the table of solvers."""
 
-    def decoders(simulator: type) -> np.ndarray:
+    def decoders(simulator: Callable[..., Any]) -> np.ndarray:
         with nengo.Network(seed=0) as network:
             ensemble = nengo.Ensemble(50, 1)
             target = nengo.Node(size_in=1)

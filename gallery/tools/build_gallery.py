@@ -52,15 +52,14 @@ def run(name: str) -> Result:
     measure(name, JIT, *styles["dark"])
     printed, ours = measure(name, JIT, *styles["light"])
     _, theirs = measure(name, NENGO)
-    return Result({JIT: ours, NENGO: theirs}, printed)
+    return Result({JIT: ours, NENGO: theirs}, printed, when_and_where())
 
 
-def machine() -> str:
-    """Say what the times were measured on."""
+def when_and_where() -> str:
+    """Return the date, and what times are measured on."""
     return (
-        f"They were measured on {datetime.date.today()}, on {os.cpu_count()} processors "
-        f"({platform.machine()}), with Python {platform.python_version()} and nengo "
-        f"{nengo.__version__}. They vary if other programs use the processors."
+        f"{datetime.date.today()} on {os.cpu_count()} processors ({platform.machine()}), with "
+        f"Python {platform.python_version()} and nengo {nengo.__version__}"
     )
 
 
@@ -90,7 +89,7 @@ def main() -> None:
     for example in [each for examples in sections.values() for each in examples]:
         (OUTPUT / f"{example.name}.md").write_text(page(example, results.get(example.name)))
         nbformat.write(notebook(example), OUTPUT / f"{example.name}.ipynb")
-    (OUTPUT / "index.md").write_text(index(sections, results, machine() if results else None))
+    (OUTPUT / "index.md").write_text(index(sections, results))
     print(f"Wrote {OUTPUT}")
 
 

@@ -12,8 +12,9 @@ import itertools
 import json
 import runpy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -26,29 +27,10 @@ import nengo_jit
 HERE = Path(__file__).parent
 
 
-def timed(simulator: type) -> tuple[type, dict[str, float]]:
-    """Return a subclass of a simulator, and the seconds that its instances have taken so far."""
-    seconds = {"build": 0.0, "run": 0.0, "simulated": 0.0}
-
-    class Timed(simulator):
-        def __init__(self, *args, **kwargs):
-            began = time.perf_counter()
-            super().__init__(*args, **kwargs)
-            seconds["build"] += time.perf_counter() - began
-
-        def run_steps(self, steps, *args, **kwargs):
-            began = time.perf_counter()
-            super().run_steps(steps, *args, **kwargs)
-            seconds["run"] += time.perf_counter() - began
-            seconds["simulated"] += steps * self.dt
-
-    return Timed, seconds
-
-
 def loop(
     make_network: Callable[..., nengo.Network],
-    parameters: dict[str, list],
-    seeds: range,
+    parameters: dict[str, list[object]],
+    seeds: Sequence[int],
     time: float,
     progress_bar: bool,
 ) -> xarray.Dataset:
@@ -61,34 +43,49 @@ def loop(
             sim.run(time)
         samples.append(sim.data[network.probes[0]])
     shape = [*(len(values) for values in parameters.values()), len(seeds), *samples[0].shape]
-    label = network.probes[0].label
-    coordinates = {**{name: [str(each) for each in parameters[name]] for name in parameters}}
-    coordinates.update(seed=list(seeds), time=sim.trange())
     data = (*parameters, "seed", "time", "element"), np.reshape(samples, shape)
-    return xarray.Dataset({label: data}, coordinates)
+    coordinates = {
+        name: [each if isinstance(each, int | float) else str(each) for each in values]
+        for name, values in {**parameters, "seed": seeds, "time": sim.trange()}.items()
+    }
+    return xarray.Dataset({network.probes[0].label: data}, coordinates)
 
 
 def measure(script: Path, simulator: type) -> dict[str, float]:
     """Run an example, and return the seconds that its simulators took."""
-    nengo_jit.Simulator, seconds = timed(simulator)
-    sweep = loop if simulator is nengo.Simulator else nengo_jit.sweep
+    seconds = {"build": 0.0, "run": 0.0}
 
-    def timed_sweep(*args, **kwargs):
+    class Timed(simulator):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            began = time.perf_counter()
+            super().__init__(*args, **kwargs)
+            seconds["build"] += time.perf_counter() - began
+
+        def run_steps(self, *args: object, **kwargs: object) -> None:
+            began = time.perf_counter()
+            super().run_steps(*args, **kwargs)
+            seconds["run"] += time.perf_counter() - began
+
+    sweeps: dict[type, Callable[..., xarray.Dataset]] = {
+        nengo.Simulator: loop,
+        nengo_jit.Simulator: nengo_jit.sweep,
+    }
+
+    def timed_sweep(*args: object, **kwargs: object) -> xarray.Dataset:
         began = time.perf_counter()
-        result = sweep(*args, **kwargs)
+        results = sweeps[simulator](*args, **kwargs)
         seconds["run"] += time.perf_counter() - began
-        return result
+        return results
 
-    nengo_jit.sweep = timed_sweep
     nengo.rc["decoder_cache"]["enabled"] = "False"  # otherwise a later build is flattered
-    nengo.rc["progress"]["progress_bar"] = "False"
-    runpy.run_path(str(script), run_name="__main__")
+    with patch.multiple(nengo_jit, Simulator=Timed, sweep=timed_sweep), patch.object(plt, "show"):
+        runpy.run_path(str(script), run_name="__main__")
     return seconds
 
 
 def main() -> None:
     """Measure from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("script", type=Path)
     parser.add_argument("simulator", choices=["nengo_jit.Simulator", "nengo.Simulator"])
     parser.add_argument("--style", choices=["light", "dark"], default="light")
@@ -96,9 +93,8 @@ def main() -> None:
     options = parser.parse_args()
     matplotlib.use("agg")
     plt.style.use([HERE / "gallery.mplstyle", HERE / f"{options.style}.mplstyle"])
-    plt.show = lambda: None
-    module = {"nengo_jit.Simulator": nengo_jit, "nengo.Simulator": nengo}[options.simulator]
-    seconds = measure(options.script, module.Simulator)
+    ours = options.simulator == "nengo_jit.Simulator"
+    seconds = measure(options.script, nengo_jit.Simulator if ours else nengo.Simulator)
     if options.picture is not None:
         plt.gcf().savefig(options.picture)
     print(json.dumps(seconds))

@@ -1,6 +1,7 @@
 """The pages of the gallery, in Markdown: an index, and a page for each example."""
 
 from dataclasses import dataclass
+from textwrap import indent
 
 from texts import Example
 
@@ -9,10 +10,11 @@ JIT, NENGO = "nengo_jit.Simulator", "nengo.Simulator"
 
 @dataclass
 class Result:
-    """What running an example gave: seconds by simulator, and the lines that it printed."""
+    """What running an example gave: seconds by simulator, printed lines, and when and where."""
 
     seconds: dict[str, dict[str, float]]
     printed: str
+    measured: str
 
     def total(self, simulator: str) -> float:
         """Return the seconds that a simulator took to build and to run."""
@@ -20,12 +22,16 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """How much faster building and running is than in nengo."""
+        """How much faster than nengo it is, and where it is not."""
         ratio = self.total(NENGO) / self.total(JIT)
         run = self.seconds[NENGO]["run"] / self.seconds[JIT]["run"]
         if ratio < 1:
             return f"Not faster than nengo: it takes {1 / ratio:.1f} times as long in all"
-        return f"{ratio:.1f} times faster than nengo in all, {run:.0f} times in running"
+        slower = self.seconds[JIT]["build"] > self.seconds[NENGO]["build"]
+        return (
+            f"{ratio:.1f} times faster than nengo in all, {run:.0f} times in running"
+            f"{', but slower to build' if slower else ''}"
+        )
 
 
 def picture(example: Example) -> str:
@@ -50,7 +56,7 @@ def page(example: Example, result: Result | None) -> str:
     parts = [f"# {example.title}", example.introduction]
     if result is not None:
         parts += [picture(example), f"```text\n{result.printed}\n```", times(result)]
-        parts += [f"{result.verdict}."]
+        parts += [f"{result.verdict}. Measured on {result.measured}."]
     parts += [
         f"This is `gallery/{example.name}.py`, from top to bottom. "
         f"[Download it as a notebook]({example.name}.ipynb)."
@@ -69,25 +75,20 @@ def card(example: Example, result: Result | None) -> str:
     parts += [example.introduction]
     if result is not None:
         parts += [f"*{result.verdict}.*"]
-    return "-   " + "\n\n".join(parts).replace("\n", "\n    ")
+    return "-" + indent("\n\n".join(parts), "    ")[1:]
 
 
-def index(
-    sections: dict[str, list[Example]], results: dict[str, Result], machine: str | None
-) -> str:
+def index(sections: dict[str, list[Example]], results: dict[str, Result]) -> str:
     """Return the page that leads to all examples."""
     parts = [
         "# Gallery",
         "Each example is a script of less than a hundred lines, to be read from top to bottom, "
         "copied and changed. All of them are in the folder `gallery/` of the repository; "
         "`make gallery` runs them, and makes these pages.",
+        "Times are those that simulators take to build and to run, each in a process of its own. "
+        "Imports, drawing and training are not in them. A sweep is compared with a loop of nengo's "
+        "simulators in one process. Times vary if other programs use the processors.",
     ]
-    if machine is not None:
-        parts += [
-            "Times are those of the simulators, which run in processes of their own: first the "
-            "time to build, then the time to run. Imports, drawing and training are not in it. "
-            f"{machine}"
-        ]
     for title, examples in sections.items():
         cards = "\n\n".join(card(example, results.get(example.name)) for example in examples)
         parts += [f"## {title}", f'<div class="grid cards" markdown>\n\n{cards}\n\n</div>']

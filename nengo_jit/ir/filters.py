@@ -6,15 +6,18 @@ They take their parameters, the input and the state, and return the output and t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from nengo.synapses import LinearFilter
+from nengo.synapses import Alpha, LinearFilter, Lowpass
 
 from nengo_jit.ir.arrays import Array, Namespace
 from nengo_jit.ir.products import dot
 from nengo_jit.ir.signal import Signal
 
+# Whose steps depend on nothing but their numbers
+PLAIN = (LinearFilter, Lowpass, Alpha)
 Filter = Callable[..., tuple[Array, ...]]
 Filtering = tuple[Any, ...]  # a filter, and its parameters: numbers and arrays
 
@@ -87,7 +90,34 @@ def linear_filter(synapse: LinearFilter, state: dict[str, Signal], dt: float) ->
     """
     if set(state) != {"X"}:
         return None
-    X = np.zeros(state["X"].shape)
+    shape = state["X"].shape
+    if type(synapse) in PLAIN and "_get_ss" not in vars(synapse):
+        return _known(_ByNumbers(synapse), shape, dt)
+    return _discretized(synapse, shape, dt)
+
+
+class _ByNumbers:
+    """One of the `PLAIN` synapses. It is equal to those with the same numbers, bit by bit."""
+
+    def __init__(self, synapse: LinearFilter):
+        self.synapse = synapse
+        numbers = synapse.num.tobytes(), synapse.den.tobytes()
+        self._key = type(synapse), *numbers, synapse.analog, synapse.method
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByNumbers) and self._key == other._key
+
+
+@lru_cache(maxsize=1000)  # nengo takes about as long as for all the rest of an operator
+def _known(synapse: _ByNumbers, shape: tuple[int, ...], dt: float) -> Filtering | None:
+    return _discretized(synapse.synapse, shape, dt)
+
+
+def _discretized(synapse: LinearFilter, shape: tuple[int, ...], dt: float) -> Filtering | None:
+    X = np.zeros(shape)
     step: Any = synapse.make_step(X.shape[1:], X.shape[1:], dt, None, {"X": X})
     if type(step) is LinearFilter.NoX:
         return scale, step.d

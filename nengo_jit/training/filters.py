@@ -12,6 +12,7 @@ import numpy as np
 from nengo.synapses import Alpha, Lowpass
 
 from nengo_jit.engines.jax.bucket import Bucket, Constants, Leaf
+from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.ir.filters import scale
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
@@ -88,7 +89,8 @@ class Filters:
         function, *_ = operators[0].parameters(self._dt) or ()
         if function is scale:  # a time constant far below a step is none
             return bucket
-        values = self._parameters(bucket, {})
+        with as_given():
+            values = self._parameters(bucket, {})
         numbers = [self._constants.add(np.asarray(each)) for each in values]
         self._replaced.append(Replaced(bucket, numbers[0]))
         is_mapped = bucket.is_mapped

@@ -23,6 +23,7 @@ from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Tra
 from nengo_jit.builder import Model
 from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import SEPARATOR, Labels
+from nengo_jit.training.sparse import elements_of
 
 Params: TypeAlias = dict[str, jax.Array]
 Predicate: TypeAlias = Callable[[NengoObject, str], bool]
@@ -141,8 +142,10 @@ class Parameters:
         if built.eval_points is None:
             if isinstance(transform, HAS_ARRAY):
                 self._add(owner, TRANSFORM, built.weights, transform)
-            elif isinstance(transform, Sparse) and hasattr(built.weights, "tocoo"):
-                self._add(owner, TRANSFORM, built.weights.tocoo().data, transform)
+            elif isinstance(transform, Sparse):
+                elements = elements_of(built.weights)
+                if elements is not None:
+                    self._add(owner, TRANSFORM, elements.data, transform)
             return
         if connection.solver.weights:
             raise BuildError(
@@ -276,9 +279,10 @@ class Parameters:
         if attribute == LOG_TAU:
             synapse = type(first.synapse)(float(np.exp(value)))
         elif attribute == TRANSFORM and isinstance(first.transform, Sparse):
-            built = self._model.params[self._connections[known.obj]].weights.tocoo()
-            places = np.stack([built.row, built.col], axis=1)
-            transform = Sparse(built.shape, indices=places, init=value)
+            elements = elements_of(self._model.params[self._connections[known.obj]].weights)
+            assert elements is not None, "else there is no such parameter"
+            places = np.stack([elements.row, elements.col], axis=1)
+            transform = Sparse(elements.shape, indices=places, init=value)
         elif attribute == TRANSFORM:
             transform = _with_array(first.transform, value)
         for owner in owners:

@@ -118,15 +118,16 @@ class Program:
         self._seed = model.seeds[network]
         self.dt, self.dtype = dt, np.dtype(model.time.dtype)
         self.parameters = Parameters(network, model)
-        self.trained = self.parameters.selected(trainable)
-        self.parameters.forget_time_constants(self.trained)
         names = labels.unique([each.probe for each in self._plan.probes])
         self.probes = {name: probe for probe, name in names.items()}
         self._signals, _ = memory_of(self._plan)
         self._signals.allocate(targets)
         self._blocks = Blocks(self._plan.runs, self._signals)
-        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {})
+        constants = Constants()
+        bucketing = Bucketing(self._plan, self._signals, self._blocks, Placement(), {}, constants)
         buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
+        self.trained = self.parameters.selected(trainable)
+        self.parameters.forget_time_constants(self.trained)
         self._filters = Filters(self.parameters.time_constants(), bucketing.constants, dt)
         buckets = [self._filters.replaced(each) for each in buckets]
         self._sparse = sparse_leaves(buckets)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from nengo.transforms import SparseMatrix
 
 from nengo_jit.engines.jax.arrays import PaddedRows
 from nengo_jit.engines.jax.bucket import Bucket, Leaf
 from nengo_jit.ir.operator import SparseDotInc
 from nengo_jit.ir.products import rows_of
 from nengo_jit.ir.signal import Signal
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_matrix
 
 
 class SparseLeaf(NamedTuple):
@@ -39,20 +43,28 @@ class SparseLeaf(NamedTuple):
         return PaddedRows(padded[self.places], jnp.asarray(self.columns))
 
 
+def elements_of(matrix: object) -> coo_matrix | None:
+    """Return the elements of a sparse matrix, in SciPy's COO format; None without SciPy."""
+    if isinstance(matrix, SparseMatrix):
+        matrix = matrix.allocate()
+    return matrix.tocoo() if hasattr(matrix, "tocoo") else None
+
+
 def sparse_leaves(buckets: Iterable[Bucket]) -> dict[int, SparseLeaf]:
     """Return the sparse matrices among the constants of buckets, by number."""
     found = {}
     for bucket in buckets:
-        operator, first = bucket.members[0], bucket.arguments[0]
-        if not isinstance(operator, SparseDotInc) or not isinstance(first, Leaf):
+        operator = bucket.members[0]
+        leaves = [each for each in bucket.arguments if isinstance(each, Leaf)]
+        if not isinstance(operator, SparseDotInc) or not leaves:
             continue
-        matrix = operator.A.initial_value
-        if not hasattr(matrix, "tocoo"):  # SciPy is not installed
+        elements = elements_of(operator.A.initial_value)
+        if elements is None:
             continue
-        numbered = matrix.tocoo()
+        numbered = elements.copy()
         numbered.data = np.arange(1, numbered.data.size + 1)
         rows = rows_of(numbered)
-        found[first.number] = SparseLeaf(
+        found[leaves[0].number] = SparseLeaf(
             operator.A, np.asarray(rows.numbers), np.asarray(rows.columns)
         )
     return found

@@ -4,6 +4,7 @@ import pytest
 from counting import Counter, every_mode
 from nengo.utils.numpy import maxint
 
+from nengo_jit.ir.filters import linear_filter
 from nengo_jit.ir.processes import SimProcess
 from nengo_jit.ir.signal import Signal
 
@@ -135,3 +136,48 @@ class TestSimProcess:
         _, step = prepare(sim_process(Failing()))
         with pytest.raises(RuntimeError, match="my own mistake"):
             step()
+
+
+class TestLinearFilters:
+    """How often nengo is asked to discretise a filter."""
+
+    @staticmethod
+    def parameters(synapse, dt=0.001, size=3):
+        state = {"X": Signal(np.zeros((len(synapse.den) - 1, size)), name="X")}
+        return linear_filter(synapse, state, dt)
+
+    def test_equal_ones_are_discretised_once(self):
+        once, again = (self.parameters(nengo.Alpha(0.0123)) for _ in range(2))
+        assert all(mine is other for mine, other in zip(once, again, strict=True))
+
+    @pytest.mark.parametrize(
+        "synapse, dt",
+        [
+            (nengo.Alpha(0.0124), 0.001),
+            (nengo.Alpha(0.0123), 0.002),
+            (nengo.Lowpass(0.0123), 0.001),
+        ],
+    )
+    def test_others_have_their_own_numbers(self, synapse, dt):
+        self.parameters(nengo.Alpha(0.0123))
+        _, *numbers = self.parameters(synapse, dt)
+        X = np.zeros((len(synapse.den) - 1, 3))
+        step = synapse.make_step((3,), (3,), dt, None, {"X": X})
+        u = np.ones((4, 3))
+        expected = [step(t, each).copy() for t, each in enumerate(u)]
+        function, *_ = self.parameters(synapse, dt)
+        Y = np.zeros_like(X)
+        for each, theirs in zip(u, expected, strict=True):
+            y, Y = function(np, *numbers, each, Y)
+            np.testing.assert_allclose(y, theirs, rtol=1e-12)
+
+    def test_those_of_other_classes_may_change(self):
+        class Changing(nengo.synapses.LinearFilter):
+            def _get_ss(self, dt):
+                return nengo.Lowpass(taus[0])._get_ss(dt)
+
+        taus, synapse = [0.01], Changing([1], [0.01, 1])
+        first = self.parameters(synapse)
+        taus[0] = 0.02
+        second = self.parameters(synapse)
+        assert first[1] != second[1]

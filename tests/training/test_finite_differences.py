@@ -13,7 +13,7 @@ from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.training.program import Program
 from nengo_jit.training.surrogates import fast_sigmoid
 
-N_STEPS = 25
+N_STEPS = 21
 X = np.random.RandomState(0).uniform(-1, 1, (N_STEPS, 3))
 RATE = nengo.RectifiedLinear()
 
@@ -66,11 +66,9 @@ def test_of_synapses_transforms_and_slices():
         one = nengo.Node(size_in=1)
         nengo.Connection(source[1], one, synapse=None)
         chain(source, Lowpass(0.004), "lowpass")
-        chain(source, Lowpass(0.02), "slow lowpass")
         chain(source, Alpha(0.004), "alpha")
         chain(one, Alpha(0.005), "another alpha")
         chain(source, LinearFilter([0.02, 1], [1e-4, 0.02, 1]), "general")
-        chain(one, None, "scalar", transform=0.7)
         wide = ensemble("wide", 3)
         nengo.Connection(source, wide, transform=[0.5, 1.0, -1.0])
         nengo.Connection(wide[[2, 0]], wide[1:], synapse=0.002)
@@ -85,10 +83,11 @@ def test_of_synapses_transforms_and_slices():
         sparse = nengo.Sparse((3, 8), indices=places, init=[0.3, -0.2, 0.5, 0.1])
         nengo.Connection(hidden.neurons, wide, transform=sparse, synapse=0.001)
         nengo.Probe(last.neurons)
-    used = assert_gradients(net, remat=7)
+    used = assert_gradients(net)
     attributes = {name.rsplit(".", 1)[1] for name in used}
     assert attributes == {"gain", "bias", "encoders", "decoders", "transform", "log_tau"}
-    assert sum(name.endswith("log_tau") for name in used) >= 12
+    assert sum(name.endswith("log_tau") for name in used) >= 8
+    assert "hidden.neurons → wide.transform" in used  # the sparse one
 
 
 def test_of_smooth_neuron_types():
@@ -146,4 +145,4 @@ def test_of_random_networks(seed):
             scale = 1e-3 if isinstance(pre, nengo.ensemble.Neurons) else 0.5
             synapse = [Lowpass(0.005), Alpha(0.003)][rng.randint(2)]
             nengo.Connection(pre, post, transform=scale * rng.randn(*shape), synapse=synapse)
-    assert_gradients(net)
+    assert_gradients(net, remat=7)

@@ -262,7 +262,12 @@ def test_validation_callbacks_and_the_best_weights():
     assert all(np.array_equal(each, seen[best][1][name]) for name, each in trainer.params.items())
     assert set(history.epochs[0]) >= {"loss", "seconds", "validation_loss", "validation_accuracy"}
     axes = history.plot()
-    assert len(axes.lines) == 3
+    assert [line.get_label() for line in axes.lines] == [
+        "loss",
+        "accuracy",
+        "validation loss",
+        "validation accuracy",
+    ]
 
 
 def test_callbacks_of_metrics_that_do_not_exist_name_those_that_do():

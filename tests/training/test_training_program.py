@@ -91,6 +91,72 @@ def test_names_are_those_of_objects_and_attributes():
     assert "given → first.transform" not in initial
 
 
+def everything(obj, attribute):
+    return True
+
+
+def of_shared_parts():
+    """Return a network whose connections share transforms and synapses; and its parts."""
+    shared, synapse = nengo.Dense((3, 2), init=[[0.5, 1], [0.2, -1], [1, 1]]), nengo.Lowpass(0.01)
+    places = [(0, 0), (2, 1), (2, 5), (1, 3)]
+    sparse = nengo.Sparse((3, 6), indices=places, init=[0.4, -0.2, 0.3, 0.1])
+    options = {"neuron_type": nengo.RectifiedLinear()}
+    with nengo.Network(seed=2) as net:
+        given = nengo.Node(np.zeros(2), label="given")
+        ends = [nengo.Ensemble(6, 3, label=each, **options) for each in "abc"]
+        for end in ends[:2]:
+            nengo.Connection(given, end, transform=shared, synapse=synapse)
+        nengo.Connection(ends[0].neurons, ends[2], transform=sparse, synapse=nengo.Alpha(0.005))
+        nengo.Connection(ends[1], ends[2])
+        nengo.Connection(ends[1][0], ends[2][1])
+        probes = [nengo.Probe(ends[2]), nengo.Probe(ends[0], synapse=0.02)]
+        probes.append(nengo.Probe(ends[1].neurons))
+    return net, given, probes
+
+
+def test_shared_and_sparse_transforms_and_time_constants_are_frozen():
+    net, given, probes = of_shared_parts()
+    with as_given():
+        program = Program(net, 0.001, None, fast_sigmoid, everything)
+    names = set(program.parameters.initial)
+    assert {name for name in names if name.startswith("given")} == {
+        "given → a.transform",
+        "given → a.log_tau",
+    }
+    assert {"b → c.log_tau", "b → c (2).log_tau", "a decoded_output.log_tau"} < names
+    assert program.parameters.initial["a.neurons → c.transform"].shape == (4,)
+    rng = np.random.RandomState(1)
+    changed = {
+        name: each + rng.uniform(0.1, 0.3, each.shape)
+        for name, each in program.parameters.initial.items()
+    }
+    expected = run(program, changed)
+    program.parameters.freeze(changed)
+    given.output = nengo.processes.PresentInput(X, 0.001)
+    first, second, sparse, default, other = net.connections
+    assert first.transform is second.transform and first.synapse is second.synapse
+    assert first.synapse.tau == pytest.approx(np.exp(changed["given → a.log_tau"]))
+    assert isinstance(sparse.synapse, nengo.Alpha) and sparse.synapse.tau > 0.0055
+    assert default.synapse is not other.synapse
+    for simulator in SIMULATORS:
+        with simulator(net) as sim:
+            assert_equal_runs(sim, probes, expected)
+
+
+def test_time_constants_are_chosen_by_functions_only_and_left_alone_otherwise():
+    net, _, _ = of_shared_parts()
+    synapse, second = net.connections[0].synapse, net.connections[1]
+    with as_given():
+        by_type = Program(net, 0.001, None, fast_sigmoid, nengo.Connection)
+        of_one = Program(
+            net, 0.001, None, fast_sigmoid, lambda obj, name: obj is second and name == "log_tau"
+        )
+    assert not any(name.endswith("log_tau") for name in by_type.parameters.initial)
+    assert of_one.trained == {"given → a.log_tau"}  # which shares the synapse
+    by_type.parameters.freeze(by_type.parameters.initial)
+    assert net.connections[0].synapse is synapse
+
+
 @pytest.mark.parametrize("n_steps, remat, size", [(100, "auto", 100), (400, "auto", 20)])
 def test_long_runs_are_divided_into_chunks(n_steps, remat, size):
     assert chunk_size(n_steps, remat) == size

@@ -87,11 +87,8 @@ class Bucketing:
         Where operators with Python code run.
     noise : mapping of (Operator, Noise)
         Operators with random numbers that the device draws.
-
-    Attributes
-    ----------
     constants : Constants
-        The arrays that buckets refer to.
+        Gets the arrays that buckets refer to.
     """
 
     def __init__(
@@ -101,10 +98,11 @@ class Bucketing:
         blocks: Blocks,
         placement: Placement,
         noise: Mapping[Operator, Noise],
+        constants: Constants,
     ):
         self._plan, self._signals, self._blocks = plan, signals, blocks
         self._placement, self._noise = placement, noise
-        self.constants = Constants()
+        self.constants = constants
 
     def buckets_of(self, members: Sequence[Operator]) -> Iterator[Bucket]:
         """Divide operators of one kind, which run on the device, into buckets."""

@@ -7,7 +7,7 @@ are kept until their step is done, since drawing them again would give others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
 Draw = Callable[..., np.ndarray]
+Generators: TypeAlias = "Sequence[Mapping[Operator, np.random.RandomState]]"
+GeneratorState: TypeAlias = dict[str, Any] | tuple[Any, ...]  # in NumPy's form
 
 
 class _Ahead:
@@ -26,6 +28,8 @@ class _Ahead:
         self.first = first
         self.rows: list[np.ndarray] = []
         self.error: BaseException | None = None  # that the step after these has raised
+        # the generator's state before a step, counted from one: that of a row, or an earlier one
+        self.origin: tuple[int, GeneratorState] | None = None
 
     def begin(self, number: int) -> None:
         """Forget the steps before one; all, if they are not known from there on."""
@@ -48,20 +52,31 @@ class _Ahead:
 class Drawing(Protocol):
     """Draws numbers for all operators, step by step."""
 
-    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
-        """Draw with these functions of each simulation from now on."""
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]], generators: Generators) -> None:
+        """Draw with other functions from now on.
+
+        Parameters
+        ----------
+        draws : sequence of (dict of (Operator, callable))
+            Of each simulation, the functions.
+        generators : sequence of (dict of (Operator, numpy.random.RandomState))
+            Of each simulation, what some of them draw from, and depend on alone.
+        """
 
     def forget(self, operators: Iterable[Operator]) -> None:
         """Forget what has been drawn for later steps, which will be drawn again."""
 
-    def draw(self, operator: Operator, number: int) -> None:
-        """Draw the numbers of an operator for a step, counted from one, unless it is done.
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
+        """Return the numbers of an operator for a step, counted from one; draw them if needed.
 
         If a function of the user's raises, or has raised in `prepare`, this raises the error.
         """
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         """Draw for ``n`` steps from ``first`` on; returns for how many it has succeeded."""
+
+    def rewind(self, number: int) -> None:
+        """Set generators to their states before a step, though later steps have been drawn for."""
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         """Return numbers that have been drawn.
@@ -82,7 +97,7 @@ class Drawing(Protocol):
         """
 
 
-class Draws:
+class Draws(Drawing):
     """Draws numbers for a simulation; see `Drawing`.
 
     Parameters
@@ -94,10 +109,11 @@ class Draws:
     def __init__(self, plan: Plan):
         self._plan = plan
         self._draws: dict[Operator, Draw] = {}  # in the order of the plan
+        self._generators: Mapping[Operator, np.random.RandomState] = {}
         self._ahead: dict[Operator, _Ahead] = {}
 
-    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
-        (own,) = draws
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]], generators: Generators) -> None:
+        (own,), (self._generators,) = draws, generators
         self._draws = {each: own[each] for each in self._plan.operators if each in own}
 
     def forget(self, operators: Iterable[Operator]) -> None:
@@ -113,17 +129,21 @@ class Draws:
         time: float = self._plan.time.dtype.type(number * self._plan.dt).item()
         return time
 
-    def draw(self, operator: Operator, number: int) -> None:
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
         ahead = self._of(operator, number)
         if not 0 <= number - ahead.first < len(ahead.rows):
             ahead.begin(number)
             ahead.draw(self._draws[operator], self._time(number))
+        return ahead.rows[number - ahead.first]
 
     def prepare(self, places: Sequence[Drawn], first: int, n: int) -> int:
         members = {operator for place in places for operator in place.members}
         needed = [(each, self._of(each, first)) for each in self._draws if each in members]
-        for _, ahead in needed:
+        for operator, ahead in needed:
             ahead.begin(first)
+            if not ahead.rows:
+                own = self._generators.get(operator) if n > 1 else None
+                ahead.origin = None if own is None else (first, own.get_state(legacy=False))
         for number in range(first, first + (n if needed else 0)):
             t = self._time(number)
             for operator, ahead in needed:
@@ -135,6 +155,23 @@ class Draws:
                     ahead.error = error
                     return number - first
         return n
+
+    def rewind(self, number: int) -> None:
+        for operator, ahead in self.beyond(number):
+            assert ahead.origin is not None
+            first, state = ahead.origin
+            self._generators[operator].set_state(state)
+            for each in range(first, number):
+                self._draws[operator](self._time(each), ahead.like)
+            del ahead.rows[max(0, number - ahead.first) :]
+
+    def beyond(self, number: int) -> list[tuple[Operator, _Ahead]]:
+        """Return what has been drawn for a step or later ones, and can be drawn again."""
+        return [
+            (operator, ahead)
+            for operator, ahead in self._ahead.items()
+            if ahead.origin is not None and number < ahead.first + len(ahead.rows)
+        ]
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         arrays = []

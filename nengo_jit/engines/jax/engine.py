@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -15,10 +15,10 @@ import numpy as np
 from nengo_jit.engines.cpu.python.tracing import calls_are_observed
 from nengo_jit.engines.jax.arrays import Constant, to_device
 from nengo_jit.engines.jax.blocks import Blocks
-from nengo_jit.engines.jax.bucket import Bucket
+from nengo_jit.engines.jax.bucket import Bucket, Constants
 from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.calls import Loop, Segment
-from nengo_jit.engines.jax.columns import Column, column_of
+from nengo_jit.engines.jax.columns import column_of
 from nengo_jit.engines.jax.compilation import as_given, is_lost, keep_compiled
 from nengo_jit.engines.jax.draws import Drawing, Draws
 from nengo_jit.engines.jax.facts import Facts, facts_of
@@ -28,10 +28,10 @@ from nengo_jit.engines.jax.phases import Phase, phases_of
 from nengo_jit.engines.jax.python.placing import Placement, place
 from nengo_jit.engines.jax.python.program import Program
 from nengo_jit.engines.jax.python.traced import Tapes
-from nengo_jit.engines.jax.timing import part_of
-from nengo_jit.engines.recorder import TICKS, Recorder
+from nengo_jit.engines.jax.samples import record
+from nengo_jit.engines.jax.timing import part_in, part_of
 from nengo_jit.engines.stepwise import StepwiseEngine
-from nengo_jit.engines.timing import Part, Timing
+from nengo_jit.engines.timing import Timing
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
@@ -65,8 +65,7 @@ class JaxEngine(StepwiseEngine):
         super().__init__(plan, options)
         keep_compiled()
         self._blocks = self.make_blocks()
-        with as_given():
-            self._memory = DeviceMemory(self._blocks)
+        self._memory = DeviceMemory(self._blocks)
         self._made = Made()
         self._draws: Drawing = Draws(plan)
         self._placement = Placement()
@@ -78,9 +77,8 @@ class JaxEngine(StepwiseEngine):
         self._users: set[int] = set()  # blocks of arrays of the user's
         self._flags = 0
         self._is_watched = False  # whether somebody notices that Python is not called
-        self._has_warned = False
+        self._has_warned = self._is_outdated = False
         self._is_lost = False  # whether a segment cannot compute this step
-        self._is_outdated = False
         self._facts: Facts | None = None
 
     def make_blocks(self) -> Blocks:
@@ -93,10 +91,10 @@ class JaxEngine(StepwiseEngine):
         self._n_changes.clear()
         return self._place()
 
-    def make(self, rng: np.random.RandomState) -> Made:
-        """Make of all operators what a simulation needs, given its generator."""
+    def make(self, rng: np.random.RandomState, operators: Iterable[Operator] | None = None) -> Made:
+        """Make what a simulation needs, given its generator, of some operators or of all."""
         made = Made()
-        for operator in self.plan.operators:  # in nengo's order, since they draw from rng
+        for operator in operators or self.plan.operators:  # in nengo's order: they draw from rng
             make(self, operator, rng, made)
         return made
 
@@ -108,6 +106,7 @@ class JaxEngine(StepwiseEngine):
 
     def decide(self) -> None:
         """Decide where Python code runs."""
+        self._is_outdated = False
         made, tapes = self._made, self.make_tapes()
         placement = place(made.python, made.sources, self.refused(), self.memory_of_steps, tapes)
         self._placement, self._flags, self._users = placement, tapes.flags, tapes.shared
@@ -142,33 +141,30 @@ class JaxEngine(StepwiseEngine):
 
     def lower(self) -> list[tuple[Operator, Step]]:
         """Lower all operators; returns the functions of a step, none if there is a loop."""
-        self._is_outdated = False
-        placement, noise = self._placement, self._made.noise
-        facts = self.facts()
+        placement, facts = self._placement, self.facts()
         if facts == self._facts:
             return self._steps
         self._facts = facts
-        memory = self.memory_of_steps
-        bucketing = Bucketing(self.plan, memory, self._blocks, placement, noise)
-        phases = self.complete(phases_of(self.plan, placement.in_python, bucketing))
+        constants = Constants()
+        phases = self._phases(self.plan, placement.in_python, constants)
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
-            leaves = [to_device(each) for each in bucketing.constants.leaves]
+            leaves = [to_device(each) for each in constants.leaves]
             self._loop = None
             if not placement.in_python and not any(each.sparse for each in recorded):
                 (buckets,) = phases
-                written = [each for each in recorded if each in self._blocks]
-                columns = list(map(self._column, written))
-                n = self.n_members
+                blocks, n = self._blocks, self.n_members
+                written = [each for each in recorded if each in blocks]
+                columns = [column_of([blocks.region_of(each)], each.shape) for each in written]
                 self._loop = Loop(buckets, leaves, self._draws, columns, self._flags, n)
-                self._without_loop = lambda: [*self._in_python(buckets, leaves), self._pulling()]
+                self._without_loop = lambda: self._stepping(constants, leaves)
                 return []
             steps = [step for phase in phases for step in self._steps_of(phase, leaves)]
         return [*steps, self._pulling()]
 
     def begin_draws(self) -> None:
         """Draw with the functions that have been made from now on."""
-        self._draws.begin([self._made.draws(self._placement)])
+        self._draws.begin([self._made.draws(self._placement)], [self._made.generators])
         self._draws.forget(self._placement.of_time)
 
     def facts(self) -> Facts:
@@ -176,8 +172,32 @@ class JaxEngine(StepwiseEngine):
         return facts_of(self.plan, self._placement, self._made.noise)
 
     def complete(self, phases: list[Phase]) -> list[Phase]:
-        """Return the phases of a step with all that is no operator's."""
+        """Return the phases with what the plan does not have."""
         return phases
+
+    def _phases(
+        self, plan: Plan, in_python: Container[Operator], constants: Constants
+    ) -> list[Phase]:
+        """Divide a step into phases, given the operators that call Python."""
+        memory, noise = self.memory_of_steps, self._made.noise
+        bucketing = Bucketing(plan, memory, self._blocks, self._placement, noise, constants)
+        return self.complete(phases_of(plan, in_python, bucketing))
+
+    def _stepping(
+        self, constants: Constants, leaves: Sequence[Constant]
+    ) -> list[tuple[Operator, Step]]:
+        """Make the functions of a step that calls all Python code, in nengo's order."""
+        called = {*self._placement.taped, *self._placement.ahead}
+        plan = group(self.plan, called)
+        phases = self._phases(plan, called, constants)
+        leaves = [*leaves, *(to_device(each) for each in constants.leaves[len(leaves) :])]
+        steps: list[tuple[Operator, Step]] = []
+        for phase in phases:
+            if isinstance(phase, list):
+                steps += self._without_python(phase, leaves)
+            else:
+                steps.append((phase, self._call(phase)))
+        return [*steps, self._pulling()]
 
     def _pulling(self) -> tuple[Operator, Step]:
         """Make the function that copies to the host what is recorded."""
@@ -190,12 +210,11 @@ class JaxEngine(StepwiseEngine):
         """Make the functions of a phase: what to draw, then the segment, or a call of Python."""
         if not isinstance(phase, list):
             return [(phase, self._call(phase))]
-        segment = Segment(phase, leaves, self._draws, self._flags)
-        steps, first = self._drawing_for(segment), phase[0].members[0]
         if not any(each.members[0] in self._placement.taped for each in phase):
-            return [*steps, (first, partial(self._run_segment, segment))]
-        again = self._in_python(phase, leaves)
-        steps.append((first, partial(self._try_segment, segment)))
+            return self._without_python(phase, leaves)
+        segment = Segment(phase, leaves, self._draws, self._flags)
+        again, steps = self._in_python(phase, leaves), self._drawing_for(segment)
+        steps.append((phase[0].members[0], partial(self._try_segment, segment)))
         return steps + [(operator, partial(self._if_lost, step)) for operator, step in again]
 
     def _in_python(
@@ -208,12 +227,17 @@ class JaxEngine(StepwiseEngine):
             if is_taped:
                 members = [operator for each in some for operator in each.members]
                 steps += [(operator, self._call(operator)) for operator in members]
-                continue
-            others = list(some)
-            segment = Segment(others, leaves, self._draws)
-            steps += self._drawing_for(segment)
-            steps.append((others[0].members[0], partial(self._run_segment, segment)))
+            else:
+                steps += self._without_python(list(some), leaves)
         return steps
+
+    def _without_python(
+        self, buckets: Sequence[Bucket], leaves: Sequence[Constant]
+    ) -> list[tuple[Operator, Step]]:
+        """Make the functions that run buckets on the device: what to draw, then the segment."""
+        segment = Segment(buckets, leaves, self._draws)
+        run = buckets[0].members[0], partial(self._run_segment, segment)
+        return [*self._drawing_for(segment), run]
 
     def _drawing_for(self, segment: Segment) -> list[tuple[Operator, Step]]:
         members = [operator for place in segment.drawn for operator in place.members]
@@ -221,6 +245,13 @@ class JaxEngine(StepwiseEngine):
 
     def _draw(self, operator: Operator) -> None:
         self._draws.draw(operator, self.n_steps + 1)
+
+    def _step_drawn(self, operator: Operator) -> None:
+        """Output what a process returns in this step, or has returned ahead of it."""
+        (signal,) = operator.outputs()
+        live = self.signals[signal]
+        values = self._draws.draw(operator, self.n_steps + 1).reshape(live.shape)
+        live[...] = live + values if operator.incs else values
 
     def _run_segment(self, segment: Segment) -> bool:
         return segment.run(self._memory, self.n_steps + 1)
@@ -236,12 +267,11 @@ class JaxEngine(StepwiseEngine):
         if self._is_lost:
             step()
 
-    def _column(self, signal: Signal) -> Column:
-        return column_of([self._blocks.region_of(signal)], signal.shape)
-
     def _call(self, operator: Operator) -> Step:
         """Make the function that calls Python for an operator, on the memory of the host."""
         memory, blocks, call = self._memory, self._blocks, self.caller_of(operator)
+        if operator in self._made.sources and operator in self._placement.ahead:
+            call = partial(self._step_drawn, operator)
         own = {blocks.block_of(each) for each in operator.all_signals if each in blocks}
         if operator in self._placement.taped:
             own |= self._placement.taped[operator].blocks
@@ -265,7 +295,6 @@ class JaxEngine(StepwiseEngine):
                 self.relower()
             # tapes do not report underflow
             self._is_watched = calls_are_observed() or np.geterr()["under"] != "ignore"
-        if not is_within:
             changed = self._users if self.is_asked else range(len(self._blocks))
             self._memory.pull(changed)
             self._memory.changed_on_host(changed)
@@ -285,7 +314,7 @@ class JaxEngine(StepwiseEngine):
                     with np.errstate(invalid="raise", divide="ignore"):
                         n_run, samples = self._loop.run(memory, clock.n_steps + 1, n)
                     if n_run:
-                        self._record(samples, n_run)
+                        record(self.recording, self.plan, self._blocks, samples, n_run)
                         super().settle()
                 if n_run < n and not self._is_paused:
                     self._steps = self._steps or self._without_loop()
@@ -295,6 +324,7 @@ class JaxEngine(StepwiseEngine):
                 n_done += n_run
         finally:
             self._is_running = self._is_paused = False
+            self._draws.rewind(clock.n_steps + 1)
             if not self.is_asked or memory.shared:
                 memory.pull_all()
             memory.pull(self._users)
@@ -308,18 +338,8 @@ class JaxEngine(StepwiseEngine):
             seconds = perf_counter() - begin
             return Timing(n_done, seconds, [part_of(self._loop.operators, seconds)])
         timing = super().run_timed(n_steps)
-        parts = [_part_of(step, part) for (_, step), part in zip(self._steps, timing.parts)]
+        parts = [part_in(step, part) for (_, step), part in zip(self._steps, timing.parts)]
         return replace(timing, parts=[*parts, timing.parts[-1]])
-
-    def _record(self, samples: list[np.ndarray], n: int) -> None:
-        """Record some steps, given the samples of signals that change, and count the steps."""
-        clock, changing = self.recording.clock, iter(samples)
-        numbers = np.arange(clock.n_steps + 1, clock.n_steps + n + 1)
-        for planned, recorder in zip(self.plan.probes, self.recording.recorders.values()):
-            constant = np.broadcast_to(recorder.source, (n, *recorder.source.shape))
-            rows = next(changing) if planned.signal in self._blocks else constant
-            _write(recorder, rows, numbers, clock.ticks)
-        clock.view[TICKS] += n
 
     def _run_step(self) -> None:
         snapshot, ticks = self._memory.snapshot(), self.recording.clock.ticks
@@ -377,19 +397,3 @@ class JaxEngine(StepwiseEngine):
         compiled += [(op, "") for op in placement.ahead if op not in placement.traced]
         left = tuple(placement.in_python.items())
         return replace(self.plan, in_python=left, compiled=tuple(compiled))
-
-
-def _part_of(step: Step, part: Part) -> Part:
-    """Share out a part of a step if it is a compiled call."""
-    first = step.args[0] if isinstance(step, partial) and step.args else None
-    return part_of(first.operators, part.seconds) if isinstance(first, Segment) else part
-
-
-def _write(recorder: Recorder, rows: np.ndarray, numbers: np.ndarray, ticks: int) -> None:
-    """Write the samples that are due."""
-    due = numbers % recorder.period < 1
-    block, row = recorder.reserve(int(due.sum()))
-    end = row + int(due.sum())
-    block.rows[row:end] = rows[due]
-    if block.ticks is not None:
-        block.ticks[row:end] = ticks + 1 + np.flatnonzero(due)

@@ -14,6 +14,7 @@ from nengo_jit.engines.jax.noise import Noise, sampler_of
 from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.engines.jax.python.sources import is_source, source_of
 from nengo_jit.ir.base import Operator, Step
+from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.process_state import draws_in_steps, is_sim_process
 from nengo_jit.options import FAST
 
@@ -32,16 +33,23 @@ class Made:
         What draws the random numbers of operators that are lowered, on the host.
     noise : dict of (Operator, Noise)
         The random numbers of operators that the device draws.
+    generators : dict of (Operator, numpy.random.RandomState)
+        What functions in ``native`` draw from, and depend on alone.
     """
 
     python: dict[Operator, Step] = field(default_factory=dict)
     sources: dict[Operator, Draw] = field(default_factory=dict)
     native: dict[Operator, Draw] = field(default_factory=dict)
     noise: dict[Operator, Noise] = field(default_factory=dict)
+    generators: dict[Operator, np.random.RandomState] = field(default_factory=dict)
+
+    def __contains__(self, operator: Operator) -> bool:
+        kinds = (self.python, self.sources, self.native, self.noise)
+        return any(operator in each for each in kinds)
 
     def forget(self, operator: Operator) -> None:
         """Forget all that was made of an operator."""
-        for each in (self.python, self.sources, self.native, self.noise):
+        for each in (self.python, self.sources, self.native, self.noise, self.generators):
             each.pop(operator, None)
 
     def draws(self, placement: Placement) -> dict[Operator, Draw]:
@@ -101,10 +109,12 @@ def _begin_draws(
         return
     if not is_sim_process(operator):
         draw = operator.draws(dt, rng)
+        if draw is not None and isinstance(operator, SimNeurons):
+            (made.generators[operator],) = operator.state_extra.values()
     else:
         own = operator.process.get_rng(rng)
         draw = operator.draws_from(dt, lambda: own)
         if draws_in_steps(operator.process):
-            engine.generators[operator] = own
+            engine.generators[operator] = made.generators[operator] = own
     if draw is not None:
         made.native[operator] = draw

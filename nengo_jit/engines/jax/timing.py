@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
+from nengo_jit.engines.jax.calls import Segment
 from nengo_jit.engines.timing import Part, shared_out
-from nengo_jit.ir.base import Operator
+from nengo_jit.ir.base import Operator, Step
 
 NAME = "XLA"
 
@@ -22,3 +24,9 @@ def part_of(operators: Iterable[Operator], seconds: float) -> Part:
     """
     costs = [(each, float(sum(signal.size for signal in each.all_signals))) for each in operators]
     return Part(NAME, seconds, shared_out(costs))
+
+
+def part_in(step: Step, part: Part) -> Part:
+    """Share out a part of a step if it is a compiled call."""
+    first = step.args[0] if isinstance(step, partial) and step.args else None
+    return part_of(first.operators, part.seconds) if isinstance(first, Segment) else part

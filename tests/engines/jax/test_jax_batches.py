@@ -1,9 +1,14 @@
 """Batches on the JAX engine: members are rows, and Python is called for each in turn."""
 
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import nengo
 import numpy as np
 import pytest
-from nengo.exceptions import ValidationError
+from nengo.exceptions import SimulationError, ValidationError
 from nengo.processes import FilteredNoise, WhiteNoise
 
 import nengo_jit
@@ -283,3 +288,80 @@ def test_a_batch_that_does_not_fit(monkeypatch):
     simulator(net, batch=most).close()
     with pytest.raises(ValidationError, match=f"{most} members fit"):
         simulator(net, batch=most + 1)
+
+
+@pytest.mark.parametrize(
+    ("stats", "expected"),
+    [
+        ({"bytes_limit": 1000, "bytes_in_use": 300}, (700, room.COPIES)),
+        ({"bytes_limit": 1000}, (1000, room.COPIES)),
+    ],
+)
+def test_the_memory_of_a_device(stats, expected, monkeypatch):
+    device = SimpleNamespace(memory_stats=lambda: stats)
+    monkeypatch.setattr(room.jax, "local_devices", lambda: [device])
+    assert room._free() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_batches_in_forked_processes_run_in_python():
+    script = """
+import os, sys, warnings
+import nengo, nengo_jit
+import numpy as np
+warnings.simplefilter("ignore")
+rows = np.random.RandomState(0).uniform(-1, 1, (2, 12, 1))
+def run():
+    with nengo.Network(seed=1) as net:
+        nodes = [nengo.Node([0.5]), nengo.Node(lambda t: t), nengo.Node(lambda t, x: x, size_in=1)]
+        ens = nengo.Ensemble(10, 1)
+        for node in nodes:
+            nengo.Connection(node, ens)
+        probe = nengo.Probe(ens, synapse=0.01)
+    with nengo_jit.Simulator(net, engine="jax", batch=2, progress_bar=False) as sim:
+        sim.run_steps(3)
+        sim.run_steps(12, inputs={node: rows for node in nodes})
+        sim.run_steps(5)
+    return np.array(sim.data[probe])
+before = run()
+child = os.fork()
+if not child:
+    os._exit(0 if abs(run() - before).max() < 1e-9 else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=240, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")  # when the function is traced
+def test_an_error_of_a_function_on_the_device_names_the_member():
+    def build():
+        with nengo.Network(seed=1) as net:
+            net.given = nengo.Node([1.0])
+            inverse = nengo.Node(lambda t, x: 1 / x, size_in=1)
+            nengo.Connection(net.given, inverse, synapse=None)
+            nengo.Probe(inverse)
+            nengo.Probe(nengo.Node(Offset(0)))
+            nengo.Probe(nengo.Node(WhiteNoise()))
+        return net
+
+    rows = np.ones((3, 20, 1))
+    rows[1, 6] = 0
+    net = build()
+    with simulator(net, batch=3, seeds=SEEDS) as sim:
+        with pytest.raises(SimulationError) as raised:
+            sim.run_steps(20, inputs={net.given: rows})
+        notes = " ".join(raised.value.__notes__)
+        assert "step 7" in notes
+        assert "member 1" in notes
+        assert not sim.plan.in_python
+        assert sim.n_steps == 6
+        state = sim.state()
+        sim.run_steps(14, inputs={net.given: np.ones((3, 14, 1))})
+        assert_members(sim, single_runs(build, 20))
+        expected = [array[:, 6:] for array in data(sim)]
+    with simulator(build(), batch=3) as other:
+        other.load_state(state)
+        other.run_steps(14)
+        for mine, theirs in zip(data(other), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)

@@ -30,7 +30,7 @@ def mentioned(operators: Iterable[Operator], names: Set[str] = GETTING | OPENING
     found: set[str] = set()
     for value in reached(each for operator in operators for each in code_of(operator)):
         if type(value) is CodeType:
-            found.update(names.intersection(_names(value)))
+            found.update(names & {*_names(value)})
         elif issubclass(type(value), LiveSignals):  # `sim.signals`, whatever its name
             found.update(GETTING)
     return found

@@ -10,12 +10,12 @@ import numpy as np
 from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs
 from nengo_jit.engines.jax.batch.members import Member
 from nengo_jit.engines.jax.bucket import Drawn
-from nengo_jit.engines.jax.draws import Draw, Draws
+from nengo_jit.engines.jax.draws import Draw, Drawing, Draws, Generators
 from nengo_jit.ir.base import Operator
 from nengo_jit.planner.plan import Plan
 
 
-class BatchDraws:
+class BatchDraws(Drawing):
     """Draws numbers for the members of a batch; see `nengo_jit.engines.jax.draws.Drawing`.
 
     Arrays have an axis for the members after that of the steps, unless all of their numbers are
@@ -38,29 +38,31 @@ class BatchDraws:
         self._own = [Draws(plan) for _ in members]
         self._owned: set[Operator] = set()
 
-    def begin(self, draws: Sequence[Mapping[Operator, Draw]]) -> None:
+    def begin(self, draws: Sequence[Mapping[Operator, Draw]], generators: Generators) -> None:
         first, *others = draws
         self._owned = {
             op for op in first if not others or any(each[op] is not first[op] for each in others)
         }
-        self._shared.begin([{op: first[op] for op in first if op not in self._owned}])
-        for own, each in zip(self._own, draws):
-            own.begin([{op: each[op] for op in self._owned}])
+        self._shared.begin([{op: first[op] for op in first if op not in self._owned}], [{}])
+        for own, each, drawn_from in zip(self._own, draws, generators):
+            own.begin([{op: each[op] for op in self._owned}], [drawn_from])
 
     def forget(self, operators: Iterable[Operator]) -> None:
         operators = list(operators)
         for draws in (self._shared, *self._own):
             draws.forget(operators)
 
-    def draw(self, operator: Operator, number: int) -> None:
+    def draw(self, operator: Operator, number: int) -> np.ndarray:
         if self._is_given(operator):
-            return
+            return np.zeros(0)
         if operator not in self._owned:
-            self._shared.draw(operator, number)
-            return
+            row = self._shared.draw(operator, number)
+            return np.broadcast_to(row, (len(self._members), *row.shape))
+        rows = []
         for member, own in zip(self._members, self._own):
             with member.at_work():
-                own.draw(operator, number)
+                rows.append(own.draw(operator, number))
+        return np.stack(rows)
 
     def _is_given(self, operator: Operator) -> bool:
         return isinstance(operator, GivenRows) or operator in self._inputs.functions
@@ -77,6 +79,12 @@ class BatchDraws:
             with member.at_work():
                 n = own.prepare(needed, first, n)
         return n
+
+    def rewind(self, number: int) -> None:
+        for member, own in zip(self._members, self._own):
+            if own.beyond(number):
+                with member.at_work():
+                    own.rewind(number)
 
     def take(self, places: Sequence[Drawn], first: int, n: int, size: int) -> list[np.ndarray]:
         return [self._taken(place, first, n, size) for place in places]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,14 @@ from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.jax.batch.blocks import BatchBlocks
 from nengo_jit.engines.jax.batch.draws import BatchDraws
-from nengo_jit.engines.jax.batch.inputs import Inputs, with_inputs
+from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs, with_inputs, with_inputs_on_host
 from nengo_jit.engines.jax.batch.members import Member
 from nengo_jit.engines.jax.batch.room import check_room
 from nengo_jit.engines.jax.blocks import Blocks
 from nengo_jit.engines.jax.compilation import is_lost
 from nengo_jit.engines.jax.engine import JaxEngine
 from nengo_jit.engines.jax.facts import Facts
+from nengo_jit.engines.jax.made import Made
 from nengo_jit.engines.jax.phases import Phase
 from nengo_jit.engines.jax.python.traced import Taped, Tapes, Traced
 from nengo_jit.engines.state import Seed, State, check_state, give_state, take_state
@@ -96,18 +98,19 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         self._draws.forget(self.plan.operators)
         self._one.reset_all()
         self._one.save()
-        first = self._members[0]
+        first, operators = self._members[0], list(self.plan.operators)
         for member, seed in zip(self._members, seeds):
             self._one.restore()
             member.restore_objects()
             self._set_built(member)
             member.seed, member.drawn_from = seed, np.random.RandomState(seed)
             member.generators = self.generators = {}
-            member.made = self.make(member.drawn_from)
+            member.made = self.make(member.drawn_from, operators)
             if member is first:
                 self._n_changes.clear()
                 self._made = first.made
                 self.decide()
+                operators = [each for each in operators if _differs(each, first.made)]
             member.find_objects(self._with_objects())
             self.signals.store(member.number, self._one.blocks)
         self._built = ()
@@ -142,7 +145,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         self._built = states
 
     def begin_draws(self) -> None:
-        self._draws.begin([each.made.draws(self._placement) for each in self._members])
+        draws = [each.made.draws(self._placement) for each in self._members]
+        self._draws.begin(draws, [each.made.generators for each in self._members])
         self._draws.forget(self._placement.of_time)
 
     def refused(self) -> dict[Operator, str]:
@@ -157,6 +161,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         return [*super().facts(), tuple(self._inputs.known)]
 
     def complete(self, phases: list[Phase]) -> list[Phase]:
+        if is_lost():
+            return with_inputs_on_host(phases, self._inputs.known)
         return with_inputs(phases, self._inputs.known, self._blocks)
 
     def set_inputs(self, inputs: Mapping[Output, np.ndarray]) -> None:
@@ -193,6 +199,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         return True
 
     def caller_of(self, operator: Operator) -> Step:
+        if isinstance(operator, GivenRows):
+            return partial(self._write_given, operator.signal)
         bases = dict.fromkeys(each.base for each in (*operator.all_signals, *self.buffers))
         written = [each for each in bases if each.size and not each.readonly]
         pairs = [(_numbers(self._one[each]), self.signals[each]) for each in written]
@@ -209,6 +217,11 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
                     rows[member.number] = one
 
         return call
+
+    def _write_given(self, signal: Signal) -> None:
+        rows = self._inputs.rows(signal, self.n_steps + 1, 1)
+        if rows is not None:
+            self.signals[signal] = rows[:, 0]
 
     def _run_step(self) -> None:
         saved, ticks = [each.saved for each in self._members], self.recording.clock.ticks
@@ -252,6 +265,11 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
             with member.at_work():
                 give_state(member, self._identity, state)
             self.signals.store(member.number, self._one.blocks)
+
+
+def _differs(operator: Operator, made: Made) -> bool:
+    """Whether something is made of an operator for each member, or drawn in making it."""
+    return operator in made or is_sim_process(operator)
 
 
 def _draws_by_itself(operator: Operator) -> bool:

@@ -12,16 +12,29 @@ from nengo_jit.engines.jax.columns import column_of
 from nengo_jit.engines.jax.phases import Phase
 from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.ir.arrays import Array, Namespace
-from nengo_jit.ir.base import Operator
+from nengo_jit.ir.base import Operator, operand
 from nengo_jit.ir.signal import Signal
 
 
 class GivenRows(Operator):
-    """Writes rows that users give to the output of a node; it is in no plan."""
+    """Writes the rows that users give for the output of a node. It is in no plan.
+
+    Implements ``signal[...] = rows[step]``, in steps for which there are rows.
+
+    Parameters
+    ----------
+    output : Output
+        The output.
+
+    Notes
+    -----
+    sets ``[signal]``, incs ``[]``, reads ``[]``, updates ``[]``
+    """
+
+    signal = operand("sets", 0)
 
     def __init__(self, output: Output):
         super().__init__("given", sets=[output.signal], incs=[], reads=[], updates=[])
-        self.signal: Signal = output.signal
 
 
 class Inputs:
@@ -92,6 +105,14 @@ def with_inputs(
         found.append(phase)
         buckets = list(_buckets([each for each in inputs if each.writer is phase], inputs, blocks))
     return [*found, buckets] if buckets else found
+
+
+def with_inputs_on_host(phases: Sequence[Phase], inputs: Mapping[Output, GivenRows]) -> list[Phase]:
+    """Insert operators that write rows on the host, for a step that runs there."""
+    found: list[Phase] = [rows for output, rows in inputs.items() if output.writer is None]
+    for phase in phases:
+        found += [phase, *(rows for output, rows in inputs.items() if output.writer is phase)]
+    return found
 
 
 def _buckets(

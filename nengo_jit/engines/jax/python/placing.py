@@ -122,7 +122,7 @@ def place(
             placement.leave(operator, str(reason))
     _part(placement)
     for operator, traced in list(placement.traced.items()):
-        if traced.is_of_time:
+        if traced.is_of_time and traced.is_total:
             placement.ahead[operator] = _of_time(operator, signals)
             continue
         try:
@@ -133,8 +133,9 @@ def place(
         pass
     _go_ahead(placement, sources)
     if placement.in_python:
-        for operator in list(placement.ahead):
-            placement.leave(operator, STEPWISE)
+        for operator, traced in list(placement.traced.items()):
+            if traced.is_of_time:
+                placement.leave(operator, STEPWISE)
     placement.watch()
     return placement
 

@@ -99,12 +99,11 @@ class Traced:
 
     @property
     def is_of_time(self) -> bool:
-        """bool: whether nobody can tell when it is called: a function of time without effects."""
+        """bool: whether the operator is a function of time alone, which writes only its output."""
         operator = self.operator
         if not isinstance(operator, SimPyFunc) or operator.output is None or operator.x_passed:
             return False
-        is_written = operator.output.readonly or bool(self.written_of_users)
-        return self.is_total and not is_written
+        return not (operator.output.readonly or self.written_of_users)
 
     @property
     def is_total(self) -> bool:
