@@ -149,7 +149,7 @@ class JaxEngine(StepwiseEngine):
         phases = self._phases(self.plan, placement.in_python, constants)
         recorded = [planned.signal for planned in self.plan.probes]
         with as_given():
-            leaves = [to_device(each) for each in constants.leaves]
+            leaves = [to_device(each, has_spikes=True) for each in constants.leaves]
             self._loop = None
             if not placement.in_python and not any(each.sparse for each in recorded):
                 (buckets,) = phases
@@ -190,7 +190,8 @@ class JaxEngine(StepwiseEngine):
         called = {*self._placement.taped, *self._placement.ahead}
         plan = group(self.plan, called)
         phases = self._phases(plan, called, constants)
-        leaves = [*leaves, *(to_device(each) for each in constants.leaves[len(leaves) :])]
+        added = constants.leaves[len(leaves) :]
+        leaves = [*leaves, *(to_device(each, has_spikes=True) for each in added)]
         steps: list[tuple[Operator, Step]] = []
         for phase in phases:
             if isinstance(phase, list):
