@@ -8,9 +8,10 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nengo_jit.engines.jax import elementary
-from nengo_jit.engines.jax.spikes import Spikes, spikes_of
+from nengo_jit.engines.jax.spikes import Spikes, columns_of
 from nengo_jit.ir.products import Rows
 
 xp = ModuleType("xp", jnp.__doc__)
@@ -43,6 +44,12 @@ class PaddedRows(NamedTuple):
 Constant: TypeAlias = jax.Array | PaddedRows
 
 
+def copied(array: ArrayLike) -> jax.Array:
+    """Copy an array to the device. Unlike `jax.numpy.array`, this compiles nothing."""
+    on_device: jax.Array = jax.device_put(array, may_alias=False)
+    return on_device
+
+
 def to_device(value: np.ndarray | Rows, has_spikes: bool = False) -> Constant:
     """Copy an array, or a sparse matrix, to the device.
 
@@ -55,6 +62,7 @@ def to_device(value: np.ndarray | Rows, has_spikes: bool = False) -> Constant:
         gradient then.
     """
     if isinstance(value, Rows):
-        spikes = spikes_of(value) if has_spikes else None
-        return PaddedRows(jnp.asarray(value.numbers), jnp.asarray(value.columns), spikes)
-    return jnp.asarray(value)
+        columns = columns_of(value) if has_spikes else None
+        spikes = None if columns is None else Spikes(*map(copied, columns))
+        return PaddedRows(copied(value.numbers), copied(value.columns), spikes)
+    return copied(value)

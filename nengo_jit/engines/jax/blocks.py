@@ -112,10 +112,9 @@ class Blocks:
 def elements_of(signal: Signal) -> np.ndarray:
     """Return the places of a dense signal's elements in the memory of its base, in its shape."""
     assert signal.strides is not None, "a sparse signal has no elements"
-    elements = np.full(signal.shape, signal.elemoffset)
-    for axis, (n, stride) in enumerate(zip(signal.shape, signal.strides)):
-        steps = np.arange(n) * (stride // signal.itemsize)
-        elements += steps.reshape((-1, *(1,) * (signal.ndim - axis - 1)))
+    elements = np.array(signal.elemoffset)
+    for n, stride in zip(signal.shape, signal.strides):
+        elements = elements[..., np.newaxis] + np.arange(n) * (stride // signal.itemsize)
     return elements
 
 

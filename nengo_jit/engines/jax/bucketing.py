@@ -107,7 +107,7 @@ class Bucketing:
     def buckets_of(self, members: Sequence[Operator]) -> Iterator[Bucket]:
         """Divide operators of one kind, which run on the device, into buckets."""
         found: dict[object, list[tuple[Operator, Computation]]] = {}
-        taped = {op: each for op, each in self._placement.taped.items() if op in set(members)}
+        taped = {op: self._placement.taped[op] for op in members if op in self._placement.taped}
         yield from buckets_of_tapes(taped, self.constants)
         for operator in members:
             if operator in taped:

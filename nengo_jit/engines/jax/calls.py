@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nengo_jit.engines.jax.arrays import Constant
+from nengo_jit.engines.jax.arrays import Constant, copied
 from nengo_jit.engines.jax.bucket import Bucket
 from nengo_jit.engines.jax.columns import Column
 from nengo_jit.engines.jax.draws import Drawing
@@ -56,7 +56,7 @@ class Segment:
     ):
         self._lowered = Lowered(buckets)
         self._leaves, self._draws = leaves, draws
-        self._indices = [jnp.asarray(each) for each in self._lowered.indices]
+        self._indices = list(map(copied, self._lowered.indices))
         self.operators = self._lowered.operators
         self._written = self._lowered.written
         self._flags = flags if flags in self._written else None
@@ -112,7 +112,7 @@ class Loop:
     ):
         self._lowered = Lowered(buckets, recorded)
         self._leaves, self._draws = leaves, draws
-        self._indices = [jnp.asarray(each) for each in self._lowered.indices]
+        self._indices = list(map(copied, self._lowered.indices))
         self.operators = self._lowered.operators
         self._written = self._lowered.written
         self._flags = flags if flags in self._written else None

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nengo_jit.engines.jax.arrays import copied
 from nengo_jit.engines.jax.blocks import Blocks
 
 
@@ -54,7 +55,7 @@ class DeviceMemory:
         self.arrays = self.arrays or [jnp.zeros(())] * len(self._host)
         for number in self._newer_on_host | self.shared:
             if number not in self._newer_on_device:
-                self.arrays[number] = jnp.array(self._host[number], copy=True)
+                self.arrays[number] = copied(self._host[number])
         self._newer_on_host.clear()
 
     def pull(self, numbers: Iterable[int]) -> None:

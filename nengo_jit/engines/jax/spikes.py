@@ -77,13 +77,17 @@ def most_spikes(n_neurons: int) -> int:
     return max(1, n_neurons // PART)
 
 
-def spikes_of(rows: Rows) -> Spikes | None:
-    """Convert a matrix to columns; None if that is no use, or would take much memory."""
+def columns_of(rows: Rows) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the numbers and targets of `Spikes`; None for matrices that do not suit it.
+
+    These are matrices with infinite elements, whose product with zero is not a number, and those
+    whose columns are of such different lengths that padding takes much memory.
+    """
     numbers, columns = np.asarray(rows.numbers), np.asarray(rows.columns)
     n_columns = 1 + int(columns.max(initial=0))
     place = np.nonzero(numbers)
     if not np.isfinite(numbers).all() or len(place[0]) == 0:
-        return None  # zero times infinity is not a number
+        return None
     column, row = columns[place], place[1]
     order = np.lexsort((row, column))
     column, row = column[order], row[order]
@@ -94,4 +98,4 @@ def spikes_of(rows: Rows) -> Spikes | None:
     own = column, np.arange(len(column)) - (np.cumsum(n_elements) - n_elements)[column]
     padded, targets = np.zeros(shape, numbers.dtype), np.full(shape, numbers.shape[1])
     padded[own], targets[own] = numbers[place][order], row
-    return Spikes(jnp.asarray(padded), jnp.asarray(targets))
+    return padded, targets
