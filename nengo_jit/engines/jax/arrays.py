@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
 
 from nengo_jit.engines.jax import elementary
 from nengo_jit.engines.jax.spikes import Spikes, columns_of
+from nengo_jit.ir.arrays import Array
 from nengo_jit.ir.products import Rows
 
 xp = ModuleType("xp", jnp.__doc__)
@@ -44,7 +44,7 @@ class PaddedRows(NamedTuple):
 Constant: TypeAlias = jax.Array | PaddedRows
 
 
-def copied(array: ArrayLike) -> jax.Array:
+def copied(array: Array | np.ndarray) -> jax.Array:
     """Copy an array to the device. Unlike `jax.numpy.array`, this compiles nothing."""
     on_device: jax.Array = jax.device_put(array, may_alias=False)
     return on_device
