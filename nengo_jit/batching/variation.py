@@ -199,10 +199,9 @@ def _of_ensemble(
         encoders = arrays.get("encoders", built.encoders)
         values["scaled_encoders"] = encoders * (gain / ens.radius)[..., np.newaxis]
     if "gain" in arrays:
-        for conn, sig in model.sig.items():
-            is_into_neurons = isinstance(conn, nengo.Connection) and "gains" in sig
-            if is_into_neurons and conn.post_obj == ens.neurons:
-                signals[str(conn)] = sig["gains"]
+        for conn, gains in model.sig["gains"].items():
+            if conn.post_obj == ens.neurons:
+                signals[str(conn)] = gains
                 values[str(conn)] = arrays["gain"][:, conn.post_slice]
     return signals, values
 

