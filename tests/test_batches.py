@@ -384,6 +384,20 @@ def test_scaled_encoders():
 
 
 @each_engine
+def test_gains_of_connections_of_one_name(engine):
+    gain = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    with nengo.Network(seed=0) as net:
+        two = [nengo.Node(each, label="node") for each in (0.5, 0.25)]
+        ens = nengo.Ensemble(3, 1, bias=np.zeros(3), gain=np.full(3, 2.0), label="ens")
+        for node in two:
+            nengo.Connection(node, ens.neurons, transform=np.ones((3, 1)), synapse=None)
+        current = nengo.Probe(ens.neurons, "input")
+    with simulator(net, batch=2, parameters={ens: {"gain": gain}}, engine=engine) as sim:
+        sim.run_steps(2)
+        np.testing.assert_allclose(sim.data[current][:, -1], 0.75 * gain, rtol=1e-12)
+
+
+@each_engine
 def test_members_that_are_built_anew(engine):
     def built(seed):
         net = network()

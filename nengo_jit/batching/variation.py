@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import nengo
 import numpy as np
@@ -21,6 +21,24 @@ from nengo_jit.planner.identity import Identity
 Generators = list[list[dict[str, Any]]]  # by member: the states of generators, in nengo's order
 OF_ENSEMBLES = ("bias", "encoders", "gain", "scaled_encoders")
 OF_CONNECTIONS = ("weights",)
+
+
+class Change(NamedTuple):
+    """A signal that a parameter sets, with its values for all members.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    signal : Signal or None
+        The signal; None if the object has none.
+    values : numpy.ndarray
+        The values, with a leading axis for the members.
+    """
+
+    name: str
+    signal: Signal | None
+    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -165,45 +183,43 @@ def _set_parameters(
         for name, value in parameters.items()
     }
     if isinstance(obj, nengo.Connection):
-        signals = {"weights": model.sig[obj]["weights"]}
-        values = dict(arrays)
+        changes = [Change(name, model.sig[obj][name], value) for name, value in arrays.items()]
     else:
         if "scaled_encoders" in arrays and arrays.keys() & {"gain", "encoders"}:
             raise _invalid(
                 f"{obj}: 'scaled_encoders' are encoders times gain: give one or the other"
             )
-        signals, values = _of_ensemble(obj, arrays, built, model)
-        arrays |= {name: values[name] for name in values.keys() & {"scaled_encoders"}}
-    for name, signal in signals.items():
-        if name not in values:
-            continue
+        changes = _of_ensemble(obj, arrays, built, model)
+        arrays |= {each.name: each.values for each in changes if each.name == "scaled_encoders"}
+    for name, signal, values in changes:
         if signal is None or signal.sparse:
             raise _invalid(f"{obj}: its {name} are not a matrix")
         if not signal.readonly and signal not in variation.values:
             raise _invalid(f"{obj}: its {name} change while it learns, and cannot be given")
-        variation.set(signal, values[name].astype(signal.dtype))
+        variation.set(signal, values.astype(signal.dtype))
     variation.built[obj] = built._replace(**arrays)
 
 
 def _of_ensemble(
     ens: nengo.Ensemble, arrays: dict[str, np.ndarray], built: Any, model: Model
-) -> tuple[dict[str, Signal], dict[str, np.ndarray]]:
-    """Return the signals that depend on parameters of an ensemble, and the values of these."""
-    signals = {
-        "bias": model.sig[ens.neurons].get("bias"),
-        "scaled_encoders": model.sig[ens]["encoders"],
-    }
-    values = {name: arrays[name] for name in signals.keys() & arrays.keys()}
+) -> list[Change]:
+    """Return what changes with the parameters of an ensemble."""
+    changes = []
+    if "bias" in arrays:
+        changes.append(Change("bias", model.sig[ens.neurons].get("bias"), arrays["bias"]))
+    scaled = arrays.get("scaled_encoders")
     if arrays.keys() & {"gain", "encoders"}:
         gain = arrays.get("gain", built.gain)
         encoders = arrays.get("encoders", built.encoders)
-        values["scaled_encoders"] = encoders * (gain / ens.radius)[..., np.newaxis]
+        scaled = encoders * (gain / ens.radius)[..., np.newaxis]
+    if scaled is not None:
+        changes.append(Change("scaled_encoders", model.sig[ens]["encoders"], scaled))
     if "gain" in arrays:
-        for conn, gains in model.sig["gains"].items():
+        for conn, signal in model.sig["gains"].items():
             if conn.post_obj == ens.neurons:
-                signals[str(conn)] = gains
-                values[str(conn)] = arrays["gain"][:, conn.post_slice]
-    return signals, values
+                gains = arrays["gain"][:, conn.post_slice]
+                changes.append(Change("gains", signal, gains))
+    return changes
 
 
 def _checked(value: Any, obj: object, name: str, built: Any, n_members: int) -> np.ndarray:
