@@ -104,7 +104,8 @@ def may_change(value: object) -> bool:
 def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
     """The objects that may change, of an object and all that it refers to.
 
-    These are all mutable objects, except functions that refer to no other mutable object.
+    These are all mutable objects, except functions that assign to no variable and have no
+    attributes.
     """
     seen = set() if seen is None else seen
     if isinstance(value, BuiltinFunctionType):  # perhaps bound to an object, as `[].append` is
@@ -123,7 +124,7 @@ def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
     elif isinstance(value, MethodType):
         parts = (value.__self__,) if lasts(value.__self__) else (value.__self__, value.__func__)
     elif isinstance(value, FunctionType) and not lasts(value):
-        if _assigns(value):
+        if _assigns(value) or vars(value).keys() - {"__wrapped__"}:
             yield value
         parts = _referred(value)
     elif not (isinstance(value, np.ndarray) and not value.flags.writeable):

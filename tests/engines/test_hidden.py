@@ -92,6 +92,22 @@ class Callable:
         return t
 
 
+def with_attribute():
+    def function(t):
+        return t
+
+    function.count = 0
+    return function
+
+
+def wrapped():
+    @functools.wraps(by_a_constant)
+    def function(t):
+        return t
+
+    return function
+
+
 def read_only():
     array = np.arange(3.0)
     array.setflags(write=False)
@@ -105,6 +121,7 @@ def read_only():
         with_inner_variable,
         *[enclosing(value) for value in (1, "a", None, (1, (2.0,)), np.float64(3), nengo.LIF())],
         *[enclosing(value) for value in (np, np.tanh, by_a_constant, read_only())],
+        wrapped(),
         functools.partial(enclosing, 3),
     ],
 )
@@ -116,6 +133,7 @@ def test_functions_of_what_stays_as_it_is(function):
     "function",
     [
         *[into_a_list, through_others_into_a_list, inner, counting(), by_global, with_default],
+        with_attribute(),
         *[Callable(), Callable().method, HISTORY.append, np.random.RandomState(0).uniform],
         *[enclosing(value) for value in ([], {}, (1, []), np.zeros(3), Callable())],
         functools.partial(enclosing, []),

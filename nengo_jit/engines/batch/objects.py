@@ -4,21 +4,22 @@ A function that a node calls is one object for all members. Between members, the
 
 - generators of random numbers, and objects with the methods ``state`` and ``load_state``;
 - arrays of at most `LARGEST` bytes, and queues of limited length (`collections.deque`);
-- attributes of objects, with the contents of arrays, lists, dictionaries and sets among them;
+- attributes of objects and functions, and all that these contain;
 - variables of enclosing functions or modules that a function assigns to.
 
 All else stays as it is for all members. So lists and dictionaries that a function itself refers to
-collect what all members do.
+collect what all members do. Objects and arrays that they contain from the start change places.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import partial
-from types import CellType, FunctionType
+from random import Random
+from types import CellType, FunctionType, MemberDescriptorType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from nengo.base import NengoObject
 from nengo.params import FrozenObject
 
 from nengo_jit.engines.base import Engine
-from nengo_jit.engines.hidden import assigned_by, lasts
+from nengo_jit.engines.hidden import IMMUTABLE, assigned_by, changeable, lasts
 from nengo_jit.engines.state import changeable_objects, restore_object, saved_object
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
@@ -36,6 +37,7 @@ LARGEST = 1 << 20  # bytes of an array; larger ones are data rather than state
 LIBRARIES = (sys.stdlib_module_names | {"nengo", "nengo_jit", "numpy", "scipy"}) - {"__main__"}
 LIBRARY_CLASSES = (Simulator, Network, FrozenObject, NengoObject)
 COLLECTIONS = (deque, list, dict, set, bytearray)
+ATOMS = {*IMMUTABLE, np.float64}
 
 Restore = Callable[[], object]
 
@@ -60,67 +62,133 @@ class Objects:
     """
 
     def __init__(self, found: Sequence[tuple[Operator, object]]):
-        self._found = found
+        self._found = [*found, *_contained(found)]
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def save(self) -> list[Restore]:
         """Return functions that give all objects the state that they have now."""
+        left = [(*each, False) for each in reversed(self._found)]
+        restores: list[Restore] = []
         seen: set[int] = set()
-        return [each for op, value in self._found for each in _saved(op, value, seen)]
+        while left:
+            operator, value, is_owned = left.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            found, parts = _saved(operator, value, is_owned)
+            restores += found
+            for part in parts:
+                is_owned = not callable(part)  # a function may refer to lists that collect
+                left += [(operator, each, is_owned) for each in changeable(part)]
+        return restores
 
 
-def _saved(
-    operator: Operator, value: Any, seen: set[int], is_attribute: bool = False
-) -> Iterator[Restore]:
-    """Functions that restore an object, and what its attributes refer to."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
+def _contained(found: Iterable[tuple[Operator, object]]) -> Iterator[tuple[Operator, object]]:
+    """Objects in collections that functions refer to, and in collections in these."""
+    left, seen = list(found), set()
+    while left:
+        operator, value = left.pop()
+        if id(value) not in seen and isinstance(value, COLLECTIONS):
+            seen.add(id(value))
+            inner = [(operator, each) for item in _items(value) for each in changeable(item)]
+            yield from inner
+            left += inner
+
+
+def _saved(operator: Operator, value: Any, is_owned: bool) -> tuple[list[Restore], list[object]]:
+    """Return functions that restore an object, and what it refers to.
+
+    Lists, dictionaries and sets are restored if something that is restored owns them.
+    """
     if lasts(value):
-        state = saved_object(operator, value)
-        yield lambda: restore_object(operator, value, state)
-    elif isinstance(value, np.ndarray):
-        if value.flags.writeable and value.nbytes <= LARGEST:
-            numbers = value.copy()
-            yield lambda: np.copyto(value, numbers)
-    elif isinstance(value, COLLECTIONS):
-        if is_attribute or (isinstance(value, deque) and value.maxlen is not None):
-            items = copy(value)
-            yield lambda: _refill(value, items)
+        return [partial(restore_object, operator, value, saved_object(operator, value))], []
+    if isinstance(value, Random):
+        return [partial(value.setstate, value.getstate())], []
+    if isinstance(value, np.ndarray):
+        changes = value.flags.writeable and value.nbytes <= LARGEST
+        return [partial(np.copyto, value, value.copy())] if changes else [], []
+    restores: list[Restore] = []
+    parts: list[object] = []
+    if isinstance(value, COLLECTIONS):
+        if is_owned or (isinstance(value, deque) and value.maxlen is not None):
+            restores.append(partial(_refill, value, copy(value)))
+            parts += _items(value)
     elif isinstance(value, FunctionType):
         cells, names = assigned_by(value)
         for cell in cells:
-            yield from _saved_cell(operator, cell, seen)
-        yield from _saved_names(operator, value.__globals__, names, seen)
-    elif hasattr(value, "__dict__") and not isinstance(value, type) and _is_users(value):
-        yield from _saved_names(operator, vars(value), list(vars(value)), seen)
+            restores.append(_saved_cell(cell, parts))
+        for name in names:
+            restores.append(_saved_name(value.__globals__, name, parts))
+        restores.append(_saved_scope(vars(value), parts))
+    elif _is_users(value):
+        restores += [_saved_slot(each, value, parts) for each in _slots(type(value))]
+        if hasattr(value, "__dict__"):
+            restores.append(_saved_scope(vars(value), parts))
+    return restores, parts
 
 
-def _saved_cell(operator: Operator, cell: CellType, seen: set[int]) -> Iterator[Restore]:
+def _saved_cell(cell: CellType, parts: list[object]) -> Restore:
     try:
         content = cell.cell_contents
     except ValueError:  # it is empty
-        return
-    yield lambda: setattr(cell, "cell_contents", content)
-    yield from _saved(operator, content, seen)
+        return partial(delattr, cell, "cell_contents")
+    parts.append(content)
+    return partial(setattr, cell, "cell_contents", content)
 
 
-def _saved_names(
-    operator: Operator, scope: MutableMapping[str, Any], names: list[str], seen: set[int]
-) -> Iterator[Restore]:
-    for name in names:
-        if name in scope:
-            content = scope[name]
-            yield partial(scope.__setitem__, name, content)
-            yield from _saved(operator, content, seen, is_attribute=True)
+def _saved_name(scope: dict[str, Any], name: str, parts: list[object]) -> Restore:
+    if name not in scope:
+        return partial(scope.pop, name, None)
+    parts.append(scope[name])
+    return partial(scope.__setitem__, name, scope[name])
+
+
+def _saved_scope(scope: dict[str, Any], parts: list[object]) -> Restore:
+    """Return a function that restores all attributes."""
+    parts += _items(scope)
+    items = dict(scope)
+
+    def restore() -> None:
+        scope.update(items)
+        for name in scope.keys() - items.keys():  # which another member has set
+            del scope[name]
+
+    return restore
+
+
+def _saved_slot(slot: MemberDescriptorType, owner: object, parts: list[object]) -> Restore:
+    try:
+        content = slot.__get__(owner)
+    except AttributeError:  # it is not set
+
+        def clear() -> None:
+            slot.__set__(owner, None)
+            slot.__delete__(owner)
+
+        return clear
+    parts.append(content)
+    return partial(slot.__set__, owner, content)
+
+
+def _slots(kind: type) -> Iterator[MemberDescriptorType]:
+    for each in kind.__mro__:
+        if "__slots__" in vars(each):
+            yield from (slot for slot in vars(each).values() if type(slot) is MemberDescriptorType)
+
+
+def _items(collection: Any) -> list[object]:
+    """The items of a collection, or the values of a dictionary; none if nothing can change them."""
+    items = list(collection.values() if isinstance(collection, dict) else collection)
+    return [] if ATOMS.issuperset(map(type, items)) else items
 
 
 def _is_users(value: object) -> bool:
-    """Whether an object is of a class of the user's."""
+    """Whether an object is of a class of the user's, or has only attributes of the user's."""
     module = str(type(value).__module__).partition(".")[0]
-    return module not in LIBRARIES and not isinstance(value, LIBRARY_CLASSES)
+    is_library = module in LIBRARIES or isinstance(value, LIBRARY_CLASSES)
+    return isinstance(value, SimpleNamespace) or not is_library
 
 
 def _refill(collection: Any, items: Any) -> None:
