@@ -38,6 +38,7 @@ COMPILER = (
     "engines/cpu/language/primitives",
     "engines/cpu/language/python_objects",
     "engines/cpu/toolchain/llvm/elementary",
+    "engines/cpu/toolchain/llvm/vector_loops",
     "engines/cpu/toolchain/target",
     "engines/cpu/toolchain/translation",
     "engines/cpu/toolchain/wrapper",
