@@ -29,6 +29,18 @@ class Interrupt(BaseException):
     """What nobody catches by accident."""
 
 
+def _ask_for_bytecodes():
+    """Python 3.12 reports bytecodes only after somebody has asked for them in an earlier trace."""
+
+    def trace(frame, event, arg):
+        frame.f_trace_opcodes = True
+        return trace
+
+    sys.settrace(trace)
+    (lambda: None)()
+    sys.settrace(None)
+
+
 def interrupted(call, n, files=FILES):
     """Call a function, interrupted at the n-th bytecode in our files; whether there was one."""
     left = n
@@ -48,6 +60,7 @@ def interrupted(call, n, files=FILES):
         return trace_bytecode
 
     before = sys.gettrace()
+    _ask_for_bytecodes()
     sys.settrace(trace)
     try:
         call()
