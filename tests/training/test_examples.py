@@ -40,7 +40,7 @@ def test_a_short_training_learns_and_freezes(
     name, package, n_train, n_test, epochs, least, monkeypatch
 ):
     module = example(name, monkeypatch, package)
-    tasks = example("tasks", monkeypatch)
+    tasks, script = example("tasks", monkeypatch), example("script", monkeypatch)
     nengo.rc["precision"]["bits"] = "32"
     training, test = module.TASK.load()
     assert not {each.tobytes() for each in training.x} & {each.tobytes() for each in test.x}
@@ -48,7 +48,7 @@ def test_a_short_training_learns_and_freezes(
     outcome = tasks.learn(module.TASK, training, test, 0, epochs)
     assert outcome.trained >= least
     assert abs(outcome.trained - outcome.frozen) <= max(0.01, 1 / n_test)
-    assert tasks.draw(module.TASK, test, outcome).axes
+    assert script.draw(module.TASK, test, outcome).axes
 
 
 def test_the_rule_adapts_in_a_trial_to_targets_that_training_has_not_seen(monkeypatch):

@@ -69,6 +69,7 @@ def test_of_synapses_transforms_and_slices():
         chain(source, Lowpass(0.004), "lowpass")
         chain(source, Alpha(0.004), "alpha")
         chain(one, Alpha(0.005), "another alpha")
+        chain(source, nengo.Triangle(0.004), "triangle")
         chain(source, LinearFilter([0.02, 1], [1e-4, 0.02, 1]), "general")
         wide = ensemble("wide", 3)
         nengo.Connection(source, wide, transform=[0.5, 1.0, -1.0])
