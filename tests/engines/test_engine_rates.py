@@ -51,6 +51,8 @@ def test_rates_by_formula(engine, neurons):
     ours = rates(neurons, x, gain, bias, method)
     np.testing.assert_allclose(ours, expected, rtol=1e-13)
     assert np.count_nonzero(ours) > 1000
+    assert rates(neurons, x, gain, bias, method, in_place=True) is x
+    np.testing.assert_array_equal(x, ours)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -30,22 +30,24 @@ def _at_points(rate, n_parameters):
     @kernel(contract=False)
     def compute_rates(
         memory: Memory,
-        points: Address,
+        values: Address,
         gain: Address,
         bias: Address,
         parameters: Address,
-        rates: Address,
         n_points: int,
         size: int,
     ) -> None:
         use_widest_vectors()
         gains, biases = vector(memory, gain, size), vector(memory, bias, size)
         p = tuple_of(vector(memory, parameters, n_parameters), n_parameters)
+        # in place: LLVM cannot vectorise loops over arrays that overlap
         for i in range(n_points):
-            begin = i * size * gains.itemsize
-            x, result = vector(memory, points + begin, size), vector(memory, rates + begin, size)
+            x = vector(memory, values + i * size * gains.itemsize, size)
             for j in range(size):
-                result[j] = rate(gains[j] * x[j] + biases[j], *p)
+                x[j] = gains[j] * x[j] + biases[j]
+        currents = vector(memory, values, n_points * size)
+        for i in range(currents.size):
+            currents[i] = rate(currents[i], *p)
 
     return compute_rates
 
@@ -70,11 +72,12 @@ def rates_by(formula: Formula) -> Callable[..., None] | None:
     def compute(
         x: np.ndarray, gain: np.ndarray, bias: np.ndarray, parameters: object, result: np.ndarray
     ) -> None:
-        arrays = [np.ascontiguousarray(a, FLOAT64) for a in (x, gain, bias, parameters)]
-        names = "points", "gain", "bias", "parameters"
+        if result is not x:
+            np.copyto(result, x)
+        arrays = [np.ascontiguousarray(a, FLOAT64) for a in (gain, bias, parameters)]
         row = used.row(
-            **dict(zip(names, map(start, arrays))),
-            rates=start(result),
+            values=start(result),
+            **dict(zip(("gain", "bias", "parameters"), map(start, arrays))),
             n_points=len(x),
             size=len(gain),
         )
