@@ -190,6 +190,9 @@ class System:
             return self._noisy(activities, targets, rng)
         if kind is Lstsq:
             return self._truncate(activities, targets)
+        if kind in BY_CHOLESKY and not targets.any():  # learning often begins with such decoders
+            n, size = activities.shape[1], targets.shape[1]
+            return np.zeros((n, size)), {"rmses": np.zeros(size)}
         if self._solve is None:
             self._solve = solver_of(self._make_matrix(activities))
         if kind in NON_NEGATIVE:
