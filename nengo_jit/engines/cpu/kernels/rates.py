@@ -32,7 +32,6 @@ from nengo_jit.neurons import Formula
 from nengo_jit.neurons.rates import DT
 from nengo_jit.regions import REGIONS
 
-
 # A formula has any number of states. Neurons settle in blocks whose state fits into a core's cache.
 SETTLE = """
 def compute_rates(memory, values, gain, bias, parameters, n_points, size):
