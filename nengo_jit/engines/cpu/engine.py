@@ -26,8 +26,9 @@ from nengo_jit.engines.cpu.program.program import Program
 from nengo_jit.engines.cpu.program.programs import Programs
 from nengo_jit.engines.cpu.program.stopwatch import Stopwatch
 from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
-from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.python.callbacks import Callback
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
+from nengo_jit.engines.cpu.python.tapes_in_use import Tracing
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.cpu.turns import CpuTurns
