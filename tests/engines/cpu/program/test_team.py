@@ -28,7 +28,7 @@ from nengo_jit.engines.cpu.program.lowering import LOWERINGS
 from nengo_jit.engines.cpu.program.program import Executable
 from nengo_jit.engines.cpu.program.schedule import Batch
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, TEAM, wait_for_all
-from nengo_jit.engines.cpu.python import tapes_in_use
+from nengo_jit.engines.cpu.python import callbacks, tapes_in_use
 
 N_STEPS = 12
 
@@ -290,7 +290,7 @@ class InterruptAt:
 
 def interrupted_at(sim, n_steps, number):
     """Run with an interrupt at an opcode; tells whether there was one."""
-    tracer = InterruptAt(number, [callbacks, engine, pace, program, team])
+    tracer = InterruptAt(number, [callbacks, tapes_in_use, engine, pace, program, team])
     sys._getframe().f_trace_opcodes = True  # before, or Python 3.12.1 shows no opcodes
     sys.settrace(tracer)
     try:
