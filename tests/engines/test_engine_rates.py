@@ -53,6 +53,17 @@ def test_rates_by_formula(engine, neurons):
     assert np.count_nonzero(ours) > 1000
 
 
+@pytest.mark.parametrize("neurons", BY_FORMULA, ids=str)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rates_in_place_have_the_same_bits(engine, neurons):
+    rng = np.random.RandomState(0)
+    x, gain, bias = rng.uniform(-1, 1, (300, 43)), 3 * rng.rand(43), 2 * rng.randn(43)
+    method = OnEngine(backend_class(engine)(Options(threads=1)).builder)
+    expected, place = rates(neurons, x, gain, bias, method), x.copy()
+    assert rates(neurons, place, gain, bias, method, in_place=True) is place
+    np.testing.assert_array_equal(place, expected)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_many_neurons(threads):
     J = np.linspace(-40, 40, 2 * POPULATION + 10)[:, np.newaxis]

@@ -34,6 +34,7 @@ def _at_points(rate, n_parameters):
         gain: Address,
         bias: Address,
         parameters: Address,
+        currents: Address,
         rates: Address,
         n_points: int,
         size: int,
@@ -41,11 +42,14 @@ def _at_points(rate, n_parameters):
         use_widest_vectors()
         gains, biases = vector(memory, gain, size), vector(memory, bias, size)
         p = tuple_of(vector(memory, parameters, n_parameters), n_parameters)
+        J = vector(memory, currents, size)  # apart from the results, which may be the points
         for i in range(n_points):
             begin = i * size * gains.itemsize
             x, result = vector(memory, points + begin, size), vector(memory, rates + begin, size)
             for j in range(size):
-                result[j] = rate(gains[j] * x[j] + biases[j], *p)
+                J[j] = gains[j] * x[j] + biases[j]
+            for j in range(size):
+                result[j] = rate(J[j], *p)
 
     return compute_rates
 
@@ -71,7 +75,8 @@ def rates_by(formula: Formula) -> Callable[..., None] | None:
         x: np.ndarray, gain: np.ndarray, bias: np.ndarray, parameters: object, result: np.ndarray
     ) -> None:
         arrays = [np.ascontiguousarray(a, FLOAT64) for a in (x, gain, bias, parameters)]
-        names = "points", "gain", "bias", "parameters"
+        arrays.append(np.empty(len(gain)))
+        names = "points", "gain", "bias", "parameters", "currents"
         row = used.row(
             **dict(zip(names, map(start, arrays))),
             rates=start(result),
