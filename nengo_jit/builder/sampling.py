@@ -33,15 +33,32 @@ def sample(dist: Any, n: int, d: int | None = None, rng: Rng = np.random) -> np.
     (n, d) or (n,) numpy.ndarray
         The same numbers, bit for bit, that ``nengo.dists.get_samples`` returns.
     """
-    if d is None or d < 1 or n < 2 or not isinstance(rng, np.random.RandomState):
+    if d is None or not is_drawn_here(dist, n, d) or not isinstance(rng, np.random.RandomState):
         return get_samples(dist, n, d, rng=rng)
     if type(dist) is QuasirandomSequence:
         return _quasirandom(n, d, rng)
-    if type(dist) is not ScatteredHypersphere or type(dist.base) is not QuasirandomSequence:
-        return get_samples(dist, n, d, rng=rng)
-    if dist.method != "sct-approx":
-        return get_samples(dist, n, d, rng=rng)
     return _scattered(dist, n, d, rng)
+
+
+def is_drawn_here(dist: Any, n: int, d: int) -> bool:
+    """Whether ``(n, d)`` samples of a distribution follow from the generator's state alone.
+
+    Parameters
+    ----------
+    dist : nengo.dists.Distribution or array_like
+        The distribution. For those that are not known here, nengo's or a user's code is called.
+    n, d : int
+        Number of samples and of dimensions.
+    """
+    if d < 1 or n < 2:
+        return False
+    if type(dist) is QuasirandomSequence:
+        return True
+    return (
+        type(dist) is ScatteredHypersphere
+        and type(dist.base) is QuasirandomSequence
+        and bool(dist.method == "sct-approx")
+    )
 
 
 def shuffled(rows: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
