@@ -17,20 +17,27 @@ OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
 }
 
 
-def optimizer_of(chosen: str | optax.GradientTransformation) -> optax.GradientTransformation:
-    """Return an optimizer by name, with a learning rate of 0.001; one of optax's as it is.
+def optimizer_of(
+    chosen: str | optax.GradientTransformation,
+) -> optax.GradientTransformationExtraArgs:
+    """Return an optimizer by name, with a learning rate of 0.001, or one of optax's.
 
     Raises
     ------
     ValidationError
-        If there is none of that name.
+        If there is none of that name, or it is none of optax's.
     """
     if not isinstance(chosen, str):
-        return chosen
+        if not (hasattr(chosen, "init") and hasattr(chosen, "update")):
+            raise ValidationError(
+                f"Must be a name, or one of optax's, as optax.adam(0.001) is (got {chosen!r})",
+                attr="optimizer",
+            )
+        return optax.with_extra_args_support(chosen)
     if chosen not in OPTIMIZERS:
         known = ", ".join(f"'{each}'" for each in OPTIMIZERS)
         raise ValidationError(
             f"Unknown optimizer {chosen!r}; known ones: {known}, and all of optax's",
             attr="optimizer",
         )
-    return OPTIMIZERS[chosen](RATE)
+    return optax.with_extra_args_support(OPTIMIZERS[chosen](RATE))
