@@ -147,14 +147,17 @@ def are_finite(values):
 
 @helper()
 def load(opcode, result, address):
-    """Load elements of any type from memory; returns whether all are finite."""
+    """Load elements of any type from memory; returns whether all are finite.
+
+    The opcode is that of a load, `UNPACK`, or zero for registers.
+    """
     n, n_finite = result.size, 0
-    if opcode == Opcode.LOAD:
+    if opcode == Opcode.LOAD or opcode == 0:
         values = float64s(address, n)
         for i in range(n):
             result[i] = values[i]
             n_finite += abs(values[i]) <= LARGEST
-    elif opcode == Opcode.LOAD_SHORT:
+    elif opcode == Opcode.LOAD_SHORT or opcode == Opcode.UNPACK:
         shorts = float32s(address, n)
         for i in range(n):
             result[i] = shorts[i]
@@ -232,28 +235,32 @@ def carry_out_store(word, address):
 
 
 @helper()
-def select(word, result):
-    """Gather, look up or roll; returns whether the index is in range, and all values are finite."""
-    n, opcode = result.size, word[Field.OPCODE]
-    a, b, c = word[Field.A], word[Field.B], word[Field.N_ROWS]
-    if opcode == Opcode.GATHER:
-        sources = int64s(a, n)
-        for i in range(n):
-            result[i] = float64s(sources[i], 1)[0]
-        return are_finite(result)
-    index = np.int64(float64s(b, 1)[0])
-    if opcode == Opcode.ROLL:
-        values = float64s(a, n)
-        for i in range(n):
-            result[(i + index) % n] = values[i]
-        return are_finite(result)
+def row_of(word):
+    """The address of the row that a computed index selects; zero if the index is out of range."""
+    index, n_rows = np.int64(float64s(word[Field.B], 1)[0]), word[Field.N_ROWS]
     if index < 0:
-        index += c
-    if not 0 <= index < c:
-        return False
-    if word[Field.TYPE] != 0:
-        return load(word[Field.TYPE], result, a + word[Field.ITEM_SIZE] * n * index)
-    return load(Opcode.LOAD, result, a + 8 * n * index)
+        index += n_rows
+    if not 0 <= index < n_rows:
+        return 0
+    item_size = 8 if word[Field.TYPE] == 0 else word[Field.ITEM_SIZE]
+    return word[Field.A] + item_size * word[Field.N] * index
+
+
+@helper()
+def gather(word, result):
+    """Copy registers from anywhere."""
+    sources = int64s(word[Field.SOURCES], result.size)
+    for i in range(result.size):
+        result[i] = float64s(sources[i], 1)[0]
+
+
+@helper()
+def roll(word, result):
+    """Shift registers cyclically."""
+    n, index = result.size, np.int64(float64s(word[Field.B], 1)[0])
+    values = float64s(word[Field.A], n)
+    for i in range(n):
+        result[(i + index) % n] = values[i]
 
 
 @helper()
@@ -354,12 +361,11 @@ def perform(memory: Memory, tape: Address) -> int:
                 if not abs(value) <= LARGEST:
                     return IN_PYTHON
             continue
-        if opcode == Opcode.UNPACK or Opcode.LOAD <= opcode <= Opcode.LOAD_BOOLEANS:
-            if not load(Opcode.LOAD_SHORT if opcode == Opcode.UNPACK else opcode, result, a):
-                return IN_PYTHON
-            continue
-        if Opcode.GATHER <= opcode <= Opcode.ROLL:
-            if not select(word, result):
+        if opcode == Opcode.LOOKUP or Opcode.UNPACK <= opcode <= Opcode.LOAD_BOOLEANS:
+            kind, source = opcode, a
+            if opcode == Opcode.LOOKUP:
+                kind, source = word[Field.TYPE], row_of(word)
+            if source == 0 or not load(kind, result, source):
                 return IN_PYTHON
             continue
         if opcode == Opcode.FUNCTION:
@@ -372,6 +378,10 @@ def perform(memory: Memory, tape: Address) -> int:
                 return IN_PYTHON
         elif opcode == Opcode.PUT:
             put(word, result)
+        elif opcode == Opcode.GATHER:
+            gather(word, result)
+        elif opcode == Opcode.ROLL:
+            roll(word, result)
         elif opcode == Opcode.TAKE:
             taken = int64s(b, n)
             for i in range(n):
