@@ -13,8 +13,7 @@ from nengo_jit.engines.recording import Recording
 
 Failure = tuple[int, int, BaseException]  # number of complete steps, member, error
 
-
-TILE = 64  # samples of all members that are copied at a time
+TILE = 1 << 15  # samples of all members together that are copied at a time
 
 
 class Costs(NamedTuple):
@@ -97,9 +96,10 @@ class Chunk:
         for probe, samples in self._samples.items():
             n = self._counts[probe]
             block, row = self._recorders[probe].reserve(n)
-            for first in range(0, n, TILE):  # each is transposed in the cache
-                part = samples[:, first : min(first + TILE, n)]
-                block.rows[row + first : row + first + TILE][: part.shape[1]] = part.swapaxes(0, 1)
+            size = max(1, TILE // len(samples))
+            for first in range(0, n, size):  # each is transposed in the cache
+                part = samples[:, first : min(first + size, n)]
+                block.rows[row + first : row + first + size][: part.shape[1]] = part.swapaxes(0, 1)
             if block.ticks is not None:
                 block.ticks[row : row + n] = self._ticks[probe]
         self._clock.advance_to(self._end)

@@ -84,7 +84,7 @@ class State(Content):
 
 
 class Numbers(Content):
-    """The numbers in an array."""
+    """The numbers, or objects, in an array."""
 
     owner: np.ndarray
 
@@ -94,6 +94,13 @@ class Numbers(Content):
 
     def restore(self) -> None:
         np.copyto(self.owner, self._copy)
+
+    def parts(self) -> Iterable[Part]:
+        return _unless_atoms(enumerate(self._copy.flat)) if self._copy.dtype.hasobject else ()
+
+    @staticmethod
+    def part(owner: Any, key: Any) -> object:
+        return owner.flat[key]
 
     def change_to(self, now: Numbers) -> Change | None:
         new = now._copy

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from nengo import Probe
 
-from nengo_jit.engines.base import RUN_LOST, Engine
+from nengo_jit.engines.base import PIECE_SECONDS, RUN_LOST, Engine
 from nengo_jit.engines.batch.base import BatchEngine
 from nengo_jit.engines.batch.chunk import Chunk, Costs, Failure
 from nengo_jit.engines.batch.memory import BatchMemory
@@ -133,9 +133,9 @@ class InTurnEngine(BatchEngine):
     def _chunk(self) -> int:
         """Return the number of steps after which it is the turn of another member."""
         turn = self._costs.turn
-        n_at_once = len(self._workers) if self._is_concurrent else 1
-        seconds = max(CHUNK_SECONDS, WORTH_IT * turn)
-        seconds = min(seconds, max(LONGEST * n_at_once / self.n_members, LEAST_WORTH_IT * turn))
+        share = (len(self._workers) if self._is_concurrent else 1) / self.n_members
+        seconds = max(CHUNK_SECONDS, PIECE_SECONDS * share, WORTH_IT * turn)
+        seconds = min(seconds, max(LONGEST * share, LEAST_WORTH_IT * turn))
         in_time = int(seconds / max(self._costs.steps, 1e-9))
         n_bytes = sum(each.source.nbytes for each in self.recording.recorders.values())
         return max(1, min(self._longest, in_time, SAMPLES // max(n_bytes, 1)))

@@ -13,6 +13,7 @@ from nengo_jit.engines.backend import Backend
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch.base import BatchEngine
 from nengo_jit.engines.batch.engine import InTurnEngine
+from nengo_jit.engines.batch.room import check_room, physical_memory
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.model import Model
 from nengo_jit.ir.neurons import SimNeurons
@@ -20,6 +21,8 @@ from nengo_jit.ir.signal import Signal
 from nengo_jit.options import Options
 from nengo_jit.parallel import n_cores
 from nengo_jit.planner import Plan
+
+COPIES = 2  # of the memory of a member: for users, and to go back if a step raises
 
 
 def make_batch(
@@ -47,6 +50,11 @@ def make_batch(
     Returns
     -------
     BatchEngine
+
+    Raises
+    ------
+    ValidationError
+        If the members do not fit in the memory.
     """
     plan = backend.plan(model)
     at_once = backend.compile_batch(plan, n_members, values)
@@ -57,6 +65,9 @@ def make_batch(
     if n_members >= n_threads:
         options = replace(options, threads=1)
     first = _engine(backend, options, plan, progress)
+    of_each = sum(block.size for block in first.signals.blocks)
+    copies = COPIES if first.takes_turns else COPIES + 1  # one in its own engine
+    check_room(n_members, copies * of_each, 0, physical_memory())
     if not first.takes_turns:
         others = [_engine(backend, backend.options, plan) for _ in range(n_members - 1)]
         return InTurnEngine([first, *others], plan, backend.options, n_members, values)

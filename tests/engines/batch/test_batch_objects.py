@@ -269,6 +269,17 @@ def with_a_dataclass():
     return function
 
 
+def with_an_array_of_objects():
+    array = np.array([[0], {"n": 0}], dtype=object)
+
+    def function(t):
+        array[0][0] += 1
+        array[1]["n"] += 1
+        return [array[0][0], array[1]["n"]]
+
+    return function
+
+
 def with_a_partial():
     def up(last, t):
         last[0] += 1
@@ -339,6 +350,7 @@ def begin_anew():
         (lambda: of_another_module, 2),
         (of_an_imported_module, 2),
         (with_a_partial, 1),
+        (with_an_array_of_objects, 2),
     ],
 )
 def test_each_member_counts_for_itself(make, size, engine):

@@ -12,6 +12,7 @@ from nengo.exceptions import SimulationError, ValidationError
 from nengo.processes import FilteredNoise, WhiteNoise
 
 import nengo_jit
+from nengo_jit.engines.jax.batch import engine as jax_batch
 from nengo_jit.engines.jax.batch import room
 from nengo_jit.engines.jax.calls import Loop
 
@@ -278,7 +279,7 @@ def test_a_batch_that_does_not_fit(monkeypatch):
         nengo.Probe(nengo.Ensemble(100, 1))
     with simulator(net, batch=1) as sim:
         of_each = sum(rows.nbytes for rows in sim._engine.signals.blocks)
-    monkeypatch.setattr(room, "_free", lambda: (60 * of_each, 2))
+    monkeypatch.setattr(jax_batch, "free_memory", lambda: (60 * of_each, 2))
     with pytest.raises(
         ValidationError, match=r"64 members need about .* members fit at most"
     ) as raised:
@@ -300,7 +301,7 @@ def test_a_batch_that_does_not_fit(monkeypatch):
 def test_the_memory_of_a_device(stats, expected, monkeypatch):
     device = SimpleNamespace(memory_stats=lambda: stats)
     monkeypatch.setattr(room.jax, "local_devices", lambda: [device])
-    assert room._free() == expected
+    assert room.free_memory() == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -18,13 +18,14 @@ import numpy as np
 from nengo_jit.engines.base import memory_of
 from nengo_jit.engines.batch import BatchEngine
 from nengo_jit.engines.batch.memory import BatchMemory
+from nengo_jit.engines.batch.room import check_room
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.hidden import changeable_of
 from nengo_jit.engines.jax.batch.blocks import BatchBlocks
 from nengo_jit.engines.jax.batch.draws import BatchDraws
 from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs, with_inputs, with_inputs_on_host
 from nengo_jit.engines.jax.batch.members import Member
-from nengo_jit.engines.jax.batch.room import check_room
+from nengo_jit.engines.jax.batch.room import free_memory
 from nengo_jit.engines.jax.blocks import Blocks
 from nengo_jit.engines.jax.compilation import is_lost
 from nengo_jit.engines.jax.engine import JaxEngine
@@ -88,7 +89,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
         if not is_lost():
             sizes = {base: base.nbytes for base in self._one if base.readonly and not base.is_view}
             of_each = sum(each.size for each in self._one.blocks)
-            check_room(self.n_members, of_each, sum(sizes.values()))
+            free, copies = free_memory()
+            check_room(self.n_members, copies * of_each, sum(sizes.values()), free)
         return BatchMemory(self._one, self.n_members), buffers
 
     def make_blocks(self) -> Blocks:
@@ -138,7 +140,7 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
             member.find_objects(self._with_objects())
             self.signals.store(member.number, self._one.blocks)
         self._built = ()
-        if self.n_members > 1:
+        if self.n_members > 1 and self.seeds[0] is None:  # before the first reset
             first.objects.warn()
         self._gather()
         self.begin_draws()
