@@ -300,6 +300,7 @@ class CpuEngine(CpuTurns):
         if not self._programs.has_begun:
             self._lowering.forget(only_changed=self.is_asked)
         self._recorders.begin(n_steps, is_within)
+        self._programs.keeps_gil = not self.is_beside_others
         try:
             if not self._is_finished and not is_within:
                 for generator in self._lowering.borrowed:
