@@ -104,7 +104,11 @@ def from_nir(graph: NIRGraph, dt: float = 0.001, lossy: bool = False) -> Network
                 net.outputs[name] = parts[name].target
         loops = _delayed(graph, edges)
         for edge in edges:
-            _connect(parts[edge[0]], parts[edge[1]], edge in loops)
+            try:
+                _connect(parts[edge[0]], parts[edge[1]], edge in loops)
+            except ValidationError as error:
+                reason = f"its input from '{edge[0]}' does not fit: {error}"
+                _refuse(edge[1], graph.nodes[edge[1]], reason)
         for name, known in (("input", net.inputs), ("output", net.outputs)):
             if len(known) == 1:
                 setattr(net, name, next(iter(known.values())))
@@ -127,20 +131,30 @@ def _in_order(graph: NIRGraph, edges: Iterable[tuple[str, str]]) -> list[str]:
     return order
 
 
+def _reached(
+    graph: NIRGraph, edges: list[tuple[str, str]], start: str, ends: tuple[str, ...]
+) -> list[str]:
+    """Return a node and all that it leads to, up to nodes of some kinds."""
+    found = [start]
+    for name in found:
+        if _kind(graph.nodes[name]) not in ends:
+            found.extend(b for a, b in edges if a == name and b not in found)
+    return found
+
+
 def _delayed(graph: NIRGraph, edges: list[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return edges of spikes that lead back to where they come from, without a delay yet."""
+    """Return edges of spikes that lead back to where they come from, without a delay yet.
+
+    ValidationError names a node whose output leads back to it without spikes or a delay.
+    """
     found = set()
     for start, end in edges:
-        if _kind(graph.nodes[start]) in SPIKING:
-            reached, seen = [end], {end}
-            for name in reached:
-                if _kind(graph.nodes[name]) in DELAYING:
-                    continue
-                new = {b for a, b in edges if a == name} - seen
-                seen |= new
-                reached.extend(new)
-            if start in seen and _kind(graph.nodes[start]) not in DELAYING:
+        kind = _kind(graph.nodes[start])
+        if kind not in DELAYING and start in _reached(graph, edges, end, DELAYING):
+            if kind in SPIKING:
                 found.add((start, end))
+            elif start in _reached(graph, edges, end, (*SPIKING, *DELAYING)):
+                _refuse(start, graph.nodes[start], "its output leads back to it without a delay")
     return found
 
 
@@ -166,7 +180,12 @@ class _Converter:
         make = getattr(self, f"_{_kind(self._node).lower()}", None)
         if make is None:
             _refuse(self._name, self._node, "Nengo has no equivalent")
-        result: Part = make()
+        try:
+            result: Part = make()
+        except ValidationError as error:
+            if error.attr == "graph":
+                raise
+            _refuse(self._name, self._node, str(error))
         return result
 
     def _refuse_lossy(self, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -12,6 +12,7 @@ from nengo.exceptions import ValidationError
 from nengo.neurons import NeuronType
 from nengo.transforms import Transform
 
+from nengo_jit.batching.choice import whole
 from nengo_jit.converters.layers import (
     Window,
     add_constant,
@@ -67,21 +68,37 @@ def from_torch(module: Module, input_shape: Sequence[int] | None = None) -> Netw
     layers = list(_layers(module, ""))
     if not layers:
         raise ValidationError("There are no layers", attr="module")
-    if input_shape is None:
-        if _kind(layers[0][1]) != "Linear":
-            raise ValidationError(
-                "Give the shape of a sample; only a first layer Linear tells it",
-                attr="input_shape",
-            )
-        input_shape = (layers[0][1].in_features,)
-    shape = tuple(int(each) for each in input_shape)
+    shape = _first_shape(layers) if input_shape is None else _shape(input_shape)
     with Network(label="from torch", seed=0) as net:
         net.input = Node(np.zeros(int(np.prod(shape))), label="input")
         chain = _Chain(net.input, shape)
         for name, layer in layers:
-            chain.add(name, layer)
+            try:
+                chain.add(name, layer)
+            except ValidationError as error:
+                if error.attr == "module":
+                    raise
+                _refuse(name, layer, str(error))
         net.output = chain.end()
     return net
+
+
+def _first_shape(layers: Sequence[tuple[str, Any]]) -> tuple[int, ...]:
+    """Return the shape of a sample, if the first layer that does something tells it."""
+    first = next((each for _, each in layers if _kind(each) not in PASSED), None)
+    if first is None or _kind(first) != "Linear":
+        raise ValidationError(
+            "Give the shape of a sample; only a first layer Linear tells it", attr="input_shape"
+        )
+    return (first.in_features,)
+
+
+def _shape(given: Sequence[int]) -> tuple[int, ...]:
+    sizes = [whole(each) for each in given] if isinstance(given, Iterable) else [None]
+    shape = tuple(each for each in sizes if each is not None and each > 0)
+    if not shape or len(shape) < len(sizes):
+        raise ValidationError(f"Must be sizes above zero (got {given!r})", attr="input_shape")
+    return shape
 
 
 def _kind(layer: Module) -> str:
@@ -91,15 +108,17 @@ def _kind(layer: Module) -> str:
 
 
 def _layers(module: Module, name: str) -> Iterator[tuple[str, Any]]:
+    if getattr(module, "_forward_hooks", None) or getattr(module, "_forward_pre_hooks", None):
+        _refuse(name or type(module).__name__, module, "it has hooks, which are not converted")
     if _kind(module) == "Sequential":
-        for part, layer in module.named_children():
+        for part, layer in module._modules.items():  # with those that occur twice
             yield from _layers(layer, f"{name}.{part}" if name else part)
     else:
         yield name or type(module).__name__, module
 
 
 def _array(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu().numpy(), float)
+    return np.asarray(tensor.detach().cpu().double().numpy())
 
 
 class _Chain:
@@ -213,6 +232,8 @@ def _leaky(name: str, layer: Any) -> Leaky:
     if np.any(_array(layer.graded_spikes_factor) != 1):
         _refuse(name, layer, "its spikes have a factor")
     beta, threshold = (float(each[0]) for each in numbers)
+    if threshold <= 0:
+        _refuse(name, layer, "its threshold is not above zero")
     return Leaky(min(max(beta, 0.0), 1.0), threshold, reset)
 
 

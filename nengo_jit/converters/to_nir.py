@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nengo import LIF, Alpha, Connection, Convolution, Ensemble, Lowpass, Network, Node
 from nengo.base import NengoObject
+from nengo.connection import LearningRule
 from nengo.dists import Choice
 from nengo.ensemble import Neurons
 from nengo.exceptions import ValidationError
@@ -60,14 +61,19 @@ class _Writer:
         self._nir, self._net, self._data = nir, net, data
         self._dt, self._lossy = dt, lossy
         objects = [*net.all_nodes, *net.all_ensembles, *net.all_connections]
-        self._names = Labels(net).unique(objects)
+        self._names = {  # slashes would be folders in files
+            obj: name.replace("/", "|") for obj, name in Labels(net).unique(objects).items()
+        }
         self._nodes: dict[str, Any] = {}
         self._edges: list[tuple[str, str]] = []
         self._bias: dict[NengoObject, np.ndarray] = {}
+        self._connections = [
+            each for each in net.all_connections if not isinstance(each.post_obj, LearningRule)
+        ]
 
     def graph(self) -> NIRGraph:
         """Return the graph."""
-        connections = list(self._net.all_connections)
+        connections = self._connections
         for connection in connections:
             if self._is_constant(connection.pre_obj):
                 self._add_bias(connection)
@@ -109,6 +115,8 @@ class _Writer:
 
     def _add_node(self, node: Node) -> None:
         name = self._names[node]
+        if node.size_in == 0 == node.size_out:
+            return
         if node.size_in == 0:
             self._nodes[name] = self._nir.Input({"input": np.array([node.size_out])})
             return
@@ -121,7 +129,7 @@ class _Writer:
 
     def _add_output(self, obj: NengoObject, size: int) -> None:
         """Add an output if an object leads nowhere."""
-        if any(self._pre(each) is obj for each in self._net.all_connections):
+        if any(self._pre(each) is obj for each in self._connections):
             return
         name = self._names[obj]
         if name in self._nodes:

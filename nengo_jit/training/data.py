@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from nengo import Node, Probe
 from nengo.exceptions import ValidationError
 from numpy.typing import ArrayLike
 
-from nengo_jit.training.losses import Loss, is_of_labels, mse
+from nengo_jit.training.losses import REAL, Loss, is_of, is_of_labels, mse
 from nengo_jit.training.program import Program
 
 X: TypeAlias = Mapping[Node, ArrayLike]
@@ -42,6 +43,19 @@ class Data(NamedTuple):
         return next(iter(self.inputs.values())).shape[1]
 
 
+def pair_of(data: object, attr: str, place: str = "") -> tuple[X, Y]:
+    """Return inputs and targets that come together; ValidationError ends with the place."""
+    if isinstance(data, tuple | list) and len(data) == 2:
+        x, y = data
+        return x, y
+    size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
+    raise ValidationError(
+        "Give a pair, a dictionary from nodes to arrays and one from probes to targets, not "
+        f"{type(data).__name__}{size}{place}",
+        attr=attr,
+    )
+
+
 def checked(program: Program, x: X, y: Y | None = None, place: str = "") -> Data:
     """Check data.
 
@@ -67,7 +81,7 @@ def checked(program: Program, x: X, y: Y | None = None, place: str = "") -> Data
         The message names the object.
     """
     try:
-        return _checked(program, x, y or {})
+        return _checked(program, x, {} if y is None else y)
     except ValidationError as error:
         if not place:
             raise
@@ -82,7 +96,7 @@ def _checked(program: Program, x: X, y: Y) -> Data:
     for node, values in x.items():
         if node not in names:
             raise ValidationError(f"{node} is no node of the network without input", attr="x")
-        array = np.asarray(values, program.dtype)
+        array = _numbers(node, values, "x").astype(program.dtype, copy=False)
         if array.ndim != 3 or array.shape[2] != node.size_out:
             raise ValidationError(
                 f"{node} needs the shape (samples, steps, {node.size_out}), not {array.shape}",
@@ -100,7 +114,8 @@ def _checked(program: Program, x: X, y: Y) -> Data:
         inputs[names[node]] = array
     data = Data(inputs, {})
     if not data.n or not data.n_steps:
-        raise ValidationError("There are no samples", attr="x")
+        what = "steps" if data.n else "samples"
+        raise ValidationError(f"There are no {what}", attr="x")
     return data._replace(targets=_targets(program, y, data.n))
 
 
@@ -114,15 +129,17 @@ def shared_inputs(program: Program, data: Data) -> dict[str, np.ndarray]:
 
 
 def _targets(program: Program, y: Y, n: int) -> dict[str, np.ndarray]:
+    if not isinstance(y, Mapping):
+        raise ValidationError("Give a dictionary from probes to targets", attr="y")
     names = {probe: name for name, probe in program.probes.items()}
     targets = {}
     for probe, values in y.items():
         if probe not in names:
             raise ValidationError(f"{probe} is no probe of the network", attr="y")
-        array = np.asarray(values)
+        array = _numbers(probe, values, "y")
         if array.ndim == 0 or len(array) != n:
             raise ValidationError(f"{probe} needs {n} targets, not {array.shape}", attr="y")
-        if array.dtype.kind == "f":
+        if jnp.issubdtype(array.dtype, jnp.floating):
             array = array.astype(program.dtype)
             if not np.isfinite(array).all():
                 raise ValidationError(f"{probe} has targets that are not finite", attr="y")
@@ -130,19 +147,40 @@ def _targets(program: Program, y: Y, n: int) -> dict[str, np.ndarray]:
     return targets
 
 
+def _numbers(obj: Node | Probe, values: ArrayLike, attr: str) -> np.ndarray:
+    """Return an array of real numbers; ValidationError names the object if there is none."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValidationError(f"{obj} needs an array, not rows: {error}", attr=attr) from error
+    if not is_of(array.dtype, REAL):
+        raise ValidationError(f"{obj} needs real numbers, not {array.dtype}", attr=attr)
+    return array
+
+
 def check_targets(
     program: Program, data: Data, losses: Mapping[str, Loss], place: str = ""
 ) -> None:
     """Check that targets fit their losses; ValidationError names the probe, then the place."""
-    for name, loss in losses.items():
-        target = data.targets.get(name, np.empty(0))
-        if is_of_labels(loss):
-            reason = _no_labels(target, program.probes[name].size_in)
-        else:
-            shape = (data.n, program.n_samples(name, data.n_steps), program.probes[name].size_in)
-            reason = _no_sequences(target, shape) if loss is mse else None
+    for name in (*losses, *data.targets):
+        reason = _misfit(program, data, losses, name)
         if reason is not None:
             raise ValidationError(f"{program.probes[name]} {reason}{place}", attr="y")
+
+
+def _misfit(program: Program, data: Data, losses: Mapping[str, Loss], name: str) -> str | None:
+    """Say why a probe's target does not fit its loss, if it does not."""
+    loss, target = losses.get(name), data.targets.get(name)
+    if loss is None:
+        return "has a target but no loss"
+    shape = (data.n, program.n_samples(name, data.n_steps), *program.shape_of(name))
+    if not shape[1]:
+        return f"has no sample in {data.n_steps} steps"
+    if target is None:
+        return "has no target" if loss is mse or is_of_labels(loss) else None
+    if is_of_labels(loss):
+        return _no_labels(target, shape[-1])
+    return _no_sequences(target, shape) if loss is mse else None
 
 
 def _no_labels(labels: np.ndarray, n_classes: int) -> str | None:
@@ -159,5 +197,5 @@ def _no_labels(labels: np.ndarray, n_classes: int) -> str | None:
 
 def _no_sequences(target: np.ndarray, shape: tuple[int, ...]) -> str | None:
     """Say why targets do not have the shape of an output, if they have not."""
-    fits = target.ndim == 3 and all(a in (1, b) for a, b in zip(target.shape, shape))
+    fits = target.ndim == len(shape) and all(a in (1, b) for a, b in zip(target.shape, shape))
     return None if fits else f"needs targets of the shape {shape}, not {target.shape}"

@@ -13,7 +13,7 @@ import optax
 from jax import lax
 
 from nengo_jit.engines.jax.lowering import State
-from nengo_jit.training.losses import Loss, Penalty
+from nengo_jit.training.losses import Loss, Penalty, scalar
 from nengo_jit.training.metrics import Metric
 from nengo_jit.training.program import Arrays, Program
 from nengo_jit.training.stacks import Stacked
@@ -69,7 +69,7 @@ class Epochs:
         From the parameters that are trained to a number that is added to the loss.
     metrics : dict of (str, callable)
         By name, functions of outputs and targets.
-    optimizer : optax.GradientTransformation
+    optimizer : optax.GradientTransformationExtraArgs
         The optimizer, for stacks.
     remat : "auto", int or None
         See `nengo_jit.training.Trainer`.
@@ -81,7 +81,7 @@ class Epochs:
         losses: Mapping[str, Loss],
         penalty: Penalty | None,
         metrics: Mapping[str, Metric],
-        optimizer: optax.GradientTransformation,
+        optimizer: optax.GradientTransformationExtraArgs,
         remat: str | int | None,
     ):
         self._program, self._losses = program, dict(losses)
@@ -115,8 +115,17 @@ class Epochs:
         def batch(learned: Learned, rows: jax.Array) -> tuple[Learned, Found]:
             inputs, targets = jax.tree.map(lambda each: each[rows], samples)
             loss = partial(self._loss, fixed, shared, inputs, targets, learned.state)
-            (_, (state, found)), slopes = jax.value_and_grad(loss, has_aux=True)(learned.trained)
-            updates, optimizer = self._optimizer.update(slopes, learned.optimizer, learned.trained)
+            (value, (state, found)), slopes = jax.value_and_grad(loss, has_aux=True)(
+                learned.trained
+            )
+            updates, optimizer = self._optimizer.update(
+                slopes,
+                learned.optimizer,
+                learned.trained,
+                value=value,  # this and the rest for optimizers that search along a line
+                grad=slopes,
+                value_fn=lambda trained: loss(trained)[0],
+            )
             trained = optax.apply_updates(learned.trained, updates)
             return Learned(trained, optimizer, state), found
 
@@ -134,14 +143,27 @@ class Epochs:
     ) -> tuple[jax.Array, tuple[State | None, Found]]:
         params = {**fixed, **trained}
         after, outputs = run_batch(self._program, params, state, shared, inputs, self._remat)
-        values = {
-            name: loss(outputs[name], targets.get(name)) for name, loss in self._losses.items()
-        }
+        values = loss_values(self._program, self._losses, outputs, targets)
         if self._penalty is not None:
-            values[PENALTY] = self._penalty(self._program.stacks.by_name(trained))
+            penalty = self._penalty(self._program.stacks.by_name(trained))
+            values[PENALTY] = scalar(penalty, "The penalty", "penalty")
         total = jnp.sum(jnp.stack(list(values.values())))
         metrics = {name: each(outputs, targets) for name, each in self._metrics.items()}
         return total, (None if state is None else after, Found(values, metrics))
+
+
+def loss_values(
+    program: Program, losses: Mapping[str, Loss], outputs: Arrays, targets: Arrays
+) -> Arrays:
+    """Return the loss of each probe; ValidationError names a probe whose loss is no number."""
+    return {
+        name: scalar(
+            loss(outputs[name], targets.get(name)),
+            f"The loss of {program.probes[name]}",
+            "loss",
+        )
+        for name, loss in losses.items()
+    }
 
 
 def run_batch(

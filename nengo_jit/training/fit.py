@@ -30,7 +30,7 @@ class Fit:
         All parameters, in stacks.
     loss, penalty, metrics
         See `Trainer.fit`.
-    optimizer : optax.GradientTransformation
+    optimizer : optax.GradientTransformationExtraArgs
         The optimizer.
     remat : "auto", int or None
         See `Trainer`.
@@ -45,10 +45,12 @@ class Fit:
         loss: Losses,
         penalty: Penalty | None,
         metrics: Metrics | None,
-        optimizer: optax.GradientTransformation,
+        optimizer: optax.GradientTransformationExtraArgs,
         remat: str | int | None,
         keep_state: bool,
     ):
+        if penalty is not None and not callable(penalty):
+            raise ValidationError(f"Must be a function (got {penalty!r})", attr="penalty")
         self._program, self._fixed = program, params
         self._chosen, self._remat = loss, remat
         self._penalty, self._metrics, self._keep_state = penalty, metrics, keep_state
@@ -89,8 +91,9 @@ class Fit:
         totals: dict[str, float] = {}
         n_samples, n_batches = 0, 0
         for data, order in rounds:
-            epochs = self._begun(data, f" in epoch {number}, batch {n_batches + 1}")
-            learned = self._with_state(learned, order.shape[1])
+            place = f" in epoch {number}, batch {n_batches + 1}"
+            epochs = self._begun(data, place)
+            learned = self._with_state(learned, order.shape[1], place)
             shared = shared_inputs(self._program, data)
             samples = data.inputs, data.targets
             learned, found = epochs.run(learned, self._fixed, shared, samples, order)
@@ -117,14 +120,20 @@ class Fit:
         check_targets(self._program, data, self._losses, place)
         return self._epochs
 
-    def _with_state(self, learned: Learned, size: int) -> Learned:
+    def _with_state(self, learned: Learned, size: int, place: str) -> Learned:
         """Give each member of a batch a state that carries over, if states do."""
         if not self._keep_state:
             return learned
         state = learned.state
-        if state is None or len(state[0]) < size:
+        if state is None:
             initial = self._program.initial_state({**self._fixed, **learned.trained})
             state = tuple(jnp.tile(each, (size, 1)) for each in initial)
+        if len(state[0]) < size:
+            raise ValidationError(
+                f"There are {size} samples, but states of only {len(state[0])}, which carry "
+                f"over{place}",
+                attr="x",
+            )
         return learned._replace(state=tuple(each[:size] for each in state))
 
     def _checked(self, values: Arrays, learned: Learned, epoch: int, place: int) -> float:

@@ -118,5 +118,6 @@ class BestWeights:
 
 def _best(history: History, metric: str) -> int:
     """The number of the first epoch with the best value."""
-    values = history[metric]
-    return int(np.argmin(values) if metric.endswith("loss") else np.argmax(values))
+    values = np.array(history[metric])
+    costs = values if metric.endswith("loss") else -values
+    return int(np.argmin(np.where(np.isnan(costs), np.inf, costs)))

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from nengo import Probe
 from nengo.exceptions import ValidationError
@@ -16,6 +17,33 @@ from nengo_jit.labels import SEPARATOR
 Loss: TypeAlias = Callable[[jax.Array, jax.Array | None], jax.Array]
 Losses: TypeAlias = str | Loss | Mapping[Probe, str | Loss]
 Penalty: TypeAlias = Callable[[Mapping[str, jax.Array]], jax.Array]
+
+REAL = (jnp.floating, jnp.integer, jnp.bool_)
+NUMBERS = (jax.Array, np.ndarray, np.generic, float, int)
+
+
+def scalar(
+    value: object, what: str, attr: str, kinds: Iterable[type] = (jnp.floating,)
+) -> jax.Array:
+    """Return what a user's function has returned, which must be one number of some kinds.
+
+    Raises
+    ------
+    ValidationError
+        If it is something else; the message begins with ``what``.
+    """
+    number = jnp.asarray(value) if isinstance(value, NUMBERS) else None
+    if number is None or number.shape or not is_of(number.dtype, kinds):
+        kind = type(value).__name__
+        found = kind if number is None else f"{number.dtype} in the shape {number.shape}"
+        names = " or ".join(each.__name__ for each in kinds)
+        raise ValidationError(f"{what} must be one number ({names}), not {found}", attr=attr)
+    return number
+
+
+def is_of(dtype: np.dtype, kinds: Iterable[type]) -> bool:
+    """Whether a type of numbers, JAX's own included, is of some kinds."""
+    return any(jnp.issubdtype(dtype, each) for each in kinds)
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:
@@ -73,7 +101,7 @@ def firing_rates(low: float, high: float, weight: float = 1.0) -> Loss:
 
 
 def weight_penalty(
-    l1: float = 0.0, l2: float = 0.0, attributes: Iterable[str] = ("transform", "decoders")
+    l1: float = 0.0, l2: float = 0.0, attributes: str | Iterable[str] = ("transform", "decoders")
 ) -> Penalty:
     """Return a penalty on weights, for `Trainer.fit`.
 
@@ -81,10 +109,11 @@ def weight_penalty(
     ----------
     l1, l2 : float
         Factors on the sum of absolute values, and on the sum of squares.
-    attributes : iterable of str
+    attributes : str or iterable of str
         Which of the trained parameters are penalised.
     """
-    endings = tuple(f"{SEPARATOR}{each}" for each in attributes)
+    chosen_names = [attributes] if isinstance(attributes, str) else attributes
+    endings = tuple(f"{SEPARATOR}{each}" for each in chosen_names)
 
     def penalty(params: Mapping[str, jax.Array]) -> jax.Array:
         chosen = [each for name, each in params.items() if name.endswith(endings)]

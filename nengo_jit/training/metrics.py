@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from nengo import Probe
 from nengo.exceptions import ValidationError
 
-from nengo_jit.training.losses import Loss, accuracy, is_of_labels
+from nengo_jit.training.losses import REAL, Loss, accuracy, is_of_labels, scalar
 from nengo_jit.training.program import Arrays, Program
 
 Metric: TypeAlias = Callable[[Arrays, Arrays], jax.Array]  # of outputs and targets by probe
@@ -44,12 +44,15 @@ def metrics_of(
     if labelled:
         found["accuracy"] = partial(_mean_accuracy, labelled)
     names = {probe: name for name, probe in program.probes.items()}
-    for name, (probe, function) in (chosen or {}).items():
+    for name, each in (chosen or {}).items():
+        if not (isinstance(each, tuple | list) and len(each) == 2 and callable(each[1])):
+            raise ValidationError(f"'{name}' needs a probe and a function", attr="metrics")
+        probe, function = each
         if probe not in names:
             raise ValidationError(f"{probe} is no probe of the network", attr="metrics")
         if name in RESERVED:
             raise ValidationError(f"'{name}' is the name of another value", attr="metrics")
-        found[name] = partial(_of_probe, names[probe], function)
+        found[name] = partial(_of_probe, name, names[probe], function)
     return found
 
 
@@ -58,5 +61,6 @@ def _mean_accuracy(losses: Mapping[str, Loss], outputs: Arrays, targets: Arrays)
     return jnp.mean(jnp.stack(shares))
 
 
-def _of_probe(name: str, function: Loss, outputs: Arrays, targets: Arrays) -> jax.Array:
-    return function(outputs[name], targets.get(name))
+def _of_probe(name: str, probe: str, function: Loss, outputs: Arrays, targets: Arrays) -> jax.Array:
+    value = function(outputs[probe], targets.get(probe))
+    return scalar(value, f"The metric '{name}'", "metrics", REAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import optax
 from nengo.exceptions import ValidationError
 
@@ -20,33 +21,40 @@ OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
 }
 
 
-def optimizer_of(chosen: str | optax.GradientTransformation) -> optax.GradientTransformation:
-    """Return an optimizer by name, with a learning rate of 0.001; one of optax's as it is.
+def optimizer_of(
+    chosen: str | optax.GradientTransformation,
+) -> optax.GradientTransformationExtraArgs:
+    """Return an optimizer by name, with a learning rate of 0.001, or one of optax's.
 
     Raises
     ------
     ValidationError
-        If there is none of that name.
+        If there is none of that name, or it is none of optax's.
     """
     if not isinstance(chosen, str):
-        return chosen
+        if not (hasattr(chosen, "init") and hasattr(chosen, "update")):
+            raise ValidationError(
+                f"Must be a name, or one of optax's, as optax.adam(0.001) is (got {chosen!r})",
+                attr="optimizer",
+            )
+        return optax.with_extra_args_support(chosen)
     if chosen not in OPTIMIZERS:
         known = ", ".join(f"'{each}'" for each in OPTIMIZERS)
         raise ValidationError(
             f"Unknown optimizer {chosen!r}; known ones: {known}, and all of optax's",
             attr="optimizer",
         )
-    return OPTIMIZERS[chosen](RATE)
+    return optax.with_extra_args_support(OPTIMIZERS[chosen](RATE))
 
 
 def of_stacks(
-    optimizer: optax.GradientTransformation, stacks: Stacks, trained: Stacked
-) -> optax.GradientTransformation:
+    optimizer: optax.GradientTransformationExtraArgs, stacks: Stacks, trained: Stacked
+) -> optax.GradientTransformationExtraArgs:
     """Return an optimizer for stacks that does what one does for parameters by name.
 
     Parameters
     ----------
-    optimizer : optax.GradientTransformation
+    optimizer : optax.GradientTransformationExtraArgs
         The optimizer, for a dictionary of parameters by name.
     stacks : Stacks
         Where parameters are.
@@ -60,10 +68,22 @@ def of_stacks(
         return optimizer.init(stacks.by_name(trained))
 
     def update(
-        slopes: Stacked, state: optax.OptState, trained: Stacked
+        slopes: Stacked,
+        state: optax.OptState,
+        trained: Stacked,
+        *,
+        value: jax.Array,
+        grad: Stacked,
+        value_fn: Callable[[Stacked], jax.Array],
     ) -> tuple[Stacked, optax.OptState]:
-        params, named = stacks.by_name(trained), stacks.by_name(slopes)
-        updates, state = optimizer.update(named, state, params)
+        updates, state = optimizer.update(
+            stacks.by_name(slopes),
+            state,
+            stacks.by_name(trained),
+            value=value,
+            grad=stacks.by_name(grad),
+            value_fn=lambda params: value_fn(stacks.stacked(params)),
+        )
         return stacks.stacked(updates), state
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)

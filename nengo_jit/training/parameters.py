@@ -7,6 +7,7 @@ and gains, for example, not their product. So the learned values can be given to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -96,7 +97,8 @@ class Parameters:
             **{each: each for each in network.all_connections},
             **{each: decoding[each] for each in network.all_probes if each in decoding},
         }
-        self._names = labels.unique(_objects(network))
+        self._objects = _objects(network)
+        self._names = labels.unique(self._objects)
         self._shared: dict[tuple[int, str], str] = {}  # by id of a transform or synapse
         self._tied: dict[str, str] = {}  # names that stand for another one
         for ensemble in network.all_ensembles:
@@ -184,7 +186,7 @@ class Parameters:
             chosen = set()
             if trainable is None:
                 chosen.update(self.known)
-            elif isinstance(trainable, Network | NengoObject | type):
+            elif isinstance(trainable, Network | NengoObject | type | str):
                 trainable = [trainable]
             for wanted in trainable or ():
                 chosen |= self._of(wanted)
@@ -262,14 +264,23 @@ class Parameters:
     def freeze(self, params: Mapping[str, np.ndarray], network: Network | None = None) -> None:
         """Write parameters into a network; see `Trainer.freeze_params`."""
         target = self.network if network is None else network
-        own, theirs = _objects(self.network), _objects(target)
-        if list(map(type, own)) != list(map(type, theirs)):
-            raise ValidationError("The network has other objects", attr="net", obj=target)
-        others = dict(zip(own, theirs))
+        others = self._counterparts(target)
         for obj, other in others.items():
             other.seed = self._model.seeds[obj]  # of what is drawn, such as the first voltages
         for name, each in self.known.items():
             self._write(each, [others[obj] for obj in each.owners], np.asarray(params[name]))
+
+    def _counterparts(self, network: Network) -> dict[NengoObject, NengoObject]:
+        """Return the objects of a network by those that have parameters here."""
+        if not isinstance(network, Network):
+            raise ValidationError(f"Must be a nengo.Network (got {network!r})", attr="net")
+        theirs = _objects(network)
+        for own, other in zip_longest(self._objects, theirs):
+            if own is None or other is None or _sizes(own) != _sizes(other):
+                raise ValidationError(
+                    f"The network has other objects: {other} in place of {own}", attr="net"
+                )
+        return dict(zip(self._objects, theirs))
 
     def _write(self, known: Parameter, owners: list[NengoObject], value: np.ndarray) -> None:
         """Write a parameter into the objects of a network that share it, which go on to do so."""
@@ -300,6 +311,16 @@ class Parameters:
 
 def _objects(network: Network) -> list[NengoObject]:
     return [*network.all_ensembles, *network.all_connections, *network.all_probes]
+
+
+def _sizes(obj: NengoObject) -> tuple[object, ...]:
+    """Return the type of an object, and what the shapes of its parameters depend on."""
+    if isinstance(obj, Ensemble):
+        return type(obj), obj.n_neurons, obj.dimensions
+    if isinstance(obj, Connection):
+        transform = obj.transform
+        return type(obj), obj.size_in, obj.size_out, type(transform), transform.size_in
+    return type(obj), obj.size_in
 
 
 def _divided(connection: Connection, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

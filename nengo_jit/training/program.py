@@ -35,7 +35,7 @@ from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import Labels
 from nengo_jit.options import Options
-from nengo_jit.planner.plan import Plan
+from nengo_jit.planner.plan import Plan, ProbePlan
 from nengo_jit.training.derived import Derived
 from nengo_jit.training.filters import Filters
 from nengo_jit.training.gradients import differentiable
@@ -253,9 +253,17 @@ class Program:
         """Return the number of samples of a probe in a number of steps."""
         return len(self._due(name, n_steps))
 
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a probe's samples."""
+        shape: tuple[int, ...] = self._planned(name).signal.shape
+        return shape
+
+    def _planned(self, name: str) -> ProbePlan:
+        return self._plan.probes[list(self.probes).index(name)]
+
     def _due(self, name: str, n_steps: int) -> list[int]:
         """Return the steps, counted from zero, of which a probe has a sample."""
-        planned = self._plan.probes[list(self.probes).index(name)]
+        planned = self._planned(name)
         return [i for i in range(n_steps) if planned.is_due(i + 1)]
 
     def tabulated(self, name: str, n_steps: int) -> np.ndarray:

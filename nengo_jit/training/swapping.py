@@ -54,17 +54,28 @@ def to_spikes(
     Raises
     ------
     ValidationError
-        If a gain or bias is not known, or neurons without an amplitude would have to be scaled.
+        If an argument is invalid, a gain or bias is not known, or neurons without an amplitude
+        would have to be scaled. The network is not changed then.
     """
-    if scale_firing_rates <= 0:
-        raise ValidationError("Must be positive", attr="scale_firing_rates")
+    if not 0 < scale_firing_rates < np.inf:
+        raise ValidationError("Must be positive and finite", attr="scale_firing_rates")
+    for old, new in (swap or {}).items():
+        if not (isinstance(old, type) and issubclass(old, NeuronType)):
+            raise ValidationError(f"{old!r} is no type of neurons", attr="swap")
+        if not isinstance(new, NeuronType):
+            raise ValidationError(f"{new!r} are no neurons, as nengo.LIF() are", attr="swap")
+    chosen = {}
     for ensemble in net.all_ensembles:
         old = ensemble.neuron_type
         new = swap.get(type(old)) if swap is not None else _spiking(old)
-        if new is None:
-            continue
+        if new is not None:
+            is_scaled = scale_firing_rates != 1.0
+            chosen[ensemble] = _scaled(ensemble, new, scale_firing_rates) if is_scaled else new
+    for ensemble, new in chosen.items():
         if scale_firing_rates != 1.0:
-            new = _scaled(ensemble, new, scale_firing_rates)
+            ensemble.gain, ensemble.bias = (
+                each * scale_firing_rates for each in (ensemble.gain, ensemble.bias)
+            )
         ensemble.neuron_type = new
 
 
@@ -79,7 +90,7 @@ def _spiking(old: NeuronType) -> NeuronType | None:
 
 
 def _scaled(ensemble: Ensemble, neurons: NeuronType, factor: float) -> NeuronType:
-    """Scale the gain and bias of an ensemble; return neurons of less amplitude."""
+    """Return neurons of less amplitude, if the gain and bias of an ensemble can be scaled."""
     for attribute in ("gain", "bias"):
         value = getattr(ensemble, attribute)
         if not isinstance(value, np.ndarray):
@@ -87,7 +98,6 @@ def _scaled(ensemble: Ensemble, neurons: NeuronType, factor: float) -> NeuronTyp
                 f"The {attribute} of {ensemble} is not known: freeze a trained network, or set it",
                 attr="scale_firing_rates",
             )
-        setattr(ensemble, attribute, value * factor)
     if not isinstance(neurons, RectifiedLinear):
         warnings.warn(
             f"The rates of {ensemble} are not proportional to its input, so that its output "

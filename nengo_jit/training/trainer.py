@@ -21,12 +21,13 @@ from nengo_jit.engines.jax.lowering import State
 from nengo_jit.persistence.checkpoint import DAMAGED, read_archive, write_archive
 from nengo_jit.persistence.files import replace_file
 from nengo_jit.persistence.tree import flatten
-from nengo_jit.training.data import Data, X, Y, check_targets, checked, shared_inputs
-from nengo_jit.training.epochs import batches, run_batch
+from nengo_jit.training.arguments import functions_of, remat_of, seed_of, whole_number
+from nengo_jit.training.data import Data, X, Y, check_targets, checked, pair_of, shared_inputs
+from nengo_jit.training.epochs import batches, loss_values, run_batch
 from nengo_jit.training.fit import Fit, named_losses, on_device
 from nengo_jit.training.history import Callback, History
-from nengo_jit.training.losses import Losses, Penalty
-from nengo_jit.training.metrics import Metrics, metrics_of
+from nengo_jit.training.losses import Loss, Losses, Penalty
+from nengo_jit.training.metrics import Metric, Metrics, metrics_of
 from nengo_jit.training.optimizers import optimizer_of
 from nengo_jit.training.parameters import Selection
 from nengo_jit.training.program import Arrays, Program
@@ -92,10 +93,11 @@ class Trainer:
         remat: str | int | None = "auto",
         keep_state: bool = False,
     ):
-        if batch < 1:
-            raise ValidationError(f"Must be at least 1 (got {batch})", attr="batch")
+        if not isinstance(net, Network):
+            raise ValidationError(f"Must be a nengo.Network (got {net!r})", attr="net")
+        self._batch, self._remat = whole_number(batch, 1, "batch"), remat_of(remat)
+        seed, self._keep_state = seed_of(seed), keep_state
         keep_compiled()
-        self._batch, self._remat, self._keep_state = batch, remat, keep_state
         self._program = Program(net, dt, seed, surrogate_of(surrogate), trainable)
         self._rng = np.random.RandomState(seed)
         self._params = self._on_device(self._program.parameters.initial)
@@ -192,36 +194,50 @@ class Trainer:
             If a loss or parameter is not finite. The message names it, epoch and batch; what was
             learned in earlier epochs is kept.
         """
+        n_epochs, called = whole_number(epochs, 0, "epochs"), functions_of(callbacks, "callbacks")
+        chosen, held_out = optimizer_of(optimizer), None
+        if validation is not None:
+            pair = pair_of(validation, "validation")
+            held_out = self._judged(*pair, loss, metrics, " in the validation")
         history = self.history = History()
-        chosen = optimizer_of(optimizer)
         with as_given():
-            resident = on_device(checked(self._program, x, y)) if isinstance(x, Mapping) else None
+            resident = self._resident(x, y)
             fit = Fit(
                 *(self._program, self._params, loss, penalty, metrics),
                 *(chosen, self._remat, self._keep_state),
             )
             try:
-                for number in range(1, epochs + 1):
+                for number in range(1, n_epochs + 1):
                     began = perf_counter()
                     found = fit.epoch(number, self._rounds(resident, x, number))
                     self._params = fit.params
                     found["seconds"] = perf_counter() - began
-                    if validation is not None:
-                        results = self.evaluate(*validation, loss=loss, metrics=metrics)
+                    if held_out is not None:
+                        results = self._evaluated(*held_out)
                         found |= {f"validation_{key}": each for key, each in results.items()}
                     history.epochs.append(found)
                     if progress_bar:
-                        _show(number, epochs, found)
-                    answers = [each(self, history) for each in callbacks]  # all are called
+                        _show(number, n_epochs, found)
+                    answers = [each(self, history) for each in called]  # all are called
                     if any(answers):
                         break
             except KeyboardInterrupt:
                 history.interrupted = True
-        for each in callbacks:
+        for each in called:
             at_end = getattr(each, "at_end", None)
             if at_end is not None:
                 at_end(self)
         return history
+
+    def _resident(self, x: object, y: Y | None) -> Data | None:
+        """Return data on the device; None if there is an iterable of batches instead."""
+        if isinstance(x, Mapping):
+            return on_device(checked(self._program, x, y))
+        if y is not None or not isinstance(x, Iterable):
+            raise ValidationError(
+                "Give dictionaries as x and y, or an iterable of pairs of them", attr="x"
+            )
+        return None
 
     def _rounds(
         self, resident: Data | None, x: Any, epoch: int
@@ -229,9 +245,8 @@ class Trainer:
         """Yield data and the samples of batches in them, for an epoch."""
         if resident is None:
             for number, each in enumerate(x, start=1):
-                inputs, targets = each
                 place = f" in epoch {epoch}, batch {number}"
-                data = checked(self._program, inputs, targets, place)
+                data = checked(self._program, *pair_of(each, "x", place), place)
                 yield data, np.arange(data.n).reshape(1, -1)
             return
         order = np.arange(resident.n) if self._keep_state else self._rng.permutation(resident.n)
@@ -273,18 +288,25 @@ class Trainer:
 
         For parameters and errors see `fit`. With several such probes, the accuracy is their mean.
         """
-        data = checked(self._program, x, y)
+        return self._evaluated(*self._judged(x, y, loss, metrics))
+
+    def _judged(
+        self, x: X, y: Y, loss: Losses, metrics: Metrics | None, place: str = ""
+    ) -> tuple[Data, dict[str, Loss], dict[str, Metric]]:
+        """Return data, losses and metrics that fit each other."""
+        data = checked(self._program, x, y, place)
         losses = named_losses(self._program, loss, data)
-        check_targets(self._program, data, losses)
-        chosen = metrics_of(self._program, losses, metrics)
+        check_targets(self._program, data, losses, place)
+        return data, losses, metrics_of(self._program, losses, metrics)
+
+    def _evaluated(
+        self, data: Data, losses: Mapping[str, Loss], metrics: Mapping[str, Metric]
+    ) -> dict[str, float]:
         outputs = self._outputs(data)
         with as_given():
-            total = sum(
-                float(jax.jit(each)(outputs[name], data.targets.get(name)))
-                for name, each in losses.items()
-            )
             arrays = jax.device_put((outputs, data.targets))
-            found = {name: float(each(*arrays)) for name, each in chosen.items()}
+            total = sum(map(float, loss_values(self._program, losses, *arrays).values()))
+            found = {name: float(each(*arrays)) for name, each in metrics.items()}
         return {"loss": total, **found}
 
     def freeze_params(self, net: Network | None = None) -> None:

@@ -73,6 +73,43 @@ def test_outputs_are_those_of_torch(seed):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_layer_that_occurs_twice_is_applied_twice():
+    layer = nn.Linear(3, 3)
+    module = nn.Sequential(layer, nn.ReLU(), nn.Sequential(layer))
+    rows = np.random.RandomState(0).randn(4, 3)
+    expected = module.double()(torch.tensor(rows)).detach().numpy()
+    np.testing.assert_allclose(outputs(nengo_jit.from_torch(module), rows), expected, atol=1e-12)
+
+
+def test_numbers_of_half_precision_are_converted():
+    for dtype in (torch.float16, torch.bfloat16):
+        layer = nn.Linear(3, 2).to(dtype)
+        bias = layer.bias.detach().double().numpy()
+        found = outputs(nengo_jit.from_torch(layer), np.zeros((1, 3)))
+        np.testing.assert_array_equal(found[0], bias)
+
+
+@pytest.mark.parametrize("passing", [nn.Identity(), nn.Dropout()])
+def test_the_first_layer_that_does_something_tells_the_shape(passing):
+    net = nengo_jit.from_torch(nn.Sequential(passing, nn.Linear(3, 2)))
+    assert net.input.size_out == 3
+
+
+@pytest.mark.parametrize("shape", [4, "ab", (), (0,), (-1,), (2.5,), (2, None)])
+def test_shapes_of_samples_are_sizes(shape):
+    with pytest.raises(ValidationError, match="input_shape: Must be sizes above zero"):
+        nengo_jit.from_torch(nn.ReLU(), shape)
+
+
+def test_what_hooks_do_is_not_ignored():
+    hooked, pruned = nn.Linear(3, 2), nn.Linear(3, 2)
+    hooked.register_forward_hook(lambda module, inputs, output: 2 * output)
+    pruned.register_forward_pre_hook(lambda module, inputs: None)
+    for layer in (hooked, pruned):
+        with pytest.raises(ValidationError, match=r"'1', Linear.* has hooks"):
+            nengo_jit.from_torch(nn.Sequential(nn.Linear(3, 3), layer))
+
+
 def test_a_network_can_be_trained_further():
     pytest.importorskip("jax")
     module = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -103,6 +140,12 @@ def test_leaky_neurons_of_snntorch(reset):
         )
 
 
+def test_a_threshold_of_zero_is_named():
+    snn = pytest.importorskip("snntorch")
+    with pytest.raises(ValidationError, match=r"'0', Leaky.*threshold is not above zero"):
+        nengo_jit.from_torch(nn.Sequential(snn.Leaky(0.9, threshold=0.0)), (3,))
+
+
 @pytest.mark.parametrize(
     "layers, shape, message",
     [
@@ -112,6 +155,7 @@ def test_leaky_neurons_of_snntorch(reset):
         ([nn.Conv2d(1, 1, 2), nn.Linear(4, 2)], (1, 3, 3), "'1', Linear.*Flatten may be missing"),
         ([nn.AvgPool2d(2, padding=1, count_include_pad=False)], (1, 4, 4), "'0', AvgPool2d"),
         ([nn.Flatten(2)], (1, 4, 4), "'0', Flatten"),
+        ([nn.Conv2d(1, 1, 3)], (1, 2, 2), "'0', Conv2d.*exceeds the spatial size"),
         ([nn.ReLU()], None, "Give the shape of a sample"),
         ([], None, "no layers"),
     ],

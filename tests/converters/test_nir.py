@@ -169,6 +169,7 @@ def test_pictures():
         (nir.LIF(*[np.ones(2)] * 4, v_reset=np.ones(2)), "'node' .LIF.*not above its reset"),
         (nir.Threshold(np.ones(2)), "'node' .Threshold.*no equivalent"),
         (nir.Delay(np.array([0.01, 0.02])), "'node' .Delay.*delays of one step"),
+        (nir.LIF(np.zeros(2), *[np.ones(2)] * 3), "'node' .LIF.*tau_rc"),
     ],
 )
 def test_nodes_that_cannot_be_converted_are_named(node, message):
@@ -212,3 +213,56 @@ def test_other_objects_that_cannot_be_exported_are_named():
         nengo.Connection(a, a, synapse=nengo.Alpha(0.1))
     with pytest.raises(ValidationError, match=r"a.*alpha filter"):
         nengo_jit.to_nir(net)
+
+
+def two_by_two(nodes, edges):
+    ends = {"in": nir.Input({"input": np.array([2])}), "out": nir.Output({"output": np.array([2])})}
+    return nir.NIRGraph({**ends, **nodes}, edges, type_check=False)
+
+
+def test_loops_without_spikes_or_a_delay_are_named():
+    nodes = {"a": nir.Linear(np.eye(2)), "b": nir.Scale(np.ones(2))}
+    edges = [("in", "a"), ("a", "b"), ("b", "a"), ("b", "out")]
+    with pytest.raises(ValidationError, match=r"'a' .Linear.*leads back to it without a delay"):
+        nengo_jit.from_nir(two_by_two(nodes, edges))
+    nodes["b"] = nir.LI(np.ones(2), np.ones(2), np.zeros(2))
+    nengo_jit.from_nir(two_by_two(nodes, edges))
+
+
+def test_inputs_that_do_not_fit_are_named():
+    graph = two_by_two({"a": nir.Linear(np.ones((2, 3)))}, [("in", "a"), ("a", "out")])
+    with pytest.raises(ValidationError, match=r"'a' .Linear.* input from 'in' does not fit"):
+        nengo_jit.from_nir(graph)
+
+
+def test_connections_to_learning_rules_are_left_out():
+    net = of_populations(NEURONS)
+    expected = nengo_jit.to_nir(net)
+    with net:
+        learned = next(each for each in net.connections if each.pre_obj in net.ensembles)
+        learned.learning_rule_type = nengo.PES()
+        error = np.ones((learned.size_out, net.nodes[0].size_out))
+        nengo.Connection(net.nodes[0], learned.learning_rule, transform=error)
+    with pytest.raises(ValidationError, match="it learns"):
+        nengo_jit.to_nir(net)
+    found = nengo_jit.to_nir(net, lossy=True)
+    assert set(found.nodes) >= set(expected.nodes)
+    assert set(found.edges) == set(expected.edges)
+
+
+def test_nodes_of_no_size_are_left_out():
+    with nengo.Network() as net:
+        given, result = nengo.Node([0.0], label="given"), nengo.Node(size_in=1, label="result")
+        nengo.Connection(given, result, synapse=None)
+        nengo.Node(size_in=0)
+    assert set(nengo_jit.to_nir(net).nodes) == {"given", "result"}
+
+
+def test_names_may_have_slashes(tmp_path):
+    with nengo.Network() as net:
+        given, result = nengo.Node([0.0], label="a/b"), nengo.Node(size_in=1, label="c/d")
+        nengo.Connection(given, result, transform=2.0, synapse=None)
+    nir.write(tmp_path / "net.nir", nengo_jit.to_nir(net))
+    again = nengo_jit.from_nir(nir.read(tmp_path / "net.nir"))
+    assert list(again.inputs) == ["a|b"]
+    assert list(again.outputs) == ["c|d"]

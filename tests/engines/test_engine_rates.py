@@ -7,6 +7,7 @@ import pytest
 import nengo_jit
 from nengo_jit.engines import ENGINES, backend_class
 from nengo_jit.engines.rates import OnEngine
+from nengo_jit.neurons import Formula
 from nengo_jit.neurons.rates import RateBackend, rates
 from nengo_jit.options import Options
 from nengo_jit.settings import settings_held
@@ -62,6 +63,19 @@ def test_neurons_settle_in_any_number():
         ours = rates(nengo.Izhikevich(), J, np.ones(1), np.zeros(1), method)
         expected = nengo.Izhikevich().rates(J, np.ones(1), np.zeros(1))
         np.testing.assert_array_equal(ours, expected)
+
+
+def halved(J, dt):
+    return (0.5 * J,)
+
+
+def test_neurons_without_states_settle_at_once():
+    formula = Formula(name="halved", neuron_type=nengo.LIF, step=halved, settling=(0, 2))
+    compute = backend_class()(Options()).rates_by(formula)
+    x, gain, bias = np.linspace(-1, 1, 600).reshape(300, 2), np.array([2.0, 3.0]), np.ones(2)
+    result = np.empty(x.shape)
+    compute(x, gain, bias, (), result)
+    np.testing.assert_array_equal(result, 0.5 * (gain * x + bias))
 
 
 def test_neurons_settle_on_the_engine_whatever_the_precision_of_the_model(monkeypatch):

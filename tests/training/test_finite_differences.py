@@ -69,7 +69,6 @@ def test_of_synapses_transforms_and_slices():
         chain(source, Lowpass(0.004), "lowpass")
         chain(source, Alpha(0.004), "alpha")
         chain(one, Alpha(0.005), "another alpha")
-        chain(source, nengo.Triangle(0.004), "triangle")
         chain(source, LinearFilter([0.02, 1], [1e-4, 0.02, 1]), "general")
         wide = ensemble("wide", 3)
         nengo.Connection(source, wide, transform=[0.5, 1.0, -1.0])
@@ -85,6 +84,7 @@ def test_of_synapses_transforms_and_slices():
         sparse = nengo.Sparse((3, 8), indices=places, init=[0.3, -0.2, 0.5, 0.1])
         nengo.Connection(hidden.neurons, wide, transform=sparse, synapse=0.001)
         nengo.Probe(last.neurons)
+        chain(source, nengo.Triangle(0.004), "triangle")
     used = assert_gradients(net)
     attributes = {name.rsplit(".", 1)[1] for name in used}
     assert attributes == {"gain", "bias", "encoders", "decoders", "transform", "log_tau"}

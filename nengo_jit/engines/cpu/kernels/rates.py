@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -87,7 +86,7 @@ def _by_settling(formula, n_parameters):
         states=" ".join(f"{name}[i]," for name in names),
     )
     n_settle, n_count = formula.settling
-    made: dict[str, Any] = {each.__name__: each for each in WRITTEN_WITH}
+    made = {each.__name__: each for each in WRITTEN_WITH}
     made |= {"step": compilable(formula.step, formula.contract), "n_parameters": n_parameters}
     made |= {"n_settle": n_settle, "n_count": n_count, "dt": DT}
     exec(source, made)

@@ -31,6 +31,8 @@ class Operation(IntEnum):
     NOT = auto()
     SELECT = auto()  # a if c else b
     SHORT = auto()  # a, rounded to single precision
+    AT_LEAST = auto()  # b if a < b else a
+    AT_MOST = auto()  # b if b < a else a
     LESS_MULTIPLY = auto()  # (a < b) * c; from here on, two operations, each rounded
     LESS_EQUAL_MULTIPLY = auto()
     SUBTRACT_MULTIPLY = auto()  # (a - b) * c
@@ -39,6 +41,7 @@ class Operation(IntEnum):
     ADD_SELECT = auto()  # a + b if c else a
     SUBTRACT_SELECT = auto()  # a - b if c else a
     MULTIPLY_SELECT = auto()  # a * b if c else a
+    AT_LEAST_AT_MOST = auto()  # a between b and c
     ADD_SHORT = auto()  # from here on, results are rounded to single precision
     SUBTRACT_SHORT = auto()
     MULTIPLY_SHORT = auto()

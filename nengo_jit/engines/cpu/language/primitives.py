@@ -364,6 +364,15 @@ def calculate(
     return only_in_kernels()
 
 
+def list_positions(numbers: Address, n: int, first: int, result: Address) -> int:
+    """Store the positions of numbers that are not zero, int64; returns how many there are.
+
+    The first of the n numbers, which are float64, has the position ``first``. The result must have
+    space for n + 1 positions.
+    """
+    return only_in_kernels()
+
+
 def tuple_of(array: np.ndarray, size: int) -> tuple[Any, ...]:
     """The elements of an array as a tuple, of a size that the compiler knows."""
     return only_in_kernels()

@@ -25,13 +25,13 @@ from nengo_jit.engines.cpu.language.primitives import (
     float64s,
     helper,
     int64s,
+    list_positions,
     no_vectorize,
     scratch,
     uint8s,
     use_widest_vectors,
 )
 from nengo_jit.engines.cpu.python.instructions import PART_WIDTH, GroupHead, Mode, Opcode, Part
-from nengo_jit.engines.cpu.python.tape_selections import positions_of
 from nengo_jit.engines.cpu.python.tape_vm import (
     DONE,
     IN_PYTHON,
@@ -106,12 +106,12 @@ def divide(opcode, result, a, b):
 
 
 @helper()
-def list_positions(part, flags, first):
+def continue_positions(part, flags, first, n):
     """Continue a list of positions where flags are not zero; a last register has their number."""
-    size, address = part[Part.SIZE], part[Part.RESULT]
-    total = float64s(address + 8 * size, 1)
+    result = part[Part.RESULT]
+    total = float64s(result + 8 * part[Part.SIZE], 1)
     count = 0 if first == 0 else np.int64(total[0])
-    total[0] = positions_of(flags, first, int64s(address, size), count)
+    total[0] = count + list_positions(flags, n, first, result + 8 * count)
 
 
 @helper()
@@ -134,7 +134,7 @@ def perform_part(part, offsets, first, n, in_shadow):
     elif opcode == Opcode.LOAD_INTEGERS or opcode == Opcode.LOAD_BOOLEANS:
         convert(opcode, float64s(to, n), a)
     elif opcode == Opcode.POSITIONS:
-        list_positions(part, int64s(a, n), first)
+        continue_positions(part, a, first, n)
     elif opcode != Opcode.CHECK:
         divide(opcode, float64s(to, n), float64s(a, n), float64s(b, n))
     return part[Part.IS_CHECKED] == 0 or are_finite(float64s(to, n))

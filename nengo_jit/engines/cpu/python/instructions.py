@@ -68,6 +68,8 @@ class Opcode(IntEnum):
     NOT = auto()
     SELECT = auto()  # a if c else b
     SHORT = auto()  # a, rounded to single precision
+    AT_LEAST = auto()  # b if a < b else a
+    AT_MOST = auto()  # b if b < a else a
 
 
 class Field(IntEnum):

@@ -25,41 +25,6 @@ from nengo_jit.engines.cpu.language.python_objects import (
 )
 from nengo_jit.engines.cpu.python.instructions import Field
 
-BLOCK = 8  # flags that are tested at once
-
-
-@helper()
-def positions_of(flags, before, result, count):
-    """Store the positions where flags are not zero; returns how many there are.
-
-    Blocks without any are skipped. A flag that is not zero has bits that are not zero.
-
-    Parameters
-    ----------
-    flags : numpy.ndarray of int64
-        The flags.
-    before : int
-        How many flags are before them.
-    result : numpy.ndarray of int64
-        Where to store positions, of which there are as many as flags at most.
-    count : int
-        How many positions are stored already.
-    """
-    n = flags.size
-    n_whole = n - n % BLOCK
-    for start in range(0, n_whole, BLOCK):
-        bits = 0
-        for i in range(BLOCK):
-            bits |= flags[start + i]
-        if bits != 0:
-            for i in range(BLOCK):
-                result[count] = before + start + i
-                count += flags[start + i] != 0
-    for i in range(n_whole, n):
-        result[count] = before + i
-        count += flags[i] != 0
-    return count
-
 
 @helper()
 def put(word, result):

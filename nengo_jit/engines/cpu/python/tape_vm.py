@@ -33,13 +33,14 @@ from nengo_jit.engines.cpu.language.primitives import (
     float64s,
     helper,
     int64s,
+    list_positions,
     uint8s,
 )
 from nengo_jit.engines.cpu.language.python_objects import (
     foreign_int64,
 )
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head, Opcode
-from nengo_jit.engines.cpu.python.tape_selections import find, positions_of, put, succeeds
+from nengo_jit.engines.cpu.python.tape_selections import find, put, succeeds
 
 LARGEST = float(np.finfo(np.float64).max)
 LARGEST_SHORT = float(np.finfo(np.float32).max)
@@ -128,6 +129,10 @@ def compute(opcode, a, b, c):
         return a if c != 0.0 else b
     if opcode == Opcode.SHORT:
         return np.float64(np.float32(a))
+    if opcode == Opcode.AT_LEAST:
+        return b if a < b else a
+    if opcode == Opcode.AT_MOST:
+        return b if b < a else a
     return np.inf
 
 
@@ -332,7 +337,7 @@ def perform(memory: Memory, tape: Address) -> int:
                 return IN_PYTHON
             continue
         if opcode == Opcode.POSITIONS:
-            count = positions_of(int64s(a, n - 1), 0, int64s(word[Field.RESULT], n), 0)
+            count = list_positions(a, n - 1, 0, word[Field.RESULT])
             float64s(word[Field.RESULT] + 8 * (n - 1), 1)[0] = count
             continue
         if opcode == Opcode.PACK:

@@ -33,6 +33,7 @@ COMPILER = (
     "engines/cpu/toolchain/loader",
     "engines/cpu/toolchain/llvm/intrinsics",
     "engines/cpu/toolchain/llvm/members",
+    "engines/cpu/toolchain/llvm/positions",
     "engines/cpu/toolchain/llvm/simd",
     "engines/cpu/toolchain/linker",
     "engines/cpu/language/operations",

@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import LARGEST_INTEGER
 from nengo_jit.engines.cpu.python.tracing import Unsupported
 from nengo_jit.engines.cpu.python.tracing.addresses import c_function, loop_of
-from nengo_jit.engines.cpu.python.tracing.of_numpy import CLIP
+from nengo_jit.engines.cpu.python.tracing.ufuncs import CLIP
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -102,6 +102,8 @@ ELEMENTWISE: dict[Opcode, Function] = {
     Opcode.NOT: jnp.logical_not,
     Opcode.SELECT: lambda a, b, c: jnp.where(c != 0, a, b),
     Opcode.SHORT: lambda a: lax.reduce_precision(a, 8, 23),
+    Opcode.AT_LEAST: lambda a, b: jnp.where(a < b, b, a),
+    Opcode.AT_MOST: lambda a, b: jnp.where(b < a, b, a),
 }
 ALWAYS_FINITE = {each for each in ELEMENTWISE if Opcode.LESS <= each <= Opcode.NOT}
 # What makes infinity, or "not a number", of operands that are not finite

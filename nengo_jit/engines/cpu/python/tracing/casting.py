@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.instruction import CONSTANTS
+from nengo_jit.engines.cpu.python.tracing.loops import packed
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.values import Array, Unsupported, Value
 
@@ -44,6 +45,9 @@ def rounded(tracer: Tracer, registers: np.ndarray) -> np.ndarray:
     Unsupported
         If a number that is known is too large or too small for it.
     """
+    if tracer.is_counting and registers.size:
+        first = tracer.compute(Opcode.UNPACK, packed(tracer, registers), n=registers.size)
+        return np.arange(first, first + registers.size).reshape(registers.shape)
     if not registers.size or registers.min() < CONSTANTS:
         return tracer.elementwise(Opcode.SHORT, registers)
     values = np.empty_like(registers, np.float64)

@@ -19,7 +19,7 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.flow import Flow, target_of
 from nengo_jit.engines.cpu.python.tracing.instruction import LOADS, Instruction, LoopCall
-from nengo_jit.engines.cpu.python.tracing.parts import elements_of, group_of
+from nengo_jit.engines.cpu.python.tracing.parts import COMPARISONS, elements_of, group_of
 from nengo_jit.engines.cpu.python.tracing.postponing import Bounds, Unbounded, stores_of
 from nengo_jit.engines.cpu.python.tracing.reads import ELEMENTWISE, is_only_in_groups
 from nengo_jit.engines.cpu.python.tracing.scattering import scattered
@@ -27,7 +27,8 @@ from nengo_jit.engines.cpu.python.tracing.scattering import scattered
 ENDS_REGION = {Opcode.BRANCH, Opcode.COMMIT, Opcode.RETURN, Opcode.REDO}
 GROUPABLE = {*ELEMENTWISE, Opcode.SPREAD, *LOADS.values(), Opcode.PACK, Opcode.UNPACK}
 GROUPABLE |= {Opcode.POSITIONS}
-WITHOUT_EFFECT = {*LOADS.values(), Opcode.SPREAD, Opcode.GATHER}  # if nothing reads the results
+# If nothing reads the results
+WITHOUT_EFFECT = {*LOADS.values(), Opcode.SPREAD, Opcode.GATHER, *COMPARISONS}
 MOST_INPUTS = 3  # of a ufunc that is called in a group
 
 

@@ -38,6 +38,7 @@ from nengo_jit.engines.cpu.python.tracing.operators import (
 )
 from nengo_jit.engines.cpu.python.tracing.selections import Selection
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
+from nengo_jit.engines.cpu.python.tracing.ufuncs import CLIP
 from nengo_jit.engines.cpu.python.tracing.values import (
     INTEGERS,
     SAMPLES,
@@ -261,11 +262,6 @@ def _np_clip(
 ) -> Value:
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
     return _clip(tracer, value, low, high)
-
-
-# NumPy 2 renamed `core` to `_core`. NumPy 1.26 has a `_core`, too, without `umath`.
-_core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core")
-CLIP: np.ufunc = _core.umath.clip
 
 
 @stands_for(CLIP)

@@ -39,6 +39,7 @@ from nengo_jit.engines.cpu.python.tracing.selections import (
     positions_of,
     take,
 )
+from nengo_jit.engines.cpu.python.tracing.shortcuts import chosen_by_booleans, clipped
 from nengo_jit.engines.cpu.python.tracing.tracer import Tracer
 from nengo_jit.engines.cpu.python.tracing.ufuncs import (
     BY_VALUE,
@@ -236,6 +237,9 @@ def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     used = known(ufunc.resolve_dtypes, (*asked, None))
     if BY_VALUE and FLOAT32 in asked and len(set(asked)) > 1:
         raise Unsupported("calculates with numbers of several types in single precision")
+    chosen = chosen_by_booleans(tracer, ufunc, values, sample)
+    if chosen is not None:
+        return chosen
     if ufunc in ON_BOOLEANS and sample.dtype == bool:
         ufunc = ON_BOOLEANS[ufunc]
     if ufunc in SWAPPED:
@@ -254,6 +258,8 @@ def _call_ufunc(tracer: Tracer, ufunc: np.ufunc, *arguments: Value) -> Value:
     is_own = opcode in TO_BOOLEANS or (not is_large and is_float and is_exact)
     if opcode is not None and is_own:
         results = tracer.elementwise(opcode, *registers)
+    elif is_float and (clip := clipped(tracer, ufunc, registers)) is not None:
+        results = clip
     elif is_float:
         arrays = [v if isinstance(v, Array) else None for v in values]
         kind = FLOAT32 if is_short and not is_exact else FLOAT64

@@ -14,9 +14,9 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.instruction import GroupPart, Slot
 
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL}
-FIRST = {*COMPARISONS, Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY}
+FIRST = {*COMPARISONS, Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.AT_LEAST}
 CHANGES = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY}  # if selected
-THEN = {Opcode.ADD, Opcode.MULTIPLY}  # their operands may change places
+COMMUTATIVE = {Opcode.ADD, Opcode.MULTIPLY}
 
 
 def joined(parts: Sequence[GroupPart]) -> tuple[GroupPart, ...]:
@@ -60,7 +60,8 @@ def _pair(first: GroupPart, then: GroupPart) -> GroupPart | None:
     if then.opcode == Opcode.SELECT:
         return _selected(first, then)
     others = [each for each in then.operands if each != first.result]
-    can_join = first.opcode in FIRST and then.opcode in THEN and len(others) == 1
+    is_in_order = then.opcode in COMMUTATIVE or then.operands[0] == first.result
+    can_join = first.opcode in FIRST and is_in_order and len(others) == 1
     is_rounded_alike = first.opcode in COMPARISONS or first.is_rounded == then.is_rounded
     if first.is_checked or first.then or then.then or not (can_join and is_rounded_alike):
         return None

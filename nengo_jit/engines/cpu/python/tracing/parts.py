@@ -41,6 +41,7 @@ LISTS = {Opcode.POSITIONS}
 COMPARISONS = {Opcode.LESS, Opcode.LESS_EQUAL, Opcode.EQUAL, Opcode.NOT_EQUAL}
 BOOLEAN = COMPARISONS | {Opcode.AND, Opcode.OR, Opcode.NOT}
 FINITE = BOOLEAN | {Opcode.SELECT, Opcode.SPREAD, Opcode.LOAD_BOOLEANS, *PACKED}
+FINITE |= {Opcode.AT_LEAST, Opcode.AT_MOST}
 # Results are not finite if an operand is not
 PASSES_ON = {Opcode.ADD, Opcode.SUBTRACT, Opcode.MULTIPLY, Opcode.NEGATIVE, Opcode.ABSOLUTE}
 PASSES_ON |= {Opcode.SQRT, Opcode.SHORT, Opcode.INTEGER, Opcode.MOVE}

@@ -24,7 +24,7 @@ from nengo_jit.engines.cpu.python.tracing.parts import BOOLEAN, COMPARISONS
 
 LEAST = 10_000  # elements; fewer stay in the second cache
 STORES = {Opcode.STORE, Opcode.STORE_SHORT}
-SUMS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.SELECT}
+SUMS = {Opcode.ADD, Opcode.SUBTRACT, Opcode.SELECT, Opcode.AT_LEAST, Opcode.AT_MOST}
 SAME = {Opcode.NEGATIVE, Opcode.ABSOLUTE, Opcode.MOVE}
 BOUNDED = SUMS | SAME | {Opcode.MULTIPLY, Opcode.DIVIDE, Opcode.SHORT}
 

@@ -23,6 +23,7 @@ from nengo_jit.engines.cpu.python.objects import header_of
 from nengo_jit.engines.cpu.python.tape_vm import MANY
 from nengo_jit.engines.cpu.python.tracing.arena import Arena
 from nengo_jit.engines.cpu.python.tracing.assembler import Assembler
+from nengo_jit.engines.cpu.python.tracing.conditions import simplified
 from nengo_jit.engines.cpu.python.tracing.grouping import grouped
 from nengo_jit.engines.cpu.python.tracing.guards import Words
 from nengo_jit.engines.cpu.python.tracing.instruction import (
@@ -269,7 +270,8 @@ class Writer:
             If it needs too many registers.
         """
         one = self.constants(1.0)
-        instructions, n_registers = grouped(self._instructions, one)
+        instructions = simplified(self._instructions, self.constant)
+        instructions, n_registers = grouped(instructions, one)
         if n_registers > MOST_REGISTERS:
             raise Unsupported("computes too many numbers")
         verify(instructions, n_registers, len(self._constants))

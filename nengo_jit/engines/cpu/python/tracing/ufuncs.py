@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from nengo_jit.engines.cpu.python.instructions import Opcode
 from nengo_jit.engines.cpu.python.tracing.values import Value
 
 Operator: TypeAlias = Callable[..., Value]
+
+# NumPy 2 renamed `core` to `_core`. NumPy 1.26 has a `_core`, too, without `umath`.
+_core: Any = getattr(np, "_core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "core")
+CLIP: np.ufunc = _core.umath.clip
 
 # Python's operators, and the ufuncs that implement them on arrays
 UFUNCS: dict[Operator, np.ufunc] = {

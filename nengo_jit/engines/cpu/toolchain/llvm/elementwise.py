@@ -58,6 +58,16 @@ def _function(name: str) -> Compute:
     return compute
 
 
+def _exchanged(symbol: str) -> Compute:
+    """The second operand if the first one compares with it, else the first one."""
+
+    def compute(builder: Builder, values: Sequence[Value]) -> Value:
+        a, b = values
+        return builder.select(builder.fcmp_ordered(symbol, a, b), b, a)
+
+    return compute
+
+
 def _boolean(builder: Builder, flags: Value) -> Value:
     vector = ir.VectorType(DOUBLE, flags.type.count)
     return builder.select(flags, _constant(vector, 1.0), _constant(vector, 0.0))
@@ -149,6 +159,7 @@ PAIRS = (
     ("SUBTRACT", "MULTIPLY"),
     ("MULTIPLY", "MULTIPLY"),
     ("MULTIPLY", "ADD"),
+    ("AT_LEAST", "AT_MOST"),
 )
 SELECTED = "ADD", "SUBTRACT", "MULTIPLY"
 # Number of operands, and the code for one vector
@@ -175,6 +186,8 @@ SINGLE_OPERATIONS: dict[Operation, tuple[int, Compute]] = {
     Operation.NOT: (1, lambda b, values: _boolean(b, b.not_(_is_true(b, values[0])))),
     Operation.SELECT: (3, lambda b, values: b.select(_is_true(b, values[2]), *values[:2])),
     Operation.SHORT: (1, _rounded(_first)),
+    Operation.AT_LEAST: (2, _exchanged("<")),
+    Operation.AT_MOST: (2, _exchanged(">")),
     Operation.WIDEN: (1, lambda builder, values: _double(builder, *values)),
     Operation.NARROW: (1, lambda builder, values: _single(builder, *values)),
 }
@@ -194,8 +207,9 @@ for suffix in ("", "_SHORT"):
             f"{name}{suffix}" if f"{name}{suffix}" in Operation.__members__ else name
             for name in (first, second)
         )
-        _one, _two = (SINGLE_OPERATIONS[Operation[name]][1] for name in names)
-        OPERATIONS[Operation[f"{first}_{second}{suffix}"]] = 3, _joined(_one, _two)
+        if f"{first}_{second}{suffix}" in Operation.__members__:
+            _one, _two = (SINGLE_OPERATIONS[Operation[name]][1] for name in names)
+            OPERATIONS[Operation[f"{first}_{second}{suffix}"]] = 3, _joined(_one, _two)
     for name in SELECTED:
         _, _one = SINGLE_OPERATIONS[Operation[f"{name}{suffix}"]]
         OPERATIONS[Operation[f"{name}_SELECT{suffix}"]] = 3, _selected(_one)

@@ -19,7 +19,8 @@ from both_ways import N_STEPS, SPECIAL, Case, inputs_of
 from nengo_jit.engines.cpu.python.functions import WORTH_TRACING
 from nengo_jit.engines.cpu.python.tracing.functions import FUNCTIONS, METHODS, PURE
 from nengo_jit.engines.cpu.python.tracing.interpreter import LIST_METHODS
-from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES, CLIP
+from nengo_jit.engines.cpu.python.tracing.of_numpy import ATTRIBUTES
+from nengo_jit.engines.cpu.python.tracing.ufuncs import CLIP
 
 OPERANDS = {
     "number": [

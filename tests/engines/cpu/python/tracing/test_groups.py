@@ -335,6 +335,54 @@ def test_an_error_in_the_middle_leaves_what_python_leaves():
     assert [step for step, *_ in errors] == [7]
 
 
+def chosen_by_booleans(x, y, z):
+    spiked = x > 0.4
+    y[:] = spiked / 0.001
+    z[:] = -3.0 * ~spiked - (spiked - 0.5)
+    x[:] = np.where(z > 1, -x, spiked * -0.0 + x * 0.9)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("n", [3, 17, 1025])
+def test_functions_of_booleans(n, dtype):
+    engine, _ = check(chosen_by_booleans, [numbers(n, dtype=dtype, seed=i) for i in range(3)])
+    divisions = {Operation.DIVIDE, Operation.DIVIDE_SHORT}
+    assert n < 17 or not operations_of(engine) & divisions
+
+
+@PRECISIONS
+@pytest.mark.parametrize("n", [1, 2, 17, 1025])
+def test_limits(n, dtype):
+    """Zeros keep their signs where NumPy keeps them."""
+
+    def rule(x, y, limit):
+        x[:] = np.clip(x, 0.0, 1.5) - y.clip(-0.0, 0)
+        y[:] = (y * 0.5).clip(limit[0], -limit[0]) + np.clip(x, 0.3, -0.3)
+        x[:] = np.copysign(1.0, np.clip(y, -0.0, 2.0)) * np.clip(-x, -1, 0.0)
+        y[::2] = -0.0
+
+    arrays = [numbers(n, dtype=dtype, seed=i) for i in range(2)]
+    engine, _ = check(rule, [*arrays, np.array([-0.7], dtype)])
+    assert n < 17 or Operation.AT_LEAST_AT_MOST in operations_of(engine)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("n", [3, 40, 1025])
+def test_numbers_that_are_conditions(n, dtype):
+    """They are true unless they are zero, of either sign."""
+
+    def rule(x, y, z):
+        change = x * (y > 0)
+        z[change != 0] = np.tanh(x[change != 0])
+        y[z != 0] += 0.25
+        x[...] = np.where((change != 0) & ~(y != 0), -y, np.where(x != 0, z, 0.5))
+        z[...] = -z * (change != 0)
+
+    engine, _ = check(rule, [numbers(n, dtype=dtype, seed=i) for i in range(3)])
+    opcodes = engine.callbacks[0].traced.tape.code[1:, Field.OPCODE].tolist()
+    assert Opcode.TAKE in opcodes
+
+
 def replaced_elements(v, w, m):
     change = np.outer(v, w > 0)
     m[change > 0.2] = np.tanh(m[change > 0.2]) * 0.5

@@ -41,6 +41,15 @@ def test_a_change_of_selected_elements_is_one_pass(opcode, suffix):
         assert joined(parts) == parts
 
 
+def test_two_limits_are_one_pass():
+    first, then = part(Opcode.AT_LEAST, X, A, B), part(Opcode.AT_MOST, OUT, X, C)
+    (pair,) = joined([first, then])
+    assert operation_of(pair) == Operation.AT_LEAST_AT_MOST
+    assert (pair.operands, pair.result) == ((A, B, C), OUT)
+    swapped = first, part(Opcode.AT_MOST, OUT, C, X)
+    assert joined(swapped) == swapped  # zeros of which sign there are depends on the order
+
+
 def test_parts_that_stay_apart():
     less, product = part(Opcode.LESS, X, A, B), part(Opcode.MULTIPLY, OUT, C, X)
     sum_of_two = part(Opcode.ADD, X, A, B)

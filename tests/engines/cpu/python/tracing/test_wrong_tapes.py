@@ -108,6 +108,8 @@ FUNCTIONS = {
     Opcode.CEIL: constantly(lambda t, x: math.ceil(9 * x[0])),
     Opcode.TRUNC: constantly(lambda t, x: math.trunc(9 * x[0])),
     Opcode.RINT: constantly(lambda t, x: round(9 * x[0])),
+    Opcode.AT_LEAST: constantly(lambda t, x: np.clip(x, -0.2, 0.3)),
+    Opcode.AT_MOST: constantly(lambda t, x: np.clip(x, -0.2, 0.3)),
     Opcode.INTEGER: constantly(lambda t, x: int(9 * x[0])),
     Opcode.LESS: constantly(lambda t, x: x < 0),
     Opcode.LESS_EQUAL: constantly(lambda t, x: x <= 0),

@@ -35,6 +35,10 @@ def short(function):
     return lambda *operands: rounded(function(*operands))
 
 
+def at_most(a, c):
+    return np.where(a > c, c, a)
+
+
 def integer(a, b, c):
     return np.where(np.abs(a) < 2.0**53, a + 0.0, np.inf)
 
@@ -62,6 +66,9 @@ EXPECTED = {
     Operation.NOT: lambda a, b, c: (a == 0) * 1.0,
     Operation.SELECT: lambda a, b, c: np.where(c != 0, a, b),
     Operation.SHORT: short(lambda a, b, c: a),
+    Operation.AT_LEAST: lambda a, b, c: np.where(a < b, b, a),
+    Operation.AT_MOST: lambda a, b, c: np.where(a > b, b, a),
+    Operation.AT_LEAST_AT_MOST: lambda a, b, c: at_most(np.where(a < b, b, a), c),
     Operation.LESS_MULTIPLY: lambda a, b, c: (a < b) * c,
     Operation.LESS_EQUAL_MULTIPLY: lambda a, b, c: (a <= b) * c,
     Operation.SUBTRACT_MULTIPLY: lambda a, b, c: (a - b) * c,
