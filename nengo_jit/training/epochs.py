@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from nengo_jit.engines.jax.compilation import wide_vectors
 from nengo_jit.engines.jax.lowering import State
 from nengo_jit.training.losses import Loss, Penalty, scalar
 from nengo_jit.training.metrics import Metric
@@ -87,7 +88,7 @@ class Epochs:
         self._program, self._losses = program, dict(losses)
         self._penalty, self._metrics = penalty, dict(metrics)
         self._optimizer, self._remat = optimizer, remat
-        self.run = jax.jit(self._run)
+        self.run = jax.jit(self._run, compiler_options=wide_vectors())
 
     def _run(
         self, learned: Learned, fixed: Stacked, shared: Arrays, samples: Samples, order: jax.Array

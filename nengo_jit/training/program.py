@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import isqrt
 from typing import NamedTuple, TypeAlias
 
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import Primitive
 from nengo import Network, Node
 from nengo.exceptions import BuildError, ValidationError
 from nengo.processes import Process
@@ -32,6 +34,7 @@ from nengo_jit.engines.jax.phases import phases_of
 from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
+from nengo_jit.ir.operator import DotInc
 from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import Labels
 from nengo_jit.options import Options
@@ -41,6 +44,7 @@ from nengo_jit.training.filters import Filters
 from nengo_jit.training.gradients import differentiable
 from nengo_jit.training.packing import learned_elements, packed_constants
 from nengo_jit.training.parameters import Parameters, Selection
+from nengo_jit.training.products import transposed_product
 from nengo_jit.training.sparse import sparse_leaves
 from nengo_jit.training.stacks import Stacked, Stacks
 from nengo_jit.training.surrogates import Surrogate
@@ -48,6 +52,7 @@ from nengo_jit.training.surrogates import Surrogate
 Arrays: TypeAlias = dict[str, jax.Array]
 Step: TypeAlias = Callable[[State, Arrays], tuple[State, Arrays]]
 
+KEPT = {"dot_general", "conv_general_dilated", "reduce_sum"}  # takes long to compute again
 CHUNKED_FROM = 128  # steps; with fewer, all values are kept for the gradient
 
 
@@ -239,6 +244,7 @@ class Program:
         bound = self.bind(params)
         (n_steps,) = {len(each) for each in inputs.values()}
 
+        @partial(jax.checkpoint, policy=_is_kept, prevent_cse=False)  # it is in a scan
         def step(state: State, inputs: Arrays) -> tuple[State, Arrays]:
             return self.step(bound, state, inputs)
 
@@ -270,6 +276,11 @@ class Program:
         """Return the output of a node, (n_steps, size_out), as Nengo computes it."""
         rng = np.random.RandomState(self._seed)  # for processes without a seed
         return _tabulated(self.nodes[name], n_steps, self.dt, self.dtype, rng)
+
+
+def _is_kept(primitive: Primitive, *_: object, **__: object) -> bool:
+    """Whether results are kept for the gradient; others are computed again."""
+    return primitive.name in KEPT
 
 
 def chunk_size(n_steps: int, remat: str | int | None) -> int:
@@ -332,9 +343,12 @@ def _named(operator: Operator) -> str:
 
 
 def _trained(bucket: Bucket, surrogate: Surrogate) -> Bucket:
-    if not isinstance(bucket.members[0], SimNeurons):
-        return bucket
-    return replace(bucket, function=differentiable(surrogate))
+    first = bucket.members[0]
+    if isinstance(first, SimNeurons):
+        return replace(bucket, function=differentiable(surrogate))
+    if type(first) is DotInc:  # not with a sparse matrix
+        return replace(bucket, function=transposed_product)
+    return bucket
 
 
 def _tabulated(

@@ -16,7 +16,7 @@ import optax
 from nengo import Network, Probe
 from nengo.exceptions import ValidationError
 
-from nengo_jit.engines.jax.compilation import as_given, keep_compiled
+from nengo_jit.engines.jax.compilation import as_given, keep_compiled, wide_vectors
 from nengo_jit.engines.jax.lowering import State
 from nengo_jit.persistence.checkpoint import DAMAGED, read_archive, write_archive
 from nengo_jit.persistence.files import replace_file
@@ -102,7 +102,10 @@ class Trainer:
         self._rng = np.random.RandomState(seed)
         self._params = self._on_device(self._program.parameters.initial)
         self._predict = jax.jit(
-            lambda params, shared, inputs: run_batch(self._program, params, None, shared, inputs)[1]
+            lambda params, shared, inputs: run_batch(self._program, params, None, shared, inputs)[
+                1
+            ],
+            compiler_options=wide_vectors(),
         )
         self.history = History()
 
