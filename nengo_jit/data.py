@@ -59,8 +59,9 @@ class RawData(MutableMapping[object, Any]):
         if key not in self._recording.recorders:
             value = self._parameters[key]
             self._catch_up()
-            if isinstance(value, tuple):  # built parameters
-                parts = [each.data if is_sparse(each) else each for each in value]
+            if isinstance(value, tuple):  # built parameters, of which none is drawn here
+                kept = tuple.__iter__(value)
+                parts = [each.data if is_sparse(each) else each for each in kept]
                 self._engine.hand_out_constants(a for a in parts if isinstance(a, np.ndarray))
             return value
         self._catch_up()

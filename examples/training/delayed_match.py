@@ -11,7 +11,8 @@ from __future__ import annotations
 import nengo
 import numpy as np
 
-from examples.training.tasks import Model, Samples, Task, main
+from examples.training.script import main
+from examples.training.tasks import Model, Samples, Task
 
 DT = 0.005  # seconds
 CUE, DELAY = 0.1, 0.5  # seconds

@@ -14,7 +14,8 @@ import nengo
 import numpy as np
 from aeon.datasets import load_from_ts_file
 
-from examples.training.tasks import Model, Samples, Task, main
+from examples.training.script import main
+from examples.training.tasks import Model, Samples, Task
 
 N_FRAMES, N_SPEAKERS, N_COEFFICIENTS = 29, 9, 12
 STEPS_PER_FRAME = 2

@@ -19,7 +19,8 @@ from mnist1d.data import get_dataset_args, make_dataset
 from nengo.neurons import NeuronType
 
 import nengo_jit
-from examples.training.tasks import Model, Samples, Task, main
+from examples.training.script import main
+from examples.training.tasks import Model, Samples, Task
 
 N_STEPS = 20
 SYNAPSE = 0.002  # seconds

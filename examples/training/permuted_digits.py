@@ -15,7 +15,8 @@ from scipy.linalg import expm
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from examples.training.tasks import Model, Samples, Task, main
+from examples.training.script import main
+from examples.training.tasks import Model, Samples, Task
 
 N_PIXELS = 64  # and steps
 ORDER = 48  # of the polynomials

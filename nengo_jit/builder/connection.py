@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from nengo import Connection, Ensemble, Node
 from nengo.base import NengoObject
-from nengo.builder.connection import BuiltConnection
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.neurons import Direct
@@ -17,6 +16,7 @@ from nengo.utils.numpy import is_integer
 from numpy.typing import ArrayLike
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.built import BuiltConnection, Points, in_common
 from nengo_jit.builder.generators import generator
 from nengo_jit.builder.transforms import APPLY_WEIGHTS
 from nengo_jit.ir.base import Operator
@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
     """
 
     signal: Signal
-    eval_points: np.ndarray | None = None
+    eval_points: np.ndarray | Points | None = None
     decoders: np.ndarray | None = None
     solver_info: dict[str, object] | None = None
 
@@ -197,8 +197,9 @@ def _build_decoded(
 ) -> Decoded:
     """Apply the connection's slice and function, or solve for decoders that do."""
     if isinstance(pre, Ensemble) and not isinstance(pre.neuron_type, Direct):
+        share = in_common(model.params[pre])
         eval_points, decoders, solver_info = model.build(conn.solver, conn, rng)
-        return Decoded(source, eval_points, decoders, solver_info)
+        return Decoded(source, share(eval_points), decoders, solver_info)
     sliced = slice_signal(model, source, conn.pre_slice)
     if conn.function is None or not isinstance(pre, (Node, Ensemble)):
         return Decoded(sliced)

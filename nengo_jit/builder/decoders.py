@@ -18,6 +18,7 @@ import numpy as np
 from nengo import Connection, Ensemble, Network
 
 from nengo_jit.builder import cholesky
+from nengo_jit.builder.built import points_of
 from nengo_jit.builder.sharing import (  # noqa: F401  (re-exported)
     BY_CHOLESKY,
     NOISY,
@@ -156,8 +157,14 @@ class Decoders:
             return decoders, dict(info)
         return system.decode_function(conn, targets(), rng)
 
-    def used(self, key: Key, conn: Connection) -> None:
-        """Count down the uses of a system, and free what no connection needs any more."""
+    def used(self, key: Key, conn: Connection) -> bool:
+        """Count down the uses of a system, and free what no connection needs any more.
+
+        Returns
+        -------
+        bool
+            Whether no connection needs the system any more.
+        """
         uses = self._uses.get(key, Uses())
         if decodes_value(key, conn):
             dimensions = dimensions_of(conn.pre_slice)
@@ -170,8 +177,10 @@ class Decoders:
             if self._latest is self._systems.pop(key, None):
                 self._latest = None
             self._uses.pop(key, None)
-        elif not uses.functions and key in self._systems:
+            return True
+        if not uses.functions and key in self._systems:
             self._systems[key].forget_matrices()
+        return False
 
     def _prepare(self, key: Key, params: Mapping[object, Any], threads: int) -> System:
         """Solve a system and, in parallel, others that fit into memory, before they are needed."""
@@ -210,7 +219,7 @@ class Decoders:
             built = params.get(other.ensemble)
             if built is None:  # nor are most of those that come later
                 return
-            size = 8 * len(built.gain) * (len(built.eval_points) + len(built.gain))
+            size = 8 * len(built.gain) * (len(points_of(built)) + len(built.gain))
             is_large = size > room
             if is_large and (other.solver_type not in SEQUENTIAL or size * self.threads > IN_WORK):
                 return
@@ -227,7 +236,7 @@ class Decoders:
         uses, ahead = self._uses.get(key, Uses()), []
         targets: np.ndarray | None
         for conn in uses.functions:
-            points = params[key.ensemble].eval_points
+            points = points_of(params[key.ensemble])
             if conn.function is None:
                 targets = points[:, conn.pre_slice].astype(points.dtype)
             else:
@@ -244,7 +253,7 @@ def _batches(keys: Iterable[Key], params: Mapping[object, Any]) -> Iterator[list
     for key in keys:
         batch.append(key)
         built = params[key.ensemble]
-        size += len(built.eval_points) * len(built.gain)
+        size += len(points_of(built)) * len(built.gain)
         if size >= BATCH:
             yield batch
             batch, size = [], 0

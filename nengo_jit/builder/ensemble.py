@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from nengo import Ensemble
-from nengo.builder.ensemble import BuiltEnsemble
 from nengo.dists import Distribution
 from nengo.exceptions import BuildError, NengoWarning
 from nengo.neurons import Direct
@@ -16,8 +15,9 @@ from nengo.utils.numpy import array, norm
 from numpy.typing import ArrayLike
 
 from nengo_jit.builder.builder import Builder, Model, method_of
+from nengo_jit.builder.built import BuiltEnsemble, Drawing, Points
 from nengo_jit.builder.generators import generator
-from nengo_jit.builder.sampling import sample
+from nengo_jit.builder.sampling import is_drawn_here, sample
 from nengo_jit.ir.base import Rng
 from nengo_jit.ir.operator import Copy, DotInc, Reset
 from nengo_jit.ir.signal import Signal
@@ -58,7 +58,7 @@ def gen_eval_points(
         n_points = ens.n_eval_points
         if n_points is None:
             n_points = default_n_eval_points(ens.n_neurons, ens.dimensions)
-        points = sample(eval_points, n_points, ens.dimensions, rng).astype(dtype)
+        points = sample(eval_points, n_points, ens.dimensions, rng).astype(dtype, copy=False)
     else:
         points = np.array(eval_points, dtype=dtype)
         if points.ndim != 2:
@@ -265,7 +265,7 @@ def build_ensemble(model: Model, ens: Ensemble) -> None:
     sig["out"] = model.sig[ens.neurons]["out"]
 
     model.params[ens] = BuiltEnsemble(
-        eval_points=eval_points,
+        eval_points=_droppable(eval_points, ens, model.seeds[ens]),
         encoders=encoders,
         intercepts=intercepts,
         max_rates=max_rates,
@@ -282,6 +282,15 @@ def _draw(ens: Ensemble, seed: int, method: RateBackend) -> tuple[Any, ...]:
         eval_points = gen_eval_points(ens, ens.eval_points, rng=rng)
         encoders = get_encoders(ens, rng)
         return eval_points, encoders, *get_gain_bias(ens, rng, method=method)
+
+
+def _droppable(points: np.ndarray, ens: Ensemble, seed: int) -> np.ndarray | Points:
+    """Return evaluation points that can be drawn again, or else the points themselves."""
+    if not is_drawn_here(ens.eval_points, *points.shape):
+        return points
+    n, d = points.shape
+    drawing = Drawing(ens.eval_points, n, d, seed, ens.radius, points.dtype)
+    return Points(drawing, points)
 
 
 def _build_direct(model: Model, ens: Ensemble, label: str) -> None:

@@ -13,6 +13,7 @@ from nengo.utils.numpy import maxint
 from nengo.utils.progress import Progress
 
 from nengo_jit.builder.builder import Builder, Model
+from nengo_jit.builder.built import drop_points
 from nengo_jit.builder.caching import seconds_of
 from nengo_jit.builder.costs import build_cost, solve_cost
 from nengo_jit.builder.generators import generator
@@ -59,6 +60,7 @@ def build_network(model: Model, network: Network, progress: Progress | None = No
         if model.toplevel is network:
             with settings_held(), model.decoder_cache, progress or contextlib.nullcontext():
                 _build_objects(model, network)
+                drop_points(model.params, *model.params)
                 model.decoder_cache.shrink()
                 if progress is not None:  # cached decoders have not been counted
                     progress.step(progress.max_steps - progress.n_steps)

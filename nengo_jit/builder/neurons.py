@@ -18,7 +18,7 @@ from nengo.utils.numpy import is_array_like
 from nengo_jit.builder.builder import Builder, Model
 from nengo_jit.builder.generators import generator
 from nengo_jit.ir.neurons import SimNeurons
-from nengo_jit.ir.signal import Signal
+from nengo_jit.ir.signal import Signal, shared_if_zero
 
 
 @Builder.register(NeuronType)
@@ -67,7 +67,8 @@ def build_neurons(
         if isinstance(value, np.random.RandomState):
             state[name] = value
         elif is_array_like(value):
-            state[name] = Signal(value, name=f"{label}.{name}")
+            initial_value = shared_if_zero(value) if type(value) is np.ndarray else value
+            state[name] = Signal(initial_value, name=f"{label}.{name}")
             model.sig[neurons][name] = state[name]
         else:
             raise BuildError(

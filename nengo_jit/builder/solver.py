@@ -13,6 +13,7 @@ from nengo.solvers import NoSolver, Solver
 from nengo.transforms import Dense
 
 from nengo_jit.builder.builder import Builder, Model, method_of
+from nengo_jit.builder.built import drop_points, points_of, read_only
 from nengo_jit.builder.caching import SaltedCache
 from nengo_jit.builder.ensemble import gen_eval_points, get_activities
 from nengo_jit.builder.sharing import BY_CHOLESKY, Key, key_of
@@ -45,9 +46,7 @@ def get_eval_points(model: Model, conn: Connection, rng: np.random.RandomState) 
     """
     if conn.eval_points is not None:
         return gen_eval_points(conn.pre_obj, conn.eval_points, rng, conn.scale_eval_points)
-    view = model.params[conn.pre_obj].eval_points.view()
-    view.setflags(write=False)
-    return view
+    return read_only(points_of(model.params[conn.pre_obj]))
 
 
 def check_activities(activities: np.ndarray, conn: Connection) -> None:
@@ -190,8 +189,8 @@ def build_decoders(
         decoders, solver_info = _solve_shared(model, key, conn, targets, rng)
     else:
         decoders, solver_info = _solve_alone(model, key, conn, eval_points, targets(), rng)
-    if key is not None:
-        model.decoders.used(key, conn)
+    if key is not None and model.decoders.used(key, conn):
+        drop_points(model.params, conn.pre_obj)
     return eval_points, decoders.T, solver_info
 
 

@@ -17,10 +17,11 @@ from nengo.solvers import Lstsq, LstsqL2nz, LstsqMultNoise, NnlsL2nz
 from nengo.utils.least_squares_solvers import Cholesky
 
 from nengo_jit.builder import cholesky
+from nengo_jit.builder.built import points_of
 from nengo_jit.builder.least_squares import Truncated, can_solve, solve_well_conditioned
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
 from nengo_jit.builder.sharing import BY_CHOLESKY, NOISY, NON_NEGATIVE, Key, selection_of
-from nengo_jit.neurons.rates import RateBackend, rates, tells_rates
+from nengo_jit.neurons.rates import RateBackend, rates
 from nengo_jit.parallel import for_each, one_thread_in_blas
 
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
@@ -92,7 +93,7 @@ class System:
     @property
     def nbytes(self) -> int:
         """int: memory of the activities and the factorised matrix, in bytes."""
-        m, n = len(self._built.eval_points), len(self._built.gain)
+        m, n = len(points_of(self._built)), len(self._built.gain)
         size = 0 if self.activities is None else m * n
         if self._solve is not None or self._truncated is not None:
             size += m**2 if self._is_transposed else n**2
@@ -101,13 +102,10 @@ class System:
     def _compute(self) -> np.ndarray:
         """Return the firing rates (hertz) of the neurons at all evaluation points."""
         ensemble, built, method = self._key.ensemble, self._built, self._method
-        points, encoders = built.eval_points, built.encoders.T / ensemble.radius
+        points, encoders = points_of(built), built.encoders.T / ensemble.radius
 
         # numbers need no sums, and then a product by elements is faster
         product = np.multiply if points.shape[1] == 1 else np.matmul
-        if not tells_rates(ensemble.neuron_type):
-            x = product(points, encoders)
-            return rates(ensemble.neuron_type, x, built.gain, built.bias, method)
         activities = np.empty((len(points), len(built.gain)))
         step = -(-POINTS // len(built.gain))
 
@@ -124,7 +122,7 @@ class System:
     def decode_value(self, dimensions: Hashable) -> Solved:
         """Return decoders of some dimensions of the represented value, and the solver's info."""
         if dimensions not in self._values:
-            points = self._built.eval_points[:, selection_of(dimensions)]
+            points = points_of(self._built)[:, selection_of(dimensions)]
             self._values[dimensions] = self.decode(points.astype(points.dtype))
         return self._values[dimensions]
 
@@ -193,6 +191,9 @@ class System:
             return self._noisy(activities, targets, rng)
         if kind is Lstsq:
             return self._truncate(activities, targets)
+        if kind in BY_CHOLESKY and not targets.any():  # learning often begins with such decoders
+            n, size = activities.shape[1], targets.shape[1]
+            return np.zeros((n, size)), {"rmses": np.zeros(size)}
         if self._solve is None:
             self._solve = solver_of(self._make_matrix(activities))
         if kind in NON_NEGATIVE:

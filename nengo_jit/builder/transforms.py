@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from sys import intern
 
 import numpy as np
 from nengo.exceptions import BuildError
@@ -207,10 +208,10 @@ def _apply_weights(
 ) -> tuple[Signal, Signal]:
     """Make the signals of weights and product, and the operators that compute the product."""
     label = _pass_on(transform.size_in) if type(transform) is NoTransform else str(transform)
-    tag = f"{label}{APPLY_WEIGHTS}"
+    tag = intern(f"{label}{APPLY_WEIGHTS}")  # most transforms are like others
     order = _order_of(model, weights.size) if operator is DotInc else "C"
-    weight_sig = Signal(weights, name=f"{label}.weights", readonly=True, order=order)
-    weighted = Signal(shape=size_out, name=f"{label}.weighted")
+    weight_sig = Signal(weights, name=intern(f"{label}.weights"), readonly=True, order=order)
+    weighted = Signal(shape=size_out, name=intern(f"{label}.weighted"))
     model.add_op(Reset(weighted, tag=tag))
     model.add_op(operator(weight_sig, sig_in, weighted, tag=tag, **options))
     return weighted, weight_sig

@@ -60,7 +60,7 @@ def triangle(
     """
     Y = Y + first * u - xp.sum(X, axis=0)
     Xi = (Xi + 1) % X.shape[0]
-    is_latest = xp.arange(X.shape[0], dtype=Xi.dtype) == Xi
+    is_latest = xp.arange(X.shape[0], dtype=Xi.dtype) == xp.floor(Xi)
     X = xp.where(xp.reshape(is_latest, (-1, *(1,) * (X.ndim - 1))), difference * u, X)
     return Y, Y, X, Xi
 

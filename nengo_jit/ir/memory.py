@@ -211,7 +211,7 @@ class SignalDict(Mapping[reference.Signal, Any]):
             value = value.copy()
             value.setflags(write=False)
         else:
-            self._held.append(held)
+            self._held.extend(held)
         return value
 
     def _add_view(self, view: reference.Signal) -> None:

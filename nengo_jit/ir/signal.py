@@ -363,3 +363,11 @@ def _read_only_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 _shared_zeros = lru_cache(maxsize=256)(_read_only_zeros)
+
+
+def shared_if_zero(value: np.ndarray) -> np.ndarray:
+    """Return zeros that signals share if a small array has just their bits, or else the array."""
+    if value.size > MOST_SHARED:
+        return value
+    zeros = _shared_zeros(value.shape, value.dtype)
+    return zeros if zeros.tobytes() == value.tobytes() else value

@@ -83,7 +83,8 @@ def memory_of_parameters(
 
 def _arrays(values: object) -> Iterator[np.ndarray]:
     if isinstance(values, tuple):
-        yield from (each for each in values if isinstance(each, np.ndarray))
+        kept = tuple.__iter__(values)  # draws no evaluation points
+        yield from (each for each in kept if isinstance(each, np.ndarray))
 
 
 def _address(array: np.ndarray) -> int:

@@ -17,7 +17,7 @@ from nengo_jit.engines.jax.compilation import as_given
 from nengo_jit.engines.jax.noise import sampler_of
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.compute import Computation, computation
-from nengo_jit.ir.filters import noise, triangle, with_passthrough
+from nengo_jit.ir.filters import noise, with_passthrough
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.operator import Copy, DotInc
 from nengo_jit.ir.processes import SimProcess, given
@@ -117,8 +117,6 @@ def _copy_fits(operator: Copy, known: Computation) -> bool:
 
 def _process_fits(operator: SimProcess, known: Computation) -> bool:
     """Whether input, output and state of a process have the shapes that it needs."""
-    if known.parameters[0] is triangle and operator.state["Xi"].dtype.kind not in "iu":
-        return False
     output = operator.output.shape
     if operator.input is None:
         return len(output) == 1

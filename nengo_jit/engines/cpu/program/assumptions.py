@@ -5,7 +5,10 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
+
+import numpy as np
 
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.signal import Signal
@@ -14,21 +17,38 @@ Value = TypeVar("Value")
 Holds = Callable[[], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class IsCopy:
+    """Tells whether a copy still has the values of the original.
+
+    Attributes
+    ----------
+    copy, original : numpy.ndarray
+        The arrays.
+    """
+
+    copy: np.ndarray
+    original: np.ndarray
+
+    def __call__(self) -> bool:
+        return np.array_equal(self.copy, self.original)
+
+
 class Assumptions:
     """Values that programs rely on and that users may change.
 
     Attributes
     ----------
-    constants : dict of (Signal, list of callable)
-        For each base of a constant, functions that tell whether it has not changed.
     fragile : list of tuple of Signal and callable
         Assumptions that users can break without notice, and that are checked before each run.
     """
 
     def __init__(self) -> None:
-        self.constants: dict[Signal, list[Holds]] = defaultdict(list)
         self.fragile: list[tuple[Signal, Holds]] = []
         # Lists, since a tuple and an entry in a dict for each of a million operators take more.
+        self._bases: list[Signal] = []  # of constants
+        self._hold: list[Holds] = []  # for each of them
+        self._by_base: dict[Signal, list[Holds]] | None = None
         self._operators: list[Operator] = []
         self._attributes: list[object] = []  # of all operators, one after the other
         self._ends: array[int] = array("q")  # in that list
@@ -36,7 +56,17 @@ class Assumptions:
 
     def assume(self, signal: Signal, holds: Holds) -> None:
         """Add a function that tells whether a constant signal has not changed."""
-        self.constants[signal.base].append(holds)
+        self._bases.append(signal.base)
+        self._hold.append(holds)
+        self._by_base = None
+
+    def hold_for(self, base: Signal) -> bool:
+        """Whether a constant has not changed, as far as programs rely on it."""
+        if self._by_base is None:
+            self._by_base = defaultdict(list)
+            for other, holds in zip(self._bases, self._hold):
+                self._by_base[other].append(holds)
+        return all(holds() for holds in self._by_base.get(base, ()))
 
     def note(self, operator: Operator) -> None:
         """Remember the attributes that an operator has when it is lowered."""

@@ -171,7 +171,7 @@ class Exposure:
                 self.add(base)
         for base in self.watched - self.public if self.watched else ():
             is_open = self._runs_python and self._numbers(base).flags.writeable
-            if is_open or not all(holds() for holds in self._assumptions.constants.get(base, ())):
+            if is_open or not self._assumptions.hold_for(base):
                 if base.sparse and not self._runs_python and base not in self.changed:
                     self.changed.add(base)
                     self.has_grown = True

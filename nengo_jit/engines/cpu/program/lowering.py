@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +19,7 @@ from nengo_jit.engines.cpu.language.kernel import Row, start
 from nengo_jit.engines.cpu.language.mt19937 import BorrowedGenerator, Stream
 from nengo_jit.engines.cpu.language.primitives import Address
 from nengo_jit.engines.cpu.program.arena import Arena, Pool
-from nengo_jit.engines.cpu.program.assumptions import Assumptions
+from nengo_jit.engines.cpu.program.assumptions import Assumptions, IsCopy
 from nengo_jit.engines.cpu.program.contracts import CONTRACTS, Contracts, contiguous
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.facts import Facts
@@ -338,7 +337,7 @@ class Lowering:
     def copied(self, signal: Signal, values: np.ndarray, pool: Pool = Pool.OTHERS) -> Address:
         """Copy numbers of a constant signal; returns the address of the copy."""
         copy = self.arena.copy(values, pool=pool)
-        self.assumptions.assume(signal, partial(np.array_equal, copy, values))
+        self.assumptions.assume(signal, IsCopy(copy, values))
         return start(copy)
 
     def rows_of(self, signal: Signal, matrix: np.ndarray) -> Address:
@@ -348,7 +347,7 @@ class Lowering:
         content = matrix.shape, hashlib.blake2b(matrix.data.cast("B")).digest()
         first, other = self._matrices.setdefault(content, (signal, matrix))
         if other is not matrix:
-            is_same = partial(np.array_equal, other, matrix)
+            is_same = IsCopy(other, matrix)
             self.assumptions.assume(signal, is_same)
             self.assumptions.assume(first, is_same)
         return start(other)
@@ -358,7 +357,7 @@ class Lowering:
         copy = self.arena.columns(matrix) if self.facts.is_fixed(signal) else None
         if copy is None:
             return start(matrix)
-        self.assumptions.assume(signal, partial(np.array_equal, copy, matrix.T))
+        self.assumptions.assume(signal, IsCopy(copy, matrix.T))
         return start(copy)
 
 
