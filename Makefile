@@ -60,13 +60,15 @@ soak: .venv/test
 	timeout 1800 sh -c '$(BIN)/python tests/soak/killed.py $(FLAGS) && \
 		$(BIN)/python tests/soak/lasting.py'
 
-# Networks from PyTorch's modules. PyTorch is large, so it has an environment of its own.
+# Networks from PyTorch's modules. PyTorch is large, so it has an environment of its own, and is the
+# one for CPUs where that can be had.
+TORCH_FOR_CPUS := https://download.pytorch.org/whl/cpu
 test-torch: .venv-torch/ready
 	.venv-torch/bin/pytest -q tests/converters
 
 .venv-torch/ready: pyproject.toml
 	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet torch --index-url https://download.pytorch.org/whl/cpu
+	-.venv-torch/bin/python -m pip install --quiet --no-deps torch --index-url $(TORCH_FOR_CPUS)
 	.venv-torch/bin/python -m pip install --quiet --editable '.[test,torch]' 'snntorch>=0.9,<2'
 	touch $@
 

@@ -23,7 +23,7 @@ import nengo_jit
 from nengo_jit.builder import Model, Signal
 from nengo_jit.builder.neurons import SimNeurons
 from nengo_jit.builder.operator import Copy, DotInc, Reset
-from nengo_jit.building import collector_paused
+from nengo_jit.collector import collector_paused
 from nengo_jit.engines import ENGINES
 from nengo_jit.engines.cpu.backend import CpuBackend
 

@@ -1,6 +1,7 @@
 """Imports go one way down the pipeline, and Numba and JAX stay behind their engines."""
 
 import ast
+import importlib
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import nengo_jit
 
 PACKAGE = Path(nengo_jit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted(
+    path
+    for folder in ("benchmarks", "docs", "examples", "gallery")
+    for path in (PACKAGE.parent / folder).rglob("*.py")
+)
 
 # From the stage that everything may import to the one that nothing may.
 PIPELINE = [
@@ -141,3 +147,13 @@ def test_names_of_test_files_differ():
     """Pytest imports test files by their names alone."""
     names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=module_name)
+def test_scripts_import_names_that_exist(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "nengo_jit":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")

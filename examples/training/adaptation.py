@@ -36,6 +36,14 @@ class Trials(NamedTuple):
     y: np.ndarray
 
 
+class Errors(NamedTuple):
+    """Errors of a network in each trial, (n, steps, 1): untrained, trained, and in Nengo."""
+
+    untrained: np.ndarray
+    trained: np.ndarray
+    frozen: np.ndarray
+
+
 class Model(NamedTuple):
     """The network, its input, its target, and a probe of its error."""
 
@@ -88,22 +96,39 @@ def run(model: Model, shown: Trials) -> np.ndarray:
     return np.array(errors)
 
 
+def learn(training: Trials, test: Trials, seed: int, epochs: int) -> Errors:
+    """Train with a seed, write what was learned into the network, and let it adapt in Nengo."""
+    model = build(seed)
+    trainer = nengo_jit.Trainer(model.network, DT, batch=16, seed=seed)
+    untrained = trainer.predict({model.x: test.x, model.y: test.y})[model.error]
+    trainer.fit(
+        {model.x: training.x, model.y: training.y},
+        {model.error: np.zeros((len(training.x), 1, 1))},
+        loss=lambda output, target: (output[:, BEGUN:] ** 2).mean(),
+        optimizer=optax.adam(3e-3),
+        epochs=epochs,
+    )
+    trained = trainer.predict({model.x: test.x, model.y: test.y})[model.error]
+    trainer.freeze_params()
+    return Errors(untrained, trained, run(model, test))
+
+
 def size_of(errors: np.ndarray) -> float:
     """Return the root mean square of the errors in the second half."""
     return float(np.sqrt(np.mean(errors[:, BEGUN:] ** 2)))
 
 
-def draw(test: Trials, before: np.ndarray, after: np.ndarray) -> Figure:
+def draw(test: Trials, found: Errors) -> Figure:
     """Draw the errors of untrained and trained networks, and one trial."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = np.arange(1, N_STEPS + 1) * DT
-    for errors, label in ((before, "untrained"), (after, "trained, in Nengo")):
+    for errors, label in ((found.untrained, "untrained"), (found.frozen, "trained, in Nengo")):
         left.plot(t, np.sqrt(np.mean(errors**2, axis=0)), label=label)
     left.set(xlabel="time (s)", ylabel="root mean square of errors", title="Learning with PES")
     left.legend()
     right.plot(t, test.y[0], label="target")
-    right.plot(t, test.y[0] + after[0], label="network")
+    right.plot(t, test.y[0] + found.frozen[0], label="network")
     right.set(xlabel="time (s)", title="A function that it has not seen")
     right.legend()
     return figure
@@ -115,33 +140,26 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="picture to write")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
+    parser.add_argument(
+        "--validate",
+        action="store_true",
+        help="test with other trials, by which sizes and learning rates were chosen",
+    )
     arguments = parser.parse_args()
     nengo.rc["precision"]["bits"] = "32"
-    training, test = trials(128, seed=1), trials(20, seed=2)
-    found = []
+    training, test = trials(128, seed=1), trials(100, seed=2 if arguments.validate else 3)
+    sizes = []
     for seed in range(arguments.seeds):
-        model = build(seed)
-        trainer = nengo_jit.Trainer(model.network, DT, batch=16, seed=seed)
-        before = trainer.predict({model.x: test.x, model.y: test.y})[model.error]
-        trainer.fit(
-            {model.x: training.x, model.y: training.y},
-            {model.error: np.zeros((len(training.x), 1, 1))},
-            loss=lambda output, target: (output[:, BEGUN:] ** 2).mean(),
-            optimizer=optax.adam(3e-3),
-            epochs=arguments.epochs,
-        )
-        trained = trainer.predict({model.x: test.x, model.y: test.y})[model.error]
-        trainer.freeze_params()
-        after = run(model, test)
-        found.append([size_of(each) for each in (before, trained, after)])
+        found = learn(training, test, seed, arguments.epochs)
+        sizes.append(list(map(size_of, found)))
         print(
             "Seed {}: errors of {:.4f} untrained, {:.4f} trained, {:.4f} in Nengo".format(
-                seed, *found[-1]
+                seed, *sizes[-1]
             )
         )
-    print("Mean: {:.4f} untrained, {:.4f} trained, {:.4f} in Nengo".format(*np.mean(found, axis=0)))
+    print("Mean: {:.4f} untrained, {:.4f} trained, {:.4f} in Nengo".format(*np.mean(sizes, axis=0)))
     if arguments.output is not None:
-        draw(test, before, after).savefig(arguments.output, dpi=150)
+        draw(test, found).savefig(arguments.output, dpi=150)
         print(f"Wrote {arguments.output}")
 
 

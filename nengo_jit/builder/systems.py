@@ -20,7 +20,7 @@ from nengo_jit.builder import cholesky
 from nengo_jit.builder.least_squares import Truncated, can_solve, solve_well_conditioned
 from nengo_jit.builder.linalg import Solve, dot, dot_transposed, gram, solve_nonnegative, solver_of
 from nengo_jit.builder.sharing import BY_CHOLESKY, NOISY, NON_NEGATIVE, Key, selection_of
-from nengo_jit.neurons.rates import RateBackend, rates, tells_rates
+from nengo_jit.neurons.rates import RateBackend, rates
 from nengo_jit.parallel import for_each, one_thread_in_blas
 
 POINTS = 1 << 17  # rates that are computed together: they stay in a core's cache
@@ -105,9 +105,6 @@ class System:
 
         # numbers need no sums, and then a product by elements is faster
         product = np.multiply if points.shape[1] == 1 else np.matmul
-        if not tells_rates(ensemble.neuron_type):
-            x = product(points, encoders)
-            return rates(ensemble.neuron_type, x, built.gain, built.bias, method)
         activities = np.empty((len(points), len(built.gain)))
         step = -(-POINTS // len(built.gain))
 
@@ -193,6 +190,9 @@ class System:
             return self._noisy(activities, targets, rng)
         if kind is Lstsq:
             return self._truncate(activities, targets)
+        if kind in BY_CHOLESKY and not targets.any():  # learning often begins with such decoders
+            n, size = activities.shape[1], targets.shape[1]
+            return np.zeros((n, size)), {"rmses": np.zeros(size)}
         if self._solve is None:
             self._solve = solver_of(self._make_matrix(activities))
         if kind in NON_NEGATIVE:

@@ -7,10 +7,10 @@ Generators of NumPy's are saved, too.
 
 from __future__ import annotations
 
-import dis
 from collections.abc import Iterable, Iterator
+from enum import EnumMeta
 from functools import partial
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,11 +19,19 @@ from nengo.builder.neurons import SimNeurons
 from nengo.builder.operator import SimPyFunc
 from nengo.params import FrozenObject
 
+from nengo_jit.engines.references import (
+    attributes_assigned_by,
+    cells_assigned_by,
+    is_installed,
+    referred,
+    scopes_assigned_by,
+)
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.process_state import is_sim_process, keeps_to_its_state
 from nengo_jit.neurons import formula_of
 
 IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), type(...), slice, range)
+OF_LIBRARIES = ("_abc_impl", "_field_defaults")  # attributes of classes
 FROZEN = vars(FrozenObject()).keys()  # attributes of all such objects
 STATELESS = (ModuleType, type, np.ufunc, np.dtype, np.generic, FrozenObject)
 
@@ -72,6 +80,18 @@ def changeable_of(
     memory : iterable of numpy.ndarray
         The memory of its signals, which does not count.
     """
+    own = list(memory)
+    roots = roots_of(operator, step)
+    found = {id(each): each for root in roots for each in changeable(root)}
+    return [
+        each
+        for each in found.values()
+        if not (isinstance(each, np.ndarray) and any(np.may_share_memory(each, a) for a in own))
+    ]
+
+
+def roots_of(operator: Operator, step: Step | None = None) -> list[object]:
+    """Return the objects of the user's that the steps of an operator use directly."""
     roots: list[object] = []
     if is_sim_process(operator):
         if not keeps_to_its_state(operator.process):
@@ -87,13 +107,7 @@ def changeable_of(
         and not type(operator).__module__.startswith(("nengo.builder.", "nengo_jit."))
     ):
         roots = [step or operator]
-    own = list(memory)
-    found = {id(each): each for root in roots for each in changeable(root)}
-    return [
-        each
-        for each in found.values()
-        if not (isinstance(each, np.ndarray) and any(np.may_share_memory(each, a) for a in own))
-    ]
+    return roots
 
 
 def may_change(value: object) -> bool:
@@ -104,8 +118,8 @@ def may_change(value: object) -> bool:
 def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
     """The objects that may change, of an object and all that it refers to.
 
-    These are all mutable objects, except functions that assign to no variable and have no
-    attributes.
+    These are all mutable objects, except functions that assign to nothing outside and have no
+    attributes, and classes whose attributes stay as they are. Classes count if they are the user's.
     """
     seen = set() if seen is None else seen
     if isinstance(value, BuiltinFunctionType):  # perhaps bound to an object, as `[].append` is
@@ -113,7 +127,8 @@ def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
         if owner is not None and not isinstance(owner, ModuleType):
             yield owner
         return
-    if isinstance(value, (*IMMUTABLE, *STATELESS)) or id(value) in seen:
+    is_class = is_users_class(value)
+    if (isinstance(value, (*IMMUTABLE, *STATELESS)) and not is_class) or id(value) in seen:
         return
     seen.add(id(value))
     parts: Iterable[object] = ()
@@ -126,50 +141,59 @@ def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
     elif isinstance(value, FunctionType) and not lasts(value):
         if _assigns(value) or vars(value).keys() - {"__wrapped__"}:
             yield value
-        parts = _referred(value)
+        parts = (each for _, each in referred(value))
+    elif isinstance(value, type):
+        if _changes(value):
+            yield value
+        parts = (*functions_of(value), *value.__bases__)
     elif not (isinstance(value, np.ndarray) and not value.flags.writeable):
         yield value
+        parts = () if lasts(value) else (type(value),)
     for each in parts:
         yield from changeable(each, seen)
 
 
-def _referred(function: FunctionType) -> Iterator[object]:
-    """Objects in the closure, defaults and globals of a function, and of functions in it."""
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # the cell is empty
-            continue
-    yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
-    names = {name for code in _codes_in(function.__code__) for name in code.co_names}
-    for name in sorted(names & function.__globals__.keys()):
-        yield function.__globals__[name]
+def functions_of(kind: type) -> Iterator[FunctionType]:
+    """The functions that are defined in a class: methods, also of the class, and properties."""
+    for value in vars(kind).values():
+        for each in (value, getattr(value, "__func__", None), getattr(value, "fget", None)):
+            if isinstance(each, FunctionType):
+                yield each
+
+
+def data_of(kind: type) -> dict[str, Any]:
+    """Return the attributes of a class itself that are neither functions nor descriptors."""
+    return {
+        name: value
+        for name, value in vars(kind).items()
+        if not (name.startswith("__") or name in OF_LIBRARIES)
+        and not (callable(value) or hasattr(value, "__get__"))
+    }
+
+
+def is_users_class(value: object) -> bool:
+    """Whether an object is a class of the user's, whose attributes functions may change."""
+    return (
+        isinstance(value, type)
+        and not isinstance(value, EnumMeta)
+        and not is_installed(value.__module__)
+    )
+
+
+def _changes(kind: type) -> bool:
+    """Whether attributes of a class may change."""
+    data = data_of(kind)
+    assigned = {name for each in functions_of(kind) for name in attributes_assigned_by(each)}
+    stays = (*IMMUTABLE, *STATELESS, tuple, frozenset)
+    return bool(data.keys() & assigned) or not all(isinstance(v, stays) for v in data.values())
 
 
 def _assigns(function: FunctionType) -> bool:
-    """Whether a function assigns to global or enclosing variables."""
-    return assigned_by(function) != ([], [])
-
-
-def assigned_by(function: FunctionType) -> tuple[list[CellType], list[str]]:
-    """Return the enclosing variables, and the names of global ones, that a function assigns to."""
-    own = function.__code__.co_freevars
-    enclosing: dict[str, None] = {}
-    names: dict[str, None] = {}
-    for code in _codes_in(function.__code__):
-        for each in dis.get_instructions(code):
-            if each.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-                names[each.argval] = None
-            elif each.opname in ("STORE_DEREF", "DELETE_DEREF") and each.argval in own:
-                enclosing[each.argval] = None
-    cells = dict(zip(own, function.__closure__ or ()))
-    return [cells[name] for name in enclosing], list(names)
-
-
-def _codes_in(code: CodeType) -> Iterator[CodeType]:
-    """A code object, and those of functions that are defined in it."""
-    yield code
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield from _codes_in(each)
+    """Whether a function assigns to variables of others, or to attributes of itself or classes."""
+    if cells_assigned_by(function) or any(names for _, names in scopes_assigned_by(function)):
+        return True
+    attributes = attributes_assigned_by(function)
+    return bool(attributes) and any(
+        each is function or (is_users_class(each) and attributes & vars(each).keys())
+        for _, each in referred(function)
+    )

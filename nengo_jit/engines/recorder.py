@@ -68,6 +68,10 @@ class Clock:
             self.view[OFFSET] = offset
         self.view[TICKS] += 1
 
+    def set_to(self, other: Clock) -> None:
+        """Count steps and ticks as another clock does."""
+        self.view[TICKS], self.view[OFFSET] = other.view[TICKS], other.view[OFFSET]
+
     def advance_to(self, ticks: int) -> None:
         """Count steps, up to a number of ticks."""
         self.view[TICKS] = ticks

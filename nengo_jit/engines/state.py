@@ -31,7 +31,7 @@ import numpy as np
 from nengo.builder.neurons import SimNeurons
 from nengo.exceptions import ValidationError
 
-from nengo_jit.engines.hidden import changeable_of, hides_state, lasts
+from nengo_jit.engines.hidden import changeable, changeable_of, hides_state, lasts, roots_of
 from nengo_jit.engines.recording import Recording
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
@@ -192,12 +192,10 @@ def _objects(engine: Stateful) -> Iterator[tuple[str, Operator, object]]:
             yield f"{number}/{place}", operator, each
 
 
-def changeable_objects(
+def objects_in_steps(
     engine: Stateful, operators: Iterable[Operator] | None = None
-) -> list[tuple[Operator, object]]:
-    """Return the objects that may change and that steps refer to, each with an operator.
-
-    These are what user code refers to, see `changeable_of`, and generators in Python.
+) -> tuple[list[tuple[Operator, object]], list[np.ndarray]]:
+    """Return the objects that steps use directly, if they or what they refer to may change.
 
     Parameters
     ----------
@@ -205,17 +203,30 @@ def changeable_objects(
         The engine.
     operators : iterable of Operator, optional
         The operators whose steps count; by default all of the plan.
+
+    Returns
+    -------
+    list of (Operator, object)
+        Each object with an operator: the user's, see `roots_of`, and generators in Python.
+    list of numpy.ndarray
+        Arrays that they refer to, and that are the memory of signals.
     """
     steps = engine.python_steps
     generators = [*engine.generators.items(), (engine.plan.operators[0], engine.drawn_from)]
     found = {id(each): (op, each) for op, each in generators if not _is_native(each)}
+    memory: list[np.ndarray] = []
     for operator in engine.plan.operators if operators is None else operators:
-        memory = _memory(engine, operator)
-        objects = changeable_of(operator, steps.get(operator), memory)
+        objects = []
+        for root in roots_of(operator, steps.get(operator)):
+            parts = [*changeable(root)]
+            objects += [root] if parts else []
+            arrays = [each for each in parts if isinstance(each, np.ndarray)]
+            own = _memory(engine, operator) if arrays else []
+            memory += [each for each in arrays if any(np.may_share_memory(each, a) for a in own)]
         if isinstance(operator, SimNeurons):
             objects += operator.state_extra.values()
         found.update({id(each): (operator, each) for each in objects})
-    return list(found.values())
+    return list(found.values()), memory
 
 
 def _is_native(generator: object) -> bool:

@@ -48,7 +48,16 @@ class Rows:
 
 
 class TakesTurns:
-    """The part of an engine that runs members of a batch. By default, each needs its own engine."""
+    """The part of an engine that runs members of a batch. By default, each needs its own engine.
+
+    Attributes
+    ----------
+    is_beside_others : bool
+        Whether engines of the same batch run in other threads at the same time. So runs should not
+        keep the GIL, however short they are.
+    """
+
+    is_beside_others = False
 
     def give(self, output: Output, rows: np.ndarray | None, first: int) -> None:
         """Let a node output rows from the next run on.

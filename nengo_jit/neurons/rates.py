@@ -32,37 +32,6 @@ RATES_OF_BASE = (RegularSpiking, StochasticSpiking, PoissonSpiking)
 class RateBackend:
     """Computes rates: here in NumPy. Engines have subclasses."""
 
-    def settle(self, neurons: NeuronType, formula: Formula, J: np.ndarray) -> np.ndarray:
-        """Run neurons at constant currents, and average their output once they have settled.
-
-        Parameters
-        ----------
-        neurons : nengo.neurons.NeuronType
-            The neuron type.
-        formula : Formula
-            Its formula, with ``settling``.
-        J : (n,) numpy.ndarray
-            Currents (dimensionless).
-
-        Returns
-        -------
-        (n,) numpy.ndarray
-            Mean output (hertz).
-        """
-        if len(J) > BLOCK:
-            blocks = (J[start : start + BLOCK] for start in range(0, len(J), BLOCK))
-            return np.concatenate([self.settle(neurons, formula, block) for block in blocks])
-        assert formula.settling is not None
-        n_settle, n_count = formula.settling
-        parameters = formula.parameters(neurons, DT)
-        total = np.zeros_like(J)
-        states: list[Value] = [np.zeros_like(J) for _ in formula.states]
-        for k in range(n_settle + n_count):
-            output, *states = formula.step(J, *states, DT, *parameters)
-            if k >= n_settle:
-                total += output
-        return total / float(n_count)
-
     def compute(
         self,
         formula: Formula,
@@ -72,12 +41,12 @@ class RateBackend:
         parameters: tuple[float, ...],
         result: np.ndarray,
     ) -> None:
-        """Compute rates by a formula with ``rate``.
+        """Compute rates by a formula with ``rate`` or ``settling``.
 
         Parameters
         ----------
         formula : Formula
-            With ``rate``.
+            The formula.
         x : (n_points, n_neurons) numpy.ndarray
             Represented values along each neuron's encoder (in radii).
         gain, bias : (n_neurons,) numpy.ndarray
@@ -87,14 +56,29 @@ class RateBackend:
         result : (n_points, n_neurons) numpy.ndarray
             Array for the rates (hertz); may be ``x``.
         """
-        assert formula.rate is not None
         rows = max(1, BLOCK // max(1, gain.size))
         with np.errstate(all="ignore"):
             for start in range(0, len(x), rows):
                 block = slice(start, start + rows)
                 currents = gain * x[block]
                 currents += bias
-                result[block] = formula.rate(currents, *parameters)
+                if formula.rate is None:
+                    result[block] = _settled(formula, currents, parameters)
+                else:
+                    result[block] = formula.rate(currents, *parameters)
+
+
+def _settled(formula: Formula, J: np.ndarray, parameters: tuple[float, ...]) -> np.ndarray:
+    """Run neurons at constant currents; return their mean output (hertz) once they have settled."""
+    assert formula.settling is not None
+    n_settle, n_count = formula.settling
+    total = np.zeros_like(J)
+    states: list[Value] = [np.zeros_like(J) for _ in formula.states]
+    for k in range(n_settle + n_count):
+        output, *states = formula.step(J, *states, DT, *parameters)
+        if k >= n_settle:
+            total += output
+    return total / float(n_count)
 
 
 IN_NUMPY = RateBackend()
@@ -163,8 +147,6 @@ def rates(
         return neurons.rates(x, gain, bias)
     neurons, formula = known
     x, gain, bias = (array.astype(float, copy=False) for array in (x, gain, bias))
-    if formula.rate is None:
-        return method.settle(neurons, formula, (gain * x + bias).ravel()).reshape(x.shape)
     result = x if in_place else np.empty(x.shape)
     method.compute(formula, x, gain, bias, formula.parameters(neurons, DT), result)
     return result

@@ -15,8 +15,8 @@ from jax import lax
 from nengo_jit.engines.jax.lowering import State
 from nengo_jit.training.losses import Loss, Penalty, scalar
 from nengo_jit.training.metrics import Metric
-from nengo_jit.training.parameters import Params
 from nengo_jit.training.program import Arrays, Program
+from nengo_jit.training.stacks import Stacked
 
 PENALTY = ""  # in place of the name of a probe
 
@@ -29,14 +29,14 @@ class Learned(NamedTuple):
     Attributes
     ----------
     trained : dict of (str, jax.Array)
-        The parameters that are trained.
+        The parameters that are trained, in stacks.
     optimizer : optax.OptState
         State of the optimizer.
     state : tuple of jax.Array or None
         State of the network for each member of a batch, if it carries over to the next batch.
     """
 
-    trained: Params
+    trained: Stacked
     optimizer: optax.OptState
     state: State | None
 
@@ -70,7 +70,7 @@ class Epochs:
     metrics : dict of (str, callable)
         By name, functions of outputs and targets.
     optimizer : optax.GradientTransformationExtraArgs
-        The optimizer.
+        The optimizer, for stacks.
     remat : "auto", int or None
         See `nengo_jit.training.Trainer`.
     """
@@ -90,7 +90,7 @@ class Epochs:
         self.run = jax.jit(self._run)
 
     def _run(
-        self, learned: Learned, fixed: Params, shared: Arrays, samples: Samples, order: jax.Array
+        self, learned: Learned, fixed: Stacked, shared: Arrays, samples: Samples, order: jax.Array
     ) -> tuple[Learned, Found]:
         """Train with batches, one after the other.
 
@@ -99,7 +99,7 @@ class Epochs:
         learned : Learned
             What was learned before.
         fixed : dict of (str, jax.Array)
-            The other parameters.
+            The other parameters, in stacks.
         shared : dict of (str, (steps, size_out) jax.Array)
             Inputs that all samples have in common.
         samples : tuple of dict
@@ -134,18 +134,19 @@ class Epochs:
 
     def _loss(
         self,
-        fixed: Params,
+        fixed: Stacked,
         shared: Arrays,
         inputs: Arrays,
         targets: Arrays,
         state: State | None,
-        trained: Params,
+        trained: Stacked,
     ) -> tuple[jax.Array, tuple[State | None, Found]]:
         params = {**fixed, **trained}
         after, outputs = run_batch(self._program, params, state, shared, inputs, self._remat)
         values = loss_values(self._program, self._losses, outputs, targets)
         if self._penalty is not None:
-            values[PENALTY] = scalar(self._penalty(trained), "The penalty", "penalty")
+            penalty = self._penalty(self._program.stacks.by_name(trained))
+            values[PENALTY] = scalar(penalty, "The penalty", "penalty")
         total = jnp.sum(jnp.stack(list(values.values())))
         metrics = {name: each(outputs, targets) for name, each in self._metrics.items()}
         return total, (None if state is None else after, Found(values, metrics))
@@ -167,7 +168,7 @@ def loss_values(
 
 def run_batch(
     program: Program,
-    params: Params,
+    params: Stacked,
     state: State | None,
     shared: Arrays,
     inputs: Arrays,
@@ -180,7 +181,7 @@ def run_batch(
     program : Program
         The network.
     params : dict of (str, jax.Array)
-        All parameters.
+        All parameters, in stacks.
     state : tuple of (batch, ...) jax.Array or None
         The state of each member; None for the initial state.
     shared : dict of (str, (steps, size_out) jax.Array)

@@ -14,8 +14,9 @@ from nengo_jit.training.data import Data, check_targets, shared_inputs
 from nengo_jit.training.epochs import PENALTY, Epochs, Learned
 from nengo_jit.training.losses import Loss, Losses, Penalty, losses_of
 from nengo_jit.training.metrics import Metrics, metrics_of
-from nengo_jit.training.parameters import Params
+from nengo_jit.training.optimizers import of_stacks
 from nengo_jit.training.program import Arrays, Program
+from nengo_jit.training.stacks import Stacked
 
 
 class Fit:
@@ -26,9 +27,7 @@ class Fit:
     program : Program
         The network.
     params : dict of (str, jax.Array)
-        All parameters.
-    trained : iterable of str
-        Names of those that are trained.
+        All parameters, in stacks.
     loss, penalty, metrics
         See `Trainer.fit`.
     optimizer : optax.GradientTransformationExtraArgs
@@ -42,8 +41,7 @@ class Fit:
     def __init__(
         self,
         program: Program,
-        params: Params,
-        trained: Iterable[str],
+        params: Stacked,
         loss: Losses,
         penalty: Penalty | None,
         metrics: Metrics | None,
@@ -54,16 +52,17 @@ class Fit:
         if penalty is not None and not callable(penalty):
             raise ValidationError(f"Must be a function (got {penalty!r})", attr="penalty")
         self._program, self._fixed = program, params
-        self._chosen, self._optimizer, self._remat = loss, optimizer, remat
+        self._chosen, self._remat = loss, remat
         self._penalty, self._metrics, self._keep_state = penalty, metrics, keep_state
-        own = {name: params[name] for name in trained}
-        self._learned = Learned(own, optimizer.init(own), None)
+        own = {name: params[name] for name in program.stacks.trained}
+        self._optimizer = of_stacks(optimizer, program.stacks, own)
+        self._learned = Learned(own, self._optimizer.init(own), None)
         self._losses: dict[str, Loss] = {}
         self._epochs: Epochs | None = None
 
     @property
-    def params(self) -> Params:
-        """Dict of (str, jax.Array): all parameters."""
+    def params(self) -> Stacked:
+        """Dict of (str, jax.Array): all parameters, in stacks."""
         return {**self._fixed, **self._learned.trained}
 
     def epoch(self, number: int, rounds: Iterable[tuple[Data, np.ndarray]]) -> dict[str, float]:
@@ -149,8 +148,10 @@ class Fit:
                 raise SimulationError(
                     f"The {what} is {each[bad[0]]} in epoch {epoch}, batch {place + bad[0] + 1}"
                 )
-        for name, value in learned.trained.items():
-            if not jnp.isfinite(value).all():
+        for stack, value in learned.trained.items():
+            is_finite = np.isfinite(value).reshape(len(value), -1).all(axis=1)
+            if not is_finite.all():
+                name = self._program.stacks.members[stack][is_finite.argmin()]
                 raise SimulationError(
                     f"'{name}' is not finite after epoch {epoch}, batch {place + n_batches}"
                 )

@@ -6,12 +6,10 @@ and gains, for example, not their product. So the learned values can be given to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from nengo import Connection, Dense, Ensemble, Network, Probe, Sparse
 from nengo.base import NengoObject
@@ -24,9 +22,9 @@ from nengo.transforms import Convolution, ConvolutionTranspose, NoTransform, Tra
 from nengo_jit.builder import Model
 from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import SEPARATOR, Labels
+from nengo_jit.training.derived import Compute, Recipe, in_rows, product, same, scaled
 from nengo_jit.training.sparse import elements_of
 
-Params: TypeAlias = dict[str, jax.Array]
 Predicate: TypeAlias = Callable[[NengoObject, str], bool]
 Selection: TypeAlias = Predicate | Iterable[object] | None
 
@@ -232,36 +230,36 @@ class Parameters:
             if self._name(owner, LOG_TAU) in self.known
         }
 
-    def signals(self, params: Params) -> dict[Signal, jax.Array]:
-        """Return the values of the signals that depend on parameters; can be traced."""
-        values: dict[Signal, jax.Array] = {}
+    def kinds(self) -> dict[str, str]:
+        """Return the attribute and shape of each parameter, by name."""
+        return {
+            name: f"{each.attribute} {self.initial[name].shape}"
+            for name, each in self.known.items()
+        }
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Yield how each signal that depends on parameters is computed."""
         for ensemble in self.network.all_ensembles:
             if isinstance(ensemble.neuron_type, Direct):
                 continue
-            gain, bias, encoders = (
-                params[self._name(ensemble, each)] for each in (GAIN, BIAS, ENCODERS)
-            )
-            values[self._model.sig[ensemble.neurons]["bias"]] = bias
-            scale = jnp.reshape(gain / ensemble.radius, (-1, 1))
-            values[self._model.sig[ensemble]["encoders"]] = encoders * scale
+            gain, bias, encoders = (self._name(ensemble, each) for each in (GAIN, BIAS, ENCODERS))
+            signals = self._model.sig[ensemble]
+            yield Recipe(self._model.sig[ensemble.neurons]["bias"], same, (bias,))
+            yield Recipe(signals["encoders"], scaled, (encoders, gain), (ensemble.radius,))
         for owner, connection in self._connections.items():
-            signals = self._model.sig[connection]
-            weights = self._weights(owner, params)
-            if weights is not None:
-                values[signals["weights"]] = weights
+            names = [self._name(owner, each) for each in (TRANSFORM, DECODERS)]
+            names = [name for name in names if name in self.known]
+            if names:
+                compute = same if len(names) == 1 else self._product(names[0])
+                yield Recipe(self._model.sig[connection]["weights"], compute, tuple(names))
             if connection in self._model.sig["gains"]:
-                gain = params[self._name(connection.post_obj.ensemble, GAIN)]
-                values[self._model.sig["gains"][connection]] = gain[_index(connection.post_slice)]
-        return values
+                gain = self._name(connection.post_obj.ensemble, GAIN)
+                index = np.arange(self.initial[gain].size)[connection.post_slice]
+                yield Recipe(self._model.sig["gains"][connection], same, (gain,), (), index)
 
-    def _weights(self, owner: NengoObject, params: Params) -> jax.Array | None:
-        matrix = params.get(self._name(owner, TRANSFORM))
-        decoders = params.get(self._name(owner, DECODERS))
-        if matrix is None or decoders is None:
-            return matrix if decoders is None else decoders
-        if matrix.ndim < 2:
-            return jnp.reshape(matrix, (-1, 1)) * decoders
-        return matrix @ decoders
+    def _product(self, transform: str) -> Compute:
+        """How decoders are multiplied by a transform."""
+        return in_rows if self.initial[transform].ndim < 2 else product
 
     def freeze(self, params: Mapping[str, np.ndarray], network: Network | None = None) -> None:
         """Write parameters into a network; see `Trainer.freeze_params`."""
@@ -346,8 +344,3 @@ def _with_array(transform: Dense | Convolution, value: np.ndarray) -> Dense | Co
     changed: Dense | Convolution = object.__new__(type(transform))
     changed.__setstate__(state)
     return changed
-
-
-def _index(chosen: object) -> object:
-    """Return an index that JAX takes, too."""
-    return np.asarray(chosen) if isinstance(chosen, list) else chosen

@@ -21,7 +21,7 @@ from nengo_jit.building import build_model, new_model
 from nengo_jit.engines.base import memory_of
 from nengo_jit.engines.jax.arrays import Constant, to_device
 from nengo_jit.engines.jax.backend import JaxBackend
-from nengo_jit.engines.jax.blocks import Blocks, elements_of
+from nengo_jit.engines.jax.blocks import Blocks
 from nengo_jit.engines.jax.bucket import Bucket, Constants
 from nengo_jit.engines.jax.bucketing import Bucketing
 from nengo_jit.engines.jax.columns import Column, column_of
@@ -31,16 +31,18 @@ from nengo_jit.engines.jax.lowering import Lowered, State
 from nengo_jit.engines.jax.phases import phases_of
 from nengo_jit.engines.jax.python.placing import Placement
 from nengo_jit.ir.base import Operator
-from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.neurons import SimNeurons
 from nengo_jit.ir.signal import Signal
 from nengo_jit.labels import Labels
 from nengo_jit.options import Options
 from nengo_jit.planner.plan import Plan, ProbePlan
+from nengo_jit.training.derived import Derived
 from nengo_jit.training.filters import Filters
 from nengo_jit.training.gradients import differentiable
-from nengo_jit.training.parameters import Parameters, Params, Selection
+from nengo_jit.training.packing import learned_elements, packed_constants
+from nengo_jit.training.parameters import Parameters, Selection
 from nengo_jit.training.sparse import sparse_leaves
+from nengo_jit.training.stacks import Stacked, Stacks
 from nengo_jit.training.surrogates import Surrogate
 
 Arrays: TypeAlias = dict[str, jax.Array]
@@ -54,7 +56,7 @@ class Bound(NamedTuple):
 
     leaves: Sequence[Constant]
     indices: Sequence[jax.Array]
-    values: dict[Signal, jax.Array]
+    values: list[jax.Array]  # of signals, see `Derived.values`
 
 
 class Program:
@@ -79,6 +81,8 @@ class Program:
         Names of the parameters that are trained.
     parameters : Parameters
         The network's parameters.
+    stacks : Stacks
+        The same, many in one array, as the functions of the program take them.
     nodes : dict of (str, nengo.Node)
         By name, nodes without an input: they are the inputs.
     probes : dict of (str, nengo.Probe)
@@ -128,20 +132,22 @@ class Program:
         buckets = [_trained(each, surrogate) for each in _buckets_of(self._plan, bucketing)]
         self.trained = self.parameters.selected(trainable)
         self.parameters.forget_time_constants(self.trained)
-        self._filters = Filters(self.parameters.time_constants(), bucketing.constants, dt)
+        self.stacks = Stacks(self.parameters.kinds(), self.trained)
+        self._derived = Derived(self.parameters.recipes(), self.stacks, self.dtype)
+        time_constants = self.parameters.time_constants()
+        self._filters = Filters(time_constants, self.stacks, bucketing.constants, dt)
         buckets = [self._filters.replaced(each) for each in buckets]
         self._sparse = sparse_leaves(buckets)
         self._given = [self._column(model.sig[node]["out"]) for node in nodes]
         self._recorded = [self._recorded_column(each.signal) for each in self._plan.probes]
         columns = [*self._given, *(each for each in self._recorded if each is not None)]
         self._lowered = Lowered(buckets, columns)
-        self._constants = bucketing.constants
         with as_given():
             self._leaves = [to_device(each) for each in bucketing.constants.leaves]
             self._indices = [jnp.asarray(each) for each in self._lowered.indices]
             self._initial = tuple(jnp.asarray(each) for each in self._blocks.host)
-        params = {name: jnp.asarray(each) for name, each in self.parameters.initial.items()}
-        self._packed = _packed(self._constants, self._signals, self.parameters.signals(params))
+        self._packed = packed_constants(bucketing.constants, self._signals, self._derived)
+        self._learned = list(learned_elements(self._blocks, self._derived))
 
     def _column(self, signal: Signal) -> Column:
         return column_of([self._blocks.region_of(signal)], signal.shape)
@@ -149,30 +155,25 @@ class Program:
     def _recorded_column(self, signal: Signal) -> Column | None:
         return self._column(signal) if signal in self._blocks else None
 
-    def bind(self, params: Params) -> Bound:
+    def bind(self, params: Stacked) -> Bound:
         """Compute what depends on parameters only; can be traced."""
-        values = self.parameters.signals(params)
+        values = self._derived.values(params)
         leaves = list(self._leaves)
-        for number, (signals, index) in self._packed.items():
-            arrays = (values[each] if each in values else self._signals[each] for each in signals)
-            flat = jnp.concatenate([jnp.ravel(jnp.asarray(each)) for each in arrays])
-            if np.array_equal(index.ravel(), np.arange(flat.size)):
-                leaves[number] = jnp.reshape(flat, index.shape)
-            else:
-                leaves[number] = flat[index]
+        for number, packed in self._packed.items():
+            leaves[number] = packed.filled(values)
         for number, leaf in self._sparse.items():
-            leaves[number] = leaf.filled(values[leaf.signal])
+            leaves[number] = leaf.filled(self._derived.value_of(leaf.signal, values))
         for number, value in self._filters.leaves(params).items():
             leaves[number] = value
         return Bound(leaves, self._indices, values)
 
-    def initial_state(self, params: Params) -> State:
+    def initial_state(self, params: Stacked) -> State:
         """Return the state before the first step; can be traced."""
         blocks = list(self._initial)
-        for signal, value in self.parameters.signals(params).items():
-            if signal in self._blocks:  # weights that a learning rule changes
-                number, elements = self._blocks.region_of(signal)
-                blocks[number] = blocks[number].at[elements].set(value)
+        if self._learned:
+            values = self._derived.values(params)
+        for number, elements, like, index in self._learned:
+            blocks[number] = blocks[number].at[elements].set(jnp.ravel(values[like])[index])
         return tuple(blocks)
 
     def step(self, bound: Bound, state: State, inputs: Arrays) -> tuple[State, Arrays]:
@@ -204,20 +205,25 @@ class Program:
             if place is not None:
                 value = self._lowered.read(place, bound.indices, state)
             else:
-                value = jnp.asarray(self._signals[planned.signal])
-                value = bound.values.get(planned.signal, value)
+                value = self._constant(planned.signal, bound)
             outputs[name] = value
         return state, outputs
 
+    def _constant(self, signal: Signal, bound: Bound) -> jax.Array:
+        """Return the value of a signal that no operator changes."""
+        if signal in self._derived.places:
+            return self._derived.value_of(signal, bound.values)
+        return jnp.asarray(self._signals[signal])
+
     def run(
-        self, params: Params, state: State, inputs: Arrays, remat: str | int | None = None
+        self, params: Stacked, state: State, inputs: Arrays, remat: str | int | None = None
     ) -> tuple[State, Arrays]:
         """Run a number of steps.
 
         Parameters
         ----------
         params : dict of (str, jax.Array)
-            All parameters.
+            All parameters, in stacks.
         state : tuple of jax.Array
             From `initial_state`, or the run before.
         inputs : dict of (str, (steps, size_out) jax.Array)
@@ -329,33 +335,6 @@ def _trained(bucket: Bucket, surrogate: Surrogate) -> Bucket:
     if not isinstance(bucket.members[0], SimNeurons):
         return bucket
     return replace(bucket, function=differentiable(surrogate))
-
-
-def _packed(
-    constants: Constants, signals: SignalDict, values: dict[Signal, jax.Array]
-) -> dict[int, tuple[list[Signal], np.ndarray]]:
-    """Return which elements of which signals make up the constants that depend on parameters.
-
-    Returns
-    -------
-    dict of (int, (list of Signal, numpy.ndarray of int))
-        By number of the constant, the signals, and the elements of all of them, one after the
-        other, each in the order of its rows.
-    """
-    packed = {}
-    for number, packing in constants.packings.items():
-        bases = list(dict.fromkeys(each.base for each in packing.signals))
-        if not any(base in values for base in bases):
-            continue
-        starts = np.cumsum([0, *(base.size for base in bases)])
-        numbers = {}
-        for base, start in zip(bases, starts):
-            by_place = np.empty(base.size, int)
-            by_place[elements_of(base).ravel()] = np.arange(start, start + base.size)
-            numbers[base] = by_place
-        index = packing.pack([numbers[each.base][elements_of(each)] for each in packing.signals])
-        packed[number] = bases, index
-    return packed
 
 
 def _tabulated(

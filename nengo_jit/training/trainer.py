@@ -29,8 +29,9 @@ from nengo_jit.training.history import Callback, History
 from nengo_jit.training.losses import Loss, Losses, Penalty
 from nengo_jit.training.metrics import Metric, Metrics, metrics_of
 from nengo_jit.training.optimizers import optimizer_of
-from nengo_jit.training.parameters import Params, Selection
+from nengo_jit.training.parameters import Selection
 from nengo_jit.training.program import Arrays, Program
+from nengo_jit.training.stacks import Params, Stacked
 from nengo_jit.training.surrogates import Surrogate, surrogate_of
 
 FORMAT = 1
@@ -98,11 +99,8 @@ class Trainer:
         seed, self._keep_state = seed_of(seed), keep_state
         keep_compiled()
         self._program = Program(net, dt, seed, surrogate_of(surrogate), trainable)
-        self._trained = self._program.trained
         self._rng = np.random.RandomState(seed)
-        with as_given():
-            initial = self._program.parameters.initial
-            self._params: Params = {name: jnp.asarray(each) for name, each in initial.items()}
+        self._params = self._on_device(self._program.parameters.initial)
         self._predict = jax.jit(
             lambda params, shared, inputs: run_batch(self._program, params, None, shared, inputs)[1]
         )
@@ -111,28 +109,33 @@ class Trainer:
     @property
     def params(self) -> dict[str, np.ndarray]:
         """Dict of (str, numpy.ndarray): all parameters by name; copies. May be set."""
-        return {name: np.array(each) for name, each in self._params.items()}
+        stacks = {name: np.array(each) for name, each in self._params.items()}
+        return self._program.stacks.by_name(stacks)
 
     @params.setter
     def params(self, values: Mapping[str, np.ndarray]) -> None:
-        if set(values) != set(self._params):
-            name = min(set(values) ^ set(self._params))
+        initial = self._program.parameters.initial
+        if set(values) != set(initial):
+            name = min(set(values) ^ set(initial))
             raise ValidationError(f"'{name}' is not in both of them", attr="params")
+        for name, old in initial.items():
+            if np.shape(values[name]) != old.shape:
+                raise ValidationError(
+                    f"'{name}' has the shape {old.shape}, not {np.shape(values[name])}",
+                    attr="params",
+                )
+        self._params = self._on_device(values)
+
+    def _on_device(self, params: Mapping[str, np.ndarray]) -> Stacked:
+        """Return the stacks of all parameters by name, in the program's precision."""
+        stacks = self._program.stacks.stacked(params, np)
         with as_given():
-            for name, old in self._params.items():
-                if np.shape(values[name]) != old.shape:
-                    raise ValidationError(
-                        f"'{name}' has the shape {old.shape}, not {np.shape(values[name])}",
-                        attr="params",
-                    )
-            self._params = {
-                name: jnp.asarray(values[name], old.dtype) for name, old in self._params.items()
-            }
+            return {name: jnp.asarray(each, self._program.dtype) for name, each in stacks.items()}
 
     @property
     def trained(self) -> list[str]:
         """List of str: names of the parameters that are trained."""
-        return sorted(self._trained)
+        return sorted(self._program.trained)
 
     def fit(
         self,
@@ -200,7 +203,7 @@ class Trainer:
         with as_given():
             resident = self._resident(x, y)
             fit = Fit(
-                *(self._program, self._params, self._trained, loss, penalty, metrics),
+                *(self._program, self._params, loss, penalty, metrics),
                 *(chosen, self._remat, self._keep_state),
             )
             try:
@@ -344,10 +347,11 @@ class Trainer:
         program = self._program
 
         def step(params: Params, state: State, inputs: Arrays) -> tuple[State, Arrays]:
-            return program.step(program.bind(params), state, inputs)
+            return program.step(program.bind(program.stacks.stacked(params)), state, inputs)
 
         with as_given():
-            return step, dict(self._params), program.initial_state(self._params)
+            params = program.stacks.by_name(self._params)
+            return step, params, program.initial_state(self._params)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters to a file that `load` and `numpy.load` read."""

@@ -110,6 +110,19 @@ def test_decoders_are_those_of_nengo(solver, threads):
     assert_close(net, built_weights(net, model), nengos_weights(net))
 
 
+@pytest.mark.parametrize("solver", [LstsqL2(), LstsqL2nz()], ids=repr)
+def test_decoders_of_zero_need_no_matrix(solver, monkeypatch):
+    with nengo.Network(seed=0) as net:
+        ens, post = nengo.Ensemble(30, 2), nengo.Node(size_in=2)
+        nengo.Connection(ens, post, function=lambda x: [0, 0], solver=solver)
+    (nengos,) = nengos_weights(net)
+    monkeypatch.setattr(systems, "gram", None)
+    (ours,) = built_weights(net)
+    np.testing.assert_array_equal(ours.weights, nengos.weights)
+    assert ours.weights.dtype == nengos.weights.dtype
+    np.testing.assert_array_equal(ours.solver_info["rmses"], nengos.solver_info["rmses"])
+
+
 def test_more_neurons_than_points_are_solved_the_other_way():
     with nengo.Network(seed=0) as net:
         ens = nengo.Ensemble(40, 1, n_eval_points=25)

@@ -6,7 +6,7 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines import ENGINES, backend_class
-from nengo_jit.engines.rates import POPULATION, OnEngine
+from nengo_jit.engines.rates import OnEngine
 from nengo_jit.neurons.rates import RateBackend, rates
 from nengo_jit.options import Options
 from nengo_jit.settings import settings_held
@@ -51,20 +51,21 @@ def test_rates_by_formula(engine, neurons):
     ours = rates(neurons, x, gain, bias, method)
     np.testing.assert_allclose(ours, expected, rtol=1e-13)
     assert np.count_nonzero(ours) > 1000
+    assert rates(neurons, x, gain, bias, method, in_place=True) is x
+    np.testing.assert_array_equal(x, ours)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_many_neurons(threads):
-    J = np.linspace(-40, 40, 2 * POPULATION + 10)[:, np.newaxis]
-    method = OnEngine(backend_class()(Options(threads=threads)))
-    ours = rates(nengo.Izhikevich(), J, np.ones(1), np.zeros(1), method)
-    chosen = slice(None, None, 97)
-    expected = nengo.Izhikevich().rates(J[chosen], np.ones(1), np.zeros(1))
-    np.testing.assert_array_equal(ours[chosen], expected)
+def test_neurons_settle_in_any_number():
+    method = OnEngine(backend_class()(Options()))
+    for n in (1, 7, 256, 300, 513):
+        J = np.linspace(-40, 40, n)[:, np.newaxis]
+        ours = rates(nengo.Izhikevich(), J, np.ones(1), np.zeros(1), method)
+        expected = nengo.Izhikevich().rates(J, np.ones(1), np.zeros(1))
+        np.testing.assert_array_equal(ours, expected)
 
 
 def test_neurons_settle_on_the_engine_whatever_the_precision_of_the_model(monkeypatch):
-    monkeypatch.setattr(RateBackend, "settle", None)
+    monkeypatch.setattr(RateBackend, "compute", None)
     J, neurons = np.linspace(-40, 40, 30)[:, np.newaxis], nengo.Izhikevich()
     method = OnEngine(backend_class()(Options(threads=1)))
     with settings_held(np.dtype("float32")):
@@ -72,8 +73,9 @@ def test_neurons_settle_on_the_engine_whatever_the_precision_of_the_model(monkey
     np.testing.assert_array_equal(ours, neurons.rates(J, np.ones(1), np.zeros(1)))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("bits", [32, 64])
-def test_decoders_of_a_simulator_are_nengos(bits):
+def test_decoders_of_a_simulator_are_nengos(bits, threads):
     with nengo.Network(seed=0) as net:
         ens = nengo.Ensemble(20, 1, neuron_type=nengo.Izhikevich(), max_rates=[80] * 20)
         conn = nengo.Connection(ens, ens)
@@ -82,7 +84,7 @@ def test_decoders_of_a_simulator_are_nengos(bits):
     try:
         model = nengo.builder.Model()
         model.build(net)
-        with nengo_jit.Simulator(net, progress_bar=False) as sim:
+        with nengo_jit.Simulator(net, progress_bar=False, threads=threads) as sim:
             ours, nengos = sim.data[conn].weights, model.params[conn].weights
             np.testing.assert_allclose(ours, nengos, rtol=1e-9 if bits == 64 else 1e-5)
             np.testing.assert_array_equal(sim.data[ens].gain, model.params[ens].gain)

@@ -108,6 +108,56 @@ def wrapped():
     return function
 
 
+class OfAClass:
+    """A class with a state."""
+
+    n = 0
+
+    @classmethod
+    def up(cls):
+        cls.n += 1
+
+
+class WithItems:
+    items = []
+
+
+class Plain:
+    """A class without a state, whose objects have one."""
+
+    names, limit = ("a", "b"), 3
+
+    def __init__(self):
+        self.value = 0
+
+
+def of_a_class(t):
+    OfAClass.n += 1
+
+
+def by_a_class(t):
+    return OfAClass.up()
+
+
+def by_items_of_a_class(t):
+    return len(WithItems.items)
+
+
+def by_a_plain_class(t):
+    plain = Plain()
+    plain.value = t
+    return plain.value + Plain.limit
+
+
+def of_itself(t):
+    of_itself.count = t
+
+
+class Behind:
+    def __call__(self, t):
+        return len(HISTORY)
+
+
 def read_only():
     array = np.arange(3.0)
     array.setflags(write=False)
@@ -118,7 +168,7 @@ def read_only():
     "function",
     [
         *[np.sin, math.cos, abs, lambda t: t + 1, by_a_constant, through_others, recursive],
-        with_inner_variable,
+        *[with_inner_variable, by_a_plain_class],
         *[enclosing(value) for value in (1, "a", None, (1, (2.0,)), np.float64(3), nengo.LIF())],
         *[enclosing(value) for value in (np, np.tanh, by_a_constant, read_only())],
         wrapped(),
@@ -133,7 +183,7 @@ def test_functions_of_what_stays_as_it_is(function):
     "function",
     [
         *[into_a_list, through_others_into_a_list, inner, counting(), by_global, with_default],
-        with_attribute(),
+        *[with_attribute(), of_itself, of_a_class, by_a_class, by_items_of_a_class],
         *[Callable(), Callable().method, HISTORY.append, np.random.RandomState(0).uniform],
         *[enclosing(value) for value in ([], {}, (1, []), np.zeros(3), Callable())],
         functools.partial(enclosing, []),
@@ -209,7 +259,7 @@ class Lasting(Callable):
         pass
 
 
-GENERATOR, SAVED = np.random.RandomState(0), Lasting()
+GENERATOR, SAVED, BEHIND = np.random.RandomState(0), Lasting(), Behind()
 
 
 def by_a_generator(t):
@@ -227,6 +277,7 @@ def by_a_generator(t):
         (functools.partial(SAVED.method, HISTORY), [SAVED, HISTORY]),
         (enclosing((SAVED, HISTORY, 1)), [SAVED, HISTORY]),
         (HISTORY.append, [HISTORY]),
+        (BEHIND, [BEHIND, HISTORY]),
     ],
 )
 def test_objects_that_may_change(function, found):

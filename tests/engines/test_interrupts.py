@@ -12,7 +12,7 @@ from compiling import compiled
 import nengo_jit.engines
 from nengo_jit.builder import Model
 from nengo_jit.engines import ENGINES, recorder, samples
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tapes_in_use
 
 FOLDER = Path(nengo_jit.engines.__file__).parent
 NAMES = ("samples.py", "recorder.py", "recording.py", "reference.py", "base.py", "cpu/recorder.py")
@@ -22,7 +22,7 @@ FILES = {str(FOLDER / name) for name in NAMES}
 @pytest.fixture(autouse=True)
 def with_tapes(monkeypatch):
     """Functions are compiled, in spite of the tracer that interrupts."""
-    monkeypatch.setattr(callbacks, "calls_are_observed", lambda: False)
+    monkeypatch.setattr(tapes_in_use, "calls_are_observed", lambda: False)
 
 
 class Interrupt(BaseException):

@@ -49,3 +49,18 @@ def test_a_short_training_learns_and_freezes(
     assert outcome.trained >= least
     assert abs(outcome.trained - outcome.frozen) <= max(0.01, 1 / n_test)
     assert tasks.draw(module.TASK, test, outcome).axes
+
+
+def test_the_rule_adapts_in_a_trial_to_targets_that_training_has_not_seen(monkeypatch):
+    adaptation = example("adaptation", monkeypatch)
+    nengo.rc["precision"]["bits"] = "32"
+    monkeypatch.setattr(adaptation, "N_STEPS", 100)
+    monkeypatch.setattr(adaptation, "BEGUN", 50)
+    training, test = adaptation.trials(64, seed=1), adaptation.trials(20, seed=3)
+    found = adaptation.learn(training, test, 0, epochs=80)
+    np.testing.assert_allclose(found.frozen, found.trained, atol=1e-5)
+    untrained, adapted = map(adaptation.size_of, (found.untrained, found.frozen))
+    without_the_rule = adaptation.size_of(test.y)  # functions have a mean of zero
+    assert adapted < 0.5 * untrained
+    assert adapted < 0.25 * without_the_rule
+    assert adaptation.draw(test, found).axes

@@ -21,3 +21,5 @@ def test_the_examples_learn():
     assert names["drift_after"] < 0.8 * names["drift_before"]
     assert names["product_losses"][-1] < names["product_losses"][0] / 10
     assert names["losses"]["solved"][0] < names["losses"]["random"][-1]
+    assert names["error_after"] < 0.5 * names["error_before"]
+    assert len(names["unbinding"].all_ensembles) == 72

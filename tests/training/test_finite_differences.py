@@ -27,7 +27,7 @@ def assert_gradients(net, remat=None):
     """Compare derivatives in a random direction of each parameter; returns their names."""
     with as_given():
         program = Program(net, 0.001, None, fast_sigmoid, everything)
-        params = {name: jnp.asarray(each) for name, each in program.parameters.initial.items()}
+        params, stacked = program.parameters.initial, program.stacks.stacked
 
         def loss(params, remat=None):
             state = program.initial_state(params)
@@ -35,14 +35,15 @@ def assert_gradients(net, remat=None):
             return sum(jnp.sum(jnp.tanh(each) ** 2) for each in outputs.values())
 
         value = jax.jit(loss)
-        slopes = jax.jit(jax.grad(lambda params: loss(params, remat)))(params)
+        slopes = jax.jit(jax.grad(lambda params: loss(params, remat)))(stacked(params, np))
+        slopes = program.stacks.by_name({name: np.asarray(each) for name, each in slopes.items()})
         rng = np.random.RandomState(0)
         for name, slope in slopes.items():
-            size = 1e-7 * max(abs(np.asarray(params[name])).max(), 1e-2)
+            size = 1e-7 * max(abs(params[name]).max(), 1e-2)
             step = size * rng.randn(*slope.shape)
-            above = value({**params, name: params[name] + step})
-            below = value({**params, name: params[name] - step})
-            expected = float(jnp.vdot(slope, step))
+            above = value(stacked({**params, name: params[name] + step}, np))
+            below = value(stacked({**params, name: params[name] - step}, np))
+            expected = float(np.vdot(slope, step))
             assert float(above - below) / 2 == pytest.approx(expected, rel=1e-4, abs=1e-12), name
     return {name for name, slope in slopes.items() if np.any(slope)}
 

@@ -14,10 +14,6 @@ from tests.training.networks import N_STEPS, of_all_kinds
 X = np.random.RandomState(0).uniform(-1, 1, (N_STEPS, 2))
 
 
-def params_of(program):
-    return {name: jnp.asarray(each) for name, each in program.parameters.initial.items()}
-
-
 def run(program, params, remat=None):
     inputs = {name: program.tabulated(name, N_STEPS) for name in program.nodes} | {"given": X}
 
@@ -25,7 +21,7 @@ def run(program, params, remat=None):
         return program.run(params, program.initial_state(params), inputs, remat)[1]
 
     with as_given():
-        found = jax.jit(outputs)(params)
+        found = jax.jit(outputs)(program.stacks.stacked(params, np))
     return {probe: np.asarray(found[name]) for name, probe in program.probes.items()}
 
 
@@ -48,7 +44,7 @@ def test_the_function_is_the_simulation_before_and_after_freezing(neuron_type):
     net, given, probes = of_all_kinds(neuron_type)
     with as_given():
         program = Program(net, 0.001, None, fast_sigmoid)
-        params = params_of(program)
+        params = program.parameters.initial
     given.output = nengo.processes.PresentInput(X, 0.001)
     with SIMULATORS[0](net) as sim:
         assert_equal_runs(sim, probes, run(program, params))
@@ -69,7 +65,7 @@ def test_a_network_without_a_seed_is_frozen_with_its_initial_voltages():
     net.seed = None
     with as_given():
         program = Program(net, 0.001, 5, fast_sigmoid)
-        params = params_of(program)
+        params = program.parameters.initial
     assert net.seed is None
     given.output = nengo.processes.PresentInput(X, 0.001)
     program.parameters.freeze(params)
@@ -168,7 +164,7 @@ def test_chunks_and_a_remainder_are_the_same_run():
     net, _, probes = of_all_kinds()
     with as_given():
         program = Program(net, 0.001, None, fast_sigmoid)
-        params = params_of(program)
+        params = program.parameters.initial
     whole, divided = run(program, params), run(program, params, remat=7)
     for probe in probes:
         np.testing.assert_allclose(divided[probe], whole[probe], rtol=1e-12)
@@ -214,10 +210,10 @@ def test_encoders_that_a_rule_changes_and_constants_beside_parameters():
         probes = [nengo.Probe(second.neurons), nengo.Probe(conn.learning_rule, "scaled_encoders")]
     with as_given():
         program = Program(net, 0.001, None, fast_sigmoid)
-        params = params_of(program)
+        params = program.parameters.initial
     given.output = nengo.processes.PresentInput(X, 0.001)
-    changed = {name: np.asarray(each) * 1.1 for name, each in params.items()}
-    changed["second.gain"] = np.asarray(params["second.gain"])
+    changed = {name: each * 1.1 for name, each in params.items()}
+    changed["second.gain"] = params["second.gain"]
     with pytest.raises(ValidationError, match=r"gains of .*second.* cannot be trained"):
         program.parameters.selected(lambda obj, name: name == "gain")
     expected = run(program, changed)
@@ -234,7 +230,8 @@ def test_chunks_take_less_memory():
         nengo.Probe(first, synapse=0.01, label="seen")
     with as_given():
         program = Program(net, 0.001, None, fast_sigmoid)
-        params, inputs = params_of(program), {"given": jnp.ones((900, 1))}
+        params = program.stacks.stacked(program.parameters.initial, np)
+        inputs = {"given": jnp.ones((900, 1))}
 
         def loss(params, remat):
             state = program.initial_state(params)

@@ -9,7 +9,8 @@ raises, or Ctrl-C comes, all members are still after the same step.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from threading import Thread, get_ident
 from time import thread_time
@@ -35,6 +36,7 @@ WORTH_IT = 40  # times as long as copying its memory to and fro, or
 LEAST_WORTH_IT = 10  # times as long if all members together would take more than
 LONGEST = 4.0  # seconds, since Ctrl-C discards a chunk
 WORTH_THREADS = 0.001  # seconds of steps from which on workers get threads
+TIMED = 8  # members of a worker whose turns are timed, which takes microseconds
 SAMPLES = 1 << 26  # bytes of samples in a chunk, at most
 
 
@@ -63,6 +65,8 @@ class InTurnEngine(BatchEngine):
         self._rows = self.signals.empty_like()
         parts = np.array_split(range(n_members), len(engines))
         self._workers = [Worker(*each) for each in zip(engines, (p.tolist() for p in parts))]
+        if n_members > 1:
+            self._workers[0].warn()
         self._is_concurrent = engines[0].takes_turns
         self._inputs: Inputs = {}
         self._costs = Costs(0.0, 0.0)
@@ -71,6 +75,7 @@ class InTurnEngine(BatchEngine):
         self._runner = 0  # the thread that runs, or has run
         self._samples: dict[Probe, np.ndarray] = {}  # memory for those of a chunk
         self._complete: Chunk | None = None  # a chunk that does not count yet
+        self._left: tuple[Worker, int] | None = None  # whose state Python objects have
 
     def allocate(self) -> tuple[BatchMemory, list[Signal]]:
         first = self._engines[0]
@@ -79,16 +84,34 @@ class InTurnEngine(BatchEngine):
     def begin(self, rng: np.random.RandomState) -> None:
         """Do nothing: workers begin."""
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Context in which members take turns with their Python objects.
+
+        What users have changed in these objects since the last time holds for all members.
+        """
+        left, self._left = self._left, None
+        changes = [] if left is None else left[0].changes(left[1])
+        for worker in self._workers if changes else ():
+            worker.change(changes)
+        try:
+            yield
+        finally:
+            self.settle()
+            self._left = self._workers[-1].leave()
+
     def begin_members(self, seeds: Sequence[Seed]) -> None:
-        for worker in self._workers:
-            own = {member: seeds[member] for member in worker.members}
-            worker.conditions = worker.reset(own, self._rows)
-        self.signals.commit(self._rows)
+        with self._at_work():
+            for worker in self._workers:
+                own = {member: seeds[member] for member in worker.members}
+                worker.conditions = worker.reset(own, self._rows)
+            self.signals.commit(self._rows)
 
     def set_generators(self, states: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-        for worker in self._workers:
-            for member in worker.members if states else ():
-                worker.set_generators(member, states[member])
+        with self._at_work():
+            for worker in self._workers:
+                for member in worker.members if states else ():
+                    worker.set_generators(member, states[member])
 
     def set_inputs(self, inputs: Mapping[Output, np.ndarray]) -> None:
         self.settle()
@@ -127,11 +150,12 @@ class InTurnEngine(BatchEngine):
         self._runner, n_done = get_ident(), 0
         try:
             self._is_running, self._is_paused = True, False
-            while n_done < n_steps and not self._is_paused:
-                size = min(n_steps - n_done, self._chunk())
-                self._run_chunk(size)
-                self._longest = max(10 * size, self._longest)
-                n_done += size
+            with self._at_work():
+                while n_done < n_steps and not self._is_paused:
+                    size = min(n_steps - n_done, self._chunk())
+                    self._run_chunk(size)
+                    self._longest = max(10 * size, self._longest)
+                    n_done += size
         finally:
             self._is_running = False
             self.settle()
@@ -160,6 +184,8 @@ class InTurnEngine(BatchEngine):
                 for each in others
             ]
             others = []
+        for engine in self._engines:
+            engine.is_beside_others = bool(threads)
         try:
             for thread in threads:
                 thread.start()
@@ -178,24 +204,32 @@ class InTurnEngine(BatchEngine):
 
     def _work(self, worker: Worker, chunk: Chunk) -> None:
         """Run a chunk with the members of a worker."""
-        for member in worker.members:
+        for number, member in enumerate(worker.members):
             if chunk.is_stopped:
                 return
+            clock = thread_time if number < TIMED else None
             try:
-                begin = thread_time()
-                worker.put(member, self.signals, self.recording.clock)
-                worker.give(member, self._inputs)
-                running = thread_time()
-                worker.run(member, chunk.n_steps, chunk.rows_of(member))
-                seconds = thread_time() - running
-                condition = worker.take(member, self._rows)
-                chunk.costs.append(Costs(seconds, thread_time() - begin - seconds))
-                chunk.note(member, condition, worker)
+                self._take_turn(worker, member, chunk, clock)
             except BaseException as error:  # also Ctrl-C
                 chunk.failures.append((worker.engine.n_steps, member, error))
                 if not isinstance(error, Exception):
                     chunk.is_stopped = True
                 worker.engine.settle()
+
+    def _take_turn(
+        self, worker: Worker, member: int, chunk: Chunk, clock: Callable[[], float] | None
+    ) -> None:
+        """Run a chunk with a member; a clock measures what it costs."""
+        begin = clock() if clock else 0.0
+        worker.put(member, self.signals, self.recording.clock)
+        worker.give(member, self._inputs)
+        running = clock() if clock else 0.0
+        worker.run(member, chunk.n_steps, chunk.rows_of(member))
+        seconds = clock() - running if clock else 0.0
+        condition = worker.take(member, self._rows)
+        if clock:
+            chunk.costs.append(Costs(seconds, clock() - begin - seconds))
+        chunk.note(member, condition, worker)
 
     def settle(self) -> None:
         """Let the latest chunk count if that was interrupted."""
@@ -238,10 +272,11 @@ class InTurnEngine(BatchEngine):
 
     def states_of_members(self) -> list[State]:
         members: dict[int, State] = {}
-        for worker in self._workers:
-            for member in worker.members:
-                worker.put(member, self.signals, self.recording.clock)
-                members[member] = worker.engine.state()
+        with self._at_work():
+            for worker in self._workers:
+                for member in worker.members:
+                    worker.put(member, self.signals, self.recording.clock)
+                    members[member] = worker.engine.state()
         return [members[member] for member in range(self.n_members)]
 
     def check_states(self, states: Sequence[State]) -> None:
@@ -250,10 +285,11 @@ class InTurnEngine(BatchEngine):
                 worker.engine.check_loadable(states[member])
 
     def load_states(self, states: Sequence[State]) -> None:
-        for worker in self._workers:
-            for member in worker.members:
-                worker.load(member, states[member], self._rows)
-        self.signals.commit(self._rows)
+        with self._at_work():
+            for worker in self._workers:
+                for member in worker.members:
+                    worker.load(member, states[member], self._rows)
+            self.signals.commit(self._rows)
 
     def explain(self) -> Plan:
         return self._engines[0].explain()

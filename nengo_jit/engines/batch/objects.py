@@ -3,24 +3,27 @@
 A function that a node calls is one object for all members. Between members, these change places:
 
 - generators of random numbers, and objects with the methods ``state`` and ``load_state``;
-- arrays of at most `LARGEST` bytes, and queues of limited length (`collections.deque`);
-- attributes of objects and functions, and all that these contain;
+- arrays of at most `LARGEST` bytes;
+- lists, dictionaries, sets and queues, with all that they contain;
+- attributes of objects and functions, and of the user's classes, and all that these contain;
 - variables of enclosing functions or modules that a function assigns to.
 
-All else stays as it is for all members. So lists and dictionaries that a function itself refers to
-collect what all members do. Objects and arrays that they contain from the start change places.
+Lists and the like with which functions do nothing but to add to them collect what all members do.
+So do those that have more than `MOST_ITEMS` from the start, which are data rather than state.
+Objects and arrays in them change places. Python's generators and iterators cannot be copied.
 """
 
 from __future__ import annotations
 
-import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
+import warnings
+from collections import ChainMap, UserDict, UserList
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from io import IOBase
+from itertools import chain
 from random import Random
-from types import CellType, FunctionType, MemberDescriptorType, SimpleNamespace
-from typing import Any
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 from nengo import Network, Simulator
@@ -28,28 +31,110 @@ from nengo.base import NengoObject
 from nengo.params import FrozenObject
 
 from nengo_jit.engines.base import Engine
-from nengo_jit.engines.hidden import IMMUTABLE, assigned_by, changeable, lasts
-from nengo_jit.engines.state import changeable_objects, restore_object, saved_object
+from nengo_jit.engines.batch import contents
+from nengo_jit.engines.batch.contents import ATOMS, SEQUENCES, Change, Content
+from nengo_jit.engines.hidden import IMMUTABLE, STATELESS, functions_of, lasts, may_change
+from nengo_jit.engines.references import (
+    ADDING,
+    LIBRARIES,
+    cells_assigned_by,
+    is_installed,
+    only_added_to,
+    referred,
+    scopes_assigned_by,
+)
+from nengo_jit.engines.state import objects_in_steps
 from nengo_jit.ir.base import Operator
 from nengo_jit.ir.neurons import SimNeurons
 
 LARGEST = 1 << 20  # bytes of an array; larger ones are data rather than state
-LIBRARIES = (sys.stdlib_module_names | {"nengo", "nengo_jit", "numpy", "scipy"}) - {"__main__"}
+MOST_ITEMS = LARGEST // 8
 LIBRARY_CLASSES = (Simulator, Network, FrozenObject, NengoObject)
-COLLECTIONS = (deque, list, dict, set, bytearray)
-ATOMS = {*IMMUTABLE, np.float64}
-
-Restore = Callable[[], object]
+WITH_ATTRIBUTES = (SimpleNamespace, UserDict, UserList, ChainMap)
+COLLECTIONS = (*SEQUENCES, dict, set)
 
 
-def objects_of(engine: Engine) -> Objects:
-    """Return the objects that the steps of an engine refer to, after a reset."""
-    found = changeable_objects(engine)
-    if engine.takes_turns:  # nothing draws from it in steps
-        found = [each for each in found if each[1] is not engine.drawn_from]
-        if engine.is_thread_safe:  # no function changes anything
-            found = [each for each in found if isinstance(each[0], SimNeurons)]
-    return Objects(found)
+class Place(NamedTuple):
+    """Where an object is: in the content of another one, or known by itself.
+
+    Attributes
+    ----------
+    holder : Place or None
+        The place of the object that contains it; None if it is known by itself.
+    kind : type of Content or None
+        The kind of content that it is part of.
+    key : object
+        Where it is in that.
+    value : object
+        The object, if it is known by itself.
+    """
+
+    holder: Place | None
+    kind: type[Content] | None
+    key: object
+    value: object
+
+    def find(self) -> object:
+        """Return the object that is there now; raises any error if there is none."""
+        if self.holder is None or self.kind is None:
+            return self.value
+        return self.kind.part(self.holder.find(), self.key)
+
+
+class Saved(NamedTuple):
+    """The state of an object, and where the object is."""
+
+    content: Content
+    place: Place
+
+
+Located = tuple[Place, Change]  # a change, and where it is
+States = Mapping[tuple[int, type], Saved]  # by address of the object, and kind of content
+
+
+def restore(states: States) -> None:
+    """Give all objects the states that they had."""
+    for content, _ in states.values():
+        content.restore()
+
+
+class Reference(NamedTuple):
+    """An object that something refers to.
+
+    Attributes
+    ----------
+    value : object
+        The object.
+    is_owned : bool
+        Whether it is each member's own if it is a collection.
+    place : Place
+        Where it is.
+    """
+
+    value: Any
+    is_owned: bool
+    place: Place
+
+
+class Kind:
+    """What is known of the objects of a class.
+
+    Attributes
+    ----------
+    is_users : bool
+        Whether the class is the user's, or its objects have only attributes of the user's.
+    has_slots : bool
+        Whether attributes are in slots of a class of the user's.
+    is_iterator : bool
+        Whether objects cannot be copied, since they are iterators of a library.
+    """
+
+    def __init__(self, cls: type):
+        is_fixed = issubclass(cls, (*IMMUTABLE, *STATELESS, *LIBRARY_CLASSES, FunctionType))
+        is_library = str(cls.__module__).partition(".")[0] in LIBRARIES
+        self.is_users = not (is_fixed or is_library) or issubclass(cls, WITH_ATTRIBUTES)
+        self.has_slots = self.is_users and next(contents.slots_of(cls), None) is not None
+        self.is_iterator = issubclass(cls, Iterator) and not self.is_users
 
 
 class Objects:
@@ -58,143 +143,168 @@ class Objects:
     Parameters
     ----------
     found : sequence of (Operator, object)
-        The objects, each with an operator that refers to it.
+        Objects that steps use directly, each with the operator.
+    skipped : iterable of object
+        Objects that members do not share, or that are the memory of signals.
     """
 
-    def __init__(self, found: Sequence[tuple[Operator, object]]):
-        self._found = [*found, *_contained(found)]
+    def __init__(self, found: Sequence[tuple[Operator, object]], skipped: Iterable[object] = ()):
+        self._found, self._skipped = found, list(skipped)
+        self._owned: set[int] = set()  # collections, by their addresses
+        self._code: dict[int, tuple[object, bool]] = {}  # functions and classes, see `_matters`
+        self._kinds: dict[type, Kind] = {}
+        self.iterators: dict[int, tuple[Operator, object]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def save(self) -> list[Restore]:
-        """Return functions that give all objects the state that they have now."""
-        left = [(*each, False) for each in reversed(self._found)]
-        restores: list[Restore] = []
-        seen: set[int] = set()
+    def save(self) -> States:
+        """Return the states that all objects have now."""
+        if not self._found:
+            return {}
+        states: dict[tuple[int, type], Saved] = {}
+        seen = {(id(each), is_owned) for each in self._skipped for is_owned in (True, False)}
+        left = [(operator, known(value)) for operator, value in reversed(self._found)]
         while left:
-            operator, value, is_owned = left.pop()
-            if id(value) in seen:
+            operator, (value, is_owned, place) = left.pop()
+            is_owned = is_owned or (id(value), True) in seen
+            if (id(value), is_owned) in seen or not self._matters(value):
                 continue
-            seen.add(id(value))
-            found, parts = _saved(operator, value, is_owned)
-            restores += found
-            for part in parts:
-                is_owned = not callable(part)  # a function may refer to lists that collect
-                left += [(operator, each, is_owned) for each in changeable(part)]
-        return restores
+            seen.add((id(value), is_owned))
+            kind = self._kind_of(type(value))
+            if kind.is_iterator and not _is_output(value):
+                self.iterators.setdefault(id(value), (operator, value))
+            if not lasts(value):
+                left += [(operator, each) for each in self._referred(value, is_owned)]
+            for content in _contents(operator, value, is_owned, kind):
+                states[id(value), type(content)] = Saved(content, place)
+                for key, part in content.parts():
+                    where = Place(place, type(content), key, None)
+                    left.append((operator, Reference(part, True, where)))
+        return states
+
+    def _matters(self, value: object) -> bool:
+        """Whether an object is none of the many that never change."""
+        if not isinstance(value, (FunctionType, type)):
+            return type(value) not in ATOMS
+        known = self._code.get(id(value))
+        if known is None:
+            known = self._code[id(value)] = (value, may_change(value))
+        return known[1]
+
+    def _kind_of(self, cls: type) -> Kind:
+        kind = self._kinds.get(cls)
+        if kind is None:
+            kind = self._kinds[cls] = Kind(cls)
+        return kind
+
+    def _referred(self, value: Any, is_owned: bool) -> Iterator[Reference]:
+        """Return what an object refers to, besides the content that is saved."""
+        if isinstance(value, (tuple, frozenset)):
+            yield from (known(each, is_owned) for each in value)
+        elif isinstance(value, COLLECTIONS):
+            if is_owned:
+                self._owned.add(id(value))
+            else:
+                items = value.values() if isinstance(value, dict) else value
+                yield from (known(each, False) for each in items)
+        elif isinstance(value, partial):
+            yield from map(known, (value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, MethodType):
+            yield from map(known, _unless_lasting(value))
+        elif isinstance(value, BuiltinFunctionType):  # perhaps bound to an object
+            if value.__self__ is not None and not isinstance(value.__self__, ModuleType):
+                yield known(value.__self__, value.__name__ not in ADDING)
+        elif isinstance(value, FunctionType):
+            added, is_library = only_added_to(value), is_installed(value.__module__)
+            for name, each in referred(value):
+                is_data = isinstance(each, COLLECTIONS) and self._is_data(each)
+                yield known(each, not (name in added or is_library or is_data))
+        elif isinstance(value, type):
+            yield from map(known, chain(functions_of(value), value.__bases__))
+        yield known(type(value))
+
+    def _is_data(self, collection: Any) -> bool:
+        return len(collection) > MOST_ITEMS and id(collection) not in self._owned
+
+    def changes(self, left: States) -> list[Located]:
+        """Return how objects differ from the states in which they were left, and where they are."""
+        changes = []
+        for key, (content, place) in self.save().items():
+            change = left[key].content.change_to(content) if key in left else None
+            if change is not None:
+                changes.append((place, change))
+        return changes
+
+    def changed(self, states: States, changes: Iterable[Located]) -> States:
+        """Return the states of another member with changes, where it has such objects, too."""
+        restore(states)
+        for place, change in changes:
+            try:
+                target = place.find()
+            except Exception:  # this member has no such object
+                continue
+            change(target)
+        return self.save()
+
+    def warn(self) -> None:
+        """Warn of iterators, which members will share."""
+        for operator, value in self.iterators.values():
+            warnings.warn(
+                f"{operator} uses {value!r}. It cannot be copied, so all members of the batch take "
+                "items from the same one, and each gets only some. Use a list and a variable that "
+                "counts, or an object with the methods state() and load_state(state).",
+                stacklevel=2,
+            )
 
 
-def _contained(found: Iterable[tuple[Operator, object]]) -> Iterator[tuple[Operator, object]]:
-    """Objects in collections that functions refer to, and in collections in these."""
-    left, seen = list(found), set()
-    while left:
-        operator, value = left.pop()
-        if id(value) not in seen and isinstance(value, COLLECTIONS):
-            seen.add(id(value))
-            inner = [(operator, each) for item in _items(value) for each in changeable(item)]
-            yield from inner
-            left += inner
+def objects_of(engine: Engine) -> Objects:
+    """Return the objects that the steps of an engine refer to, after a reset."""
+    found, memory = objects_in_steps(engine)
+    if not engine.takes_turns:
+        return Objects(found, memory)
+    if engine.is_thread_safe:  # no function changes anything
+        found = [each for each in found if isinstance(each[0], SimNeurons)]
+    return Objects(found, [*memory, engine.drawn_from])  # nothing draws from it in steps
 
 
-def _saved(operator: Operator, value: Any, is_owned: bool) -> tuple[list[Restore], list[object]]:
-    """Return functions that restore an object, and what it refers to.
+def known(value: object, is_owned: bool = True) -> Reference:
+    """Return a reference to an object that is known by itself."""
+    return Reference(value, is_owned, Place(None, None, None, value))
 
-    Lists, dictionaries and sets are restored if something that is restored owns them.
-    """
-    if lasts(value):
-        return [partial(restore_object, operator, value, saved_object(operator, value))], []
-    if isinstance(value, Random):
-        return [partial(value.setstate, value.getstate())], []
+
+def _contents(operator: Operator, value: Any, is_owned: bool, kind: Kind) -> list[Content]:
+    """Return what an object contains, as far as members do not share it."""
+    if lasts(value) or isinstance(value, Random):
+        return [contents.State(value, operator)]
     if isinstance(value, np.ndarray):
         changes = value.flags.writeable and value.nbytes <= LARGEST
-        return [partial(np.copyto, value, value.copy())] if changes else [], []
-    restores: list[Restore] = []
-    parts: list[object] = []
-    if isinstance(value, COLLECTIONS):
-        if is_owned or (isinstance(value, deque) and value.maxlen is not None):
-            restores.append(partial(_refill, value, copy(value)))
-            parts += _items(value)
-    elif isinstance(value, FunctionType):
-        cells, names = assigned_by(value)
-        for cell in cells:
-            restores.append(_saved_cell(cell, parts))
-        for name in names:
-            restores.append(_saved_name(value.__globals__, name, parts))
-        restores.append(_saved_scope(vars(value), parts))
-    elif _is_users(value):
-        restores += [_saved_slot(each, value, parts) for each in _slots(type(value))]
-        if hasattr(value, "__dict__"):
-            restores.append(_saved_scope(vars(value), parts))
-    return restores, parts
+        return [contents.Numbers(value)] if changes else []
+    if isinstance(value, type):
+        return [contents.OfClass(value)]
+    if isinstance(value, FunctionType):
+        assigns = cells_assigned_by(value) or scopes_assigned_by(value)
+        return [contents.Attributes(value), *([contents.Variables(value)] if assigns else [])]
+    found: list[Content] = []
+    if is_owned and isinstance(value, SEQUENCES):
+        found.append(contents.Sequence(value))
+    elif is_owned and isinstance(value, dict):
+        found.append(contents.Entries(value))
+    elif is_owned and isinstance(value, set):
+        found.append(contents.Members(value))
+    if kind.has_slots:
+        found.append(contents.Slots(value))
+    if kind.is_users and hasattr(value, "__dict__"):
+        found.append(contents.Attributes(value))
+    return found
 
 
-def _saved_cell(cell: CellType, parts: list[object]) -> Restore:
-    try:
-        content = cell.cell_contents
-    except ValueError:  # it is empty
-        return partial(delattr, cell, "cell_contents")
-    parts.append(content)
-    return partial(setattr, cell, "cell_contents", content)
+def _is_output(value: object) -> bool:
+    """Whether an object is a file that is only written to."""
+    return isinstance(value, IOBase) and (value.closed or not value.readable())
 
 
-def _saved_name(scope: dict[str, Any], name: str, parts: list[object]) -> Restore:
-    if name not in scope:
-        return partial(scope.pop, name, None)
-    parts.append(scope[name])
-    return partial(scope.__setitem__, name, scope[name])
-
-
-def _saved_scope(scope: dict[str, Any], parts: list[object]) -> Restore:
-    """Return a function that restores all attributes."""
-    parts += _items(scope)
-    items = dict(scope)
-
-    def restore() -> None:
-        scope.update(items)
-        for name in scope.keys() - items.keys():  # which another member has set
-            del scope[name]
-
-    return restore
-
-
-def _saved_slot(slot: MemberDescriptorType, owner: object, parts: list[object]) -> Restore:
-    try:
-        content = slot.__get__(owner)
-    except AttributeError:  # it is not set
-
-        def clear() -> None:
-            slot.__set__(owner, None)
-            slot.__delete__(owner)
-
-        return clear
-    parts.append(content)
-    return partial(slot.__set__, owner, content)
-
-
-def _slots(kind: type) -> Iterator[MemberDescriptorType]:
-    for each in kind.__mro__:
-        if "__slots__" in vars(each):
-            yield from (slot for slot in vars(each).values() if type(slot) is MemberDescriptorType)
-
-
-def _items(collection: Any) -> list[object]:
-    """The items of a collection, or the values of a dictionary; none if nothing can change them."""
-    items = list(collection.values() if isinstance(collection, dict) else collection)
-    return [] if ATOMS.issuperset(map(type, items)) else items
-
-
-def _is_users(value: object) -> bool:
-    """Whether an object is of a class of the user's, or has only attributes of the user's."""
-    module = str(type(value).__module__).partition(".")[0]
-    is_library = module in LIBRARIES or isinstance(value, LIBRARY_CLASSES)
-    return isinstance(value, SimpleNamespace) or not is_library
-
-
-def _refill(collection: Any, items: Any) -> None:
-    """Give a collection the items of a copy."""
-    collection.clear()
-    if isinstance(collection, (dict, set)):
-        collection.update(items)
-    else:
-        collection.extend(items)
+def _unless_lasting(method: MethodType) -> list[object]:
+    """Return the object that a method is bound to, and the function unless the object saves it."""
+    owner = method.__self__
+    return [owner] if lasts(owner) else [owner, method.__func__]

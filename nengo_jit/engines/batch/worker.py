@@ -11,8 +11,8 @@ from nengo import Probe
 
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch.memory import BatchMemory
-from nengo_jit.engines.batch.objects import Restore, objects_of
-from nengo_jit.engines.recorder import OFFSET, TICKS, Clock
+from nengo_jit.engines.batch.objects import Located, States, objects_of, restore
+from nengo_jit.engines.recorder import Clock
 from nengo_jit.engines.state import Seed, State
 from nengo_jit.engines.turns import Output, Rows
 from nengo_jit.exceptions import add_context
@@ -29,8 +29,8 @@ class Condition:
     ----------
     private : object
         From `Engine.private`.
-    objects : list of callable
-        Functions that restore the states of Python objects.
+    objects : States
+        The states of Python objects.
     seed : int
         Seed of the latest reset.
     rng : numpy.random.RandomState or None
@@ -38,14 +38,13 @@ class Condition:
     """
 
     private: object = None
-    objects: list[Restore] = field(default_factory=list)
+    objects: States = field(default_factory=dict)
     seed: Seed = None
     rng: np.random.RandomState | None = None
 
     def restore_objects(self) -> None:
         """Let Python objects have the states that they have for the member."""
-        for restore in self.objects:
-            restore()
+        restore(self.objects)
 
 
 class Worker:
@@ -74,11 +73,14 @@ class Worker:
         first = Condition(objects=self._objects.save())
         self.conditions = dict.fromkeys(members, first)
 
+    def warn(self) -> None:
+        """Warn of Python objects that members will share though they should not."""
+        self._objects.warn()
+
     def put(self, member: int, memory: BatchMemory, clock: Clock) -> None:
         """Continue from the state of a member."""
         engine, condition = self.engine, self.conditions[member]
-        words = engine.recording.clock.words
-        words[[TICKS, OFFSET]] = clock.words[[TICKS, OFFSET]]
+        engine.recording.clock.set_to(clock)
         memory.load(member, self._blocks)
         engine.load_private(condition.private)
         engine.seed = condition.seed
@@ -109,6 +111,29 @@ class Worker:
         except Exception as error:
             add_context(error, f"It was member {member} of the batch.")
             raise
+
+    def leave(self) -> tuple[Worker, int] | None:
+        """Let Python objects be as the last member has left them, between runs.
+
+        Returns
+        -------
+        tuple of (Worker, int) or None
+            The worker and the member; None if there are no such objects.
+        """
+        last = self.members[-1]
+        self.conditions[last].restore_objects()
+        return (self, last) if self._objects else None
+
+    def changes(self, member: int) -> list[Located]:
+        """Return how Python objects differ from what a member has left."""
+        return self._objects.changes(self.conditions[member].objects)
+
+    def change(self, changes: Sequence[Located]) -> None:
+        """Change the Python objects of all members."""
+        self.conditions = {
+            member: replace(each, objects=self._objects.changed(each.objects, changes))
+            for member, each in self.conditions.items()
+        }
 
     def set_generators(self, member: int, states: Sequence[Mapping[str, Any]]) -> None:
         """Set the generators of neurons of a member to states, in the order of the plan."""

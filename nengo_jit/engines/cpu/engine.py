@@ -26,8 +26,9 @@ from nengo_jit.engines.cpu.program.program import Program
 from nengo_jit.engines.cpu.program.programs import Programs
 from nengo_jit.engines.cpu.program.stopwatch import Stopwatch
 from nengo_jit.engines.cpu.program.team import FAILED, MOST_MEMBERS, RUNNING
-from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.python.callbacks import Callback
 from nengo_jit.engines.cpu.python.errstate import ERRSTATE
+from nengo_jit.engines.cpu.python.tapes_in_use import Tracing
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready, load_kernels
 from nengo_jit.engines.cpu.turns import CpuTurns
@@ -299,6 +300,7 @@ class CpuEngine(CpuTurns):
         if not self._programs.has_begun:
             self._lowering.forget(only_changed=self.is_asked)
         self._recorders.begin(n_steps, is_within)
+        self._programs.keeps_gil = not self.is_beside_others
         try:
             if not self._is_finished and not is_within:
                 for generator in self._lowering.borrowed:

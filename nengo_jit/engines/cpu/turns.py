@@ -11,7 +11,8 @@ from nengo_jit.engines.cpu.program.components import Task
 from nengo_jit.engines.cpu.program.exposure import Exposure
 from nengo_jit.engines.cpu.program.lowering import Lowering, Private
 from nengo_jit.engines.cpu.program.programs import Programs
-from nengo_jit.engines.cpu.python.callbacks import Callback, Tracing
+from nengo_jit.engines.cpu.python.callbacks import Callback
+from nengo_jit.engines.cpu.python.tapes_in_use import Tracing
 from nengo_jit.engines.cpu.recorder import KernelRecording
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.engines.turns import Output

@@ -16,7 +16,7 @@ from test_interrupts import interrupted
 
 FOLDER = Path(batch_engine.__file__).parent
 FILES = {str(path) for path in FOLDER.glob("*.py")} | {str(FOLDER.parent / "recorder.py")}
-EVERY = 5  # bytecodes
+EVERY = 7  # bytecodes
 
 
 class Count:

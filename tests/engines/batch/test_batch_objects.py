@@ -1,16 +1,25 @@
 """Which states of Python objects each member has for itself."""
 
-from collections import deque
+import heapq
+import warnings
+from array import array
+from collections import Counter, OrderedDict, UserDict, deque
+from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from random import Random
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import nengo
 import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines.batch.objects import LARGEST, objects_of
+from nengo_jit.engines.batch.objects import LARGEST, MOST_ITEMS, objects_of, restore
+
+needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+ENGINES = ("cpu", "reference", pytest.param("jax", marks=needs_jax))
+each_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 class Nested:
@@ -57,7 +66,7 @@ class Late:
         return self.count
 
 
-class Counter:
+class Counting:
     def __init__(self):
         self.count, self.array = 0, np.zeros(1)
 
@@ -71,11 +80,15 @@ class Deep:
     """A function with a state in collections, and behind functions."""
 
     def __init__(self):
-        other = Counter()
+        other = Counting()
         self.arrays = {"a": np.zeros(1), "b": [np.zeros(1)]}
         self.lists, self.dicts = [[0], [0]], {"a": {"b": 0}}
-        self.counters, self.pair = [Counter(), Counter()], (Counter(), np.zeros(1))
-        self.method, self.partial, self.function = other.up, partial(Counter.up, Counter()), Late()
+        self.counters, self.pair = [Counting(), Counting()], (Counting(), np.zeros(1))
+        self.method, self.partial, self.function = (
+            other.up,
+            partial(Counting.up, Counting()),
+            Late(),
+        )
         self.me = self
 
     def __call__(self, t):
@@ -101,7 +114,7 @@ def with_attributes():
 
 
 def with_contents():
-    counters, arrays = [Counter(), Counter()], {"a": [np.zeros(1)]}
+    counters, arrays = [Counting(), Counting()], {"a": [np.zeros(1)]}
     names = SimpleNamespace(count=0, array=np.zeros(1))
 
     def function(t):
@@ -158,14 +171,149 @@ def of_a_module(t):
     return COUNTED
 
 
+def with_lists():
+    """A function with a state in lists and dictionaries, as many write it."""
+    state, last, queue, entries = {"v": 0, "in": {"v": 0}}, [0], [0, 0], {}
+    heap, numbers, seen, both = [0], array("d", [0]), set(), {"a": [0], "b": []}
+    named, ordered = Counter(), OrderedDict(a=0, b=0)
+
+    def function(t):
+        state["v"] += 1
+        state["in"]["v"] = state["in"]["v"] + 1
+        last[0] = last[0] + 1
+        queue.append(queue[-1] + 1)
+        queue.pop(0)
+        entries.update(n=entries.setdefault("n", 0) + 1)
+        heapq.heappush(heap, -len(heap))
+        numbers[0] += 1
+        seen.add(len(seen))
+        both["a"][0] += 1
+        named["a"] += 1
+        ordered["a"] += 1
+        ordered.move_to_end("a")
+        sizes = (*queue[-1:], entries["n"], -heap[0], numbers[0], len(seen), *both["a"])
+        return [state["v"], state["in"]["v"], *last, *sizes, named["a"], ordered["a"]]
+
+    return function
+
+
+def with_default(t, last=[0]):  # noqa: B006
+    last[0] += 1
+    return last[0]
+
+
+STATE, RECORDED = {"v": 0}, []
+
+
+def of_a_dictionary(t):
+    STATE["v"] += 1
+    return STATE["v"]
+
+
+class Behind:
+    """A function with a state that only its methods refer to."""
+
+    n, last, made = 0, [0], []
+
+    def __call__(self, t):
+        self.up()
+        self.last[0] += 1
+        self.made.append(t)
+        return [of_a_dictionary(t), Behind.n, self.last[0], len(Behind.made), OfAClass.up()]
+
+    @classmethod
+    def up(cls):
+        cls.n += 1
+
+
+class OfAClass:
+    n = 0
+
+    @staticmethod
+    def up():
+        OfAClass.n += 1
+        return OfAClass.n
+
+
+def of_a_class(t):
+    OfAClass.n += 1
+    return OfAClass.n
+
+
+def of_a_method_of_a_class(t):
+    return OfAClass.up()
+
+
+def of_itself(t):
+    of_itself.count = getattr(of_itself, "count", 0) + 1
+    return of_itself.count
+
+
+@dataclass
+class Point:
+    x: float = 0.0
+    trace: list = field(default_factory=list)
+
+
+def with_a_dataclass():
+    point, namespace = Point(), SimpleNamespace(points=[Point()])
+    data = UserDict(n=0)
+
+    def function(t):
+        point.x += 1
+        point.trace.append(t)
+        namespace.points[0].x += 1
+        data["n"] += 1
+        return [point.x, len(point.trace), namespace.points[0].x, data["n"]]
+
+    return function
+
+
+def with_a_partial():
+    def up(last, t):
+        last[0] += 1
+        return last[0]
+
+    bound = partial(up, [0])
+    return lambda t: bound(t)
+
+
+OTHER = ModuleType("other")
+CODE = """
+count, table = 0, {"v": 0}
+def up():
+    table["v"] += 1
+    return table["v"]
+"""
+
+
+def of_another_module(t):
+    OTHER.count += 1
+    return [OTHER.count, OTHER.up()]
+
+
+def of_an_imported_module():
+    module = OTHER
+
+    def function(t):
+        module.count += 1
+        return [module.count, module.up()]
+
+    return function
+
+
 @pytest.fixture(autouse=True)
 def begin_anew():
     global COUNTED
-    COUNTED = 0
+    COUNTED = STATE["v"] = OfAClass.n = Behind.n = Behind.last[0] = 0
+    with_default.__defaults__[0][0] = 0
+    exec(CODE, vars(OTHER))
+    Behind.made.clear()
+    vars(of_itself).clear()
     with_keywords.__kwdefaults__["kept"][0] = 0
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@each_engine
 @pytest.mark.parametrize(
     ("make", "size"),
     [
@@ -180,6 +328,17 @@ def begin_anew():
         (Deep, 10),
         (with_attributes, 1),
         (with_contents, 4),
+        (with_lists, 11),
+        (lambda: with_default, 1),
+        (lambda: of_a_dictionary, 1),
+        (Behind, 5),
+        (lambda: of_a_class, 1),
+        (lambda: of_a_method_of_a_class, 1),
+        (lambda: of_itself, 1),
+        (with_a_dataclass, 4),
+        (lambda: of_another_module, 2),
+        (of_an_imported_module, 2),
+        (with_a_partial, 1),
     ],
 )
 def test_each_member_counts_for_itself(make, size, engine):
@@ -194,7 +353,7 @@ def test_each_member_counts_for_itself(make, size, engine):
         np.testing.assert_array_equal(sim.data[probe], [expected] * 3)
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
+@each_engine
 def test_each_member_draws_for_itself(engine):
     rng, numbers = Random(3), Random(3)
     with nengo.Network() as net:
@@ -208,11 +367,12 @@ def test_each_member_draws_for_itself(engine):
 
 def test_what_all_members_share():
     seen, table = [], np.ones(LARGEST)  # eight megabytes
-    names = {}
+    names = {"a": set(), "b": []}
 
     def function(t):
         seen.append(t)
-        names[len(seen)] = t
+        names["a"].add((t, len(table)))
+        names["b"].append(t)
         table[0] += 1
         return table[0]
 
@@ -220,7 +380,8 @@ def test_what_all_members_share():
         probe = nengo.Probe(nengo.Node(function, size_out=1))
     with nengo_jit.Simulator(net, batch=2) as sim:
         sim.run_steps(4)
-        assert len(seen) == len(names) == 8
+        assert len(seen) == len(names["b"]) == 8
+        assert len(names["a"]) == 4
         assert sim.data[probe][:, -1].max() == 9
 
 
@@ -239,6 +400,74 @@ def test_objects_of_libraries_are_left_alone():
         sim.run_steps(2)
         states = objects_of(sim._engine).save()
         net.label = "changed"
-        for restore in states:
-            restore()
+        restore(states)
         assert net.label == "changed"
+
+
+@each_engine
+def test_a_list_that_another_function_reads_does_not_collect(engine):
+    queue = []
+    with nengo.Network() as net:
+        nengo.Node(lambda t: queue.append(t), size_out=0)
+        probe = nengo.Probe(nengo.Node(lambda t: len(queue), size_out=1))
+    with nengo_jit.Simulator(net, batch=3, engine=engine) as sim:
+        sim.run_steps(20)
+        np.testing.assert_array_equal(sim.data[probe][..., 0], [np.arange(1, 21)] * 3)
+
+
+def test_a_long_list_is_data():
+    data = [1.0] * (MOST_ITEMS + 1)
+    with nengo.Network() as net:
+        nengo.Node(lambda t: data[0])
+    with nengo_jit.Simulator(net) as sim:
+        assert not any(
+            content.owner is data for content, _ in objects_of(sim._engine).save().values()
+        )
+
+
+def items():
+    yield from range(1000)
+
+
+@each_engine
+@pytest.mark.parametrize(
+    "iterator", [items(), iter([1, 2]), map(abs, [1.0])], ids=["yield", "iter", "map"]
+)
+def test_iterators_are_warned_of(iterator, engine):
+    with nengo.Network() as net:
+        nengo.Node(lambda t: next(iterator), size_out=1, label="reader")
+    with pytest.warns(UserWarning, match="reader.*take items from the same one"):
+        nengo_jit.Simulator(net, batch=2, engine=engine).close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nengo_jit.Simulator(net, batch=1, engine=engine).close()
+
+
+def test_files_that_are_written_are_not_warned_of(tmp_path):
+    with open(tmp_path / "log", "w", encoding="ascii") as file, nengo.Network() as net:
+        nengo.Node(lambda t: file.write(str(t)), size_out=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            nengo_jit.Simulator(net, batch=2).close()
+
+
+@each_engine
+def test_a_state_that_only_some_steps_change(engine):
+    state = {"n": 0}
+
+    def counts(t, x):
+        if x[0] > 0.5:
+            state["n"] = state["n"] + 1
+        return state["n"]
+
+    with nengo.Network() as net:
+        source = nengo.Node([0.0])
+        node = nengo.Node(counts, size_in=1, size_out=1)
+        nengo.Connection(source, node, synapse=None)
+        probe = nengo.Probe(node)
+    rows = np.random.RandomState(0).randint(0, 2, (3, 30, 1))
+    rows[:, :5] = 0
+    with nengo_jit.Simulator(net, batch=3, engine=engine) as sim:
+        sim.run_steps(20, inputs={source: rows[:, :20]})
+        sim.run_steps(10, inputs={source: rows[:, 20:]})
+        np.testing.assert_array_equal(sim.data[probe], np.cumsum(rows, axis=1))

@@ -33,6 +33,7 @@ from nengo_jit.engines.cpu.language.primitives import (
 )
 
 FEW = 256  # numbers of a column that are added in registers
+PART = 16_384  # bytes of x that stay in the first cache, with as many of a row
 
 # Words of the record of a product that is kept, see `held.py`
 WORDS = 9
@@ -165,6 +166,30 @@ def dot_of(x, y):
     return total
 
 
+@helper(forceinline=True)
+def add_rows(memory, matrix, x, y, n, m, distance):
+    """``y += A.dot(x)`` for a matrix that is stored row by row.
+
+    All rows are multiplied by one part of x after the other, so that it comes from the first cache.
+    """
+    sums = vector(memory, y, n)
+    size = PART // sums.itemsize
+    for first in range(0, m, size):
+        begin, count = first * sums.itemsize, min(size, m - first)
+        factors = vector(memory, x + begin, count)
+        for i in range(n):
+            sums[i] += dot_of(vector(memory, matrix + i * distance + begin, count), factors)
+
+
+@helper(forceinline=True)
+def multiply_rows(memory, matrix, x, y, n, m, distance):
+    """``y = A.dot(x)``, as in `add_rows`."""
+    products = vector(memory, y, n)
+    for i in range(n):
+        products[i] = 0
+    add_rows(memory, matrix, x, y, n, m, distance)
+
+
 @kernel(reassociate=True)
 def dot_rows(
     memory: Memory,
@@ -176,9 +201,7 @@ def dot_rows(
     distance: Distance,
 ) -> None:
     """``y += A.dot(x)`` for a matrix with many columns, m, stored row by row."""
-    factors, sums = vector(memory, x, m), vector(memory, y, n)
-    for i in range(n):
-        sums[i] += dot_of(vector(memory, matrix + i * distance, m), factors)
+    add_rows(memory, matrix, x, y, n, m, distance)
 
 
 @kernel(reassociate=True)
@@ -197,24 +220,23 @@ def dot_rows_held(
 
     Rows whose path is not finite are computed in each step: infinities do not follow a path.
     """
-    words, factors = int64s(record, WORDS), vector(memory, x, m)
+    words = int64s(record, WORDS)
     kept, sums, to_do = vector(memory, products, n), vector(memory, y, n), words[TO_DO]
-    if to_do < BOTH:
-        for i in range(n):
-            kept[i] = dot_of(vector(memory, matrix + i * distance, m), factors)
-    elif to_do != KEEP:
-        velocity = vector(memory, words[RESULTS] + (products - words[FIRST]), n)
-        changes, decay = vector(memory, words[VELOCITY], m), vector(memory, words[DECAY], 1)[0]
+    if to_do < ADVANCE:
+        multiply_rows(memory, matrix, x, products, n, m, distance)
+    if BOTH <= to_do <= ADVANCE:
+        path = words[RESULTS] + (products - words[FIRST])
+        velocity, decay = vector(memory, path, n), vector(memory, words[DECAY], 1)[0]
+        if to_do == BOTH:
+            multiply_rows(memory, matrix, words[VELOCITY], path, n, m, distance)
         are_finite = True
         for i in range(n if to_do == ADVANCE else 0):
             kept[i] = decay * kept[i] + velocity[i]
             are_finite &= velocity[i] - velocity[i] == 0
-        for i in range(n if to_do == BOTH or not are_finite else 0):
-            row = vector(memory, matrix + i * distance, m)
-            if to_do == BOTH:
-                velocity[i] = dot_of(row, changes)
-            if to_do == BOTH or velocity[i] - velocity[i] != 0:
-                kept[i] = dot_of(row, factors)
+        for i in range(0 if are_finite else n):
+            if velocity[i] - velocity[i] != 0:
+                row, product = matrix + i * distance, products + i * kept.itemsize
+                multiply_rows(memory, row, x, product, 1, m, distance)
     for i in range(n):
         sums[i] += kept[i]
 

@@ -17,6 +17,7 @@ from nengo_jit.engines.cpu.kernels.dot import beginning
 from nengo_jit.engines.cpu.kernels.half import list_at, n_lists_of
 from nengo_jit.engines.cpu.kernels.operator import places
 from nengo_jit.engines.cpu.kernels.spikes import search
+from nengo_jit.engines.cpu.kernels.stored_rows import by_rows
 from nengo_jit.engines.cpu.language.columns import Count, Distance, Factor, In, Out, Own, RowsOf
 from nengo_jit.engines.cpu.language.kernel import kernel, start
 from nengo_jit.engines.cpu.language.primitives import (
@@ -103,32 +104,7 @@ def lower_sparse_in_half(operator: SparseDotInc, matrix: spmatrix, lowering: Low
     """Multiply by spikes, or by rows: the data are read in place if they are stored so."""
     if lowering.fusion.strategies[operator] is Strategy.EVENTS:
         return _by_spikes(operator, matrix, lowering)
-    x_start, x_places = places(lowering.array(operator.X).reshape(-1))
-    y, rows = lowering.array(operator.Y).reshape(-1), matrix.tocsr()
-    ends, columns = rows.indptr.astype(np.int64), x_places[rows.indices].astype(np.int32)
-
-    def are_the_same() -> bool:
-        now = matrix.tocsr()
-        return (
-            np.array_equal(now.indptr, ends)
-            and np.array_equal(x_places[now.indices], columns)
-            and (now is matrix or np.array_equal(now.data, rows.data))
-        )
-
-    lowering.assumptions.assume(operator.A, are_the_same)
-    lowering.arena.keep(rows, ends, columns)
-    row = half_sparse_rows.row(
-        begin=beginning(operator, y, lowering),
-        ends=start(ends),
-        data=start(rows.data),
-        columns=start(columns),
-        x=x_start,
-        y=start(y),
-        n=y.size,
-        m=max(rows.nnz // y.size, 1),
-        distance=8,
-    )
-    return [row]
+    return [half_sparse_rows.row(**by_rows(operator, matrix, lowering))]
 
 
 def _by_spikes(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:

@@ -22,6 +22,7 @@ from nengo_jit.engines.cpu.kernels.half_sparse import lower_sparse_in_half
 from nengo_jit.engines.cpu.kernels.held import hold_in_place
 from nengo_jit.engines.cpu.kernels.operator import places
 from nengo_jit.engines.cpu.kernels.spikes import search
+from nengo_jit.engines.cpu.kernels.stored_rows import by_rows
 from nengo_jit.engines.cpu.language.columns import (
     Count,
     Distance,
@@ -319,35 +320,9 @@ def _columns(matrix: spmatrix, bounds: list[int], is_uniform: bool) -> Iterator[
 
 def _by_rows(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:
     """Read the data where they are, if they are stored by rows, since they may be changed."""
-    x_start, x_places = places(lowering.array(operator.X).reshape(-1))
-    y = lowering.array(operator.Y).reshape(-1)
-    rows = matrix.tocsr()
-    ends, columns = rows.indptr.astype(np.int64), x_places[rows.indices].astype(np.int32)
-
-    def are_the_same() -> bool:
-        now = matrix.tocsr()
-        return (
-            np.array_equal(now.indptr, ends)
-            and np.array_equal(x_places[now.indices], columns)
-            and (now is matrix or np.array_equal(now.data, rows.data))
-        )
-
-    lowering.assumptions.assume(operator.A, are_the_same)
-    lowering.arena.keep(rows, ends, columns)
+    operands = by_rows(operator, matrix, lowering)
     before, record = hold_in_place(operator, lowering)
-    row = sparse_dot_rows.row(
-        begin=beginning(operator, y, lowering),
-        ends=start(ends),
-        data=start(rows.data),
-        columns=start(columns),
-        x=x_start,
-        y=start(y),
-        n=y.size,
-        m=max(rows.nnz // y.size, 1),
-        distance=8,
-        record=record,
-    )
-    return [*before, row]
+    return [*before, sparse_dot_rows.row(**operands, record=record)]
 
 
 def _in_any_order(operator: SparseDotInc, matrix: spmatrix, lowering: Lowering) -> Lowered:

@@ -235,13 +235,15 @@ class Program:
             return (1,)
         return tuple(self._threads[group])
 
-    def run(self, n_steps: int) -> int:
+    def run(self, n_steps: int, keeps_gil: bool = True) -> int:
         """Run a number of steps, on several threads as long as that pays.
 
         Parameters
         ----------
         n_steps : int
             Number of steps.
+        keeps_gil : bool
+            Whether to keep the GIL meanwhile if the run is brief.
 
         Returns
         -------
@@ -249,7 +251,7 @@ class Program:
             Zero, or the status of the kernel that failed.
         """
         self._latest = self._sequential
-        keeps_gil, whole = self._pace.is_brief(n_steps), n_steps
+        keeps_gil, whole = keeps_gil and self._pace.is_brief(n_steps), n_steps
         if self._shared is self._sequential or not self._pace.is_worth_it:
             status = self._sequential.run(n_steps, keeps_gil)
             self.n_done = self._sequential.n_done if status else n_steps

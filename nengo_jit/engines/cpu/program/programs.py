@@ -37,6 +37,8 @@ class Programs:
         other steps. May be the same.
     has_begun : bool
         Whether the first step is complete.
+    keeps_gil : bool
+        Whether brief runs keep the GIL.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Programs:
         self._deferred_levels = _chosen(levels, "after")
         self._deferred: Program | None = None
         self.has_begun = False
+        self.keeps_gil = True
 
     def _make(self, levels: Sequence[Sequence[Task]], *when: str) -> Program:
         return Program(_chosen(levels, *when), *self._given, is_repeated="later" in when)
@@ -84,7 +87,7 @@ class Programs:
                 if status:
                     return n_done, self.first
             self.has_begun = True
-        if n_done < n_steps and self.later.run(n_steps - n_done):
+        if n_done < n_steps and self.later.run(n_steps - n_done, self.keeps_gil):
             return n_done + self.later.n_done, self.later
         return n_steps, None
 

@@ -6,10 +6,7 @@ The program executes the function as a tape if it can be traced (see
 
 from __future__ import annotations
 
-import logging
-from contextlib import suppress
 from functools import partial
-from weakref import ref
 
 import numpy as np
 
@@ -19,35 +16,26 @@ from nengo_jit.engines.cpu.program.contracts import contiguous
 from nengo_jit.engines.cpu.program.lowering import Draw
 from nengo_jit.engines.cpu.python import call as task
 from nengo_jit.engines.cpu.python.call import run_functions
-from nengo_jit.engines.cpu.python.callee import FOR_TAPES, Callee
-from nengo_jit.engines.cpu.python.errstate import ERRSTATE
+from nengo_jit.engines.cpu.python.callee import Callee
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Head
 from nengo_jit.engines.cpu.python.populations import (
     Recorded,
-    are_alike,
     check_independence,
     joined,
 )
-from nengo_jit.engines.cpu.python.short_runs import ShortRuns
-from nengo_jit.engines.cpu.python.tracing import Guards, Unsupported, calls_are_observed, trace
+from nengo_jit.engines.cpu.python.tracing import Unsupported, trace
 from nengo_jit.engines.cpu.python.tracing.tape import Writer
-from nengo_jit.engines.cpu.toolchain.kernel_cache import are_ready
 from nengo_jit.engines.hidden import changeable_of
 from nengo_jit.engines.recorder import Clock
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
 from nengo_jit.ir.python import SimPyFunc, store
-from nengo_jit.planner.merge import implementation_of, kind_of
-
-logger = logging.getLogger(__name__)
-LOGGED: set[tuple[str, ref[type]]] = set()  # kinds of operators, with a type, that were logged
+from nengo_jit.planner.merge import implementation_of
 
 MOST_TRACES = 10  # of a function whose names are rebound again and again
-WORTH_CHECKING = 4  # steps: in shorter runs, checking tapes may take longer than it saves
 NOTHING = np.zeros((2, WIDTH), np.int64)  # a tape that has a head without guards, and returns
 NOTHING[1, [Field.RESULT, Field.A, Field.B, Field.C]] = start(NOTHING)  # operands have addresses
 NOTHING[0, [Head.GUARDED, Head.VALUES, Head.HAS_CHANGED]] = start(NOTHING)
-WORTH_TRACING = 100  # steps: with fewer, tracing (half a millisecond) takes longer than it saves
 
 
 class Callback(Callee):
@@ -223,174 +211,3 @@ class Callback(Callee):
         for each in self.members:
             self.at_fault = each.operator
             each.step()
-
-
-class Tracing:
-    """Decides which callbacks of an engine use tapes, and keeps the tapes valid.
-
-    Parameters
-    ----------
-    callbacks : list of Callback
-        All callbacks of the engine.
-    enabled : bool
-        Whether to trace any of them.
-    """
-
-    def __init__(self, callbacks: list[Callback], enabled: bool):
-        self._callbacks = callbacks
-        self._enabled = enabled
-        self._pending = True
-        self._n_steps = 0
-        self._is_on: bool | None = True  # None if some tapes may be in use and some not
-        self._traced: list[Callback] = []
-        self._watched = Guards()
-        self._names = Guards()  # those of `_watched` that tapes do not check by themselves
-        self._was_called = np.zeros(1, np.int64)  # 1 if Python was called since they were checked
-        self._is_watched = True  # whether `_watched` has the guards of all tapes
-        self._short_runs = ShortRuns()
-
-    def reset(self) -> None:
-        """Discard all tapes, because the operators have made new functions."""
-        for callback in self._traced:
-            callback.release()
-        self._traced, self._pending = [], True
-
-    def mute(self, operator: Operator | None, on: bool) -> None:
-        """Mute the callback of an operator, if there is one, or end that."""
-        for callback in self._callbacks:
-            if callback.operator is operator and callback.is_muted is not on:
-                callback.mute(on)
-                self._is_on = None  # tapes are switched on before the next run
-
-    def trace(self) -> None:
-        """Trace all callbacks after a reset, and later those that have changed."""
-        if self._enabled and calls_are_observed():
-            for callback in self._callbacks:
-                if callback.traced is None:
-                    callback.remark = "is not compiled while a debugger or profiler is active"
-            return
-        if self._pending:
-            self._is_watched = False
-            for callback in self._callbacks:
-                callback.release()
-                callback.remark = "is not compiled because `compile_python` is off"
-            if self._enabled:
-                _trace_all(self._callbacks)
-            self._watch()
-            self._pending = False
-            self._log()
-        else:
-            self._trace_anew()
-
-    def ask_for_kernels(self) -> bool:
-        """Request the kernels for tapes; returns whether they are compiled, or not needed."""
-        return not self._enabled or are_ready(FOR_TAPES)
-
-    def before_run(self, n_steps: int) -> None:
-        """Prepare for a run: trace if it is worthwhile, check guards, put tapes to use."""
-        self._n_steps += n_steps
-        if self._pending and self._n_steps >= WORTH_TRACING and self.ask_for_kernels():
-            self.trace()
-        if not self._traced:
-            return
-        is_short = n_steps < WORTH_CHECKING
-        if (is_short and not self._short_runs.begin()) or calls_are_observed():
-            if self._is_on is not False:
-                self._switch(False)
-            return
-        self._trace_anew()
-        self._switch(ERRSTATE.ignores_underflow)  # tapes do not report underflow
-
-    def after_run(self) -> None:
-        """Note that a run has ended."""
-        if self._short_runs.is_trial:
-            self._short_runs.end()
-
-    def _trace_anew(self) -> None:
-        """Trace again the functions whose guards have changed."""
-        traced = [
-            (callback, callback.traced)
-            for callback in self._traced
-            if callback.traced and callback.members
-        ]
-        is_over = any(callback.is_doubted or each.tape.has_changed for callback, each in traced)
-        if not self._is_watched or is_over or self._watched.have_changed():
-            self._is_watched = False
-            for callback, each in traced:
-                if callback.is_doubted or not each.is_right:
-                    members = callback.members
-                    callback.release()
-                    _trace_all(members)
-            self._watch()
-
-    def _switch(self, on: bool) -> None:
-        if on is not self._is_on:
-            self._is_on = None  # in case this is interrupted
-            self._hook_calls(on)
-            for callback in self._traced:
-                callback.switch(on)
-            self._is_on = on
-
-    def _hook_calls(self, on: bool) -> None:
-        """Have `_check` called before tapes that run after a call of Python."""
-        for callback in self._callbacks:
-            if on and self._traced:
-                callback.words[task.WAS_CALLED] = start(self._was_called)
-                callback.put(task.CHECK, self._check)
-            else:
-                callback.words[task.WAS_CALLED] = 0
-                callback.clear(task.CHECK)
-
-    def _watch(self) -> None:
-        """Collect the guards of all tapes, before any of them is used."""
-        traced = [callback for callback in self._callbacks if callback.traced is not None]
-        watched = Guards()
-        for callback in traced:
-            if callback.traced is not None and callback.members:
-                watched.update(callback.traced.watched)
-        self._traced, self._watched, self._is_on = traced, watched, None
-        self._names = watched.without_words()
-        self._is_watched = True
-
-    def _check(self) -> None:
-        """Check names after calls of Python, which may also have started a debugger.
-
-        Tapes check all other guards by themselves.
-        """
-        is_observed = calls_are_observed()
-        if is_observed or self._names.have_changed():
-            self._is_on = None  # until the next run
-            for callback in self._traced:
-                traced = callback.traced
-                if is_observed or (traced is not None and traced.watched.have_changed()):
-                    callback.switch(False)
-        self._was_called[0] = 0
-
-    def _log(self) -> None:
-        for callback in self._callbacks:
-            operator = callback.operator
-            is_known = callback.draw is not None or type(operator) is SimPyFunc
-            if callback.traced is None and not is_known:
-                kind = kind_of(operator), ref(type(implementation_of(operator)))
-                if kind not in LOGGED:
-                    LOGGED.add(kind)
-                    logger.warning("%s has no compiled kernel and runs in Python", kind[0])
-
-
-def _trace_all(callbacks: list[Callback]) -> None:
-    """Trace callbacks; those that are called one after the other, and alike, as one if possible."""
-    populations: list[list[Callback]] = []
-    for callback in sorted(callbacks, key=lambda callback: callback.level):
-        last = populations[-1] if populations else []
-        is_next = last and last[0].level == callback.level
-        if is_next and are_alike(last[0].operator, callback.operator):
-            last.append(callback)
-        else:
-            populations.append([callback])
-    for first, *others in populations:
-        if others and not any(each.wrong for each in (first, *others)):
-            with suppress(Unsupported):
-                first.lead(others)
-                continue
-        for callback in (first, *others):
-            callback.trace()

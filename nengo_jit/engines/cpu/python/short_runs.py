@@ -12,7 +12,7 @@ N_TRIALS, N_RUNS = 8, 1000  # short runs that try each way, and the number until
 class ShortRuns:
     """Decides by trials whether runs of very few steps use tapes.
 
-    All guards are checked before a run, which may take longer than to call the functions. Results
+    Tapes are looked through before a run, which may take longer than to call the functions. Results
     do not depend on the decision.
 
     Parameters

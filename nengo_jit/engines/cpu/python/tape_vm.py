@@ -142,25 +142,29 @@ def are_finite(values):
 
 @helper()
 def load(opcode, result, address):
-    """Load elements of any type from memory."""
-    n = result.size
+    """Load elements of any type from memory; returns whether all are finite."""
+    n, n_finite = result.size, 0
     if opcode == Opcode.LOAD:
         values = float64s(address, n)
         for i in range(n):
             result[i] = values[i]
+            n_finite += abs(values[i]) <= LARGEST
     elif opcode == Opcode.LOAD_SHORT:
         shorts = float32s(address, n)
         for i in range(n):
             result[i] = shorts[i]
+            n_finite += abs(shorts[i]) <= LARGEST_SHORT
     elif opcode == Opcode.LOAD_INTEGERS:
         numbers = int64s(address, n)
         for i in range(n):
-            is_exact = -LARGEST_INTEGER < numbers[i] < LARGEST_INTEGER
-            result[i] = np.float64(numbers[i]) if is_exact else np.inf
+            result[i] = np.float64(numbers[i])
+            n_finite += -LARGEST_INTEGER < numbers[i] < LARGEST_INTEGER
     else:
         booleans = uint8s(address, n)
         for i in range(n):
             result[i] = np.float64(booleans[i])
+        return True
+    return n_finite == n
 
 
 @helper()
@@ -224,31 +228,27 @@ def carry_out_store(word, address):
 
 @helper()
 def select(word, result):
-    """Gather, look up or roll; returns whether the index is in range."""
+    """Gather, look up or roll; returns whether the index is in range, and all values are finite."""
     n, opcode = result.size, word[Field.OPCODE]
     a, b, c = word[Field.A], word[Field.B], word[Field.N_ROWS]
     if opcode == Opcode.GATHER:
         sources = int64s(a, n)
         for i in range(n):
             result[i] = float64s(sources[i], 1)[0]
-        return True
+        return are_finite(result)
     index = np.int64(float64s(b, 1)[0])
     if opcode == Opcode.ROLL:
         values = float64s(a, n)
         for i in range(n):
             result[(i + index) % n] = values[i]
-        return True
+        return are_finite(result)
     if index < 0:
         index += c
     if not 0 <= index < c:
         return False
     if word[Field.TYPE] != 0:
-        load(word[Field.TYPE], result, a + word[Field.ITEM_SIZE] * n * index)
-        return True
-    values = float64s(a + 8 * n * index, n)
-    for i in range(n):
-        result[i] = values[i]
-    return True
+        return load(word[Field.TYPE], result, a + word[Field.ITEM_SIZE] * n * index)
+    return load(Opcode.LOAD, result, a + 8 * n * index)
 
 
 @helper()
@@ -349,6 +349,14 @@ def perform(memory: Memory, tape: Address) -> int:
                 if not abs(value) <= LARGEST:
                     return IN_PYTHON
             continue
+        if opcode == Opcode.UNPACK or Opcode.LOAD <= opcode <= Opcode.LOAD_BOOLEANS:
+            if not load(Opcode.LOAD_SHORT if opcode == Opcode.UNPACK else opcode, result, a):
+                return IN_PYTHON
+            continue
+        if Opcode.GATHER <= opcode <= Opcode.ROLL:
+            if not select(word, result):
+                return IN_PYTHON
+            continue
         if opcode == Opcode.FUNCTION:
             result[0] = call_function(word[Field.FUNCTION], float64s(a, 1)[0])
         elif opcode == Opcode.FUNCTION_OF_TWO:
@@ -359,10 +367,6 @@ def perform(memory: Memory, tape: Address) -> int:
                 return IN_PYTHON
         elif opcode == Opcode.PUT:
             put(word, result)
-        elif opcode == Opcode.UNPACK:
-            load(Opcode.LOAD_SHORT, result, a)
-        elif opcode <= Opcode.LOAD_BOOLEANS:
-            load(opcode, result, a)
         elif opcode == Opcode.TAKE:
             taken = int64s(b, n)
             for i in range(n):
@@ -371,7 +375,5 @@ def perform(memory: Memory, tape: Address) -> int:
             result[0] = find(float64s(a, c), float64s(b, 1)[0])
         elif opcode == Opcode.LARGEST:
             int64s(word[Field.RESULT], 1)[0] = largest_bits(a, word[Field.A_STRIDE], b)
-        elif not select(word, result):
-            return IN_PYTHON
         if not are_finite(result):
             return IN_PYTHON

@@ -21,6 +21,7 @@ from numba.core.typing.templates import Signature
 
 import nengo_jit.engines.cpu.toolchain.llvm.accessors
 import nengo_jit.engines.cpu.toolchain.llvm.elementwise
+import nengo_jit.engines.cpu.toolchain.llvm.members
 import nengo_jit.engines.cpu.toolchain.llvm.simd  # noqa: F401 (importing them defines primitives)
 import nengo_jit.scalar as vocabulary
 from nengo_jit.engines.cpu.language import primitives

@@ -32,6 +32,7 @@ COMPILER = (
     "engines/cpu/toolchain/compiler",
     "engines/cpu/toolchain/loader",
     "engines/cpu/toolchain/llvm/intrinsics",
+    "engines/cpu/toolchain/llvm/members",
     "engines/cpu/toolchain/llvm/simd",
     "engines/cpu/toolchain/linker",
     "engines/cpu/language/operations",

@@ -7,7 +7,8 @@ tape, that step calls Python for all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from nengo_jit.engines.base import memory_of
 from nengo_jit.engines.batch import BatchEngine
 from nengo_jit.engines.batch.memory import BatchMemory
 from nengo_jit.engines.cpu.python.tracing import Unsupported
+from nengo_jit.engines.hidden import changeable_of
 from nengo_jit.engines.jax.batch.blocks import BatchBlocks
 from nengo_jit.engines.jax.batch.draws import BatchDraws
 from nengo_jit.engines.jax.batch.inputs import GivenRows, Inputs, with_inputs, with_inputs_on_host
@@ -75,6 +77,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
             Member(number, plan, self._one, self.buffers, self.recording)
             for number in range(n_members)
         ]
+        self._called: list[Operator] = []  # in whose steps Python may be called with objects
+        self._left = False  # whether Python objects have the state of the last member
         self._inputs = Inputs()
         self._draws = BatchDraws(plan, self._members, self._inputs)
         self._built: Sequence[Sequence[Mapping[str, Any]]] = ()  # generators, until the first reset
@@ -94,7 +98,27 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
     def memory_of_steps(self) -> SignalDict:
         return self._one
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Context in which Python is called for members.
+
+        What users have changed in Python objects since the last time holds for all members.
+        """
+        last, (left, self._left) = self._members[-1], (self._left, False)
+        changes = last.objects.changes(last.saved) if left else []
+        for member in self._members if changes else ():
+            member.saved = member.objects.changed(member.saved, changes)
+        try:
+            yield
+        finally:
+            last.restore_objects()
+            self._left = bool(last.objects)
+
     def begin_members(self, seeds: Sequence[Seed]) -> None:
+        with self._at_work():
+            self._begin_members(seeds)
+
+    def _begin_members(self, seeds: Sequence[Seed]) -> None:
         self._draws.forget(self.plan.operators)
         self._one.reset_all()
         self._one.save()
@@ -114,6 +138,8 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
             member.find_objects(self._with_objects())
             self.signals.store(member.number, self._one.blocks)
         self._built = ()
+        if self.n_members > 1:
+            first.objects.warn()
         self._gather()
         self.begin_draws()
         self._steps = self.lower()
@@ -126,11 +152,13 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
                 operator.state_extra[name].set_state(state)
 
     def _with_objects(self) -> list[Operator]:
-        """Operators that Python is called for, or whose neurons draw."""
+        """Operators that Python is called for, always or at times, or whose neurons draw."""
         placement, made = self._placement, self._made
+        at_times = [each for each in placement.taped if not placement.traced[each].is_total]
+        self._called = [*placement.in_python, *(each for each in at_times if changeable_of(each))]
         ahead = [each for each in placement.ahead if each in made.sources]
         random = [each for each in self.plan.operators if _draws_by_itself(each)]
-        return [*placement.in_python, *ahead, *random]
+        return [*self._called, *ahead, *random]
 
     def _gather(self) -> None:
         """Lower operators with the noise of all members."""
@@ -186,10 +214,11 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
     def run(self, n_steps: int) -> int:
         self.check_idle("run")
         self._end_inputs()
-        return super().run(n_steps)
+        with self._at_work():
+            return super().run(n_steps)
 
     def may_use_tapes(self) -> bool:
-        if not self._placement.in_python:
+        if not self._called:
             return super().may_use_tapes()
         for member in self._members:  # functions may have changed what tapes depend on
             member.restore_objects()
@@ -246,10 +275,11 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
 
     def states_of_members(self) -> list[State]:
         states = []
-        for member in self._members:
-            self.signals.load(member.number, self._one.blocks)
-            member.restore_objects()
-            states.append(take_state(member, self._identity))
+        with self._at_work():
+            for member in self._members:
+                self.signals.load(member.number, self._one.blocks)
+                member.restore_objects()
+                states.append(take_state(member, self._identity))
         return states
 
     def check_states(self, states: Sequence[State]) -> None:
@@ -259,11 +289,12 @@ class JaxBatchEngine(BatchEngine, JaxEngine):
 
     def load_states(self, states: Sequence[State]) -> None:
         self.begin_members([each["seed"] for each in states])
-        for member, state in zip(self._members, states):
-            self.signals.load(member.number, self._one.blocks)
-            with member.at_work():
-                give_state(member, self._identity, state)
-            self.signals.store(member.number, self._one.blocks)
+        with self._at_work():
+            for member, state in zip(self._members, states):
+                self.signals.load(member.number, self._one.blocks)
+                with member.at_work():
+                    give_state(member, self._identity, state)
+                self.signals.store(member.number, self._one.blocks)
 
 
 def _differs(operator: Operator, made: Made) -> bool:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nengo_jit.engines.batch.objects import Objects, Restore
+from nengo_jit.engines.batch.objects import Objects, States, restore
 from nengo_jit.engines.jax.made import Made
 from nengo_jit.engines.recording import Recording
-from nengo_jit.engines.state import Seed, changeable_objects
+from nengo_jit.engines.state import Seed, objects_in_steps
 from nengo_jit.exceptions import add_context
 from nengo_jit.ir.base import Operator, Step
 from nengo_jit.ir.memory import SignalDict
@@ -41,8 +41,8 @@ class Member:
         See `Engine`.
     objects : Objects
         Python objects that all members use, and that have a state for each.
-    saved : list of callable
-        Functions that restore the states that the objects have for this member.
+    saved : States
+        The states that the objects have for this member.
     """
 
     number: int
@@ -55,7 +55,7 @@ class Member:
     drawn_from: np.random.RandomState = field(default_factory=lambda: np.random.RandomState(0))
     generators: dict[Operator, object] = field(default_factory=dict)
     objects: Objects = field(default_factory=lambda: Objects([]))
-    saved: list[Restore] = field(default_factory=list)
+    saved: States = field(default_factory=dict)
     broken: str | None = None
 
     @property
@@ -75,8 +75,7 @@ class Member:
 
     def restore_objects(self) -> None:
         """Let Python objects have the states that they have for this member."""
-        for restore in self.saved:
-            restore()
+        restore(self.saved)
 
     def save_objects(self) -> None:
         """Save the states that Python objects have now."""
@@ -84,9 +83,8 @@ class Member:
 
     def find_objects(self, operators: Iterable[Operator]) -> None:
         """Find the Python objects that operators use, and save their states."""
-        own = {id(each) for each in (self.drawn_from, *self.generators.values())}
-        found = changeable_objects(self, operators)
-        self.objects = Objects([each for each in found if id(each[1]) not in own])
+        found, memory = objects_in_steps(self, operators)
+        self.objects = Objects(found, [*memory, self.drawn_from, *self.generators.values()])
         self.save_objects()
 
     @contextmanager

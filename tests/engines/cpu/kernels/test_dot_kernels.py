@@ -34,6 +34,14 @@ def test_dot_inc(check, maker, seed, bits, n, m, readonly, column):
     check([DotInc(make.view(n, m, readonly=readonly), make.view(*x), make.view(*y))])
 
 
+@pytest.mark.parametrize("bits", [16, 32, 64])
+@pytest.mark.parametrize("n, m", [(1, 10_000), (7, 2_048), (7, 2_049), (7, 4_097), (7, 10_000)])
+def test_dot_inc_of_long_rows(check, maker, n, m, bits):
+    """Rows are multiplied by one part of x after the other."""
+    make = maker(m, bits)
+    check([DotInc(make.signal(n, m), make.signal(m), make.signal(n))])
+
+
 @pytest.mark.parametrize(
     "a, x, y",
     [

@@ -157,6 +157,14 @@ def test_any_sequence(seed, bits, kind, shape, neuron_type, synapse, shown):
     check(net, by_numpy=kind != "odd")
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("kind", ["any", "late"])
+def test_long_rows(kind, bits):
+    """Rows are multiplied by one part of x after the other, and so are changes along a path."""
+    nengo.rc.set("precision", "bits", str(bits))
+    check(network(0, kind, 7, 5_000, None, 0.01, 7))
+
+
 @pytest.mark.parametrize("odd", [np.inf, -np.inf])
 @pytest.mark.parametrize("shape", [(N, M), (20, 33)])
 @pytest.mark.filterwarnings("ignore")

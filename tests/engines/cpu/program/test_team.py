@@ -28,7 +28,7 @@ from nengo_jit.engines.cpu.program.lowering import LOWERINGS
 from nengo_jit.engines.cpu.program.program import Executable
 from nengo_jit.engines.cpu.program.schedule import Batch
 from nengo_jit.engines.cpu.program.team import IS_LAST, LEADS, TEAM, wait_for_all
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import callbacks, tapes_in_use
 
 N_STEPS = 12
 
@@ -290,7 +290,7 @@ class InterruptAt:
 
 def interrupted_at(sim, n_steps, number):
     """Run with an interrupt at an opcode; tells whether there was one."""
-    tracer = InterruptAt(number, [callbacks, engine, pace, program, team])
+    tracer = InterruptAt(number, [callbacks, tapes_in_use, engine, pace, program, team])
     sys._getframe().f_trace_opcodes = True  # before, or Python 3.12.1 shows no opcodes
     sys.settrace(tracer)
     try:
@@ -303,9 +303,9 @@ def interrupted_at(sim, n_steps, number):
 
 
 def test_a_run_can_be_interrupted_anywhere(expected, always_shared, monkeypatch):
-    monkeypatch.setattr(callbacks, "calls_are_observed", lambda: False)  # by what interrupts
-    monkeypatch.setattr(callbacks, "WORTH_TRACING", 0)
-    monkeypatch.setattr(callbacks, "WORTH_CHECKING", 0)
+    monkeypatch.setattr(tapes_in_use, "calls_are_observed", lambda: False)  # by what interrupts
+    monkeypatch.setattr(tapes_in_use, "WORTH_TRACING", 0)
+    monkeypatch.setattr(tapes_in_use, "WORTH_CHECKING", 0)
     number, is_over = 0, False
     with simulator(network(), threads=2) as sim:
         neurons = [op for op in sim.step_order if isinstance(op, SimNeurons)]
@@ -370,7 +370,7 @@ def test_signals_are_complete_after_an_interrupt_at_the_end_of_a_run(always_shar
 
 def test_the_first_run_can_be_interrupted_anywhere(expected, always_shared, monkeypatch):
     """Threads are started, programs are shared, functions are traced."""
-    monkeypatch.setattr(callbacks, "WORTH_TRACING", 0)
+    monkeypatch.setattr(tapes_in_use, "WORTH_TRACING", 0)
     number, is_over = 0, False
     net = network()
     while not is_over:

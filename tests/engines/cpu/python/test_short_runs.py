@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nengo_jit
-from nengo_jit.engines.cpu.python import callbacks, short_runs
+from nengo_jit.engines.cpu.python import short_runs, tapes_in_use
 
 
 class TestShortRuns:
@@ -59,7 +59,7 @@ def test_single_steps_use_tapes_where_that_is_quicker(monkeypatch, quicker):
 
 
 def test_what_has_no_kernel_is_told_once_in_a_process(caplog, monkeypatch):
-    monkeypatch.setattr(callbacks, "LOGGED", set())
+    monkeypatch.setattr(tapes_in_use, "LOGGED", set())
 
     class Mine(nengo.Process):
         def make_step(self, shape_in, shape_out, dt, rng, state):

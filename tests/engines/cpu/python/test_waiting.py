@@ -6,8 +6,8 @@ import pytest
 
 import nengo_jit
 from nengo_jit.engines.cpu.python import call as field
-from nengo_jit.engines.cpu.python import callbacks, functions
-from nengo_jit.engines.cpu.python.callbacks import WORTH_TRACING
+from nengo_jit.engines.cpu.python import functions, tapes_in_use
+from nengo_jit.engines.cpu.python.tapes_in_use import WORTH_TRACING
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON
 
 pytestmark = pytest.mark.skipif(not IS_KNOWN_PYTHON, reason="Python calls functions there")
@@ -26,7 +26,7 @@ class Kernels:
 @pytest.fixture
 def kernels(monkeypatch):
     kernels = Kernels()
-    for module in (callbacks, functions):
+    for module in (tapes_in_use, functions):
         monkeypatch.setattr(module, "are_ready", kernels)
     return kernels
 

@@ -14,7 +14,7 @@ from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.builder.targets import assign
 from nengo_jit.engines.cpu.backend import CpuBackend
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tapes_in_use
 from nengo_jit.engines.cpu.python.functions import Functions
 from nengo_jit.engines.cpu.python.tracing import tape
 from nengo_jit.engines.reference import ReferenceBackend
@@ -132,7 +132,7 @@ class Case:
 
 def _outcome(engine, output):
     try:
-        with patch.object(callbacks, "WORTH_CHECKING", 0):  # tapes, even for a single step
+        with patch.object(tapes_in_use, "WORTH_CHECKING", 0):  # tapes, even for a single step
             engine.run(1)
     except Exception as error:
         return type(error), str(error)

@@ -15,7 +15,7 @@ from nengo_jit.builder import Model
 from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tapes_in_use
 from nengo_jit.engines.cpu.python.tracing import tape
 from nengo_jit.engines.cpu.python.tracing.bytecode import IS_KNOWN_PYTHON
 from nengo_jit.engines.reference import ReferenceBackend
@@ -68,7 +68,7 @@ class Run:
 
     def _step(self):
         try:
-            with patch.object(callbacks, "WORTH_CHECKING", 0):  # tapes, even for a single step
+            with patch.object(tapes_in_use, "WORTH_CHECKING", 0):  # tapes, even for a single step
                 self.engine.run(1)
         except Exception as error:
             self.results.append((type(error), str(error)))

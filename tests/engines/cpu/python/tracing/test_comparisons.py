@@ -15,7 +15,7 @@ from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.language.kernel import routine
 from nengo_jit.engines.cpu.language.primitives import FLOAT64, call, float64s, int64s
 from nengo_jit.engines.cpu.python import call as field
-from nengo_jit.engines.cpu.python import callbacks, tape_vm
+from nengo_jit.engines.cpu.python import tape_vm, tapes_in_use
 from nengo_jit.engines.cpu.python.instructions import WIDTH, Field, Opcode
 from nengo_jit.engines.cpu.python.tracing import tracer
 from nengo_jit.engines.cpu.toolchain.kernel_cache import address_of
@@ -95,7 +95,7 @@ def test_runs_one_after_the_other_count_together():
 
 
 def test_runs_of_few_steps_may_call_python(monkeypatch):
-    monkeypatch.setattr(callbacks.ShortRuns, "begin", lambda runs: False)
+    monkeypatch.setattr(tapes_in_use.ShortRuns, "begin", lambda runs: False)
     engine = Engine(lambda t: t * 2)
     for _ in range(100):
         engine.run(3)

@@ -11,7 +11,7 @@ from compiling import compiled
 from nengo.builder.signal import Signal
 
 from nengo_jit.builder import Model
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tapes_in_use
 
 N, N_STEPS = 30, 12
 STEP = """
@@ -240,7 +240,7 @@ class Step(nengo.builder.Operator):
 def run(text, dtype, backend, n_proofs, monkeypatch):
     """All arrays after each step, and the plan."""
     monkeypatch.setattr("nengo_jit.engines.cpu.python.tracing.tape.N_PROOFS", n_proofs)
-    monkeypatch.setattr(callbacks, "WORTH_CHECKING", 0)
+    monkeypatch.setattr(tapes_in_use, "WORTH_CHECKING", 0)
     rng = np.random.RandomState(len(text))
     shapes = [N, N, N, 20, (N, 20), (N, 20)]
     arrays = [Signal(rng.uniform(0.1, 2, shape).astype(dtype)) for shape in shapes]

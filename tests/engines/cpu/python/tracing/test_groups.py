@@ -16,7 +16,7 @@ from nengo_jit.builder import Model, Operator
 from nengo_jit.builder.signal import Signal
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.language.operations import Operation
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tapes_in_use
 from nengo_jit.engines.cpu.python.blocks import N_HEAD
 from nengo_jit.engines.cpu.python.instructions import PART_WIDTH, Field, Opcode, Part
 from nengo_jit.engines.cpu.python.tracing import grouping, tape
@@ -32,7 +32,7 @@ def often_compared(monkeypatch):
     """Values are compared that tapes have written, and by the tapes themselves, too."""
     monkeypatch.setattr(tape, "N_PROOFS", 2)
     monkeypatch.setattr(tape, "INTERVAL", 5)
-    monkeypatch.setattr(callbacks, "WORTH_CHECKING", 0)
+    monkeypatch.setattr(tapes_in_use, "WORTH_CHECKING", 0)
 
 
 class Rule(Operator):

@@ -13,7 +13,7 @@ from nengo_jit.builder.operator import SimPyFunc
 from nengo_jit.builder.signal import Signal, address
 from nengo_jit.engines.cpu.backend import CpuBackend
 from nengo_jit.engines.cpu.language.operations import Operation
-from nengo_jit.engines.cpu.python import callbacks
+from nengo_jit.engines.cpu.python import tapes_in_use
 from nengo_jit.engines.cpu.python.instructions import (
     PART_WIDTH,
     Field,
@@ -259,7 +259,7 @@ class Pair:
         """Carry out a step; tells whether both are equal."""
         row = self.rng.uniform(0.2, 0.9, 3) * self.rng.choice([-1, 1], 3)
         results = []
-        with patch.object(callbacks, "WORTH_CHECKING", 0):  # tapes, even for a single step
+        with patch.object(tapes_in_use, "WORTH_CHECKING", 0):  # tapes, even for a single step
             for engine, x, output in self.engines:
                 engine.signals[x] = row
                 engine.run(1)
