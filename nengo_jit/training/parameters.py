@@ -139,7 +139,7 @@ class Parameters:
 
     def _add_connection(self, owner: NengoObject, connection: Connection) -> None:
         built, transform = self._model.params[connection], connection.transform
-        if built.eval_points is None:
+        if not _is_decoded(connection):
             if isinstance(transform, HAS_ARRAY):
                 self._add(owner, TRANSFORM, built.weights, transform)
             elif isinstance(transform, Sparse):
@@ -321,6 +321,12 @@ def _sizes(obj: NengoObject) -> tuple[object, ...]:
         transform = obj.transform
         return type(obj), obj.size_in, obj.size_out, type(transform), transform.size_in
     return type(obj), obj.size_in
+
+
+def _is_decoded(connection: Connection) -> bool:
+    """Whether decoders compute what a connection transforms, found by a solver or given."""
+    source = connection.pre_obj
+    return isinstance(source, Ensemble) and not isinstance(source.neuron_type, Direct)
 
 
 def _divided(connection: Connection, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -66,3 +66,22 @@ def test_neurons_that_cannot_be_swapped_are_left_alone(options, message):
     for ensemble in net.ensembles:
         assert type(ensemble.neuron_type) is nengo.RectifiedLinear
     assert (net.ensembles[0].gain == 1).all()
+
+
+def test_a_frozen_network_can_be_trained_and_frozen_again():
+    net = network()
+    first, second = net.ensembles
+    with net:
+        nengo.Connection(first, second, transform=-0.5)
+        nengo.Connection(first, second, transform=[[0.5, 1.0], [0.0, 2.0]])
+        nengo.Connection(first, second)
+        nengo.Probe(second, synapse=0.01, label="result")
+    trainer = Trainer(net)
+    expected = trainer.params
+    for _ in range(2):
+        trainer.freeze_params()
+        trainer = Trainer(net)
+        assert trainer.params.keys() == expected.keys()
+        for name, each in trainer.params.items():
+            np.testing.assert_allclose(each, expected[name], rtol=1e-9, atol=1e-12)
+    nengo.Simulator(net, progress_bar=False).close()
