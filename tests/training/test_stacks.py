@@ -48,13 +48,15 @@ def of_matrices(params):
 def test_an_optimizer_of_stacks_does_what_it_does_for_names(optimizer, expected):
     alone, together = values(0), STACKS.stacked(values(0))
     assert is_alike(optimizer, STACKS, together) is expected
-    stacked = of_stacks(optimizer, STACKS, together)
+    stacked = of_stacks(optax.with_extra_args_support(optimizer), STACKS, together)
     own, all_own = optimizer.init(alone), stacked.init(together)
     for seed in range(1, 4):
         slopes = values(seed)
         updates, own = optimizer.update(slopes, own, alone)
         alone = optax.apply_updates(alone, updates)
-        updates, all_own = stacked.update(STACKS.stacked(slopes), all_own, together)
+        steps = STACKS.stacked(slopes)
+        for_line_search = {"value": 0.0, "grad": steps, "value_fn": lambda _: 0.0}
+        updates, all_own = stacked.update(steps, all_own, together, **for_line_search)
         together = optax.apply_updates(together, updates)
     found = STACKS.by_name(together)
     for name, each in alone.items():
