@@ -98,6 +98,7 @@ class _Built:
 
     __slots__ = ()
     _fields: ClassVar[tuple[str, ...]]
+    _nengos: ClassVar[type[tuple[Any, ...]]]  # the class without this
 
     def __iter__(self) -> Iterator[Any]:
         yield self.eval_points
@@ -105,6 +106,9 @@ class _Built:
 
     def __getitem__(self, index: Any) -> Any:
         return tuple(self)[index]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._nengos, tuple(self)  # for those who have only nengo, with the points
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self))
@@ -121,6 +125,7 @@ class BuiltEnsemble(_Built, ensemble.BuiltEnsemble):
     """The parameters of an ensemble, see `nengo_jit.builder.ensemble.build_ensemble`."""
 
     __slots__ = ()
+    _nengos = ensemble.BuiltEnsemble
 
 
 class BuiltConnection(_Built, connection.BuiltConnection):
@@ -130,6 +135,7 @@ class BuiltConnection(_Built, connection.BuiltConnection):
     """
 
     __slots__ = ()
+    _nengos = connection.BuiltConnection
 
     @property
     def eval_points(self) -> np.ndarray | None:

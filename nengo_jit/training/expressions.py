@@ -18,38 +18,15 @@ from nengo_jit.training.stacks import Stacked, Stacks
 N_STEPS = 2  # of an optimizer: after the first, its state is no longer the initial one
 CALLS = ("jit", "pjit", "closed_call")
 OF_SHAPES = ("shape", "broadcast_dimensions", "sharding", "ctx_mesh", "inline", "jaxpr", "name")
+# fmt: off
 ELEMENTWISE = {
-    *(
-        "abs",
-        "add",
-        "add_any",
-        "and",
-        "ceil",
-        "clamp",
-        "convert_element_type",
-        "copy",
-        "cos",
-        "div",
-    ),
-    *("eq", "erf", "exp", "exp2", "expm1", "floor", "ge", "gt", "integer_pow", "is_finite", "le"),
-    *(
-        "log",
-        "log1p",
-        "logistic",
-        "lt",
-        "max",
-        "min",
-        "mul",
-        "ne",
-        "neg",
-        "not",
-        "or",
-        "pow",
-        "rem",
-    ),
-    *("round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "stop_gradient", "sub", "tan"),
-    *("tanh", "xor"),
+    "abs", "add", "add_any", "and", "ceil", "clamp", "convert_element_type", "copy", "cos", "div",
+    "eq", "erf", "exp", "exp2", "expm1", "floor", "ge", "gt", "integer_pow", "is_finite", "le",
+    "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow", "rem",
+    "round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "stop_gradient", "sub", "tan",
+    "tanh", "xor",
 }
+# fmt: on
 
 
 class NotElementwiseError(Exception):

@@ -60,7 +60,7 @@ def test_an_optimizer_of_stacks_does_what_it_does_for_names(optimizer, expected)
         together = optax.apply_updates(together, updates)
     found = STACKS.by_name(together)
     for name, each in alone.items():
-        np.testing.assert_array_equal(found[name], each)
+        np.testing.assert_allclose(found[name], each, rtol=1e-6)
 
 
 def test_what_is_trained_is_apart_from_what_is_not():

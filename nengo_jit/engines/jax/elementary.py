@@ -61,7 +61,7 @@ class Format:
         self.negligible = 2.0 ** -(info.nmant + 2)
         self.log_tail = [2.0 / (2 * n + 1) for n in range(1, 1 + log_terms)]
 
-    def bits_of(self, value: float) -> int:
+    def word_of(self, value: float) -> int:
         """Return the bits of a number as an integer."""
         return int(np.asarray(value, self.dtype).view(self.integer))
 
@@ -121,7 +121,7 @@ def log1p(x: jax.Array) -> jax.Array:
         return jnp.log1p(x)
     # 1 + x = 2**k (1 + f); f is computed from x, since 1 + x is rounded.
     bits = lax.bitcast_convert_type(1.0 + x, form.integer)
-    exponent = (bits + (form.bits_of(1.0) - form.bits_of(ROOT_OF_HALF))) >> form.fraction
+    exponent = (bits + (form.word_of(1.0) - form.word_of(ROOT_OF_HALF))) >> form.fraction
     k = (exponent - form.bias).astype(x.dtype)
     scale = form.power_of_two(2.0 - k)
     f = (0.25 * x) * scale + (0.25 * scale - 1.0)

@@ -343,7 +343,7 @@ def letters(each):
 
 def test_what_the_columns_of_each_kernel_mean():
     found = {each.name: letters(each) for each, _ in all_kernels() if isinstance(each, Kernel)}
-    assert found.pop("compute_rates") == "======="
+    assert found.pop("compute_rates") == "======"
     assert found.pop("run_neurons")
     assert found == EXPECTED
     for each, _ in all_kernels():
