@@ -134,10 +134,8 @@ def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
     parts: Iterable[object] = ()
     if isinstance(value, (tuple, frozenset)):
         parts = value
-    elif isinstance(value, partial):
-        parts = (value.func, *value.args, *value.keywords.values())
-    elif isinstance(value, MethodType):
-        parts = (value.__self__,) if lasts(value.__self__) else (value.__self__, value.__func__)
+    elif isinstance(value, (partial, MethodType)):
+        parts = bound_in(value)
     elif isinstance(value, FunctionType) and not lasts(value):
         if _assigns(value) or vars(value).keys() - {"__wrapped__"}:
             yield value
@@ -151,6 +149,14 @@ def changeable(value: object, seen: set[int] | None = None) -> Iterator[object]:
         parts = () if lasts(value) else (type(value),)
     for each in parts:
         yield from changeable(each, seen)
+
+
+def bound_in(value: partial[Any] | MethodType) -> tuple[object, ...]:
+    """Return a function and what it is bound to; without the function if an object saves itself."""
+    if isinstance(value, partial):
+        return value.func, *value.args, *value.keywords.values()
+    owner = value.__self__
+    return (owner,) if lasts(owner) else (owner, value.__func__)
 
 
 def functions_of(kind: type) -> Iterator[FunctionType]:

@@ -33,7 +33,14 @@ from nengo.params import FrozenObject
 from nengo_jit.engines.base import Engine
 from nengo_jit.engines.batch import contents
 from nengo_jit.engines.batch.contents import ATOMS, SEQUENCES, Change, Content
-from nengo_jit.engines.hidden import IMMUTABLE, STATELESS, functions_of, lasts, may_change
+from nengo_jit.engines.hidden import (
+    IMMUTABLE,
+    STATELESS,
+    bound_in,
+    functions_of,
+    lasts,
+    may_change,
+)
 from nengo_jit.engines.references import (
     ADDING,
     LIBRARIES,
@@ -208,10 +215,8 @@ class Objects:
             else:
                 items = value.values() if isinstance(value, dict) else value
                 yield from (known(each, False) for each in items)
-        elif isinstance(value, partial):
-            yield from map(known, (value.func, *value.args, *value.keywords.values()))
-        elif isinstance(value, MethodType):
-            yield from map(known, _unless_lasting(value))
+        elif isinstance(value, (partial, MethodType)):
+            yield from map(known, bound_in(value))
         elif isinstance(value, BuiltinFunctionType):  # perhaps bound to an object
             if value.__self__ is not None and not isinstance(value.__self__, ModuleType):
                 yield known(value.__self__, value.__name__ not in ADDING)
@@ -302,9 +307,3 @@ def _contents(operator: Operator, value: Any, is_owned: bool, kind: Kind) -> lis
 def _is_output(value: object) -> bool:
     """Whether an object is a file that is only written to."""
     return isinstance(value, IOBase) and (value.closed or not value.readable())
-
-
-def _unless_lasting(method: MethodType) -> list[object]:
-    """Return the object that a method is bound to, and the function unless the object saves it."""
-    owner = method.__self__
-    return [owner] if lasts(owner) else [owner, method.__func__]
